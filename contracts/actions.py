@@ -1,0 +1,87 @@
+"""What an action is: its call, its exact input and output, and the statuses that the card lists for it.
+
+The actions themselves are one file each in `workers/actions/`. Shapes only: nothing here calls Stripe.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Literal
+from urllib.parse import quote
+
+from pydantic import BaseModel, ConfigDict, ValidationError
+
+from contracts.errors import CARD, Code
+
+
+class ActionInput(BaseModel):
+    """An input: exactly these fields, in exactly these types. Unknown fields are refused, not ignored."""
+
+    model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
+
+
+class ActionOutput(BaseModel):
+    """An output: what Stripe sends beyond these fields is cut off."""
+
+    model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Request:
+    """A call to Stripe, before keys and headers: what is frozen with the Idempotency-Key."""
+
+    method: Literal["GET", "POST"]
+    path: str
+    params: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """An input that we refuse before any call, with a sentence for the person who wrote it."""
+
+    message: str
+
+
+def no_params(_: Any) -> Mapping[str, Any]:
+    return {}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Action:
+    """One action.
+
+    key: `stripe/create-customer`.
+    path: with `{id}` where the input's id goes; it is percent-encoded as one segment.
+    params: the input as Stripe's parameters.
+    statuses: the failures that the card lists for it.
+    """
+
+    key: str
+    method: Literal["GET", "POST"]
+    path: str
+    input: type[ActionInput]
+    output: type[ActionOutput]
+    statuses: frozenset[int]
+    params: Callable[[Any], Mapping[str, Any]] = no_params
+
+    @property
+    def errors(self) -> Mapping[int, Code]:
+        """The card's error map of this action."""
+        return {status: CARD[status].code for status in sorted(self.statuses)}
+
+    def request(self, value: object) -> Request | Refused:
+        """The call for an input, or why there is none."""
+        try:
+            given = self.input.model_validate(value)
+        except ValidationError as error:
+            return Refused(message=explain(error))
+        segment = quote(str(getattr(given, "id", "")), safe="")
+        return Request(method=self.method, path=self.path.replace("{id}", segment), params=self.params(given))
+
+
+def explain(error: ValidationError) -> str:
+    """A validation error as one sentence that names each field and never shows a value."""
+    problems = (
+        f"{'.'.join(map(str, problem['loc'])) or 'input'}: {problem['msg']}"
+        for problem in error.errors(include_url=False, include_input=False, include_context=False)
+    )
+    return "; ".join(problems)

@@ -1,0 +1,14 @@
+"""`charge.*`: a charge, or a dispute or refund of one, which carries the charge's id in `charge`."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from contracts.families import Family, text
+
+
+def subject(data: Mapping[str, Any]) -> str | None:
+    own = text(data.get("id"))
+    return own if data.get("object") == "charge" else text(data.get("charge")) or own
+
+
+FAMILY = Family(kind="stripe/charge-event", prefix="charge.", subject=subject)

@@ -1,0 +1,70 @@
+"""Record headers: their names, how they are written, and how another team's are read.
+
+Event, command and result records carry CloudEvents attributes in binary mode:
+https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
+"""
+
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from typing import Final
+
+Headers = tuple[tuple[str, bytes], ...]
+
+ATTEMPT: Final = "stripeline-attempt"
+DUE_AT: Final = "stripeline-due-at"
+FIRST_APPENDED_AT: Final = "stripeline-first-appended-at"
+PLACE: Final = "stripeline-place"
+REPLAY: Final = "stripeline-replay"
+TRIGGER: Final = "stripeline-trigger"
+CONNECTION: Final = "stripeline-connection"
+ORIGIN_TOPIC: Final = "stripeline-origin-topic"
+ORIGIN_PARTITION: Final = "stripeline-origin-partition"
+ORIGIN_OFFSET: Final = "stripeline-origin-offset"
+REASON: Final = "stripeline-reason"
+CODE: Final = "stripeline-code"
+ATTEMPTS: Final = "stripeline-attempts"
+LAST_ERROR: Final = "stripeline-last-error"
+TRACEPARENT: Final = "traceparent"
+
+OURS_ON_A_COMMAND = frozenset({ATTEMPT, DUE_AT, FIRST_APPENDED_AT, PLACE, LAST_ERROR})
+"""What we add on the way through the tiers, and replace when a command goes to the next one."""
+
+MAX_ERROR_BYTES: Final = 1_000
+
+
+def rfc3339(at_ms: int) -> str:
+    """Milliseconds since the epoch as RFC 3339 in UTC."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+
+
+def cloud_event(*, id: str, type: str, source: str, at_ms: int, trace: bytes | None = None) -> Headers:  # noqa: A002
+    """The CloudEvents headers of one record, and its trace context when there is one."""
+    headers = (
+        ("ce_specversion", b"1.0"),
+        ("ce_id", id.encode()),
+        ("ce_type", type.encode()),
+        ("ce_source", source.encode()),
+        ("ce_time", rfc3339(at_ms).encode()),
+        ("content-type", b"application/json"),
+    )
+    return headers if trace is None else (*headers, (TRACEPARENT, trace))
+
+
+def read(headers: Iterable[tuple[str, bytes | None]]) -> Mapping[str, bytes]:
+    """Headers by name; the last of a name counts, as in Kafka's own `lastHeader`."""
+    return {name: value for name, value in headers if value is not None}
+
+
+def number(headers: Mapping[str, bytes], name: str) -> int | None:
+    """A header as a whole number; None where it is missing or is none."""
+    value = headers.get(name, b"")
+    return int(value) if value.isdigit() and len(value) <= 18 else None  # noqa: PLR2004  (fits 64 bits)
+
+
+def text(headers: Mapping[str, bytes], name: str) -> str | None:
+    value = headers.get(name)
+    return None if value is None else value.decode("utf-8", "replace")
+
+
+def without(headers: Iterable[tuple[str, bytes]], names: frozenset[str]) -> Headers:
+    return tuple((name, value) for name, value in headers if name not in names)

@@ -1,0 +1,36 @@
+"""Ids that follow from an event id alone, so that a second delivery is the same run and the same commands."""
+
+import hashlib
+import re
+from typing import Any, Final
+
+import orjson
+
+MAX_EVENT_ID: Final = 128
+NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,39}$")
+STEP = re.compile(r"^[a-z][a-z0-9_]{0,23}$")  # an identifier: expressions say `steps.<id>.<field>`
+COMMAND_ID = re.compile(r"^[!-~]{1,200}$")
+EVENT_ID = re.compile(r"^[A-Za-z0-9_.-]{1,128}$")
+
+
+def run_id(event_id: str, workflow: str) -> str:
+    return f"{event_id}:{workflow}"
+
+
+def command_id(run: str, step: str) -> str:
+    """At most 128 + 1 + 40 + 1 + 24 = 194 characters, within `COMMAND_ID`."""
+    return f"{run}:{step}"
+
+
+def idempotency_key(command: str) -> str:
+    """The Idempotency-Key of a command, from its id alone: the same on every attempt, worker and replay.
+
+    Stripe allows 255 characters: https://docs.stripe.com/api/idempotent_requests
+    """
+    return f"stripeline:{command}"
+
+
+def digest(action: str, connection: str, value: Any) -> str:
+    """A fingerprint of what a command asks for: a known id with another one is refused."""
+    asked = orjson.dumps([action, connection, value], option=orjson.OPT_SORT_KEYS)
+    return hashlib.blake2b(asked, digest_size=12).hexdigest()

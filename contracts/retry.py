@@ -1,0 +1,72 @@
+"""Retry tiers: how long a command waits after a retryable failure. A tier is one row; its topic follows from its name.
+
+| attempt | waits in tier | since the first attempt |
+|--------:|---------------|-------------------------|
+|       1 |               | 0 s                     |
+|       2 | 5s            | 5 s                     |
+|       3 | 30s           | 35 s                    |
+|       4 | 2m            | 2 min 35 s              |
+|       5 | 10m           | 12 min 35 s             |
+|       6 | 1h            | 1 h 12 min 35 s         |
+
+Then the command has failed. The sum stays below the horizon: Stripe forgets an Idempotency-Key after 24 h
+(https://docs.stripe.com/api/idempotent_requests), so no POST is sent later than 23 h after the command was appended.
+"""
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+HORIZON_MS = 23 * 3_600_000
+WINDOW_MS = 30 * 24 * 3_600_000
+"""How long ids are known: longer than Stripe re-delivers (3 days) and resends by hand (30 days)."""
+
+DEFAULT_TIERS = "5s,30s,2m,10m,1h"
+_UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
+_DURATION = re.compile(r"^(\d{1,9})(ms|s|m|h)$")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Tier:
+    """One retry topic. Its delay is its own, so the order in it is the order of due times."""
+
+    name: str
+    delay_ms: int
+
+    @property
+    def topic(self) -> str:
+        return f"action-retry.{self.name}"
+
+
+def parse_duration_ms(text: str) -> int:
+    """`5s`, `2m`, `1h`, `250ms` in milliseconds. Raises ValueError."""
+    match = _DURATION.match(text.strip())
+    if match is None:
+        raise ValueError(f"{text!r} is not a duration: write a number and a unit, like 5s, 2m or 1h")
+    return int(match[1]) * _UNITS_MS[match[2]]
+
+
+def parse_tiers(text: str) -> tuple[Tier, ...]:
+    """`5s,30s,2m` as tiers. Raises ValueError unless they grow and their sum stays below the horizon."""
+    tiers = tuple(Tier(name=name.strip(), delay_ms=parse_duration_ms(name)) for name in text.split(",") if name.strip())
+    delays = [tier.delay_ms for tier in tiers]
+    if not tiers or delays != sorted(set(delays)) or delays[0] <= 0:
+        raise ValueError(f"retry tiers {text!r} must be one or more durations, each longer than the one before")
+    if sum(delays) >= HORIZON_MS:
+        raise ValueError(f"retry tiers {text!r} add up to 23 h or more: Stripe forgets an idempotency key after 24 h")
+    return tiers
+
+
+def tier_for(tiers: Sequence[Tier], *, attempt: int, at_least_ms: int = 0) -> Tier | None:
+    """The tier after failed attempt number `attempt` (1 is the first); None when the attempts are used up.
+
+    It is the schedule's own tier, or the smallest one that covers `at_least_ms`, the last one at most.
+    """
+    if attempt > len(tiers):
+        return None
+    return next((tier for tier in tiers[attempt - 1 :] if tier.delay_ms >= at_least_ms), tiers[-1])
+
+
+def covering(tiers: Sequence[Tier], wait_ms: int) -> Tier:
+    """The smallest tier that covers a wait, the last one at most."""
+    return next((tier for tier in tiers if tier.delay_ms >= wait_ms), tiers[-1])

@@ -1,0 +1,120 @@
+"""Every topic: its name, partitions and settings. All topic facts live here, and nowhere else.
+
+Every topic but `control` has the same number of partitions: what follows from a record is written to the partition
+number that the record came from, so it stays in one task.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Final
+
+from contracts.families import families
+from contracts.retry import DEFAULT_TIERS, Tier, parse_tiers
+
+DAY_MS: Final = 86_400_000
+RECORD_MAX_BYTES: Final = 1_048_588
+"""Kafka's default: what other teams' clients may send."""
+CARRIED_MAX_BYTES: Final = 2_097_152
+"""A record that we carry on with headers of our own, so that what fitted once fits again."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Topic:
+    """One topic as it must be."""
+
+    name: str
+    partitions: int
+    config: Mapping[str, str]
+
+    @property
+    def cleanup(self) -> str:
+        return self.config["cleanup.policy"]
+
+    @property
+    def retention_ms(self) -> int | None:
+        return int(self.config["retention.ms"]) if "retention.ms" in self.config else None
+
+
+def _deleted(*, days: int, max_bytes: int, append_time: bool) -> Mapping[str, str]:
+    return {
+        "cleanup.policy": "delete",
+        "retention.ms": str(days * DAY_MS),
+        "max.message.bytes": str(max_bytes),
+        "message.timestamp.type": "LogAppendTime" if append_time else "CreateTime",
+    }
+
+
+_COMPACTED: Final = {
+    "cleanup.policy": "compact",
+    "max.message.bytes": str(CARRIED_MAX_BYTES),
+    # Their append time is the broker's clock, which a task's own clock follows.
+    "message.timestamp.type": "LogAppendTime",
+    # A tombstone must outlive the longest time that a reader may need to restore from an old position.
+    "delete.retention.ms": str(7 * DAY_MS),
+}
+
+
+@dataclass(frozen=True)
+class Topics:
+    """The topics of one prefix."""
+
+    prefix: str = "stripe."
+    tiers: tuple[Tier, ...] = parse_tiers(DEFAULT_TIERS)
+
+    @cached_property
+    def events(self) -> tuple[str, ...]:
+        return tuple(self.prefix + family.topic for family in families().values())
+
+    def event(self, family_topic: str) -> str:
+        return self.prefix + family_topic
+
+    @cached_property
+    def command(self) -> str:
+        return f"{self.prefix}action-command"
+
+    @cached_property
+    def result(self) -> str:
+        return f"{self.prefix}action-result"
+
+    @cached_property
+    def retries(self) -> Mapping[str, Tier]:
+        """The retry topics' names with their tiers."""
+        return {self.prefix + tier.topic: tier for tier in self.tiers}
+
+    def retry(self, tier: Tier) -> str:
+        return self.prefix + tier.topic
+
+    @cached_property
+    def dead_letter(self) -> str:
+        return f"{self.prefix}action-dead-letter"
+
+    @cached_property
+    def run(self) -> str:
+        return f"{self.prefix}run"
+
+    @cached_property
+    def ledger(self) -> str:
+        return f"{self.prefix}action-ledger"
+
+    @cached_property
+    def control(self) -> str:
+        return f"{self.prefix}control"
+
+    def all(self, partitions: int) -> Sequence[Topic]:
+        """Every topic as it must be, in the order of the picture."""
+        event = _deleted(days=7, max_bytes=RECORD_MAX_BYTES, append_time=False)
+        record = _deleted(days=7, max_bytes=RECORD_MAX_BYTES, append_time=True)
+        carried = _deleted(days=7, max_bytes=CARRIED_MAX_BYTES, append_time=True)
+        dead = _deleted(days=365, max_bytes=CARRIED_MAX_BYTES, append_time=True)
+        wanted: Sequence[tuple[str, Mapping[str, str]]] = (
+            *((name, event) for name in self.events),
+            (self.command, record),
+            (self.result, carried),
+            *((name, carried) for name in self.retries),
+            (self.dead_letter, dead),
+            (self.run, _COMPACTED),
+            (self.ledger, _COMPACTED),
+        )
+        control = Topic(name=self.control, partitions=1, config=_COMPACTED)
+        return (*(Topic(name=name, partitions=partitions, config=config) for name, config in wanted), control)

@@ -1,0 +1,42 @@
+"""The broker's clock, as the append times of a process's own records show it.
+
+Money is timed by it (the 24 hours of an Idempotency-Key), so a host whose clock is wrong, or jumps, changes nothing.
+Between two appends the monotonic clock goes on.
+"""
+
+import time
+from collections.abc import Callable
+
+import structlog
+
+_MAX_ROUND_TRIP_S = 1.0
+_SKEW_REPORTED_MS = 60_000
+log = structlog.get_logger()
+
+
+class BrokerClock:
+    """Now, by the broker. Before the first append it is the host's own clock."""
+
+    def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
+        self._wall, self._monotonic = wall, monotonic
+        self._base_ms, self._base_s = wall() * 1000, monotonic()
+        self._reported = False
+
+    def now_ms(self) -> int:
+        return int(self._base_ms + (self._monotonic() - self._base_s) * 1000)
+
+    @property
+    def skew_ms(self) -> int:
+        """How far the host's clock is ahead of the broker's."""
+        return int(self._wall() * 1000) - self.now_ms()
+
+    def observe(self, appended_ms: int, sent_s: float) -> None:
+        """A record that was sent at `sent_s` (monotonic) got this append time, and its answer came just now."""
+        now_s = self._monotonic()
+        if now_s - sent_s > _MAX_ROUND_TRIP_S:
+            return  # the process was stopped, or the answer was slow: the append time says little about now
+        self._base_ms, self._base_s = float(appended_ms), now_s
+        skewed = abs(self.skew_ms) > _SKEW_REPORTED_MS
+        if skewed and not self._reported:
+            log.warning("clock_skew", skew_ms=self.skew_ms, mend="set this host's clock; the broker's clock is used")
+        self._reported = skewed

@@ -1,0 +1,61 @@
+"""Where a task goes on: the committed offsets with the finished ranges beside them, and the state of its changelog."""
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import orjson
+import structlog
+from aiokafka import AIOKafkaConsumer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import TopicPartition
+
+from workers.watermark import Watermark, decode
+
+log = structlog.get_logger()
+Apply = Callable[[str, Mapping[str, Any] | None], None]
+
+
+async def watermarks(
+    group: str, partitions: Sequence[TopicPartition], client: Mapping[str, Any]
+) -> Mapping[TopicPartition, Watermark]:
+    """The watermark of each input partition as it was last committed; those that never were are left out."""
+    admin = AIOKafkaAdminClient(**client)
+    await admin.start()
+    try:
+        committed = await admin.list_consumer_group_offsets(group, partitions=list(partitions))
+    finally:
+        await admin.close()
+    return {
+        tp: Watermark(found.offset, decode(found.offset, found.metadata))
+        for tp, found in committed.items()
+        if found.offset >= 0
+    }
+
+
+async def restore(tp: TopicPartition, start: int, apply: Apply, client: Mapping[str, Any]) -> int:
+    """Apply a changelog partition from an offset to its end. Returns the offset after the last record.
+
+    Read committed: what an aborted transaction wrote never was.
+    """
+    consumer = AIOKafkaConsumer(
+        **client,
+        group_id=None,
+        enable_auto_commit=False,
+        isolation_level="read_committed",
+        auto_offset_reset="earliest",
+        max_partition_fetch_bytes=8_388_608,
+        fetch_max_wait_ms=50,
+    )
+    await consumer.start()
+    try:
+        consumer.assign([tp])
+        first = (await consumer.beginning_offsets([tp]))[tp]
+        end = (await consumer.end_offsets([tp]))[tp]
+        consumer.seek(tp, max(start, first))
+        while await consumer.position(tp) < end:
+            for records in (await consumer.getmany(tp, timeout_ms=500, max_records=5_000)).values():
+                for record in records:
+                    apply(record.key.decode(), None if record.value is None else orjson.loads(record.value))
+        return int(end)
+    finally:
+        await consumer.stop()

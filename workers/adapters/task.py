@@ -1,0 +1,255 @@
+"""A task: everything of one partition number of one role. Carries decisions out, and makes none.
+
+    deliver ─► buffers ─► lanes ─► take ─► fate ─────────────► pending ─► one transaction ─► Kafka
+                                     └───► call ─► settle ───────┘
+
+Records that the consumer read are taken in order and go to lanes. Fates change the state at once and go out with the
+next commit, together with the offsets. If a commit fails the task is of no further use: state and fates are dropped,
+and a new task goes on from the last commit.
+"""
+
+import asyncio
+import time
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import structlog
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+
+from workers.adapters.clock import BrokerClock
+from workers.adapters.restore import restore, watermarks
+from workers.adapters.transaction import Transactions
+from workers.ending import broken
+from workers.executor import Call
+from workers.fate import Change, Fate, State, Taken
+from workers.job import Job
+from workers.lanes import Lanes
+from workers.pending import Pending
+from workers.watermark import Watermark
+
+S = TypeVar("S", bound=State)
+BUFFER_RECORDS = 1_000
+MAX_PENDING = 2_000
+_SLICE = 200  # records taken in one go, so that heartbeats and other tasks get their turn
+_EXPIRE_EVERY_S = 60.0
+log = structlog.get_logger()
+
+
+@dataclass(slots=True)
+class Input:
+    """One input partition: what was read and not yet taken, and how far it is finished."""
+
+    watermark: Watermark | None = None
+    buffer: deque[Taken] = field(default_factory=deque)
+    committed: tuple[int, str] | None = None
+
+
+@dataclass(slots=True)
+class Kept(Generic[S]):
+    """A state and the changelog offset up to which it holds."""
+
+    state: S
+    upto: int
+
+
+class Task(Generic[S]):
+    """One partition number of one job."""
+
+    def __init__(
+        self, job: Job[S], partition: int, *, clock: BrokerClock, client: Mapping[str, Any], commit_interval_s: float,
+        kept: Kept[S] | None = None,
+    ) -> None:  # fmt: skip
+        self.job, self.partition = job, partition
+        self.kept = kept or Kept(job.new_state(), 0)
+        self.inputs = {TopicPartition(topic, partition): Input() for topic in job.inputs}
+        self._turn = deque(self.inputs.values())
+        self.open = False
+        self._clock, self._client, self._interval_s = clock, client, commit_interval_s
+        self._lanes: Lanes[Taken] = Lanes(job.concurrency)
+        self._window = max(512, 2 * job.concurrency)
+        self._pending = Pending()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._committing = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._timer: asyncio.TimerHandle | None = None
+        self._closing = False
+        self._expire_at_s = 0.0
+        self._log = log.bind(task=f"{job.name}-{partition}")
+        self._transactions = Transactions(
+            group=job.group, partition=partition, changelog=job.changelog, clock=clock, client=client
+        )
+
+    async def start(self, seek: Callable[[TopicPartition, int | None], None]) -> None:
+        """Open the producer, restore, then start: in this order, so that no zombie can add to what is restored."""
+        began = time.monotonic()
+        await self._transactions.open()
+        found = await watermarks(self.job.group, list(self.inputs), self._client)
+        changelog = TopicPartition(self.job.changelog, self.partition)
+        self.kept.upto = await restore(changelog, self.kept.upto, self.kept.state.apply, self._client)
+        for tp, source in self.inputs.items():
+            source.watermark = found.get(tp)
+            seek(tp, None if source.watermark is None else source.watermark.position)
+        self.open = True
+        self._log.info("task_open", restore_s=round(time.monotonic() - began, 3), changelog=self.kept.upto)
+
+    def wanted(self) -> Sequence[TopicPartition]:
+        """The input partitions that have room for more records."""
+        if not self.open or self._closing:
+            return ()
+        return [tp for tp, source in self.inputs.items() if len(source.buffer) < BUFFER_RECORDS // 2]
+
+    def deliver(self, tp: TopicPartition, records: Sequence[Taken], position: int) -> None:
+        """Records that were read, in order; the consumer then stands at `position`."""
+        source = self.inputs[tp]
+        if source.watermark is None:
+            source.watermark = Watermark(records[0].offset if records else position)
+        source.buffer.extend(records)
+        if records:
+            self._pump()
+        elif not source.buffer and not source.watermark.unfinished and position > source.watermark.position:
+            source.watermark.advance(position)
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Commit what finishes, paced, until closed. Raises what makes the task useless."""
+        while not self._closing:
+            await self._wake.wait()
+            self._wake.clear()
+            await self._commit()
+            # Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's end.
+            await asyncio.sleep(self._interval_s)
+
+    async def close(self, deadline_s: float) -> Kept[S] | None:
+        """Take no more, wait for calls in flight, commit, close. The state that may be kept, None after a failure."""
+        self._closing = True
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=deadline_s)
+        self.abandon()
+        try:
+            if self.open:
+                await self._commit()
+        except Exception as error:  # noqa: BLE001  (the next owner goes on from the last commit)
+            self._log.warning("last_commit_failed", error=repr(error))
+            return None
+        finally:
+            self.open = False
+            await self._transactions.close()
+        return self.kept
+
+    def abandon(self) -> None:
+        """Cut calls short. Whoever comes next repeats them with the same Idempotency-Key."""
+        self._closing = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for call in self._calls:
+            call.cancel()
+
+    async def discard(self) -> None:
+        """End after a failure: nothing of it counts."""
+        self.abandon()
+        self.open = False
+        await self._transactions.close()
+
+    def _pump(self) -> None:
+        """Take what may be taken, and start what may run."""
+        if self._closing or not self.open:
+            return
+        taken = self._fill()
+        while (started := self._lanes.start()) is not None:
+            self._start(*started)
+        if taken >= _SLICE:
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _fill(self) -> int:
+        taken, now_ms, next_due_ms = 0, self._clock.now_ms(), None
+        self._turn.rotate(
+            -1
+        )  # each input is first in turn, or one deep backlog would take all the room that comes free
+        for source in self._turn:
+            while source.buffer and taken < _SLICE and self._room(source):
+                due_ms = self.job.due_ms(source.buffer[0])
+                if due_ms > now_ms:
+                    next_due_ms = due_ms if next_due_ms is None else min(next_due_ms, due_ms)
+                    break
+                record = source.buffer.popleft()
+                taken += 1
+                if source.watermark is not None and source.watermark.take(record.offset):
+                    self._lanes.add(self.job.lane(record), record)
+        if next_due_ms is not None:
+            self._pump_in((next_due_ms - now_ms) / 1000)
+        return taken
+
+    def _room(self, source: Input) -> bool:
+        held = len(self._lanes) < self._window and self._pending.records < MAX_PENDING
+        return held and source.watermark is not None and source.watermark.may_take()
+
+    def _pump_in(self, delay_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(min(delay_s, 1.0) + 0.001, self._pump)
+
+    def _start(self, lane: object, record: Taken) -> None:
+        try:
+            decided = self.job.take(self.kept.state, record, self._clock.now_ms())
+        except Exception as error:  # noqa: BLE001  (one record's fault is that record's fate)
+            self._log.exception("decision_failed", topic=record.topic, offset=record.offset)
+            decided = broken(self.job.dead_letter, record, error)
+        if isinstance(decided, Fate):
+            self._finish(lane, record, decided)
+            return
+        call = asyncio.create_task(self._call(lane, record, decided))
+        self._calls.add(call)
+        call.add_done_callback(self._calls.discard)
+
+    async def _call(self, lane: object, record: Taken, call: Call) -> None:
+        outcome = await self.job.carry_out(call)
+        try:
+            fate = self.job.settle(self.kept.state, call, outcome, self._clock.now_ms())
+        except Exception as error:  # noqa: BLE001  (one record's fault is that record's fate)
+            self._log.exception("decision_failed", topic=record.topic, offset=record.offset)
+            fate = broken(self.job.dead_letter, record, error)
+        self._finish(lane, record, fate)
+        self._pump()
+
+    def _finish(self, lane: object, record: Taken, fate: Fate) -> None:
+        for change in fate.changes:
+            self.kept.state.apply(change.key, change.value)
+        self._pending.add(fate)
+        watermark = self.inputs[TopicPartition(record.topic, record.partition)].watermark
+        if watermark is not None:
+            watermark.finish(record.offset)
+        self._lanes.finish(lane)
+        self._wake.set()
+
+    async def _commit(self) -> None:
+        async with self._committing:
+            self._expire()
+            pending, self._pending = self._pending, Pending()
+            offsets = self._offsets()
+            if pending or offsets:
+                upto = await self._transactions.commit(pending, offsets)
+                self.kept.upto = self.kept.upto if upto is None else upto
+        self._pump()
+
+    def _offsets(self) -> Mapping[TopicPartition, OffsetAndMetadata]:
+        moved = {}
+        for tp, source in self.inputs.items():
+            if source.watermark is None:
+                continue
+            now = (source.watermark.position, source.watermark.metadata())
+            if now != source.committed:
+                source.committed = now
+                moved[tp] = OffsetAndMetadata(*now)
+        return moved
+
+    def _expire(self) -> None:
+        now_s = time.monotonic()
+        if now_s < self._expire_at_s:
+            return
+        self._expire_at_s = now_s + _EXPIRE_EVERY_S
+        old: tuple[Change, ...] = tuple(self.job.expired(self.kept.state, self._clock.now_ms()))
+        for change in old:
+            self.kept.state.apply(change.key, change.value)
+            self._pending.changes[change.key] = change.value

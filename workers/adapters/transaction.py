@@ -1,0 +1,82 @@
+"""One transactional producer of one task: what finished goes out whole, or not at all.
+
+aiokafka has no KIP-447, so a zombie is fenced by its transactional id alone: hence one producer per partition number,
+with the id `{group}-{partition}`.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaProducer
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+
+from workers.adapters.clock import BrokerClock
+from workers.pending import Pending
+
+TRANSACTION_TIMEOUT_MS = 10_000
+MAX_REQUEST_BYTES = 2_097_152
+_STOP_S = 2.0
+Offsets = Mapping[TopicPartition, OffsetAndMetadata]
+
+
+class Transactions:
+    """The transactions of one task."""
+
+    def __init__(
+        self, *, group: str, partition: int, changelog: str, clock: BrokerClock, client: Mapping[str, Any]
+    ) -> None:
+        self._group, self._partition, self._changelog, self._clock = group, partition, changelog, clock
+        self._producer = AIOKafkaProducer(
+            **client,
+            transactional_id=f"{group}-{partition}",
+            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            max_batch_size=262_144,
+            max_request_size=MAX_REQUEST_BYTES,
+            linger_ms=0,
+            # Brokers since 3.5 answer old clients NOT_ENOUGH_REPLICAS for a moment while they verify a new partition
+            # of a transaction (KIP-890): aiokafka's default wait of 100 ms would be the longest part of a commit.
+            retry_backoff_ms=10,
+        )
+
+    async def open(self) -> None:
+        """Take the transactional id over: fences whoever had it, and ends a transaction that was left open."""
+        async with asyncio.timeout(TRANSACTION_TIMEOUT_MS / 1000 * 3):
+            await self._producer.start()
+
+    async def commit(self, pending: Pending, offsets: Offsets) -> int | None:
+        """Publish what finished, the state changes and the offsets in one transaction.
+
+        Returns the changelog offset after the last change, None without a change. Raises KafkaError or TimeoutError:
+        then nothing of it counts and the producer is of no further use.
+        """
+        async with asyncio.timeout(TRANSACTION_TIMEOUT_MS / 1000):
+            sent_s = time.monotonic()
+            await self._producer.begin_transaction()
+            sends = [await self._send(o.topic, o.key, o.value, o.headers) for o in pending.outputs]
+            changes = [
+                await self._send(self._changelog, key.encode(), None if value is None else orjson.dumps(value))
+                for key, value in pending.changes.items()
+            ]
+            if offsets:
+                await self._producer.send_offsets_to_transaction(dict(offsets), self._group)
+            done = await asyncio.gather(*sends, *changes)
+            # Watched before the commit: a transaction's own end may wait 20 ms and says nothing about the append.
+            if changes:
+                self._clock.observe(done[-1].timestamp, sent_s)
+            await self._producer.commit_transaction()
+            return done[-1].offset + 1 if changes else None
+
+    async def _send(
+        self, topic: str, key: bytes | None, value: bytes | None, headers: tuple[tuple[str, bytes], ...] = ()
+    ) -> asyncio.Future[Any]:
+        return await self._producer.send(topic, value, key, partition=self._partition, headers=list(headers))  # type: ignore[no-any-return]
+
+    async def close(self) -> None:
+        """End, bounded: aiokafka's own stop waits for ever when the broker is gone."""
+        with contextlib.suppress(Exception):
+            async with asyncio.timeout(_STOP_S):
+                await self._producer.stop()

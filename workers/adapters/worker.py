@@ -1,0 +1,214 @@
+"""A worker: one member of a role's consumer group, with a task for each partition number that it is assigned.
+
+It opens and closes tasks as Kafka's group protocol says, hands them what was read, and opens a failed one anew. It
+makes no decision about a record. Kafka's consumer groups are the distributed engine; nothing here elects or shards.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+import structlog
+from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.structs import TopicPartition
+
+from workers.adapters.clock import BrokerClock
+from workers.adapters.task import Kept, Task
+from workers.fate import State
+from workers.job import Job
+
+S = TypeVar("S", bound=State)
+log = structlog.get_logger()
+_POLL_MS = 100
+_READ_RECORDS = 500
+_REOPEN_AFTER_S = (0.1, 0.5, 2.0, 5.0)
+_STOP_S = 5.0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Membership:
+    """How a worker takes part in its group.
+
+    drain_s: how long a revoked task waits for its calls; the rebalance waits 5 s longer, then goes on without us.
+    session_s: after this time without a heartbeat the group gives our partitions to others.
+    """
+
+    client: Mapping[str, Any]
+    instance_id: str | None = None
+    session_s: float = 6.0
+    drain_s: float = 10.0
+    commit_interval_s: float = 0.04
+
+
+class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
+    """One process's part in a role."""
+
+    def __init__(self, job: Job[S], membership: Membership, clock: BrokerClock) -> None:
+        self.job, self._membership, self.clock = job, membership, clock
+        self.tasks: dict[int, Task[S]] = {}
+        self._owners: dict[int, asyncio.Task[None]] = {}
+        self._kept: dict[int, Kept[S]] = {}
+        self._consumer: AIOKafkaConsumer | None = None
+        self._rejoin = asyncio.Event()
+        self._joined = False
+        self._log = log.bind(role=job.name)
+
+    def missing(self) -> str | None:
+        """What keeps the worker from being ready, in words; None when it is."""
+        if not self._joined:
+            return f"the {self.job.name} has not joined its group {self.job.group} yet"
+        closed = [str(number) for number, task in self.tasks.items() if not task.open]
+        return f"partitions {', '.join(closed)} of the {self.job.name} are being restored" if closed else None
+
+    async def run(self, stop: asyncio.Event) -> None:
+        """Work until `stop` is set. A lost membership is taken up anew; nothing of Kafka's ends the process."""
+        failures = 0
+        while not stop.is_set():
+            try:
+                await self._session(stop)
+                failures = 0
+            except (KafkaError, OSError, TimeoutError) as error:
+                failures += 1
+                self._log.warning("session_failed", error=repr(error))
+                await _wait(stop, _REOPEN_AFTER_S[min(failures, len(_REOPEN_AFTER_S)) - 1])
+
+    async def _session(self, stop: asyncio.Event) -> None:
+        """One membership, from joining to leaving."""
+        self._rejoin.clear()
+        consumer = self._new_consumer()
+        self._consumer = consumer
+        try:
+            await consumer.start()
+            consumer.subscribe(list(self.job.inputs), listener=self)
+            while not stop.is_set() and not self._rejoin.is_set():
+                await self._read(consumer)
+        finally:
+            self._joined = False
+            await self._close_all()
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(_STOP_S):
+                    await consumer.stop()
+
+    def _new_consumer(self) -> AIOKafkaConsumer:
+        membership = self._membership
+        return AIOKafkaConsumer(
+            **membership.client,
+            group_id=self.job.group,
+            group_instance_id=membership.instance_id,
+            enable_auto_commit=False,
+            auto_offset_reset="earliest",
+            isolation_level="read_committed",
+            # Range over topics of equal partition counts gives one member the same number of every topic.
+            partition_assignment_strategy=(RangePartitionAssignor,),
+            session_timeout_ms=int(membership.session_s * 1000),
+            heartbeat_interval_ms=int(membership.session_s * 1000 / 4),
+            # aiokafka counts the drain of a revoked task into this time, and not into max_poll_interval_ms.
+            rebalance_timeout_ms=int((membership.drain_s + 5) * 1000),
+            # One fetch at a time and node: a long one would keep a partition that has room again waiting.
+            fetch_max_wait_ms=_POLL_MS,
+            retry_backoff_ms=50,
+        )
+
+    async def _read(self, consumer: AIOKafkaConsumer) -> None:
+        wanted = [tp for task in self.tasks.values() for tp in task.wanted()]
+        if not wanted and self.tasks:
+            await asyncio.sleep(_POLL_MS / 1000 / 10)  # everything is full, or being restored
+            return
+        # Without tasks this only keeps the membership alive: a member that never polls can't join again.
+        read = await consumer.getmany(*wanted, timeout_ms=_POLL_MS, max_records=_READ_RECORDS)
+        for tp, records in read.items():
+            task = self.tasks.get(tp.partition)
+            if task is not None and task.open:
+                task.deliver(tp, records, records[-1].offset + 1)
+        if not read:
+            await self._note_positions(consumer, wanted)
+
+    async def _note_positions(self, consumer: AIOKafkaConsumer, idle: Iterable[TopicPartition]) -> None:
+        """Offsets without records (transaction markers) move the position too: lag is 0 when all is read."""
+        for tp in idle:
+            task = self.tasks.get(tp.partition)
+            if task is None or not task.open:
+                continue
+            with contextlib.suppress(KafkaError, TimeoutError):
+                async with asyncio.timeout(1):
+                    position = await consumer.position(tp)
+                if task.open and self.tasks.get(tp.partition) is task:
+                    task.deliver(tp, [], position)
+
+    async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
+        if revoked:
+            self._log.info("revoked", partitions=sorted({tp.partition for tp in revoked}))
+        self._kept.clear()  # what did not come back with the last assignment is somebody else's by now
+        await self._close_all()
+
+    async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
+        """Open a task per partition number, in the background: a long restore must not miss the next rebalance."""
+        numbers = sorted({tp.partition for tp in assigned})
+        self._log.info("assigned", partitions=numbers)
+        for number in numbers:
+            self.tasks[number] = self._new_task(number)
+            self._owners[number] = asyncio.create_task(self._own(number))
+        self._joined = True
+
+    def _new_task(self, number: int) -> Task[S]:
+        membership = self._membership
+        return Task(
+            self.job, number, clock=self.clock, client=membership.client,
+            commit_interval_s=membership.commit_interval_s, kept=self._kept.pop(number, None),
+        )  # fmt: skip
+
+    async def _own(self, number: int) -> None:
+        """Run a task, and open a new one from the last commit when it fails."""
+        failures = 0
+        while (task := self.tasks.get(number)) is not None:
+            try:
+                await task.start(self._seek)
+                failures = 0
+                await task.run()
+            except (ProducerFenced, InvalidProducerEpoch):
+                # Somebody else has our partition, and we don't know it yet. To take it back would fence the rightful
+                # owner: we ask the group who owns what.
+                self._log.warning("task_fenced", partition=number)
+                await task.discard()
+                self._rejoin.set()
+                return
+            except Exception as error:  # noqa: BLE001  (an error in the task closes the task, not the process)
+                self._log.warning("task_failed", partition=number, error=repr(error))
+                await task.discard()
+                await asyncio.sleep(_REOPEN_AFTER_S[min(failures, len(_REOPEN_AFTER_S) - 1)])
+                failures += 1
+                if self.tasks.get(number) is task:
+                    self.tasks[number] = self._new_task(number)
+            else:
+                return
+
+    def _seek(self, tp: TopicPartition, position: int | None) -> None:
+        if self._consumer is None or tp not in self._consumer.assignment():
+            raise KafkaError(f"{tp.topic}-{tp.partition} is not assigned any more")
+        if position is not None:
+            self._consumer.seek(tp, position)
+
+    async def _close_all(self) -> None:
+        await asyncio.gather(*(self._close(number) for number in list(self.tasks)))
+
+    async def _close(self, number: int) -> None:
+        task, owner = self.tasks.pop(number, None), self._owners.pop(number, None)
+        if task is None or owner is None:
+            return
+        kept = await task.close(self._membership.drain_s) if task.open else None
+        owner.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await owner
+        if kept is None:
+            await task.discard()
+        else:
+            self._kept[number] = kept
+
+
+async def _wait(stop: asyncio.Event, delay_s: float) -> None:
+    with contextlib.suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), delay_s)

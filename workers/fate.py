@@ -1,0 +1,62 @@
+"""Fate: what becomes of one record, as a value. A role decides it, the task carries it out in one transaction.
+
+Nothing here says when or where; the partition is always the task's own.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from contracts.headers import Headers
+
+
+class Taken(Protocol):
+    """A record as it was read (aiokafka's ConsumerRecord has this shape)."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
+    @property
+    def offset(self) -> int: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def key(self) -> bytes | None: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Output:
+    """A record to publish."""
+
+    topic: str
+    key: bytes | None
+    value: bytes | None
+    headers: Headers = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Change:
+    """A change of the task's state: the new value under a key, None to forget it. Goes to the changelog as JSON."""
+
+    key: str
+    value: Mapping[str, Any] | None
+
+
+@dataclass(frozen=True, slots=True)
+class Fate:
+    """Everything that follows from one record. `verdict` names it for metrics and tests."""
+
+    verdict: str
+    outputs: tuple[Output, ...] = ()
+    changes: tuple[Change, ...] = ()
+
+
+class State(Protocol):
+    """A task's state. `apply` is its only writer, for a change of now and for one restored from the changelog."""
+
+    def apply(self, key: str, value: Mapping[str, Any] | None) -> None: ...

@@ -1,0 +1,88 @@
+"""A role as a task sees it: where it reads, what it decides, and how it carries a call out.
+
+Everything but `carry_out` is pure; a task calls `take` for each record and `settle` after each call.
+"""
+
+from collections.abc import Awaitable, Callable, Hashable, Iterable
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from contracts.topics import Topics
+from workers.classify import Outcome
+from workers.executor import Call, Executor
+from workers.fate import Change, Fate, State, Taken
+from workers.ledger import Ledger
+from workers.router import Router
+from workers.runs import Runs
+
+S = TypeVar("S", bound=State)
+
+CarryOut = Callable[[Call], Awaitable[Outcome]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Job(Generic[S]):
+    """One role.
+
+    inputs: topics, all with the same number of partitions.
+    changelog: the topic that holds the state.
+    concurrency: records that one task works on side by side.
+    """
+
+    name: str
+    group: str
+    inputs: tuple[str, ...]
+    changelog: str
+    dead_letter: str
+    concurrency: int
+    new_state: Callable[[], S]
+    lane: Callable[[Taken], Hashable]
+    due_ms: Callable[[Taken], int]
+    take: Callable[[S, Taken, int], Fate | Call]
+    settle: Callable[[S, Call, Outcome, int], Fate]
+    carry_out: CarryOut
+    expired: Callable[[S, int], Iterable[Change]]
+
+
+def router_job(topics: Topics, router: Router) -> Job[Runs]:
+    return Job(
+        name="router",
+        group=f"{topics.prefix}router",
+        inputs=(*topics.events, topics.result),
+        changelog=topics.run,
+        dead_letter=topics.dead_letter,
+        concurrency=1,
+        new_state=Runs,
+        lane=router.lane,
+        due_ms=router.due_ms,
+        take=router.take,
+        settle=_no_settling,
+        carry_out=_no_call,
+        expired=Runs.expired,
+    )
+
+
+def executor_job(topics: Topics, executor: Executor, carry_out: CarryOut, concurrency: int) -> Job[Ledger]:
+    return Job(
+        name="executor",
+        group=f"{topics.prefix}executor",
+        inputs=(topics.command, *topics.retries),
+        changelog=topics.ledger,
+        dead_letter=topics.dead_letter,
+        concurrency=concurrency,
+        new_state=Ledger,
+        lane=executor.lane,
+        due_ms=executor.due_ms,
+        take=executor.take,
+        settle=executor.settle,
+        carry_out=carry_out,
+        expired=Ledger.expired,
+    )
+
+
+def _no_settling(state: Runs, call: Call, outcome: Outcome, now_ms: int) -> Fate:  # noqa: ARG001
+    raise AssertionError("the router makes no call")
+
+
+async def _no_call(call: Call) -> Outcome:  # noqa: ARG001
+    raise AssertionError("the router makes no call")

@@ -1,0 +1,52 @@
+"""Lanes: records of one key in order, one at a time; different keys side by side.
+
+Pure: it decides which item may start, and never runs one. An item starts when it is the oldest unfinished one of its
+lane and fewer than `limit` items run. Lanes that wait for room are served in the order in which they became ready.
+"""
+
+from collections import deque
+from collections.abc import Hashable
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Lanes(Generic[T]):
+    """Items by lane. `add` an item, `start` what may run, `finish` a lane's running item."""
+
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
+        self._waiting: dict[Hashable, deque[T]] = {}  # a lane is here while one of its items runs or is ready
+        self._ready: deque[tuple[Hashable, T]] = deque()
+        self.running = 0
+        self.held = 0
+
+    def __len__(self) -> int:
+        """Items that are not finished: running, ready, or behind one of their lane."""
+        return self.held
+
+    def add(self, lane: Hashable, item: T) -> None:
+        self.held += 1
+        behind = self._waiting.get(lane)
+        if behind is None:
+            self._waiting[lane] = deque()
+            self._ready.append((lane, item))
+        else:
+            behind.append(item)
+
+    def start(self) -> tuple[Hashable, T] | None:
+        """The next item that may run now, with its lane; None when nothing is ready or the limit is reached."""
+        if not self._ready or self.running >= self.limit:
+            return None
+        self.running += 1
+        return self._ready.popleft()
+
+    def finish(self, lane: Hashable) -> None:
+        """The running item of a lane has ended: the next of its lane becomes ready."""
+        self.running -= 1
+        self.held -= 1
+        behind = self._waiting[lane]
+        if behind:
+            self._ready.append((lane, behind.popleft()))
+        else:
+            del self._waiting[lane]

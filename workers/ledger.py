@@ -1,0 +1,102 @@
+"""The executor's state: which commands are known and how they stand, and which keys wait behind a retry.
+
+Theory of operation of a key's queue. While a command of a key waits in a tier, every later command of that key goes
+behind it. Each gets a place; only the one whose place is the queue's head may run. So a record never overtakes an
+earlier one of its key, whichever tier brings it back first.
+
+    fresh, no queue        → runs. A retryable failure opens the queue: it has place 0, head 0, tail 1.
+    fresh, queue           → place = tail, tail + 1, into a tier.
+    returned, place ≠ head → back into a tier with the same place: not its turn, and no attempt.
+    returned, place = head → runs. It ends, whichever way: head + 1. It fails retryably: back into a tier, still head.
+    head reaches tail      → the queue is gone.
+
+Pure. The waiting records are on the retry topics; the queue is three numbers.
+"""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from contracts.retry import WINDOW_MS
+from workers.fate import Change
+
+_COMMAND = "command/"
+_QUEUE = "queue/"
+
+
+@dataclass(frozen=True, slots=True)
+class Known:
+    """A command that was seen. `status` is `waiting` or how its newest result ended."""
+
+    status: str
+    digest: str
+    revision: int
+    at_ms: int
+    unknown: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Queue:
+    """A key that waits: the place whose turn it is, the next free place, and when the head is due."""
+
+    head: int
+    tail: int
+    due_ms: int
+
+
+class Ledger:
+    """The state of one executor task."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, Known] = {}
+        self._queues: dict[str, Queue] = {}
+
+    def apply(self, key: str, value: Mapping[str, Any] | None) -> None:
+        if key.startswith(_COMMAND):
+            self._apply_command(key.removeprefix(_COMMAND), value)
+        elif value is None:
+            self._queues.pop(key.removeprefix(_QUEUE), None)
+        else:
+            self._queues[key.removeprefix(_QUEUE)] = Queue(value["head"], value["tail"], value["due_at"])
+
+    def _apply_command(self, command_id: str, value: Mapping[str, Any] | None) -> None:
+        # Taken out first, so that the dict stays in the order of time and expiry need only look at its front.
+        self._known.pop(command_id, None)
+        if value is not None:
+            self._known[command_id] = Known(
+                value["status"], value["digest"], value["revision"], value["at"], value.get("unknown", False)
+            )
+
+    def known(self, command_id: str) -> Known | None:
+        return self._known.get(command_id)
+
+    def queue(self, key: str) -> Queue | None:
+        return self._queues.get(key)
+
+    @property
+    def sizes(self) -> Mapping[str, int]:
+        return {"commands": len(self._known), "queues": len(self._queues)}
+
+    def expired(self, now_ms: int, limit: int = 1_000) -> Iterator[Change]:
+        """Ids older than the window, oldest first. A waiting one is never forgotten."""
+        for command_id, known in list(_first(self._known, limit)):
+            if known.at_ms > now_ms - WINDOW_MS:
+                return
+            if known.status != "waiting":
+                yield Change(_COMMAND + command_id, None)
+
+
+def _first(known: Mapping[str, Known], limit: int) -> Iterator[tuple[str, Known]]:
+    return (item for item, _ in zip(known.items(), range(limit), strict=False))
+
+
+def remember(command_id: str, known: Known) -> Change:
+    value = {"status": known.status, "digest": known.digest, "revision": known.revision, "at": known.at_ms}
+    return Change(_COMMAND + command_id, {**value, "unknown": True} if known.unknown else value)
+
+
+def set_queue(key: str, queue: Queue) -> Change:
+    """The queue as it stands now; a queue whose head reached its tail is gone."""
+    if queue.head >= queue.tail:
+        return Change(_QUEUE + key, None)
+    return Change(_QUEUE + key, {"head": queue.head, "tail": queue.tail, "due_at": queue.due_ms})

@@ -1,0 +1,107 @@
+"""The router's decisions: which runs an event starts, and how a result takes its run on. Pure.
+
+An event starts one run per matching workflow of its trigger; a run whose id is known is not started again.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import orjson
+
+from contracts import headers as h
+from contracts.control import Workflow
+from contracts.headers import cloud_event
+from contracts.ids import run_id
+from contracts.topics import Topics
+from workers import ending, runs
+from workers.expressions import ExpressionError, holds
+from workers.fate import Change, Fate, Output, Taken
+from workers.runs import Move, Runs
+from workers.ticket import ticket
+
+COMMAND_TYPE = "stripeline.action-command"
+SOURCE = "/stripeline/router"
+_EVENT_FIELDS = {"id": str, "type": str, "created": int, "data": dict}
+_RESULT_FIELDS = {"command_id": str, "revision": int, "status": str}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Router:
+    """The decisions of one prefix's routers. `workflows`: those of a trigger, by name."""
+
+    topics: Topics
+    workflows: Callable[[str], Mapping[str, Workflow]]
+
+    def lane(self, record: Taken) -> object:
+        return record.key
+
+    def due_ms(self, _: Taken) -> int:
+        return 0
+
+    def take(self, state: Runs, record: Taken, now_ms: int) -> Fate:
+        """The fate of an event or a result."""
+        is_result = record.topic == self.topics.result
+        value = _read(record.value, _RESULT_FIELDS if is_result else _EVENT_FIELDS)
+        if isinstance(value, str):
+            return ending.unreadable(self.topics, None, ticket(record, returned=False), value)
+        headers = h.read(record.headers)
+        if is_result:
+            return self._result(state, record, value, headers, now_ms)
+        return self._event(state, record, value, headers, now_ms)
+
+    def _event(
+        self, state: Runs, record: Taken, event: Mapping[str, Any], headers: Mapping[str, bytes], now_ms: int
+    ) -> Fate:
+        connection = h.text(headers, h.CONNECTION) or ""
+        found = self.workflows(h.text(headers, h.TRIGGER) or "")
+        moves = [self._start(state, name, found[name], event, connection, now_ms) for name in sorted(found)]
+        fates = [self._moved(record, headers, move, now_ms) for move in moves if move is not None]
+        outputs = tuple(output for fate in fates for output in fate.outputs)
+        changes = tuple(change for fate in fates for change in fate.changes)
+        return Fate("started" if fates else "no_run", outputs, changes)
+
+    def _start(
+        self, state: Runs, name: str, workflow: Workflow, event: Mapping[str, Any], connection: str, now_ms: int
+    ) -> Move | None:
+        if not workflow.wants(event["type"]) or state.knows(run_id(event["id"], name)):
+            return None
+        run = runs.begin(name, workflow, event, connection, now_ms)
+        try:
+            return runs.next_step(run, now_ms) if holds(workflow.where, event) else None
+        except ExpressionError as error:
+            return Move(run=runs.stop(run, runs.broken(error), now_ms))
+
+    def _result(
+        self, state: Runs, record: Taken, result: Mapping[str, Any], headers: Mapping[str, bytes], now_ms: int
+    ) -> Fate:
+        reference = result.get("run")
+        run = state.get(reference["run_id"]) if isinstance(reference, dict) and "run_id" in reference else None
+        move = None if run is None else runs.after(run, result, now_ms)
+        return Fate("unrelated") if move is None else self._moved(record, headers, move, now_ms)
+
+    def _moved(self, record: Taken, headers: Mapping[str, bytes], move: Move, now_ms: int) -> Fate:
+        changes = (Change(move.run["run"], move.run),)
+        if move.command is None:
+            return Fate(move.run["status"], changes=changes)
+        about = cloud_event(
+            id=move.command["command_id"], type=COMMAND_TYPE, source=SOURCE, at_ms=now_ms,
+            trace=headers.get(h.TRACEPARENT),
+        )  # fmt: skip
+        connection = (h.CONNECTION, move.command["connection"].encode())
+        output = Output(self.topics.command, record.key, orjson.dumps(move.command), (*about, connection))
+        return Fate("advanced", (output,), changes)
+
+
+def _read(value: bytes | None, fields: Mapping[str, type]) -> Mapping[str, Any] | str:
+    """A record that a process of ours wrote, or why it is none."""
+    if value is None:
+        return "the record has no value"
+    try:
+        parsed = orjson.loads(value)
+    except orjson.JSONDecodeError:
+        return "the record is not JSON"
+    if not isinstance(parsed, dict):
+        return "the record is no JSON object"
+    wrong = [name for name, kind in fields.items() if not isinstance(parsed.get(name), kind)]
+    return f"{wrong[0]} is missing or of the wrong type" if wrong else parsed
