@@ -1,0 +1,96 @@
+"""Decides how the local one-node Kafka is configured: its properties, its ports.
+
+Pure but for asking the machine whether a port is free. It must never start or write anything.
+"""
+
+import random
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+HOST: Final = "127.0.0.1"
+
+# What every one-node broker of ours has in common, on this machine or in a container.
+# https://kafka.apache.org/43/configuration/broker-configs/
+BROKER_SETTINGS: Final[Mapping[str, str]] = {
+    "process.roles": "broker,controller",
+    "node.id": "1",
+    "controller.listener.names": "CONTROLLER",
+    "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT",
+    # A misspelt topic is an error here, as it is in production.
+    "auto.create.topics.enable": "false",
+    # One broker cannot hold the default three replicas.
+    "default.replication.factor": "1",
+    "offsets.topic.replication.factor": "1",
+    "transaction.state.log.replication.factor": "1",
+    "transaction.state.log.min.isr": "1",
+    "share.coordinator.state.topic.replication.factor": "1",
+    "share.coordinator.state.topic.min.isr": "1",
+    # The default 50 partitions of each are created, and loaded, before the first group or transaction is served.
+    "offsets.topic.num.partitions": "8",
+    "transaction.state.log.num.partitions": "8",
+    # The default of 3 s is waited by every first member of a group.
+    "group.initial.rebalance.delay.ms": "0",
+    # After a kill the node refuses its own new incarnation until the old one's session has ended, by default 9 s.
+    "broker.session.timeout.ms": "2000",
+    "broker.heartbeat.interval.ms": "500",
+    # The default of 128 MiB is allocated at the start and is a quarter of the heap.
+    "log.cleaner.dedupe.buffer.size": str(16 * 1024 * 1024),
+}
+
+# Below every system's ephemeral range: a client that reconnects to a closed port of that range on the loopback
+# can be given the very same port as its own, is then connected to itself, and the broker cannot bind it again.
+_PORTS: Final = range(20_000, 32_000)
+_ATTEMPTS: Final = 200
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class KafkaSpec:
+    port: int
+    data_dir: Path
+    heap_mb: int = 512
+    cache_dir: Path | None = None  # None: ~/.cache/stripeline/kafka
+    start_timeout_s: float = 60.0
+    stop_timeout_s: float = 15.0
+
+
+def render_properties(spec: KafkaSpec, controller_port: int) -> str:
+    """Render `server.properties`; the topics' data lives in `data_dir/topics`."""
+    settings = {
+        **BROKER_SETTINGS,
+        "listeners": f"PLAINTEXT://{HOST}:{spec.port},CONTROLLER://{HOST}:{controller_port}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{spec.port}",
+        # Not `controller.quorum.voters`: formatted as standalone, the node knows its only voter from its own log.
+        # https://kafka.apache.org/43/operations/kraft/
+        "controller.quorum.bootstrap.servers": f"{HOST}:{controller_port}",
+        "log.dirs": _escaped(spec.data_dir / "topics"),
+    }
+    return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def _escaped(path: Path) -> str:
+    # In Java's properties format a backslash escapes, and `log.dirs` is a list parted by commas.
+    if "," in str(path):
+        raise ValueError(f"Kafka cannot keep its data in {path}: a comma parts directories there. Choose another.")
+    return str(path).replace("\\", "\\\\")
+
+
+def free_port() -> int:
+    """Pick a TCP port of the loopback that nothing listens on now; it is not reserved."""
+    for port in random.sample(_PORTS, _ATTEMPTS):
+        if is_free(port):
+            return port
+    raise OSError(f"no free port on {HOST} among {_ATTEMPTS} tried in {_PORTS.start}-{_PORTS.stop - 1}")
+
+
+def is_free(port: int) -> bool:
+    with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
+        # As the broker itself does: connections of its last run that linger in TIME_WAIT do not count.
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((HOST, port))
+        except OSError:
+            return False
+    return True

@@ -1,0 +1,67 @@
+"""Fixtures that every kind of test may ask for. None of them starts a broker unless it is asked for."""
+
+import secrets
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from pathlib import Path
+
+import pytest
+
+from deploy.local.kafka import KafkaSpec, LocalKafka, free_port
+from deploy.local.kafka_warm_up import warm_up
+from tests.support.broker import Broker, TopicFactory, any_broker, create_topics, delete_topics
+
+
+@pytest.fixture(scope="session")
+def note(request: pytest.FixtureRequest) -> Callable[[str], None]:
+    """Write one line to the terminal, past the capture of output."""
+    capture = request.config.pluginmanager.getplugin("capturemanager")
+    reporter = request.config.pluginmanager.getplugin("terminalreporter")
+
+    def write(line: str) -> None:
+        if capture is None or reporter is None:
+            return
+        with capture.global_and_fixture_disabled():
+            reporter.ensure_newline()
+            reporter.write_line(line)
+
+    return write
+
+
+@pytest.fixture(scope="session")
+def broker(tmp_path_factory: pytest.TempPathFactory, note: Callable[[str], None]) -> Iterator[Broker]:
+    """One Kafka for the whole run; tests keep apart by their topics' `prefix`."""
+    # Not async: it outlives the event loops of the tests.
+    with any_broker(tmp_path_factory.mktemp("kafka"), note) as started:
+        yield started
+
+
+@pytest.fixture
+async def own_broker(tmp_path: Path, note: Callable[[str], None]) -> AsyncIterator[LocalKafka]:
+    """A local Kafka of the test's own, to be killed, stopped and started at will."""
+    await warm_up(progress=note)
+    kafka = LocalKafka(KafkaSpec(port=free_port(), data_dir=tmp_path / "kafka"))
+    await kafka.start()
+    yield kafka
+    kafka.kill()
+
+
+@pytest.fixture
+def prefix() -> str:
+    """A topic prefix that no other test has."""
+    return f"t{secrets.token_hex(3)}."
+
+
+@pytest.fixture
+async def topic_factory(broker: Broker, prefix: str) -> AsyncIterator[TopicFactory]:
+    """Create topics of the test's own: `topic = await topic_factory("orders", partitions=4)`."""
+    created: list[str] = []
+
+    async def create(name: str, *, partitions: int = 1, configs: Mapping[str, str] | None = None) -> str:
+        topic = f"{prefix}{name}"
+        await create_topics(broker.bootstrap_servers, {topic: partitions}, configs=configs)
+        created.append(topic)
+        return topic
+
+    yield create
+    if created:
+        await delete_topics(broker.bootstrap_servers, created)
