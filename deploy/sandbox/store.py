@@ -1,0 +1,51 @@
+"""Keeps the objects: by id, in the order of creation, and by metadata. Never changes an object once it is in.
+
+A row keeps the object's bytes, not its dict: a hundred thousand dicts are hundreds of megabytes and slow the garbage
+collector, and the bytes are what the idempotency layer keeps anyway.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+EVERYBODY = "*"  # seeded objects that each account sees
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Row:
+    id: str
+    position: int  # in its account's rows of this object
+    created_ms: int
+    body: bytes
+
+    @property
+    def created(self) -> int:
+        return self.created_ms // 1000
+
+
+class Store:
+    def __init__(self) -> None:
+        self._by_id: dict[tuple[str, str], Row] = {}
+        self._rows: dict[tuple[str, str], list[Row]] = {}
+        self._by_metadata: dict[tuple[str, str, str, str], list[Row]] = {}
+
+    def add(self, account: str, made: Mapping[str, Any], body: bytes, now_ms: int) -> Row:
+        """`body` is `made` in bytes: the caller needs it too."""
+        name, object_id = made["object"], made["id"]
+        rows = self._rows.setdefault((account, name), [])
+        row = Row(id=object_id, position=len(rows), created_ms=now_ms, body=body)
+        rows.append(row)
+        self._by_id[account, object_id] = row
+        for key, value in made["metadata"].items():
+            self._by_metadata.setdefault((account, name, key, value), []).append(row)
+        return row
+
+    def get(self, account: str, object_id: str) -> Row | None:
+        return self._by_id.get((account, object_id)) or self._by_id.get((EVERYBODY, object_id))
+
+    def rows(self, account: str, object_name: str) -> Sequence[Row]:
+        """Oldest first."""
+        return self._rows.get((account, object_name), ())
+
+    def with_metadata(self, account: str, object_name: str, key: str, value: str) -> Sequence[Row]:
+        return self._by_metadata.get((account, object_name, key, value), ())

@@ -1,0 +1,47 @@
+"""The values that cross the sandbox: what a client sent, and what it gets back. Holds no rule."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+JSON_TYPE = "application/json"
+EMPTY: Mapping[str, str] = {}
+
+# A decoded form: `a[b]=v` is {"a": {"b": "v"}}.
+Params = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Call:
+    """One HTTP request. Its repr shows neither the key nor the parameters."""
+
+    method: str
+    path: str
+    query: str = field(default="", repr=False)
+    body: bytes = field(default=b"", repr=False)
+    content_type: str = ""
+    authorization: str | None = field(default=None, repr=False)
+    idempotency_key: str | None = None
+    stripe_version: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """Status and body, and the headers that belong to them: what the idempotency layer keeps."""
+
+    status: int
+    body: bytes = field(repr=False)
+    headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    content_type: str = JSON_TYPE
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Reply:
+    """An answer on its way back, with what happens to it there."""
+
+    answer: Answer
+    headers: Mapping[str, str]
+    delay_s: float = 0.0
+    drop: bool = False
+    cut_body: bool = False
+    replayed: bool = False

@@ -1,0 +1,177 @@
+"""The official SDK is the judge: what it makes of the sandbox's answers is what it would make of Stripe's."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+import stripe
+
+from deploy.sandbox.app import SandboxServer
+from deploy.sandbox.faults import Fault, Match, Rule
+
+KEY = "sk_test_judge1234"
+
+
+@pytest.fixture
+async def server() -> AsyncIterator[SandboxServer]:
+    async with SandboxServer() as server:
+        yield server
+
+
+@pytest.fixture
+async def judge(server: SandboxServer) -> AsyncIterator[stripe.StripeClient]:
+    client = client_for(server, KEY)
+    yield client
+    await close(client)
+
+
+def client_for(server: SandboxServer, key: str, retries: int = 0) -> stripe.StripeClient:
+    http = stripe.AIOHTTPClient()
+    addresses: Any = {"api": server.url}
+    return stripe.StripeClient(key, base_addresses=addresses, max_network_retries=retries, http_client=http)
+
+
+async def close(client: stripe.StripeClient) -> None:
+    await client._requestor._get_http_client().close_async()
+
+
+def intent(**more: Any) -> Any:
+    return {"amount": 2000, "currency": "usd", "automatic_payment_methods": {"enabled": True}, **more}
+
+
+async def test_a_payment_intent_is_created_and_read_back(judge: stripe.StripeClient) -> None:
+    customer = await judge.v1.customers.create_async({"email": "jenny@example.com", "name": "Jenny"})
+    params = intent(customer=customer.id, metadata={"stripeline_command": "cmd-1"}, receipt_email="jenny@example.com")
+    made = await judge.v1.payment_intents.create_async(params)
+    assert isinstance(made, stripe.PaymentIntent)
+    assert (made.amount, made.currency, made.customer, made.status) == (
+        2000,
+        "usd",
+        customer.id,
+        "requires_payment_method",
+    )
+    assert made.client_secret
+    assert made.client_secret.startswith(f"{made.id}_secret_")
+    assert made.metadata["stripeline_command"] == "cmd-1"
+    assert made.livemode is False
+    read = await judge.v1.payment_intents.retrieve_async(made.id)
+    assert read.to_dict() == made.to_dict()
+    assert (await judge.v1.customers.retrieve_async(customer.id)).email == "jenny@example.com"
+
+
+async def test_charges_are_seeded_and_read(server: SandboxServer, judge: stripe.StripeClient) -> None:
+    charge = await judge.v1.charges.retrieve_async("ch_sandbox_refunded")
+    assert isinstance(charge, stripe.Charge)
+    assert (charge.paid, charge.refunded, charge.status) == (True, True, "succeeded")
+    with pytest.raises(stripe.InvalidRequestError) as raised:
+        await judge.v1.charges.retrieve_async("ch_unknown")
+    assert (raised.value.http_status, raised.value.code, raised.value.param) == (404, "resource_missing", "id")
+
+
+async def test_a_decline_is_a_card_error_and_is_replayed(server: SandboxServer, judge: stripe.StripeClient) -> None:
+    bodies = []
+    for _ in range(2):
+        with pytest.raises(stripe.CardError) as raised:
+            await judge.v1.payment_intents.create_async(intent(amount=4002), {"idempotency_key": "k"})
+        assert (raised.value.http_status, raised.value.code) == (402, "card_declined")
+        bodies.append(raised.value.json_body)
+    assert raised.value.headers["idempotent-replayed"] == "true"
+    assert bodies[0] == bodies[1]
+    assert bodies[0]["error"]["decline_code"] == "insufficient_funds"
+    assert "_secret_" in bodies[0]["error"]["payment_intent"]["client_secret"]
+    assert server.sandbox.endpoints.ledger.effects == []
+
+
+async def test_the_same_key_replays_and_other_parameters_are_an_idempotency_error(
+    server: SandboxServer, judge: stripe.StripeClient
+) -> None:
+    first = await judge.v1.payment_intents.create_async(intent(), {"idempotency_key": "k"})
+    again = await judge.v1.payment_intents.create_async(intent(), {"idempotency_key": "k"})
+    assert again.id == first.id
+    assert again.last_response.headers["idempotent-replayed"] == "true"
+    assert again.last_response.headers["original-request"] == first.last_response.request_id
+    with pytest.raises(stripe.IdempotencyError):
+        await judge.v1.payment_intents.create_async(intent(amount=2001), {"idempotency_key": "k"})
+    with pytest.raises(stripe.IdempotencyError):
+        await judge.v1.customers.create_async({"name": "x"}, {"idempotency_key": "k"})
+    assert len(server.sandbox.endpoints.ledger.effects) == 1
+
+
+async def test_an_unknown_a_missing_and_a_small_parameter(judge: stripe.StripeClient) -> None:
+    for params, code, param in (
+        (intent(colour="red"), "parameter_unknown", "colour"),
+        ({"currency": "usd"}, "parameter_missing", "amount"),
+        (intent(amount=49), "amount_too_small", "amount"),
+        (intent(amount=0), "parameter_invalid_integer", "amount"),
+        (intent(receipt_email="nobody"), "email_invalid", "receipt_email"),
+        (intent(customer="cus_unknown"), "resource_missing", "customer"),
+    ):
+        with pytest.raises(stripe.InvalidRequestError) as raised:
+            await judge.v1.payment_intents.create_async(params)
+        assert (raised.value.http_status, raised.value.code, raised.value.param) == (400, code, param)
+        assert raised.value.request_id
+
+
+async def test_the_sdk_sees_each_status_as_its_own_error(server: SandboxServer, judge: stripe.StripeClient) -> None:
+    for status, kind in (
+        (403, stripe.PermissionError),
+        (429, stripe.RateLimitError),
+        (500, stripe.APIError),
+        (503, stripe.APIError),
+    ):
+        server.sandbox.faults.add(Rule(match=Match(), fault=Fault(status=status)))
+        with pytest.raises(kind) as raised:
+            await judge.v1.customers.create_async({"name": "x"})
+        assert raised.value.http_status == status
+
+
+async def test_a_key_is_judged(server: SandboxServer, judge: stripe.StripeClient) -> None:
+    server.sandbox.accounts.revoke(KEY)
+    with pytest.raises(stripe.AuthenticationError) as raised:
+        await judge.v1.customers.create_async({"name": "x"})
+    assert KEY not in str(raised.value)
+    server.sandbox.accounts.restore(KEY)
+    await judge.v1.customers.create_async({"name": "x"})
+
+
+@pytest.mark.parametrize("amount", [4009, 4029, 5001, 5003])
+async def test_a_fault_that_strikes_once_is_survived_with_the_same_key(server: SandboxServer, amount: int) -> None:
+    judge = client_for(server, KEY)
+    for _ in range(2):
+        with contextlib.suppress(stripe.RateLimitError, stripe.APIError, stripe.APIConnectionError):
+            await judge.v1.payment_intents.create_async(intent(amount=amount), {"idempotency_key": "k"})
+    made = await judge.v1.payment_intents.create_async(intent(amount=amount), {"idempotency_key": "k"})
+    assert [effect.id for effect in server.sandbox.endpoints.ledger.effects] == [made.id]
+    await close(judge)
+
+
+async def test_the_sdk_retries_by_itself_what_stripe_says_can_be_retried(server: SandboxServer) -> None:
+    judge = client_for(server, KEY, retries=1)
+    made = await judge.v1.payment_intents.create_async(intent(amount=5003))
+    assert made.last_response.headers["idempotent-replayed"] == "true"
+    assert len(server.sandbox.endpoints.ledger.effects) == 1
+    await close(judge)
+
+
+async def test_a_500_after_the_effect_is_replayed_for_ever(server: SandboxServer, judge: stripe.StripeClient) -> None:
+    for attempt in range(3):
+        with pytest.raises(stripe.APIError) as raised:
+            await judge.v1.payment_intents.create_async(intent(amount=5002), {"idempotency_key": "k"})
+        assert raised.value.http_status == 500
+        assert ("idempotent-replayed" in raised.value.headers) is (attempt > 0)
+    assert len(server.sandbox.endpoints.ledger.effects) == 1
+
+
+async def test_search_and_list_find_what_was_made(judge: stripe.StripeClient) -> None:
+    made = [
+        await judge.v1.payment_intents.create_async(intent(metadata={"stripeline_command": f"cmd-{n}"}))
+        for n in range(5)
+    ]
+    found = await judge.v1.payment_intents.search_async({"query": "metadata['stripeline_command']:'cmd-3'"})
+    assert [row.id for row in found.data] == [made[3].id]
+    page = await judge.v1.payment_intents.list_async({"limit": 2, "created": {"gte": made[0].created}})
+    assert page.has_more
+    assert [row.id async for row in page.auto_paging_iter()] == [row.id for row in reversed(made)]
+    with pytest.raises(stripe.InvalidRequestError):
+        await judge.v1.customers.search_async({"query": "nonsense"})
