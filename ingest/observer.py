@@ -1,0 +1,48 @@
+"""What the receiver counts: one method for each thing. A metrics adapter implements it; nothing here counts.
+
+Names of triggers are those that exist, so their number is bounded; an unknown one is never passed on.
+"""
+
+from typing import Protocol
+
+
+class Observer(Protocol):
+    def published(self, trigger: str, topic: str, seconds: float) -> None:
+        """Kafka has the event; `seconds` from the complete body to its acknowledgement."""
+        ...
+
+    def ignored(self, trigger: str, reason: str) -> None:
+        """Genuine, answered 2xx, not published: another family's, or thin."""
+        ...
+
+    def refused(self, trigger: str | None, status: int, reason: str) -> None:
+        """Answered 4xx; `trigger` is None where the request names none that exists."""
+        ...
+
+    def not_taken(self, trigger: str, reason: str) -> None:
+        """Answered 503: Kafka did not take it in time, or the trigger has no secret."""
+        ...
+
+    def clock_skew(self, trigger: str, seconds: int) -> None:
+        """A genuine signature outside the tolerance; positive where our clock is ahead."""
+        ...
+
+    def connection_closed(self, reason: str) -> None:
+        """Closed by us before it sent a request: `not_http`, `stalled` or `too_many`."""
+        ...
+
+
+class Unobserved:
+    """Counts nothing."""
+
+    def published(self, trigger: str, topic: str, seconds: float) -> None: ...
+
+    def ignored(self, trigger: str, reason: str) -> None: ...
+
+    def refused(self, trigger: str | None, status: int, reason: str) -> None: ...
+
+    def not_taken(self, trigger: str, reason: str) -> None: ...
+
+    def clock_skew(self, trigger: str, seconds: int) -> None: ...
+
+    def connection_closed(self, reason: str) -> None: ...

@@ -1,0 +1,177 @@
+"""Writes publications to Kafka, and says for each whether Kafka has it.
+
+Promised: `Published` only after acks=all; an answer within the deadline whatever the broker does; bounded memory; no
+restart needed, however long the broker was away. It never decides what is published, and never logs a value or a key.
+
+aiokafka's idempotent producer has no `max.block.ms` and never gives a batch up, so the wait and the amount are bounded
+here, and a producer that is dead or stuck is replaced as a whole (`ingest.producers`).
+"""
+
+import asyncio
+import logging
+from asyncio import Future
+from collections.abc import Mapping
+from typing import Any, Final, Self
+
+from aiokafka.errors import (
+    InvalidTopicError,
+    KafkaTimeoutError,
+    MessageSizeTooLargeError,
+    ProducerClosed,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+
+from contracts.topics import Topics
+from ingest.outcome import NotTaken, Published, Reason
+from ingest.producers import Connect, Producers, Session, connector
+from ingest.quiet import Quiet
+from ingest.routing import Publication
+
+log = logging.getLogger(__name__)
+
+RECORD_OVERHEAD_BYTES: Final = 1_000
+"""What a record in flight costs beside its key and value: headers, futures, bookkeeping."""
+
+
+_OF_ONE_RECORD: Final[dict[type[BaseException], Reason]] = {
+    MessageSizeTooLargeError: Reason.TOO_LARGE,
+    TopicAuthorizationFailedError: Reason.NOT_ALLOWED,
+    UnknownTopicOrPartitionError: Reason.NO_TOPIC,
+    InvalidTopicError: Reason.NO_TOPIC,
+    KafkaTimeoutError: Reason.LATE,
+    ProducerClosed: Reason.AWAY,
+}
+"""Errors after which the producer goes on, or is being closed already."""
+
+_ADVICE: Final = {
+    Reason.AWAY: "the producer was closed before Kafka answered: look at the brokers if this goes on",
+    Reason.NOT_ALLOWED: "the broker refuses writes to it: grant Write on this topic to the receiver's principal",
+    Reason.NO_TOPIC: "it does not exist: run `stripeline topics apply`",
+    Reason.LATE: "the topic or its leader is not there: run `stripeline topics check`, and look at the brokers",
+    Reason.FAILED: "the producer failed and is being replaced: look at the brokers if this goes on",
+}
+
+
+class Publisher:
+    """One idempotent producer at a time, replaced in the background when it is dead or stuck."""
+
+    def __init__(
+        self,
+        client: Mapping[str, Any],
+        topic_prefix: str,
+        *,
+        deadline_s: float = 5.0,
+        max_in_flight: int = 10_000,
+        max_in_flight_bytes: int = 64 * 1024 * 1024,
+        stalled_after_s: float = 30.0,
+        connect: Connect | None = None,
+    ) -> None:
+        self._topics = Topics(prefix=topic_prefix)
+        self._deadline_s = deadline_s
+        self._max_in_flight = max_in_flight
+        self._max_in_flight_bytes = max_in_flight_bytes
+        self._producers = Producers(
+            connect=connect or connector(client),
+            topics=self._topics.events,
+            stalled_after_s=stalled_after_s,
+        )
+        self._quiet = Quiet(log, every_s=10)
+
+    async def start(self) -> None:
+        """Begin to connect, in the background and for as long as it takes; `ready` tells when it is done."""
+        self._producers.start()
+
+    async def stop(self, grace_s: float = 5.0) -> None:
+        """Wait for what is in flight, at most `grace_s`, and close, broker or no broker."""
+        await self._producers.stop(grace_s)
+
+    async def __aenter__(self) -> Self:
+        await self.start()
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        await self.stop()
+
+    @property
+    def ready(self) -> bool:
+        return self._producers.current is not None
+
+    @property
+    def in_flight(self) -> int:
+        """Records that Kafka has not acknowledged yet, those that were answered 503 included."""
+        session = self._producers.current
+        return 0 if session is None else session.count
+
+    async def publish(self, publication: Publication) -> Published | NotTaken:
+        """Write one record and wait for acks=all, at most the deadline."""
+        session = self._producers.current
+        if session is None:
+            return NotTaken(reason=Reason.AWAY)
+        size = len(publication.value) + len(publication.key) + RECORD_OVERHEAD_BYTES
+        if session.count >= self._max_in_flight or session.bytes + size > self._max_in_flight_bytes:
+            return NotTaken(reason=Reason.FULL)
+        late_at = session.loop.time() + self._deadline_s
+        session.entered(size)
+        delivery = await self._send(session, publication, size, late_at)
+        if isinstance(delivery, NotTaken):
+            return delivery
+        # `wait` leaves the future alone when time is up: cancelling it would not stop the send, only hide its end.
+        await asyncio.wait((delivery,), timeout=late_at - session.loop.time())
+        return _outcome(delivery)
+
+    async def _send(
+        self, session: Session, publication: Publication, size: int, late_at: float
+    ) -> "Future[Any] | NotTaken":
+        """Hand the record to the producer: at once, unless its topic is not known or its batch is full."""
+        topic = self._topics.event(publication.topic)
+        delivery: Future[Any] | None = None
+        try:
+            # Until it returns a future nothing is queued, so this wait may be cancelled.
+            async with asyncio.timeout_at(late_at):
+                delivery = await session.producer.send(
+                    topic,
+                    value=publication.value,
+                    key=publication.key,
+                    timestamp_ms=publication.timestamp_ms,
+                    headers=list(publication.headers),  # aiokafka takes nothing but a list
+                )
+        except TimeoutError:
+            return self._not_taken(topic, Reason.LATE)
+        except Exception as error:  # noqa: BLE001  whatever it is, Kafka does not have the record
+            return self._failed(session, topic, error)
+        finally:
+            if delivery is None:  # refused, late, or our own caller was cancelled
+                session.left(size, acknowledged=False)
+        delivery.add_done_callback(lambda done: self._settled(session, topic, size, done))
+        return delivery
+
+    def _settled(self, session: Session, topic: str, size: int, delivery: "Future[Any]") -> None:
+        """Runs when aiokafka is done with a record, also long after its answer: nothing is left unretrieved."""
+        error = None if delivery.cancelled() else delivery.exception()
+        session.left(size, acknowledged=error is None)
+        if isinstance(error, Exception):
+            self._failed(session, topic, error)
+
+    def _failed(self, session: Session, topic: str, error: Exception) -> NotTaken:
+        reason = _OF_ONE_RECORD.get(type(error))
+        if reason is None:
+            session.broken.set()
+        return self._not_taken(topic, reason or Reason.FAILED, error)
+
+    def _not_taken(self, topic: str, reason: Reason, error: Exception | None = None) -> NotTaken:
+        advice = _ADVICE.get(reason, "see INGEST_MAX_BODY")
+        self._quiet.error(
+            reason, "%s took no record (%s): %s", topic, type(error).__name__ if error else reason, advice
+        )
+        return NotTaken(reason=reason)
+
+
+def _outcome(delivery: "Future[Any]") -> Published | NotTaken:
+    if not delivery.done():
+        return NotTaken(reason=Reason.LATE)
+    error = delivery.exception()
+    if error is not None:
+        return NotTaken(reason=_OF_ONE_RECORD.get(type(error), Reason.FAILED))
+    record = delivery.result()
+    return Published(partition=record.partition, offset=record.offset)

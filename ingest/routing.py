@@ -1,0 +1,179 @@
+"""Decides what becomes of a verified body: a record on its family's topic, an event that is not ours, or a refusal.
+
+Pure. It never raises on a body, whatever is in it, and a refusal never carries a piece of the body.
+The event's shape: https://docs.stripe.com/api/events/object
+"""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from types import NoneType
+from typing import Any, Final
+
+import orjson
+
+from contracts.families import Family, families, family_of, text
+from contracts.headers import CONNECTION, TRIGGER, Headers, cloud_event
+from contracts.ids import EVENT_ID
+from ingest.trigger import TriggerView
+
+EVENT_TYPE: Final = re.compile(r"[a-z0-9_.]{1,200}")
+_BOOL: Final = (bool, NoneType)
+_TEXT: Final = (str, NoneType)
+_OBJECT: Final = (dict, NoneType)
+_REQUEST: Final = (dict, str, NoneType)
+_LAST_SECOND: Final = 253_402_300_799  # of the year 9999: beyond it no date can be written
+
+
+class Problem(StrEnum):
+    """Why a signed body is no event that this trigger takes."""
+
+    NOT_JSON = "not_json"
+    NOT_AN_EVENT = "not_an_event"
+    BAD_ID = "bad_id"
+    BAD_TYPE = "bad_type"
+    BAD_CREATED = "bad_created"
+    BAD_LIVEMODE = "bad_livemode"
+    BAD_API_VERSION = "bad_api_version"
+    BAD_REQUEST = "bad_request"
+    BAD_ACCOUNT = "bad_account"
+    BAD_DATA = "bad_data"
+    WRONG_MODE = "wrong_mode"
+    TOO_DEEP = "too_deep"
+
+
+class Indifference(StrEnum):
+    """Why a genuine event is answered 2xx and not published."""
+
+    OTHER_FAMILY = "other_family"
+    THIN_EVENT = "thin_event"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Publication:
+    """One record to write. `topic` is without the prefix; `timestamp_ms` is when we received the event."""
+
+    topic: str
+    key: bytes
+    value: bytes
+    headers: Headers
+    timestamp_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ignored:
+    reason: Indifference
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rejected:
+    reason: Problem
+
+
+def route(
+    body: bytes, *, trigger: TriggerView, received_at_ms: int, traceparent: bytes | None
+) -> Publication | Ignored | Rejected:
+    """What becomes of a body that Stripe signed for `trigger`."""
+    event = _parsed(body)
+    if isinstance(event, Rejected):
+        return event
+    # https://docs.stripe.com/event-destinations#thin-events: signed alike, but without the object.
+    if event.get("object") == "v2.core.event":
+        return Ignored(reason=Indifference.THIN_EVENT)
+    problem = problem_of(event) or _mode_problem(event, trigger)
+    if problem is not None:
+        return Rejected(reason=problem)
+    family = family_of(event["type"])
+    if family is None or family is not families().get(trigger.family_kind):
+        return Ignored(reason=Indifference.OTHER_FAMILY)
+    try:
+        return _publication(event, family, trigger, received_at_ms, traceparent)
+    except orjson.JSONEncodeError:  # orjson reads 1,024 levels and writes 254
+        return Rejected(reason=Problem.TOO_DEEP)
+
+
+def _parsed(body: bytes) -> Mapping[str, Any] | Rejected:
+    try:
+        event = orjson.loads(body)
+    except orjson.JSONDecodeError:  # too deep, a lone surrogate, NaN and invalid UTF-8 included
+        return Rejected(reason=Problem.NOT_JSON)
+    return event if isinstance(event, dict) else Rejected(reason=Problem.NOT_AN_EVENT)
+
+
+def problem_of(event: Mapping[str, Any]) -> Problem | None:
+    """What keeps an object from being an event; None when it is one."""
+    data = event.get("data")
+    checks = (
+        (event.get("object") == "event", Problem.NOT_AN_EVENT),
+        (_matches(EVENT_ID, event.get("id")), Problem.BAD_ID),
+        (_matches(EVENT_TYPE, event.get("type")), Problem.BAD_TYPE),
+        (_is_second(event.get("created")), Problem.BAD_CREATED),
+        (isinstance(event.get("livemode"), _BOOL), Problem.BAD_LIVEMODE),
+        (isinstance(event.get("api_version"), _TEXT), Problem.BAD_API_VERSION),
+        (isinstance(event.get("request"), _REQUEST), Problem.BAD_REQUEST),
+        (isinstance(event.get("account"), _TEXT), Problem.BAD_ACCOUNT),
+        (isinstance(data, dict) and isinstance(data.get("object"), dict), Problem.BAD_DATA),
+        (isinstance(data, dict) and isinstance(data.get("previous_attributes"), _OBJECT), Problem.BAD_DATA),
+    )
+    return next((problem for passed, problem in checks if not passed), None)
+
+
+def output(event: Mapping[str, Any]) -> Mapping[str, Any]:
+    """The card's trigger output of an event."""
+    data = event["data"]
+    beside = {
+        "livemode": event.get("livemode"),
+        "previous_attributes": data.get("previous_attributes"),
+        "account": event.get("account"),
+    }
+    return {
+        "id": event["id"],
+        "type": event["type"],
+        "api_version": event.get("api_version"),
+        "created": event["created"],
+        "data": data["object"],
+        "request": _request(event.get("request")),
+    } | {name: value for name, value in beside.items() if value is not None}
+
+
+def _publication(
+    event: Mapping[str, Any], family: Family, trigger: TriggerView, received_at_ms: int, traceparent: bytes | None
+) -> Publication:
+    data = event["data"]["object"]
+    key = family.subject(data) or text(data.get("id")) or event["id"]
+    headers = cloud_event(
+        id=event["id"],
+        type=event["type"],
+        source=f"/stripeline/triggers/{trigger.name}",
+        at_ms=event["created"] * 1000,
+        trace=traceparent,
+    )
+    ours = ((TRIGGER, trigger.name.encode()), (CONNECTION, trigger.connection.encode()))
+    return Publication(
+        topic=family.topic,
+        key=key.encode(),
+        value=orjson.dumps(output(event)),
+        headers=headers + ours,
+        timestamp_ms=received_at_ms,
+    )
+
+
+def _mode_problem(event: Mapping[str, Any], trigger: TriggerView) -> Problem | None:
+    """A live event on a test trigger's secret, or the reverse, is a mix-up that must not reach a workflow."""
+    modes = {event.get("livemode"), trigger.livemode}
+    return Problem.WRONG_MODE if modes == {True, False} else None
+
+
+def _request(sent: Mapping[str, Any] | str | None) -> Mapping[str, Any] | None:
+    """`request` as an object: API versions before May 2017 send the request's id as a bare string."""
+    return {"id": sent, "idempotency_key": None} if isinstance(sent, str) else sent
+
+
+def _matches(pattern: re.Pattern[str], value: object) -> bool:
+    # fullmatch: `$` would let a trailing newline pass.
+    return isinstance(value, str) and pattern.fullmatch(value) is not None
+
+
+def _is_second(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LAST_SECOND

@@ -1,0 +1,536 @@
+"""The receiver over real HTTP, with a publisher that does what the test says."""
+
+import asyncio
+import hmac
+import logging
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+
+from ingest.app import make_app
+from ingest.outcome import NotTaken, Published, Reason
+from ingest.routing import Publication
+from ingest.server import Limits, Running, serve
+from ingest.trigger import TriggerView
+
+NOW_S = 1_790_000_000
+SECRET, NEXT = b"whsec_one", b"whsec_two"
+CAP = 10_000
+TAKEN = Published(partition=0, offset=0)
+
+
+class Counted:
+    """Records each thing that the receiver counts."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[Any, ...]] = []
+
+    def published(self, trigger: str, topic: str, seconds: float) -> None:
+        self.seen.append(("published", trigger, topic))
+
+    def ignored(self, trigger: str, reason: str) -> None:
+        self.seen.append(("ignored", trigger, reason))
+
+    def refused(self, trigger: str | None, status: int, reason: str) -> None:
+        self.seen.append(("refused", trigger, status, reason))
+
+    def not_taken(self, trigger: str, reason: str) -> None:
+        self.seen.append(("not_taken", trigger, reason))
+
+    def clock_skew(self, trigger: str, seconds: int) -> None:
+        self.seen.append(("skew", trigger, seconds))
+
+    def connection_closed(self, reason: str) -> None:
+        self.seen.append(("closed", reason))
+
+
+@dataclass
+class FakePublisher:
+    outcome: Published | NotTaken | Exception = TAKEN
+    taken: list[Publication] = field(default_factory=list)
+    gate: asyncio.Event | None = None
+    entered: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def publish(self, publication: Publication) -> Published | NotTaken:
+        self.entered.set()
+        if self.gate is not None:
+            await self.gate.wait()
+        if isinstance(self.outcome, Exception):
+            raise self.outcome
+        if isinstance(self.outcome, Published):
+            self.taken.append(publication)
+        return self.outcome
+
+
+@dataclass
+class Receiver:
+    running: Running
+    publisher: FakePublisher
+    counted: Counted
+    triggers: dict[str, TriggerView]
+    clock: list[float]
+    http: aiohttp.ClientSession
+
+    async def post(self, body: bytes, *, to: str = "pay", **headers: str) -> tuple[int, Any]:
+        sent = {"Content-Type": "application/json; charset=utf-8", "Stripe-Signature": sign(body)}
+        sent |= {name.replace("_", "-"): value for name, value in headers.items()}
+        async with self.http.post(f"/webhooks/{to}", data=body, headers=sent) as answer:
+            return answer.status, orjson.loads(await answer.read() or b"null")
+
+    @asynccontextmanager
+    async def raw(self) -> AsyncIterator[tuple[asyncio.StreamReader, asyncio.StreamWriter]]:
+        reader, writer = await asyncio.open_connection("127.0.0.1", self.running.port)
+        try:
+            yield reader, writer
+        finally:
+            writer.close()
+
+    async def exchange(self, sent: bytes) -> bytes:
+        """Everything that comes back until the receiver closes the connection."""
+        async with self.raw() as (reader, writer):
+            writer.write(sent)
+            return await asyncio.wait_for(reader.read(), 10)
+
+
+def sign(body: bytes, secret: bytes = SECRET, t: int = NOW_S) -> str:
+    return f"t={t},v1={hmac.digest(secret, b'%d.%b' % (t, body), 'sha256').hex()}"
+
+
+def event(**changes: Any) -> bytes:
+    made: dict[str, Any] = {
+        "id": "evt_1",
+        "object": "event",
+        "type": "payment_intent.succeeded",
+        "created": NOW_S,
+        "livemode": False,
+        "data": {"object": {"id": "pi_1", "object": "payment_intent"}},
+    }
+    return orjson.dumps(made | changes)
+
+
+def head(body: bytes, *, length: int | None = None, more: str = "", path: str = "/webhooks/pay") -> bytes:
+    framing = f"Content-Length: {len(body) if length is None else length}\r\n" if length != -1 else ""
+    lines = f"POST {path} HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n{framing}{more}"
+    return f"{lines}Stripe-Signature: {sign(body)}\r\n\r\n".encode()
+
+
+LIMITS = Limits(head_deadline_s=0.3, max_connections=60, lingering_s=0.1)
+
+
+@pytest.fixture
+async def receiver() -> AsyncIterator[Receiver]:
+    publisher, counted, clock = FakePublisher(), Counted(), [float(NOW_S)]
+    triggers = {"pay": view(), "silent": view(name="silent", secrets=())}
+    app = make_app(
+        triggers=triggers.get,
+        publisher=publisher,
+        max_body=CAP,
+        read_deadline_s=0.3,
+        max_held=20 * CAP,
+        clock=lambda: clock[0],
+        observe=counted,
+    )
+    async with (
+        await serve(app, host="127.0.0.1", port=0, limits=LIMITS, grace_s=2) as running,
+        aiohttp.ClientSession(f"http://127.0.0.1:{running.port}", auto_decompress=False) as http,
+    ):
+        yield Receiver(running, publisher, counted, triggers, clock, http)
+
+
+def view(name: str = "pay", secrets: tuple[bytes, ...] = (SECRET,)) -> TriggerView:
+    return TriggerView(
+        name=name, family_kind="stripe/payment-event", connection="acme", livemode=False, secrets=secrets
+    )
+
+
+async def test_a_signed_event_is_published_and_answered_200(receiver: Receiver) -> None:
+    assert await receiver.post(event()) == (200, None)
+    [record] = receiver.publisher.taken
+    assert (record.topic, record.key, record.timestamp_ms) == ("payment-event", b"pi_1", NOW_S * 1000)
+    assert receiver.counted.seen == [("published", "pay", "payment-event")]
+
+
+async def test_no_2xx_before_the_publisher_has_it(receiver: Receiver) -> None:
+    receiver.publisher.gate = asyncio.Event()
+    post = asyncio.create_task(receiver.post(event()))
+    await receiver.publisher.entered.wait()
+    assert not post.done()
+    receiver.publisher.gate.set()
+    assert (await post)[0] == 200
+
+
+async def test_the_proxys_trace_goes_on_into_the_record(receiver: Receiver) -> None:
+    trace = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+    await receiver.post(event(), traceparent=trace)
+    await receiver.post(event())
+    first, second = (dict(record.headers)["traceparent"] for record in receiver.publisher.taken)
+    assert first == trace.encode()
+    assert second != first
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"), [({"type": "invoice.paid"}, "other_family"), ({"object": "v2.core.event"}, "thin_event")]
+)
+async def test_a_genuine_event_that_is_not_ours_is_counted_and_answered_200(
+    receiver: Receiver, changes: dict[str, Any], reason: str
+) -> None:
+    assert await receiver.post(event(**changes)) == (200, None)
+    assert receiver.publisher.taken == []
+    assert receiver.counted.seen == [("ignored", "pay", reason)]
+
+
+@pytest.mark.parametrize(
+    "signature",
+    [
+        "",
+        "junk",
+        f"t={NOW_S},v0=abc",
+        sign(event(), b"whsec_wrong"),
+        sign(event() + b" "),
+        sign(event(), t=NOW_S - 301),
+        sign(event(), t=NOW_S + 600),
+        f"t={NOW_S}" + ",v1=abc" * 1000,
+        f"t={NOW_S},v1=\u00e9\u20ac",
+    ],
+    ids=["empty", "junk", "v0", "secret", "body", "old", "future", "many", "non-ascii"],
+)
+async def test_what_is_not_stripes_is_refused_in_one_wording(receiver: Receiver, signature: str) -> None:
+    status, body = await receiver.post(event(), Stripe_Signature=signature)
+    assert status == 400
+    assert body == {
+        "error": "the signature is not valid: check this trigger's signing secret "
+        "(whsec_…, not the API key) and the clock"
+    }
+    assert receiver.publisher.taken == []
+
+
+async def test_raw_bytes_in_the_signature_are_a_refusal(receiver: Receiver) -> None:
+    sent = head(event()).replace(b"v1=", b"v1=\xff\xfe", 1).replace(b"\r\n\r\n", b"\r\nConnection: close\r\n\r\n")
+    assert (await receiver.exchange(sent + event())).startswith(b"HTTP/1.1 400 ")
+
+
+async def test_a_future_time_is_counted_as_clock_skew(receiver: Receiver) -> None:
+    await receiver.post(event(), Stripe_Signature=sign(event(), t=NOW_S + 600))
+    assert ("skew", "pay", -600) in receiver.counted.seen
+
+
+async def test_a_missing_and_a_second_signature_are_refused(receiver: Receiver) -> None:
+    body, close = event(), b"Connection: close\r\n"
+    once = head(body).removesuffix(b"\r\n") + close + b"\r\n"
+    without = b"\r\n".join(line for line in once.split(b"\r\n") if not line.startswith(b"Stripe-Signature"))
+    twice = once.removesuffix(b"\r\n") + f"Stripe-Signature: {sign(body)}\r\n\r\n".encode()
+    assert (await receiver.exchange(once + body)).startswith(b"HTTP/1.1 200 ")
+    assert (await receiver.exchange(without + body)).startswith(b"HTTP/1.1 400 ")
+    assert (await receiver.exchange(twice + body)).startswith(b"HTTP/1.1 400 ")
+    assert ("refused", "pay", 400, "two_signatures") in receiver.counted.seen
+
+
+async def test_secrets_roll_without_a_restart(receiver: Receiver) -> None:
+    new = sign(event(), NEXT)
+    assert (await receiver.post(event(), Stripe_Signature=new))[0] == 400
+    receiver.triggers["pay"] = view(secrets=(SECRET, NEXT))
+    assert [(await receiver.post(event(), Stripe_Signature=one))[0] for one in (sign(event()), new)] == [200, 200]
+    receiver.triggers["pay"] = view(secrets=(NEXT,))
+    assert [(await receiver.post(event(), Stripe_Signature=one))[0] for one in (sign(event()), new)] == [400, 200]
+
+
+@pytest.mark.parametrize(
+    "body", [b"", b"null", b"[]", b"1", b'"x"', b"not json", event()[:-1], b"[" * 5000, event(livemode=True)]
+)
+async def test_a_signed_body_that_is_no_event_of_this_trigger_is_400(receiver: Receiver, body: bytes) -> None:
+    status, answer = await receiver.post(body)
+    assert status == 400
+    assert set(answer) == {"error"}
+    assert receiver.publisher.taken == []
+
+
+async def test_an_answer_holds_nothing_of_the_request(receiver: Receiver) -> None:
+    _, answer = await receiver.post(event(id="hunter2 hunter2"), traceparent="hunter2")
+    assert "hunter2" not in str(answer)
+
+
+@pytest.mark.parametrize("path", ["/", "/webhooks", "/webhooks/", "/webhooks/pay/", "/webhooks/pay/x", "/healthz"])
+async def test_other_paths_are_404(receiver: Receiver, path: str) -> None:
+    async with receiver.http.post(path, data=event()) as answer:
+        assert answer.status == 404
+
+
+async def test_an_unknown_trigger_is_404_and_no_label(receiver: Receiver) -> None:
+    assert (await receiver.post(event(), to="nobody"))[0] == 404
+    assert receiver.counted.seen == [("refused", None, 404, "unknown_trigger")]
+
+
+@pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "PATCH"])
+async def test_other_methods_are_405(receiver: Receiver, method: str) -> None:
+    async with receiver.http.request(method, "/webhooks/pay") as answer:
+        assert (answer.status, answer.headers["Allow"]) == (405, "POST")
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        {"Content_Encoding": "gzip"},
+        {"Content_Encoding": "identity"},
+        {"Content_Type": "text/plain"},
+        {"Content_Type": "application/x-www-form-urlencoded"},
+    ],
+)
+async def test_other_forms_are_415(receiver: Receiver, headers: dict[str, str]) -> None:
+    assert (await receiver.post(event(), **headers))[0] == 415
+
+
+async def test_a_trigger_without_a_secret_answers_503(receiver: Receiver) -> None:
+    assert (await receiver.post(event(), to="silent"))[0] == 503
+    assert receiver.counted.seen == [("not_taken", "silent", "no_secret")]
+
+
+@pytest.mark.parametrize("reason", [one for one in Reason if one is not Reason.TOO_LARGE])
+async def test_what_kafka_did_not_take_is_503_with_retry_after(receiver: Receiver, reason: Reason) -> None:
+    receiver.publisher.outcome = NotTaken(reason=reason)
+    async with receiver.http.post(
+        "/webhooks/pay",
+        data=event(),
+        headers={"Content-Type": "application/json", "Stripe-Signature": sign(event())},
+    ) as answer:
+        assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
+        assert set(await answer.json()) == {"error"}
+    assert receiver.counted.seen == [("not_taken", "pay", reason)]
+
+
+async def test_what_never_fits_a_record_is_413(receiver: Receiver) -> None:
+    receiver.publisher.outcome = NotTaken(reason=Reason.TOO_LARGE)
+    assert (await receiver.post(event()))[0] == 413
+
+
+async def test_an_error_of_our_own_is_500_and_shows_nothing(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.publisher.outcome = RuntimeError("hunter2")
+    answers = [await receiver.post(event()) for _ in range(3)]
+    assert answers == [(500, {"error": "the receiver failed, send it again"})] * 3
+    assert len(caplog.records) == 1
+    assert "RuntimeError" in caplog.text
+    assert "hunter2" not in caplog.text
+
+
+def padded(size: int) -> bytes:
+    spare = size - len(event(pad=""))
+    return event(pad="x" * spare)
+
+
+async def test_a_body_of_exactly_the_cap_passes_and_one_byte_more_does_not(receiver: Receiver) -> None:
+    assert len(padded(CAP)) == CAP
+    assert (await receiver.post(padded(CAP)))[0] == 200
+    assert (await receiver.post(padded(CAP + 1)))[0] == 413
+
+
+async def test_a_declared_length_above_the_cap_is_413_before_a_byte_is_read(receiver: Receiver) -> None:
+    assert (await receiver.exchange(head(b"", length=100_000_000))).startswith(b"HTTP/1.1 413 ")
+
+
+async def test_chunks_are_read_up_to_the_cap_only(receiver: Receiver) -> None:
+    chunked = head(b"", length=-1, more="Transfer-Encoding: chunked\r\n")
+    chunk = b"1000\r\n" + b"x" * 0x1000 + b"\r\n"
+    assert (await receiver.exchange(chunked + chunk * 200)).startswith(b"HTTP/1.1 413 ")
+
+
+async def test_a_chunked_event_passes(receiver: Receiver) -> None:
+    body = event()
+    sent = head(body, length=-1, more="Transfer-Encoding: chunked\r\nConnection: close\r\n")
+    assert (await receiver.exchange(sent + b"%x\r\n%b\r\n0\r\n\r\n" % (len(body), body))).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_body_in_pieces_passes(receiver: Receiver) -> None:
+    body = event()
+    async with receiver.raw() as (reader, writer):
+        for piece in (head(body), body[:10], body[10:50], body[50:]):
+            writer.write(piece)
+            await writer.drain()
+            await asyncio.sleep(0)
+        assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 200 ")
+
+
+async def test_a_client_that_asks_first_is_told_to_go_on(receiver: Receiver) -> None:
+    body = event()
+    async with receiver.raw() as (reader, writer):
+        writer.write(head(body, more="Expect: 100-continue\r\n"))
+        assert await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5) == b"HTTP/1.1 100 Continue\r\n\r\n"
+        writer.write(body)
+        assert (await asyncio.wait_for(reader.readline(), 5)).startswith(b"HTTP/1.1 200 ")
+
+
+@pytest.mark.parametrize(
+    "framing",
+    [
+        "Transfer-Encoding: chunked\r\n",
+        "Content-Length: 5\r\n",
+        "Content-Length: x\r\n",
+        "Bad Header: 1\r\n",
+        f"X-Long: {'x' * 9000}\r\n",
+    ],
+)
+async def test_what_is_no_http_is_400_without_a_line_in_the_log(
+    receiver: Receiver, framing: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.INFO)
+    answer = await receiver.exchange(head(event(), more=framing) + event())
+    assert answer.startswith(b"HTTP/1.0 400 ")
+    assert answer.endswith(b'{"error":"the request is not HTTP"}')
+    assert caplog.records == []
+    assert receiver.counted.seen == [("closed", "not_http")]
+    assert receiver.publisher.taken == []
+
+
+async def test_broken_chunks_are_a_refusal(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+    chunked = head(b"", length=-1, more="Transfer-Encoding: chunked\r\n")
+    async with receiver.raw() as (reader, writer):
+        writer.write(chunked + b"5\r\nhello\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+        writer.write(b"not a length\r\n")
+        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 408 ")
+    assert receiver.publisher.taken == []
+    assert caplog.records == []
+
+
+async def eventually(check: Any) -> None:
+    async with asyncio.timeout(5):
+        while not check():  # noqa: ASYNC110  the receiver sets no event for a test
+            await asyncio.sleep(0.01)
+
+
+@pytest.mark.parametrize("sent", [head(event()) + event()[:10], head(event())])
+async def test_a_client_that_leaves_in_the_middle_makes_no_noise(
+    receiver: Receiver, sent: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with receiver.raw() as (_, writer):
+        writer.write(sent)
+        await writer.drain()
+        await asyncio.sleep(0.05)
+    await eventually(lambda: receiver.counted.seen)
+    assert receiver.counted.seen == [("refused", "pay", 400, "cut_off")]
+    assert caplog.records == []
+    assert receiver.publisher.taken == []
+
+
+async def test_a_client_that_leaves_before_the_answer_stops_no_publication(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.publisher.gate = asyncio.Event()
+    async with receiver.raw() as (_, writer):
+        writer.write(head(event()) + event())
+        await receiver.publisher.entered.wait()
+    await asyncio.sleep(0.05)
+    receiver.publisher.gate.set()
+    await eventually(lambda: receiver.publisher.taken)
+    assert caplog.records == []
+
+
+async def test_a_body_that_stalls_is_408_within_the_deadline(receiver: Receiver) -> None:
+    answer = await receiver.exchange(head(event()) + event()[:10])
+    assert answer.startswith(b"HTTP/1.1 408 ")
+    assert receiver.counted.seen == [("refused", "pay", 408, "slow_body")]
+
+
+@pytest.mark.parametrize(
+    "sent", [b"", b"POST /webh", b"POST /webhooks/pay HTTP/1.1\r\nHost: x\r\n"], ids=["nothing", "line", "headers"]
+)
+async def test_a_head_that_stalls_is_closed_by_our_deadline(receiver: Receiver, sent: bytes) -> None:
+    assert await receiver.exchange(sent) == b""
+    assert receiver.counted.seen == [("closed", "stalled")]
+
+
+async def test_a_head_that_trickles_is_closed_all_the_same(receiver: Receiver) -> None:
+    async with receiver.raw() as (reader, writer):
+        closed = asyncio.create_task(reader.read())
+        for byte in head(event()) * 10:
+            writer.write(bytes([byte]))
+            await asyncio.wait((closed,), timeout=0.02)
+            if closed.done():
+                break
+        assert await asyncio.wait_for(closed, 1) == b""
+    assert receiver.counted.seen == [("closed", "stalled")]
+
+
+async def test_an_idle_connection_outlives_the_head_deadline_and_a_second_head_has_its_own(receiver: Receiver) -> None:
+    body = event()
+    async with receiver.raw() as (reader, writer):
+        writer.write(head(body) + body)
+        await reader.readuntil(b"\r\n\r\n")
+        await asyncio.sleep(LIMITS.head_deadline_s * 2)
+        writer.write(head(body) + body)
+        assert (await reader.readuntil(b"\r\n\r\n")).startswith(b"HTTP/1.1 200 ")
+        writer.write(b"POST /webhooks")
+        assert await asyncio.wait_for(reader.read(), 5) == b""
+
+
+async def test_a_slow_publication_is_no_stalled_head(receiver: Receiver) -> None:
+    receiver.publisher.gate = asyncio.Event()
+    post = asyncio.create_task(receiver.post(event()))
+    await asyncio.sleep(LIMITS.head_deadline_s * 2)
+    receiver.publisher.gate.set()
+    assert (await post)[0] == 200
+
+
+async def test_stalled_clients_do_not_keep_others_out(receiver: Receiver) -> None:
+    stalled = [await asyncio.open_connection("127.0.0.1", receiver.running.port) for _ in range(40)]
+    for number, (_, writer) in enumerate(stalled):
+        writer.write(b"POST /w" if number % 2 else head(event()) + event()[:5])
+    statuses = [(await asyncio.wait_for(receiver.post(event()), 1))[0] for _ in range(20)]
+    assert statuses == [200] * 20
+    await asyncio.wait_for(asyncio.gather(*(reader.read() for reader, _ in stalled)), 5)
+    for _, writer in stalled:
+        writer.close()
+
+
+async def test_connections_above_the_cap_are_closed_at_once(receiver: Receiver) -> None:
+    opened = [await asyncio.open_connection("127.0.0.1", receiver.running.port) for _ in range(61)]
+    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
+        await asyncio.wait_for(opened[-1][0].readexactly(1), 5)
+    assert ("closed", "too_many") in receiver.counted.seen
+    for _, writer in opened:
+        writer.close()
+    await eventually(lambda: receiver.running.connections == 0)
+    assert (await receiver.post(event()))[0] == 200
+
+
+async def test_bodies_that_arrive_are_bounded_together(receiver: Receiver) -> None:
+    part = b"x" * (CAP - 1)
+    async with asyncio.timeout(10):
+        writers = []
+        for _ in range(25):
+            _, writer = await asyncio.open_connection("127.0.0.1", receiver.running.port)
+            writer.write(head(part, length=CAP) + part)
+            writers.append(writer)
+        await eventually(lambda: ("not_taken", "pay", "busy") in receiver.counted.seen)
+        for writer in writers:
+            writer.close()
+
+
+async def test_stopping_lets_a_delivery_end_and_takes_no_more(receiver: Receiver) -> None:
+    receiver.publisher.gate = asyncio.Event()
+    post = asyncio.create_task(receiver.post(event()))
+    await receiver.publisher.entered.wait()
+    stopping = asyncio.create_task(receiver.running.stop())
+    await asyncio.sleep(0.05)
+    with pytest.raises(OSError, match="Connect"):
+        await asyncio.open_connection("127.0.0.1", receiver.running.port)
+    receiver.publisher.gate.set()
+    assert (await post)[0] == 200
+    await asyncio.wait_for(stopping, 5)
+
+
+async def test_stopping_ends_though_a_delivery_does_not(receiver: Receiver) -> None:
+    receiver.publisher.gate = asyncio.Event()
+    post = asyncio.create_task(receiver.post(event()))
+    await receiver.publisher.entered.wait()
+    async with asyncio.timeout(4):
+        await receiver.running.stop()
+    with pytest.raises(aiohttp.ClientError):
+        await post
+    assert receiver.publisher.taken == []
