@@ -79,7 +79,7 @@ class Workflow(Definition):
     @field_validator("types")
     @classmethod
     def _filters(cls, types: tuple[str, ...]) -> tuple[str, ...]:
-        wrong = [name for name in types if not TYPE_FILTER.match(name)]
+        wrong = [name for name in types if not TYPE_FILTER.fullmatch(name)]
         if wrong:
             raise ValueError(f"{wrong[0]!r} is no type filter: write a type, or a prefix and .*, like charge.dispute.*")
         return types

@@ -40,7 +40,7 @@ class Tier:
 
 def parse_duration_ms(text: str) -> int:
     """`5s`, `2m`, `1h`, `250ms` in milliseconds. Raises ValueError."""
-    match = _DURATION.match(text.strip())
+    match = _DURATION.fullmatch(text.strip())
     if match is None:
         raise ValueError(f"{text!r} is not a duration: write a number and a unit, like 5s, 2m or 1h")
     return int(match[1]) * _UNITS_MS[match[2]]

@@ -1,0 +1,25 @@
+"""The `stripeline` command: one module per group. Turns what was typed into calls, and failures into a paragraph."""
+
+import logging
+import sys
+from collections.abc import Sequence
+from typing import NoReturn
+
+from deploy.cli.errors import EXPECTED, explain_failure
+from deploy.cli.options import overruling, take_overrides
+
+
+def main(argv: Sequence[str] | None = None) -> NoReturn:
+    """Run the command. Exit codes: 0 done, 1 refused or failed, 2 used wrongly."""
+    from deploy.cli.app import app  # noqa: PLC0415  (after the arguments: importing all commands takes a moment)
+
+    # A command says itself what failed; a process configures its logs, and then this one has a place to go.
+    logging.getLogger("aiokafka").addHandler(logging.NullHandler())
+    rest, overrides = take_overrides(sys.argv[1:] if argv is None else argv)
+    with overruling(overrides):
+        try:
+            app(args=rest, prog_name="stripeline")
+        except EXPECTED as error:
+            print(f"stripeline: {explain_failure(error)}", file=sys.stderr)
+            sys.exit(1)
+    sys.exit(0)

@@ -1,0 +1,97 @@
+"""`stripeline command`: produce one command as another team would, and see its result. Masks client secrets."""
+
+import json
+import secrets
+import time
+from collections.abc import Sequence
+from typing import Annotated, Any
+
+import typer
+
+from contracts.actions import Refused
+from contracts.headers import rfc3339
+from contracts.ids import COMMAND_ID
+from contracts.records import Result
+from deploy.cli import output
+from deploy.cli.options import kafka, settings
+from deploy.commanding import Order, produce, produce_and_wait
+from deploy.failure import FailureError
+from deploy.masking import mask
+from workers.actions import actions
+from workers.adapters.control import read_all
+
+
+def command(
+    action: Annotated[str, typer.Argument(help="Like stripe/create-customer.")],
+    connection: Annotated[str, typer.Option(help="The connection whose Stripe account it is for.")],
+    inputs: Annotated[
+        list[str] | None,
+        typer.Option("--input", metavar="NAME=VALUE", help="A field; JSON where it is JSON: amount=100, paid=true."),
+    ] = None,
+    key: Annotated[str | None, typer.Option(help="The ordering key: commands of one key run in their order.")] = None,
+    command_id: Annotated[str | None, typer.Option("--id", help="The command's id; the same id is done once.")] = None,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait for the result and print it; 1 unless it succeeded.")
+    ] = False,
+    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the result.")] = 60.0,
+    as_json: output.Json = False,
+) -> None:
+    """Produce a command to the command topic, as another team's program would.
+
+    ```
+    stripeline command stripe/create-customer --connection acme --input email=ada@example.com --wait
+    stripeline command stripe/create-payment-intent --connection acme --input amount=1999 --input currency=eur
+    ```
+
+    A text that looks like a number goes in JSON quotes: --input 'name="007"'.
+    """
+    order = _order(action, connection, _inputs(inputs or ()), key, command_id)
+    values = settings()
+    if not wait:
+        place = output.run(produce(values.topics, kafka(), order))
+        there = {"command_id": order.command_id, "topic": values.topics.command, "partition": place.partition}
+        output.details({**there, "offset": place.offset}, as_json=as_json)
+        return
+    result = output.run(produce_and_wait(values.topics, kafka(), order, timeout))
+    output.details(result_view(result), as_json=as_json)
+    if result.status != "succeeded":
+        raise typer.Exit(1)
+
+
+def result_view(result: Result) -> dict[str, Any]:
+    """A result for a person: times as RFC 3339, secrets masked."""
+    shown: dict[str, Any] = mask(result.model_dump(mode="json"))
+    return {**shown, "started_at": rfc3339(result.started_at), "finished_at": rfc3339(result.finished_at)}
+
+
+def _order(action: str, connection: str, given: dict[str, Any], key: str | None, command_id: str | None) -> Order:
+    known = actions().get(action)
+    if known is None:
+        raise FailureError(f"{action!r} is no action: choose one of {', '.join(sorted(actions()))}.")
+    asked = known.request(given)
+    if isinstance(asked, Refused):
+        raise FailureError(
+            f"{action} refuses this input: {asked.message}. It has {', '.join(known.input.model_fields)}."
+        )
+    chosen = command_id or f"cmd_{secrets.token_hex(12)}"
+    if not COMMAND_ID.fullmatch(chosen):
+        raise FailureError("--id must be 1 to 200 visible ASCII characters, without spaces.")
+    there = output.run(read_all(settings().topics.control, kafka())).connections
+    if connection not in there:
+        choice = ", ".join(sorted(there)) or "none yet: apply one with `stripeline apply`"
+        raise FailureError(f"There is no connection {connection!r}. There is {choice}.")
+    at_ms = int(time.time() * 1000)
+    return Order(command_id=chosen, action=action, connection=connection, input=given, key=key, at_ms=at_ms)
+
+
+def _inputs(pairs: Sequence[str]) -> dict[str, Any]:
+    given: dict[str, Any] = {}
+    for pair in pairs:
+        name, equals, text = pair.partition("=")
+        if not equals or not name:
+            raise typer.BadParameter(f"{pair!r} is not NAME=VALUE", param_hint="--input")
+        try:
+            given[name] = json.loads(text)
+        except ValueError:
+            given[name] = text
+    return given

@@ -1,0 +1,137 @@
+"""`stripeline dead-letters`: what could not be done or read, why, and another attempt. Masks client secrets."""
+
+import time
+from typing import Annotated
+
+import typer
+
+from deploy.cli import output
+from deploy.cli.options import kafka, settings
+from deploy.cli.times import moment_ms
+from deploy.failure import FailureError
+from deploy.reading import Page, Wanted, newest
+from deploy.views import DeadLetter, Filters, dead_letter_details, dead_letter_of, dead_letter_view
+
+app = typer.Typer(help="Look at dead letters, and replay them.", no_args_is_help=True)
+
+Code = Annotated[str | None, typer.Option(help="Only this code: RATE_LIMITED, PROVIDER_ERROR, …")]
+Reason = Annotated[str | None, typer.Option(help="Only this reason: exhausted, unreadable, id_reused, …")]
+Action = Annotated[str | None, typer.Option(help="Only this action: stripe/create-customer, …")]
+Connection = Annotated[str | None, typer.Option(help="Only this connection.")]
+Key = Annotated[str | None, typer.Option(help="Only this ordering key.")]
+Id = Annotated[str | None, typer.Option("--id", help="Only this command id.")]
+Since = Annotated[str | None, typer.Option(help="Not before: 2026-01-31T12:00:00Z, or 2h for two hours ago.")]
+Until = Annotated[str | None, typer.Option(help="Not after: 2026-01-31T12:00:00Z, or 2h for two hours ago.")]
+_COLUMNS = ("partition", "offset", "command_id", "action", "connection", "reason", "code", "attempts", "failed_at")
+
+
+@app.command("list")
+def list_letters(
+    *,
+    code: Code = None,
+    reason: Reason = None,
+    action: Action = None,
+    connection: Connection = None,
+    key: Key = None,
+    command_id: Id = None,
+    since: Since = None,
+    until: Until = None,
+    limit: output.Limit = 50,
+    as_json: output.Json = False,
+) -> None:
+    """List the newest dead letters, with the reason of each."""
+    filters = _filters(code, reason, action, connection, key, command_id, since, until)
+    page = _newest(filters, limit)
+    views = [dead_letter_view(dead_letter_of(read)) for read in page.records]
+    output.rows(views, _COLUMNS, as_json=as_json, empty="There is no such dead letter.")
+    if page.cut:
+        output.note_cut(limit)
+
+
+@app.command("show")
+def show(
+    which: Annotated[str, typer.Argument(metavar="WHICH", help="A command id, or PARTITION/OFFSET.")],
+    *,
+    as_json: output.Json = False,
+) -> None:
+    """Show one dead letter: where it came from, its last error, and the command itself."""
+    partition, slash, offset = which.partition("/")
+    by_place = bool(slash) and partition.isdecimal() and offset.isdecimal()
+    filters = Filters() if by_place else Filters(id=which)
+    found = [
+        letter
+        for letter in _letters(_newest(filters, 100_000 if by_place else 1))
+        if not by_place or (letter.read.partition, letter.read.offset) == (int(partition), int(offset))
+    ]
+    if not found:
+        raise FailureError(f"There is no dead letter {which!r}. `stripeline dead-letters list` lists those there are.")
+    output.details(dead_letter_details(found[0]), as_json=as_json)
+
+
+@app.command("replay")
+def replay(
+    *,
+    code: Code = None,
+    reason: Reason = None,
+    action: Action = None,
+    connection: Connection = None,
+    key: Key = None,
+    command_id: Id = None,
+    since: Since = None,
+    until: Until = None,
+    limit: output.Limit = 50,
+    yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only show what would be done.")] = False,
+    as_json: output.Json = False,
+) -> None:
+    """Put dead letters back to work, with their key, their order and their id.
+
+    Takes the filters of `list`, and shows what it would replay; --yes does it. A call that may have had an effect
+    is looked up at Stripe first, so that a replay never charges twice.
+    """
+    from deploy.replay import replay as put_back  # noqa: PLC0415  (only this command writes)
+
+    filters = _filters(code, reason, action, connection, key, command_id, since, until)
+    page = _newest(filters, limit)
+    letters = _letters(page)
+    views = [dead_letter_view(letter) for letter in letters]
+    output.rows(views, _COLUMNS, as_json=as_json, empty="There is no such dead letter: nothing to replay.")
+    if page.cut:
+        output.note_cut(limit)
+    if not yes:
+        output.note(f"{len(letters)} would be replayed. Nothing was done: add --yes to do it.")
+        return
+    done = output.run(put_back(settings(), letters))
+    output.note(f"{done} replayed.")
+
+
+def _filters(
+    code: str | None,
+    reason: str | None,
+    action: str | None,
+    connection: str | None,
+    key: str | None,
+    command_id: str | None,
+    since: str | None,
+    until: str | None,
+) -> Filters:
+    now_ms = int(time.time() * 1000)
+    return Filters(
+        code=code,
+        reason=reason,
+        action=action,
+        connection=connection,
+        key=key,
+        id=command_id,
+        since_ms=moment_ms(since, now_ms, "--since"),
+        until_ms=moment_ms(until, now_ms, "--until"),
+    )
+
+
+def _newest(filters: Filters, limit: int) -> Page:
+    topic = settings().topics.dead_letter
+    wanted = Wanted(keep=lambda read: filters.match(dead_letter_of(read)), limit=limit, since_ms=filters.since_ms)
+    return output.run(newest(topic, kafka(), wanted))
+
+
+def _letters(page: Page) -> list[DeadLetter]:
+    return [dead_letter_of(read) for read in page.records]

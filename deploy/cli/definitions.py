@@ -1,0 +1,139 @@
+"""`stripeline apply`, `get` and `delete`: connections, triggers and workflows. Never shows a secret."""
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+from contracts.control import Definitions
+from contracts.ids import NAME
+from deploy.cli import output
+from deploy.cli.options import kafka, settings
+from deploy.configuration import load
+from deploy.configuration_diff import Change, diff, publication
+from deploy.definitions_views import connection_rows, trigger_rows, users_of, workflow_rows
+from deploy.failure import FailureError
+from deploy.settings import environment
+from workers.adapters.control import publish, read_all
+from workers.adapters.vault import Vault
+
+get_app = typer.Typer(help="List connections, triggers or workflows.", no_args_is_help=True)
+
+Kind = Literal["connection", "trigger", "workflow"]
+_MARKS: Mapping[str, str] = {"added": "+", "changed": "~", "removed": "-", "unchanged": "="}
+
+
+def apply(
+    file: Annotated[Path, typer.Argument(help="A YAML file of connections, triggers and workflows.", dir_okay=False)],
+    *,
+    prune: Annotated[bool, typer.Option("--prune", help="Also delete what the file leaves out.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference, and change nothing.")] = False,
+    as_json: output.Json = False,
+) -> None:
+    """Read a configuration file, show the difference to what is stored, and publish it.
+
+    Secrets are never written into the file, but as "${env:NAME}" (the environment or .env) or "${file:PATH}" (beside
+    the file). They are sealed with STRIPELINE_MASTER_KEY before they are stored. Running processes take the change at
+    once. Applying the same file again changes nothing.
+
+    ```
+    connections:
+      acme: {secret_key: "${env:ACME_STRIPE_KEY}"}
+    triggers:
+      acme-payments: {kind: stripe/payment-event, connection: acme, signing_secrets: ["${env:ACME_WHSEC}"]}
+    workflows:
+      thank-big-spenders:
+        trigger: acme-payments
+        types: [payment_intent.succeeded]
+        where: "data.amount >= 5000"
+        steps:
+          - {id: customer, action: stripe/create-customer, input: {email: "=data.receipt_email"}}
+    ```
+    """
+    values = settings()
+    vault = Vault.from_ring(values.master_keys)
+    stored = output.run(read_all(values.topics.control, kafka()))
+    wanted = load(file, vault, stored, environment, prune=prune)
+    changes = diff(stored.by_key(), wanted, prune=prune)
+    _show(changes, as_json=as_json)
+    publishing = publication(changes, wanted)
+    if publishing and not dry_run:
+        output.run(publish(values.topics.control, kafka(), publishing))
+    if not as_json:
+        output.note(_summary(changes, dry_run=dry_run))
+
+
+def delete(
+    kind: Annotated[Kind, typer.Argument(help="What it is.")],
+    name: Annotated[str, typer.Argument(help="Its name.")],
+) -> None:
+    """Delete a connection, a trigger or a workflow.
+
+    What others use can't be deleted: a trigger uses its connection, a workflow its trigger and its steps' connections.
+    Runs that have begun go on with the steps that they began with.
+    """
+    values = settings()
+    stored = output.run(read_all(values.topics.control, kafka()))
+    key = f"{kind}/{name}"
+    if not NAME.fullmatch(name) or key not in stored.by_key():
+        raise FailureError(f"There is no {kind} {name!r}. `stripeline get {kind}s` lists those that are there.")
+    users = users_of(kind, name, stored)
+    if users:
+        raise FailureError(f"The {kind} {name} is in use by {', '.join(users)}. Delete or change what uses it first.")
+    output.run(publish(values.topics.control, kafka(), {key: None}))
+    print(f"deleted {key}")
+
+
+@get_app.command("connections")
+def connections(*, as_json: output.Json = False) -> None:
+    """List the connections: name, mode (live or test), the key's first and last letters, and its state.
+
+    State is `ready`; `sealed` where STRIPELINE_MASTER_KEY is not set here; `unreadable` where it does not open it.
+    """
+    values = settings()
+    vault = Vault.from_ring(values.master_keys) if values.master_keys else None
+    found = connection_rows(_stored(), vault)
+    output.rows(found, ("name", "mode", "key", "state", "rate"), as_json=as_json, empty="There is no connection yet.")
+
+
+@get_app.command("triggers")
+def triggers(*, as_json: output.Json = False) -> None:
+    """List the triggers: name, kind, connection, mode, the path to give to Stripe, and how many signing secrets."""
+    columns = ("name", "kind", "connection", "mode", "path", "signing_secrets")
+    output.rows(trigger_rows(_stored()), columns, as_json=as_json, empty="There is no trigger yet.")
+
+
+@get_app.command("workflows")
+def workflows(*, as_json: output.Json = False) -> None:
+    """List the workflows: name, trigger, the types and the condition they run on, and their steps."""
+    found = workflow_rows(_stored())
+    shown = found if as_json else [{**row, "steps": [step["id"] for step in row["steps"]]} for row in found]
+    columns = ("name", "trigger", "types", "where", "steps")
+    output.rows(shown, columns, as_json=as_json, empty="There is no workflow yet.")
+
+
+def _stored() -> Definitions:
+    values = settings()
+    return output.run(read_all(values.topics.control, kafka()))
+
+
+def _show(changes: list[Change], *, as_json: bool) -> None:
+    if as_json:
+        found: list[dict[str, Any]] = [
+            {"change": one.what, "kind": one.key.partition("/")[0], "name": one.key.partition("/")[2]}
+            | {"fields": list(one.fields)}
+            for one in changes
+        ]
+        output.print_json(found)
+        return
+    for change in changes:
+        print(f"{_MARKS[change.what]} {change.key}")
+        for line in change.fields:
+            print(f"    {line}")
+
+
+def _summary(changes: list[Change], *, dry_run: bool) -> str:
+    counts = {what: sum(change.what == what for change in changes) for what in _MARKS}
+    words = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing in the file"
+    return f"{words}{'; nothing was published (--dry-run)' if dry_run else ''}"

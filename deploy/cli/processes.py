@@ -1,0 +1,62 @@
+"""`stripeline ingest`, `router`, `executor` and `worker`: one process each, until SIGTERM or Ctrl-C."""
+
+from collections.abc import Awaitable, Callable
+
+from deploy.cli import output
+from deploy.cli.options import settings
+from deploy.logs import configure_logs
+from deploy.settings import Settings
+from deploy.settings_values import sends_keys_in_clear
+
+
+def ingest() -> None:
+    """Run one ingest process: takes Stripe's deliveries at POST /webhooks/{trigger}, and puts them into Kafka.
+
+    Answers 200 only for what Kafka has. Listens on STRIPELINE_INGEST_HOST and _PORT (8080); health and metrics are on
+    STRIPELINE_ADMIN_HOST and _PORT. Needs STRIPELINE_MASTER_KEY. For more throughput, run more of them.
+    """
+    from deploy.processes import run_ingest  # noqa: PLC0415  (a process loads its own parts only)
+
+    _run(run_ingest)
+
+
+def router() -> None:
+    """Run one router process: starts a run for each event that a workflow wants, and its next step after each result.
+
+    Run as many as you like, up to STRIPELINE_PARTITIONS: Kafka gives each its share.
+    """
+    from deploy.processes import run_router  # noqa: PLC0415  (a process loads its own parts only)
+
+    _run(run_router)
+
+
+def executor() -> None:
+    """Run one executor process: takes commands, calls Stripe, and writes each command's result.
+
+    Needs STRIPELINE_MASTER_KEY. Run as many as you like, up to STRIPELINE_PARTITIONS: Kafka gives each its share.
+    """
+    from deploy.processes import run_executor  # noqa: PLC0415  (a process loads its own parts only)
+
+    _run(run_executor)
+
+
+def worker() -> None:
+    """Run router and executor together in one process: for small deployments."""
+    from deploy.processes import run_worker  # noqa: PLC0415  (a process loads its own parts only)
+
+    _run(run_worker)
+
+
+def _run(process: Callable[[Settings], Awaitable[None]]) -> None:
+    values = settings()
+    configure_logs(values.log_level)
+    if sends_keys_in_clear(values.stripe_api_base):
+        output.note(
+            f"Warning: STRIPELINE_STRIPE_API_BASE is {values.stripe_api_base}: secret keys cross the network in clear."
+            " Use https for anything but a sandbox with test keys."
+        )
+
+    async def until_done() -> None:
+        await process(values)
+
+    output.run(until_done())

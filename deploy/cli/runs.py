@@ -1,0 +1,64 @@
+"""`stripeline runs`: what has been done for each event, step by step. Masks client secrets."""
+
+from collections.abc import Callable
+from typing import Annotated, Literal
+
+import typer
+
+from deploy.cli import output
+from deploy.cli.options import kafka, settings
+from deploy.failure import FailureError
+from deploy.reading import Page, Read, Wanted, newest
+from deploy.views import run_of, run_view
+
+app = typer.Typer(help="Look at runs: what was done for each event, step by step.", no_args_is_help=True)
+
+Status = Literal["running", "succeeded", "stopped"]
+
+
+@app.command("list")
+def list_runs(
+    *,
+    status: Annotated[Status | None, typer.Option(help="Only runs of this status.")] = None,
+    workflow: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None,
+    event: Annotated[str | None, typer.Option(help="Only runs of this event, evt_….")] = None,
+    limit: output.Limit = 50,
+    as_json: output.Json = False,
+) -> None:
+    """List the newest runs. A run that stopped says at which step, and why."""
+
+    def keep(read: Read) -> bool:
+        run = run_of(read)
+        return (
+            run is not None
+            and status in {None, run.status}
+            and workflow in {None, run.workflow}
+            and event in {None, run.event}
+        )
+
+    page = _newest(keep, limit)
+    views = [run_view(run) for read in page.records if (run := run_of(read)) is not None]
+    views.sort(key=lambda view: str(view["started_at"]), reverse=True)
+    columns = ("run", "event_type", "status", "step", "error", "started_at", "finished_at")
+    output.rows(views, columns, as_json=as_json, empty="There is no such run.")
+    if page.cut:
+        output.note_cut(limit)
+
+
+@app.command("show")
+def show(
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, as `runs list` has it.")],
+    *,
+    as_json: output.Json = False,
+) -> None:
+    """Show one run: each step with its command, its output or its error."""
+    page = _newest(lambda read: read.key == run_id.encode(), 1)
+    run = next((run for read in page.records if (run := run_of(read)) is not None), None)
+    if run is None:
+        raise FailureError(f"There is no run {run_id!r}. `stripeline runs list` lists those that are there.")
+    output.details(run_view(run), as_json=as_json)
+
+
+def _newest(keep: Callable[[Read], bool], limit: int) -> Page:
+    topic = settings().topics.run
+    return output.run(newest(topic, kafka(), Wanted(keep=keep, limit=limit, per_key=True)))

@@ -1,0 +1,69 @@
+"""`stripeline settings`: every setting with its value, and a new master key. Shows no secret."""
+
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from contracts.retry import Tier
+from deploy.cli import output
+from deploy.cli.options import is_secret, option
+from deploy.cli.options import settings as current
+from deploy.settings import Settings, unknown_variables, variable
+from deploy.settings_values import duration_text, size_text
+from workers.adapters.vault import new_master_key
+
+app = typer.Typer(invoke_without_command=True)
+
+
+@app.callback()
+def settings(ctx: typer.Context, *, as_json: output.Json = False) -> None:
+    """List every setting: its name, value, default and meaning.
+
+    A setting is read from an option (--topic-prefix test.), else the environment (STRIPELINE_TOPIC_PREFIX=test.),
+    else the file `.env` of the current folder, else it is the default. Secrets are masked, and are no options.
+    """
+    if ctx.invoked_subcommand is not None:
+        return
+    values = current()
+    found = [row(field, getattr(values, field)) for field in Settings.model_fields]
+    output.rows(found, ("name", "value", "default", "meaning"), as_json=as_json, empty="")
+    for name in unknown_variables():
+        output.note(f"{name} is set, but there is no such setting: look for a typing mistake.")
+
+
+@app.command("new-master-key")
+def new_key() -> None:
+    """Print a fresh master key for STRIPELINE_MASTER_KEY.
+
+    It seals the secrets on the control topic. Whoever has it can open them; without it nobody can.
+    To turn it: put the new one first, STRIPELINE_MASTER_KEY=new,old, restart, and apply your files again.
+    """
+    print(new_master_key())
+
+
+def row(field: str, value: Any) -> dict[str, Any]:
+    """One setting, as a person reads it."""
+    info = Settings.model_fields[field]
+    return {
+        "name": variable(field),
+        "value": ("set, masked" if value else None) if is_secret(field) else shown(field, value),
+        "default": shown(field, info.default),
+        "option": None if is_secret(field) else option(field),
+        "meaning": info.description,
+    }
+
+
+def shown(field: str, value: Any) -> Any:
+    """A value as one would write it."""
+    match value:
+        case int() if field.endswith("_ms"):
+            return duration_text(value)
+        case int() if field.endswith("_bytes"):
+            return size_text(value)
+        case tuple():
+            return ",".join(tier.name for tier in value if isinstance(tier, Tier))
+        case Path():
+            return str(value)
+        case _:
+            return value

@@ -1,0 +1,32 @@
+"""A moment as a person writes it: RFC 3339, or a duration that lies back from now. Pure."""
+
+from datetime import UTC, datetime
+
+import typer
+
+from contracts.retry import parse_duration_ms
+
+_DAY_MS = 86_400_000
+
+
+def moment_ms(text: str | None, now_ms: int, option: str) -> int | None:
+    """Milliseconds since the epoch. Raises BadParameter, which ends the command with 2."""
+    if text is None:
+        return None
+    try:
+        return now_ms - _duration_ms(text)
+    except ValueError:
+        pass
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError:
+        raise typer.BadParameter(
+            f"{text!r} is no moment: write 2026-01-31T12:00:00Z, or 90s, 15m, 2h, 3d for that long ago",
+            param_hint=option,
+        ) from None
+    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+
+
+def _duration_ms(text: str) -> int:
+    days = text.removesuffix("d")
+    return int(days) * _DAY_MS if days != text and days.isdecimal() else parse_duration_ms(text)

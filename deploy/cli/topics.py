@@ -1,0 +1,92 @@
+"""`stripeline topics`: create, check and list the topics."""
+
+from collections.abc import Mapping
+from typing import Any
+
+import typer
+
+from contracts.topics import DAY_MS
+from deploy import topics as admin
+from deploy.cli import output
+from deploy.cli.options import kafka, settings
+from deploy.settings_values import duration_text
+
+app = typer.Typer(help="Create, check and list the topics.", no_args_is_help=True)
+
+
+@app.command("apply")
+def apply() -> None:
+    """Create the topics that are missing, and mend the settings of those that are there.
+
+    The number of partitions of a topic that exists is never changed: keys that change partition would lose their order
+    and their state. For more, choose a new STRIPELINE_TOPIC_PREFIX.
+    """
+    values = settings()
+    done = output.run(
+        admin.apply(values.topics, values.partitions, kafka(), replication=values.replication_factor),
+    )
+    for name in done.created:
+        print(f"created {name}")
+    for name, wanted in done.mended.items():
+        print(f"mended  {name}: {', '.join(f'{key}={value}' for key, value in wanted.items())}")
+    if not done.created and not done.mended:
+        print("Nothing to do: all topics are as they must be.")
+    _warn_of_auto_creation()
+
+
+@app.command("check")
+def check(*, as_json: output.Json = False) -> None:
+    """Say what is wrong with the topics, and how to mend it. Ends with 1 when something is.
+
+    Each worker asks the same at its start, and refuses to run on a wrong topic.
+    """
+    values = settings()
+    problems = output.run(admin.check(values.topics, values.partitions, kafka()))
+    found = [{"topic": one.topic, "problem": one.fault, "mend": one.mend} for one in problems]
+    if as_json:
+        output.print_json(found)
+    elif problems:
+        for problem in problems:
+            print(problem.sentence)
+    else:
+        print("All topics are as they must be.")
+    _warn_of_auto_creation()
+    if problems:
+        raise typer.Exit(1)
+
+
+@app.command("list")
+def list_topics(*, as_json: output.Json = False) -> None:
+    """List every topic with its partitions, cleanup and retention, and what is wrong with it."""
+    values = settings()
+    states = output.run(admin.survey(values.topics, values.partitions, kafka()))
+    columns = ("topic", "partitions", "cleanup", "retention", "exists", "problems")
+    output.rows([_row(state) for state in states], columns, as_json=as_json, empty="")
+
+
+def _row(state: admin.TopicState) -> dict[str, Any]:
+    config = state.found.config if state.found else state.wanted.config
+    return {
+        "topic": state.wanted.name,
+        "partitions": state.found.partitions if state.found else state.wanted.partitions,
+        "cleanup": config.get("cleanup.policy"),
+        "retention": _retention(config),
+        "exists": state.found is not None,
+        "problems": [problem.sentence for problem in state.problems],
+    }
+
+
+def _retention(config: Mapping[str, str]) -> str | None:
+    """In days where it is days; a compacted topic keeps the newest record of each key for ever."""
+    retention_ms = int(config.get("retention.ms", "-1"))
+    if config.get("cleanup.policy") == "compact" or retention_ms < 0:
+        return None
+    return f"{retention_ms // DAY_MS}d" if retention_ms % DAY_MS == 0 else duration_text(retention_ms)
+
+
+def _warn_of_auto_creation() -> None:
+    if output.run(admin.auto_creates(kafka())):
+        output.note(
+            "Warning: this Kafka creates a topic at every misspelt name. Set auto.create.topics.enable=false on its"
+            " brokers."
+        )

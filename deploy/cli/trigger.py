@@ -1,0 +1,104 @@
+"""`stripeline trigger`: sign an example event and POST it, as Stripe would. Shows no secret."""
+
+import json
+import time
+from pathlib import Path
+from typing import Annotated, Any
+from urllib.parse import urlsplit
+
+import typer
+from pydantic import SecretStr
+
+from deploy.cli import output
+from deploy.cli.options import kafka, settings
+from deploy.configuration_secrets import SecretError, Source, complaint, find
+from deploy.examples import example_event
+from deploy.failure import FailureError
+from deploy.sending import deliver
+from deploy.settings import environment
+from workers.adapters.control import read_all
+from workers.adapters.resolve import Secrets
+from workers.adapters.vault import Vault
+
+_OK = 200
+
+
+def trigger(
+    event_type: Annotated[str, typer.Argument(metavar="TYPE", help="Like payment_intent.succeeded.")],
+    url: Annotated[str, typer.Option(help="A trigger's URL: http://127.0.0.1:8080/webhooks/NAME.")],
+    secret: Annotated[
+        str | None,
+        typer.Option(help='Its signing secret, best as "${env:NAME}". Default: the one stored for the trigger.'),
+    ] = None,
+    object_file: Annotated[
+        Path | None,
+        typer.Option("--object", dir_okay=False, help="JSON fields to lay over the example object."),
+    ] = None,
+    count: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many events, each with an id of its own.")] = 1,
+    rate: Annotated[
+        float | None, typer.Option(min=0.001, help="The most per second; as fast as it goes without.")
+    ] = None,
+) -> None:
+    """Sign an example event of a type and POST it to a trigger, as Stripe would.
+
+    ```
+    stripeline trigger payment_intent.succeeded --url http://127.0.0.1:8080/webhooks/acme-payments
+    stripeline trigger charge.refunded --url … --secret '${env:ACME_WHSEC}' --count 100 --rate 20
+    ```
+
+    Without --secret the trigger's own is opened, with STRIPELINE_MASTER_KEY. Ends with 1 unless each was answered 200.
+    """
+    signing = _secret(url, secret)
+    overrides = _overrides(object_file)
+    bodies = [example_event(event_type, overrides) for _ in range(count)]
+    refused = output.run(_send(url, signing, bodies, rate))
+    if refused:
+        raise FailureError(f"{refused} of {count} events were not taken: the answers above say why.")
+
+
+async def _send(url: str, secret: SecretStr, bodies: list[bytes], rate: float | None) -> int:
+    refused = 0
+    answers = deliver(url, secret, bodies, lambda: int(time.time()), rate)
+    index = 0
+    async for answer in answers:
+        event = json.loads(bodies[index])
+        print(f"{answer.status} {event['id']} {event['type']} {answer.answer.strip()}".rstrip())
+        refused += answer.status != _OK
+        index += 1
+    return refused
+
+
+def _overrides(file: Path | None) -> dict[str, Any]:
+    if file is None:
+        return {}
+    try:
+        read = json.loads(file.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
+        raise FailureError(f"The file {file} can't be used: {reason}.") from None
+    if not isinstance(read, dict):
+        raise FailureError(f"The file {file} can't be used: it must hold one JSON object, the event's data object.")
+    return read
+
+
+def _secret(url: str, written: str | None) -> SecretStr:
+    if written is None:
+        return _stored(urlsplit(url).path.rpartition("/")[2])
+    try:
+        if written.startswith("${"):
+            return find(written, "signing_secret", Source(environment=environment, folder=Path.cwd()))
+    except SecretError as error:
+        raise FailureError(f"--secret: {error}.") from None
+    wrong = complaint(written, "signing_secret")
+    if wrong:
+        raise FailureError(f"--secret: {wrong}.")
+    return SecretStr(written)
+
+
+def _stored(name: str) -> SecretStr:
+    values = settings()
+    found = output.run(read_all(values.topics.control, kafka())).triggers.get(name)
+    if found is None or not found.signing_secrets:
+        what = "has no signing secret" if found else "does not exist"
+        raise FailureError(f"The trigger {name!r} {what}. Apply it with `stripeline apply`, or give --secret.")
+    return Secrets(Vault.from_ring(values.master_keys)).signing_secrets(name, found)[0]

@@ -1,0 +1,42 @@
+"""The admin port: healthy while it serves, ready only when all that it needs is there."""
+
+import aiohttp
+import pytest
+from prometheus_client import CollectorRegistry, Counter
+
+from deploy.admin import serve_admin
+
+HOST = "127.0.0.1"
+
+
+async def test_the_three_pages() -> None:
+    registry = CollectorRegistry()
+    Counter("deliveries", "Deliveries.", registry=registry).inc()
+    missing: dict[str, str | None] = {"kafka": "Kafka does not answer", "control": None}
+    checks = {name: lambda name=name: missing[name] for name in missing}
+    runner = await serve_admin(HOST, 0, checks, registry)
+    base = f"http://{HOST}:{runner.addresses[0][1]}"
+    try:
+        async with aiohttp.ClientSession() as session:
+            async with session.get(f"{base}/healthz") as answer:
+                assert answer.status == 200
+            async with session.get(f"{base}/readyz") as answer:
+                assert answer.status == 503
+                body = await answer.json()
+                assert body == {"status": "not ready", "missing": {"kafka": "Kafka does not answer"}}
+            missing["kafka"] = None
+            async with session.get(f"{base}/readyz") as answer:
+                assert (answer.status, await answer.json()) == (200, {"status": "ready"})
+            async with session.get(f"{base}/metrics") as answer:
+                assert "deliveries_total 1.0" in await answer.text()
+    finally:
+        await runner.cleanup()
+
+
+async def test_a_port_in_use_is_an_error() -> None:
+    runner = await serve_admin(HOST, 0, {}, CollectorRegistry())
+    try:
+        with pytest.raises(OSError, match="address already in use"):
+            await serve_admin(HOST, runner.addresses[0][1], {}, CollectorRegistry())
+    finally:
+        await runner.cleanup()

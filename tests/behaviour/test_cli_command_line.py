@@ -1,0 +1,193 @@
+"""The command without a Kafka: help, exit codes, pure JSON, no traceback and no secret."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import typer
+
+from deploy.cli import main
+from deploy.cli.app import app
+from workers.adapters.vault import new_master_key
+
+NOWHERE = "127.0.0.1:1"
+
+
+@pytest.fixture(autouse=True)
+def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """A folder and an environment without settings, and no Kafka."""
+    for name in [name for name in os.environ if name.startswith("STRIPELINE_")]:
+        monkeypatch.delenv(name)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", NOWHERE)
+    monkeypatch.setenv("COLUMNS", "200")
+    monkeypatch.chdir(tmp_path)
+
+
+def call(*arguments: str) -> int:
+    with pytest.raises(SystemExit) as caught:
+        main(arguments)
+    assert isinstance(caught.value.code, int)
+    return caught.value.code
+
+
+def leaves(command: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]:
+    children = getattr(command, "commands", {})
+    return [path, *(leaf for name, child in children.items() for leaf in leaves(child, (*path, name)))]
+
+
+COMMANDS = leaves(typer.main.get_command(app))
+
+
+@pytest.mark.parametrize("path", COMMANDS, ids=" ".join)
+def test_every_command_explains_itself(path: tuple[str, ...], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(*path, "--help") == 0
+    captured = capsys.readouterr()
+    assert f"Usage: stripeline {' '.join(path)}".strip() in captured.out
+    assert captured.err == ""
+
+
+def test_all_promised_commands_are_there() -> None:
+    promised = (
+        "demo|up|kafka run|sandbox run|topics apply|topics check|topics list|apply|get connections|get triggers"
+        "|get workflows|delete|ingest|router|executor|worker|trigger|command|runs list|runs show|dead-letters list"
+        "|dead-letters show|dead-letters replay|contracts export|contracts check|settings"
+    )
+    assert set(promised.split("|")) <= {" ".join(path) for path in COMMANDS}
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nope"],
+        ["topics", "nope"],
+        ["topics", "list", "--nope"],
+        ["trigger"],
+        ["delete", "thing", "acme"],
+        ["dead-letters", "list", "--since", "yesterday"],
+        ["runs", "list", "--limit", "0"],
+        ["command", "stripe/create-customer", "--connection", "a", "--input", "novalue"],
+        ["settings", "--partitions"],
+    ],
+)
+def test_wrong_use_ends_with_2(arguments: list[str], capsys: pytest.CaptureFixture[str]) -> None:
+    assert call(*arguments) == 2
+    captured = capsys.readouterr()
+    assert captured.out == ""
+    assert "Traceback" not in captured.err
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["topics", "list", "--json"],
+        ["topics", "check"],
+        ["topics", "apply"],
+        ["get", "connections", "--json"],
+        ["runs", "list", "--json"],
+        ["dead-letters", "list"],
+        ["delete", "connection", "acme"],
+    ],
+)
+def test_no_kafka_is_one_clear_paragraph(arguments: list[str], capfd: pytest.CaptureFixture[str]) -> None:
+    assert call(*arguments) == 1
+    captured = capfd.readouterr()
+    assert captured.out == ""
+    assert captured.err == (
+        f"stripeline: Kafka at {NOWHERE} does not answer. Start one with `stripeline kafka run`,"
+        " or set KAFKA_BOOTSTRAP_SERVERS to where yours is.\n"
+    )
+
+
+def test_settings_are_listed_as_pure_json_and_the_key_is_masked(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    key = new_master_key()
+    monkeypatch.setenv("STRIPELINE_MASTER_KEY", key)
+    monkeypatch.setenv("STRIPELINE_PARTITION", "4")
+    assert call("settings", "--json", "--topic-prefix", "mine.") == 0
+    captured = capsys.readouterr()
+    found = {row["name"]: row for row in json.loads(captured.out)}
+    assert found["STRIPELINE_TOPIC_PREFIX"]["value"] == "mine."
+    assert found["STRIPELINE_MASTER_KEY"]["value"] == "set, masked"
+    assert key not in captured.out + captured.err
+    assert "STRIPELINE_PARTITION is set, but there is no such setting" in captured.err
+
+
+def test_a_wrong_setting_ends_with_1_and_names_it(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("settings", "--partitions", "many") == 1
+    assert "STRIPELINE_PARTITIONS: Input should be a valid integer" in capsys.readouterr().err
+
+
+def test_a_new_master_key_is_one(capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> None:
+    assert call("settings", "new-master-key") == 0
+    monkeypatch.setenv("STRIPELINE_MASTER_KEY", capsys.readouterr().out.strip())
+    assert call("apply", "no.yaml") == 1
+    assert "does not answer" in capsys.readouterr().err
+
+
+def test_apply_without_a_master_key_says_how_to_make_one(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("apply", "no.yaml") == 1
+    assert "stripeline settings new-master-key" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("secret", "words"),
+    [
+        ("sk_test_inclear", "it is a secret key"),
+        ("${env:ABSENT}", "the variable ABSENT is not set"),
+        ("whsec_inclear", "had no answer"),
+    ],
+)
+def test_trigger_says_what_is_wrong_and_shows_no_secret(
+    secret: str, words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("trigger", "charge.failed", "--url", f"http://{NOWHERE}/webhooks/pay", "--secret", secret) == 1
+    captured = capsys.readouterr()
+    assert words in captured.err
+    assert "inclear" not in captured.out + captured.err
+
+
+@pytest.mark.parametrize(
+    ("content", "words"), [("[]", "one JSON object"), ("{", "it is not JSON"), (None, "No such file")]
+)
+def test_trigger_refuses_an_object_that_is_none(
+    content: str | None, words: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    if content is not None:
+        (tmp_path / "object.json").write_text(content)
+    arguments = ["--url", f"http://{NOWHERE}/webhooks/pay", "--secret", "whsec_a", "--object", "object.json"]
+    assert call("trigger", "charge.failed", *arguments) == 1
+    assert words in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        (["stripe/refund", "--connection", "a"], "is no action: choose one of"),
+        (["stripe/create-customer", "--connection", "a", "--input", "mail=x"], "refuses this input: mail"),
+        (["stripe/retrieve-charge", "--connection", "a", "--input", "id=ch_1", "--id", "a b"], "--id must be"),
+    ],
+)
+def test_command_refuses_what_can_not_work(
+    arguments: list[str], words: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert call("command", *arguments) == 1
+    assert words in capsys.readouterr().err
+
+
+def test_runs_as_a_module_from_anywhere(tmp_path: Path) -> None:
+    root = Path(__file__).parents[2]
+    environment = {**os.environ, "PYTHONPATH": str(root)}
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy", "settings", "--json"],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+    assert json.loads(done.stdout)

@@ -1,0 +1,203 @@
+"""The command on a real Kafka: apply, get, delete, and looking at runs and dead letters; no secret in any output."""
+
+import asyncio
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from contracts import headers
+from contracts.topics import Topics
+from deploy.cli import main
+from tests.support.broker import Broker
+from workers.adapters.vault import new_master_key
+
+KEY, WHSEC = "sk_test_1234567890hidden", "whsec_hiddentoo"
+FILE = """\
+connections:
+  acme: {secret_key: "${env:ACME_KEY}"}
+triggers:
+  pay: {kind: stripe/payment-event, connection: acme, signing_secrets: ["${env:ACME_WHSEC}"]}
+workflows:
+  thank:
+    trigger: pay
+    steps: [{id: customer, action: stripe/create-customer, input: {name: Ada}}]
+"""
+Call = Callable[..., tuple[int, str, str]]
+
+
+@pytest.fixture
+def call(
+    broker: Broker, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> Call:
+    """Run the command and give its exit code, standard output and standard error; no secret may be in them."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", broker.bootstrap_servers)
+    monkeypatch.setenv("STRIPELINE_TOPIC_PREFIX", prefix)
+    monkeypatch.setenv("STRIPELINE_PARTITIONS", "2")
+    monkeypatch.setenv("STRIPELINE_MASTER_KEY", new_master_key())
+    monkeypatch.setenv("ACME_KEY", KEY)
+    monkeypatch.setenv("ACME_WHSEC", WHSEC)
+    monkeypatch.setenv("COLUMNS", "200")
+    (tmp_path / "stripeline.yaml").write_text(FILE)
+
+    def run(*arguments: str) -> tuple[int, str, str]:
+        capfd.readouterr()
+        with pytest.raises(SystemExit) as caught:
+            main(arguments)
+        out, err = capfd.readouterr()
+        assert "hidden" not in out + err
+        assert "Traceback" not in err
+        assert isinstance(caught.value.code, int)
+        return caught.value.code, out, err
+
+    return run
+
+
+def listed(call: Call, *arguments: str) -> list[dict[str, Any]]:
+    code, out, _ = call(*arguments, "--json")
+    assert code == 0
+    found = json.loads(out)
+    assert isinstance(found, list)
+    return found
+
+
+def test_topics_apply_check_and_list(call: Call) -> None:
+    assert call("topics", "check")[0] == 1
+    code, out, _ = call("topics", "apply")
+    assert (code, out.count("created ")) == (0, 14)
+    assert call("topics", "check") == (0, "All topics are as they must be.\n", "")
+    assert listed(call, "topics", "check") == []
+    rows = {row["topic"].partition(".")[2]: row for row in listed(call, "topics", "list")}
+    assert set(rows["run"]) == {"topic", "partitions", "cleanup", "retention", "exists", "problems"}
+    assert (rows["run"]["cleanup"], rows["run"]["retention"], rows["payment-event"]["retention"]) == (
+        "compact",
+        None,
+        "7d",
+    )
+    code, _, err = call("topics", "apply", "--partitions", "5")
+    assert code == 1
+    assert "set STRIPELINE_PARTITIONS=2" in err
+
+
+def test_apply_get_and_delete(call: Call, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert "stripeline topics apply" in call("apply", "stripeline.yaml")[2]
+    call("topics", "apply")
+    code, out, err = call("apply", "stripeline.yaml", "--dry-run")
+    assert (code, out.splitlines()[0], "nothing was published" in err) == (0, "+ connection/acme", True)
+    assert listed(call, "get", "connections") == []
+    assert {row["change"] for row in listed(call, "apply", "stripeline.yaml")} == {"added"}
+    assert {row["change"] for row in listed(call, "apply", "stripeline.yaml")} == {"unchanged"}
+    assert listed(call, "get", "connections") == [
+        {"name": "acme", "mode": "test", "key": "sk_test_…dden", "state": "ready", "rate": None}
+    ]
+    assert listed(call, "get", "triggers")[0]["path"] == "/webhooks/pay"
+    assert listed(call, "get", "workflows")[0]["steps"][0]["action"] == "stripe/create-customer"
+    monkeypatch.setenv("STRIPELINE_MASTER_KEY", new_master_key())
+    assert listed(call, "get", "connections")[0]["state"] == "unreadable"
+    code, _, err = call("delete", "connection", "acme")
+    assert (code, "in use by trigger pay" in err) == (1, True)
+    assert call("delete", "trigger", "none")[0] == 1
+    assert call("delete", "workflow", "thank")[:2] == (0, "deleted workflow/thank\n")
+    (tmp_path / "empty.yaml").write_text("")
+    assert [row["name"] for row in listed(call, "apply", "empty.yaml", "--prune")] == ["pay", "acme"]
+    assert listed(call, "get", "triggers") == []
+
+
+def test_a_refused_file_publishes_nothing(call: Call, tmp_path: Path) -> None:
+    call("topics", "apply")
+    (tmp_path / "bad.yaml").write_text(FILE.replace("name: Ada", "mail: Ada"))
+    code, out, err = call("apply", "bad.yaml")
+    assert (code, out) == (1, "")
+    assert "bad.yaml:8: workflows.thank.steps[0].input.mail: stripe/create-customer has no input 'mail'" in err
+    assert listed(call, "get", "connections") == []
+
+
+def test_a_command_is_produced_and_waited_for(call: Call) -> None:
+    call("topics", "apply")
+    call("apply", "stripeline.yaml")
+    arguments = ["command", "stripe/create-customer", "--connection", "acme", "--input", "name=Ada", "--key", "k"]
+    (placed,) = listed(call, *arguments, "--id", "c1")
+    assert (placed["command_id"], placed["offset"]) == ("c1", 0)
+    code, _, err = call(*arguments, "--wait", "--timeout", "0.5")
+    assert (code, "has no result after 0.5 s" in err) == (1, True)
+    code, _, err = call("command", "stripe/create-customer", "--connection", "other")
+    assert (code, "There is no connection 'other'. There is acme." in err) == (1, True)
+
+
+def write(broker: Broker, topic: str, *records: tuple[bytes, bytes, Mapping[str, bytes]]) -> None:
+    async def send() -> None:
+        producer = AIOKafkaProducer(bootstrap_servers=broker.bootstrap_servers)
+        await producer.start()
+        try:
+            for key, value, given in records:
+                await producer.send_and_wait(topic, value, key=key, partition=0, headers=list(given.items()))
+        finally:
+            await producer.stop()
+
+    asyncio.run(send())
+
+
+def run_record(number: int, status: str) -> bytes:
+    step = {
+        "id": "one",
+        "action": "stripe/create-payment-intent",
+        "command_id": f"evt_{number}:thank:one",
+        "status": "succeeded",
+        "output": {"client_secret": "pi_1_secret_hidden"},
+        "started_at": 1_000,
+    }
+    record = {
+        "run": f"evt_{number}:thank",
+        "workflow": "thank",
+        "trigger": "pay",
+        "event": f"evt_{number}",
+        "event_type": "payment_intent.succeeded",
+        "status": status,
+        "step": "one",
+        "error": None,
+        "steps": [step],
+        "started_at": 1_000 + number,
+        "finished_at": None,
+    }
+    return orjson.dumps(record)
+
+
+def test_runs_are_listed_and_shown(call: Call, broker: Broker, prefix: str) -> None:
+    call("topics", "apply")
+    records = [(b"evt_%d:thank" % number, run_record(number, "running"), {}) for number in range(3)]
+    done = (b"evt_1:thank", run_record(1, "succeeded"), {})
+    write(broker, Topics(prefix=prefix).run, *records, done)
+    assert [run["event"] for run in listed(call, "runs", "list")] == ["evt_2", "evt_1", "evt_0"]
+    assert [run["event"] for run in listed(call, "runs", "list", "--status", "succeeded")] == ["evt_1"]
+    assert [run["event"] for run in listed(call, "runs", "list", "--event", "evt_0")] == ["evt_0"]
+    code, out, err = call("runs", "list", "--limit", "2", "--json")
+    assert (code, len(json.loads(out)), "more than the newest 2" in err) == (0, 2, True)
+    (shown,) = listed(call, "runs", "show", "evt_1:thank")
+    assert (shown["status"], shown["steps"][0]["output"]) == ("succeeded", {"client_secret": "…masked"})
+    assert call("runs", "list")[0] == 0
+    assert call("runs", "show", "evt_1:thank")[0] == 0
+    assert "There is no run 'none'" in call("runs", "show", "none")[2]
+
+
+def test_dead_letters_are_listed_filtered_and_shown(call: Call, broker: Broker, prefix: str) -> None:
+    call("topics", "apply")
+    command = {"command_id": "c1", "action": "stripe/create-customer", "connection": "acme", "input": {}}
+    exhausted = {headers.REASON: b"exhausted", headers.CODE: b"RATE_LIMITED", headers.ATTEMPTS: b"6"}
+    unreadable = {headers.REASON: b"unreadable", headers.LAST_ERROR: b"sk_live_hidden"}
+    topic = Topics(prefix=prefix).dead_letter
+    write(broker, topic, (b"k", orjson.dumps(command), exhausted), (b"", b"not json whsec_hidden", unreadable))
+    newest, oldest = listed(call, "dead-letters", "list")
+    assert (newest["reason"], newest["command_id"], oldest["command_id"]) == ("unreadable", None, "c1")
+    for option, value in [("--code", "RATE_LIMITED"), ("--id", "c1"), ("--key", "k"), ("--connection", "acme")]:
+        assert [row["offset"] for row in listed(call, "dead-letters", "list", option, value)] == [0]
+    assert listed(call, "dead-letters", "list", "--until", "1h") == []
+    assert len(listed(call, "dead-letters", "list", "--since", "1h")) == 2
+    assert listed(call, "dead-letters", "show", "c1")[0]["value"] == command
+    assert listed(call, "dead-letters", "show", "0/1")[0]["last_error"] == "sk_live_…masked"
+    assert call("dead-letters", "list")[0] == 0
+    assert "There is no dead letter 'c2'" in call("dead-letters", "show", "c2")[2]

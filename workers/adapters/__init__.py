@@ -1,0 +1,1 @@
+"""What touches the world on the workers' side: Kafka, Stripe's HTTP API, encryption. Decides nothing."""
