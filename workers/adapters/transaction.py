@@ -37,9 +37,6 @@ class Transactions:
             max_batch_size=262_144,
             max_request_size=MAX_REQUEST_BYTES,
             linger_ms=0,
-            # Brokers since 3.5 answer old clients NOT_ENOUGH_REPLICAS for a moment while they verify a new partition
-            # of a transaction (KIP-890): aiokafka's default wait of 100 ms would be the longest part of a commit.
-            retry_backoff_ms=10,
         )
 
     async def open(self) -> None:

@@ -110,7 +110,6 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             rebalance_timeout_ms=int((membership.drain_s + 5) * 1000),
             # One fetch at a time and node: a long one would keep a partition that has room again waiting.
             fetch_max_wait_ms=_POLL_MS,
-            retry_backoff_ms=50,
         )
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
@@ -136,7 +135,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             with contextlib.suppress(KafkaError, TimeoutError):
                 async with asyncio.timeout(1):
                     position = await consumer.position(tp)
-                if task.open and self.tasks.get(tp.partition) is task:
+                if self.tasks.get(tp.partition) is task:
                     task.deliver(tp, [], position)
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
