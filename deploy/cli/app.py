@@ -2,7 +2,7 @@
 
 import typer
 
-from deploy.cli import command, contracts, dead_letters, definitions, local, processes, runs, settings, topics, trigger
+from deploy.cli import command, dead_letters, definitions, local, processes, runs, settings, topics, trigger
 
 _ABOUT = """Stripe webhooks into Kafka topics, and Kafka topics into Stripe actions.
 
@@ -37,4 +37,3 @@ app.command("executor", rich_help_panel=_RUN)(processes.executor)
 app.command("worker", rich_help_panel=_RUN)(processes.worker)
 app.add_typer(runs.app, name="runs", rich_help_panel=_LOOK)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
-app.add_typer(contracts.app, name="contracts", rich_help_panel=_LOOK)

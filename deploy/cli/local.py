@@ -56,6 +56,8 @@ def demo() -> None:
     """
     from deploy.demo.run import run  # noqa: PLC0415  (starts a whole stack: only this command needs it)
 
+    # A library that tries again says so at every try; what fails in the end, the demo says itself.
+    configure_logs("critical")
     output.run(run())
 
 

@@ -1,10 +1,10 @@
-"""How the demo looks: a live table of runs in a terminal, plain lines in a pipe. Shows no secret: it gets none."""
+"""How the demo looks: lines, and in a terminal a live table of runs below them. Shows no secret: it gets none."""
 
 from collections.abc import Sequence
 from types import TracebackType
 from typing import Self
 
-from rich.console import Console, Group
+from rich.console import Console
 from rich.live import Live
 from rich.table import Table
 from rich.text import Text
@@ -12,8 +12,8 @@ from rich.text import Text
 from deploy.demo.checks import Check
 from deploy.demo.watching import Seen
 
-_COLOURS = {"event": "cyan", "run": "green", "result": "blue", "retry": "yellow", "dead letter": "red", "sent": "white"}
-_LINES, _RUNS = 14, 12
+_COLOURS = {"event": "cyan", "run": "green", "result": "blue", "retry": "yellow", "dead letter": "red", "sent": "bold"}
+_RUNS = 12
 _STATES = {"running": "yellow", "succeeded": "green", "stopped": "red"}
 
 
@@ -22,9 +22,8 @@ class Screen:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
-        self._lines: list[Text] = []
         self._seen: Seen | None = None
-        self._live = Live(console=self.console, refresh_per_second=8, transient=True, get_renderable=self._picture)
+        self._live = Live(console=self.console, refresh_per_second=8, get_renderable=self._table)
 
     def __enter__(self) -> Self:
         if self.console.is_terminal:
@@ -40,28 +39,26 @@ class Screen:
         self._seen = seen
 
     def line(self, kind: str, text: str) -> None:
-        """One thing that happened."""
-        written = Text.assemble((f"{kind:>12}  ", _COLOURS.get(kind, "dim")), text, no_wrap=True, overflow="ellipsis")
-        if self.console.is_terminal:
-            self._lines = [*self._lines, written][-_LINES:]
-        else:
-            self.console.print(f"{kind:>12}  {text}", markup=False, soft_wrap=True)
+        """One thing that happened. In a terminal it scrolls above the table of runs."""
+        written = Text.assemble((f"{kind:>12}  ", _COLOURS.get(kind, "dim")), text)
+        self.console.print(written, soft_wrap=True)
 
-    def _picture(self) -> Group:
-        table = Table("run", "workflow", "state", "step", "steps done", box=None, header_style="bold", pad_edge=False)
-        runs = [] if self._seen is None else list(self._seen.runs.values())[-_RUNS:]
+    def _table(self) -> Table:
+        table = Table("event", "workflow", "run", "step", "steps done", box=None, header_style="bold", pad_edge=False)
+        runs = [] if self._seen is None else [*self._seen.runs.values()][-_RUNS:]
         for run in runs:
             done = sum(step["status"] == "succeeded" for step in run["steps"])
             state = Text(run["status"], style=_STATES[run["status"]])
             table.add_row(run["event"], run["workflow"], state, run["step"] or "-", str(done))
-        return Group(*self._lines, Text(), table) if runs else Group(*self._lines)
+        return table if runs else Table(box=None)
 
     def summary(self, found: Sequence[Check], counts: str) -> None:
         """The end: each promise with its numbers."""
+        self._live.stop()
         table = Table("", "promise", "found", title="Checked at the end", title_justify="left", box=None)
         for check in found:
             mark = Text("ok", style="green") if check.holds else Text("BROKEN", style="bold red")
             table.add_row(mark, check.promise, check.found)
         self.console.print()
-        self.console.print(counts, highlight=False)
+        self.console.print(counts, soft_wrap=True)
         self.console.print(table)

@@ -1,4 +1,4 @@
-"""Compares four sets at the end: acknowledged, on the topics, effects in the sandbox's ledger, results and dead letters."""
+"""Compares four sets at the end: acknowledged, on the topics, effects at the sandbox, results and dead letters."""
 
 import asyncio
 import time

@@ -37,7 +37,9 @@ workflows:
     where: "data.amount >= 50"
     steps:
       - {id: customer, action: stripe/create-customer, input: {email: "=data.receipt_email"}}
-      - {id: deposit, action: stripe/create-payment-intent, input: {amount: "=data.amount", currency: eur, customer: "=steps.customer.id"}}
+      - id: deposit
+        action: stripe/create-payment-intent
+        input: {amount: "=data.amount", currency: eur, customer: "=steps.customer.id"}
 """
 
 
