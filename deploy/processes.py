@@ -136,8 +136,9 @@ async def ingest_part(shared: Base, stop: asyncio.Event) -> None:
 async def router_part(shared: Base, stop: asyncio.Event) -> None:
     """Start runs and take them on until stopped."""
     workflows = _ByTrigger(shared.table)
-    router = Router(topics=shared.settings.topics, workflows=workflows.of)
-    worker = Worker(router_job(shared.settings.topics, router), _membership(shared), shared.clock)
+    settings = shared.settings
+    router = Router(topics=settings.topics, workflows=workflows.of, partitions=settings.partitions)
+    worker = Worker(router_job(settings.topics, router), _membership(shared), shared.clock)
     shared.checks["router"] = worker.missing
     if await _loaded(shared.table, stop):
         await worker.run(stop)
@@ -148,7 +149,10 @@ async def executor_part(shared: Base, stop: asyncio.Event) -> None:
     settings, table = shared.settings, shared.table
     key_of = _keys(table, Secrets(_vault(settings)))
     executor = Executor(
-        topics=settings.topics, actions=actions(), has_connection=lambda name: name in table.connections
+        topics=settings.topics,
+        actions=actions(),
+        has_connection=lambda name: name in table.connections,
+        reconcile_after_ms=settings.reconcile_after_ms,
     )
     async with StripeApi(settings.stripe_api_base, key_of, deadline_s=settings.call_timeout_ms / 1000) as stripe:
         job = executor_job(settings.topics, executor, stripe.carry_out, settings.executor_concurrency)

@@ -41,12 +41,14 @@ class Failed:
 
     unknown: the call may have had its effect.
     decisive: it also says that earlier attempts with the same key had none.
+    stored: Stripe has kept this failure under the key, and will answer nothing else.
     """
 
     error: Mapping[str, Any]
     retryable: bool
     unknown: bool
     decisive: bool = True
+    stored: bool = False
     retry_after_ms: int = 0
 
 
@@ -93,19 +95,20 @@ def _failure(action: Action, answer: Answer, body: Mapping[str, Any]) -> Failed:
     message = error.get("message")
     text = message if isinstance(message, str) and message else f"Stripe answered {answer.status}"
     found = failed(action, meaning, text, **_raw(answer, error))
-    return replace(found, retry_after_ms=_retry_after_ms(answer.headers.get("retry-after", "")))
+    return replace(
+        found,
+        stored=answer.headers.get("idempotent-replayed") == "true",
+        retry_after_ms=_retry_after_ms(answer.headers.get("retry-after", "")),
+    )
 
 
 def _meaning(answer: Answer, stripe_code: object) -> Meaning:
     table = _coded(answer.status, stripe_code) or meaning_of(answer.status)
-    replayed = answer.headers.get("idempotent-replayed") == "true"
     match answer.headers.get("stripe-should-retry"):
         case "true":
             return replace(table, retryable=True)
         case "false":
             return replace(table, retryable=False)
-        case _ if replayed and answer.status < 500:  # noqa: PLR2004
-            return replace(table, retryable=False)  # a stored answer will not change
         case _:
             return table
 

@@ -13,7 +13,7 @@ import orjson
 from contracts import headers as h
 from contracts.errors import Code
 from contracts.headers import cloud_event
-from contracts.records import Command, Status
+from contracts.records import Status
 from contracts.topics import Topics
 from workers.classify import Failed, Outcome, Succeeded
 from workers.fate import Change, Fate, Output, Taken
@@ -51,25 +51,38 @@ def _indeterminate(outcome: Failed) -> str:
     return message if code == Code.INDETERMINATE else f"may or may not have been done; last answer {code}: {message}"
 
 
-def result(topics: Topics, of: Ticket, command: Command, how: End, now_ms: int, revision: int = 0) -> Output:
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Told:
+    """What a result says beside how the command ended."""
+
+    command_id: str
+    action: str
+    connection: str
+    run: Mapping[str, Any] | None
+    key: bytes | None
+    started_at: int
+    trace: bytes | None
+
+
+def result(topics: Topics, told: Told, how: End, revision: int, now_ms: int) -> Output:
     value = {
-        "command_id": command.command_id,
+        "command_id": told.command_id,
         "revision": revision,
-        "action": command.action,
-        "connection": command.connection,
+        "action": told.action,
+        "connection": told.connection,
         "status": how.status,
         "output": how.output,
         "error": how.error,
         "attempts": how.attempts,
-        "started_at": of.first_appended_ms,
+        "started_at": told.started_at,
         "finished_at": now_ms,
-        "run": command.run and command.run.model_dump(),
+        "run": told.run,
     }
     headers = cloud_event(
-        id=f"{command.command_id}:{revision}", type=RESULT_TYPE, source=SOURCE, at_ms=now_ms, trace=of.trace
+        id=f"{told.command_id}:{revision}", type=RESULT_TYPE, source=SOURCE, at_ms=now_ms, trace=told.trace
     )
-    connection = (h.CONNECTION, command.connection.encode())
-    return Output(topics.result, of.record.key, orjson.dumps(value), (*headers, connection))
+    connection = (h.CONNECTION, told.connection.encode())
+    return Output(topics.result, told.key, orjson.dumps(value), (*headers, connection))
 
 
 def dead_letter(topics: Topics, of: Ticket, how: End) -> Output:

@@ -1,46 +1,41 @@
-"""The executor's decisions: what a command record becomes, before its call and after it. Pure.
+"""The executor's decisions before a call: what a command record becomes. Pure; `workers/settling.py` has the rest.
 
 A record of the command topic or of a retry topic is taken: it is refused, skipped, queued, or there is a call to make.
-What the call brought is settled: a result, a tier, or a dead letter. Both return values and touch nothing.
 """
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 
 from contracts import headers as h
-from contracts.actions import Action, Refused, Request
+from contracts.actions import Action, Refused
 from contracts.errors import Code
-from contracts.ids import digest, idempotency_key
+from contracts.ids import idempotency_key
 from contracts.records import Command, Unreadable, parse_command
-from contracts.retry import HORIZON_MS, covering, tier_for
+from contracts.retry import HORIZON_MS, covering
 from contracts.topics import Topics
-from workers import ending
-from workers.classify import Failed, Outcome, refusal
-from workers.fate import Fate, Output, Taken
-from workers.ledger import Known, Ledger, Queue, remember, set_queue
+from workers import ending, lookup, settling
+from workers.classify import Failed, refusal
+from workers.fate import Change, Fate, Output, Taken
+from workers.ledger import Ledger, Queue, remember, set_queue
+from workers.lookup import Sight
 from workers.ticket import Ticket, ticket, waiting_headers
+from workers.work import Call, Work, digest_of, work_of
 
 MAX_KEY_BYTES = 1_024
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
-    """A call to make. Its parameters follow from the command alone, so every attempt sends the same ones."""
-
-    ticket: Ticket
-    command: Command
-    action: Action
-    request: Request
-    idempotency_key: str | None
+REPLAYABLE = frozenset({"failed", "indeterminate"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Executor:
-    """The decisions of one prefix's executors."""
+    """The decisions of one prefix's executors.
+
+    reconcile_after_ms: how long Stripe's search may lag behind a call.
+    """
 
     topics: Topics
     actions: Mapping[str, Action]
     has_connection: Callable[[str], bool]
+    reconcile_after_ms: int = 120_000
 
     def lane(self, record: Taken) -> object:
         return record.key if record.key is not None else (record.topic, record.offset)
@@ -52,31 +47,58 @@ class Executor:
     def take(self, ledger: Ledger, record: Taken, now_ms: int) -> Fate | Call:
         """The fate of a record, or the call that its fate depends on."""
         of = ticket(record, returned=record.topic in self.topics.retries)
+        if h.SETTLES in of.headers and not of.returned:
+            return settling.settled_by_webhook(self.topics, self.actions, ledger, of, now_ms)
         command = parse_command(record.value)
         if record.key is not None and len(record.key) > MAX_KEY_BYTES:
             command = Unreadable(reason=f"the key is longer than {MAX_KEY_BYTES} bytes")
         if isinstance(command, Unreadable):
             return ending.unreadable(self.topics, ledger, of, command.reason)
-        return self._waiting(ledger, of, command, now_ms) or self._begin(ledger, of, command, now_ms)
-
-    def _waiting(self, ledger: Ledger, of: Ticket, command: Command, now_ms: int) -> Fate | None:
-        """The fate of a command that is known, or that has to wait for its turn."""
-        known = ledger.known(command.command_id)
+        work = work_of(ledger, of, command, self.reconcile_after_ms)
         queue = None if of.key is None else ledger.queue(of.key)
-        if of.returned:
-            if queue is not None and of.place is not None and of.place != queue.head:
-                return Fate("held", (self._behind(of, queue, of.place, now_ms),))
-            if known is not None and known.status != "waiting":
-                return Fate("known", changes=ending.next_of_key(ledger, of))
-            return None
-        if known is not None:
-            same = known.digest == digest(command.action, command.connection, command.input)
-            return Fate("known") if same else ending.id_reused(self.topics, of)
+        fate = self._returned(ledger, work, queue, now_ms) if of.returned else self._fresh(work, queue, now_ms)
+        return fate or self._begin(ledger, work, now_ms)
+
+    def settle(self, ledger: Ledger, call: Call, outcome: Sight, now_ms: int) -> Fate | Call:
+        """The fate of a record after its call, or the next call."""
+        settled = settling.settle(self.topics, ledger, call, outcome, now_ms, self.reconcile_after_ms)
+        return settled if isinstance(settled, Fate) else self._attempted(ledger, settled, call.action, now_ms)
+
+    def broken(self, ledger: Ledger, record: Taken, error: Exception) -> Fate:
+        """A record that a fault of ours keeps from being decided: a dead letter; its key goes on without it."""
+        of = ticket(record, returned=record.topic in self.topics.retries)
+        fate = ending.broken(self.topics.dead_letter, record, error)
+        command = parse_command(record.value)
+        known = None if isinstance(command, Unreadable) else ledger.known(command.command_id)
+        changes = ending.next_of_key(ledger, of)
+        if isinstance(command, Command) and known is not None and known.status == "waiting":
+            changes = (*changes, Change(f"command/{command.command_id}", None))  # or a replay would find it waiting
+        return replace(fate, changes=changes)
+
+    def _returned(self, ledger: Ledger, work: Work, queue: Queue | None, now_ms: int) -> Fate | None:
+        """Back from a tier: not its turn, or settled meanwhile, or None: it goes on."""
+        of = work.ticket
+        if queue is not None and of.place is not None and of.place != queue.head:
+            return Fate("held", (self._behind(of, queue, of.place, now_ms),))
+        if work.seen is not None and work.seen.status != "waiting":
+            return Fate("known", changes=ending.next_of_key(ledger, of))
+        return None
+
+    def _fresh(self, work: Work, queue: Queue | None, now_ms: int) -> Fate | None:
+        """From the command topic: known, or behind another of its key, or None: it goes on."""
+        of, seen = work.ticket, work.seen
+        if seen is not None:
+            if seen.digest != digest_of(work.command):
+                return ending.id_reused(self.topics, of)
+            if not (of.replayed and seen.status in REPLAYABLE):
+                return Fate("known")
         if queue is None or of.key is None:
             return None
-        queued = set_queue(of.key, replace(queue, tail=queue.tail + 1))
-        waits = remember(command.command_id, _known("waiting", command, now_ms))
-        return Fate("held", (self._behind(of, queue, queue.tail, now_ms),), (waits, queued))
+        changes = (
+            remember(work.command.command_id, work.waiting(now_ms)),
+            set_queue(of.key, replace(queue, tail=queue.tail + 1)),
+        )
+        return Fate("held", (self._behind(of, queue, queue.tail, now_ms),), changes)
 
     def _behind(self, of: Ticket, queue: Queue, place: int, now_ms: int) -> Output:
         """Behind the head of its key's queue, to come back when the head is due."""
@@ -86,87 +108,56 @@ class Executor:
         )
         return Output(self.topics.retry(tier), of.record.key, of.record.value, headers)
 
-    def _begin(self, ledger: Ledger, of: Ticket, command: Command, now_ms: int) -> Fate | Call:
+    def _begin(self, ledger: Ledger, work: Work, now_ms: int) -> Fate | Call:
         """The call, unless we refuse it ourselves."""
+        command = work.command
         action = self.actions.get(command.action)
         refused = self._refusal(action, command, now_ms)
         if action is None or refused is not None:
-            return self._ended(ledger, of, command, refused or refusal(command.action, "unknown"), now_ms)
-        request = action.request(command.input)
+            return settling.ended(self.topics, ledger, work, refused or refusal(command.action, "unknown"), now_ms)
+        if action.method == "POST":
+            look_at_ms = self._look_at_ms(work, now_ms)
+            if look_at_ms is not None:
+                return self._look(ledger, replace(work, look_at_ms=look_at_ms), action, now_ms)
+        return self._attempted(ledger, work, action, now_ms)
+
+    def _look_at_ms(self, work: Work, now_ms: int) -> int | None:
+        """When the command may be looked up, for one that must not be attempted.
+
+        No attempt lies past the horizon, so what one may have done can be found that much later.
+        """
+        horizon_ms = work.ticket.first_appended_ms + HORIZON_MS
+        if work.look_at_ms is None and now_ms >= horizon_ms:
+            return horizon_ms + self.reconcile_after_ms
+        return work.look_at_ms
+
+    def _look(self, ledger: Ledger, work: Work, action: Action, now_ms: int) -> Fate | Call:
+        if work.look_at_ms is not None and now_ms < work.look_at_ms:
+            return settling.wait_for_look(self.topics, ledger, work, now_ms, attempts=work.ticket.attempts)
+        request = lookup.search(action, work.command.command_id)
+        return Call(work=work, action=action, request=request, idempotency_key=None, look=True)
+
+    def _attempted(self, ledger: Ledger, work: Work, action: Action, now_ms: int) -> Fate | Call:
+        call = self._attempt(work, action)
+        return call if isinstance(call, Call) else settling.ended(self.topics, ledger, work, call, now_ms)
+
+    def _attempt(self, work: Work, action: Action) -> Call | Failed:
+        """The attempt itself, or why there can be none."""
+        request = action.request(work.command.input)
         if isinstance(request, Refused):
-            return self._ended(ledger, of, command, refusal(action.key, request.message), now_ms)
+            return refusal(action.key, request.message)
         if action.method == "GET":
-            return Call(ticket=of, command=command, action=action, request=request, idempotency_key=None)
-        if now_ms - of.first_appended_ms >= HORIZON_MS:
-            return self._ended(ledger, of, command, _past_horizon(action.key), now_ms, reason="past_horizon")
-        metadata = {"stripeline_command": command.command_id}
+            return Call(work=work, action=action, request=request, idempotency_key=None)
+        partition = str(work.ticket.record.partition)
+        metadata = {lookup.METADATA: work.command.command_id, lookup.PARTITION: partition}
         marked = replace(request, params={**request.params, "metadata": metadata})
-        key = idempotency_key(command.command_id)
-        return Call(ticket=of, command=command, action=action, request=marked, idempotency_key=key)
+        return Call(work=work, action=action, request=marked, idempotency_key=idempotency_key(work.command.command_id))
 
     def _refusal(self, action: Action | None, command: Command, now_ms: int) -> Failed | None:
         if action is None:
-            known = ", ".join(self.actions)
-            return refusal(command.action, f"there is no such action; there are {known}")
+            return refusal(command.action, f"there is no such action; there are {', '.join(self.actions)}")
         if command.not_after is not None and now_ms > command.not_after:
             return refusal(command.action, f"not done by its not_after, {h.rfc3339(command.not_after)}", Code.EXPIRED)
         if not self.has_connection(command.connection):
             return refusal(command.action, f"there is no connection {command.connection!r}; add it, then send again")
         return None
-
-    def settle(self, ledger: Ledger, call: Call, outcome: Outcome, now_ms: int) -> Fate:
-        """The fate of a record after its call."""
-        known = ledger.known(call.command.command_id)
-        if known is not None and known.status != "waiting":
-            return Fate("known", changes=ending.next_of_key(ledger, call.ticket))
-        if isinstance(outcome, Failed) and outcome.retryable:
-            waits = self._retry(ledger, call, outcome, now_ms)
-            if waits is not None:
-                return waits
-            return self._ended(ledger, call.ticket, call.command, outcome, now_ms, calls=1, reason="exhausted")
-        return self._ended(ledger, call.ticket, call.command, outcome, now_ms, calls=1)
-
-    def _retry(self, ledger: Ledger, call: Call, failed: Failed, now_ms: int) -> Fate | None:
-        """Into the next tier, at the head of its key's queue; None when the attempts are used up."""
-        of, attempts = call.ticket, call.ticket.attempts + 1
-        tier = tier_for(self.topics.tiers, attempt=attempts, at_least_ms=failed.retry_after_ms)
-        if tier is None:
-            return None
-        due_ms = now_ms + tier.delay_ms
-        known = ledger.known(call.command.command_id)
-        unknown = failed.unknown or (known is not None and known.unknown and not failed.decisive)
-        changes = [remember(call.command.command_id, _known("waiting", call.command, now_ms, unknown=unknown))]
-        place = None
-        if of.key is not None:
-            queue = ledger.queue(of.key) or Queue(0, 1, 0)
-            place = queue.head
-            changes.append(set_queue(of.key, replace(queue, due_ms=due_ms)))
-        last_error = f"{failed.error['code']}: {failed.error['message']}"
-        headers = waiting_headers(of, attempts=attempts, due_ms=due_ms, place=place, last_error=last_error)
-        return Fate(
-            "retried", (Output(self.topics.retry(tier), of.record.key, of.record.value, headers),), tuple(changes)
-        )
-
-    def _ended(
-        self, ledger: Ledger, of: Ticket, command: Command, outcome: Outcome, now_ms: int, *, calls: int = 0,
-        reason: str | None = None,
-    ) -> Fate:  # fmt: skip
-        """A result, the next of its key, and a dead letter where a person has to look."""
-        known = ledger.known(command.command_id)
-        unknown = known is not None and known.unknown
-        end = ending.end(outcome, earlier_unknown=unknown, attempts=of.attempts + calls, reason=reason)
-        outputs = [ending.result(self.topics, of, command, end, now_ms)]
-        if end.dead_reason is not None:
-            outputs.append(ending.dead_letter(self.topics, of, end))
-        changes = (remember(command.command_id, _known(end.status, command, now_ms)), *ending.next_of_key(ledger, of))
-        return Fate(end.status, tuple(outputs), changes)
-
-
-def _known(status: str, command: Command, now_ms: int, *, unknown: bool = False) -> Known:
-    return Known(status, digest(command.action, command.connection, command.input), 0, now_ms, unknown)
-
-
-def _past_horizon(action: str) -> Failed:
-    message = "older than 23 h: Stripe may have forgotten its idempotency key, so it is not sent; a person must decide"
-    found = refusal(action, message, Code.INDETERMINATE)
-    return replace(found, unknown=True)

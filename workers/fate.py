@@ -1,6 +1,6 @@
 """Fate: what becomes of one record, as a value. A role decides it, the task carries it out in one transaction.
 
-Nothing here says when or where; the partition is always the task's own.
+Nothing here says when.
 """
 
 from collections.abc import Mapping
@@ -31,12 +31,13 @@ class Taken(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Output:
-    """A record to publish."""
+    """A record to publish, to the task's own partition unless another one is named."""
 
     topic: str
     key: bytes | None
     value: bytes | None
     headers: Headers = ()
+    partition: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """A role as a task sees it: where it reads, what it decides, and how it carries a call out.
 
-Everything but `carry_out` is pure; a task calls `take` for each record and `settle` after each call.
+Everything but `carry_out` is pure; a task calls `take` for each record, `settle` after each call, and `broken` when one
+of the two raises.
 """
 
 from collections.abc import Awaitable, Callable, Hashable, Iterable
@@ -8,16 +9,18 @@ from dataclasses import dataclass
 from typing import Generic, TypeVar
 
 from contracts.topics import Topics
-from workers.classify import Outcome
-from workers.executor import Call, Executor
+from workers.ending import broken
+from workers.executor import Executor
 from workers.fate import Change, Fate, State, Taken
 from workers.ledger import Ledger
+from workers.lookup import Sight
 from workers.router import Router
 from workers.runs import Runs
+from workers.work import Call
 
 S = TypeVar("S", bound=State)
 
-CarryOut = Callable[[Call], Awaitable[Outcome]]
+CarryOut = Callable[[Call], Awaitable[Sight]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,13 +36,13 @@ class Job(Generic[S]):
     group: str
     inputs: tuple[str, ...]
     changelog: str
-    dead_letter: str
     concurrency: int
     new_state: Callable[[], S]
     lane: Callable[[Taken], Hashable]
     due_ms: Callable[[Taken], int]
     take: Callable[[S, Taken, int], Fate | Call]
-    settle: Callable[[S, Call, Outcome, int], Fate]
+    settle: Callable[[S, Call, Sight, int], Fate | Call]
+    broken: Callable[[S, Taken, Exception], Fate]
     carry_out: CarryOut
     expired: Callable[[S, int], Iterable[Change]]
 
@@ -50,13 +53,13 @@ def router_job(topics: Topics, router: Router) -> Job[Runs]:
         group=f"{topics.prefix}router",
         inputs=(*topics.events, topics.result),
         changelog=topics.run,
-        dead_letter=topics.dead_letter,
         concurrency=1,
         new_state=Runs,
         lane=router.lane,
         due_ms=router.due_ms,
         take=router.take,
         settle=_no_settling,
+        broken=lambda _, record, error: broken(topics.dead_letter, record, error),
         carry_out=_no_call,
         expired=Runs.expired,
     )
@@ -68,21 +71,21 @@ def executor_job(topics: Topics, executor: Executor, carry_out: CarryOut, concur
         group=f"{topics.prefix}executor",
         inputs=(topics.command, *topics.retries),
         changelog=topics.ledger,
-        dead_letter=topics.dead_letter,
         concurrency=concurrency,
         new_state=Ledger,
         lane=executor.lane,
         due_ms=executor.due_ms,
         take=executor.take,
         settle=executor.settle,
+        broken=executor.broken,
         carry_out=carry_out,
         expired=Ledger.expired,
     )
 
 
-def _no_settling(state: Runs, call: Call, outcome: Outcome, now_ms: int) -> Fate:  # noqa: ARG001
+def _no_settling(state: Runs, call: Call, outcome: Sight, now_ms: int) -> Fate:  # noqa: ARG001
     raise AssertionError("the router makes no call")
 
 
-async def _no_call(call: Call) -> Outcome:  # noqa: ARG001
+async def _no_call(call: Call) -> Sight:  # noqa: ARG001
     raise AssertionError("the router makes no call")

@@ -26,13 +26,26 @@ _QUEUE = "queue/"
 
 @dataclass(frozen=True, slots=True)
 class Known:
-    """A command that was seen. `status` is `waiting` or how its newest result ended."""
+    """A command that was seen.
+
+    status: `waiting`, or how its newest result ended.
+    digest: what it asks for.
+    revision: of its newest result; of the next one while it waits.
+    at_ms: when this was written; of a command that waits or is indeterminate, when it was last attempted.
+    unknown: an attempt may have had its effect.
+    look_at_ms: no more attempts; from this time on the object is looked up at Stripe.
+    looks: look-ups that failed.
+    told: the result that stands, of an indeterminate command alone: what a later webhook settles.
+    """
 
     status: str
     digest: str
     revision: int
     at_ms: int
     unknown: bool = False
+    look_at_ms: int | None = None
+    looks: int = 0
+    told: Mapping[str, Any] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,7 +77,14 @@ class Ledger:
         self._known.pop(command_id, None)
         if value is not None:
             self._known[command_id] = Known(
-                value["status"], value["digest"], value["revision"], value["at"], value.get("unknown", False)
+                status=value["status"],
+                digest=value["digest"],
+                revision=value["revision"],
+                at_ms=value["at"],
+                unknown=value.get("unknown", False),
+                look_at_ms=value.get("look_at"),
+                looks=value.get("looks", 0),
+                told=value.get("told"),
             )
 
     def known(self, command_id: str) -> Known | None:
@@ -92,7 +112,8 @@ def _first(known: Mapping[str, Known], limit: int) -> Iterator[tuple[str, Known]
 
 def remember(command_id: str, known: Known) -> Change:
     value = {"status": known.status, "digest": known.digest, "revision": known.revision, "at": known.at_ms}
-    return Change(_COMMAND + command_id, {**value, "unknown": True} if known.unknown else value)
+    rare = {"unknown": known.unknown, "look_at": known.look_at_ms, "looks": known.looks, "told": known.told}
+    return Change(_COMMAND + command_id, value | {name: held for name, held in rare.items() if held})
 
 
 def set_queue(key: str, queue: Queue) -> Change:

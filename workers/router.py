@@ -11,10 +11,11 @@ import orjson
 
 from contracts import headers as h
 from contracts.control import Workflow
-from contracts.headers import cloud_event
+from contracts.headers import Headers, cloud_event
 from contracts.ids import run_id
+from contracts.retry import WINDOW_MS
 from contracts.topics import Topics
-from workers import ending, runs
+from workers import ending, lookup, runs
 from workers.expressions import ExpressionError, holds
 from workers.fate import Change, Fate, Output, Taken
 from workers.runs import Move, Runs
@@ -32,6 +33,7 @@ class Router:
 
     topics: Topics
     workflows: Callable[[str], Mapping[str, Workflow]]
+    partitions: int = 1_000_000
 
     def lane(self, record: Taken) -> object:
         return record.key
@@ -57,9 +59,24 @@ class Router:
         found = self.workflows(h.text(headers, h.TRIGGER) or "")
         moves = [self._start(state, name, found[name], event, connection, now_ms) for name in sorted(found)]
         fates = [self._moved(record, headers, move, now_ms) for move in moves if move is not None]
-        outputs = tuple(output for fate in fates for output in fate.outputs)
+        outputs = (*(output for fate in fates for output in fate.outputs), *self._settles(event, headers))
         changes = tuple(change for fate in fates for change in fate.changes)
         return Fate("started" if fates else "no_run", outputs, changes)
+
+    def _settles(self, event: Mapping[str, Any], headers: Mapping[str, bytes]) -> tuple[Output, ...]:
+        """An object that one of our commands made: its executor may not know that it was done.
+
+        The executor's task is another one: the partition rides in the object's metadata.
+        """
+        command_id = lookup.of_command(event["data"])
+        partition = event["data"].get("metadata", {}).get(lookup.PARTITION) if command_id else None
+        if command_id is None or not isinstance(partition, str) or not partition.isdigit():
+            return ()
+        if int(partition[:6]) >= self.partitions:
+            return ()
+        about = [(h.SETTLES, command_id.encode())]
+        about += [(name, headers[name]) for name in (h.CONNECTION, h.TRACEPARENT) if name in headers]
+        return (Output(self.topics.command, None, orjson.dumps(event["data"]), tuple(about), int(partition)),)
 
     def _start(
         self, state: Runs, name: str, workflow: Workflow, event: Mapping[str, Any], connection: str, now_ms: int
@@ -89,8 +106,18 @@ class Router:
             trace=headers.get(h.TRACEPARENT),
         )  # fmt: skip
         connection = (h.CONNECTION, move.command["connection"].encode())
-        output = Output(self.topics.command, record.key, orjson.dumps(move.command), (*about, connection))
+        output = Output(
+            self.topics.command, record.key, orjson.dumps(move.command), (*about, connection, *_age(move.run, now_ms))
+        )
         return Fate("advanced", (output,), changes)
+
+
+def _age(run: Mapping[str, Any], now_ms: int) -> Headers:
+    """A command of an event older than any id that we remember counts as past the horizon: it may be a repetition."""
+    created_ms = run["context"]["created"] * 1000
+    if now_ms - created_ms < WINDOW_MS:
+        return ()
+    return ((h.FIRST_APPENDED_AT, str(max(created_ms, 0)).encode()),)
 
 
 def _read(value: bytes | None, fields: Mapping[str, type]) -> Mapping[str, Any] | str:

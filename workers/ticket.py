@@ -1,6 +1,7 @@
 """What a command carries on its way through the tiers, read from its record and its headers. Pure.
 
-A command from another team needs no header; ours are trusted on the retry topics alone, which only we write.
+A command from another team needs no header. Ours are trusted on the retry topics alone, which only we write; but for
+the first append time, which may make any command older and none younger: a replay and an old event carry it.
 """
 
 from collections.abc import Mapping
@@ -30,6 +31,10 @@ class Ticket:
     headers: Mapping[str, bytes]
 
     @property
+    def replayed(self) -> bool:
+        return h.REPLAY in self.headers
+
+    @property
     def trace(self) -> bytes | None:
         return self.headers.get(h.TRACEPARENT)
 
@@ -38,13 +43,13 @@ def ticket(record: Taken, *, returned: bool) -> Ticket:
     """A command record's ticket. `returned` says that it comes from a retry topic."""
     headers = h.read(record.headers)
     ours = headers if returned else {}
-    first = h.number(ours, h.FIRST_APPENDED_AT)
+    first = h.number(headers, h.FIRST_APPENDED_AT)
     return Ticket(
         record=record,
         # Latin-1 gives every byte a character of its own, so no two keys become one.
         key=None if record.key is None else record.key.decode("latin-1"),
         attempts=h.number(ours, h.ATTEMPT) or 0,
-        first_appended_ms=record.timestamp if first is None else first,
+        first_appended_ms=record.timestamp if first is None else min(first, record.timestamp),
         place=h.number(ours, h.PLACE),
         returned=returned,
         headers=headers,

@@ -33,6 +33,7 @@ ACTION = Action(
     key="stripe/create-customer",
     method="POST",
     path="/v1/customers",
+    object="customer",
     input=Input,
     output=Output,
     params=params,

@@ -44,6 +44,7 @@ ACTION = Action(
     key="stripe/create-payment-intent",
     method="POST",
     path="/v1/payment_intents",
+    object="payment_intent",
     input=Input,
     output=Output,
     params=params,

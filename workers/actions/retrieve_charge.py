@@ -31,6 +31,7 @@ ACTION = Action(
     key="stripe/retrieve-charge",
     method="GET",
     path="/v1/charges/{id}",
+    object="charge",
     input=Input,
     output=Output,
     statuses=frozenset({401, 404, 429, 500}),

@@ -3,7 +3,6 @@
 https://docs.stripe.com/api · form encoding as in stripe-python `_encode.py`: `a[b]=v`, booleans in lower case.
 """
 
-import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 from urllib.parse import quote_plus
@@ -13,9 +12,12 @@ import structlog
 from pydantic import SecretStr
 from yarl import URL
 
+from contracts.actions import Request
 from contracts.errors import Code, Fault
-from workers.classify import Answer, Outcome, classify, refusal
-from workers.executor import Call
+from workers import lookup
+from workers.classify import Answer, classify, refusal
+from workers.lookup import NextPage, NotOffered, Sight
+from workers.work import Call
 
 STRIPE_VERSION = "2026-06-24.dahlia"
 MAX_BODY_BYTES = 1_048_576
@@ -52,32 +54,51 @@ class StripeApi:
         if self._session is not None:
             await self._session.close()
 
-    async def carry_out(self, call: Call) -> Outcome:
-        """The outcome of one call, whatever happens to it."""
+    async def carry_out(self, call: Call) -> Sight:
+        """The outcome of one call, or of a look-up, whatever happens to it."""
         key = self._secret_key(call.command.connection)
         if key is None:
-            return refusal(call.action.key, f"the key of connection {call.command.connection!r} can't be opened",
-                           Code.AUTH_EXPIRED)  # fmt: skip
-        return classify(call.action, await self._answer(call, key))
+            message = f"the key of connection {call.command.connection!r} can't be opened"
+            return refusal(call.action.key, message, Code.AUTH_EXPIRED)
+        if call.look:
+            return await self._look(call, key)
+        return classify(call.action, await self._answer(call.request, key, call))
 
-    async def _answer(self, call: Call, key: SecretStr) -> Answer | Fault:
+    async def _look(self, call: Call, key: SecretStr) -> Sight:
+        """Search, and list where the account can't search."""
+        command_id = call.command.command_id
+        found = lookup.read_search(call.action, command_id, await self._answer(call.request, key, call))
+        if not isinstance(found, NotOffered):
+            return found
+        after: str | None = None
+        for _ in range(lookup.MAX_PAGES):
+            request = lookup.page(call.action, call.work.ticket.first_appended_ms, after)
+            seen = lookup.read_page(call.action, command_id, await self._answer(request, key, call))
+            if not isinstance(seen, NextPage):
+                return seen
+            after = seen.after
+        return lookup.too_many(call.action)
+
+    async def _answer(self, request: Request, key: SecretStr, call: Call) -> Answer | Fault:
         if self._session is None:
             raise RuntimeError("StripeApi is used outside `async with`")
         headers = {"Authorization": f"Bearer {key.get_secret_value()}", "Stripe-Version": STRIPE_VERSION}
-        body = None
-        if call.request.method == "POST":
+        query, body = "", None
+        if request.method == "POST":
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             headers["Idempotency-Key"] = call.idempotency_key or ""
-            body = form(call.request.params)
-        url = URL(self._base + call.request.path, encoded=True)
+            body = form(request.params)
+        elif request.params:
+            query = "?" + form(request.params).decode()
+        url = URL(self._base + request.path + query, encoded=True)
         try:
             async with self._session.request(
-                call.request.method, url, data=body, headers=headers, allow_redirects=False
+                request.method, url, data=body, headers=headers, allow_redirects=False
             ) as response:
                 return await _read(response)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             return Fault.REFUSED
-        except (aiohttp.ClientError, TimeoutError, asyncio.IncompleteReadError, OSError) as error:
+        except (aiohttp.ClientError, TimeoutError, OSError) as error:
             log.info("call_lost", command=call.command.command_id, error=type(error).__name__)
             return Fault.LOST
         except Exception:

@@ -21,13 +21,12 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from workers.adapters.clock import BrokerClock
 from workers.adapters.restore import restore, watermarks
 from workers.adapters.transaction import Transactions
-from workers.ending import broken
-from workers.executor import Call
 from workers.fate import Change, Fate, State, Taken
 from workers.job import Job
 from workers.lanes import Lanes
 from workers.pending import Pending
 from workers.watermark import Watermark
+from workers.work import Call
 
 S = TypeVar("S", bound=State)
 BUFFER_RECORDS = 1_000
@@ -191,27 +190,31 @@ class Task(Generic[S]):
         self._timer = asyncio.get_running_loop().call_later(min(delay_s, 1.0) + 0.001, self._pump)
 
     def _start(self, lane: object, record: Taken) -> None:
-        try:
-            decided = self.job.take(self.kept.state, record, self._clock.now_ms())
-        except Exception as error:  # noqa: BLE001  (one record's fault is that record's fate)
-            self._log.exception("decision_failed", topic=record.topic, offset=record.offset)
-            decided = broken(self.job.dead_letter, record, error)
+        decided = self._decided(record, lambda now_ms: self.job.take(self.kept.state, record, now_ms))
         if isinstance(decided, Fate):
             self._finish(lane, record, decided)
             return
-        call = asyncio.create_task(self._call(lane, record, decided))
+        call = asyncio.create_task(self._carry_out(lane, record, decided))
         self._calls.add(call)
         call.add_done_callback(self._calls.discard)
 
-    async def _call(self, lane: object, record: Taken, call: Call) -> None:
-        outcome = await self.job.carry_out(call)
-        try:
-            fate = self.job.settle(self.kept.state, call, outcome, self._clock.now_ms())
-        except Exception as error:  # noqa: BLE001  (one record's fault is that record's fate)
-            self._log.exception("decision_failed", topic=record.topic, offset=record.offset)
-            fate = broken(self.job.dead_letter, record, error)
-        self._finish(lane, record, fate)
+    async def _carry_out(self, lane: object, record: Taken, decided: Fate | Call) -> None:
+        while isinstance(decided, Call):
+            decided = await self._settled(record, decided)
+        self._finish(lane, record, decided)
         self._pump()
+
+    async def _settled(self, record: Taken, call: Call) -> Fate | Call:
+        outcome = await self.job.carry_out(call)
+        return self._decided(record, lambda now_ms: self.job.settle(self.kept.state, call, outcome, now_ms))
+
+    def _decided(self, record: Taken, decide: Callable[[int], Fate | Call]) -> Fate | Call:
+        """A decision; one record's fault is that record's fate."""
+        try:
+            return decide(self._clock.now_ms())
+        except Exception as error:  # noqa: BLE001
+            self._log.exception("decision_failed", topic=record.topic, offset=record.offset)
+            return self.job.broken(self.kept.state, record, error)
 
     def _finish(self, lane: object, record: Taken, fate: Fate) -> None:
         for change in fate.changes:

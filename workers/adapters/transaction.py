@@ -15,6 +15,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from workers.adapters.clock import BrokerClock
+from workers.fate import Output
 from workers.pending import Pending
 
 TRANSACTION_TIMEOUT_MS = 10_000
@@ -53,9 +54,9 @@ class Transactions:
         async with asyncio.timeout(TRANSACTION_TIMEOUT_MS / 1000):
             sent_s = time.monotonic()
             await self._producer.begin_transaction()
-            sends = [await self._send(o.topic, o.key, o.value, o.headers) for o in pending.outputs]
+            sends = [await self._send(out) for out in pending.outputs]
             changes = [
-                await self._send(self._changelog, key.encode(), None if value is None else orjson.dumps(value))
+                await self._send(Output(self._changelog, key.encode(), None if value is None else orjson.dumps(value)))
                 for key, value in pending.changes.items()
             ]
             if offsets:
@@ -67,10 +68,11 @@ class Transactions:
             await self._producer.commit_transaction()
             return done[-1].offset + 1 if changes else None
 
-    async def _send(
-        self, topic: str, key: bytes | None, value: bytes | None, headers: tuple[tuple[str, bytes], ...] = ()
-    ) -> asyncio.Future[Any]:
-        return await self._producer.send(topic, value, key, partition=self._partition, headers=list(headers))  # type: ignore[no-any-return]
+    async def _send(self, out: Output) -> asyncio.Future[Any]:
+        partition = self._partition if out.partition is None else out.partition
+        return await self._producer.send(  # type: ignore[no-any-return]
+            out.topic, out.value, out.key, partition=partition, headers=list(out.headers)
+        )
 
     async def close(self) -> None:
         """End, bounded: aiokafka's own stop waits for ever when the broker is gone."""
