@@ -1,5 +1,6 @@
 """`stripeline dead-letters`: what could not be done or read, why, and another attempt. Masks client secrets."""
 
+import getpass
 import time
 from typing import Annotated
 
@@ -80,27 +81,33 @@ def replay(
     since: Since = None,
     until: Until = None,
     limit: output.Limit = 50,
+    rate: Annotated[float, typer.Option(min=0.01, max=1_000, help="The most to replay in a second.")] = 20.0,
+    why: Annotated[str, typer.Option(help="Why; it stays on the record, beside your name.")] = "",
     yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only show what would be done.")] = False,
     as_json: output.Json = False,
 ) -> None:
     """Put dead letters back to work, with their key, their order and their id.
 
-    Takes the filters of `list`, and shows what it would replay; --yes does it. A call that may have had an effect
-    is looked up at Stripe first, so that a replay never charges twice.
+    Takes the filters of `list`, and shows what each would do; --yes does it. A call that may have had an effect is
+    looked up at Stripe first, and nothing is sent with another Idempotency-Key: a replay never charges twice. It ends
+    as the next revision of the command's result, and its run goes on.
     """
-    from deploy.replay import replay as put_back  # noqa: PLC0415  (only this command writes)
+    from deploy.replay import Note, prospect  # noqa: PLC0415  (only this command writes)
+    from deploy.replay import replay as put_back  # noqa: PLC0415
 
     filters = _filters(code, reason, action, connection, key, command_id, since, until)
-    page = _newest(filters, limit)
+    page, now_ms = _newest(filters, limit), int(time.time() * 1000)
     letters = _letters(page)
-    views = [dead_letter_view(letter) for letter in letters]
-    output.rows(views, _COLUMNS, as_json=as_json, empty="There is no such dead letter: nothing to replay.")
+    views = [{**dead_letter_view(letter), "replay": prospect(letter, now_ms)} for letter in letters]
+    columns = ("command_id", "reason", "code", "failed_at", "replay")
+    output.rows(views, columns, as_json=as_json, empty="There is no such dead letter: nothing to replay.")
     if page.cut:
         output.note_cut(limit)
     if not yes:
         output.note(f"{len(letters)} would be replayed. Nothing was done: add --yes to do it.")
         return
-    done = output.run(put_back(settings(), letters))
+    note = Note(by=getpass.getuser(), why=why, at_ms=now_ms)
+    done = output.run(put_back(settings().topics, kafka(), letters, note, rate))
     output.note(f"{done} replayed.")
 
 
