@@ -51,7 +51,7 @@ class Action:
 
     key: `stripe/create-customer`.
     path: with `{id}` where the input's id goes; it is percent-encoded as one segment.
-    object: the `object` of what the call answers with.
+    makes: the `object` of what the call answers with.
     params: the input as Stripe's parameters.
     statuses: the failures that the card lists for it.
     """
@@ -59,7 +59,7 @@ class Action:
     key: str
     method: Literal["GET", "POST"]
     path: str
-    object: str
+    makes: str
     input: type[ActionInput]
     output: type[ActionOutput]
     statuses: frozenset[int]

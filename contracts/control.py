@@ -3,6 +3,7 @@
 Values here carry no secret in clear: a secret is a `Sealed` text that only a process with the master key can open.
 """
 
+import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -41,6 +42,11 @@ class Connection(Definition):
     mode: Mode
     hint: str
     rate: Rate | None = None
+
+    @property
+    def key_name(self) -> str:
+        """A name of the key that tells nothing of it; a key that is pasted anew has another one."""
+        return hashlib.sha256(self.secret_key.encode()).hexdigest()[:12]
 
 
 class Trigger(Definition):
@@ -102,12 +108,20 @@ def matches(type_filter: str, event_type: str) -> bool:
     return type_filter == event_type
 
 
-AnyDefinition = Connection | Trigger | Workflow
+class State(Definition):
+    """What an executor has met: Stripe refused a connection's key. It holds until the key has another name."""
+
+    refused_key: str
+    since: Annotated[int, Field(ge=0, description="milliseconds since the epoch")]
+
+
+AnyDefinition = Connection | Trigger | Workflow | State
 
 KINDS: Mapping[str, type[AnyDefinition]] = {
     "connection": Connection,
     "trigger": Trigger,
     "workflow": Workflow,
+    "state": State,
 }
 
 
@@ -118,6 +132,7 @@ class Definitions:
     connections: Mapping[str, Connection] = field(default_factory=dict)
     triggers: Mapping[str, Trigger] = field(default_factory=dict)
     workflows: Mapping[str, Workflow] = field(default_factory=dict)
+    states: Mapping[str, State] = field(default_factory=dict)
 
     @classmethod
     def of(cls, by_key: Mapping[str, AnyDefinition]) -> "Definitions":
@@ -126,6 +141,7 @@ class Definitions:
             connections={name_of(key): value for key, value in by_key.items() if isinstance(value, Connection)},
             triggers={name_of(key): value for key, value in by_key.items() if isinstance(value, Trigger)},
             workflows={name_of(key): value for key, value in by_key.items() if isinstance(value, Workflow)},
+            states={name_of(key): value for key, value in by_key.items() if isinstance(value, State)},
         )
 
     def by_key(self) -> dict[str, AnyDefinition]:

@@ -67,6 +67,11 @@ def tier_for(tiers: Sequence[Tier], *, attempt: int, at_least_ms: int = 0) -> Ti
     return next((tier for tier in tiers[attempt - 1 :] if tier.delay_ms >= at_least_ms), tiers[-1])
 
 
+def within(tiers: Sequence[Tier], wait_ms: int) -> Tier:
+    """The largest tier that is over before a wait is, the first one at least: who comes early goes round again."""
+    return next((tier for tier in reversed(tiers) if tier.delay_ms <= wait_ms), tiers[0])
+
+
 def covering(tiers: Sequence[Tier], wait_ms: int) -> Tier:
     """The smallest tier that covers a wait, the last one at most."""
     return next((tier for tier in tiers if tier.delay_ms >= wait_ms), tiers[-1])

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from typing import Any
 
 from contracts.control import Connection, Definitions
+from contracts.headers import rfc3339
 from workers.adapters.vault import Vault, VaultError, connection_secret
 
 
@@ -13,14 +14,17 @@ def connection_rows(stored: Definitions, vault: Vault | None) -> list[dict[str, 
             "name": name,
             "mode": connection.mode,
             "key": connection.hint,
-            "state": _state(name, connection, vault),
+            "state": _state(name, connection, stored, vault),
             "rate": connection.rate.model_dump(exclude_none=True) if connection.rate else None,
         }
         for name, connection in sorted(stored.connections.items())
     ]
 
 
-def _state(name: str, connection: Connection, vault: Vault | None) -> str:
+def _state(name: str, connection: Connection, stored: Definitions, vault: Vault | None) -> str:
+    met = stored.states.get(name)
+    if met is not None and met.refused_key == connection.key_name:
+        return f"paused: Stripe refused its key at {rfc3339(met.since)}; apply a new one"
     if vault is None:
         return "sealed"
     try:

@@ -9,6 +9,7 @@ import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,6 +19,7 @@ from pydantic import SecretStr
 
 from contracts.control import Trigger, Workflow
 from deploy.admin import serve_admin
+from deploy.connections import STRIPES_OWN, key_name, limits_of, refused_key, secret_keys
 from deploy.kafka_client import kafka_client_options
 from deploy.settings import Settings, SettingsError
 from deploy.topics import require
@@ -33,6 +35,7 @@ from workers.adapters.stripe_api import StripeApi
 from workers.adapters.vault import Vault, VaultError
 from workers.adapters.worker import Membership, Worker
 from workers.executor import Executor
+from workers.gate import Gate
 from workers.job import executor_job, router_job
 from workers.router import Router
 
@@ -147,15 +150,27 @@ async def router_part(shared: Base, stop: asyncio.Event) -> None:
 async def executor_part(shared: Base, stop: asyncio.Event) -> None:
     """Carry commands out until stopped."""
     settings, table = shared.settings, shared.table
-    key_of = _keys(table, Secrets(_vault(settings)))
+    key_of = secret_keys(table, Secrets(_vault(settings)))
+    limits = partial(limits_of, table, stripes_own=settings.stripe_api_base == STRIPES_OWN)
+    gate = Gate(
+        limits=limits,
+        share=lambda: len(worker.tasks) / settings.partitions,
+        key=lambda name: key_name(table, name),
+        refused=lambda name: refused_key(table, name),
+    )
     executor = Executor(
         topics=settings.topics,
         actions=actions(),
         has_connection=lambda name: name in table.connections,
+        gate=gate,
         reconcile_after_ms=settings.reconcile_after_ms,
     )
-    async with StripeApi(settings.stripe_api_base, key_of, deadline_s=settings.call_timeout_ms / 1000) as stripe:
-        job = executor_job(settings.topics, executor, stripe.carry_out, settings.executor_concurrency)
+    async with StripeApi(
+        settings.stripe_api_base, key_of, deadline_s=settings.call_timeout_ms / 1000,
+        concurrency=settings.executor_concurrency,
+    ) as stripe:  # fmt: skip
+        # What waits for its connection's turn runs too, as far as a lane is concerned.
+        job = executor_job(settings.topics, executor, stripe.carry_out, 2 * settings.executor_concurrency)
         worker = Worker(job, _membership(shared), shared.clock)
         shared.checks["executor"] = worker.missing
         if await _loaded(table, stop):
@@ -191,20 +206,6 @@ def _vault(settings: Settings) -> Vault:
             " `stripeline apply` used; `stripeline settings new-master-key` makes one for a new installation."
         )
     return Vault.from_ring(settings.master_keys)
-
-
-def _keys(table: ControlTable, secrets: Secrets) -> Callable[[str], SecretStr | None]:
-    def key_of(name: str) -> SecretStr | None:
-        connection = table.connections.get(name)
-        if connection is None:
-            return None
-        try:
-            return secrets.secret_key(name, connection)
-        except VaultError as error:
-            log.error("a connection's key can't be opened", connection=name, reason=str(error))  # noqa: TRY400
-            return None
-
-    return key_of
 
 
 class _ByTrigger:

@@ -4,7 +4,9 @@ A record of the command topic or of a retry topic is taken: it is refused, skipp
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
+
+import orjson
 
 from contracts import headers as h
 from contracts.actions import Action, Refused
@@ -16,6 +18,7 @@ from contracts.topics import Topics
 from workers import ending, lookup, settling
 from workers.classify import Failed, refusal
 from workers.fate import Change, Fate, Output, Taken
+from workers.gate import Gate, Pass, Seen, open_gate
 from workers.ledger import Ledger, Queue, remember, set_queue
 from workers.lookup import Sight
 from workers.ticket import Ticket, ticket, waiting_headers
@@ -35,6 +38,7 @@ class Executor:
     topics: Topics
     actions: Mapping[str, Action]
     has_connection: Callable[[str], bool]
+    gate: Gate = field(default_factory=open_gate)
     reconcile_after_ms: int = 120_000
 
     def lane(self, record: Taken) -> object:
@@ -61,8 +65,20 @@ class Executor:
 
     def settle(self, ledger: Ledger, call: Call, outcome: Sight, now_ms: int) -> Fate | Call:
         """The fate of a record after its call, or the next call."""
+        command = call.command
+        seen = self.gate.saw(command.connection, call.endpoint, outcome, call.passed, now_ms)
+        if seen is Seen.REFUSED_AGAIN:
+            return self._gated(ledger, call, now_ms)
         settled = settling.settle(self.topics, ledger, call, outcome, now_ms, self.reconcile_after_ms)
-        return settled if isinstance(settled, Fate) else self._attempted(ledger, settled, call.action, now_ms)
+        if not isinstance(settled, Fate):
+            return self._attempted(ledger, settled, call.action, now_ms)
+        return self._tell_refused(settled, call, now_ms) if seen is Seen.KEY_REFUSED else settled
+
+    def _tell_refused(self, fate: Fate, call: Call, now_ms: int) -> Fate:
+        """The other processes, and the operator, learn from the control topic that a key is refused."""
+        state = orjson.dumps({"refused_key": call.passed.key, "since": now_ms})
+        output = Output(self.topics.control, f"state/{call.command.connection}".encode(), state, (), 0)
+        return replace(fate, outputs=(*fate.outputs, output))
 
     def broken(self, ledger: Ledger, record: Taken, error: Exception) -> Fate:
         """A record that a fault of ours keeps from being decided: a dead letter; its key goes on without it."""
@@ -135,11 +151,22 @@ class Executor:
         if work.look_at_ms is not None and now_ms < work.look_at_ms:
             return settling.wait_for_look(self.topics, ledger, work, now_ms, attempts=work.ticket.attempts)
         request = lookup.search(action, work.command.command_id)
-        return Call(work=work, action=action, request=request, idempotency_key=None, look=True)
+        call = Call(work=work, action=action, request=request, idempotency_key=None, look=True)
+        return self._gated(ledger, call, now_ms)
 
     def _attempted(self, ledger: Ledger, work: Work, action: Action, now_ms: int) -> Fate | Call:
         call = self._attempt(work, action)
-        return call if isinstance(call, Call) else settling.ended(self.topics, ledger, work, call, now_ms)
+        if isinstance(call, Call):
+            return self._gated(ledger, call, now_ms)
+        return settling.ended(self.topics, ledger, work, call, now_ms)
+
+    def _gated(self, ledger: Ledger, call: Call, now_ms: int) -> Fate | Call:
+        """The call when its connection has room for it; else it goes round, and nothing is burnt."""
+        match self.gate.ask(call.command.connection, call.endpoint, now_ms, call.work.turn_ms):
+            case Pass() as passed:
+                return replace(call, passed=passed)
+            case held:
+                return settling.hold(self.topics, ledger, call.work, held, now_ms)
 
     def _attempt(self, work: Work, action: Action) -> Call | Failed:
         """The attempt itself, or why there can be none."""

@@ -35,7 +35,8 @@ class Known:
     unknown: an attempt may have had its effect.
     look_at_ms: no more attempts; from this time on the object is looked up at Stripe.
     looks: look-ups that failed.
-    told: the result that stands, of an indeterminate command alone: what a later webhook settles.
+    told: what a result needs beside its outcome, while an effect is possible: a webhook may settle it.
+    turn_ms: its turn in the line of a connection that is at its limit.
     """
 
     status: str
@@ -46,6 +47,7 @@ class Known:
     look_at_ms: int | None = None
     looks: int = 0
     told: Mapping[str, Any] | None = None
+    turn_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +87,7 @@ class Ledger:
                 look_at_ms=value.get("look_at"),
                 looks=value.get("looks", 0),
                 told=value.get("told"),
+                turn_ms=value.get("turn"),
             )
 
     def known(self, command_id: str) -> Known | None:
@@ -113,6 +116,7 @@ def _first(known: Mapping[str, Known], limit: int) -> Iterator[tuple[str, Known]
 def remember(command_id: str, known: Known) -> Change:
     value = {"status": known.status, "digest": known.digest, "revision": known.revision, "at": known.at_ms}
     rare = {"unknown": known.unknown, "look_at": known.look_at_ms, "looks": known.looks, "told": known.told}
+    rare["turn"] = known.turn_ms
     return Change(_COMMAND + command_id, value | {name: held for name, held in rare.items() if held})
 
 

@@ -91,7 +91,7 @@ def _objects(action: Action, answer: Answer | Fault) -> Mapping[str, Any] | Fail
 
 def _pick(action: Action, command_id: str, body: Mapping[str, Any]) -> Succeeded | Failed | None:
     """The object of the command. Two would be two effects: that is for a person."""
-    ours = [row for row in body["data"] if of_command(row) == command_id and row.get("object") == action.object]
+    ours = [row for row in body["data"] if of_command(row) == command_id and row.get("object") == action.makes]
     if len(ours) > 1:
         ids = ", ".join(str(row.get("id")) for row in ours)
         return failed(action, FAULTS[Fault.UNREADABLE], f"Stripe has more than one object of this command: {ids}")

@@ -21,12 +21,13 @@ import orjson
 from contracts import headers as h
 from contracts.actions import Action
 from contracts.errors import Code
-from contracts.retry import HORIZON_MS, Tier, covering, tier_for
+from contracts.retry import HORIZON_MS, Tier, covering, tier_for, within
 from contracts.topics import Topics
 from workers import ending, lookup
 from workers.classify import Failed, Outcome, Succeeded, refusal
 from workers.ending import Told
 from workers.fate import Fate, Output
+from workers.gate import Hold
 from workers.ledger import Known, Ledger, Queue, remember, set_queue
 from workers.lookup import Missing, Sight
 from workers.ticket import Ticket, waiting_headers
@@ -57,7 +58,7 @@ def settle(
 def _failed(topics: Topics, ledger: Ledger, work: Work, failed: Failed, now_ms: int, reconcile_after_ms: int) -> Fate:
     attempts = work.ticket.attempts + 1
     unknown = failed.unknown or (work.unknown and not failed.decisive)
-    now = replace(work, unknown=unknown)
+    now = replace(work, unknown=unknown, turn_ms=None)
     tier = tier_for(topics.tiers, attempt=attempts, at_least_ms=failed.retry_after_ms)
     if failed.retryable and not failed.stored and tier is not None:
         return _wait(topics, ledger, now, tier, now_ms, attempts=attempts, last_error=_text(failed))
@@ -66,6 +67,12 @@ def _failed(topics: Topics, ledger: Ledger, work: Work, failed: Failed, now_ms: 
         return wait_for_look(topics, ledger, looked_up, now_ms, attempts=attempts, last_error=_text(failed))
     reason = "exhausted" if failed.retryable else None
     return ended(topics, ledger, now, failed, now_ms, calls=1, reason=reason)
+
+
+def hold(topics: Topics, ledger: Ledger, work: Work, held: Hold, now_ms: int) -> Fate:
+    """Round through a tier without an attempt: its connection is at its limit, or its key is refused."""
+    tier, waits = within(topics.tiers, held.wait_ms), replace(work, turn_ms=held.turn_ms)
+    return _wait(topics, ledger, waits, tier, now_ms, attempts=work.ticket.attempts, last_error=held.why)
 
 
 def wait_for_look(
@@ -82,7 +89,7 @@ def _look_again(topics: Topics, ledger: Ledger, work: Work, failed: Failed, now_
         unsure = refusal(work.command.action, f"could not be looked up at Stripe: {_text(failed)}", Code.INDETERMINATE)
         return ended(topics, ledger, work, replace(unsure, unknown=True), now_ms)
     tier = tier_for(topics.tiers, attempt=looks, at_least_ms=failed.retry_after_ms) or topics.tiers[-1]
-    again = replace(work, looks=looks, look_at_ms=now_ms + tier.delay_ms)
+    again = replace(work, looks=looks, look_at_ms=now_ms + tier.delay_ms, turn_ms=None)
     return _wait(topics, ledger, again, tier, now_ms, attempts=work.ticket.attempts, last_error=_text(failed))
 
 
@@ -143,7 +150,7 @@ def settled_by_webhook(topics: Topics, actions: Mapping[str, Action], ledger: Le
     action = actions.get(known.told["action"])
     found = _object(of.record.value)
     same_account = h.text(of.headers, h.CONNECTION) == known.told["connection"]
-    if action is None or not same_account or found.get("object") != action.object:
+    if action is None or not same_account or found.get("object") != action.makes:
         return Fate("unrelated")
     outcome = lookup.output_of(action, found)
     if lookup.of_command(found) != command_id or not isinstance(outcome, Succeeded):

@@ -1,12 +1,13 @@
 """One command at work: what its record and the ledger say about it together. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 from contracts.actions import Action, Request
 from contracts.ids import digest
 from contracts.records import Command
+from workers.gate import Pass
 from workers.ledger import Known, Ledger
 from workers.ticket import Ticket
 
@@ -29,6 +30,7 @@ class Work:
     unknown: bool = False
     look_at_ms: int | None = None
     looks: int = 0
+    turn_ms: int | None = None
 
     def waiting(self, now_ms: int) -> Known:
         """The ledger's entry while it waits in a tier."""
@@ -41,6 +43,7 @@ class Work:
             look_at_ms=self.look_at_ms,
             looks=self.looks,
             told=self.told() if self.unknown else None,
+            turn_ms=self.turn_ms,
         )
 
     def ended(self, status: str, now_ms: int) -> Known:
@@ -65,6 +68,7 @@ class Call:
     """A call to make. Its parameters follow from the command alone, so every attempt sends the same ones.
 
     look: a look-up by the command's metadata, instead of the attempt.
+    passed: what the gate said: how long to wait first.
     """
 
     work: Work
@@ -72,6 +76,12 @@ class Call:
     request: Request
     idempotency_key: str | None
     look: bool = False
+    passed: Pass = field(default_factory=Pass)
+
+    @property
+    def endpoint(self) -> str:
+        """What Stripe limits: the path without an object's id."""
+        return f"{self.action.path}/search" if self.look else self.action.path
 
     @property
     def command(self) -> Command:
@@ -86,7 +96,7 @@ def work_of(ledger: Ledger, of: Ticket, command: Command, reconcile_after_ms: in
     if seen.status == "waiting":
         return Work(
             ticket=of, command=command, seen=seen, revision=seen.revision, unknown=seen.unknown,
-            look_at_ms=seen.look_at_ms, looks=seen.looks,
+            look_at_ms=seen.look_at_ms, looks=seen.looks, turn_ms=seen.turn_ms,
         )  # fmt: skip
     unknown = seen.status == "indeterminate"
     look_at_ms = seen.at_ms + reconcile_after_ms if unknown else None

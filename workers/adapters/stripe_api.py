@@ -3,6 +3,7 @@
 https://docs.stripe.com/api · form encoding as in stripe-python `_encode.py`: `a[b]=v`, booleans in lower case.
 """
 
+import asyncio
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 from urllib.parse import quote_plus
@@ -35,9 +36,18 @@ log = structlog.get_logger()
 class StripeApi:
     """One HTTP client for all connections. `secret_key`: a connection's key now, None when there is none."""
 
-    def __init__(self, base: str, secret_key: Callable[[str], SecretStr | None], *, deadline_s: float = 30.0) -> None:
+    def __init__(
+        self,
+        base: str,
+        secret_key: Callable[[str], SecretStr | None],
+        *,
+        deadline_s: float = 30.0,
+        concurrency: int = 256,
+    ) -> None:
         self._base, self._secret_key, self._deadline_s = base.rstrip("/"), secret_key, deadline_s
         self._session: aiohttp.ClientSession | None = None
+        # A call that waits for its connection's turn takes no room from the others.
+        self._room = asyncio.Semaphore(concurrency)
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -60,9 +70,12 @@ class StripeApi:
         if key is None:
             message = f"the key of connection {call.command.connection!r} can't be opened"
             return refusal(call.action.key, message, Code.AUTH_EXPIRED)
-        if call.look:
-            return await self._look(call, key)
-        return classify(call.action, await self._answer(call.request, key, call))
+        if call.passed.delay_ms:
+            await asyncio.sleep(call.passed.delay_ms / 1000)
+        async with self._room:
+            if call.look:
+                return await self._look(call, key)
+            return classify(call.action, await self._answer(call.request, key, call))
 
     async def _look(self, call: Call, key: SecretStr) -> Sight:
         """Search, and list where the account can't search."""

@@ -1,0 +1,50 @@
+"""What the executor asks of a connection: its key, the name of that key, whether Stripe refused it, and its limits."""
+
+from collections.abc import Callable
+
+import structlog
+from pydantic import SecretStr
+
+from contracts.control import Rate
+from workers.adapters.control import ControlTable
+from workers.adapters.resolve import Secrets
+from workers.adapters.vault import VaultError
+
+log = structlog.get_logger(__name__)
+STRIPES_OWN = "https://api.stripe.com"
+
+# https://docs.stripe.com/rate-limits: calls per second of an account, and of each endpoint of it.
+_PUBLISHED = {"live": Rate(account=100, endpoint=25), "test": Rate(account=25, endpoint=25)}
+
+
+def limits_of(table: ControlTable, name: str, *, stripes_own: bool) -> Rate:
+    """A connection's limits: its own, else Stripe's published ones at Stripe's own address, else none."""
+    connection = table.connections.get(name)
+    given = connection.rate if connection else None
+    preset = _PUBLISHED[connection.mode] if connection and stripes_own else Rate()
+    return preset.model_copy(update=given.model_dump(exclude_none=True)) if given else preset
+
+
+def key_name(table: ControlTable, name: str) -> str | None:
+    connection = table.connections.get(name)
+    return None if connection is None else connection.key_name
+
+
+def refused_key(table: ControlTable, name: str) -> tuple[str, int] | None:
+    """The name of the key that Stripe refused, and since when."""
+    state = table.definitions.states.get(name)
+    return None if state is None else (state.refused_key, state.since)
+
+
+def secret_keys(table: ControlTable, secrets: Secrets) -> Callable[[str], SecretStr | None]:
+    def key_of(name: str) -> SecretStr | None:
+        connection = table.connections.get(name)
+        if connection is None:
+            return None
+        try:
+            return secrets.secret_key(name, connection)
+        except VaultError as error:
+            log.error("a connection's key can't be opened", connection=name, reason=str(error))  # noqa: TRY400
+            return None
+
+    return key_of
