@@ -49,18 +49,20 @@ async def read_topic(bootstrap: str, topic: str, partitions: int) -> list[Consum
 
 
 async def lag(cluster: Cluster) -> int:
-    """Records, and transaction markers, that no group has passed yet."""
+    """Records, and transaction markers, that the group of a role that runs has not passed yet."""
     topics, bootstrap = cluster.settings.topics, cluster.settings.kafka_bootstrap_servers
     inputs = {
-        f"{topics.prefix}router": (*topics.events, topics.result),
-        f"{topics.prefix}executor": (topics.command, *topics.retries),
+        "router": (*topics.events, topics.result),
+        "executor": (topics.command, *topics.retries),
     }
+    running = {name.partition("-")[0] for name in cluster.processes}
     admin, consumer = AIOKafkaAdminClient(bootstrap_servers=bootstrap), AIOKafkaConsumer(bootstrap_servers=bootstrap)
     await admin.start()
     await consumer.start()
     try:
         total = 0
-        for group, names in inputs.items():
+        for role in running & set(inputs):
+            group, names = f"{topics.prefix}{role}", inputs[role]
             tps = [TopicPartition(name, n) for name in names for n in range(cluster.settings.partitions)]
             committed = await admin.list_consumer_group_offsets(group, partitions=tps)
             for tp, end in (await consumer.end_offsets(tps)).items():
