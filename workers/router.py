@@ -23,6 +23,7 @@ from workers.ticket import ticket
 
 COMMAND_TYPE = "stripeline.action-command"
 SOURCE = "/stripeline/router"
+MAX_COMMAND_BYTES = 900 * 1024
 _EVENT_FIELDS = {"id": str, "type": str, "created": int, "data": dict}
 _RESULT_FIELDS = {"command_id": str, "revision": int, "status": str}
 
@@ -98,18 +99,20 @@ class Router:
         return Fate("unrelated") if move is None else self._moved(record, headers, move, now_ms)
 
     def _moved(self, record: Taken, headers: Mapping[str, bytes], move: Move, now_ms: int) -> Fate:
-        changes = (Change(move.run["run"], move.run),)
         if move.command is None:
-            return Fate(move.run["status"], changes=changes)
+            return Fate(move.run["status"], changes=(Change(move.run["run"], move.run),))
+        value = orjson.dumps(move.command)
+        if len(value) > MAX_COMMAND_BYTES:
+            # Kafka would refuse the whole transaction, and the next one, for ever.
+            move = runs.refuse(move, f"the step's input has {len(value)} bytes; {MAX_COMMAND_BYTES} fit", now_ms)
+            return Fate(move.run["status"], changes=(Change(move.run["run"], move.run),))
         about = cloud_event(
             id=move.command["command_id"], type=COMMAND_TYPE, source=SOURCE, at_ms=now_ms,
             trace=headers.get(h.TRACEPARENT),
         )  # fmt: skip
         connection = (h.CONNECTION, move.command["connection"].encode())
-        output = Output(
-            self.topics.command, record.key, orjson.dumps(move.command), (*about, connection, *_age(move.run, now_ms))
-        )
-        return Fate("advanced", (output,), changes)
+        output = Output(self.topics.command, record.key, value, (*about, connection, *_age(move.run, now_ms)))
+        return Fate("advanced", (output,), (Change(move.run["run"], move.run),))
 
 
 def _age(run: Mapping[str, Any], now_ms: int) -> Headers:

@@ -130,6 +130,14 @@ def after(run: Run, result: Mapping[str, Any], now_ms: int) -> Move | None:
     return next_step(taken, now_ms)
 
 
+def refuse(move: Move, message: str, now_ms: int) -> Move:
+    """A step whose command can't be sent: the run stops there."""
+    *earlier, entry = move.run["steps"]
+    error = {"code": Code.VALIDATION_ERROR.value, "message": message, "retryable": False}
+    ended = {**entry, "status": "failed", "error": error, "finished_at": now_ms}
+    return Move(run=stop({**move.run, "steps": [*earlier, ended]}, error, now_ms))
+
+
 def stop(run: Run, error: Mapping[str, Any] | None, now_ms: int) -> Run:
     return {**run, "status": "stopped", "error": error, "finished_at": now_ms}
 

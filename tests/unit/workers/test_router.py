@@ -199,6 +199,54 @@ def test_a_broken_mapping_stops_the_run_at_its_step():
     assert "currency" in run["error"]["message"]
 
 
+def test_an_input_that_no_record_can_hold_stops_the_run_and_not_the_task():
+    """Kafka refuses a transaction with such a record, however often it is tried."""
+    step = {"id": "customer", "action": "stripe/create-customer", "input": {"name": "=data.big + data.big"}}
+    world = World(thanks=Workflow.model_validate({**TWO_STEPS.model_dump(), "steps": [step]}))
+    fate = world.take(event_record(event(data={"amount": 6_000, "big": "x" * 500_000})))
+    assert (fate.verdict, fate.outputs) == ("started", ())
+    run = world.records[RUN]
+    assert (run["status"], run["step"], run["error"]["code"]) == ("stopped", "customer", "VALIDATION_ERROR")
+    assert run["steps"][0]["status"] == "failed"
+
+
+class TestSettlement:
+    """An object that one of our commands made is told to the executor's task that may wait for it."""
+
+    def tagged(self, **metadata):
+        return event(data={"id": "pi_1", "object": "payment_intent", "amount": 1, "metadata": metadata})
+
+    def test_goes_to_the_partition_that_its_metadata_names(self):
+        record = event_record(self.tagged(stripeline_command="c1", stripeline_partition="3"))
+        (output,) = World().take(record).outputs
+        assert (output.topic, output.key, output.partition) == (TOPICS.command, None, 3)
+        headers = dict(output.headers)
+        assert headers["stripeline-settles"] == b"c1"
+        assert headers["stripeline-connection"] == b"acme"
+        assert orjson.loads(output.value)["id"] == "pi_1"
+
+    @pytest.mark.parametrize(
+        "metadata",
+        [
+            {"stripeline_command": "c1"}, {"stripeline_partition": "3"}, {},
+            {"stripeline_command": "c1", "stripeline_partition": "x"},
+            {"stripeline_command": "c1", "stripeline_partition": 3},
+            {"stripeline_command": "c1", "stripeline_partition": "9" * 30},
+        ],
+    )  # fmt: skip
+    def test_of_anything_else_is_nobodys(self, metadata):
+        assert World().take(event_record(self.tagged(**metadata))).outputs == ()
+
+
+def test_a_command_of_an_event_older_than_every_id_carries_its_age():
+    world = World()
+    fate = world.take(event_record(event(created=5)), now_ms=WINDOW_MS + 6_000)
+    assert dict(fate.outputs[0].headers)["stripeline-first-appended-at"] == b"5000"
+    world = World()
+    fate = world.take(event_record(event(created=5)), now_ms=WINDOW_MS + 4_000)
+    assert "stripeline-first-appended-at" not in dict(fate.outputs[0].headers)
+
+
 def test_a_run_in_flight_keeps_the_definition_that_it_started_with():
     world = World()
     world.take(event_record())
