@@ -3,6 +3,7 @@
 An event starts one run per matching workflow of its trigger; a run whose id is known is not started again.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -24,6 +25,7 @@ from workers.ticket import ticket
 COMMAND_TYPE = "stripeline.action-command"
 SOURCE = "/stripeline/router"
 MAX_COMMAND_BYTES = 900 * 1024
+_PARTITION = re.compile(r"[0-9]{1,5}")
 _EVENT_FIELDS = {"id": str, "type": str, "created": int, "data": dict}
 _RESULT_FIELDS = {"command_id": str, "revision": int, "status": str}
 
@@ -71,9 +73,9 @@ class Router:
         """
         command_id = lookup.of_command(event["data"])
         partition = event["data"].get("metadata", {}).get(lookup.PARTITION) if command_id else None
-        if command_id is None or not isinstance(partition, str) or not partition.isdigit():
+        if command_id is None or not isinstance(partition, str) or not _PARTITION.fullmatch(partition):
             return ()
-        if int(partition[:6]) >= self.partitions:
+        if int(partition) >= self.partitions:
             return ()
         about = [(h.SETTLES, command_id.encode())]
         about += [(name, headers[name]) for name in (h.CONNECTION, h.TRACEPARENT) if name in headers]
@@ -99,18 +101,18 @@ class Router:
         return Fate("unrelated") if move is None else self._moved(record, headers, move, now_ms)
 
     def _moved(self, record: Taken, headers: Mapping[str, bytes], move: Move, now_ms: int) -> Fate:
-        if move.command is None:
+        command = move.command
+        if command is None:
             return Fate(move.run["status"], changes=(Change(move.run["run"], move.run),))
-        value = orjson.dumps(move.command)
+        value = orjson.dumps(command)
         if len(value) > MAX_COMMAND_BYTES:
             # Kafka would refuse the whole transaction, and the next one, for ever.
-            move = runs.refuse(move, f"the step's input has {len(value)} bytes; {MAX_COMMAND_BYTES} fit", now_ms)
-            return Fate(move.run["status"], changes=(Change(move.run["run"], move.run),))
+            too_large = f"the step's input has {len(value)} bytes; {MAX_COMMAND_BYTES} fit"
+            return self._moved(record, headers, runs.refuse(move, too_large, now_ms), now_ms)
         about = cloud_event(
-            id=move.command["command_id"], type=COMMAND_TYPE, source=SOURCE, at_ms=now_ms,
-            trace=headers.get(h.TRACEPARENT),
-        )  # fmt: skip
-        connection = (h.CONNECTION, move.command["connection"].encode())
+            id=command["command_id"], type=COMMAND_TYPE, source=SOURCE, at_ms=now_ms, trace=headers.get(h.TRACEPARENT)
+        )
+        connection = (h.CONNECTION, command["connection"].encode())
         output = Output(self.topics.command, record.key, value, (*about, connection, *_age(move.run, now_ms)))
         return Fate("advanced", (output,), (Change(move.run["run"], move.run),))
 
