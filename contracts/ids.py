@@ -1,10 +1,9 @@
 """Ids that follow from an event id alone, so that a second delivery is the same run and the same commands."""
 
 import hashlib
+import json
 import re
 from typing import Any, Final
-
-import orjson
 
 MAX_EVENT_ID: Final = 128
 NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,39}$")
@@ -32,5 +31,6 @@ def idempotency_key(command: str) -> str:
 
 def digest(action: str, connection: str, value: Any) -> str:
     """A fingerprint of what a command asks for: a known id with another one is refused."""
-    asked = orjson.dumps([action, connection, value], option=orjson.OPT_SORT_KEYS)
+    # Not orjson: it writes no integer beyond 64 bits, and a command may carry one.
+    asked = json.dumps([action, connection, value], sort_keys=True).encode()
     return hashlib.blake2b(asked, digest_size=12).hexdigest()

@@ -23,7 +23,7 @@ WINDOW_MS = 30 * 24 * 3_600_000
 
 DEFAULT_TIERS = "5s,30s,2m,10m,1h"
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
-_DURATION = re.compile(r"^(\d{1,9})(ms|s|m|h)$")
+_DURATION = re.compile(r"^([0-9]{1,9})(ms|s|m|h)$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

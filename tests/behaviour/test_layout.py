@@ -1,0 +1,297 @@
+"""Who may import what, who may read the environment, what is pure, and how long a module may be.
+
+Each rule is a function over one module's source. It is held against every module of the product, and against a bad
+example that it must refuse: a rule that can't fail holds nothing.
+"""
+
+import ast
+import re
+from collections.abc import Callable, Iterator, Mapping
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("contracts", "ingest", "workers", "deploy")
+SOURCES = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+Rule = Callable[[str, str], list[str]]
+
+MAY_NOT_IMPORT = {
+    "contracts": ("ingest", "workers", "deploy"),
+    "ingest": ("workers", "deploy"),
+    "workers": ("ingest", "deploy"),
+    "deploy": (),
+}
+NOBODY_IMPORTS = (
+    "tests", "pytest", "hypothesis", "testcontainers",
+    "stripe",  # judges us in tests; its event object alone costs 600 µs
+    "confluent_kafka", "kafka",  # another team's clients
+    "httpx", "requests", "urllib3", "urllib.request", "http.client",  # aiohttp is the one HTTP client
+)  # fmt: skip
+ADAPTERS = {
+    "aiokafka": (
+        "ingest/producers.py", "ingest/publisher.py",
+        "workers/adapters/control.py", "workers/adapters/restore.py", "workers/adapters/task.py",
+        "workers/adapters/transaction.py", "workers/adapters/worker.py",
+        "deploy/commanding.py", "deploy/demo/kafka.py", "deploy/reading.py", "deploy/topics_admin.py",
+        # Name Kafka's errors, to say what to do about them or to go on after them.
+        "deploy/cli/errors.py", "deploy/processes.py",
+    ),
+    "aiohttp": (
+        "ingest/answers.py", "ingest/app.py", "ingest/body.py", "ingest/server.py",
+        "workers/adapters/stripe_api.py",
+        "deploy/admin.py", "deploy/sandbox/app.py", "deploy/sending.py",
+    ),
+}  # fmt: skip
+"""The only modules that import these, with nobody in it who does not."""
+
+ENVIRONMENT = {
+    "deploy/settings.py": {"os.environ", "dotenv", "pydantic_settings"},
+    # `stripeline up` reads back the file that it wrote itself, so that a second start keeps its master key.
+    "deploy/up.py": {"dotenv"},
+}
+"""Who reads the environment or a `.env` file, and by what."""
+
+PURE = (
+    *(path for path in SOURCES if path.startswith("contracts/")),
+    *(f"ingest/{name}.py" for name in ("outcome", "routing", "signature", "trace", "trigger")),
+    *(path for path in SOURCES if path.startswith("workers/") and not path.startswith("workers/adapters/")),
+)
+"""No I/O, no clock, no chance: time comes in as an argument, and a decision goes out as a value."""
+
+PURE_BUT_FOR = {
+    # They find the modules of their own folder, so that a fourth one costs one file.
+    "contracts/families/__init__.py": ("importlib", "pkgutil"),
+    "workers/actions/__init__.py": ("importlib", "pkgutil"),
+    # Loads the CEL engine when the first expression is judged: most commands of the command line need none.
+    "deploy/configuration_checks.py": ("importlib",),
+    # A generator with a seed of its own: faults and ids are repeatable.
+    "deploy/sandbox/sandbox.py": ("random",),
+}
+
+IMPURE_MODULES = (
+    "asyncio", "concurrent", "http", "importlib", "io", "logging", "multiprocessing", "os", "pathlib", "pkgutil",
+    "random", "sched", "secrets", "select", "shutil", "signal", "socket", "ssl", "subprocess", "sys", "tempfile",
+    "threading", "time", "urllib.request", "uuid", "aiohttp", "aiokafka", "dotenv", "prometheus_client",
+    "pydantic_settings", "structlog", "uvloop",
+)  # fmt: skip
+IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "__import__"}
+IMPURE_METHODS = {"now", "utcnow", "today"}
+SAYS_PURE = re.compile(r"\bP(?:ure|URE)[.:;,]")
+MAX_MODULE_LINES, MAX_FUNCTION_LINES = 300, 50
+
+
+@cache
+def nodes(source: str) -> tuple[ast.AST, ...]:
+    return tuple(ast.walk(ast.parse(source)))
+
+
+@cache
+def imports(path: str, source: str) -> frozenset[str]:
+    """Every dotted name that a module imports, wherever in it, `from a import b` as `a.b`."""
+    return frozenset(name for node in nodes(source) for name in _imported(path, node))
+
+
+def _imported(path: str, node: ast.AST) -> Iterator[str]:
+    match node:
+        case ast.Import(names=names):
+            yield from (alias.name for alias in names)
+        case ast.ImportFrom(module=module, names=names, level=level):
+            parents = path.split("/")[:-level] if level else []
+            base = ".".join([*parents, *([module] if module else [])])
+            yield from (f"{base}.{alias.name}" for alias in names)
+        case ast.Call(
+            func=ast.Name(id="__import__" | "import_module") | ast.Attribute(attr="import_module"),
+            args=[ast.Constant(value=str(name)), *_],
+        ):
+            yield name
+
+
+def of_package(name: str, package: str) -> bool:
+    return name == package or name.startswith(f"{package}.")
+
+
+def layers(path: str, source: str) -> list[str]:
+    forbidden = (*MAY_NOT_IMPORT[path.partition("/")[0]], *NOBODY_IMPORTS)
+    return sorted(
+        f"{path} imports {name}"
+        for name in imports(path, source)
+        if any(of_package(name, package) for package in forbidden)
+    )
+
+
+def adapters(path: str, source: str) -> list[str]:
+    names = imports(path, source)
+    found = []
+    for package, allowed in ADAPTERS.items():
+        does = any(of_package(name, package) for name in names)
+        if does and path not in allowed:
+            found.append(f"{path} imports {package}, and is none of its adapters")
+        if path in allowed and not does:
+            found.append(f"{path} is listed as an adapter of {package}, and does not import it")
+    return found
+
+
+def environment_uses(path: str, source: str) -> set[str]:
+    """By what a module reads the environment."""
+    names = {name.replace("environb", "environ") for name in imports(path, source)}
+    found = {library for library in ("dotenv", "pydantic_settings") if any(of_package(name, library) for name in names)}
+    readers = {"environ", "environb", "getenv", "getenvb", "expandvars"}
+    for node in nodes(source):
+        match node:
+            case ast.Attribute(attr=attr) if attr in readers:
+                found.add("os.environ")
+            case ast.ImportFrom(module="os" | "os.path", names=aliases) if any(a.name in readers for a in aliases):
+                found.add("os.environ")
+            case ast.keyword(arg="envvar" | "auto_envvar_prefix" as arg):
+                found.add(arg)  # typer would read it behind our back
+    return found
+
+
+def environment(path: str, source: str) -> list[str]:
+    allowed, uses = ENVIRONMENT.get(path, set()), environment_uses(path, source)
+    read = [f"{path} reads the environment by {use}" for use in sorted(uses - allowed)]
+    return read + [f"{path} is listed as reading by {use}, and does not" for use in sorted(allowed - uses)]
+
+
+def purity(path: str, source: str) -> list[str]:
+    """What keeps a module that is pure, or says so, from being pure."""
+    if path not in PURE and not SAYS_PURE.search(ast.get_docstring(ast.parse(source)) or ""):
+        return []
+    allowed = PURE_BUT_FOR.get(path, ())
+    found = [
+        f"{path} is pure and imports {name}"
+        for name in sorted(imports(path, source))
+        if any(of_package(name, module) for module in IMPURE_MODULES if module not in allowed)
+    ]
+    for node in nodes(source):
+        match node:
+            case ast.Call(func=ast.Name(id=name)) if name in IMPURE_CALLS:
+                found.append(f"{path} is pure and calls {name}()")
+            case ast.Call(func=ast.Attribute(attr=name)) if name in IMPURE_METHODS:
+                found.append(f"{path} is pure and calls .{name}()")
+            case ast.AsyncFor() | ast.AsyncWith() | ast.Await():
+                found.append(f"{path} is pure and waits in line {node.lineno}")
+    return found
+
+
+def pure_imports_pure(path: str, source: str) -> list[str]:
+    """What a pure module takes from us is pure as well, or its purity would be a matter of words."""
+    if path not in PURE:
+        return []
+    ours = {module for name in imports(path, source) if (module := file_of(name, SOURCES)) is not None}
+    return [f"{path} is pure and imports {module}, which is not" for module in sorted(ours - set(PURE))]
+
+
+def file_of(name: str, files: Mapping[str, str]) -> str | None:
+    """The file of ours that an imported name lives in."""
+    parts = name.split(".")
+    for end in range(len(parts), 0, -1):
+        stem = "/".join(parts[:end])
+        found = next((file for file in (f"{stem}.py", f"{stem}/__init__.py") if file in files), None)
+        if found is not None:
+            return found
+    return None
+
+
+def sizes(path: str, source: str) -> list[str]:
+    lines = len(source.splitlines())
+    found = [f"{path} has {lines} lines"] if lines > MAX_MODULE_LINES else []
+    for node in nodes(source):
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+            length = (node.end_lineno or node.lineno) - node.lineno + 1
+            if length > MAX_FUNCTION_LINES:
+                found.append(f"{path}: {node.name} has {length} lines")
+    return found
+
+
+def docstrings(path: str, source: str) -> list[str]:
+    """A module says what it decides or translates; only an empty one has nothing to say."""
+    tree = ast.parse(source)
+    return [] if ast.get_docstring(tree) or not tree.body else [f"{path} has no docstring"]
+
+
+RULES: tuple[Rule, ...] = (layers, adapters, environment, purity, pure_imports_pure, sizes, docstrings)
+
+
+@pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
+def test_every_module_keeps_the_rule(rule):
+    assert [problem for path, source in SOURCES.items() for problem in rule(path, source)] == []
+
+
+def test_the_tables_name_modules_that_are_there():
+    listed = {*PURE, *PURE_BUT_FOR, *ENVIRONMENT, *(path for paths in ADAPTERS.values() for path in paths)}
+    assert listed - SOURCES.keys() == set()
+    assert len(PURE) == len(set(PURE))
+    assert {path.partition("/")[0] for path in SOURCES} == set(PACKAGES) == set(MAY_NOT_IMPORT)
+
+
+BAD = [
+    (layers, "contracts/x.py", "import workers.actions"),
+    (layers, "contracts/x.py", "from ingest import routing"),
+    (layers, "contracts/x.py", "from deploy.settings import settings"),
+    (layers, "contracts/families/x.py", "from ...workers import runs"),
+    (layers, "ingest/x.py", "def f():\n    from workers.adapters.control import Control"),
+    (layers, "ingest/x.py", "import importlib\nimportlib.import_module('deploy.cli')"),
+    (layers, "workers/x.py", "if TYPE_CHECKING:\n    import ingest"),
+    (layers, "workers/x.py", "__import__('deploy')"),
+    (layers, "deploy/x.py", "from tests.support import records"),
+    (layers, "deploy/x.py", "import stripe"),
+    (layers, "workers/adapters/x.py", "from httpx import AsyncClient"),
+    (layers, "deploy/x.py", "from urllib.request import urlopen"),
+    (adapters, "contracts/x.py", "from aiokafka.structs import TopicPartition"),
+    (adapters, "workers/executor.py", "import aiokafka"),
+    (adapters, "deploy/x.py", "from aiohttp import web"),
+    (adapters, "ingest/app.py", "import json"),
+    (environment, "ingest/x.py", "import os\nos.environ['A']"),
+    (environment, "ingest/x.py", "import os as o\no.getenv('A')"),
+    (environment, "workers/x.py", "from os import environ as e"),
+    (environment, "deploy/x.py", "from dotenv import load_dotenv"),
+    (environment, "deploy/x.py", "from pydantic_settings import BaseSettings"),
+    (environment, "deploy/x.py", "typer.Option(envvar='A')"),
+    (environment, "deploy/up.py", "import os\nfrom dotenv import dotenv_values\nos.environ['A']"),
+    (environment, "deploy/up.py", "import json"),
+    (purity, "contracts/topics.py", "import time"),
+    (purity, "contracts/topics.py", "from os import path"),
+    (purity, "contracts/topics.py", "import importlib"),
+    (purity, "workers/runs.py", "from datetime import datetime, UTC\ndatetime.now(UTC)"),
+    (purity, "workers/runs.py", "from datetime import date\ndate.today()"),
+    (purity, "workers/lanes.py", "async def f(x):\n    await x"),
+    (purity, "workers/lanes.py", "print(1)"),
+    (purity, "deploy/x.py", '"""Compares. Pure."""\nimport random'),
+    (pure_imports_pure, "workers/runs.py", "from workers.adapters.clock import BrokerClock"),
+    (pure_imports_pure, "ingest/routing.py", "from ingest import publisher"),
+    (sizes, "deploy/x.py", "x = 1\n" * 301),
+    (sizes, "deploy/x.py", "def f():\n" + "    x = 1\n" * 50),
+    (sizes, "deploy/x.py", "class A:\n    async def f(self):\n" + "        x = 1\n" * 50),
+    (docstrings, "deploy/x.py", "x = 1"),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "source"), BAD)
+def test_the_rule_refuses_a_bad_example(rule, path, source):
+    assert len(rule(path, source)) == 1
+
+
+GOOD = [
+    (layers, "ingest/x.py", "import contracts.topics\nfrom stripeline import workers\nimport stripe_like"),
+    (layers, "deploy/x.py", "import workers, ingest, contracts\nfrom urllib.parse import quote"),
+    (adapters, "ingest/app.py", "from aiohttp import web"),
+    (environment, "deploy/x.py", "from deploy.settings import environment\nenvironment('A')"),
+    (purity, "deploy/x.py", '"""Pure but for one thing."""\nimport socket'),
+    (purity, "contracts/headers.py", "from datetime import UTC, datetime\ndatetime.fromtimestamp(0, UTC)"),
+    (pure_imports_pure, "workers/runs.py", "from workers.expressions import resolve\nfrom contracts import headers"),
+    (sizes, "deploy/x.py", "x = 1\n" * 300),
+    (sizes, "deploy/x.py", "def f():\n" + "    x = 1\n" * 49),
+    (docstrings, "deploy/__init__.py", ""),
+]
+
+
+@pytest.mark.parametrize(("rule", "path", "source"), GOOD)
+def test_the_rule_lets_a_good_example_pass(rule, path, source):
+    assert rule(path, source) == []

@@ -1,0 +1,93 @@
+"""A fourth action and a fourth family cost one file each: nothing else changes, and everything sees them."""
+
+import sys
+
+import orjson
+import pytest
+
+import contracts.families
+import workers.actions
+from contracts.families import families, family_of
+from contracts.topics import Topics
+from tests.support.records import Record, command
+from workers.actions import actions
+from workers.executor import Call, Executor
+from workers.ledger import Ledger
+
+ACTION = '''
+"""`stripe/retrieve-refund`."""
+
+from contracts.actions import Action, ActionInput, ActionOutput
+
+
+class Input(ActionInput):
+    id: str
+
+
+class Output(ActionOutput):
+    id: str
+    status: str
+
+
+ACTION = Action(
+    key="stripe/retrieve-refund", method="GET", path="/v1/refunds/{id}", input=Input, output=Output,
+    statuses=frozenset({401, 404, 429, 500}),
+)
+'''
+FAMILY = '''
+"""`invoice.*`."""
+
+from contracts.families import Family, text
+
+FAMILY = Family(kind="stripe/invoice-event", prefix="invoice.", subject=lambda data: text(data.get("id")))
+'''
+
+
+@pytest.fixture
+def one_file(tmp_path, monkeypatch):
+    """Put one module file into a package, as if it lay in the package's folder; gone again after the test."""
+    added, caches = [], (actions, families)
+
+    def add(package, name, source):
+        (tmp_path / f"{name}.py").write_text(source)
+        monkeypatch.setattr(package, "__path__", [*package.__path__, str(tmp_path)])
+        added.append((package, name))
+        for cache in caches:
+            cache.cache_clear()
+
+    yield add
+    for package, name in added:
+        sys.modules.pop(f"{package.__name__}.{name}", None)
+        vars(package).pop(name, None)
+    monkeypatch.undo()
+    for cache in caches:
+        cache.cache_clear()
+
+
+def test_a_fourth_action_costs_one_file(one_file):
+    one_file(workers.actions, "retrieve_refund", ACTION)
+    assert len(actions()) == 4
+    executor = Executor(topics=Topics(), actions=actions(), has_connection=lambda name: name == "acme")
+    value = command(action="stripe/retrieve-refund", input={"id": "re_1"})
+    record = Record(topic=Topics().command, value=orjson.dumps(value))
+    call = executor.take(Ledger(), record, 0)
+    assert isinstance(call, Call)
+    assert (call.request.method, call.request.path) == ("GET", "/v1/refunds/re_1")
+    assert set(call.action.errors) == {401, 404, 429, 500}
+
+
+def test_a_fourth_family_costs_one_file(one_file):
+    one_file(contracts.families, "invoice", FAMILY)
+    assert len(families()) == 4
+    family = family_of("invoice.paid")
+    assert family is not None
+    assert (family.kind, family.subject({"id": "in_1"})) == ("stripe/invoice-event", "in_1")
+    assert "stripe.invoice-event" in Topics().events
+    assert "stripe.invoice-event" in [topic.name for topic in Topics().all(4)]
+
+
+@pytest.mark.parametrize("package", [workers.actions, contracts.families])
+def test_the_packages_are_as_they_were_afterwards(package):
+    assert len(package.__path__) == 1
+    assert (len(actions()), len(families())) == (3, 3)
+    assert {"workers.actions.retrieve_refund", "contracts.families.invoice"} & sys.modules.keys() == set()

@@ -1,0 +1,57 @@
+"""A role as a task sees it: where it reads and what it may not do."""
+
+import pytest
+
+from contracts.retry import parse_tiers
+from contracts.topics import Topics
+from workers.actions import actions
+from workers.classify import Succeeded
+from workers.executor import Executor
+from workers.job import executor_job, router_job
+from workers.ledger import Ledger
+from workers.router import Router
+from workers.runs import Runs
+
+TOPICS = Topics(prefix="p.", tiers=parse_tiers("1s,2s"))
+EXECUTOR = Executor(topics=TOPICS, actions=actions(), has_connection=lambda _: True)
+ROUTER = Router(topics=TOPICS, workflows=lambda _: {})
+
+
+async def carry_out(_):
+    return Succeeded(output={})
+
+
+def test_the_router():
+    job = router_job(TOPICS, ROUTER)
+    assert (job.name, job.group, job.changelog, job.dead_letter) == (
+        "router", "p.router", "p.run", "p.action-dead-letter",
+    )  # fmt: skip
+    assert job.inputs == ("p.charge-event", "p.customer-event", "p.payment-event", "p.action-result")
+    assert job.concurrency == 1
+    assert isinstance(job.new_state(), Runs)
+    assert list(job.expired(Runs(), 0)) == []
+
+
+async def test_the_router_makes_no_call():
+    job = router_job(TOPICS, ROUTER)
+    with pytest.raises(AssertionError, match="no call"):
+        await job.carry_out(None)
+    with pytest.raises(AssertionError, match="no call"):
+        job.settle(Runs(), None, Succeeded(output={}), 0)
+
+
+def test_the_executor():
+    job = executor_job(TOPICS, EXECUTOR, carry_out, 32)
+    assert (job.name, job.group, job.changelog, job.dead_letter) == (
+        "executor", "p.executor", "p.action-ledger", "p.action-dead-letter",
+    )  # fmt: skip
+    assert job.inputs == ("p.action-command", "p.action-retry.1s", "p.action-retry.2s")
+    assert (job.concurrency, job.carry_out) == (32, carry_out)
+    assert isinstance(job.new_state(), Ledger)
+    assert list(job.expired(Ledger(), 0)) == []
+
+
+def test_a_tasks_topics_all_have_its_partition_count():
+    counts = {topic.name: topic.partitions for topic in TOPICS.all(7)}
+    for job in (router_job(TOPICS, ROUTER), executor_job(TOPICS, EXECUTOR, carry_out, 1)):
+        assert {counts[name] for name in (*job.inputs, job.changelog, job.dead_letter)} == {7}
