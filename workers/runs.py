@@ -124,9 +124,9 @@ def after(run: Run, result: Mapping[str, Any], now_ms: int) -> Move | None:
     if told is not None and result["revision"] <= told:
         return None
     facts = ("revision", "status", "output", "error", "finished_at")
-    taken = {**run, "steps": [*earlier, {**entry, **{name: result[name] for name in facts}}]}
+    taken = {**run, "steps": [*earlier, {**entry, **{name: result.get(name) for name in facts}}]}
     if result["status"] != "succeeded":
-        return Move(run=stop(taken, result["error"], now_ms))
+        return Move(run=stop(taken, result.get("error"), now_ms))
     return next_step(taken, now_ms)
 
 

@@ -51,8 +51,8 @@ def settle(
             return _not_found(topics, ledger, call, now_ms)
         case Failed() if call.look:
             return _look_again(topics, ledger, work, outcome, now_ms)
-        case Failed():
-            return _failed(topics, ledger, work, outcome, now_ms, reconcile_after_ms)
+        case failed:
+            return _failed(topics, ledger, work, failed, now_ms, reconcile_after_ms)
 
 
 def _failed(topics: Topics, ledger: Ledger, work: Work, failed: Failed, now_ms: int, reconcile_after_ms: int) -> Fate:
@@ -129,16 +129,25 @@ def ended(
     """A result, the next of its key, and a dead letter where a person has to look."""
     of, command = work.ticket, work.command
     end = ending.end(outcome, earlier_unknown=work.unknown, attempts=of.attempts + calls, reason=reason)
-    told = Told(
-        command_id=command.command_id, action=command.action, connection=command.connection,
-        run=command.run.model_dump() if command.run else None, key=of.record.key, started_at=of.first_appended_ms,
-        trace=of.trace,
-    )  # fmt: skip
-    outputs = [ending.result(topics, told, end, work.revision, now_ms)]
+    outputs = [ending.result(topics, told_of(work), end, work.revision, now_ms)]
     if end.dead_reason is not None:
         outputs.append(ending.dead_letter(topics, of, end))
     changes = (remember(command.command_id, work.ended(end.status, now_ms)), *ending.next_of_key(ledger, of))
     return Fate(end.status, tuple(outputs), changes)
+
+
+def told_of(work: Work) -> Told:
+    """What a command's result says beside its end."""
+    of, command = work.ticket, work.command
+    return Told(
+        command_id=command.command_id,
+        action=command.action,
+        connection=command.connection,
+        run=command.run.model_dump() if command.run else None,
+        key=of.record.key,
+        started_at=of.first_appended_ms,
+        trace=of.trace,
+    )
 
 
 def settled_by_webhook(topics: Topics, actions: Mapping[str, Action], ledger: Ledger, of: Ticket, now_ms: int) -> Fate:

@@ -38,7 +38,8 @@ ADAPTERS = {
         "ingest/producers.py", "ingest/publisher.py",
         "workers/adapters/control.py", "workers/adapters/restore.py", "workers/adapters/task.py",
         "workers/adapters/transaction.py", "workers/adapters/worker.py",
-        "deploy/commanding.py", "deploy/demo/kafka.py", "deploy/reading.py", "deploy/topics_admin.py",
+        "deploy/commanding.py", "deploy/demo/kafka.py", "deploy/reading.py", "deploy/replay.py",
+        "deploy/topics_admin.py",
         # Name Kafka's errors, to say what to do about them or to go on after them.
         "deploy/cli/errors.py", "deploy/processes.py",
     ),

@@ -19,6 +19,7 @@ from workers.executor import Call, Executor
 from workers.ledger import Ledger
 from workers.router import Router
 from workers.runs import Runs
+from workers.settling import told_of
 
 NOW = 2_000_000
 TOPICS = Topics(tiers=parse_tiers("5s"))
@@ -75,7 +76,7 @@ def test_a_result(name, run):
     call = EXECUTOR.take(ledger, command_record(command(run=run)), NOW)
     assert isinstance(call, Call)
     how = ending.end(OUTCOMES[name], earlier_unknown=False, attempts=1, reason=None)
-    written = orjson.loads(ending.result(TOPICS, call.ticket, call.command, how, NOW, revision=2).value)
+    written = orjson.loads(ending.result(TOPICS, told_of(call.work), how, 2, NOW).value)
     # The error says only what Stripe said: its absent fields are not written.
     error = written["error"]
     if error is not None:
@@ -136,7 +137,7 @@ class World:
         value = command(f"{RUN['run_id']}:{step}", run={**RUN, "step": step})
         call = EXECUTOR.take(Ledger(), command_record(value), NOW)
         how = ending.end(outcome, earlier_unknown=False, attempts=1, reason=None)
-        output = ending.result(TOPICS, call.ticket, call.command, how, NOW)
+        output = ending.result(TOPICS, told_of(call.work), how, 0, NOW)
         self.take(Record(topic=output.topic, key=output.key, value=output.value, headers=output.headers))
 
 

@@ -167,7 +167,13 @@ def test_an_id_is_one_segment_of_the_path_whatever_is_in_it():
         id: str
 
     action = Action(
-        key="stripe/test", method="GET", path="/v1/tests/{id}", input=AnyId, output=ActionOutput, statuses=frozenset()
+        key="stripe/test",
+        method="GET",
+        path="/v1/tests/{id}",
+        makes="test",
+        input=AnyId,
+        output=ActionOutput,
+        statuses=frozenset(),
     )
     asked = action.request({"id": "../a?b#c/ü"})
     assert isinstance(asked, Request)

@@ -30,7 +30,7 @@ class Output(ActionOutput):
 
 
 ACTION = Action(
-    key="stripe/retrieve-refund", method="GET", path="/v1/refunds/{id}", input=Input, output=Output,
+    key="stripe/retrieve-refund", method="GET", path="/v1/refunds/{id}", makes="refund", input=Input, output=Output,
     statuses=frozenset({401, 404, 429, 500}),
 )
 '''

@@ -6,7 +6,7 @@ import orjson
 import pytest
 
 from contracts import headers as h
-from contracts.control import Rate
+from contracts.control import Connection, Rate
 from contracts.retry import parse_tiers, within
 from contracts.topics import Topics
 from tests.support.records import Record, command, command_record
@@ -119,12 +119,18 @@ class TestPacing:
         later = NOW + 120_000
         assert [facts.ask(later).delay_ms for _ in range(3)] == [0, 100, 200]
 
+    def test_a_rate_that_nobody_slowed_stays_as_it_is(self):
+        facts = Facts(account=10)
+        for ms in (0, 10_000, 50_000):
+            assert facts.ask(NOW + ms).delay_ms == 0
+        assert facts.ask(NOW + 50_000).delay_ms == 100
+
     def test_a_storm_of_429_ends_at_a_floor(self):
         facts = Facts(account=32)
         for second in range(50):
             facts.gate.saw("acme", "/v1/customers", failure(429), Pass(), NOW + second * 1_000)
-        assert facts.ask(NOW + 60_000).delay_ms == 0
-        assert facts.ask(NOW + 60_000).delay_ms <= 1_000
+        assert facts.ask(NOW + 49_100).delay_ms == 0
+        assert facts.ask(NOW + 49_100).delay_ms == 1_000
 
     @pytest.mark.parametrize(("backlog", "rate"), [(200, 10), (1_000, 25), (10_000, 25)])
     def test_a_backlog_is_worked_off_at_nearly_the_limit(self, backlog, rate):
@@ -221,6 +227,12 @@ class TestBreaker:
         facts = Facts()
         facts.keys.clear()
         assert facts.gate.saw("acme", "/v1/customers", failure(401), facts.ask(), NOW) is Seen.FINE
+
+
+def test_a_key_pasted_anew_has_another_name_that_tells_nothing():
+    first, second = (Connection(secret_key=f"sealed:{text}", mode="test", hint="sk_test_…") for text in ("a", "b"))
+    assert first.key_name != second.key_name
+    assert "sealed" not in first.key_name
 
 
 class TestInTheExecutor:

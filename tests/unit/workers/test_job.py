@@ -23,9 +23,7 @@ async def carry_out(_):
 
 def test_the_router():
     job = router_job(TOPICS, ROUTER)
-    assert (job.name, job.group, job.changelog, job.dead_letter) == (
-        "router", "p.router", "p.run", "p.action-dead-letter",
-    )  # fmt: skip
+    assert (job.name, job.group, job.changelog) == ("router", "p.router", "p.run")
     assert job.inputs == ("p.charge-event", "p.customer-event", "p.payment-event", "p.action-result")
     assert job.concurrency == 1
     assert isinstance(job.new_state(), Runs)
@@ -42,9 +40,7 @@ async def test_the_router_makes_no_call():
 
 def test_the_executor():
     job = executor_job(TOPICS, EXECUTOR, carry_out, 32)
-    assert (job.name, job.group, job.changelog, job.dead_letter) == (
-        "executor", "p.executor", "p.action-ledger", "p.action-dead-letter",
-    )  # fmt: skip
+    assert (job.name, job.group, job.changelog) == ("executor", "p.executor", "p.action-ledger")
     assert job.inputs == ("p.action-command", "p.action-retry.1s", "p.action-retry.2s")
     assert (job.concurrency, job.carry_out) == (32, carry_out)
     assert isinstance(job.new_state(), Ledger)
@@ -54,4 +50,4 @@ def test_the_executor():
 def test_a_tasks_topics_all_have_its_partition_count():
     counts = {topic.name: topic.partitions for topic in TOPICS.all(7)}
     for job in (router_job(TOPICS, ROUTER), executor_job(TOPICS, EXECUTOR, carry_out, 1)):
-        assert {counts[name] for name in (*job.inputs, job.changelog, job.dead_letter)} == {7}
+        assert {counts[name] for name in (*job.inputs, job.changelog)} == {7}

@@ -36,7 +36,9 @@ RUN = "evt_1:thanks"
 class World:
     def __init__(self, **workflows):
         self.workflows = {"thanks": TWO_STEPS, **workflows}
-        self.router = Router(topics=TOPICS, workflows=lambda name: self.workflows if name == "acme-payments" else {})
+        self.router = Router(
+            topics=TOPICS, workflows=lambda name: self.workflows if name == "acme-payments" else {}, partitions=8
+        )
         self.state = Runs()
         self.records = {}
 
@@ -232,6 +234,7 @@ class TestSettlement:
             {"stripeline_command": "c1", "stripeline_partition": "x"},
             {"stripeline_command": "c1", "stripeline_partition": 3},
             {"stripeline_command": "c1", "stripeline_partition": "9" * 30},
+            {"stripeline_command": "c1", "stripeline_partition": "8"},
         ],
     )  # fmt: skip
     def test_of_anything_else_is_nobodys(self, metadata):

@@ -14,7 +14,8 @@ def test_ours_count_on_a_retry_topic_alone():
     record = command_record(headers=(*THEIRS, *OURS))
     back, fresh = ticket(record, returned=True), ticket(record, returned=False)
     assert (back.attempts, back.first_appended_ms, back.place, back.trace) == (2, 500, 3, b"00-a-b-01")
-    assert (fresh.attempts, fresh.first_appended_ms, fresh.place, fresh.trace) == (0, 1_000_000, None, b"00-a-b-01")
+    # The first append time may make a command older wherever it comes from.
+    assert (fresh.attempts, fresh.first_appended_ms, fresh.place, fresh.trace) == (0, 500, None, b"00-a-b-01")
 
 
 def test_a_retry_record_whose_headers_were_lost_starts_anew():
