@@ -1,0 +1,295 @@
+"""A worker's tasks on real Kafka, in this process, with calls that a test answers."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaProducer
+from aiokafka.admin import AIOKafkaAdminClient
+from aiokafka.structs import TopicPartition
+
+from contracts import headers as h
+from contracts.retry import parse_tiers
+from contracts.topics import Topics
+from deploy.topics import apply
+from tests.support.broker import Broker, quiet_fencing
+from tests.support.checker import read_topic
+from tests.support.records import command
+from workers.actions import actions
+from workers.adapters.clock import BrokerClock
+from workers.adapters.worker import Membership, Worker
+from workers.classify import Answer, Succeeded, classify
+from workers.executor import Executor
+from workers.job import executor_job
+from workers.watermark import decode
+from workers.work import Call
+
+PARTITIONS = 2
+DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1})
+TOO_MANY = classify(actions()["stripe/create-customer"], Answer(status=429, headers={}, body=b"{}"))
+
+
+@dataclass
+class Bench:
+    """Topics of one prefix, workers on them, and every call that they made."""
+
+    topics: Topics
+    client: dict[str, Any]
+    calls: list[tuple[str, str | None]] = field(default_factory=list)
+    answer: Callable[[Call], Awaitable[Any]] | None = None
+    number: int = 0
+
+    async def carry_out(self, call: Call) -> Any:
+        self.calls.append((call.command.command_id, call.idempotency_key))
+        return DONE if self.answer is None else await self.answer(call)
+
+    @asynccontextmanager
+    async def worker(self, **membership: Any) -> AsyncIterator[Worker[Any]]:
+        executor = Executor(topics=self.topics, actions=actions(), has_connection=lambda _: True)
+        job = executor_job(self.topics, executor, self.carry_out, 64)
+        membership = {"client": self.client, "commit_interval_s": 0.03, **membership}
+        worker = Worker(job, Membership(**membership), BrokerClock())
+        stop = asyncio.Event()
+        run = asyncio.create_task(worker.run(stop))
+        try:
+            await until(lambda: worker.missing() is None and worker.tasks)
+            yield worker
+        finally:
+            stop.set()
+            await asyncio.wait_for(run, 40)
+
+    async def produce(self, *commands: Any, partition: int = 0, key: bytes | None = b"k") -> None:
+        async with AIOKafkaProducer(**self.client) as producer:
+            for one in commands:
+                value = one if one is None or isinstance(one, bytes) else orjson.dumps(one)
+                await producer.send(self.topics.command, value, key=key, partition=partition)
+
+    async def read(self, topic: str) -> list[Any]:
+        return await read_topic(self.client["bootstrap_servers"], topic, PARTITIONS)
+
+    async def results(self) -> list[str]:
+        return [orjson.loads(record.value)["command_id"] for record in await self.read(self.topics.result)]
+
+    async def committed(self, topic: str, partition: int = 0) -> Any:
+        admin = AIOKafkaAdminClient(**self.client)
+        await admin.start()
+        try:
+            tp = TopicPartition(topic, partition)
+            found = await admin.list_consumer_group_offsets(f"{self.topics.prefix}executor", partitions=[tp])
+            return found[tp]
+        finally:
+            await admin.close()
+
+
+async def until(check: Callable[[], Any], within_s: float = 30) -> None:
+    async with asyncio.timeout(within_s):
+        while True:
+            found = check()
+            if asyncio.iscoroutine(found):
+                found = await found
+            if found:
+                return
+            await asyncio.sleep(0.02)
+
+
+@pytest.fixture
+async def bench(broker: Broker, prefix: str) -> Bench:
+    topics = Topics(prefix=prefix, tiers=parse_tiers("300ms,600ms,1h"))
+    client = {"bootstrap_servers": broker.bootstrap_servers, "retry_backoff_ms": 20}
+    await apply(topics, PARTITIONS, client)
+    return Bench(topics, client)
+
+
+def commands(count: int, name: str = "c") -> list[dict[str, Any]]:
+    return [command(f"{name}{number}") for number in range(count)]
+
+
+async def has_results(bench: Bench, count: int) -> bool:
+    return len(await bench.results()) >= count
+
+
+async def test_each_command_has_one_result_and_duplicates_have_none(bench: Bench):
+    async with bench.worker():
+        await bench.produce(*commands(50), *commands(50))
+        await until(lambda: has_results(bench, 50))
+        await until(lambda: caught_up(bench, 100))
+    assert Counter(await bench.results()) == Counter(f"c{number}" for number in range(50))
+    assert len(bench.calls) == 50
+
+
+async def caught_up(bench: Bench, offset: int) -> bool:
+    return (await bench.committed(bench.topics.command)).offset >= offset
+
+
+async def test_a_fresh_worker_knows_what_was_done_before_it(bench: Bench):
+    async with bench.worker():
+        await bench.produce(*commands(20))
+        await until(lambda: has_results(bench, 20))
+    bench.calls.clear()
+    async with bench.worker():
+        await bench.produce(*commands(20), command("new"))
+        await until(lambda: has_results(bench, 21))
+    assert [command_id for command_id, _ in bench.calls] == ["new"]
+
+
+async def test_what_finished_behind_a_slow_call_is_published_and_never_done_again(bench: Bench):
+    go = asyncio.Event()
+
+    async def slow_first(call: Call) -> Any:
+        if call.command.command_id == "slow":
+            await go.wait()
+        return DONE
+
+    bench.answer = slow_first
+    async with bench.worker(drain_s=0.1):
+        await bench.produce(command("slow"), key=b"slow")
+        for number, one in enumerate(commands(100)):
+            await bench.produce(one, key=b"k%d" % number)
+        await until(lambda: has_results(bench, 100))
+        await until(lambda: has_ranges(bench))
+        found = await bench.committed(bench.topics.command)
+        assert (found.offset, decode(found.offset, found.metadata)) == (0, ((1, 100),))
+    assert "slow" not in await bench.results()
+    bench.calls.clear()
+    go.set()
+    async with bench.worker():
+        await until(lambda: has_results(bench, 101))
+    assert bench.calls == [("slow", "stripeline:slow")]
+    assert max(Counter(await bench.results()).values()) == 1
+
+
+async def has_ranges(bench: Bench) -> bool:
+    found = await bench.committed(bench.topics.command)
+    return decode(found.offset, found.metadata) == ((1, 100),)
+
+
+async def test_a_fenced_task_leaves_nothing_behind_and_heals(bench: Bench):
+    quiet_fencing()
+    async with bench.worker() as worker:
+        await bench.produce(*commands(5))
+        await until(lambda: has_results(bench, 5))
+        thief = AIOKafkaProducer(**bench.client, transactional_id=f"{bench.topics.prefix}executor-0")
+        await thief.start()
+        await bench.produce(*commands(30, "after"))
+        await until(lambda: has_results(bench, 35))
+        await thief.stop()
+        await until(lambda: worker.missing() is None)
+    assert max(Counter(await bench.results()).values()) == 1
+    assert {key for command_id, key in bench.calls if command_id == "after0"} == {"stripeline:after0"}
+
+
+async def test_a_retry_comes_back_when_due_and_holds_its_key_and_nobody_else(bench: Bench):
+    failures = Counter({"c0": 2})
+
+    async def answer(call: Call) -> Any:
+        if failures[call.command.command_id] > 0:
+            failures[call.command.command_id] -= 1
+            return TOO_MANY
+        return DONE
+
+    bench.answer = answer
+    async with bench.worker():
+        await bench.produce(*commands(3), key=b"held")
+        await bench.produce(*commands(3, "free"), key=b"free")
+        await until(lambda: has_results(bench, 3))
+        assert set(await bench.results()) == {"free0", "free1", "free2"}
+        await until(lambda: has_results(bench, 6))
+    ends = [name for name in await bench.results() if name.startswith("c")]
+    assert ends == ["c0", "c1", "c2"]
+
+
+async def test_a_head_that_is_not_due_holds_only_its_own_tier(bench: Bench):
+    async def answer(call: Call) -> Any:
+        first = bench.calls.count((call.command.command_id, call.idempotency_key)) == 1
+        wait_ms = 3_000_000 if call.command.command_id == "far" else 0
+        return replace(TOO_MANY, retry_after_ms=wait_ms) if first else DONE
+
+    bench.answer = answer
+    async with bench.worker():
+        await bench.produce(command("far"), key=b"far")
+        await until(lambda: bench.read(bench.topics.prefix + "action-retry.1h"))
+        await bench.produce(command("near"), key=b"near")
+        await until(lambda: has_results(bench, 1))
+    assert await bench.results() == ["near"]
+
+
+async def test_a_deep_and_slow_partition_does_not_stop_another(bench: Bench):
+    async def answer(call: Call) -> Any:
+        if call.command.command_id.startswith("deep"):
+            await asyncio.sleep(0.5)
+        return DONE
+
+    bench.answer = answer
+    async with bench.worker():
+        await bench.produce(*commands(600, "deep"), key=None)
+        await bench.produce(*commands(20, "other"), partition=1, key=None)
+        await until(lambda: others_done(bench), within_s=3)
+    assert len({command_id for command_id, _ in bench.calls if command_id.startswith("deep")}) < 600
+
+
+async def others_done(bench: Bench) -> bool:
+    return sum(name.startswith("other") for name in await bench.results()) == 20
+
+
+async def test_a_call_in_flight_at_the_end_is_finished_and_committed(bench: Bench):
+    started = asyncio.Event()
+
+    async def answer(_: Call) -> Any:
+        started.set()
+        await asyncio.sleep(0.5)
+        return DONE
+
+    bench.answer = answer
+    async with bench.worker(drain_s=5):
+        await bench.produce(command("late"))
+        await started.wait()
+    assert await bench.results() == ["late"]
+    assert len(bench.calls) == 1
+
+
+@pytest.mark.parametrize("key", [b"k", b"k" * 900_000])
+async def test_poison_goes_to_the_dead_letters_and_the_partition_moves_on(bench: Bench, key: bytes):
+    poison = [b"not JSON", None, b"", b"{}", orjson.dumps(command("with space"))]
+    async with bench.worker():
+        await bench.produce(*poison, key=key)
+        await bench.produce(command("good"), key=b"other")
+        await until(lambda: has_results(bench, 1))
+        await until(lambda: caught_up(bench, len(poison) + 1))
+    letters = await bench.read(bench.topics.dead_letter)
+    assert [letter.value for letter in letters] == poison
+    assert [dict(letter.headers)[h.REASON] for letter in letters] == [b"unreadable"] * len(poison)
+    assert [dict(letter.headers)[h.ORIGIN_OFFSET] for letter in letters] == [b"0", b"1", b"2", b"3", b"4"]
+
+
+async def test_a_fault_of_ours_is_one_records_fate(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    take = Executor.take
+
+    def broken(self: Executor, state: Any, record: Any, now_ms: int) -> Any:
+        if b"bad" in record.value:
+            raise RuntimeError("a fault of ours")
+        return take(self, state, record, now_ms)
+
+    monkeypatch.setattr(Executor, "take", broken)
+    async with bench.worker():
+        await bench.produce(command("bad"), command("good"))
+        await until(lambda: has_results(bench, 1))
+    (letter,) = await bench.read(bench.topics.dead_letter)
+    assert dict(letter.headers)[h.REASON] == b"internal_error"
+
+
+async def test_a_task_that_comes_back_goes_on_from_the_state_it_kept(bench: Bench):
+    async with bench.worker() as first:
+        await bench.produce(*commands(10))
+        await until(lambda: has_results(bench, 10))
+        async with bench.worker():
+            await until(lambda: len(first.tasks) == 1 and first.missing() is None)
+            await bench.produce(*commands(10))
+        await until(lambda: len(first.tasks) == 2 and first.missing() is None)
+        await bench.produce(*commands(10), command("new"))
+        await until(lambda: has_results(bench, 11))
+    assert len(bench.calls) == 11
