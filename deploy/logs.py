@@ -5,6 +5,8 @@ The last stand against a secret in a log: whoever logs must not log secrets in t
 
 import logging
 import sys
+import time
+from collections.abc import Callable
 from typing import Any, Final
 
 import orjson
@@ -27,12 +29,32 @@ def configure_logs(level: str) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(readable=sys.stderr.isatty()))
+    handler.addFilter(SayOnce())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
     # aiohttp writes a traceback per malformed request, and an access line per delivery: a way to fill a disk.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     logging.getLogger("aiohttp.access").setLevel(logging.CRITICAL)
+
+
+class SayOnce(logging.Filter):
+    """Lets the Kafka client say the same thing once in a while: without a broker it says it 50 times a second."""
+
+    def __init__(self, every_s: float = 10.0, now: Callable[[], float] = time.monotonic) -> None:
+        super().__init__()
+        self._every_s, self._now = every_s, now
+        self._said: dict[tuple[str, str], float] = {}
+
+    def filter(self, record: logging.LogRecord) -> bool:
+        if not record.name.startswith("aiokafka"):
+            return True
+        said = (record.name, str(record.msg))
+        now_s = self._now()
+        if now_s - self._said.get(said, -self._every_s) < self._every_s:
+            return False
+        self._said[said] = now_s  # keyed by the text before its values, so by as many as the client has
+        return True
 
 
 def formatter(*, readable: bool) -> logging.Formatter:

@@ -8,7 +8,7 @@ import orjson
 import pytest
 import structlog
 
-from deploy.logs import configure_logs, formatter
+from deploy.logs import SayOnce, configure_logs, formatter
 
 
 @pytest.fixture(autouse=True)
@@ -73,3 +73,19 @@ def test_in_a_terminal_lines_are_for_reading() -> None:
     assert "whsec_…masked" in text
     assert "sk_live_abc" not in text
     assert not text.startswith("{")
+
+
+def test_the_kafka_client_says_the_same_thing_once_in_a_while():
+    now = [0.0]
+    once = SayOnce(every_s=10, now=lambda: now[0])
+
+    def passes(name: str, text: str, *values: object) -> bool:
+        return once.filter(logging.LogRecord(name, logging.ERROR, "", 0, text, values, None))
+
+    assert passes("aiokafka", "no node %s", 1)
+    assert not passes("aiokafka", "no node %s", 2)
+    assert passes("aiokafka.consumer", "no node %s", 1)
+    assert passes("deploy", "x")
+    assert passes("deploy", "x")
+    now[0] = 10.0
+    assert passes("aiokafka", "no node %s", 3)

@@ -1,0 +1,203 @@
+"""Real processes: how they end, how they outlive a broker, how they take a change, and what they show."""
+
+import asyncio
+import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import orjson
+import pytest
+from confluent_kafka import Producer
+from pydantic import SecretStr
+
+from deploy.examples import example_event
+from deploy.local.kafka import LocalKafka
+from deploy.sending import deliver
+from tests.support.broker import Broker
+from tests.support.checker import check, find, no_lag
+from tests.support.cluster import CONFIG, KEY, SECRET, Cluster, cluster, configure
+from tests.support.traffic import Traffic
+
+RUN_FIELDS = {
+    "run", "workflow", "trigger", "event", "event_type", "status", "step", "error", "steps", "started_at",
+    "finished_at",
+}  # fmt: skip
+LETTER_FIELDS = {
+    "topic", "partition", "offset", "key", "command_id", "action", "connection", "reason", "code", "attempts",
+    "first_attempt_at", "failed_at",
+}  # fmt: skip
+SECRETS = re.compile(rf"{KEY}|{SECRET}|pi_\w+_secret_\w+")
+
+
+def stripeline(found: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, "-m", "deploy", *arguments]
+    environment = dict(found.environment)
+    return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
+
+
+async def send(found: Cluster, body: bytes) -> int:
+    async for answer in deliver(found.url, SecretStr(SECRET), [body], lambda: int(time.time())):
+        return answer.status
+    raise AssertionError
+
+
+def paid(number: int, **fields: Any) -> bytes:
+    intent = {"id": f"pi_{number}", "amount": 6_000, **fields}
+    return example_event("payment_intent.succeeded", intent, event_id=f"evt_{number:04}")
+
+
+async def test_processes_end_when_told_with_and_without_a_broker(own_broker: LocalKafka, prefix: str, tmp_path: Path):
+    async with cluster(own_broker.bootstrap_servers, prefix, tmp_path) as found:
+        for role in ("router", "executor", "worker"):
+            found.add(role, role)
+        await found.ready()
+        assert await send(found, paid(1)) == 200
+        processes = [found.processes[name] for name in ("ingest", "router", "executor", "worker")]
+        codes = await asyncio.gather(*(process.end() for process in processes))
+        assert codes == [0, 0, 0, 0], "\n".join(process.tail() for process in processes)
+        for process in processes:
+            process.start()
+        await found.ready()
+        own_broker.kill()
+        began = time.monotonic()
+        await asyncio.gather(*(process.end(within_s=30) for process in processes))
+        assert time.monotonic() - began < 30
+        assert all(process.log.stat().st_size < 1_000_000 for process in processes)
+
+
+async def test_a_broker_that_was_away_loses_nothing(own_broker: LocalKafka, prefix: str, tmp_path: Path):
+    async with cluster(own_broker.bootstrap_servers, prefix, tmp_path) as found:
+        for role in ("router", "executor"):
+            found.add(role, role)
+        await found.ready()
+        traffic = Traffic(found.url, 30)
+        run = asyncio.create_task(traffic.run(14))
+        await asyncio.sleep(2)
+        own_broker.kill()
+        await asyncio.sleep(3)
+        await own_broker.start()
+        await run
+        await no_lag(found, within_s=90)
+        assert check(await find(found), traffic.acknowledged)["events"] >= len(set(traffic.acknowledged)) > 200
+        await found.ready()
+
+
+async def test_a_change_is_taken_at_once_and_a_run_in_flight_keeps_its_steps(
+    broker: Broker, prefix: str, tmp_path: Path
+):
+    async with cluster(broker.bootstrap_servers, prefix, tmp_path) as found:
+        found.add("router", "router")
+        await found.ready()
+        assert await send(found, paid(1)) == 200
+        await until_run(found, "evt_0001:two-steps")
+        await configure(found, CONFIG.replace('amount: "=data.amount"', "amount: 77"))
+        number = 2
+        while True:  # events until one of them starts a run with the new definition
+            assert await send(found, paid(number)) == 200
+            run = await until_run(found, f"evt_{number:04}:two-steps")
+            if run["definition"][1]["input"]["amount"] == 77:
+                break
+            number += 1
+        found.add("executor", "executor")
+        await no_lag(found, within_s=60)
+        amounts = {effect["command"]: effect["amount"] for effect in (await found.sandbox("/ledger"))["effects"]}
+        assert amounts["evt_0001:two-steps:deposit"] == 6_000
+        assert amounts[f"evt_{number:04}:two-steps:deposit"] == 77
+
+
+async def until_run(found: Cluster, name: str) -> dict[str, Any]:
+    async with asyncio.timeout(30):
+        while True:
+            runs = (await find(found)).runs
+            if name in runs:
+                return runs[name]
+            await asyncio.sleep(0.05)
+
+
+async def test_the_commands_show_runs_results_and_dead_letters_and_no_secret(
+    broker: Broker, prefix: str, tmp_path: Path
+):
+    async with cluster(broker.bootstrap_servers, prefix, tmp_path) as found:
+        for role in ("router", "executor"):
+            found.add(role, role)
+        await found.ready()
+        assert await send(found, paid(1)) == 200
+        assert await send(found, paid(2, amount=4002)) == 200
+        done = await asyncio.to_thread(
+            stripeline, found, "command", "stripe/create-payment-intent", "--connection", "acme",
+            "--input", "amount=500", "--input", "currency=eur", "--wait",
+        )  # fmt: skip
+        assert done.returncode == 0, done.stderr
+        assert "succeeded" in done.stdout
+        await asyncio.to_thread(produce_rubbish, found)
+        await no_lag(found, within_s=60)
+        runs = await asyncio.to_thread(stripeline, found, "runs", "list", "--json")
+        listed = {run["run"]: run for run in orjson.loads(runs.stdout)}
+        assert all(set(run) == RUN_FIELDS for run in listed.values())
+        assert listed["evt_0001:two-steps"]["status"] == "succeeded"
+        stopped = listed["evt_0002:two-steps"]
+        assert (stopped["status"], stopped["step"]) == ("stopped", "deposit")
+        assert stopped["error"]["code"] == "PAYMENT_REQUIRED"
+        letters = await asyncio.to_thread(stripeline, found, "dead-letters", "list", "--json")
+        (letter,) = orjson.loads(letters.stdout)
+        assert set(letter) == LETTER_FIELDS
+        assert letter["reason"] == "unreadable"
+        shown = await asyncio.to_thread(stripeline, found, "runs", "show", "evt_0001:two-steps")
+        connections = await asyncio.to_thread(stripeline, found, "get", "connections", "--json")
+        assert orjson.loads(connections.stdout)[0]["key"].startswith("sk_test_…")
+        texts = [out.stdout + out.stderr for out in (done, runs, letters, shown, connections)]
+        texts += [process.log.read_text() for process in found.processes.values()]
+        assert [found for text in texts for found in SECRETS.findall(text)] == []
+
+
+def produce_rubbish(found: Cluster) -> None:
+    """As a client of another family does."""
+    producer = Producer({"bootstrap.servers": found.settings.kafka_bootstrap_servers})
+    producer.produce(found.settings.topics.command, key=b"crm", value=b"not a command")
+    assert producer.flush(15) == 0
+
+
+async def test_a_worker_refuses_wrong_topics_with_the_sentence_that_mends_them(
+    broker: Broker, prefix: str, tmp_path: Path
+):
+    async with cluster(broker.bootstrap_servers, prefix, tmp_path) as found:
+        router = found.add("router", "router", STRIPELINE_PARTITIONS="5")
+        assert router.child is not None
+        assert await asyncio.to_thread(router.child.wait, 30) == 1
+        assert "STRIPELINE_PARTITIONS=4" in router.log.read_text()
+
+
+def test_the_demo_shows_and_checks_itself_in_a_pipe():
+    done = subprocess.run(
+        [sys.executable, "-m", "deploy", "demo"], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert done.stdout.count(" ok  ") == 5
+    assert "BROKEN" not in done.stdout
+    assert "\x1b" not in done.stdout
+    for part in (
+        "a forged signature: refused",
+        "waits in 500ms after PROVIDER_ERROR",
+        "stopped at deposit",
+        "unreadable",
+    ):
+        assert part in done.stdout
+    assert re.findall(r"whsec_\w+|sk_test_\w+|_secret_", done.stdout + done.stderr) == []
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_process_ends_before_it_was_ever_ready(number: int, tmp_path: Path):
+    """No broker at all."""
+    environment = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "STRIPELINE_ADMIN_PORT": "0"}
+    with (tmp_path / "log").open("wb") as log:
+        child = subprocess.Popen([sys.executable, "-m", "deploy", "router"], env=environment, stdout=log, stderr=log)
+    deadline = time.monotonic() + 30
+    while b"does not answer" not in (tmp_path / "log").read_bytes():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+    child.send_signal(number)
+    assert child.wait(30) == 0
