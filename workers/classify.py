@@ -62,7 +62,10 @@ def classify(action: Action, answer: Answer | Fault) -> Outcome:
     body = _object(answer.body)
     if 200 <= answer.status < 300:  # noqa: PLR2004
         return _success(action, answer, body)
-    return _failure(action, answer, body or {})
+    found = _failure(action, answer, body or {})
+    # Without Stripe's `error` it is no answer of Stripe's: a gateway in between has not looked at the key.
+    told = body is not None and isinstance(body.get("error"), dict)
+    return found if told else replace(found, decisive=False)
 
 
 def failed(action: Action, meaning: Meaning, message: str, **details: Any) -> Failed:
@@ -90,7 +93,7 @@ def _success(action: Action, answer: Answer, body: Mapping[str, Any] | None) -> 
 def _failure(action: Action, answer: Answer, body: Mapping[str, Any]) -> Failed:
     error = body.get("error")
     error = error if isinstance(error, Mapping) else {}
-    meaning = _meaning(answer, error.get("code"))
+    meaning = _meaning(answer, error)
     # Stripe's own message never carries a secret; its embedded payment_intent does (client_secret), and is left out.
     message = error.get("message")
     text = message if isinstance(message, str) and message else f"Stripe answered {answer.status}"
@@ -102,8 +105,8 @@ def _failure(action: Action, answer: Answer, body: Mapping[str, Any]) -> Failed:
     )
 
 
-def _meaning(answer: Answer, stripe_code: object) -> Meaning:
-    table = _coded(answer.status, stripe_code) or meaning_of(answer.status)
+def _meaning(answer: Answer, error: Mapping[str, Any]) -> Meaning:
+    table = _special(answer.status, error) or meaning_of(answer.status)
     match answer.headers.get("stripe-should-retry"):
         case "true":
             return replace(table, retryable=True)
@@ -113,12 +116,14 @@ def _meaning(answer: Answer, stripe_code: object) -> Meaning:
             return table
 
 
-def _coded(status: int, stripe_code: object) -> Meaning | None:
-    match status, stripe_code:
-        case 409, "idempotency_key_in_use":
+def _special(status: int, error: Mapping[str, Any]) -> Meaning | None:
+    match status, error.get("type"), error.get("code"):
+        case 409, _, "idempotency_key_in_use":
             return KEY_IN_USE
-        case 400, "rate_limit":  # an old form of 429: stripe-python `_api_requestor.py`
+        case 400, _, "rate_limit":  # an old form of 429: stripe-python `_api_requestor.py`
             return meaning_of(429)
+        case 400, "idempotency_error", _:  # an attempt with other parameters, of an older release, may have succeeded
+            return replace(meaning_of(400), decisive=False)
         case _:
             return None
 

@@ -48,9 +48,9 @@ class Executor:
         """When a record may be taken: at once, but for one that waits in a tier."""
         return h.number(h.read(record.headers), h.DUE_AT) or 0 if record.topic in self.topics.retries else 0
 
-    def take(self, ledger: Ledger, record: Taken, now_ms: int) -> Fate | Call:
-        """The fate of a record, or the call that its fate depends on."""
-        of = ticket(record, returned=record.topic in self.topics.retries)
+    def take(self, ledger: Ledger, record: Taken, now_ms: int, again: bool = False) -> Fate | Call:
+        """The fate of a record, or the call that its fate depends on. `again`: another task may have had it before."""
+        of = ticket(record, returned=record.topic in self.topics.retries, again=again)
         if h.SETTLES in of.headers and not of.returned:
             return settling.settled_by_webhook(self.topics, self.actions, ledger, of, now_ms)
         command = parse_command(record.value)

@@ -40,7 +40,7 @@ class Job(Generic[S]):
     new_state: Callable[[], S]
     lane: Callable[[Taken], Hashable]
     due_ms: Callable[[Taken], int]
-    take: Callable[[S, Taken, int], Fate | Call]
+    take: Callable[[S, Taken, int, bool], Fate | Call]
     settle: Callable[[S, Call, Sight, int], Fate | Call]
     broken: Callable[[S, Taken, Exception], Fate]
     carry_out: CarryOut

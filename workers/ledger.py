@@ -35,6 +35,8 @@ class Known:
     unknown: an attempt may have had its effect.
     look_at_ms: no more attempts; from this time on the object is looked up at Stripe.
     looks: look-ups that failed.
+    suspect: a worker that died may have attempted it, and nobody has been told otherwise.
+    failure: the error and dead letter reason that it ends with if its look-up finds nothing.
     told: what a result needs beside its outcome, while an effect is possible: a webhook may settle it.
     turn_ms: its turn in the line of a connection that is at its limit.
     """
@@ -48,6 +50,8 @@ class Known:
     looks: int = 0
     told: Mapping[str, Any] | None = None
     turn_ms: int | None = None
+    failure: Mapping[str, Any] | None = None
+    suspect: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,6 +92,8 @@ class Ledger:
                 looks=value.get("looks", 0),
                 told=value.get("told"),
                 turn_ms=value.get("turn"),
+                failure=value.get("failure"),
+                suspect=value.get("suspect", False),
             )
 
     def known(self, command_id: str) -> Known | None:
@@ -116,7 +122,7 @@ def _first(known: Mapping[str, Known], limit: int) -> Iterator[tuple[str, Known]
 def remember(command_id: str, known: Known) -> Change:
     value = {"status": known.status, "digest": known.digest, "revision": known.revision, "at": known.at_ms}
     rare = {"unknown": known.unknown, "look_at": known.look_at_ms, "looks": known.looks, "told": known.told}
-    rare["turn"] = known.turn_ms
+    rare |= {"turn": known.turn_ms, "failure": known.failure, "suspect": known.suspect}
     return Change(_COMMAND + command_id, value | {name: held for name, held in rare.items() if held})
 
 

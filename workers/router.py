@@ -44,7 +44,7 @@ class Router:
     def due_ms(self, _: Taken) -> int:
         return 0
 
-    def take(self, state: Runs, record: Taken, now_ms: int) -> Fate:
+    def take(self, state: Runs, record: Taken, now_ms: int, again: bool = False) -> Fate:  # noqa: ARG002
         """The fate of an event or a result."""
         is_result = record.topic == self.topics.result
         value = _read(record.value, _RESULT_FIELDS if is_result else _EVENT_FIELDS)

@@ -10,6 +10,8 @@
 
 No new Idempotency-Key is ever made. A replay of what is indeterminate is looked up first, and attempted again only
 when nothing is found and the horizon allows it.
+A refusal that Stripe gives before it looks at the key says nothing of a call that a worker made and died of. A record
+that stood there before this task began is therefore looked up before such a refusal is its end.
 """
 
 from collections.abc import Mapping
@@ -66,6 +68,11 @@ def _failed(topics: Topics, ledger: Ledger, work: Work, failed: Failed, now_ms: 
         looked_up = replace(now, look_at_ms=now_ms + reconcile_after_ms)
         return wait_for_look(topics, ledger, looked_up, now_ms, attempts=attempts, last_error=_text(failed))
     reason = "exhausted" if failed.retryable else None
+    if work.suspect and not failed.decisive:
+        suspect = replace(
+            now, look_at_ms=now_ms + reconcile_after_ms, failure={"error": failed.error, "reason": reason}
+        )
+        return wait_for_look(topics, ledger, suspect, now_ms, attempts=attempts, last_error=_text(failed))
     return ended(topics, ledger, now, failed, now_ms, calls=1, reason=reason)
 
 
@@ -95,6 +102,9 @@ def _look_again(topics: Topics, ledger: Ledger, work: Work, failed: Failed, now_
 
 def _not_found(topics: Topics, ledger: Ledger, call: Call, now_ms: int) -> Fate | Work:
     work = call.work
+    if work.failure is not None:
+        failed = Failed(error=work.failure["error"], retryable=False, unknown=False)
+        return ended(topics, ledger, work, failed, now_ms, reason=work.failure["reason"])
     late = now_ms - work.ticket.first_appended_ms >= HORIZON_MS
     if work.ticket.replayed and work.ticket.attempts == 0 and not late:
         return replace(work, look_at_ms=None)

@@ -20,6 +20,7 @@ class Ticket:
     attempts: attempts made before this one.
     first_appended_ms: when the broker first appended the command, by the broker's clock.
     place: its place in its key's queue, None for one that never waited.
+    again: it stood there before this task began: somebody may have made its call, and died before he could say so.
     """
 
     record: Taken
@@ -29,6 +30,7 @@ class Ticket:
     place: int | None
     returned: bool
     headers: Mapping[str, bytes]
+    again: bool = False
 
     @property
     def replayed(self) -> bool:
@@ -39,7 +41,7 @@ class Ticket:
         return self.headers.get(h.TRACEPARENT)
 
 
-def ticket(record: Taken, *, returned: bool) -> Ticket:
+def ticket(record: Taken, *, returned: bool, again: bool = False) -> Ticket:
     """A command record's ticket. `returned` says that it comes from a retry topic."""
     headers = h.read(record.headers)
     ours = headers if returned else {}
@@ -53,6 +55,7 @@ def ticket(record: Taken, *, returned: bool) -> Ticket:
         place=h.number(ours, h.PLACE),
         returned=returned,
         headers=headers,
+        again=again,
     )
 
 

@@ -21,6 +21,9 @@ class Work:
     unknown: an attempt may have had its effect.
     look_at_ms: it is not attempted but looked up at Stripe, from this time on.
     looks: look-ups that failed.
+    turn_ms: its turn in the line of its connection.
+    failure: what it ends with if its look-up finds nothing.
+    suspect: a worker that died may have attempted it.
     """
 
     ticket: Ticket
@@ -31,6 +34,8 @@ class Work:
     look_at_ms: int | None = None
     looks: int = 0
     turn_ms: int | None = None
+    failure: Mapping[str, Any] | None = None
+    suspect: bool = False
 
     def waiting(self, now_ms: int) -> Known:
         """The ledger's entry while it waits in a tier."""
@@ -42,8 +47,10 @@ class Work:
             unknown=self.unknown,
             look_at_ms=self.look_at_ms,
             looks=self.looks,
-            told=self.told() if self.unknown else None,
+            told=self.told() if self.unknown or self.failure else None,
             turn_ms=self.turn_ms,
+            failure=self.failure,
+            suspect=self.suspect,
         )
 
     def ended(self, status: str, now_ms: int) -> Known:
@@ -92,12 +99,20 @@ def work_of(ledger: Ledger, of: Ticket, command: Command, reconcile_after_ms: in
     """A command as it stands: new, waiting, or replayed after an end."""
     seen = ledger.known(command.command_id)
     if seen is None:
-        return Work(ticket=of, command=command, seen=None)
+        return Work(ticket=of, command=command, seen=None, suspect=of.again)
     if seen.status == "waiting":
         return Work(
-            ticket=of, command=command, seen=seen, revision=seen.revision, unknown=seen.unknown,
-            look_at_ms=seen.look_at_ms, looks=seen.looks, turn_ms=seen.turn_ms,
-        )  # fmt: skip
+            ticket=of,
+            command=command,
+            seen=seen,
+            revision=seen.revision,
+            unknown=seen.unknown,
+            look_at_ms=seen.look_at_ms,
+            looks=seen.looks,
+            turn_ms=seen.turn_ms,
+            failure=seen.failure,
+            suspect=seen.suspect or of.again,
+        )
     unknown = seen.status == "indeterminate"
     look_at_ms = seen.at_ms + reconcile_after_ms if unknown else None
     return Work(

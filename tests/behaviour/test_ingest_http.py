@@ -1,6 +1,7 @@
 """The receiver over real HTTP, with a publisher that does what the test says."""
 
 import asyncio
+import contextlib
 import hmac
 import logging
 from collections.abc import AsyncIterator
@@ -453,7 +454,9 @@ async def test_a_head_that_trickles_is_closed_all_the_same(receiver: Receiver) -
             await asyncio.wait((closed,), timeout=0.02)
             if closed.done():
                 break
-        assert await asyncio.wait_for(closed, 1) == b""
+        # A byte that is under way while the other side closes is answered with a reset.
+        with contextlib.suppress(ConnectionResetError):
+            assert await asyncio.wait_for(closed, 1) == b""
     assert receiver.counted.seen == [("closed", "stalled")]
 
 

@@ -31,7 +31,7 @@ from workers.work import Call
 
 PARTITIONS = 2
 DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1})
-TOO_MANY = classify(actions()["stripe/create-customer"], Answer(status=429, headers={}, body=b"{}"))
+TOO_MANY = classify(actions()["stripe/create-customer"], Answer(status=429, headers={}, body=b'{"error":{}}'))
 
 
 @dataclass
@@ -269,10 +269,10 @@ async def test_poison_goes_to_the_dead_letters_and_the_partition_moves_on(bench:
 async def test_a_fault_of_ours_is_one_records_fate(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     take = Executor.take
 
-    def broken(self: Executor, state: Any, record: Any, now_ms: int) -> Any:
+    def broken(self: Executor, state: Any, record: Any, *given: Any) -> Any:
         if b"bad" in record.value:
             raise RuntimeError("a fault of ours")
-        return take(self, state, record, now_ms)
+        return take(self, state, record, *given)
 
     monkeypatch.setattr(Executor, "take", broken)
     async with bench.worker():

@@ -134,10 +134,10 @@ class Cluster:
     async def ready(self) -> None:
         await asyncio.gather(*(process.ready() for process in self.processes.values() if process.name != "sandbox"))
 
-    async def sandbox(self, path: str, body: Any = None) -> Any:
+    async def sandbox(self, path: str, body: Any = None, *, method: str | None = None) -> Any:
         async with aiohttp.ClientSession() as session:
-            method = "GET" if body is None else "POST"
-            async with session.request(method, f"{self.sandbox_url}/_sandbox{path}", json=body) as answer:
+            how = method or ("GET" if body is None else "POST")
+            async with session.request(how, f"{self.sandbox_url}/_sandbox{path}", json=body) as answer:
                 assert answer.status < 300, await answer.text()
                 return await answer.json()
 
@@ -147,7 +147,15 @@ class Cluster:
 
 
 @asynccontextmanager
-async def cluster(bootstrap: str, prefix: str, folder: Path, *, config: str = CONFIG, **settings: str):
+async def cluster(
+    bootstrap: str,
+    prefix: str,
+    folder: Path,
+    *,
+    config: str = CONFIG,
+    secrets: Mapping[str, str] | None = None,
+    **settings: str,
+):
     """Topics and configuration made, sandbox and ingest running; the test adds the workers."""
     ingest_port, sandbox_port = free_port(), free_port()
     environment = {
@@ -166,7 +174,7 @@ async def cluster(bootstrap: str, prefix: str, folder: Path, *, config: str = CO
     async with AsyncExitStack() as stack:
         stack.callback(found.kill_all)
         await apply_topics(values.topics, values.partitions, found.client)
-        await configure(found, config)
+        await configure(found, config, secrets)
         found.add("sandbox", "sandbox", "run", "--port", str(sandbox_port))
         found.add("ingest", "ingest")
         yield found
@@ -177,12 +185,12 @@ def _field(name: str) -> str:
     return next((given for given in Settings.model_fields if given in {name, f"{name}_ms", f"{name}_bytes"}), name)
 
 
-async def configure(found: Cluster, config: str) -> None:
-    """What `stripeline apply` does."""
+async def configure(found: Cluster, config: str, secrets: Mapping[str, str] | None = None) -> None:
+    """What `stripeline apply` does; `secrets` beside, or instead of, the usual two."""
     file = found.folder / "stripeline.yaml"
     file.write_text(config)
     topic = found.settings.topics.control
     stored = await read_all(topic, found.client)
-    secrets = {"ACME_KEY": KEY, "ACME_WHSEC": SECRET}
-    wanted = load(file, Vault.from_ring(found.settings.master_keys), stored, secrets.get)
+    named = {"ACME_KEY": KEY, "ACME_WHSEC": SECRET, **(secrets or {})}
+    wanted = load(file, Vault.from_ring(found.settings.master_keys), stored, named.get)
     await publish(topic, found.client, publication(diff(stored.by_key(), wanted, prune=False), wanted))

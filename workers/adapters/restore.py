@@ -32,8 +32,12 @@ async def watermarks(
     }
 
 
-async def restore(tp: TopicPartition, start: int, apply: Apply, client: Mapping[str, Any]) -> int:
-    """Apply a changelog partition from an offset to its end. Returns the offset after the last record.
+async def restore(
+    tp: TopicPartition, start: int, apply: Apply, inputs: Sequence[TopicPartition], client: Mapping[str, Any]
+) -> tuple[int, Mapping[TopicPartition, int]]:
+    """Apply a changelog partition from an offset to its end.
+
+    Returns the offset after its last record, and where the inputs end now.
 
     Read committed: what an aborted transaction wrote never was.
     """
@@ -49,6 +53,7 @@ async def restore(tp: TopicPartition, start: int, apply: Apply, client: Mapping[
     await consumer.start()
     try:
         consumer.assign([tp])
+        ends = await consumer.end_offsets(list(inputs))
         first = (await consumer.beginning_offsets([tp]))[tp]
         end = (await consumer.end_offsets([tp]))[tp]
         consumer.seek(tp, max(start, first))
@@ -56,6 +61,6 @@ async def restore(tp: TopicPartition, start: int, apply: Apply, client: Mapping[
             for records in (await consumer.getmany(tp, timeout_ms=500, max_records=5_000)).values():
                 for record in records:
                     apply(record.key.decode(), None if record.value is None else orjson.loads(record.value))
-        return int(end)
+        return int(end), ends
     finally:
         await consumer.stop()

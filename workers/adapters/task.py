@@ -11,11 +11,12 @@ and a new task goes on from the last commit.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import structlog
+from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from workers.adapters.clock import BrokerClock
@@ -33,13 +34,18 @@ BUFFER_RECORDS = 1_000
 MAX_PENDING = 2_000
 _SLICE = 200  # records taken in one go, so that heartbeats and other tasks get their turn
 _EXPIRE_EVERY_S = 60.0
+_SLOW_COMMIT_S = 3.0
 log = structlog.get_logger()
 
 
 @dataclass(slots=True)
 class Input:
-    """One input partition: what was read and not yet taken, and how far it is finished."""
+    """One input partition: what was read and not yet taken, and how far it is finished.
 
+    stood: the end of the partition when the task began. What lies before it may have been taken by another one.
+    """
+
+    stood: int = 0
     watermark: Watermark | None = None
     buffer: deque[Taken] = field(default_factory=deque)
     committed: tuple[int, str] | None = None
@@ -74,24 +80,32 @@ class Task(Generic[S]):
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._closing = False
+        self._commit_began_s: float | None = None
         self._expire_at_s = 0.0
         self._log = log.bind(task=f"{job.name}-{partition}")
         self._transactions = Transactions(
             group=job.group, partition=partition, changelog=job.changelog, clock=clock, client=client
         )
 
-    async def start(self, seek: Callable[[TopicPartition, int | None], None]) -> None:
+    async def start(self, seek: Callable[[TopicPartition, int | None], Awaitable[None]]) -> None:
         """Open the producer, restore, then start: in this order, so that no zombie can add to what is restored."""
         began = time.monotonic()
         await self._transactions.open()
         found = await watermarks(self.job.group, list(self.inputs), self._client)
         changelog = TopicPartition(self.job.changelog, self.partition)
-        self.kept.upto = await restore(changelog, self.kept.upto, self.kept.state.apply, self._client)
+        state = self.kept.state
+        self.kept.upto, ends = await restore(changelog, self.kept.upto, state.apply, list(self.inputs), self._client)
         for tp, source in self.inputs.items():
+            source.stood = ends[tp]
             source.watermark = found.get(tp)
-            seek(tp, None if source.watermark is None else source.watermark.position)
+            await seek(tp, None if source.watermark is None else source.watermark.position)
         self.open = True
         self._log.info("task_open", restore_s=round(time.monotonic() - began, 3), changelog=self.kept.upto)
+
+    @property
+    def stuck(self) -> bool:
+        """Its commit takes far longer than commits take: Kafka is slow, or a topic that it writes to is gone."""
+        return self._commit_began_s is not None and time.monotonic() - self._commit_began_s > _SLOW_COMMIT_S
 
     def wanted(self) -> Sequence[TopicPartition]:
         """The input partitions that have room for more records."""
@@ -190,7 +204,8 @@ class Task(Generic[S]):
         self._timer = asyncio.get_running_loop().call_later(min(delay_s, 1.0) + 0.001, self._pump)
 
     def _start(self, lane: object, record: Taken) -> None:
-        decided = self._decided(record, lambda now_ms: self.job.take(self.kept.state, record, now_ms))
+        again = record.offset < self.inputs[TopicPartition(record.topic, record.partition)].stood
+        decided = self._decided(record, lambda now_ms: self.job.take(self.kept.state, record, now_ms, again))
         if isinstance(decided, Fate):
             self._finish(lane, record, decided)
             return
@@ -228,13 +243,25 @@ class Task(Generic[S]):
 
     async def _commit(self) -> None:
         async with self._committing:
+            if not self.open:
+                raise KafkaError("an earlier commit failed: what it held must not be skipped by a later one")
             self._expire()
             pending, self._pending = self._pending, Pending()
             offsets = self._offsets()
             if pending or offsets:
-                upto = await self._transactions.commit(pending, offsets)
-                self.kept.upto = self.kept.upto if upto is None else upto
+                await self._publish(pending, offsets)
         self._pump()
+
+    async def _publish(self, pending: Pending, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        self._commit_began_s = time.monotonic()
+        try:
+            upto = await self._transactions.commit(pending, offsets)
+        except BaseException:
+            self.open = False
+            raise
+        finally:
+            self._commit_began_s = None
+        self.kept.upto = self.kept.upto if upto is None else upto
 
     def _offsets(self) -> Mapping[TopicPartition, OffsetAndMetadata]:
         moved = {}

@@ -51,22 +51,32 @@ class Transactions:
         Returns the changelog offset after the last change, None without a change. Raises KafkaError or TimeoutError:
         then nothing of it counts and the producer is of no further use.
         """
-        async with asyncio.timeout(TRANSACTION_TIMEOUT_MS / 1000):
-            sent_s = time.monotonic()
-            await self._producer.begin_transaction()
-            sends = [await self._send(out) for out in pending.outputs]
-            changes = [
-                await self._send(Output(self._changelog, key.encode(), None if value is None else orjson.dumps(value)))
-                for key, value in pending.changes.items()
-            ]
-            if offsets:
-                await self._producer.send_offsets_to_transaction(dict(offsets), self._group)
-            done = await asyncio.gather(*sends, *changes)
-            # Watched before the commit: a transaction's own end may wait 20 ms and says nothing about the append.
-            if changes:
-                self._clock.observe(done[-1].timestamp, sent_s)
-            await self._producer.commit_transaction()
-            return done[-1].offset + 1 if changes else None
+        try:
+            async with asyncio.timeout(TRANSACTION_TIMEOUT_MS / 1000):
+                return await self._commit(pending, offsets)
+        except TimeoutError:
+            topics = ", ".join(sorted({out.topic for out in pending.outputs} | {self._changelog}))
+            raise TimeoutError(
+                f"not committed within {TRANSACTION_TIMEOUT_MS / 1000:.0f} s: Kafka is slow, or one of {topics} is"
+                " gone; `stripeline topics check` tells"
+            ) from None
+
+    async def _commit(self, pending: Pending, offsets: Offsets) -> int | None:
+        sent_s = time.monotonic()
+        await self._producer.begin_transaction()
+        sends = [await self._send(out) for out in pending.outputs]
+        changes = [
+            await self._send(Output(self._changelog, key.encode(), None if value is None else orjson.dumps(value)))
+            for key, value in pending.changes.items()
+        ]
+        if offsets:
+            await self._producer.send_offsets_to_transaction(dict(offsets), self._group)
+        done = await asyncio.gather(*sends, *changes)
+        # Watched before the commit: a transaction's own end may wait 20 ms and says nothing about the append.
+        if changes:
+            self._clock.observe(done[-1].timestamp, sent_s)
+        await self._producer.commit_transaction()
+        return done[-1].offset + 1 if changes else None
 
     async def _send(self, out: Output) -> asyncio.Future[Any]:
         partition = self._partition if out.partition is None else out.partition

@@ -6,6 +6,8 @@ makes no decision about a record. Kafka's consumer groups are the distributed en
 
 import asyncio
 import contextlib
+import math
+import time
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -18,6 +20,7 @@ from aiokafka.structs import TopicPartition
 
 from workers.adapters.clock import BrokerClock
 from workers.adapters.task import Kept, Task
+from workers.adapters.transaction import TRANSACTION_TIMEOUT_MS
 from workers.fate import State
 from workers.job import Job
 
@@ -27,6 +30,9 @@ _POLL_MS = 100
 _READ_RECORDS = 500
 _REOPEN_AFTER_S = (0.1, 0.5, 2.0, 5.0)
 _STOP_S = 5.0
+_SEEK_S = 10.0
+# A task that is opened anew is not known to be well before its next failure would have shown.
+_FAILURE_SHOWS_S = TRANSACTION_TIMEOUT_MS / 1000 + 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,6 +57,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         self.job, self._membership, self.clock = job, membership, clock
         self.tasks: dict[int, Task[S]] = {}
         self._owners: dict[int, asyncio.Task[None]] = {}
+        self._failed_s: dict[int, float] = {}
         self._kept: dict[int, Kept[S]] = {}
         self._consumer: AIOKafkaConsumer | None = None
         self._rejoin = asyncio.Event()
@@ -61,8 +68,11 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         """What keeps the worker from being ready, in words; None when it is."""
         if not self._joined:
             return f"the {self.job.name} has not joined its group {self.job.group} yet"
-        closed = [str(number) for number, task in self.tasks.items() if not task.open]
-        return f"partitions {', '.join(closed)} of the {self.job.name} are being restored" if closed else None
+        failing = [number for number, task in self.tasks.items() if task.stuck or self._failed_lately(number)]
+        if failing:
+            return f"{_partitions(failing)} of the {self.job.name} can't commit; the log says why"
+        closed = [number for number, task in self.tasks.items() if not task.open]
+        return f"{_partitions(closed)} of the {self.job.name} are being restored" if closed else None
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set. A lost membership is taken up anew; nothing of Kafka's ends the process."""
@@ -166,7 +176,6 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         while (task := self.tasks.get(number)) is not None:
             try:
                 await task.start(self._seek)
-                failures = 0
                 await task.run()
             except (ProducerFenced, InvalidProducerEpoch):
                 # Somebody else has our partition, and we don't know it yet. To take it back would fence the rightful
@@ -177,19 +186,27 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
                 return
             except Exception as error:  # noqa: BLE001  (an error in the task closes the task, not the process)
                 self._log.warning("task_failed", partition=number, error=repr(error))
+                failures = failures + 1 if self._failed_lately(number) else 0
+                self._failed_s[number] = time.monotonic()
                 await task.discard()
                 await asyncio.sleep(_REOPEN_AFTER_S[min(failures, len(_REOPEN_AFTER_S) - 1)])
-                failures += 1
                 if self.tasks.get(number) is task:
                     self.tasks[number] = self._new_task(number)
             else:
                 return
 
-    def _seek(self, tp: TopicPartition, position: int | None) -> None:
+    def _failed_lately(self, number: int) -> bool:
+        return time.monotonic() - self._failed_s.get(number, -math.inf) < _FAILURE_SHOWS_S
+
+    async def _seek(self, tp: TopicPartition, position: int | None) -> None:
+        """Stand where the last commit stands; at the beginning where there was none, wherever the consumer was."""
         if self._consumer is None or tp not in self._consumer.assignment():
             raise KafkaError(f"{tp.topic}-{tp.partition} is not assigned any more")
         if position is not None:
             self._consumer.seek(tp, position)
+            return
+        async with asyncio.timeout(_SEEK_S):
+            await self._consumer.seek_to_beginning(tp)
 
     async def _close_all(self) -> None:
         await asyncio.gather(*(self._close(number) for number in list(self.tasks)))
@@ -206,6 +223,10 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             await task.discard()
         else:
             self._kept[number] = kept
+
+
+def _partitions(numbers: Iterable[int]) -> str:
+    return f"partitions {', '.join(str(number) for number in sorted(numbers))}"
 
 
 async def _wait(stop: asyncio.Event, delay_s: float) -> None:

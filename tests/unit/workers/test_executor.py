@@ -47,7 +47,7 @@ def run(ledger, record, outcome=DONE, now_ms=NOW):
 
 def failure(status=500, action="stripe/create-customer", **headers):
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return classify(actions()[action], Answer(status=status, headers=given, body=b"{}"))
+    return classify(actions()[action], Answer(status=status, headers=given, body=b'{"error":{}}'))
 
 
 def returned(fate, number=0, **fields):

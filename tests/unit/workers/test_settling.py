@@ -30,7 +30,7 @@ REPLAY = ((h.REPLAY, b"{}"),)
 
 def failure(status=500, **headers):
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return classify(CREATE, Answer(status=status, headers=given, body=b"{}"))
+    return classify(CREATE, Answer(status=status, headers=given, body=b'{"error":{}}'))
 
 
 LOST = classify(CREATE, Fault.LOST)
@@ -403,3 +403,43 @@ class TestLookup:
         assert lookup.read_page(CREATE, "c1", self.answer(other, has_more=False)) == Missing()
         assert lookup.read_page(CREATE, "c1", self.answer(other, tagged(), has_more=True)) == FOUND
         assert not lookup.too_many(CREATE).retryable
+
+
+class TestTakenOver:
+    """A record that stood there before this task began: a worker may have made its call, and died of it."""
+
+    def world(self, *outcomes):
+        world = World()
+        take = world.executor.take
+        world.executor = replace_take(world.executor, lambda *given: take(*given, True))
+        world.run(command_record(), *outcomes)
+        return world
+
+    def test_is_looked_up_before_a_refusal_that_decides_nothing_is_its_end(self):
+        world = self.world(failure(403), FOUND)
+        assert [(result["status"], result["attempts"]) for result in world.results] == [("succeeded", 1)]
+        assert (len(world.attempts), world.looks) == (1, 1)
+
+    def test_ends_with_that_refusal_when_nothing_is_found(self):
+        world = self.world(failure(403), Missing())
+        assert [result["error"]["code"] for result in world.results] == ["AUTH_EXPIRED"]
+        assert world.dead == []
+        world = self.world(failure(429), failure(429), failure(429), Missing())
+        assert [result["error"]["code"] for result in world.results] == ["RATE_LIMITED"]
+        assert world.dead[0][h.REASON] == b"exhausted"
+
+    def test_is_settled_by_a_webhook_meanwhile(self):
+        world = self.world(failure(403))
+        assert world.webhook(tagged()).verdict == "settled"
+
+    def test_is_not_looked_up_when_stripe_has_decided(self):
+        world = self.world(failure(402))
+        assert (world.looks, world.results[0]["status"]) == (0, "failed")
+
+
+def replace_take(executor, take):
+    class Taking:
+        def __getattr__(self, name):
+            return take if name == "take" else getattr(executor, name)
+
+    return Taking()
