@@ -8,7 +8,7 @@ import pytest
 from pydantic import SecretStr
 
 from deploy.sandbox.app import SandboxServer
-from tests.behaviour.money_world import GATEWAY, INTENT, KEY, REFUSAL, WorkerDiedError, World, dies
+from tests.support.money_world import GATEWAY, INTENT, KEY, REFUSAL, WorkerDiedError, World, dies
 from tests.support.records import command
 from workers.adapters.stripe_api import StripeApi
 
@@ -38,7 +38,7 @@ FAULTS = (
 )
 UNDECIDED = ({"status": 400, "when": "before", "body": GATEWAY}, {"status": 403, "when": "before"})
 """Final, and given before the key is looked at. Without deaths: see the test in `test_calls_lives.py` that fails."""
-COMMANDS = 300
+COMMANDS = 150
 
 
 @pytest.mark.parametrize("deaths", [0.0, 0.1])

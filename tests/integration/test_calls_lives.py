@@ -8,7 +8,7 @@ from pydantic import SecretStr
 
 from contracts import headers as h
 from deploy.sandbox.app import SandboxServer
-from tests.behaviour.money_world import (
+from tests.support.money_world import (
     ACTIONS,
     GATEWAY,
     INTENT,

@@ -12,7 +12,7 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from contracts.actions import Refused
-from tests.behaviour.money_world import ACTIONS, KEY, call_of
+from tests.support.money_world import ACTIONS, KEY, call_of
 from tests.support.records import command
 from workers import lookup
 from workers.adapters.stripe_api import STRIPE_VERSION, StripeApi, form

@@ -18,7 +18,7 @@ from contracts.retry import tier_for
 from deploy.sandbox.app import SandboxServer
 from deploy.sandbox.faults import Fault as SandboxFault
 from deploy.sandbox.faults import Match, Rule
-from tests.behaviour.money_world import INTENT, KEY, TOPICS, World, call_of
+from tests.support.money_world import INTENT, KEY, TOPICS, World, call_of
 from tests.support.records import command
 from workers.adapters.stripe_api import MAX_BODY_BYTES, StripeApi
 from workers.classify import Failed, Succeeded
