@@ -137,7 +137,7 @@ async def receiver() -> AsyncIterator[Receiver]:
         observe=counted,
     )
     async with (
-        await serve(app, host="127.0.0.1", port=0, limits=LIMITS, grace_s=2) as running,
+        await serve(app, host="127.0.0.1", port=0, limits=LIMITS, grace_s=1) as running,
         aiohttp.ClientSession(f"http://127.0.0.1:{running.port}", auto_decompress=False) as http,
     ):
         yield Receiver(running, publisher, counted, triggers, clock, http)
