@@ -21,6 +21,7 @@ from contracts.control import Trigger, Workflow
 from deploy.admin import serve_admin
 from deploy.connections import STRIPES_OWN, key_name, limits_of, refused_key, secret_keys
 from deploy.kafka_client import kafka_client_options
+from deploy.metrics import watch
 from deploy.settings import Settings, SettingsError
 from deploy.topics import require
 from ingest.app import make_app
@@ -54,6 +55,7 @@ class Base:
     table: ControlTable
     clock: BrokerClock
     checks: dict[str, Check]
+    registry: CollectorRegistry
 
 
 async def run_ingest(settings: Settings) -> None:
@@ -78,7 +80,7 @@ async def _run(settings: Settings, *parts: Part) -> None:
     for number in (signal.SIGTERM, signal.SIGINT):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
     async with base(settings) as shared, AsyncExitStack() as stack:
-        admin = await serve_admin(settings.admin_host, settings.admin_port, shared.checks, CollectorRegistry())
+        admin = await serve_admin(settings.admin_host, settings.admin_port, shared.checks, shared.registry)
         stack.push_async_callback(admin.cleanup)
         if await _topics_are_right(shared, stop):
             async with asyncio.TaskGroup() as group:
@@ -115,9 +117,10 @@ async def base(settings: Settings) -> AsyncIterator[Base]:
     client = kafka_client_options(settings)
     table = ControlTable(settings.topics.control, client)
     await table.start()
+    registry = CollectorRegistry()
     checks: dict[str, Check] = {"topics": lambda: "the topics are not checked yet", "control": table.missing}
     try:
-        yield Base(settings=settings, client=client, table=table, clock=BrokerClock(), checks=checks)
+        yield Base(settings=settings, client=client, table=table, clock=BrokerClock(), checks=checks, registry=registry)
     finally:
         await table.stop()
 
@@ -143,6 +146,7 @@ async def router_part(shared: Base, stop: asyncio.Event) -> None:
     router = Router(topics=settings.topics, workflows=workflows.of, partitions=settings.partitions)
     worker = Worker(router_job(settings.topics, router), _membership(shared), shared.clock)
     shared.checks["router"] = worker.missing
+    watch(shared.registry, worker)
     if await _loaded(shared.table, stop):
         await worker.run(stop)
 
@@ -173,6 +177,7 @@ async def executor_part(shared: Base, stop: asyncio.Event) -> None:
         job = executor_job(settings.topics, executor, stripe.carry_out, 2 * settings.executor_concurrency)
         worker = Worker(job, _membership(shared), shared.clock)
         shared.checks["executor"] = worker.missing
+        watch(shared.registry, worker)
         if await _loaded(table, stop):
             await worker.run(stop)
 

@@ -28,6 +28,7 @@ class Job(Generic[S]):
     """One role.
 
     inputs: topics, all with the same number of partitions.
+    grows: those of them that make the state grow; they pause while it is full.
     changelog: the topic that holds the state.
     concurrency: records that one task works on side by side.
     """
@@ -35,6 +36,7 @@ class Job(Generic[S]):
     name: str
     group: str
     inputs: tuple[str, ...]
+    grows: frozenset[str]
     changelog: str
     concurrency: int
     new_state: Callable[[], S]
@@ -52,6 +54,7 @@ def router_job(topics: Topics, router: Router) -> Job[Runs]:
         name="router",
         group=f"{topics.prefix}router",
         inputs=(*topics.events, topics.result),
+        grows=frozenset(topics.events),
         changelog=topics.run,
         concurrency=1,
         new_state=Runs,
@@ -70,6 +73,7 @@ def executor_job(topics: Topics, executor: Executor, carry_out: CarryOut, concur
         name="executor",
         group=f"{topics.prefix}executor",
         inputs=(topics.command, *topics.retries),
+        grows=frozenset({topics.command}),
         changelog=topics.ledger,
         concurrency=concurrency,
         new_state=Ledger,

@@ -20,6 +20,10 @@ from typing import Any
 from contracts.retry import WINDOW_MS
 from workers.fate import Change
 
+MAX_COMMANDS = 5_000_000
+MAX_QUEUES = 100_000
+"""Of one task. At about 300 bytes an id, more than this is a partition count that is too small."""
+
 _COMMAND = "command/"
 _QUEUE = "queue/"
 
@@ -101,6 +105,11 @@ class Ledger:
 
     def queue(self, key: str) -> Queue | None:
         return self._queues.get(key)
+
+    @property
+    def full(self) -> bool:
+        """Whether no new command may be taken; those that wait go on, and make room."""
+        return len(self._known) >= MAX_COMMANDS or len(self._queues) >= MAX_QUEUES
 
     @property
     def sizes(self) -> Mapping[str, int]:

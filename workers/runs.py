@@ -23,6 +23,10 @@ from workers.fate import Change
 
 Run = Mapping[str, Any]
 
+MAX_OPEN = 100_000
+MAX_FINISHED = 5_000_000
+"""Of one task: an open run holds its event, a finished one its id alone."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Move:
@@ -55,6 +59,11 @@ class Runs:
     def get(self, run: str) -> Run | None:
         """A run that is not succeeded."""
         return self._open.get(run)
+
+    @property
+    def full(self) -> bool:
+        """Whether no new event may be taken; results go on, and make room."""
+        return len(self._open) >= MAX_OPEN or len(self._finished) >= MAX_FINISHED
 
     @property
     def sizes(self) -> Mapping[str, int]:

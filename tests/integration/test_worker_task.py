@@ -12,20 +12,26 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
+from prometheus_client import CollectorRegistry, generate_latest
 
 from contracts import headers as h
 from contracts.retry import parse_tiers
 from contracts.topics import Topics
+from deploy.metrics import watch
 from deploy.topics import apply
 from tests.support.broker import Broker, quiet_fencing
 from tests.support.checker import read_topic
 from tests.support.records import command
+from workers import ledger
 from workers.actions import actions
 from workers.adapters.clock import BrokerClock
+from workers.adapters.task import HELD_BYTES
 from workers.adapters.worker import Membership, Worker
 from workers.classify import Answer, Succeeded, classify
 from workers.executor import Executor
+from workers.inbox import BUFFER_BYTES
 from workers.job import executor_job
+from workers.lookup import Missing
 from workers.watermark import decode
 from workers.work import Call
 
@@ -49,11 +55,11 @@ class Bench:
         return DONE if self.answer is None else await self.answer(call)
 
     @asynccontextmanager
-    async def worker(self, **membership: Any) -> AsyncIterator[Worker[Any]]:
+    async def worker(self, clock: BrokerClock | None = None, **membership: Any) -> AsyncIterator[Worker[Any]]:
         executor = Executor(topics=self.topics, actions=actions(), has_connection=lambda _: True)
         job = executor_job(self.topics, executor, self.carry_out, 64)
         membership = {"client": self.client, "commit_interval_s": 0.03, **membership}
-        worker = Worker(job, Membership(**membership), BrokerClock())
+        worker = Worker(job, Membership(**membership), clock or BrokerClock())
         stop = asyncio.Event()
         run = asyncio.create_task(worker.run(stop))
         try:
@@ -293,3 +299,77 @@ async def test_a_task_that_comes_back_goes_on_from_the_state_it_kept(bench: Benc
         await bench.produce(*commands(10), command("new"))
         await until(lambda: has_results(bench, 11))
     assert len(bench.calls) == 11
+
+
+class ClockADayAhead(BrokerClock):
+    """25 hours have passed since the command was appended."""
+
+    def now_ms(self) -> int:
+        return super().now_ms() + 25 * 3_600_000
+
+
+async def test_after_a_day_without_workers_what_one_died_of_is_looked_up_and_not_sent_again(bench: Bench):
+    asked = asyncio.Event()
+
+    async def dies(_: Call) -> Any:
+        asked.set()
+        await asyncio.Event().wait()
+
+    bench.answer = dies
+    async with bench.worker(drain_s=0.05):
+        await bench.produce(command("lost"))
+        await asked.wait()
+    assert bench.calls == [("lost", "stripeline:lost")]
+
+    async def not_found(call: Call) -> Any:
+        assert call.look
+        return Missing()
+
+    bench.answer = not_found
+    async with bench.worker(clock=ClockADayAhead()):
+        await until(lambda: has_results(bench, 1))
+    assert bench.calls == [("lost", "stripeline:lost"), ("lost", None)]
+    (letter,) = await bench.read(bench.topics.dead_letter)
+    assert dict(letter.headers)[h.REASON] == b"past_horizon"
+
+
+async def test_a_full_state_takes_no_more_commands_and_drops_none(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(ledger, "MAX_COMMANDS", 10)
+    async with bench.worker() as worker:
+        task = worker.tasks[0]
+        await bench.produce(*commands(15))
+        await until(lambda: has_results(bench, 15))
+        await bench.produce(*commands(15, "more"))
+        await until(lambda: task.load.records_waiting == 15)
+        assert task.load.full
+        registry = CollectorRegistry()
+        watch(registry, worker)
+        shown = generate_latest(registry).decode()
+        assert 'stripeline_task_state_full{partition="0",role="executor"} 1.0' in shown
+        assert 'stripeline_task_state_entries{kind="commands",partition="0",role="executor"} 15.0' in shown
+        assert 'stripeline_task_records_waiting{partition="0",role="executor"} 15.0' in shown
+        assert len(bench.calls) == 15
+        monkeypatch.setattr(ledger, "MAX_COMMANDS", 1_000)
+        await until(lambda: has_results(bench, 30))
+    assert len(bench.calls) == 30
+
+
+async def test_the_bytes_in_hand_are_bounded(bench: Bench):
+    go = asyncio.Event()
+
+    async def waits(_: Call) -> Any:
+        await go.wait()
+        return DONE
+
+    bench.answer = waits
+    async with bench.worker() as worker:
+        big = [command(f"c{number}", input={"description": "x" * 900_000}) for number in range(60)]
+        await bench.produce(*big, key=None)
+        task = worker.tasks[0]
+        await until(lambda: task.load.bytes_waiting >= BUFFER_BYTES)
+        await until(lambda: len(bench.calls) > 5)
+        assert task.load.bytes_waiting < BUFFER_BYTES + 10_000_000
+        assert task.load.bytes_held < HELD_BYTES + 2_000_000
+        go.set()
+        await until(lambda: has_results(bench, 60))
+        assert (task.load.bytes_waiting, task.load.bytes_held, task.load.calls) == (0, 0, 0)

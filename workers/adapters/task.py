@@ -12,7 +12,7 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -23,6 +23,7 @@ from workers.adapters.clock import BrokerClock
 from workers.adapters.restore import restore, watermarks
 from workers.adapters.transaction import Transactions
 from workers.fate import Change, Fate, State, Taken
+from workers.inbox import Input, Load, size
 from workers.job import Job
 from workers.lanes import Lanes
 from workers.pending import Pending
@@ -30,25 +31,12 @@ from workers.watermark import Watermark
 from workers.work import Call
 
 S = TypeVar("S", bound=State)
-BUFFER_RECORDS = 1_000
+HELD_BYTES = 32 * 1024 * 1024  # of one task: records that are taken and not finished
 MAX_PENDING = 2_000
 _SLICE = 200  # records taken in one go, so that heartbeats and other tasks get their turn
 _EXPIRE_EVERY_S = 60.0
 _SLOW_COMMIT_S = 3.0
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Input:
-    """One input partition: what was read and not yet taken, and how far it is finished.
-
-    stood: the end of the partition when the task began. What lies before it may have been taken by another one.
-    """
-
-    stood: int = 0
-    watermark: Watermark | None = None
-    buffer: deque[Taken] = field(default_factory=deque)
-    committed: tuple[int, str] | None = None
 
 
 @dataclass(slots=True)
@@ -68,12 +56,13 @@ class Task(Generic[S]):
     ) -> None:  # fmt: skip
         self.job, self.partition = job, partition
         self.kept = kept or Kept(job.new_state(), 0)
-        self.inputs = {TopicPartition(topic, partition): Input() for topic in job.inputs}
+        self.inputs = {TopicPartition(topic, partition): Input(grows=topic in job.grows) for topic in job.inputs}
         self._turn = deque(self.inputs.values())
         self.open = False
         self._clock, self._client, self._interval_s = clock, client, commit_interval_s
         self._lanes: Lanes[Taken] = Lanes(job.concurrency)
         self._window = max(512, 2 * job.concurrency)
+        self._held_bytes = 0
         self._pending = Pending()
         self._calls: set[asyncio.Task[None]] = set()
         self._committing = asyncio.Lock()
@@ -103,6 +92,20 @@ class Task(Generic[S]):
         self._log.info("task_open", restore_s=round(time.monotonic() - began, 3), changelog=self.kept.upto)
 
     @property
+    def load(self) -> Load:
+        """What the task has in hand now, for those who watch it."""
+        sources = self.inputs.values()
+        return Load(
+            records_waiting=sum(len(source.buffer) for source in sources),
+            bytes_waiting=sum(source.bytes for source in sources),
+            records_held=len(self._lanes),
+            bytes_held=self._held_bytes,
+            calls=len(self._calls),
+            state=self.kept.state.sizes,
+            full=self.kept.state.full,
+        )
+
+    @property
     def stuck(self) -> bool:
         """Its commit takes far longer than commits take: Kafka is slow, or a topic that it writes to is gone."""
         return self._commit_began_s is not None and time.monotonic() - self._commit_began_s > _SLOW_COMMIT_S
@@ -111,14 +114,14 @@ class Task(Generic[S]):
         """The input partitions that have room for more records."""
         if not self.open or self._closing:
             return ()
-        return [tp for tp, source in self.inputs.items() if len(source.buffer) < BUFFER_RECORDS // 2]
+        return [tp for tp, source in self.inputs.items() if source.wants]
 
     def deliver(self, tp: TopicPartition, records: Sequence[Taken], position: int) -> None:
         """Records that were read, in order; the consumer then stands at `position`."""
         source = self.inputs[tp]
         if source.watermark is None:
             source.watermark = Watermark(records[0].offset if records else position)
-        source.buffer.extend(records)
+        source.put(records)
         if records:
             self._pump()
         elif not source.buffer and not source.watermark.unfinished and position > source.watermark.position:
@@ -186,17 +189,22 @@ class Task(Generic[S]):
                 if due_ms > now_ms:
                     next_due_ms = due_ms if next_due_ms is None else min(next_due_ms, due_ms)
                     break
-                record = source.buffer.popleft()
+                record = source.pop()
                 taken += 1
                 if source.watermark is not None and source.watermark.take(record.offset):
+                    self._held_bytes += size(record)
                     self._lanes.add(self.job.lane(record), record)
         if next_due_ms is not None:
             self._pump_in((next_due_ms - now_ms) / 1000)
         return taken
 
     def _room(self, source: Input) -> bool:
-        held = len(self._lanes) < self._window and self._pending.records < MAX_PENDING
-        return held and source.watermark is not None and source.watermark.may_take()
+        if len(self._lanes) >= self._window or self._held_bytes >= HELD_BYTES or self._pending.records >= MAX_PENDING:
+            return False
+        if source.grows and self.kept.state.full:
+            self._pump_in(1.0)
+            return False
+        return source.watermark is not None and source.watermark.may_take()
 
     def _pump_in(self, delay_s: float) -> None:
         if self._timer is not None:
@@ -235,6 +243,7 @@ class Task(Generic[S]):
         for change in fate.changes:
             self.kept.state.apply(change.key, change.value)
         self._pending.add(fate)
+        self._held_bytes -= size(record)
         watermark = self.inputs[TopicPartition(record.topic, record.partition)].watermark
         if watermark is not None:
             watermark.finish(record.offset)

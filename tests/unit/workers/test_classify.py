@@ -105,6 +105,17 @@ def test_what_stripe_says_before_it_looks_at_the_key_decides_nothing():
     assert [fail(status).decisive for status in (400, 402, 404, 409)] == [True] * 4
 
 
+def test_other_parameters_under_a_known_key_say_nothing_of_the_attempt_that_it_knows():
+    assert not fail(400, {"type": "idempotency_error"}).decisive
+
+
+@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"error": "text"}'])
+def test_a_refusal_without_stripes_error_is_not_stripes(body):
+    outcome = classify(CREATE, answer(404, body))
+    assert isinstance(outcome, Failed)
+    assert not outcome.decisive
+
+
 @pytest.mark.parametrize(
     ("text", "wait_ms"), [("0", 0), ("3", 3_000), ("1000000000", 86_400_000), ("abc", 0), ("-1", 0), ("٣", 0), ("", 0)]
 )

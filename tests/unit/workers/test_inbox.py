@@ -1,0 +1,41 @@
+"""An input partition: bounded by records and by bytes."""
+
+from tests.support.records import Record
+from workers import ledger, runs
+from workers.inbox import BUFFER_BYTES, BUFFER_RECORDS, Input
+from workers.ledger import Ledger
+from workers.runs import Runs
+
+
+def record(size: int) -> Record:
+    return Record(topic="t", key=b"k", value=b"x" * size)
+
+
+def test_it_is_read_until_half_of_its_records_are_there():
+    source = Input(grows=True)
+    assert source.wants
+    source.put([record(1)] * (BUFFER_RECORDS // 2))
+    assert not source.wants
+    source.pop()
+    assert source.wants
+
+
+def test_it_is_read_until_its_bytes_are_there():
+    source = Input(grows=True)
+    source.put([record(BUFFER_BYTES), Record(topic="t", key=None, value=None)])
+    assert not source.wants
+    assert source.pop().value is not None
+    assert source.wants
+    source.pop()
+    assert source.bytes == 0
+
+
+def test_a_state_is_full_when_it_holds_too_much_of_anything(monkeypatch):
+    for module, name, state in (
+        (ledger, "MAX_COMMANDS", Ledger()), (ledger, "MAX_QUEUES", Ledger()),
+        (runs, "MAX_OPEN", Runs()), (runs, "MAX_FINISHED", Runs()),
+    ):  # fmt: skip
+        assert not state.full
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, 0)
+            assert state.full

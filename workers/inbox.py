@@ -1,0 +1,59 @@
+"""One input partition of a task: what was read and not yet taken, and how far it is finished. Pure."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from workers.fate import Taken
+from workers.watermark import Watermark
+
+BUFFER_RECORDS = 1_000
+BUFFER_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Input:
+    """One input partition.
+
+    grows: what is taken from it makes the state grow.
+    stood: its end when the task began. What lies before it may have been taken by another one.
+    bytes: of the records in the buffer.
+    """
+
+    grows: bool
+    stood: int = 0
+    bytes: int = 0
+    watermark: Watermark | None = None
+    buffer: deque[Taken] = field(default_factory=deque)
+    committed: tuple[int, str] | None = None
+
+    @property
+    def wants(self) -> bool:
+        """Whether more may be read. Half of the buffer is what it lives on until the next read comes."""
+        return len(self.buffer) < BUFFER_RECORDS // 2 and self.bytes < BUFFER_BYTES
+
+    def put(self, records: Sequence[Taken]) -> None:
+        self.buffer.extend(records)
+        self.bytes += sum(map(size, records))
+
+    def pop(self) -> Taken:
+        record = self.buffer.popleft()
+        self.bytes -= size(record)
+        return record
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Load:
+    """What a task has in hand. `waiting`: read and not taken; `held`: taken and not finished."""
+
+    records_waiting: int
+    bytes_waiting: int
+    records_held: int
+    bytes_held: int
+    calls: int
+    state: Mapping[str, int]
+    full: bool
+
+
+def size(record: Taken) -> int:
+    return len(record.value or b"") + len(record.key or b"")
