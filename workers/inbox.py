@@ -23,7 +23,7 @@ class Input:
     grows: bool
     stood: int = 0
     bytes: int = 0
-    watermark: Watermark | None = None
+    watermark: Watermark = field(default_factory=lambda: Watermark(0))
     buffer: deque[Taken] = field(default_factory=deque)
     committed: tuple[int, str] | None = None
 

@@ -31,6 +31,7 @@ from workers.watermark import Watermark
 from workers.work import Call
 
 S = TypeVar("S", bound=State)
+Beginnings = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 HELD_BYTES = 32 * 1024 * 1024  # of one task: records that are taken and not finished
 MAX_PENDING = 2_000
 _SLICE = 200  # records taken in one go, so that heartbeats and other tasks get their turn
@@ -76,7 +77,7 @@ class Task(Generic[S]):
             group=job.group, partition=partition, changelog=job.changelog, clock=clock, client=client
         )
 
-    async def start(self, seek: Callable[[TopicPartition, int | None], Awaitable[None]]) -> None:
+    async def start(self, beginnings: Beginnings, seek: Callable[[Mapping[TopicPartition, int]], None]) -> None:
         """Open the producer, restore, then start: in this order, so that no zombie can add to what is restored."""
         began = time.monotonic()
         await self._transactions.open()
@@ -84,10 +85,13 @@ class Task(Generic[S]):
         changelog = TopicPartition(self.job.changelog, self.partition)
         state = self.kept.state
         self.kept.upto, ends = await restore(changelog, self.kept.upto, state.apply, list(self.inputs), self._client)
+        # The consumer may have read on meanwhile, for nobody: also where nothing was ever committed it is sent back.
+        fresh = await beginnings([tp for tp in self.inputs if tp not in found])
+        marks = {tp: found.get(tp) or Watermark(fresh[tp]) for tp in self.inputs}
         for tp, source in self.inputs.items():
-            source.stood = ends[tp]
-            source.watermark = found.get(tp)
-            await seek(tp, None if source.watermark is None else source.watermark.position)
+            source.stood, source.watermark = ends[tp], marks[tp]
+        # From here on without a pause: what is read after this is delivered.
+        seek({tp: mark.position for tp, mark in marks.items()})
         self.open = True
         self._log.info("task_open", restore_s=round(time.monotonic() - began, 3), changelog=self.kept.upto)
 
@@ -119,8 +123,6 @@ class Task(Generic[S]):
     def deliver(self, tp: TopicPartition, records: Sequence[Taken], position: int) -> None:
         """Records that were read, in order; the consumer then stands at `position`."""
         source = self.inputs[tp]
-        if source.watermark is None:
-            source.watermark = Watermark(records[0].offset if records else position)
         source.put(records)
         if records:
             self._pump()
@@ -191,7 +193,7 @@ class Task(Generic[S]):
                     break
                 record = source.pop()
                 taken += 1
-                if source.watermark is not None and source.watermark.take(record.offset):
+                if source.watermark.take(record.offset):
                     self._held_bytes += size(record)
                     self._lanes.add(self.job.lane(record), record)
         if next_due_ms is not None:
@@ -204,7 +206,7 @@ class Task(Generic[S]):
         if source.grows and self.kept.state.full:
             self._pump_in(1.0)
             return False
-        return source.watermark is not None and source.watermark.may_take()
+        return source.watermark.may_take()
 
     def _pump_in(self, delay_s: float) -> None:
         if self._timer is not None:
@@ -244,9 +246,7 @@ class Task(Generic[S]):
             self.kept.state.apply(change.key, change.value)
         self._pending.add(fate)
         self._held_bytes -= size(record)
-        watermark = self.inputs[TopicPartition(record.topic, record.partition)].watermark
-        if watermark is not None:
-            watermark.finish(record.offset)
+        self.inputs[TopicPartition(record.topic, record.partition)].watermark.finish(record.offset)
         self._lanes.finish(lane)
         self._wake.set()
 
@@ -275,8 +275,6 @@ class Task(Generic[S]):
     def _offsets(self) -> Mapping[TopicPartition, OffsetAndMetadata]:
         moved = {}
         for tp, source in self.inputs.items():
-            if source.watermark is None:
-                continue
             now = (source.watermark.position, source.watermark.metadata())
             if now != source.committed:
                 source.committed = now

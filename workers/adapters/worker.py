@@ -8,7 +8,7 @@ import asyncio
 import contextlib
 import math
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -175,7 +175,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         failures = 0
         while (task := self.tasks.get(number)) is not None:
             try:
-                await task.start(self._seek)
+                await task.start(self._beginnings, self._seek)
                 await task.run()
             except (ProducerFenced, InvalidProducerEpoch):
                 # Somebody else has our partition, and we don't know it yet. To take it back would fence the rightful
@@ -198,15 +198,20 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
     def _failed_lately(self, number: int) -> bool:
         return time.monotonic() - self._failed_s.get(number, -math.inf) < _FAILURE_SHOWS_S
 
-    async def _seek(self, tp: TopicPartition, position: int | None) -> None:
-        """Stand where the last commit stands; at the beginning where there was none, wherever the consumer was."""
-        if self._consumer is None or tp not in self._consumer.assignment():
-            raise KafkaError(f"{tp.topic}-{tp.partition} is not assigned any more")
-        if position is not None:
-            self._consumer.seek(tp, position)
-            return
+    async def _beginnings(self, tps: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         async with asyncio.timeout(_SEEK_S):
-            await self._consumer.seek_to_beginning(tp)
+            found: Mapping[TopicPartition, int] = await self._assigned(tps).beginning_offsets(tps)
+        return found
+
+    def _seek(self, positions: Mapping[TopicPartition, int]) -> None:
+        consumer = self._assigned(positions)
+        for tp, position in positions.items():
+            consumer.seek(tp, position)
+
+    def _assigned(self, tps: Iterable[TopicPartition]) -> AIOKafkaConsumer:
+        if self._consumer is None or not self._consumer.assignment().issuperset(tps):
+            raise KafkaError(f"{', '.join(f'{tp.topic}-{tp.partition}' for tp in tps)}: not assigned any more")
+        return self._consumer
 
     async def _close_all(self) -> None:
         await asyncio.gather(*(self._close(number) for number in list(self.tasks)))

@@ -1,0 +1,253 @@
+"""A task on a real Kafka: outputs, state and offsets are one; a restart, a fence or a rebalance repeats nothing."""
+
+import asyncio
+from collections import Counter
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from aiokafka import AIOKafkaProducer
+
+from tests.support.broker import Broker, quiet_fencing
+from tests.support.shop import Desk, Shop, customers, numbered, open_shop, until
+from workers.adapters import task as task_module
+from workers.watermark import decode
+
+
+@pytest.fixture
+async def shop(broker: Broker, prefix: str) -> AsyncIterator[Shop]:
+    async with open_shop(broker.bootstrap_servers, prefix) as opened:
+        yield opened
+
+
+@pytest.fixture
+async def wide(broker: Broker, prefix: str) -> AsyncIterator[Shop]:
+    """Two partitions."""
+    async with open_shop(broker.bootstrap_servers, prefix, partitions=2) as opened:
+        yield opened
+
+
+def fencing(shop: Shop) -> AIOKafkaProducer:
+    return AIOKafkaProducer(**shop.client, transactional_id=f"{shop.topics.prefix}executor-0")
+
+
+async def test_a_commit_that_fails_half_way_shows_nothing_and_the_worker_heals(shop: Shop):
+    quiet_fencing()
+    desk, names = Desk(), numbered(0, 20)
+    worker = shop.start(desk)
+    await worker.ready()
+    await shop.send(*customers("before"), key="k")
+    await shop.all_have_results("before")
+    await shop.no_lag(shop.topics.command)
+    offset = (await shop.committed(shop.topics.command)).offset
+    producer = worker.worker.tasks[0]._transactions._producer
+    commit, seen = producer.commit_transaction, {}
+
+    async def fenced_just_before_its_end() -> None:
+        # Everything of this transaction is written: only its end is missing.
+        await producer.flush()
+        seen["written"] = len(await shop.read(shop.topics.result, committed=False))
+        async with fencing(shop):
+            seen["shown"] = [len(await shop.read(name)) for name in (shop.topics.result, shop.topics.ledger)]
+            seen["offset"] = (await shop.committed(shop.topics.command)).offset
+        await commit()
+
+    producer.commit_transaction = fenced_just_before_its_end
+    for name in names:
+        await shop.send(*customers(name), key=name)
+    results = await shop.all_have_results(*names)
+    assert seen["written"] > 1
+    assert seen["shown"] == [1, 1]
+    assert seen["offset"] == offset
+    await shop.no_lag(shop.topics.command)
+    assert Counter(results) == Counter(["before", *names])
+    assert len(await shop.read(shop.topics.ledger)) == 21
+    assert not worker.task.done()
+
+
+async def test_a_fenced_worker_takes_its_partition_up_anew(shop: Shop):
+    quiet_fencing()
+    desk, names = Desk(), numbered(0, 50)
+    gate = desk.gate(*names)
+    worker = shop.start(desk)
+    await worker.ready()
+    first = worker.worker.tasks[0]
+    await shop.send(*customers(*names))
+    await until(lambda: len(desk.made) == 50, "all calls are in flight")
+    async with fencing(shop):
+        gate.set()
+        await until(lambda: not first.open, "the fenced task is closed")
+        assert await shop.results() == []
+    assert Counter(await shop.all_have_results(*names)) == Counter(names)
+    await worker.ready()
+    assert worker.worker.tasks[0] is not first
+    keys = {made.command: made.key for made in desk.made}
+    assert {(made.command, made.key) for made in desk.made} == set(keys.items())
+
+
+async def test_a_slow_call_holds_nobody_and_is_alone_in_being_repeated(shop: Shop):
+    desk, names = Desk(), numbered(0, 201)
+    slow = names[100]
+    desk.gate(slow)
+    worker = shop.start(desk)
+    await worker.ready()
+    await shop.send(*customers(*names))
+    fast = set(names) - {slow}
+    assert set(await shop.all_have_results(*fast)) == fast
+
+    async def committed() -> bool:
+        return (await shop.committed(shop.topics.command)).offset == 100
+
+    await until(committed, "the committed offset is the slow one's")
+    found = await shop.committed(shop.topics.command)
+    assert decode(found.offset, found.metadata) == ((101, 200),)
+    await worker.kill()
+
+    next_desk = Desk()
+    await shop.start(next_desk).ready()
+    assert Counter(await shop.all_have_results(*names)) == Counter(names)
+    await shop.no_lag(shop.topics.command)
+    assert next_desk.commands == [slow]
+    assert [made.key for made in next_desk.made] == [made.key for made in desk.made if made.command == slow]
+    assert (await shop.committed(shop.topics.command)).metadata == ""
+
+
+async def test_a_fresh_worker_knows_from_the_changelog_what_was_done(shop: Shop):
+    names = numbered(0, 30)
+    worker = shop.start(Desk())
+    await worker.ready()
+    await shop.send(*customers(*names), key="k")
+    await shop.all_have_results(*names)
+    await worker.end()
+
+    desk = Desk()
+    await shop.start(desk).ready()
+    await shop.send(*customers(*names, "new"), key="k")
+    assert Counter(await shop.all_have_results("new")) == Counter([*names, "new"])
+    assert desk.commands == ["new"]
+
+
+async def test_a_task_that_comes_back_goes_on_from_the_state_it_kept(wide: Shop, monkeypatch: pytest.MonkeyPatch):
+    restored: list[tuple[int, int, int]] = []
+    restore = task_module.restore
+
+    async def watched(tp: Any, start: int, *rest: Any) -> Any:
+        end, ends = await restore(tp, start, *rest)
+        restored.append((tp.partition, start, end))
+        return end, ends
+
+    monkeypatch.setattr(task_module, "restore", watched)
+    desk, names = Desk(), numbered(0, 40)
+    stays, leaves = wide.start(desk), None
+    await stays.ready(2)
+
+    async def send_all() -> None:
+        for partition in (0, 1):
+            await wide.send(*customers(*names[partition::2]), partition=partition)
+
+    await send_all()
+    await wide.all_have_results(*names)
+    await asyncio.gather(*(wide.no_lag(wide.topics.command, partition=number) for number in (0, 1)))
+    upto = {number: stays.worker.tasks[number].kept.upto for number in (0, 1)}
+    restored.clear()
+
+    leaves = wide.start(desk)
+    await asyncio.gather(stays.ready(1), leaves.ready(1))
+    (kept,), (moved,) = stays.worker.tasks, leaves.worker.tasks
+    assert {number: start for number, start, _ in restored} == {kept: upto[kept], moved: 0}
+    ends = {number: end for number, _, end in restored}
+    restored.clear()
+    await leaves.end()
+    await stays.ready(2)
+    # What was away belonged to somebody else meanwhile: only what stayed may be trusted.
+    assert {number: start for number, start, _ in restored} == {kept: ends[kept], moved: 0}
+
+    await send_all()
+    await wide.send(*customers("last-0"), partition=0)
+    await wide.send(*customers("last-1"), partition=1)
+    assert Counter(await wide.all_have_results("last-0", "last-1")) == Counter([*names, "last-0", "last-1"])
+    assert Counter(desk.commands) == Counter([*names, "last-0", "last-1"])
+
+
+async def test_a_deep_partition_of_slow_calls_does_not_stop_another(wide: Shop):
+    desk, deep, other = Desk(), numbered(0, 1_200), numbered(2_000, 50)
+    gate = desk.gate(*deep)
+    worker = wide.start(desk, job=wide.job(desk, concurrency=8))
+    await worker.ready(2)
+    await wide.send(*customers(*deep), partition=0)
+    await until(lambda: len(desk.made) == 8, "the deep partition is full")
+    await wide.send(*customers(*other), partition=1)
+    assert Counter(await wide.all_have_results(*other)) == Counter(other)
+    assert len(set(desk.commands) & set(deep)) == 8
+    gate.set()
+    assert Counter(await wide.all_have_results(*deep)) == Counter([*deep, *other])
+
+
+async def test_a_call_in_flight_when_the_worker_ends_is_waited_for_and_committed(shop: Shop):
+    desk = Desk()
+    gate = desk.gate("c0")
+    worker = shop.start(desk)
+    await worker.ready()
+    await shop.send(*customers("c0", "c1"), key="k")
+    await until(lambda: desk.commands == ["c0"], "the call is in flight")
+    worker.stop.set()
+    await until(lambda: not worker.worker.tasks, "the task drains")
+    gate.set()
+    await worker.end()
+    assert await shop.all_have_results("c0") == ["c0"]
+    assert desk.commands == ["c0"], "a draining task took a record"
+
+    after = Desk()
+    await shop.start(after).ready()
+    assert await shop.all_have_results("c1") == ["c0", "c1"]
+    assert after.commands == ["c1"]
+
+
+async def test_a_call_longer_than_the_drain_is_cut_and_repeated_with_the_same_key(shop: Shop):
+    desk = Desk()
+    desk.gate("c0")
+    worker = shop.start(desk, drain_s=0.3)
+    await worker.ready()
+    await shop.send(*customers("c0", "c1"))
+    await shop.all_have_results("c1")
+    await worker.end(within_s=5)
+
+    after = Desk()
+    await shop.start(after).ready()
+    assert await shop.all_have_results("c0") == ["c1", "c0"]
+    assert [(made.command, made.key) for made in after.made] == [("c0", "stripeline:c0")]
+    assert {made.key for made in desk.made if made.command == "c0"} == {"stripeline:c0"}
+
+
+async def test_a_rebalance_waits_for_the_calls_of_a_revoked_task(wide: Shop):
+    desk, names = Desk(), numbered(0, 10)
+    gate = desk.gate(*names)
+    first = wide.start(desk)
+    await first.ready(2)
+    for partition in (0, 1):
+        await wide.send(*customers(*names[partition::2]), partition=partition)
+    await until(lambda: len(desk.made) == 10, "all calls are in flight")
+    second = wide.start(desk)
+    await until(lambda: not first.worker.tasks, "the tasks drain")
+    gate.set()
+    await asyncio.gather(first.ready(1), second.ready(1))
+    assert Counter(await wide.all_have_results(*names)) == Counter(names)
+    await asyncio.gather(*(wide.no_lag(wide.topics.command, partition=number) for number in (0, 1)))
+    assert Counter(desk.commands) == Counter(names)
+
+
+async def test_what_was_there_before_the_first_worker_is_worked_off(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    watermarks, names = task_module.watermarks, numbered(0, 30)
+
+    async def after_a_read_for_nobody(*arguments: Any) -> Any:
+        # The consumer reads as soon as it is assigned, and the task opens later: what is read before is nobody's.
+        consumer = worker.worker._consumer
+        assert consumer is not None
+        await consumer.getmany(timeout_ms=1_000)
+        return await watermarks(*arguments)
+
+    await shop.send(*customers(*names))
+    monkeypatch.setattr(task_module, "watermarks", after_a_read_for_nobody)
+    desk = Desk()
+    worker = shop.start(desk)
+    assert Counter(await shop.all_have_results(*names)) == Counter(names)
