@@ -15,7 +15,7 @@ from tests.support.broker import Broker
 from tests.support.checker import check_once, find, no_lag
 from tests.support.cluster import Cluster, cluster
 
-KEYS, EACH = 20, int(os.environ.get("FAULT_EACH", "50"))
+KEYS, EACH = int(os.environ.get("FAULT_KEYS", "20")), int(os.environ.get("FAULT_EACH", "50"))
 KILLS = int(os.environ.get("FAULT_KILLS", "4"))
 FAULTS = (
     {"fault": {"status": 500, "when": "before", "stored": False}},
@@ -72,7 +72,7 @@ async def test_random_faults_and_kills_give_one_effect_and_one_result_in_order(
         sent = await produce(found)
         choice, start = random.Random(prefix), time.monotonic()
         for _ in range(KILLS):
-            await asyncio.sleep(choice.uniform(1.0, 3.0))
+            await asyncio.sleep(choice.uniform(0.6, 2.4))
             worker = found.processes[f"executor-{choice.randrange(2)}"]
             worker.kill()
             worker.start()
