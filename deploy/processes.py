@@ -77,8 +77,10 @@ async def run_worker(settings: Settings) -> None:
 async def _run(settings: Settings, *parts: Part) -> None:
     """One process: its parts, until SIGTERM or SIGINT, with the admin port beside them."""
     stop = asyncio.Event()
+    loop = asyncio.get_running_loop()
+    loop.set_exception_handler(_unheard)
     for number in (signal.SIGTERM, signal.SIGINT):
-        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+        loop.add_signal_handler(number, stop.set)
     async with base(settings) as shared, AsyncExitStack() as stack:
         admin = await serve_admin(settings.admin_host, settings.admin_port, shared.checks, shared.registry)
         stack.push_async_callback(admin.cleanup)
@@ -86,6 +88,17 @@ async def _run(settings: Settings, *parts: Part) -> None:
             async with asyncio.TaskGroup() as group:
                 for part in parts:
                     group.create_task(_until_stopped(part(shared, stop), stop))
+
+
+def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+    """aiokafka leaves several failed futures in each fenced producer, which nobody can await: one line, no traceback.
+
+    The failure itself has been raised, and said, where the transaction was.
+    """
+    if isinstance(context.get("exception"), KafkaError) and not isinstance(context.get("future"), asyncio.Task):
+        log.debug("a future of aiokafka failed unheard", reason=repr(context["exception"]))
+    else:
+        loop.default_exception_handler(context)
 
 
 async def _until_stopped(part: Awaitable[None], stop: asyncio.Event) -> None:
