@@ -91,7 +91,7 @@ async def _run(settings: Settings, *parts: Part) -> None:
 
 
 def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """aiokafka leaves several failed futures in each fenced producer, which nobody can await: one line, no traceback.
+    """A fenced producer of aiokafka leaves failed futures that nobody can await: one line each, and no traceback.
 
     The failure itself has been raised, and said, where the transaction was.
     """
