@@ -16,6 +16,7 @@ from tests.support.traffic import Traffic
 SECONDS = float(os.environ.get("FAULT_SECONDS", "20"))
 RATE = float(os.environ.get("FAULT_RATE", "200"))
 KILL_EVERY_S = 4.0
+STOPPED_S = 8.0  # longer than a session: the group has given its partitions away
 
 
 def add_workers(found: Cluster) -> None:
@@ -64,10 +65,10 @@ async def test_a_stopped_executor_that_comes_back_is_fenced_and_heals(
         await found.ready()
         traffic = Traffic(found.url, RATE)
         run = asyncio.create_task(traffic.run(16))
-        await asyncio.sleep(3)
+        await traffic.flows(500)
         victim = found.processes["executor-1"]
         victim.signal(signal.SIGSTOP)
-        await asyncio.sleep(8)
+        await asyncio.sleep(STOPPED_S)
         victim.signal(signal.SIGCONT)
         await run
         took_s = await no_lag(found, within_s=90)

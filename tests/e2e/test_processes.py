@@ -26,6 +26,7 @@ RUN_FIELDS = {
     "run", "workflow", "trigger", "event", "event_type", "status", "step", "error", "steps", "started_at",
     "finished_at",
 }  # fmt: skip
+AWAY_S = 3.0
 LETTER_FIELDS = {
     "topic", "partition", "offset", "key", "command_id", "action", "connection", "reason", "code", "attempts",
     "first_attempt_at", "failed_at",
@@ -76,9 +77,9 @@ async def test_a_broker_that_was_away_loses_nothing(own_broker: LocalKafka, pref
         await found.ready()
         traffic = Traffic(found.url, 30)
         run = asyncio.create_task(traffic.run(14))
-        await asyncio.sleep(2)
+        await traffic.flows(50)
         own_broker.kill()
-        await asyncio.sleep(3)
+        await asyncio.sleep(AWAY_S)
         await own_broker.start()
         await run
         await no_lag(found, within_s=90)

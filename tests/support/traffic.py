@@ -33,6 +33,12 @@ class Traffic:
                     self.sent += 1
                 await asyncio.sleep(0.01)
 
+    async def flows(self, count: int) -> None:
+        """Wait until this many were acknowledged."""
+        async with asyncio.timeout(30):
+            while len(self.acknowledged) < count:  # noqa: ASYNC110  (a count is no event)
+                await asyncio.sleep(0.02)
+
     async def _until_acknowledged(self, session: aiohttp.ClientSession, number: int) -> None:
         event = f"evt_{number:07}"
         intent = {"id": f"pi_{number % self.keys:04}", "amount": 6_000 + number % 100}
