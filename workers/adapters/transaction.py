@@ -12,6 +12,7 @@ from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from workers.adapters.clock import BrokerClock
@@ -85,7 +86,17 @@ class Transactions:
         )
 
     async def close(self) -> None:
-        """End, bounded: aiokafka's own stop waits for ever when the broker is gone."""
+        """End, bounded: aiokafka's own stop waits for ever when the broker, or a topic, is gone.
+
+        Cut short it leaves its sender running, which asks for the topic's leader for ever, and its connections open.
+        """
         with contextlib.suppress(Exception):
             async with asyncio.timeout(_STOP_S):
                 await self._producer.stop()
+                return
+        unsent, sender = self._producer._message_accumulator, self._producer._sender  # noqa: SLF001
+        unsent.fail_all(KafkaError("the producer is closed"))
+        for end in (sender.close, self._producer.client.close):
+            with contextlib.suppress(Exception):
+                async with asyncio.timeout(_STOP_S):
+                    await end()

@@ -1,0 +1,123 @@
+"""A day passes between a POST and its commit: Stripe has forgotten the key, so nothing is sent again."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+import pytest
+from aiokafka import AIOKafkaProducer
+from pydantic import SecretStr
+
+from contracts.retry import HORIZON_MS, parse_tiers
+from contracts.topics import Topics
+from deploy.sandbox.app import SandboxServer
+from deploy.topics import apply as apply_topics
+from tests.support.broker import Broker
+from tests.support.checker import read_topic
+from workers.actions import actions
+from workers.adapters.clock import BrokerClock
+from workers.adapters.stripe_api import StripeApi
+from workers.adapters.worker import Membership, Worker
+from workers.executor import Executor
+from workers.job import CarryOut, executor_job
+from workers.work import Call
+
+PARTITIONS, WITHIN_S = 2, 20
+LATER_MS = 25 * 3_600_000
+
+
+class LaterClock(BrokerClock):
+    """The broker's clock, 25 hours on."""
+
+    def now_ms(self) -> int:
+        return super().now_ms() + LATER_MS
+
+
+@dataclass
+class AbandonedAfterTheCall:
+    """Carries a call out, and never comes back from it: the worker is abandoned between POST and commit."""
+
+    inner: CarryOut
+    made: asyncio.Event = field(default_factory=asyncio.Event)
+
+    async def __call__(self, call: Call) -> Any:
+        await self.inner(call)
+        self.made.set()
+        await asyncio.Event().wait()
+
+
+@dataclass(frozen=True, kw_only=True)
+class Place:
+    bootstrap: str
+    topics: Topics
+    stripe: str
+
+    @asynccontextmanager
+    async def worker(self, clock: BrokerClock, wrap: Callable[[CarryOut], CarryOut]) -> AsyncIterator[None]:
+        executor = Executor(
+            topics=self.topics, actions=actions(), has_connection=lambda _: True, reconcile_after_ms=100
+        )
+        async with StripeApi(self.stripe, lambda _: SecretStr("sk_test_late"), deadline_s=5) as api:
+            job = executor_job(self.topics, executor, wrap(api.carry_out), 8)
+            membership = Membership(client={"bootstrap_servers": self.bootstrap}, drain_s=0.1)
+            stop = asyncio.Event()
+            running = asyncio.create_task(Worker(job, membership, clock).run(stop))
+            try:
+                yield
+            finally:
+                stop.set()
+                async with asyncio.timeout(WITHIN_S):
+                    await running
+
+    async def order(self, command_id: str) -> None:
+        value = {"command_id": command_id, "action": "stripe/create-customer", "connection": "acme", "input": {}}
+        async with AIOKafkaProducer(bootstrap_servers=self.bootstrap) as producer:
+            await producer.send_and_wait(self.topics.command, orjson.dumps(value), key=b"k")
+
+    async def results(self, count: int) -> list[dict[str, Any]]:
+        async with asyncio.timeout(WITHIN_S):
+            while len(found := await read_topic(self.bootstrap, self.topics.result, PARTITIONS)) < count:  # noqa: ASYNC110  (Kafka sets no event)
+                await asyncio.sleep(0.05)
+        return [orjson.loads(record.value) for record in found]
+
+
+@pytest.mark.parametrize("search_delay_ms", [0, 30 * 24 * 3_600_000], ids=["found", "not to be found"])
+async def test_a_post_without_a_recorded_answer_is_not_made_again_after_the_horizon(
+    broker: Broker, prefix: str, search_delay_ms: int
+):
+    topics = Topics(prefix=prefix, tiers=parse_tiers("100ms,300ms"))
+    await apply_topics(topics, PARTITIONS, {"bootstrap_servers": broker.bootstrap_servers})
+    async with SandboxServer() as server:
+        sandbox = server.sandbox
+        sandbox.endpoints.search_delay_ms = search_delay_ms
+        place = Place(bootstrap=broker.bootstrap_servers, topics=topics, stripe=server.url)
+        await place.order("lost")
+        seen: list[AbandonedAfterTheCall] = []
+        async with place.worker(BrokerClock(), lambda inner: _kept(seen, AbandonedAfterTheCall(inner))):
+            async with asyncio.timeout(WITHIN_S):
+                await seen[0].made.wait()
+        assert not await read_topic(broker.bootstrap_servers, topics.result, PARTITIONS)
+        assert [effect.command for effect in sandbox.endpoints.ledger.effects] == ["lost"]
+
+        sandbox.clock_offset_ms = LATER_MS
+        async with place.worker(LaterClock(), lambda inner: inner):
+            (result,) = await place.results(1)
+        requests = [row["method"] for row in sandbox.endpoints.ledger.recent(100)]
+        letters = await read_topic(broker.bootstrap_servers, topics.dead_letter, PARTITIONS)
+        assert requests.count("POST") == 1
+        assert len(sandbox.endpoints.ledger.effects) == 1
+        assert result["finished_at"] - result["started_at"] > HORIZON_MS
+        if search_delay_ms == 0:
+            assert (result["status"], result["output"]["id"]) == ("succeeded", sandbox.endpoints.ledger.effects[0].id)
+            assert not letters
+        else:
+            assert (result["status"], result["error"]["code"]) == ("indeterminate", "INDETERMINATE")
+            assert [dict(letter.headers)["stripeline-reason"] for letter in letters] == [b"past_horizon"]
+
+
+def _kept(seen: list[AbandonedAfterTheCall], one: AbandonedAfterTheCall) -> AbandonedAfterTheCall:
+    seen.append(one)
+    return one

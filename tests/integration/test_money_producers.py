@@ -1,0 +1,40 @@
+"""A transaction that can't be done leaves nothing behind: no sender that asks Kafka for ever, no connection."""
+
+import asyncio
+
+import pytest
+
+from tests.support.broker import Broker, TopicFactory, create_topics, delete_topics
+from workers.adapters import transaction
+from workers.adapters.clock import BrokerClock
+from workers.adapters.transaction import Transactions
+from workers.fate import Change, Fate, Output
+from workers.pending import Pending
+
+
+def poison(topic: str) -> Pending:
+    pending = Pending()
+    pending.add(Fate("unreadable", (Output(topic, None, b"\x00", ()),), (Change("command/a", {"status": "failed"}),)))
+    return pending
+
+
+@pytest.mark.parametrize("known", [True, False], ids=["a topic that it wrote to before", "a topic that never was"])
+async def test_a_producer_that_could_not_commit_is_gone_when_it_is_closed(
+    broker: Broker, prefix: str, topic_factory: TopicFactory, monkeypatch: pytest.MonkeyPatch, known: bool
+):
+    monkeypatch.setattr(transaction, "TRANSACTION_TIMEOUT_MS", 1_000)
+    letters, changelog = f"{prefix}action-dead-letter", await topic_factory("ledger")
+    mine = Transactions(
+        group=f"{prefix}group", partition=0, changelog=changelog, clock=BrokerClock(),
+        client={"bootstrap_servers": broker.bootstrap_servers},
+    )  # fmt: skip
+    before = asyncio.all_tasks()
+    await mine.open()
+    if known:
+        await create_topics(broker.bootstrap_servers, {letters: 1})
+        await mine.commit(poison(letters), {})
+        await delete_topics(broker.bootstrap_servers, [letters])
+    with pytest.raises(TimeoutError, match=r"action-dead-letter.*is gone"):
+        await mine.commit(poison(letters), {})
+    await mine.close()
+    assert {task.get_name() + repr(task.get_coro()) for task in asyncio.all_tasks() - before} == set()
