@@ -5,12 +5,18 @@ The actions themselves are one file each in `workers/actions/`. Shapes only: not
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
-from pydantic import BaseModel, ConfigDict, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.config import JsonDict
 
 from contracts.errors import CARD, Code
+
+SENSITIVE: Final[JsonDict] = {"x-sensitive": True}
+"""The tag of a field that must be masked wherever a person looks: `Field(json_schema_extra=SENSITIVE)`."""
+
+Sensitive = Annotated[str, Field(json_schema_extra=SENSITIVE)]
 
 
 class ActionInput(BaseModel):

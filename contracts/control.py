@@ -11,12 +11,15 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from contracts.actions import explain
+from contracts.actions import SENSITIVE, explain
 from contracts.families import families
 from contracts.ids import NAME, STEP
 
 Name = Annotated[str, Field(pattern=NAME.pattern)]
-Sealed = Annotated[str, Field(pattern=r"^sealed:", description="AES-256-GCM, bound to the secret's own name")]
+Sealed = Annotated[
+    str,
+    Field(pattern=r"^sealed:", description="AES-256-GCM, bound to the secret's own name", json_schema_extra=SENSITIVE),
+]
 Mode = Literal["live", "test"]
 
 SECRET_KEY = re.compile(r"^(?:sk|rk)_(live|test)_[A-Za-z0-9_]{1,250}$")
@@ -31,17 +34,21 @@ class Definition(BaseModel):
 class Rate(Definition):
     """Calls per second that a connection may use."""
 
-    account: Annotated[float, Field(gt=0)] | None = None
-    endpoint: Annotated[float, Field(gt=0)] | None = None
+    account: Annotated[
+        Annotated[float, Field(gt=0)] | None, Field(description="calls per second, all endpoints together")
+    ] = None
+    endpoint: Annotated[Annotated[float, Field(gt=0)] | None, Field(description="calls per second to one endpoint")] = (
+        None
+    )
 
 
 class Connection(Definition):
     """One Stripe secret key. `hint` is all that is ever shown of it: `sk_test_…last4`."""
 
     secret_key: Sealed
-    mode: Mode
-    hint: str
-    rate: Rate | None = None
+    mode: Annotated[Mode, Field(description="the key's own: live or test")]
+    hint: Annotated[str, Field(description="what may be shown of the key: `sk_test_…last4`")]
+    rate: Annotated[Rate | None, Field(description="left out: Stripe's published limits on its own address")] = None
 
     @property
     def key_name(self) -> str:
@@ -52,10 +59,12 @@ class Connection(Definition):
 class Trigger(Definition):
     """One webhook URL with its ring of signing secrets. `mode` is its connection's, checked on every event."""
 
-    kind: str
-    connection: Name
-    mode: Mode | None = None
-    signing_secrets: tuple[Sealed, ...] = ()
+    kind: Annotated[str, Field(description="its family, like `stripe/payment-event`")]
+    connection: Annotated[Name, Field(description="whose events it receives, and whose account its steps use")]
+    mode: Annotated[Mode | None, Field(description="an event of the other mode is refused")] = None
+    signing_secrets: Annotated[
+        tuple[Sealed, ...], Field(description="any of them may have signed; with none it answers nothing")
+    ] = ()
 
     @field_validator("kind")
     @classmethod
@@ -68,19 +77,19 @@ class Trigger(Definition):
 class Step(Definition):
     """One step: an action, and its input, in which `=` marks an expression."""
 
-    id: Annotated[str, Field(pattern=STEP.pattern)]
-    action: str
-    connection: Name | None = None
-    input: Mapping[str, Any] = {}
+    id: Annotated[str, Field(pattern=STEP.pattern, description="expressions say `steps.<id>.<field>`")]
+    action: Annotated[str, Field(description="what it does, like `stripe/create-customer`")]
+    connection: Annotated[Name | None, Field(description="left out: its trigger's")] = None
+    input: Annotated[Mapping[str, Any], Field(description="a text that begins with `=` is an expression (CEL)")] = {}
 
 
 class Workflow(Definition):
     """Steps to run for each event of a trigger that matches `types` and `where`."""
 
-    trigger: Name
-    types: Annotated[tuple[str, ...], Field(min_length=1)] = ("*",)
-    where: str | None = None
-    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20)]
+    trigger: Annotated[Name, Field(description="whose events start it")]
+    types: Annotated[tuple[str, ...], Field(min_length=1, description="event types, or a prefix and `.*`")] = ("*",)
+    where: Annotated[str | None, Field(description="an expression (CEL) over the event; left out: every event")] = None
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20, description="one after the other")]
 
     @field_validator("types")
     @classmethod
@@ -111,7 +120,7 @@ def matches(type_filter: str, event_type: str) -> bool:
 class State(Definition):
     """What an executor has met: Stripe refused a connection's key. It holds until the key has another name."""
 
-    refused_key: str
+    refused_key: Annotated[str, Field(description="a name of the key, which tells nothing of it")]
     since: Annotated[int, Field(ge=0, description="milliseconds since the epoch")]
 
 

@@ -2,17 +2,26 @@
 
 The models are the published contract and the reader of what other teams write. What we write ourselves on hot paths
 is built as a plain dict of the same shape, and a test holds the two together.
+
+How a field that may have nothing to say is written: `X | None` is always there, and may be null; `LeftOut` is not
+there, and never null.
 """
 
 from dataclasses import dataclass
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic.json_schema import SkipJsonSchema
 
-from contracts.actions import explain
+from contracts.actions import SENSITIVE, explain
 from contracts.errors import Code
+from contracts.ids import COMMAND_ID, EVENT_ID
 
 EpochMs = Annotated[int, Field(ge=0, description="milliseconds since the epoch")]
+
+Value = TypeVar("Value")
+LeftOut: TypeAlias = Value | SkipJsonSchema[None]
+"""A field of what we write that is left out, not null, where there is nothing to say."""
 
 
 class Record(BaseModel):
@@ -22,79 +31,112 @@ class Record(BaseModel):
 
 
 class Event(Record):
-    """A Stripe event on a family's topic, from https://docs.stripe.com/api/events/object."""
+    """A Stripe event on a family's topic, from https://docs.stripe.com/api/events/object.
 
-    id: str
-    type: str
-    api_version: str | None = None
-    created: Annotated[int, Field(description="seconds since the epoch")]
-    livemode: bool | None = None
-    data: Annotated[dict[str, Any], Field(description="the event's data object itself")]
-    request: dict[str, Any] | None = None
-    previous_attributes: dict[str, Any] | None = None
-    account: str | None = None
+    Deliveries may come twice and out of order: tell events apart by `id`. Fields may be added at any time.
+    """
+
+    id: Annotated[str, Field(pattern=EVENT_ID.pattern, description="Stripe's id of the event, `evt_…`: the same twice")]
+    type: Annotated[
+        str, Field(pattern=r"^[a-z0-9_.]{1,200}$", description="like `charge.refunded`; new types may come")
+    ]
+    api_version: Annotated[str | None, Field(description="the Stripe API version that `data` has the shape of")] = None
+    created: Annotated[int, Field(ge=0, description="seconds since the epoch, by Stripe's clock")]
+    livemode: Annotated[LeftOut[bool], Field(description="false for a test; left out when Stripe does not say")] = None
+    data: Annotated[
+        dict[str, Any], Field(description="the event's data object itself, as Stripe sent it, in `api_version`")
+    ]
+    request: Annotated[
+        dict[str, Any] | None,
+        Field(description="`id` and `idempotency_key` of the API call behind the event; null when there was none"),
+    ] = None
+    previous_attributes: Annotated[
+        LeftOut[dict[str, Any]], Field(description="of an update: the changed fields of `data` as they were before")
+    ] = None
+    account: Annotated[LeftOut[str], Field(description="the connected account that the event is about, `acct_…`")] = (
+        None
+    )
 
 
 class RunRef(Record):
     """The run and step that a command belongs to."""
 
-    run_id: str
-    workflow: str
-    step: str
+    run_id: Annotated[str, Field(description="the run's id: its event's id, a colon, its workflow's name")]
+    workflow: Annotated[str, Field(description="the workflow's name")]
+    step: Annotated[str, Field(description="the step's id in the workflow")]
 
 
 class Command(Record):
-    """Something to do at Stripe. The same `command_id` under the same key is the same command."""
+    """Something to do at Stripe. The same `command_id` under the same key is the same command.
 
-    command_id: Annotated[str, Field(pattern=r"^[!-~]{1,200}$", description="unique, chosen by the producer")]
-    action: Annotated[str, Field(min_length=1, max_length=100)]
-    connection: Annotated[str, Field(min_length=1, max_length=100)]
-    input: dict[str, Any]
-    run: RunRef | None = None
-    not_after: Annotated[int | None, Field(ge=0, description="milliseconds since the epoch")] = None
+    It is done once, however often it is sent, and ends with one result of revision 0.
+    """
+
+    command_id: Annotated[str, Field(pattern=COMMAND_ID.pattern, description="unique, chosen by the producer")]
+    action: Annotated[str, Field(min_length=1, max_length=100, description="what to do, like `stripe/create-customer`")]
+    connection: Annotated[
+        str, Field(min_length=1, max_length=100, description="the connection whose Stripe account does it")
+    ]
+    input: Annotated[dict[str, Any], Field(description="the action's input: exactly its fields")]
+    run: Annotated[RunRef | None, Field(description="the router's own; other teams leave it out")] = None
+    not_after: Annotated[
+        int | None, Field(ge=0, description="milliseconds since the epoch; later it is not done, and fails as EXPIRED")
+    ] = None
 
 
 class Error(Record):
     """Why a command failed. `code` is normalised; the rest is Stripe's own, where it said so."""
 
-    code: Code
-    message: str
-    retryable: bool
-    http_status: int | None = None
-    stripe_code: str | None = None
-    decline_code: str | None = None
-    request_id: str | None = None
+    code: Annotated[Code, Field(description="decide by this")]
+    message: Annotated[str, Field(description="for a person; its words may change")]
+    retryable: Annotated[
+        bool,
+        Field(description="whether the same call may succeed later; a failed command is not tried again by itself"),
+    ]
+    http_status: Annotated[LeftOut[int], Field(description="of Stripe's last answer; left out when there was none")] = (
+        None
+    )
+    stripe_code: Annotated[LeftOut[str], Field(description="Stripe's `error.code`")] = None
+    decline_code: Annotated[LeftOut[str], Field(description="the card issuer's reason")] = None
+    request_id: Annotated[LeftOut[str], Field(description="Stripe's `Request-Id`, for its support")] = None
 
 
 Status = Literal["succeeded", "failed", "indeterminate"]
 
 
 class Result(Record):
-    """How a command ended. Revision 0 is its end; a replay or a later settlement adds the next."""
+    """How a command ended. Revision 0 is its end; a replay or a later settlement adds the next.
 
-    command_id: str
-    revision: Annotated[int, Field(ge=0)]
-    action: str
-    connection: str
-    status: Status
-    output: dict[str, Any] | None = None
-    error: Error | None = None
-    attempts: Annotated[int, Field(ge=0)]
-    started_at: EpochMs
-    finished_at: EpochMs
-    run: RunRef | None = None
+    Of two results of a command the higher revision holds.
+    """
+
+    command_id: Annotated[str, Field(description="the command's own")]
+    revision: Annotated[int, Field(ge=0, description="0 when the command ends, one more each time that is corrected")]
+    action: Annotated[str, Field(description="the command's own, known to us or not")]
+    connection: Annotated[str, Field(description="the command's own")]
+    status: Annotated[
+        Status, Field(description="indeterminate: nobody knows whether it was done; a person decides, don't repeat it")
+    ]
+    output: Annotated[dict[str, Any] | None, Field(description="the action's output; null unless succeeded")] = None
+    error: Annotated[Error | None, Field(description="null when succeeded")] = None
+    attempts: Annotated[int, Field(ge=0, description="calls made; 0 when it was refused before any")]
+    started_at: Annotated[EpochMs, Field(description="milliseconds since the epoch: when Kafka took the command")]
+    finished_at: Annotated[EpochMs, Field(description="milliseconds since the epoch")]
+    run: Annotated[RunRef | None, Field(description="the command's own; null for another team's")] = None
 
 
 class RunStep(Record):
     """One step of a run, as far as it has come."""
 
-    id: str
-    action: str
-    command_id: str
+    id: Annotated[str, Field(description="the step's id in the workflow")]
+    action: Annotated[str, Field(description="what it does")]
+    command_id: Annotated[str, Field(description="of the command that does it")]
     revision: Annotated[int | None, Field(description="of the result that is told here")] = None
-    status: Literal["running", "succeeded", "failed", "indeterminate"]
-    output: dict[str, Any] | None = None
-    error: Error | None = None
+    status: Annotated[Literal["running", "succeeded", "failed", "indeterminate"], Field(description="how it stands")]
+    output: Annotated[dict[str, Any] | None, Field(description="the result's output", json_schema_extra=SENSITIVE)] = (
+        None
+    )
+    error: Annotated[Error | None, Field(description="the result's error")] = None
     started_at: EpochMs
     finished_at: EpochMs | None = None
 
@@ -105,19 +147,24 @@ class Run(Record):
     `definition` and `context` are what a run in flight needs to go on: the steps that it started with and the event.
     """
 
-    run: str
-    workflow: str
-    trigger: str
-    event: str
-    event_type: str
-    status: Literal["running", "succeeded", "stopped"]
-    step: str | None
-    error: Error | None
-    steps: list[RunStep]
+    run: Annotated[str, Field(description="the run's id: its event's id, a colon, its workflow's name")]
+    workflow: Annotated[str, Field(description="the workflow's name")]
+    trigger: Annotated[str, Field(description="the trigger's name")]
+    event: Annotated[str, Field(description="the event's id")]
+    event_type: Annotated[str, Field(description="the event's type")]
+    status: Annotated[Literal["running", "succeeded", "stopped"], Field(description="how it stands")]
+    step: Annotated[str | None, Field(description="the step where it is, or stopped; null before and after all steps")]
+    error: Annotated[Error | None, Field(description="why it stopped")]
+    steps: Annotated[list[RunStep], Field(description="the steps that have begun, in their order")]
     started_at: EpochMs
     finished_at: EpochMs | None
-    definition: list[dict[str, Any]] | None = None
-    context: dict[str, Any] | None = None
+    definition: Annotated[
+        list[dict[str, Any]] | None,
+        Field(description="the steps that it started with; null when succeeded", json_schema_extra=SENSITIVE),
+    ] = None
+    context: Annotated[
+        dict[str, Any] | None, Field(description="its event; null when succeeded", json_schema_extra=SENSITIVE)
+    ] = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

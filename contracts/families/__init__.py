@@ -7,7 +7,7 @@ Event types: https://docs.stripe.com/api/events/types
 import importlib
 import pkgutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from typing import Any
 
@@ -23,11 +23,15 @@ class Family:
         customer event.
     subject: the id of the object that an event is about, out of the event's data object; None where there is none.
         It is the record's key, so that everything about one object stays in order.
+    sensitive: fields of its data objects that must be masked wherever a person looks.
+    examples: data objects by event type, for the published contract.
     """
 
     kind: str
     prefix: str
     subject: Subject
+    sensitive: tuple[str, ...] = ()
+    examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
     @property
     def topic(self) -> str:

@@ -11,4 +11,21 @@ def subject(data: Mapping[str, Any]) -> str | None:
     return own if data.get("object") == "charge" else text(data.get("charge")) or own
 
 
-FAMILY = Family(kind="stripe/charge-event", prefix="charge.", subject=subject)
+FAMILY = Family(
+    kind="stripe/charge-event",
+    prefix="charge.",
+    subject=subject,
+    sensitive=("billing_details", "receipt_email", "receipt_url", "shipping"),
+    examples={
+        "charge.failed": {
+            "id": "ch_Example1",
+            "object": "charge",
+            "amount": 6_200,
+            "billing_details": {"email": "ada@example.com", "name": "Ada Lovelace", "phone": None},
+            "currency": "eur",
+            "failure_code": "card_declined",
+            "status": "failed",
+        },
+        "charge.dispute.created": {"id": "dp_Example1", "object": "dispute", "charge": "ch_Example1"},
+    },
+)

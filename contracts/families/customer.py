@@ -11,4 +11,25 @@ def subject(data: Mapping[str, Any]) -> str | None:
     return own if data.get("object") == "customer" else text(data.get("customer")) or own
 
 
-FAMILY = Family(kind="stripe/customer-event", prefix="customer.", subject=subject)
+FAMILY = Family(
+    kind="stripe/customer-event",
+    prefix="customer.",
+    subject=subject,
+    # `owner` is of a source, which is keyed by its customer.
+    sensitive=("address", "email", "name", "owner", "phone", "shipping"),
+    examples={
+        "customer.created": {
+            "id": "cus_Example1",
+            "object": "customer",
+            "email": "ada@example.com",
+            "name": "Ada Lovelace",
+            "phone": None,
+        },
+        "customer.subscription.deleted": {
+            "id": "sub_Example1",
+            "object": "subscription",
+            "customer": "cus_Example1",
+            "status": "canceled",
+        },
+    },
+)

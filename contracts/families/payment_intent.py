@@ -10,4 +10,21 @@ def subject(data: Mapping[str, Any]) -> str | None:
     return text(data.get("id"))
 
 
-FAMILY = Family(kind="stripe/payment-event", prefix="payment_intent.", subject=subject)
+FAMILY = Family(
+    kind="stripe/payment-event",
+    prefix="payment_intent.",
+    subject=subject,
+    sensitive=("client_secret", "receipt_email", "shipping", "last_payment_error"),
+    examples={
+        "payment_intent.succeeded": {
+            "id": "pi_Example1",
+            "object": "payment_intent",
+            "amount": 6_200,
+            "client_secret": "pi_Example1_secret_Example",
+            "currency": "eur",
+            "customer": None,
+            "receipt_email": "ada@example.com",
+            "status": "succeeded",
+        },
+    },
+)

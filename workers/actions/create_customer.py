@@ -1,28 +1,48 @@
 """`stripe/create-customer`, from https://docs.stripe.com/api/customers/create."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Annotated, Any
 
-from contracts.actions import Action, ActionInput, ActionOutput
+from pydantic import ConfigDict, Field
+
+from contracts.actions import SENSITIVE, Action, ActionInput, ActionOutput
 
 
 class Input(ActionInput):
     """Who the customer is; Stripe asks for nothing."""
 
-    email: str | None = None
-    name: str | None = None
-    phone: str | None = None
-    description: str | None = None
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"email": "ada@example.com", "name": "Ada Lovelace"}, {}]},
+    )
+
+    email: Annotated[str | None, Field(description="the customer's e-mail address", json_schema_extra=SENSITIVE)] = None
+    name: Annotated[str | None, Field(description="full name or business name", json_schema_extra=SENSITIVE)] = None
+    phone: Annotated[str | None, Field(description="the customer's phone number", json_schema_extra=SENSITIVE)] = None
+    description: Annotated[str | None, Field(description="shown beside the customer in the dashboard")] = None
 
 
 class Output(ActionOutput):
     """The customer, cut to the card's fields."""
 
-    id: str
-    object: str
-    email: str | None
-    name: str | None
-    created: int
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "cus_Example1",
+                    "object": "customer",
+                    "email": "ada@example.com",
+                    "name": None,
+                    "created": 1_790_000_000,
+                }
+            ]
+        },
+    )
+
+    id: Annotated[str, Field(description="the customer's id, `cus_…`")]
+    object: Annotated[str, Field(description="`customer`")]
+    email: Annotated[str | None, Field(description="as Stripe keeps it", json_schema_extra=SENSITIVE)]
+    name: Annotated[str | None, Field(description="as Stripe keeps it", json_schema_extra=SENSITIVE)]
+    created: Annotated[int, Field(description="seconds since the epoch")]
 
 
 def params(given: Input) -> Mapping[str, Any]:

@@ -2,13 +2,15 @@
 
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
 from contracts.actions import Action, ActionInput, ActionOutput
 
 
 class Input(ActionInput):
     """Which charge."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"id": "ch_Example1"}]})
 
     # It goes into the URL: a slash or a dot segment would ask for another resource.
     id: Annotated[str, Field(pattern=r"^[A-Za-z0-9_]{1,255}$", description="a charge's id, `ch_…`")]
@@ -17,14 +19,31 @@ class Input(ActionInput):
 class Output(ActionOutput):
     """The charge, cut to the card's fields."""
 
-    id: str
-    object: str
-    amount: int
-    currency: str
-    status: str
-    customer: str | None
-    paid: bool
-    refunded: bool
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [
+                {
+                    "id": "ch_Example1",
+                    "object": "charge",
+                    "amount": 6_200,
+                    "currency": "eur",
+                    "status": "succeeded",
+                    "customer": None,
+                    "paid": True,
+                    "refunded": False,
+                }
+            ]
+        },
+    )
+
+    id: Annotated[str, Field(description="the charge's id, `ch_…`")]
+    object: Annotated[str, Field(description="`charge`")]
+    amount: Annotated[int, Field(description="in the currency's minor unit")]
+    currency: Annotated[str, Field(description="3-letter ISO currency code, in lower case")]
+    status: Annotated[str, Field(description="`succeeded`, `pending` or `failed`")]
+    customer: Annotated[str | None, Field(description="a customer's id, `cus_…`")]
+    paid: Annotated[bool, Field(description="whether the charge succeeded, or was authorised for a later capture")]
+    refunded: Annotated[bool, Field(description="whether the whole amount was refunded")]
 
 
 ACTION = Action(
