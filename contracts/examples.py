@@ -232,8 +232,9 @@ def slug(text: str) -> str:
 def _of(model: type[ActionInput] | type[ActionOutput]) -> Sequence[Mapping[str, Any]]:
     """A model's own examples."""
     extra = model.model_config.get("json_schema_extra")
-    found = extra.get("examples") if isinstance(extra, dict) else None
-    if not isinstance(found, list) or not found:
+    listed = extra.get("examples") if isinstance(extra, dict) else None
+    found = [one for one in listed if isinstance(one, dict)] if isinstance(listed, list) else []
+    if not found:
         raise ValueError(f"{model.__module__}.{model.__name__} has no examples: give it some in its model_config")
     return found
 

@@ -2,7 +2,7 @@
 
 import typer
 
-from deploy.cli import command, dead_letters, definitions, local, processes, runs, settings, topics, trigger
+from deploy.cli import command, contracts, dead_letters, definitions, local, processes, runs, settings, topics, trigger
 
 _ABOUT = """Stripe webhooks into Kafka topics, and Kafka topics into Stripe actions.
 
@@ -18,7 +18,7 @@ app = typer.Typer(
     help=_ABOUT, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False, add_completion=False
 )
 
-_TRY, _SET_UP, _RUN, _LOOK = "Try it out", "Set it up", "Run it", "Look and mend"
+_TRY, _SET_UP, _RUN, _LOOK, _DEVELOP = "Try it out", "Set it up", "Run it", "Look and mend", "Build on it"
 
 app.command("demo", rich_help_panel=_TRY)(local.demo)
 app.command("up", rich_help_panel=_TRY)(local.up)
@@ -37,3 +37,4 @@ app.command("executor", rich_help_panel=_RUN)(processes.executor)
 app.command("worker", rich_help_panel=_RUN)(processes.worker)
 app.add_typer(runs.app, name="runs", rich_help_panel=_LOOK)
 app.add_typer(dead_letters.app, name="dead-letters", rich_help_panel=_LOOK)
+app.add_typer(contracts.app, name="contracts", rich_help_panel=_DEVELOP)

@@ -22,7 +22,7 @@ class Input(ActionInput):
 
 
 class Output(ActionOutput):
-    """The customer, cut to the card's fields."""
+    """The customer, cut to these fields."""
 
     model_config = ConfigDict(
         json_schema_extra={

@@ -35,7 +35,7 @@ class Input(ActionInput):
 
 
 class Output(ActionOutput):
-    """The PaymentIntent, cut to the card's fields. `client_secret` is sensitive: mask it wherever a person looks."""
+    """The PaymentIntent, cut to these fields. `client_secret` is sensitive: mask it wherever a person looks."""
 
     model_config = ConfigDict(
         json_schema_extra={

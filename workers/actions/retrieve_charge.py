@@ -17,7 +17,7 @@ class Input(ActionInput):
 
 
 class Output(ActionOutput):
-    """The charge, cut to the card's fields."""
+    """The charge, cut to these fields."""
 
     model_config = ConfigDict(
         json_schema_extra={
