@@ -15,11 +15,11 @@ from contracts.records import EpochMs, LeftOut, Record, RunRef
 class Told(Record):
     """What a result needs beside its outcome, while an effect is possible."""
 
-    action: str
-    connection: str
-    run: RunRef | None
+    action: Annotated[str, Field(description="the command's own")]
+    connection: Annotated[str, Field(description="the command's own")]
+    run: Annotated[RunRef | None, Field(description="the command's own")]
     key: Annotated[str | None, Field(description="the record's key, a character for each byte")]
-    attempts: Annotated[int, Field(ge=0)]
+    attempts: Annotated[int, Field(ge=0, description="calls made")]
     started_at: EpochMs
 
 

@@ -9,6 +9,7 @@ contracts/released/<version>/…                    the schemas of the last rele
 import json
 import shutil
 from collections.abc import Mapping, Sequence
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +21,7 @@ from deploy.failure import FailureError
 _MEND = "run `stripeline contracts export` and commit what it writes"
 
 
+@cache
 def generated() -> Mapping[str, str]:
     """Every file's text by its path below `contracts/`."""
     records = published()
@@ -27,7 +29,7 @@ def generated() -> Mapping[str, str]:
     for record in records:
         files[f"schemas/{record.file_name}"] = record.schema()
         for name, value in record.examples.items():
-            files[f"schemas/examples/{record.name}/{name}.json"] = value
+            files[f"schemas/examples/{record.folder}/{name}.json"] = value
     return {path: _text(files[path]) for path in sorted(files)}
 
 
@@ -67,6 +69,7 @@ def gate(folder: Path) -> Sequence[Finding]:
     return compare_all(_released(folder), schemas(), {record.schema_name: record.side for record in published()})
 
 
+@cache
 def schemas() -> Mapping[str, Mapping[str, Any]]:
     return {record.schema_name: record.schema() for record in published()}
 

@@ -5,6 +5,7 @@ A record is published under `<name>.v<version>`; a change that its readers can't
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -48,8 +49,13 @@ class Published:
 
     @property
     def component(self) -> str:
-        """Its name among other schemas: `PaymentEvent`."""
-        return variants.pascal(self.name)
+        """Its name among other schemas: `PaymentEvent`, `PaymentEventV2`."""
+        return variants.pascal(self.name if self.version == 1 else f"{self.name}-v{self.version}")
+
+    @property
+    def folder(self) -> str:
+        """Where its examples are."""
+        return self.name if self.version == 1 else f"{self.name}.v{self.version}"
 
     def schema(self) -> Mapping[str, Any]:
         """The JSON Schema, with its examples."""
@@ -58,6 +64,7 @@ class Published:
         return {**made, **head, "examples": [self.examples[name] for name in sorted(self.examples)]}
 
 
+@cache
 def published() -> Sequence[Published]:
     """Every record that crosses a topic, those for other teams first."""
     return (
