@@ -59,7 +59,7 @@ def classify(action: Action, answer: Answer | Fault) -> Outcome:
     """The outcome of one call."""
     if isinstance(answer, Fault):
         return failed(action, FAULTS[answer], _FAULT_MESSAGES[answer])
-    body = _object(answer.body)
+    body = json_object(answer.body)
     if 200 <= answer.status < 300:  # noqa: PLR2004
         return _success(action, answer, body)
     found = _failure(action, answer, body or {})
@@ -142,7 +142,8 @@ def _retry_after_ms(text: str) -> int:
     return min(int(text[:9]), MAX_RETRY_AFTER_S) * 1000
 
 
-def _object(body: bytes) -> Mapping[str, Any] | None:
+def json_object(body: bytes) -> Mapping[str, Any] | None:
+    """A body as the JSON object that it is; None for anything else."""
     try:
         parsed = orjson.loads(body)
     except orjson.JSONDecodeError:

@@ -17,9 +17,9 @@ from contracts.retry import HORIZON_MS, covering
 from contracts.topics import Topics
 from workers import ending, lookup, settling
 from workers.classify import Failed, refusal
-from workers.fate import Change, Fate, Output, Taken
+from workers.fate import Fate, Output, Taken
 from workers.gate import Gate, Pass, Seen, open_gate
-from workers.ledger import Ledger, Queue, remember, set_queue
+from workers.ledger import Ledger, Queue, forget, remember, set_queue
 from workers.lookup import Sight
 from workers.ticket import Ticket, ticket, waiting_headers
 from workers.work import Call, Work, digest_of, work_of
@@ -88,7 +88,7 @@ class Executor:
         known = None if isinstance(command, Unreadable) else ledger.known(command.command_id)
         changes = ending.next_of_key(ledger, of)
         if isinstance(command, Command) and known is not None and known.status == "waiting":
-            changes = (*changes, Change(f"command/{command.command_id}", None))  # or a replay would find it waiting
+            changes = (*changes, forget(command.command_id))  # or a replay would find it waiting
         return replace(fate, changes=changes)
 
     def _returned(self, ledger: Ledger, work: Work, queue: Queue | None, now_ms: int) -> Fate | None:

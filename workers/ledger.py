@@ -121,7 +121,7 @@ class Ledger:
             if known.at_ms > now_ms - WINDOW_MS:
                 return
             if known.status != "waiting":
-                yield Change(_COMMAND + command_id, None)
+                yield forget(command_id)
 
 
 def _first(known: Mapping[str, Known], limit: int) -> Iterator[tuple[str, Known]]:
@@ -133,6 +133,10 @@ def remember(command_id: str, known: Known) -> Change:
     rare = {"unknown": known.unknown, "look_at": known.look_at_ms, "looks": known.looks, "told": known.told}
     rare |= {"turn": known.turn_ms, "failure": known.failure, "suspect": known.suspect}
     return Change(_COMMAND + command_id, value | {name: held for name, held in rare.items() if held})
+
+
+def forget(command_id: str) -> Change:
+    return Change(_COMMAND + command_id, None)
 
 
 def set_queue(key: str, queue: Queue) -> Change:

@@ -12,7 +12,7 @@ import orjson
 
 from contracts.actions import Action, Request
 from contracts.errors import FAULTS, Fault
-from workers.classify import Answer, Failed, Succeeded, classify, failed
+from workers.classify import Answer, Failed, Succeeded, classify, failed, json_object
 
 METADATA = "stripeline_command"
 PARTITION = "stripeline_partition"
@@ -81,7 +81,7 @@ def too_many(action: Action) -> Failed:
 def _objects(action: Action, answer: Answer | Fault) -> Mapping[str, Any] | Failed:
     """The body of a list of objects, or the failure that came instead."""
     if isinstance(answer, Answer) and answer.status == 200:  # noqa: PLR2004
-        body = _json(answer.body)
+        body = json_object(answer.body)
         if body is not None and isinstance(body.get("data"), list):
             return {**body, "data": [row for row in body["data"] if isinstance(row, dict)]}
         return failed(action, FAULTS[Fault.UNREADABLE], "Stripe's answer to a look-up is no list")
@@ -108,11 +108,3 @@ def of_command(found: Mapping[str, Any]) -> str | None:
     metadata = found.get("metadata")
     command = metadata.get(METADATA) if isinstance(metadata, dict) else None
     return command if isinstance(command, str) else None
-
-
-def _json(body: bytes) -> Mapping[str, Any] | None:
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    return parsed if isinstance(parsed, dict) else None

@@ -18,15 +18,14 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-import orjson
-
 from contracts import headers as h
 from contracts.actions import Action
 from contracts.errors import Code
+from contracts.ids import idempotency_key
 from contracts.retry import HORIZON_MS, Tier, covering, tier_for, within
 from contracts.topics import Topics
 from workers import ending, lookup
-from workers.classify import Failed, Outcome, Succeeded, refusal
+from workers.classify import Failed, Outcome, Succeeded, json_object, refusal
 from workers.ending import Told
 from workers.fate import Fate, Output
 from workers.gate import Hold
@@ -64,15 +63,11 @@ def _failed(topics: Topics, ledger: Ledger, work: Work, failed: Failed, now_ms: 
     tier = tier_for(topics.tiers, attempt=attempts, at_least_ms=failed.retry_after_ms)
     if failed.retryable and not failed.stored and tier is not None:
         return _wait(topics, ledger, now, tier, now_ms, attempts=attempts, last_error=_text(failed))
-    if unknown:
-        looked_up = replace(now, look_at_ms=now_ms + reconcile_after_ms)
-        return wait_for_look(topics, ledger, looked_up, now_ms, attempts=attempts, last_error=_text(failed))
     reason = "exhausted" if failed.retryable else None
-    if work.suspect and not failed.decisive:
-        suspect = replace(
-            now, look_at_ms=now_ms + reconcile_after_ms, failure={"error": failed.error, "reason": reason}
-        )
-        return wait_for_look(topics, ledger, suspect, now_ms, attempts=attempts, last_error=_text(failed))
+    if unknown or (work.suspect and not failed.decisive):
+        failure = None if unknown else {"error": failed.error, "reason": reason}
+        looked_up = replace(now, look_at_ms=now_ms + reconcile_after_ms, failure=failure)
+        return wait_for_look(topics, ledger, looked_up, now_ms, attempts=attempts, last_error=_text(failed))
     return ended(topics, ledger, now, failed, now_ms, calls=1, reason=reason)
 
 
@@ -110,7 +105,7 @@ def _not_found(topics: Topics, ledger: Ledger, call: Call, now_ms: int) -> Fate 
         return replace(work, look_at_ms=None)
     why = (
         f"not found at Stripe by metadata['{lookup.METADATA}']; "
-        f"a person must decide, the Idempotency-Key was stripeline:{work.command.command_id}"
+        f"a person must decide, the Idempotency-Key was {idempotency_key(work.command.command_id)}"
     )
     found = replace(refusal(work.command.action, why, Code.INDETERMINATE), unknown=True)
     return ended(topics, ledger, work, found, now_ms, reason="past_horizon" if late else None)
@@ -167,7 +162,7 @@ def settled_by_webhook(topics: Topics, actions: Mapping[str, Action], ledger: Le
     if known is None or known.told is None or known.status not in {"waiting", "indeterminate"}:
         return Fate("unrelated")
     action = actions.get(known.told["action"])
-    found = _object(of.record.value)
+    found = json_object(of.record.value or b"") or {}
     same_account = h.text(of.headers, h.CONNECTION) == known.told["connection"]
     if action is None or not same_account or found.get("object") != action.makes:
         return Fate("unrelated")
@@ -188,14 +183,6 @@ def _settlement(topics: Topics, known: Known, command_id: str, outcome: Succeede
     end = ending.end(outcome, earlier_unknown=False, attempts=held["attempts"], reason=None)
     done = Known(status="succeeded", digest=known.digest, revision=revision, at_ms=now_ms)
     return Fate("settled", (ending.result(topics, told, end, revision, now_ms),), (remember(command_id, done),))
-
-
-def _object(value: bytes | None) -> Mapping[str, Any]:
-    try:
-        parsed = orjson.loads(value or b"")
-    except orjson.JSONDecodeError:
-        return {}
-    return parsed if isinstance(parsed, dict) else {}
 
 
 def _text(failed: Failed) -> str:
