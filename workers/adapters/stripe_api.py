@@ -4,6 +4,8 @@ https://docs.stripe.com/api · form encoding as in stripe-python `_encode.py`: `
 """
 
 import asyncio
+import time
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Self
 from urllib.parse import quote_plus
@@ -17,6 +19,7 @@ from contracts.actions import Request
 from contracts.errors import Code, Fault
 from workers import lookup
 from workers.classify import Answer, classify, refusal
+from workers.counts import CALL_S, Histograms
 from workers.lookup import NextPage, NotOffered, Sight
 from workers.work import Call
 
@@ -48,6 +51,9 @@ class StripeApi:
         self._session: aiohttp.ClientSession | None = None
         # A call that waits for its connection's turn takes no room from the others.
         self._room = asyncio.Semaphore(concurrency)
+        self.answers: dict[tuple[str, str, str], int] = defaultdict(int)  # by action, kind and status
+        self.seconds = Histograms(CALL_S)  # by action and kind
+        self.busy = 0
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -93,6 +99,19 @@ class StripeApi:
         return lookup.too_many(call.action)
 
     async def _answer(self, request: Request, key: SecretStr, call: Call) -> Answer | Fault:
+        """One request and what came of it, counted."""
+        began_s = time.monotonic()
+        self.busy += 1
+        try:
+            answer = await self._exchange(request, key, call)
+        finally:
+            self.busy -= 1
+        action, kind = call.action.key, "look_up" if call.look else "attempt"
+        self.answers[action, kind, answer.value if isinstance(answer, Fault) else str(answer.status)] += 1
+        self.seconds[action, kind].add(time.monotonic() - began_s)
+        return answer
+
+    async def _exchange(self, request: Request, key: SecretStr, call: Call) -> Answer | Fault:
         if self._session is None:
             raise RuntimeError("StripeApi is used outside `async with`")
         headers = {"Authorization": f"Bearer {key.get_secret_value()}", "Stripe-Version": STRIPE_VERSION}

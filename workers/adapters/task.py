@@ -22,6 +22,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from workers.adapters.clock import BrokerClock
 from workers.adapters.restore import restore, watermarks
 from workers.adapters.transaction import Transactions
+from workers.counts import Counts
 from workers.fate import Change, Fate, State, Taken
 from workers.inbox import Input, Load, size
 from workers.job import Job
@@ -53,9 +54,9 @@ class Task(Generic[S]):
 
     def __init__(
         self, job: Job[S], partition: int, *, clock: BrokerClock, client: Mapping[str, Any], commit_interval_s: float,
-        kept: Kept[S] | None = None,
+        kept: Kept[S] | None = None, counts: Counts | None = None,
     ) -> None:  # fmt: skip
-        self.job, self.partition = job, partition
+        self.job, self.partition, self.counts = job, partition, counts or Counts()
         self.kept = kept or Kept(job.new_state(), 0)
         self.inputs = {TopicPartition(topic, partition): Input(grows=topic in job.grows) for topic in job.inputs}
         self._turn = deque(self.inputs.values())
@@ -93,7 +94,8 @@ class Task(Generic[S]):
         # From here on without a pause: what is read after this is delivered.
         seek({tp: mark.position for tp, mark in marks.items()})
         self.open = True
-        self._log.info("task_open", restore_s=round(time.monotonic() - began, 3), changelog=self.kept.upto)
+        restore_s = self.counts.restore_s[str(self.partition)] = time.monotonic() - began
+        self._log.info("task_open", restore_s=round(restore_s, 3), changelog=self.kept.upto)
 
     @property
     def load(self) -> Load:
@@ -104,6 +106,8 @@ class Task(Generic[S]):
             bytes_waiting=sum(source.bytes for source in sources),
             records_held=len(self._lanes),
             bytes_held=self._held_bytes,
+            running=self._lanes.running,
+            room=self._lanes.limit,
             calls=len(self._calls),
             state=self.kept.state.sizes,
             full=self.kept.state.full,
@@ -245,6 +249,7 @@ class Task(Generic[S]):
         for change in fate.changes:
             self.kept.state.apply(change.key, change.value)
         self._pending.add(fate)
+        self.counts.finished(record.topic, fate.verdict, fate.ended)
         self._held_bytes -= size(record)
         self.inputs[TopicPartition(record.topic, record.partition)].watermark.finish(record.offset)
         self._lanes.finish(lane)
@@ -262,9 +267,10 @@ class Task(Generic[S]):
         self._pump()
 
     async def _publish(self, pending: Pending, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
-        self._commit_began_s = time.monotonic()
+        self._commit_began_s = began_s = time.monotonic()
         try:
             upto = await self._transactions.commit(pending, offsets)
+            self.counts.committed(time.monotonic() - began_s, pending.records)
         except BaseException:
             self.open = False
             raise

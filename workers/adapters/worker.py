@@ -21,6 +21,7 @@ from aiokafka.structs import TopicPartition
 from workers.adapters.clock import BrokerClock
 from workers.adapters.task import Kept, Task
 from workers.adapters.transaction import TRANSACTION_TIMEOUT_MS
+from workers.counts import Counts
 from workers.fate import State
 from workers.job import Job
 
@@ -62,6 +63,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         self._consumer: AIOKafkaConsumer | None = None
         self._rejoin = asyncio.Event()
         self._joined = False
+        self.counts = Counts()
         self._log = log.bind(role=job.name)
 
     def missing(self) -> str | None:
@@ -83,7 +85,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
                 failures = 0
             except (KafkaError, OSError, TimeoutError) as error:
                 failures += 1
-                self._log.warning("session_failed", error=repr(error))
+                self._happened("session_failed", error=repr(error))
                 await _wait(stop, _REOPEN_AFTER_S[min(failures, len(_REOPEN_AFTER_S)) - 1])
 
     async def _session(self, stop: asyncio.Event) -> None:
@@ -150,6 +152,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         if revoked:
+            self.counts.events["revoked"] += 1
             self._log.info("revoked", partitions=sorted({tp.partition for tp in revoked}))
         self._kept.clear()  # what did not come back with the last assignment is somebody else's by now
         await self._close_all()
@@ -157,6 +160,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Open a task per partition number, in the background: a long restore must not miss the next rebalance."""
         numbers = sorted({tp.partition for tp in assigned})
+        self.counts.events["assigned"] += 1
         self._log.info("assigned", partitions=numbers)
         for number in numbers:
             self.tasks[number] = self._new_task(number)
@@ -167,7 +171,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         membership = self._membership
         return Task(
             self.job, number, clock=self.clock, client=membership.client,
-            commit_interval_s=membership.commit_interval_s, kept=self._kept.pop(number, None),
+            commit_interval_s=membership.commit_interval_s, kept=self._kept.pop(number, None), counts=self.counts,
         )  # fmt: skip
 
     async def _own(self, number: int) -> None:
@@ -180,12 +184,12 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             except (ProducerFenced, InvalidProducerEpoch):
                 # Somebody else has our partition, and we don't know it yet. To take it back would fence the rightful
                 # owner: we ask the group who owns what.
-                self._log.warning("task_fenced", partition=number)
+                self._happened("fenced", partition=number)
                 await task.discard()
                 self._rejoin.set()
                 return
             except Exception as error:  # noqa: BLE001  (an error in the task closes the task, not the process)
-                self._log.warning("task_failed", partition=number, error=repr(error))
+                self._happened("task_failed", partition=number, error=repr(error))
                 failures = failures + 1 if self._failed_lately(number) else 0
                 self._failed_s[number] = time.monotonic()
                 await task.discard()
@@ -194,6 +198,10 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
                     self.tasks[number] = self._new_task(number)
             else:
                 return
+
+    def _happened(self, event: str, **details: Any) -> None:
+        self.counts.events[event] += 1
+        self._log.warning(event, **details)
 
     def _failed_lately(self, number: int) -> bool:
         return time.monotonic() - self._failed_s.get(number, -math.inf) < _FAILURE_SHOWS_S
