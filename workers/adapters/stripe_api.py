@@ -33,6 +33,9 @@ _HEADERS_READ = (
     "retry-after",
     "stripe-rate-limited-reason",
 )
+Seen = Callable[[Call, Request, Answer | Fault, float], None]
+"""Told of each request: what came back, and after how many seconds."""
+
 log = structlog.get_logger()
 
 
@@ -46,6 +49,7 @@ class StripeApi:
         *,
         deadline_s: float = 30.0,
         concurrency: int = 256,
+        seen: Seen | None = None,
     ) -> None:
         self._base, self._secret_key, self._deadline_s = base.rstrip("/"), secret_key, deadline_s
         self._session: aiohttp.ClientSession | None = None
@@ -54,6 +58,7 @@ class StripeApi:
         self.answers: dict[tuple[str, str, str], int] = defaultdict(int)  # by action, kind and status
         self.seconds = Histograms(CALL_S)  # by action and kind
         self.busy = 0
+        self._seen = seen
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -108,7 +113,10 @@ class StripeApi:
             self.busy -= 1
         action, kind = call.action.key, "look_up" if call.look else "attempt"
         self.answers[action, kind, answer.value if isinstance(answer, Fault) else str(answer.status)] += 1
-        self.seconds[action, kind].add(time.monotonic() - began_s)
+        took_s = time.monotonic() - began_s
+        self.seconds[action, kind].add(took_s)
+        if self._seen is not None:
+            self._seen(call, request, answer, took_s)
         return answer
 
     async def _exchange(self, request: Request, key: SecretStr, call: Call) -> Answer | Fault:

@@ -271,6 +271,7 @@ class Task(Generic[S]):
         try:
             upto = await self._transactions.commit(pending, offsets)
             self.counts.committed(time.monotonic() - began_s, pending.records)
+            self.job.committed(pending.outputs)
         except BaseException:
             self.open = False
             raise

@@ -76,6 +76,14 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         closed = [number for number, task in self.tasks.items() if not task.open]
         return f"{_partitions(closed)} of the {self.job.name} are being restored" if closed else None
 
+    def end(self, tp: TopicPartition) -> int | None:
+        """Where an input partition ends, as the last fetch told; no call is made."""
+        consumer = self._consumer
+        found: int | None = None
+        if consumer is not None and tp in consumer.assignment():
+            found = consumer.highwater(tp)
+        return found
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set. A lost membership is taken up anew; nothing of Kafka's ends the process."""
         failures = 0
