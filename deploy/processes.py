@@ -41,12 +41,14 @@ from workers.adapters.resolve import Secrets
 from workers.adapters.stripe_api import StripeApi
 from workers.adapters.tracing import CallSpans, traced
 from workers.adapters.vault import Vault
+from workers.adapters.watchdog import watched
 from workers.adapters.worker import Membership, Worker
 from workers.executor import Executor
 from workers.fate import State
 from workers.gate import Gate
 from workers.job import Job, executor_job, router_job
 from workers.router import Router
+from workers.watchdog import Limits
 
 log = structlog.get_logger(__name__)
 _NEXT_TRY_S = 2.0
@@ -196,7 +198,7 @@ async def router_part(shared: Base, stop: asyncio.Event) -> None:
     router = Router(topics=settings.topics, workflows=workflows.of, partitions=settings.partitions)
     worker = _worker(shared, router_job(settings.topics, router))
     if await _loaded(shared.table, stop):
-        await worker.run(stop)
+        await _until_stopped_or_stuck(shared, worker, stop)
 
 
 async def executor_part(shared: Base, stop: asyncio.Event) -> None:
@@ -227,7 +229,7 @@ async def executor_part(shared: Base, stop: asyncio.Event) -> None:
         shared.board.show(OF_STRIPE, lambda: stripe)
         shared.board.show(OF_A_GATE, lambda: list(gate.standings(shared.clock.now_ms())))
         if await _loaded(table, stop):
-            await worker.run(stop)
+            await _until_stopped_or_stuck(shared, worker, stop)
 
 
 def _worker(shared: Base, job: Job[S]) -> Worker[S]:
@@ -238,6 +240,12 @@ def _worker(shared: Base, job: Job[S]) -> Worker[S]:
     shared.checks[job.name] = worker.missing
     shared.board.show(OF_A_WORKER, lambda: WorkerView.of(worker, tiers))
     return worker
+
+
+async def _until_stopped_or_stuck(shared: Base, worker: Worker[Any], stop: asyncio.Event) -> None:
+    # A call waits for its turn and for room, is sent, and a look-up may read some pages: each at most this long.
+    limits = Limits(call_s=6 * shared.settings.call_timeout_ms / 1000 + 60)
+    await watched(worker, stop, partitions=shared.settings.partitions, limits=limits)
 
 
 def _call_spans(shared: Base) -> CallSpans | None:

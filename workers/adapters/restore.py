@@ -1,7 +1,8 @@
 """Where a task goes on: the committed offsets with the finished ranges beside them, and the state of its changelog."""
 
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
 
 import orjson
 import structlog
@@ -9,10 +10,20 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 
+from workers.fate import State
 from workers.watermark import Watermark, decode
 
 log = structlog.get_logger()
+S = TypeVar("S", bound=State)
 Apply = Callable[[str, Mapping[str, Any] | None], None]
+
+
+@dataclass(slots=True)
+class Kept(Generic[S]):
+    """A state and the changelog offset up to which it holds."""
+
+    state: S
+    upto: int
 
 
 async def watermarks(

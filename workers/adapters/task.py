@@ -12,7 +12,6 @@ import asyncio
 import time
 from collections import deque
 from collections.abc import Awaitable, Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -20,7 +19,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from workers.adapters.clock import BrokerClock
-from workers.adapters.restore import restore, watermarks
+from workers.adapters.restore import Kept, restore, watermarks
 from workers.adapters.transaction import Transactions
 from workers.counts import Counts
 from workers.fate import Change, Fate, State, Taken
@@ -41,14 +40,6 @@ _SLOW_COMMIT_S = 3.0
 log = structlog.get_logger()
 
 
-@dataclass(slots=True)
-class Kept(Generic[S]):
-    """A state and the changelog offset up to which it holds."""
-
-    state: S
-    upto: int
-
-
 class Task(Generic[S]):
     """One partition number of one job."""
 
@@ -66,7 +57,7 @@ class Task(Generic[S]):
         self._window = max(512, 2 * job.concurrency)
         self._held_bytes = 0
         self._pending = Pending()
-        self._calls: set[asyncio.Task[None]] = set()
+        self._calls: dict[asyncio.Task[None], float] = {}  # with the time of their start
         self._committing = asyncio.Lock()
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
@@ -112,6 +103,12 @@ class Task(Generic[S]):
             state=self.kept.state.sizes,
             full=self.kept.state.full,
         )
+
+    @property
+    def oldest_call_s(self) -> float:
+        """How long the oldest call has been under way; 0 without a call."""
+        began_s = next(iter(self._calls.values()), None)
+        return 0.0 if began_s is None else time.monotonic() - began_s
 
     @property
     def stuck(self) -> bool:
@@ -186,9 +183,8 @@ class Task(Generic[S]):
 
     def _fill(self) -> int:
         taken, now_ms, next_due_ms = 0, self._clock.now_ms(), None
-        self._turn.rotate(
-            -1
-        )  # each input is first in turn, or one deep backlog would take all the room that comes free
+        # Each input is first in turn, or one deep backlog would take all the room that comes free.
+        self._turn.rotate(-1)
         for source in self._turn:
             while source.buffer and taken < _SLICE and self._room(source):
                 due_ms = self.job.due_ms(source.buffer[0])
@@ -224,8 +220,8 @@ class Task(Generic[S]):
             self._finish(lane, record, decided)
             return
         call = asyncio.create_task(self._carry_out(lane, record, decided))
-        self._calls.add(call)
-        call.add_done_callback(self._calls.discard)
+        self._calls[call] = time.monotonic()
+        call.add_done_callback(self._calls.pop)
 
     async def _carry_out(self, lane: object, record: Taken, decided: Fate | Call) -> None:
         while isinstance(decided, Call):
