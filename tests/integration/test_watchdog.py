@@ -12,6 +12,9 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer
 
+from contracts.retry import parse_tiers
+from contracts.topics import Topics
+from deploy.topics import apply
 from tests.integration.test_worker_task import DONE, PARTITIONS, Bench, bench, commands, has_results, until
 from tests.support.records import command
 from workers.actions import actions
@@ -84,16 +87,20 @@ async def test_a_poll_that_hangs_is_noticed_and_the_partition_moves_on(bench: Be
     assert max(Counter(await bench.results()).values()) == 1
 
 
-async def test_a_consumer_that_reads_nothing_though_records_are_there_is_opened_anew(bench: Bench):
+async def test_a_consumer_that_reads_nothing_though_records_are_there_is_opened_anew(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
+    getmany = AIOKafkaConsumer.getmany
+
     async with guarded(bench) as worker:
 
-        async def nothing(*_: Any, **__: Any) -> Any:
+        async def nothing(self: Any, *tps: Any, **how: Any) -> Any:
+            if worker.counts.events["watchdog"] or self is not worker._consumer:
+                return await getmany(self, *tps, **how)
             await asyncio.sleep(0.1)
             return {}
 
-        await until(lambda: worker.turns > 5)
-        assert worker._consumer is not None
-        worker._consumer.getmany = worker._consumer.position = nothing
+        monkeypatch.setattr(AIOKafkaConsumer, "getmany", nothing)
         await bench.produce(*commands(5))
         await until(lambda: has_results(bench, 5))
         assert worker.counts.events["watchdog"] == 1
@@ -155,10 +162,6 @@ async def test_without_kafka_it_waits_and_says_so(own_broker: Any, prefix: str):
 
 
 async def a_bench(own_broker: Any, prefix: str) -> Bench:
-    from contracts.retry import parse_tiers
-    from contracts.topics import Topics
-    from deploy.topics import apply
-
     topics = Topics(prefix=prefix, tiers=parse_tiers("300ms,600ms,1h"))
     client = {"bootstrap_servers": own_broker.bootstrap_servers, "retry_backoff_ms": 20}
     await apply(topics, PARTITIONS, client)
@@ -172,7 +175,7 @@ async def test_a_loop_that_was_blocked_past_the_session_comes_back_by_itself(ben
     async def beside() -> None:
         over = asyncio.Event()
         run = asyncio.create_task(other.run(over))
-        while not stop.is_set():
+        while not stop.is_set():  # noqa: ASYNC110  (set by another thread)
             await asyncio.sleep(0.05)
         over.set()
         await run
@@ -207,6 +210,8 @@ async def test_it_asks_kafka_only_where_it_suspects_something(bench: Bench, monk
 
     async with guarded(bench) as worker:
         monkeypatch.setattr(AIOKafkaConsumer, "start", counted)
-        await until(lambda: worker.turns > 60, 20)
-        assert asked <= 2  # an idle topic is asked for once in `progress_s`
+        await until(lambda: asked, 20)
+        began_s = time.monotonic()
+        await until(lambda: asked == 3, 40)
+        assert time.monotonic() - began_s > 6  # an idle topic is asked for once in `progress_s`, and not at every look
         assert worker.counts.events["watchdog"] == 0
