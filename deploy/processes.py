@@ -20,6 +20,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from deploy.admin import serve_admin
 from deploy.connections import STRIPES_OWN, key_name, limits_of, refused_key, secret_keys
 from deploy.definitions_used import WorkflowsByTrigger, trigger_views
+from deploy.failure import FailureError
 from deploy.kafka_client import kafka_client_options
 from deploy.lifetime import lifetime, unblocked
 from deploy.settings import Settings, SettingsError
@@ -41,7 +42,7 @@ from workers.adapters.resolve import Secrets
 from workers.adapters.stripe_api import StripeApi
 from workers.adapters.tracing import CallSpans, traced
 from workers.adapters.vault import Vault
-from workers.adapters.watchdog import watched
+from workers.adapters.watchdog import StuckError, watched
 from workers.adapters.worker import Membership, Worker
 from workers.executor import Executor
 from workers.fate import State
@@ -245,7 +246,10 @@ def _worker(shared: Base, job: Job[S]) -> Worker[S]:
 async def _until_stopped_or_stuck(shared: Base, worker: Worker[Any], stop: asyncio.Event) -> None:
     # A call waits for its turn and for room, is sent, and a look-up may read some pages: each at most this long.
     limits = Limits(call_s=6 * shared.settings.call_timeout_ms / 1000 + 60)
-    await watched(worker, stop, partitions=shared.settings.partitions, limits=limits)
+    try:
+        await watched(worker, stop, partitions=shared.settings.partitions, limits=limits)
+    except StuckError as error:
+        raise FailureError(str(error)) from None
 
 
 def _call_spans(shared: Base) -> CallSpans | None:
