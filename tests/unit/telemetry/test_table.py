@@ -68,3 +68,13 @@ def test_the_worst_lateness_is_shown_for_a_minute_and_then_forgotten():
     assert lag.worst_s == 3.0
     lag.late(222, 0.3)
     assert (lag.worst_s, lag.turned_s) == (0.3, 222)
+
+
+def test_every_metric_is_explained_to_whoever_runs_it():
+    text = OPERATIONS.read_text(encoding="utf-8")
+    told = set(re.findall(r"`(stripeline_[a-z_]+)[{`]", text))
+    assert {row.name for row in ROWS} - told == set()
+    assert told - {row.name for row in ROWS} == set()
+    for row in ROWS:
+        if row.labels:
+            assert f"`{row.name}{{{','.join(row.labels)}}}`" in text
