@@ -18,7 +18,7 @@ from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from deploy.admin import serve_admin
-from deploy.connections import STRIPES_OWN, key_name, limits_of, refused_key, secret_keys
+from deploy.connections import STRIPES_OWN, Keys, key_name, limits_of
 from deploy.definitions_used import WorkflowsByTrigger, trigger_views
 from deploy.failure import FailureError
 from deploy.kafka_client import kafka_client_options
@@ -205,13 +205,14 @@ async def router_part(shared: Base, stop: asyncio.Event) -> None:
 async def executor_part(shared: Base, stop: asyncio.Event) -> None:
     """Carry commands out until stopped."""
     settings, table = shared.settings, shared.table
-    key_of = secret_keys(table, Secrets(_vault(settings)))
+    keys = Keys(table, Secrets(_vault(settings)), shared.clock.now_ms)
+    shared.checks["keys"] = keys.missing
     limits = partial(limits_of, table, stripes_own=settings.stripe_api_base == STRIPES_OWN)
     gate = Gate(
         limits=limits,
         share=lambda: len(worker.tasks) / settings.partitions,
         key=lambda name: key_name(table, name),
-        refused=lambda name: refused_key(table, name),
+        refused=keys.held,
     )
     executor = Executor(
         topics=settings.topics,
@@ -221,7 +222,7 @@ async def executor_part(shared: Base, stop: asyncio.Event) -> None:
         reconcile_after_ms=settings.reconcile_after_ms,
     )
     async with StripeApi(
-        settings.stripe_api_base, key_of, deadline_s=settings.call_timeout_ms / 1000,
+        settings.stripe_api_base, keys.of, deadline_s=settings.call_timeout_ms / 1000,
         concurrency=settings.executor_concurrency, seen=_call_spans(shared),
     ) as stripe:  # fmt: skip
         # What waits for its connection's turn runs too, as far as a lane is concerned.
