@@ -1,6 +1,8 @@
 """Spans through every topic, as a user's exporter would get them; nothing in them that must not leave the house."""
 
 import itertools
+import subprocess
+import sys
 from pathlib import Path
 
 import orjson
@@ -100,3 +102,14 @@ async def test_a_call_to_stripe_is_a_client_span_below_its_record(
     assert {span.attributes["stripeline.code"] for span in ends} == {"OK"}
     told = " ".join(f"{span.to_json()}" for span in exporter.spans)
     assert SECRETS.findall(told) == []
+
+
+def test_with_an_sdk_set_up_there_is_a_tracer():
+    """As `opentelemetry-instrument` does; in a process of its own, because a provider is set once and for all."""
+    code = (
+        "from opentelemetry import trace; from opentelemetry.sdk.trace import TracerProvider;"
+        "trace.set_tracer_provider(TracerProvider(shutdown_on_exit=False));"
+        "from deploy.telemetry.tracer import installed_tracer;"
+        "assert installed_tracer().start_span('x').is_recording()"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
