@@ -4,7 +4,9 @@ https://docs.stripe.com/api · form encoding as in stripe-python `_encode.py`: `
 """
 
 import asyncio
-from collections.abc import Callable, Iterator, Mapping
+import re
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Self
 from urllib.parse import quote_plus
 
@@ -51,6 +53,7 @@ class StripeApi:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
+            cookie_jar=aiohttp.DummyCookieJar(),  # two connections are two accounts, and share nothing
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ttl_dns_cache=60),
             timeout=aiohttp.ClientTimeout(total=self._deadline_s, sock_connect=5.0),
             auto_decompress=True,
@@ -96,17 +99,16 @@ class StripeApi:
         if self._session is None:
             raise RuntimeError("StripeApi is used outside `async with`")
         headers = {"Authorization": f"Bearer {key.get_secret_value()}", "Stripe-Version": STRIPE_VERSION}
-        query, body = "", None
+        path, body = request.path, None
         if request.method == "POST":
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             headers["Idempotency-Key"] = call.idempotency_key or ""
             body = form(request.params)
         elif request.params:
-            query = "?" + form(request.params).decode()
-        url = URL(self._base + request.path + query, encoded=True)
+            path = f"{path}?{form(request.params).decode()}"
         try:
             async with self._session.request(
-                request.method, url, data=body, headers=headers, allow_redirects=False
+                request.method, _url(self._base, path), data=body, headers=headers, allow_redirects=False
             ) as response:
                 return await _read(response)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
@@ -120,31 +122,47 @@ class StripeApi:
 
 
 async def _read(response: aiohttp.ClientResponse) -> Answer | Fault:
-    body = b""
-    async for chunk in response.content.iter_any():
-        body += chunk
+    content, body = response.content, b""
+    while not content.at_eof():
+        body += await content.readany()
         if len(body) > MAX_BODY_BYTES:
             return Fault.UNREADABLE
     headers = {name: response.headers[name] for name in _HEADERS_READ if name in response.headers}
     return Answer(status=response.status, headers=headers, body=body)
 
 
+@lru_cache(maxsize=512)
+def _url(base: str, path: str) -> URL:
+    return URL(base + path, encoded=True)
+
+
 def form(params: Mapping[str, Any]) -> bytes:
     """Parameters in Stripe's form encoding."""
-    return "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in _flat("", params)).encode()
+    pairs: list[str] = []
+    for name, value in params.items():
+        _flatten(str(name), value, pairs)
+    return "&".join(pairs).encode()
 
 
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+def _flatten(name: str, value: Any, pairs: list[str]) -> None:
     match value:
+        case str():
+            pairs.append(f"{_quoted_name(name)}={value if _PLAIN(value) else quote_plus(value)}")
+        case bool():
+            pairs.append(f"{_quoted_name(name)}={'true' if value else 'false'}")
+        case int():
+            pairs.append(f"{_quoted_name(name)}={value}")
         case Mapping():
-            for name, item in value.items():
-                yield from _flat(f"{prefix}[{name}]" if prefix else str(name), item)
+            for inner, item in value.items():
+                _flatten(f"{name}[{inner}]", item, pairs)
         case list() | tuple():
             for number, item in enumerate(value):
-                yield from _flat(f"{prefix}[{number}]", item)
-        case bool():
-            yield prefix, "true" if value else "false"
+                _flatten(f"{name}[{number}]", item, pairs)
         case None:
             return
         case _:
-            yield prefix, str(value)
+            pairs.append(f"{_quoted_name(name)}={quote_plus(str(value))}")
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
+_quoted_name = lru_cache(maxsize=512)(quote_plus)  # the names of our parameters are few

@@ -58,6 +58,7 @@ class Task(Generic[S]):
         self.job, self.partition = job, partition
         self.kept = kept or Kept(job.new_state(), 0)
         self.inputs = {TopicPartition(topic, partition): Input(grows=topic in job.grows) for topic in job.inputs}
+        self._sources = {tp.topic: source for tp, source in self.inputs.items()}
         self._turn = deque(self.inputs.values())
         self.open = False
         self._clock, self._client, self._interval_s = clock, client, commit_interval_s
@@ -69,6 +70,7 @@ class Task(Generic[S]):
         self._committing = asyncio.Lock()
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._pump_scheduled = False
         self._closing = False
         self._commit_began_s: float | None = None
         self._expire_at_s = 0.0
@@ -174,10 +176,17 @@ class Task(Generic[S]):
         """Take what may be taken, and start what may run."""
         if self._closing or not self.open:
             return
+        self._pump_scheduled = False
         taken = self._fill()
         while (started := self._lanes.start()) is not None:
             self._start(*started)
         if taken >= _SLICE:
+            self._pump_soon()
+
+    def _pump_soon(self) -> None:
+        """Once for all calls that end in the same turn of the loop."""
+        if not self._pump_scheduled:
+            self._pump_scheduled = True
             asyncio.get_running_loop().call_soon(self._pump)
 
     def _fill(self) -> int:
@@ -214,8 +223,11 @@ class Task(Generic[S]):
         self._timer = asyncio.get_running_loop().call_later(min(delay_s, 1.0) + 0.001, self._pump)
 
     def _start(self, lane: object, record: Taken) -> None:
-        again = record.offset < self.inputs[TopicPartition(record.topic, record.partition)].stood
-        decided = self._decided(record, lambda now_ms: self.job.take(self.kept.state, record, now_ms, again))
+        again = record.offset < self._sources[record.topic].stood
+        try:
+            decided = self.job.take(self.kept.state, record, self._clock.now_ms(), again)
+        except Exception as error:  # noqa: BLE001
+            decided = self._broken(record, error)
         if isinstance(decided, Fate):
             self._finish(lane, record, decided)
             return
@@ -225,28 +237,25 @@ class Task(Generic[S]):
 
     async def _carry_out(self, lane: object, record: Taken, decided: Fate | Call) -> None:
         while isinstance(decided, Call):
-            decided = await self._settled(record, decided)
+            outcome = await self.job.carry_out(decided)
+            try:
+                decided = self.job.settle(self.kept.state, decided, outcome, self._clock.now_ms())
+            except Exception as error:  # noqa: BLE001
+                decided = self._broken(record, error)
         self._finish(lane, record, decided)
-        self._pump()
+        self._pump_soon()
 
-    async def _settled(self, record: Taken, call: Call) -> Fate | Call:
-        outcome = await self.job.carry_out(call)
-        return self._decided(record, lambda now_ms: self.job.settle(self.kept.state, call, outcome, now_ms))
-
-    def _decided(self, record: Taken, decide: Callable[[int], Fate | Call]) -> Fate | Call:
-        """A decision; one record's fault is that record's fate."""
-        try:
-            return decide(self._clock.now_ms())
-        except Exception as error:  # noqa: BLE001
-            self._log.exception("decision_failed", topic=record.topic, offset=record.offset)
-            return self.job.broken(self.kept.state, record, error)
+    def _broken(self, record: Taken, error: Exception) -> Fate:
+        """One record's fault is that record's fate."""
+        self._log.error("decision_failed", topic=record.topic, offset=record.offset, exc_info=error)
+        return self.job.broken(self.kept.state, record, error)
 
     def _finish(self, lane: object, record: Taken, fate: Fate) -> None:
         for change in fate.changes:
             self.kept.state.apply(change.key, change.value)
         self._pending.add(fate)
         self._held_bytes -= size(record)
-        self.inputs[TopicPartition(record.topic, record.partition)].watermark.finish(record.offset)
+        self._sources[record.topic].watermark.finish(record.offset)
         self._lanes.finish(lane)
         self._wake.set()
 
