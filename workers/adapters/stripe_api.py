@@ -18,6 +18,7 @@ from yarl import URL
 from contracts.actions import Request
 from contracts.errors import Code, Fault
 from workers import lookup
+from workers.adapters.room import Room
 from workers.classify import Answer, classify, refusal
 from workers.lookup import NextPage, NotOffered, Sight
 from workers.work import Call
@@ -49,7 +50,7 @@ class StripeApi:
         self._base, self._secret_key, self._deadline_s = base.rstrip("/"), secret_key, deadline_s
         self._session: aiohttp.ClientSession | None = None
         # A call that waits for its connection's turn takes no room from the others.
-        self._room = asyncio.Semaphore(concurrency)
+        self._room = Room(concurrency)
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -127,7 +128,8 @@ async def _read(response: aiohttp.ClientResponse) -> Answer | Fault:
         body += await content.readany()
         if len(body) > MAX_BODY_BYTES:
             return Fault.UNREADABLE
-    headers = {name: response.headers[name] for name in _HEADERS_READ if name in response.headers}
+    told = response.headers
+    headers = {name: told[name] for name in _HEADERS_READ if name in told}
     return Answer(status=response.status, headers=headers, body=body)
 
 

@@ -11,7 +11,7 @@ and a new task goes on from the last commit.
 import asyncio
 import time
 from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -178,8 +178,10 @@ class Task(Generic[S]):
             return
         self._pump_scheduled = False
         taken = self._fill()
-        while (started := self._lanes.start()) is not None:
-            self._start(*started)
+        while (work := self._next_call()) is not None:
+            runner = asyncio.create_task(self._carry_out(*work))
+            self._calls.add(runner)
+            runner.add_done_callback(self._calls.discard)
         if taken >= _SLICE:
             self._pump_soon()
 
@@ -222,35 +224,44 @@ class Task(Generic[S]):
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(min(delay_s, 1.0) + 0.001, self._pump)
 
-    def _start(self, lane: object, record: Taken) -> None:
-        again = record.offset < self._sources[record.topic].stood
-        try:
-            decided = self.job.take(self.kept.state, record, self._clock.now_ms(), again)
-        except Exception as error:  # noqa: BLE001
-            decided = self._broken(record, error)
-        if isinstance(decided, Fate):
+    def _next_call(self) -> tuple[Hashable, Taken, Call] | None:
+        """Start records until one of them asks for a call; None when no more may start."""
+        while not self._closing and (started := self._lanes.start()) is not None:
+            lane, record = started
+            again = record.offset < self._sources[record.topic].stood
+            try:
+                decided = self.job.take(self.kept.state, record, self._clock.now_ms(), again)
+            except Exception as error:  # noqa: BLE001
+                decided = self._broken(record, error)
+            if isinstance(decided, Call):
+                return lane, record, decided
             self._finish(lane, record, decided)
-            return
-        call = asyncio.create_task(self._carry_out(lane, record, decided))
-        self._calls.add(call)
-        call.add_done_callback(self._calls.discard)
+        return None
 
-    async def _carry_out(self, lane: object, record: Taken, decided: Fate | Call) -> None:
+    async def _carry_out(self, lane: Hashable, record: Taken, call: Call) -> None:
+        """One call after the other: to go on with the next lane's record is cheaper than another task for it."""
+        work: tuple[Hashable, Taken, Call] | None = (lane, record, call)
+        while work is not None:
+            lane, record, decided = work
+            self._finish(lane, record, await self._called(record, decided))
+            self._pump_soon()
+            work = self._next_call()
+
+    async def _called(self, record: Taken, decided: Fate | Call) -> Fate:
         while isinstance(decided, Call):
             outcome = await self.job.carry_out(decided)
             try:
                 decided = self.job.settle(self.kept.state, decided, outcome, self._clock.now_ms())
             except Exception as error:  # noqa: BLE001
                 decided = self._broken(record, error)
-        self._finish(lane, record, decided)
-        self._pump_soon()
+        return decided
 
     def _broken(self, record: Taken, error: Exception) -> Fate:
         """One record's fault is that record's fate."""
         self._log.error("decision_failed", topic=record.topic, offset=record.offset, exc_info=error)
         return self.job.broken(self.kept.state, record, error)
 
-    def _finish(self, lane: object, record: Taken, fate: Fate) -> None:
+    def _finish(self, lane: Hashable, record: Taken, fate: Fate) -> None:
         for change in fate.changes:
             self.kept.state.apply(change.key, change.value)
         self._pending.add(fate)
