@@ -189,12 +189,8 @@ async def executor_part(shared: Base, stop: asyncio.Event) -> None:
         gate=gate,
         reconcile_after_ms=settings.reconcile_after_ms,
     )
-    async with StripeApi(
-        settings.stripe_api_base, key_of, deadline_s=settings.call_timeout_ms / 1000,
-        concurrency=settings.executor_concurrency,
-    ) as stripe:  # fmt: skip
-        # What waits for its connection's turn runs too, as far as a lane is concerned.
-        job = executor_job(settings.topics, executor, stripe.carry_out, 2 * settings.executor_concurrency)
+    async with StripeApi(settings.stripe_api_base, key_of, deadline_s=settings.call_timeout_ms / 1000) as stripe:
+        job = executor_job(settings.topics, executor, stripe.carry_out, settings.executor_concurrency)
         worker = Worker(job, _membership(shared), shared.clock)
         shared.checks["executor"] = worker.missing
         watch(shared.registry, worker)

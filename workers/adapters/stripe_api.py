@@ -3,7 +3,6 @@
 https://docs.stripe.com/api · form encoding as in stripe-python `_encode.py`: `a[b]=v`, booleans in lower case.
 """
 
-import asyncio
 import re
 from collections.abc import Callable, Mapping
 from functools import lru_cache
@@ -18,7 +17,6 @@ from yarl import URL
 from contracts.actions import Request
 from contracts.errors import Code, Fault
 from workers import lookup
-from workers.adapters.room import Room
 from workers.classify import Answer, classify, refusal
 from workers.lookup import NextPage, NotOffered, Sight
 from workers.work import Call
@@ -45,12 +43,9 @@ class StripeApi:
         secret_key: Callable[[str], SecretStr | None],
         *,
         deadline_s: float = 30.0,
-        concurrency: int = 256,
     ) -> None:
         self._base, self._secret_key, self._deadline_s = base.rstrip("/"), secret_key, deadline_s
         self._session: aiohttp.ClientSession | None = None
-        # A call that waits for its connection's turn takes no room from the others.
-        self._room = Room(concurrency)
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -74,12 +69,9 @@ class StripeApi:
         if key is None:
             message = f"the key of connection {call.command.connection!r} can't be opened"
             return refusal(call.action.key, message, Code.AUTH_EXPIRED)
-        if call.passed.delay_ms:
-            await asyncio.sleep(call.passed.delay_ms / 1000)
-        async with self._room:
-            if call.look:
-                return await self._look(call, key)
-            return classify(call.action, await self._answer(call.request, key, call))
+        if call.look:
+            return await self._look(call, key)
+        return classify(call.action, await self._answer(call.request, key, call))
 
     async def _look(self, call: Call, key: SecretStr) -> Sight:
         """Search, and list where the account can't search."""

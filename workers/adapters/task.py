@@ -21,11 +21,13 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from workers.adapters.clock import BrokerClock
 from workers.adapters.restore import restore, watermarks
+from workers.adapters.room import Room
 from workers.adapters.transaction import Transactions
 from workers.fate import Change, Fate, State, Taken
 from workers.inbox import Input, Load, size
 from workers.job import Job
 from workers.lanes import Lanes
+from workers.lookup import Sight
 from workers.pending import Pending
 from workers.watermark import Watermark
 from workers.work import Call
@@ -34,6 +36,7 @@ S = TypeVar("S", bound=State)
 Beginnings = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 HELD_BYTES = 32 * 1024 * 1024  # of one task: records that are taken and not finished
 MAX_PENDING = 2_000
+_WAITING_CALLS = 8
 _SLICE = 200  # records taken in one go, so that heartbeats and other tasks get their turn
 _EXPIRE_EVERY_S = 60.0
 _SLOW_COMMIT_S = 3.0
@@ -53,7 +56,7 @@ class Task(Generic[S]):
 
     def __init__(
         self, job: Job[S], partition: int, *, clock: BrokerClock, client: Mapping[str, Any], commit_interval_s: float,
-        kept: Kept[S] | None = None,
+        room: Room, kept: Kept[S] | None = None,
     ) -> None:  # fmt: skip
         self.job, self.partition = job, partition
         self.kept = kept or Kept(job.new_state(), 0)
@@ -62,8 +65,10 @@ class Task(Generic[S]):
         self._turn = deque(self.inputs.values())
         self.open = False
         self._clock, self._client, self._interval_s = clock, client, commit_interval_s
-        self._lanes: Lanes[Taken] = Lanes(job.concurrency)
-        self._window = max(512, 2 * job.concurrency)
+        # What waits for its connection's turn runs too, as far as a lane is concerned, and takes no place of others.
+        self._lanes: Lanes[Taken] = Lanes(2 * job.concurrency)
+        self._window = max(512, 4 * job.concurrency)
+        self._share = room.share()
         self._held_bytes = 0
         self._pending = Pending()
         self._calls: set[asyncio.Task[None]] = set()
@@ -226,7 +231,7 @@ class Task(Generic[S]):
 
     def _next_call(self) -> tuple[Hashable, Taken, Call] | None:
         """Start records until one of them asks for a call; None when no more may start."""
-        while not self._closing and (started := self._lanes.start()) is not None:
+        while self._may_call() and (started := self._lanes.start()) is not None:
             lane, record = started
             again = record.offset < self._sources[record.topic].stood
             try:
@@ -237,6 +242,10 @@ class Task(Generic[S]):
                 return lane, record, decided
             self._finish(lane, record, decided)
         return None
+
+    def _may_call(self) -> bool:
+        """A few may wait for a place, so that one that comes free is taken at once; more would only take memory."""
+        return not self._closing and self._share.waiting < _WAITING_CALLS
 
     async def _carry_out(self, lane: Hashable, record: Taken, call: Call) -> None:
         """One call after the other: to go on with the next lane's record is cheaper than another task for it."""
@@ -249,12 +258,23 @@ class Task(Generic[S]):
 
     async def _called(self, record: Taken, decided: Fate | Call) -> Fate:
         while isinstance(decided, Call):
-            outcome = await self.job.carry_out(decided)
+            outcome = await self._in_its_place(decided)
             try:
                 decided = self.job.settle(self.kept.state, decided, outcome, self._clock.now_ms())
             except Exception as error:  # noqa: BLE001
                 decided = self._broken(record, error)
         return decided
+
+    async def _in_its_place(self, call: Call) -> Sight:
+        if call.passed.delay_ms:
+            await asyncio.sleep(call.passed.delay_ms / 1000)
+        if not self._share.enter_now():
+            await self._share.enter()
+            self._pump_soon()
+        try:
+            return await self.job.carry_out(call)
+        finally:
+            self._share.leave()
 
     def _broken(self, record: Taken, error: Exception) -> Fate:
         """One record's fault is that record's fate."""

@@ -19,6 +19,7 @@ from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 from aiokafka.structs import TopicPartition
 
 from workers.adapters.clock import BrokerClock
+from workers.adapters.room import Room
 from workers.adapters.task import Kept, Task
 from workers.adapters.transaction import TRANSACTION_TIMEOUT_MS
 from workers.fate import State
@@ -56,6 +57,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
     def __init__(self, job: Job[S], membership: Membership, clock: BrokerClock) -> None:
         self.job, self._membership, self.clock = job, membership, clock
         self.tasks: dict[int, Task[S]] = {}
+        self.room = Room(job.concurrency)
         self._owners: dict[int, asyncio.Task[None]] = {}
         self._failed_s: dict[int, float] = {}
         self._kept: dict[int, Kept[S]] = {}
@@ -167,7 +169,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         membership = self._membership
         return Task(
             self.job, number, clock=self.clock, client=membership.client,
-            commit_interval_s=membership.commit_interval_s, kept=self._kept.pop(number, None),
+            commit_interval_s=membership.commit_interval_s, room=self.room, kept=self._kept.pop(number, None),
         )  # fmt: skip
 
     async def _own(self, number: int) -> None:
