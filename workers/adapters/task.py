@@ -40,6 +40,7 @@ _WAITING_CALLS = 8
 _SLICE = 200  # records taken in one go, so that heartbeats and other tasks get their turn
 _EXPIRE_EVERY_S = 60.0
 _SLOW_COMMIT_S = 3.0
+_REST, _LONGEST_REST_S = 3, 0.5
 log = structlog.get_logger()
 
 
@@ -142,9 +143,12 @@ class Task(Generic[S]):
         while not self._closing:
             await self._wake.wait()
             self._wake.clear()
+            began_s = time.monotonic()
             await self._commit()
-            # Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's end.
-            await asyncio.sleep(self._interval_s)
+            # Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's end. And
+            # where commits are slow, because there are many tasks or a busy broker, fewer and larger ones cost less.
+            rest_s = _REST * (time.monotonic() - began_s)
+            await asyncio.sleep(max(self._interval_s, min(rest_s, _LONGEST_REST_S)))
 
     async def close(self, deadline_s: float) -> Kept[S] | None:
         """Take no more, wait for calls in flight, commit, close. The state that may be kept, None after a failure."""
