@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test unit check format lock clean
+.PHONY: help demo test unit check bench format lock clean
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
@@ -30,6 +30,9 @@ check: $(VENV)/.done  ## Format, lint, types, import rules, and 100 % branch cov
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q tests/unit tests/contract tests/behaviour --cov
+
+bench: $(VENV)/.done  ## Measure beside the rivals on a real Kafka, and write docs/performance.md; JOB=ingest runs one
+	@$(BIN)/python -m tests.bench $(JOB)
 
 format: $(VENV)/.done  ## Format, and mend what can be mended
 	@$(BIN)/ruff check --fix-only --quiet .
