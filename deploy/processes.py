@@ -6,44 +6,53 @@ SIGTERM or Ctrl-C, broker or no broker. Each `…_part` runs in one process or, 
 
 import asyncio
 import gc
-import signal
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
 
 import structlog
 from aiokafka.errors import KafkaError
-from prometheus_client import CollectorRegistry
-from pydantic import SecretStr
+from opentelemetry.trace import Tracer
+from prometheus_client import CollectorRegistry, ProcessCollector
 
-from contracts.control import Trigger, Workflow
 from deploy.admin import serve_admin
 from deploy.connections import STRIPES_OWN, key_name, limits_of, refused_key, secret_keys
+from deploy.definitions_used import WorkflowsByTrigger, trigger_views
 from deploy.kafka_client import kafka_client_options
-from deploy.metrics import watch
+from deploy.lifetime import lifetime, unblocked
 from deploy.settings import Settings, SettingsError
+from deploy.telemetry.board import Board
+from deploy.telemetry.deliveries import Deliveries
+from deploy.telemetry.delivery_spans import DeliverySpans
+from deploy.telemetry.loop_lag import LoopLag
+from deploy.telemetry.table import OF_A_GATE, OF_A_PROCESS, OF_A_WORKER, OF_INGEST, OF_STRIPE
+from deploy.telemetry.tracer import installed_tracer
+from deploy.telemetry.views import ProcessView, WorkerView, running_version
 from deploy.topics import require
 from ingest.app import make_app
 from ingest.publisher import Publisher
 from ingest.server import serve
-from ingest.trigger import TriggerView
 from workers.actions import actions
 from workers.adapters.clock import BrokerClock
 from workers.adapters.control import ControlTable
 from workers.adapters.resolve import Secrets
 from workers.adapters.stripe_api import StripeApi
-from workers.adapters.vault import Vault, VaultError
+from workers.adapters.tracing import CallSpans, traced
+from workers.adapters.vault import Vault
 from workers.adapters.worker import Membership, Worker
 from workers.executor import Executor
+from workers.fate import State
 from workers.gate import Gate
-from workers.job import executor_job, router_job
+from workers.job import Job, executor_job, router_job
 from workers.router import Router
 
 log = structlog.get_logger(__name__)
 _NEXT_TRY_S = 2.0
 Check = Callable[[], str | None]
 Part = Callable[["Base", asyncio.Event], Awaitable[None]]
+S = TypeVar("S", bound=State)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,7 +64,10 @@ class Base:
     table: ControlTable
     clock: BrokerClock
     checks: dict[str, Check]
+    board: Board
     registry: CollectorRegistry
+    lag: LoopLag
+    tracer: Tracer | None
 
 
 async def run_ingest(settings: Settings) -> None:
@@ -84,18 +96,27 @@ def _calm_collector() -> None:
 async def _run(settings: Settings, *parts: Part) -> None:
     """One process: its parts, until SIGTERM or SIGINT, with the admin port beside them."""
     _calm_collector()
-    stop = asyncio.Event()
-    loop = asyncio.get_running_loop()
-    loop.set_exception_handler(_unheard)
-    for number in (signal.SIGTERM, signal.SIGINT):
-        loop.add_signal_handler(number, stop.set)
-    async with base(settings) as shared, AsyncExitStack() as stack:
+    asyncio.get_running_loop().set_exception_handler(_unheard)
+    async with lifetime() as stop, base(settings) as shared, AsyncExitStack() as stack:
+        stack.enter_context(unblocked(lambda: shared.lag.turned_s))
+        shared.checks["process"] = lambda: "the process is ending" if stop.is_set() else None
         admin = await serve_admin(settings.admin_host, settings.admin_port, shared.checks, shared.registry)
         stack.push_async_callback(admin.cleanup)
         if await _topics_are_right(shared, stop):
-            async with asyncio.TaskGroup() as group:
-                for part in parts:
-                    group.create_task(_until_stopped(part(shared, stop), stop))
+            await _together(stop, *(part(shared, stop) for part in parts))
+
+
+async def _together(stop: asyncio.Event, *parts: Awaitable[None]) -> None:
+    """Parts side by side. The first failure is raised as it is, so that the command can say it in a paragraph."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for part in parts:
+                group.create_task(_until_stopped(part, stop))
+    except BaseExceptionGroup as failures:
+        first, *others = failures.exceptions
+        for other in others:
+            log.error("another part failed, too", reason=repr(other))  # noqa: TRY400
+        raise first from None
 
 
 def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
@@ -138,10 +159,20 @@ async def base(settings: Settings) -> AsyncIterator[Base]:
     client = kafka_client_options(settings)
     table = ControlTable(settings.topics.control, client)
     await table.start()
-    registry = CollectorRegistry()
+    clock, lag, board, registry = BrokerClock(), LoopLag(), Board(), CollectorRegistry()
     checks: dict[str, Check] = {"topics": lambda: "the topics are not checked yet", "control": table.missing}
+    registry.register(board)
+    ProcessCollector(registry=registry)  # memory, CPU and open files, under Prometheus' own names
+    version = running_version()
+    board.show(OF_A_PROCESS, lambda: ProcessView(
+        missing={name: check() for name, check in checks.items()}, lag=lag, skew_s=clock.skew_ms / 1000, version=version
+    ))  # fmt: skip
     try:
-        yield Base(settings=settings, client=client, table=table, clock=BrokerClock(), checks=checks, registry=registry)
+        with lag.measured():
+            yield Base(
+                settings=settings, client=client, table=table, clock=clock, checks=checks, board=board,
+                registry=registry, lag=lag, tracer=installed_tracer(),
+            )  # fmt: skip
     finally:
         await table.stop()
 
@@ -154,7 +185,13 @@ async def ingest_part(shared: Base, stop: asyncio.Event) -> None:
     shared.checks["publisher"] = lambda: None if publisher.ready else "there is no connection to Kafka yet"
     if not await _loaded(table, stop):
         return
-    app = make_app(triggers=_views(table, secrets), publisher=publisher, max_body=settings.ingest_max_body_bytes)
+    spans = None if shared.tracer is None else DeliverySpans(shared.tracer)
+    deliveries = Deliveries(settings.topics.event, spans)
+    shared.board.show(OF_INGEST, lambda: deliveries)
+    app = make_app(
+        triggers=trigger_views(table, secrets), publisher=publisher, max_body=settings.ingest_max_body_bytes,
+        observe=deliveries,
+    )  # fmt: skip
     async with publisher, await serve(app, host=settings.ingest_host, port=settings.ingest_port, grace_s=15) as running:
         log.info("ingest listens", host=settings.ingest_host, port=running.port)
         await stop.wait()
@@ -162,12 +199,10 @@ async def ingest_part(shared: Base, stop: asyncio.Event) -> None:
 
 async def router_part(shared: Base, stop: asyncio.Event) -> None:
     """Start runs and take them on until stopped."""
-    workflows = _ByTrigger(shared.table)
+    workflows = WorkflowsByTrigger(shared.table)
     settings = shared.settings
     router = Router(topics=settings.topics, workflows=workflows.of, partitions=settings.partitions)
-    worker = Worker(router_job(settings.topics, router), _membership(shared), shared.clock)
-    shared.checks["router"] = worker.missing
-    watch(shared.registry, worker)
+    worker = _worker(shared, router_job(settings.topics, router))
     if await _loaded(shared.table, stop):
         await worker.run(stop)
 
@@ -189,13 +224,30 @@ async def executor_part(shared: Base, stop: asyncio.Event) -> None:
         gate=gate,
         reconcile_after_ms=settings.reconcile_after_ms,
     )
-    async with StripeApi(settings.stripe_api_base, key_of, deadline_s=settings.call_timeout_ms / 1000) as stripe:
+    async with StripeApi(
+        settings.stripe_api_base, key_of, deadline_s=settings.call_timeout_ms / 1000, seen=_call_spans(shared)
+    ) as stripe:
         job = executor_job(settings.topics, executor, stripe.carry_out, settings.executor_concurrency)
-        worker = Worker(job, _membership(shared), shared.clock)
-        shared.checks["executor"] = worker.missing
-        watch(shared.registry, worker)
+        worker = _worker(shared, job)
+        shared.board.show(OF_STRIPE, lambda: stripe)
+        shared.board.show(OF_A_GATE, lambda: list(gate.standings(shared.clock.now_ms())))
         if await _loaded(table, stop):
             await worker.run(stop)
+
+
+def _worker(shared: Base, job: Job[S]) -> Worker[S]:
+    """A worker that shows how it is on the admin port."""
+    traced_job = job if shared.tracer is None else traced(job, shared.tracer)
+    worker = Worker(traced_job, _membership(shared), shared.clock)
+    tiers = {topic: tier for topic, tier in shared.settings.topics.retries.items() if topic in job.inputs}
+    shared.checks[job.name] = worker.missing
+    shared.board.show(OF_A_WORKER, lambda: WorkerView.of(worker, tiers))
+    return worker
+
+
+def _call_spans(shared: Base) -> CallSpans | None:
+    host = urlsplit(shared.settings.stripe_api_base).hostname or ""
+    return None if shared.tracer is None else CallSpans(shared.tracer, host)
 
 
 def _membership(shared: Base) -> Membership:
@@ -227,53 +279,3 @@ def _vault(settings: Settings) -> Vault:
             " `stripeline apply` used; `stripeline settings new-master-key` makes one for a new installation."
         )
     return Vault.from_ring(settings.master_keys)
-
-
-class _ByTrigger:
-    """The workflows of a trigger, looked up once per change of the table and not once per event."""
-
-    def __init__(self, table: ControlTable) -> None:
-        self._table = table
-        self._seen: Mapping[str, Workflow] | None = None
-        self._by_trigger: dict[str, dict[str, Workflow]] = {}
-
-    def of(self, trigger: str) -> Mapping[str, Workflow]:
-        workflows = self._table.workflows
-        if workflows is not self._seen:
-            found: dict[str, dict[str, Workflow]] = {}
-            for name, workflow in workflows.items():
-                found.setdefault(workflow.trigger, {})[name] = workflow
-            self._by_trigger, self._seen = found, workflows
-        return self._by_trigger.get(trigger, {})
-
-
-def _views(table: ControlTable, secrets: Secrets) -> Callable[[str], TriggerView | None]:
-    """Triggers as the receiver needs them, built anew only when a definition has changed."""
-    built: dict[str, tuple[Trigger, TriggerView]] = {}
-
-    def view_of(name: str) -> TriggerView | None:
-        trigger = table.triggers.get(name)
-        if trigger is None:
-            return None
-        known = built.get(name)
-        if known is None or known[0] is not trigger:
-            known = built[name] = (trigger, _view(name, trigger, secrets))
-        return known[1]
-
-    return view_of
-
-
-def _view(name: str, trigger: Trigger, secrets: Secrets) -> TriggerView:
-    """A trigger whose secrets can't be opened has none, and so answers nothing: fail closed."""
-    opened: tuple[SecretStr, ...] = ()
-    try:
-        opened = secrets.signing_secrets(name, trigger)
-    except VaultError as error:
-        log.error("a trigger's signing secrets can't be opened", trigger=name, reason=str(error))  # noqa: TRY400
-    return TriggerView(
-        name=name,
-        family_kind=trigger.kind,
-        connection=trigger.connection,
-        livemode=None if trigger.mode is None else trigger.mode == "live",
-        secrets=tuple(secret.get_secret_value().encode() for secret in opened),
-    )

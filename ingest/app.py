@@ -95,7 +95,9 @@ class App:
             if verdict.skew_s is not None:
                 self.observe.clock_skew(trigger.name, verdict.skew_s)
             return self._refused(trigger, not_signed(verdict.reason), request)
-        trace = traceparent(request.headers.get("traceparent"), os.urandom(ENTROPY_BYTES))
+        self.observe.verified(trigger.name, verdict.secret_index)
+        sent = request.headers.get("traceparent")
+        trace = self.observe.traced(trigger.name, sent) or traceparent(sent, os.urandom(ENTROPY_BYTES))
         match route(body, trigger=trigger, received_at_ms=int(now_s * 1000), traceparent=trace):
             case Rejected(reason=problem):
                 return self._refused(trigger, not_an_event(problem), request)

@@ -1,4 +1,4 @@
-"""What the receiver counts: one method for each thing. A metrics adapter implements it; nothing here counts.
+"""What the receiver tells of its work: one method for each thing. Whoever counts or traces implements it.
 
 Names of triggers are those that exist, so their number is bounded; an unknown one is never passed on.
 """
@@ -7,6 +7,17 @@ from typing import Protocol
 
 
 class Observer(Protocol):
+    def verified(self, trigger: str, secret_index: int) -> None:
+        """Stripe's, and signed with this secret of the trigger's ring; 0 is its first."""
+        ...
+
+    def traced(self, trigger: str, received: str | None) -> bytes | None:
+        """The trace that the event goes on with, out of the `traceparent` that came; None: we record none of our own.
+
+        It is called after `verified`, in the context of the request; the verdict on the event follows in the same one.
+        """
+        ...
+
     def published(self, trigger: str, topic: str, seconds: float) -> None:
         """Kafka has the event; `seconds` from the complete body to its acknowledgement."""
         ...
@@ -34,6 +45,10 @@ class Observer(Protocol):
 
 class Unobserved:
     """Counts nothing."""
+
+    def verified(self, trigger: str, secret_index: int) -> None: ...
+
+    def traced(self, trigger: str, received: str | None) -> bytes | None: ...
 
     def published(self, trigger: str, topic: str, seconds: float) -> None: ...
 

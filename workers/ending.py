@@ -16,7 +16,7 @@ from contracts.headers import cloud_event
 from contracts.records import Status
 from contracts.topics import Topics
 from workers.classify import Failed, Outcome, Succeeded
-from workers.fate import Change, Fate, Output, Taken
+from workers.fate import Change, Ended, Fate, Output, Taken
 from workers.ledger import Ledger, set_queue
 from workers.ticket import Ticket, dead_headers, ticket
 
@@ -44,6 +44,10 @@ def end(outcome: Outcome, *, earlier_unknown: bool, attempts: int, reason: str |
         error["message"] = _indeterminate(outcome)
         return End(status="indeterminate", attempts=attempts, error=error, dead_reason=reason or "indeterminate")
     return End(status="failed", attempts=attempts, error=outcome.error, dead_reason=reason)
+
+
+def ended(action: str, how: End) -> Ended:
+    return Ended(action, "OK" if how.error is None else how.error["code"], how.attempts)
 
 
 def _indeterminate(outcome: Failed) -> str:

@@ -17,7 +17,7 @@ from contracts.retry import HORIZON_MS, covering
 from contracts.topics import Topics
 from workers import ending, lookup, settling
 from workers.classify import Failed, refusal
-from workers.fate import Fate, Output, Taken
+from workers.fate import Ended, Fate, Output, Taken
 from workers.gate import Gate, Pass, Seen, open_gate
 from workers.ledger import Ledger, Queue, forget, remember, set_queue
 from workers.lookup import Sight
@@ -130,7 +130,9 @@ class Executor:
         action = self.actions.get(command.action)
         refused = self._refusal(action, command, now_ms)
         if action is None or refused is not None:
-            return settling.ended(self.topics, ledger, work, refused or refusal(command.action, "unknown"), now_ms)
+            fate = settling.ended(self.topics, ledger, work, refused or refusal(command.action, "unknown"), now_ms)
+            # What names no action of ours is another team's text: it must not name a metric.
+            return fate if action else replace(fate, ended=Ended("unknown", Code.VALIDATION_ERROR.value, 0))
         if action.method == "POST":
             look_at_ms = self._look_at_ms(work, now_ms)
             if look_at_ms is not None:

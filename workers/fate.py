@@ -49,12 +49,22 @@ class Change:
 
 
 @dataclass(frozen=True, slots=True)
+class Ended:
+    """How a command ended, for metrics: its code, `OK` where it succeeded, and how often it was attempted."""
+
+    action: str
+    code: str
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True)
 class Fate:
     """Everything that follows from one record. `verdict` names it for metrics and tests."""
 
     verdict: str
     outputs: tuple[Output, ...] = ()
     changes: tuple[Change, ...] = ()
+    ended: Ended | None = None
 
 
 class State(Protocol):

@@ -8,7 +8,7 @@ is replaced. Then one call goes first, and the others follow when it was let in.
 https://docs.stripe.com/rate-limits
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
@@ -48,6 +48,21 @@ class Hold:
     wait_ms: int
     why: str
     turn_ms: int | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Standing:
+    """How a connection stands, for those who watch.
+
+    paused: Stripe refused its key, and nobody has replaced it.
+    line_ms: how long the last of its line still waits.
+    rates: calls per second now and at most, by endpoint; the account's under "".
+    """
+
+    connection: str
+    paused: bool
+    line_ms: float
+    rates: Mapping[str, tuple[float, float]]
 
 
 @dataclass(slots=True)
@@ -147,6 +162,20 @@ class Gate:
             return Seen.REFUSED_AGAIN
         mine.refused_key, mine.refused_ms = passed.key, now_ms
         return Seen.KEY_REFUSED
+
+    def standings(self, now_ms: int) -> Iterator[Standing]:
+        """Every connection that has called since this process began."""
+        for name, mine in self._known.items():
+            key, told = self.key(name), self.refused(name)
+            refused = {mine.refused_key, None if told is None else told[0]} - {None}
+            for bucket in mine.buckets.values():
+                bucket.wait_ms(now_ms)  # a quiet time has restored its rate
+            yield Standing(
+                connection=name,
+                paused=key in refused,
+                line_ms=max(0.0, mine.line_ms - now_ms),
+                rates={endpoint: (bucket.rate, bucket.ceiling) for endpoint, bucket in mine.buckets.items()},
+            )
 
     def _closed(self, mine: _Connection, connection: str, now_ms: int) -> Hold | bool:
         """Held while the key is refused or being tried; True for the call that tries a new one."""

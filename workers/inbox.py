@@ -44,12 +44,14 @@ class Input:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Load:
-    """What a task has in hand. `waiting`: read and not taken; `held`: taken and not finished."""
+    """What a task has in hand. `waiting`: read and not taken; `held`: taken and not finished; `running`: at work."""
 
     records_waiting: int
     bytes_waiting: int
     records_held: int
     bytes_held: int
+    running: int
+    room: int
     calls: int
     state: Mapping[str, int]
     full: bool

@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 from contracts.topics import Topics
 from workers.ending import broken
 from workers.executor import Executor
-from workers.fate import Change, Fate, State, Taken
+from workers.fate import Change, Fate, Output, State, Taken
 from workers.ledger import Ledger
 from workers.lookup import Sight
 from workers.router import Router
@@ -31,6 +31,7 @@ class Job(Generic[S]):
     grows: those of them that make the state grow; they pause while it is full.
     changelog: the topic that holds the state.
     concurrency: calls at a time of one process, all its tasks together.
+    committed: told the outputs of a transaction when Kafka has it.
     """
 
     name: str
@@ -47,6 +48,7 @@ class Job(Generic[S]):
     broken: Callable[[S, Taken, Exception], Fate]
     carry_out: CarryOut
     expired: Callable[[S, int], Iterable[Change]]
+    committed: Callable[[Iterable[Output]], None] = lambda _: None
 
 
 def router_job(topics: Topics, router: Router) -> Job[Runs]:

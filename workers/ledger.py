@@ -79,6 +79,7 @@ class Ledger:
     def __init__(self) -> None:
         self._known: dict[str, bytes] = {}
         self._queues: dict[str, Queue] = {}
+        self._waiting = 0
 
     def apply(self, key: str, value: Mapping[str, Any] | None) -> None:
         if key.startswith(_COMMAND):
@@ -90,8 +91,11 @@ class Ledger:
 
     def _apply_command(self, command_id: str, value: Mapping[str, Any] | None) -> None:
         # Taken out first, so that the dict stays in the order of time and expiry need only look at its front.
-        self._known.pop(command_id, None)
+        before = self._known.pop(command_id, None)
+        if before is not None and _read(before).status == "waiting":
+            self._waiting -= 1
         if value is not None:
+            self._waiting += value["status"] == "waiting"
             self._known[command_id] = orjson.dumps(value)
 
     def known(self, command_id: str) -> Known | None:
@@ -108,7 +112,7 @@ class Ledger:
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        return {"commands": len(self._known), "queues": len(self._queues)}
+        return {"commands": len(self._known), "waiting": self._waiting, "queues": len(self._queues)}
 
     def expired(self, now_ms: int, limit: int = 1_000) -> Iterator[Change]:
         """Ids older than the window, oldest first. A waiting one is never forgotten."""

@@ -138,7 +138,7 @@ def ended(
     if end.dead_reason is not None:
         outputs.append(ending.dead_letter(topics, of, end))
     changes = (remember(command.command_id, work.ended(end.status, now_ms)), *ending.next_of_key(ledger, of))
-    return Fate(end.status, tuple(outputs), changes)
+    return Fate(end.status, tuple(outputs), changes, ending.ended(command.action, end))
 
 
 def told_of(work: Work) -> Told:
@@ -182,7 +182,8 @@ def _settlement(topics: Topics, known: Known, command_id: str, outcome: Succeede
     )  # fmt: skip
     end = ending.end(outcome, earlier_unknown=False, attempts=held["attempts"], reason=None)
     done = Known(status="succeeded", digest=known.digest, revision=revision, at_ms=now_ms)
-    return Fate("settled", (ending.result(topics, told, end, revision, now_ms),), (remember(command_id, done),))
+    outputs = (ending.result(topics, told, end, revision, now_ms),)
+    return Fate("settled", outputs, (remember(command_id, done),), ending.ended(told.action, end))
 
 
 def _text(failed: Failed) -> str:

@@ -41,6 +41,11 @@ class Watermark:
         return next(iter(self._unfinished), self._next)
 
     @property
+    def next(self) -> int:
+        """The next offset to take."""
+        return self._next
+
+    @property
     def unfinished(self) -> int:
         return len(self._unfinished)
 

@@ -30,6 +30,14 @@ class Counted:
 
     def __init__(self) -> None:
         self.seen: list[tuple[Any, ...]] = []
+        self.secrets: list[int] = []
+        self.trace: bytes | None = None
+
+    def verified(self, trigger: str, secret_index: int) -> None:
+        self.secrets.append(secret_index)
+
+    def traced(self, trigger: str, received: str | None) -> bytes | None:
+        return self.trace
 
     def published(self, trigger: str, topic: str, seconds: float) -> None:
         self.seen.append(("published", trigger, topic))
@@ -537,3 +545,11 @@ async def test_stopping_ends_though_a_delivery_does_not(receiver: Receiver) -> N
     with pytest.raises(aiohttp.ClientError):
         await post
     assert receiver.publisher.taken == []
+
+
+async def test_it_tells_which_secret_signed_and_takes_the_trace_of_whoever_records_one(receiver: Receiver) -> None:
+    receiver.counted.trace = b"00-" + b"1" * 32 + b"-" + b"2" * 16 + b"-01"
+    receiver.triggers["pay"] = view(secrets=(NEXT, SECRET))
+    assert (await receiver.post(event()))[0] == 200
+    assert receiver.counted.secrets == [1]
+    assert dict(receiver.publisher.taken[-1].headers)["traceparent"] == receiver.counted.trace

@@ -48,6 +48,11 @@ ADAPTERS = {
         "workers/adapters/stripe_api.py",
         "deploy/admin.py", "deploy/sandbox/app.py", "deploy/sending.py",
     ),
+    "opentelemetry": (
+        "workers/adapters/tracing.py",
+        "deploy/telemetry/delivery_spans.py", "deploy/telemetry/tracer.py", "deploy/processes.py",
+    ),
+    "prometheus_client": ("deploy/admin.py", "deploy/telemetry/board.py", "deploy/processes.py"),
 }  # fmt: skip
 """The only modules that import these, with nobody in it who does not."""
 
@@ -78,8 +83,8 @@ PURE_BUT_FOR = {
 IMPURE_MODULES = (
     "asyncio", "concurrent", "http", "importlib", "io", "logging", "multiprocessing", "os", "pathlib", "pkgutil",
     "random", "sched", "secrets", "select", "shutil", "signal", "socket", "ssl", "subprocess", "sys", "tempfile",
-    "threading", "time", "urllib.request", "uuid", "aiohttp", "aiokafka", "dotenv", "prometheus_client",
-    "pydantic_settings", "structlog", "uvloop",
+    "threading", "time", "urllib.request", "uuid", "aiohttp", "aiokafka", "dotenv", "opentelemetry",
+    "prometheus_client", "pydantic_settings", "structlog", "uvloop",
 )  # fmt: skip
 IMPURE_CALLS = {"open", "print", "input", "exec", "eval", "__import__"}
 IMPURE_METHODS = {"now", "utcnow", "today"}
@@ -248,6 +253,8 @@ BAD = [
     (adapters, "contracts/x.py", "from aiokafka.structs import TopicPartition"),
     (adapters, "workers/executor.py", "import aiokafka"),
     (adapters, "deploy/x.py", "from aiohttp import web"),
+    (adapters, "workers/lanes.py", "from opentelemetry import trace"),
+    (adapters, "workers/counts.py", "import prometheus_client"),
     (adapters, "ingest/app.py", "import json"),
     (environment, "ingest/x.py", "import os\nos.environ['A']"),
     (environment, "ingest/x.py", "import os as o\no.getenv('A')"),

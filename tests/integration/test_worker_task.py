@@ -17,7 +17,9 @@ from prometheus_client import CollectorRegistry, generate_latest
 from contracts import headers as h
 from contracts.retry import parse_tiers
 from contracts.topics import Topics
-from deploy.metrics import watch
+from deploy.telemetry.board import Board
+from deploy.telemetry.table import OF_A_WORKER
+from deploy.telemetry.views import WorkerView
 from deploy.topics import apply
 from tests.support.broker import Broker, quiet_fencing
 from tests.support.checker import read_topic
@@ -25,11 +27,11 @@ from tests.support.records import command
 from workers import ledger
 from workers.actions import actions
 from workers.adapters.clock import BrokerClock
-from workers.adapters.task import HELD_BYTES
 from workers.adapters.worker import Membership, Worker
 from workers.classify import Answer, Succeeded, classify
 from workers.executor import Executor
 from workers.inbox import BUFFER_BYTES
+from workers.intake import HELD_BYTES
 from workers.job import executor_job
 from workers.lookup import Missing
 from workers.watermark import decode
@@ -343,7 +345,9 @@ async def test_a_full_state_takes_no_more_commands_and_drops_none(bench: Bench, 
         await until(lambda: task.load.records_waiting == 15)
         assert task.load.full
         registry = CollectorRegistry()
-        watch(registry, worker)
+        board = Board()
+        board.show(OF_A_WORKER, lambda: WorkerView.of(worker, bench.topics.retries))
+        registry.register(board)
         shown = generate_latest(registry).decode()
         assert 'stripeline_task_state_full{partition="0",role="executor"} 1.0' in shown
         assert 'stripeline_task_state_entries{kind="commands",partition="0",role="executor"} 15.0' in shown

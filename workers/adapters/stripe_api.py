@@ -4,6 +4,8 @@ https://docs.stripe.com/api · form encoding as in stripe-python `_encode.py`: `
 """
 
 import re
+import time
+from collections import defaultdict
 from collections.abc import Callable, Mapping
 from functools import lru_cache
 from typing import Any, Self
@@ -18,6 +20,7 @@ from contracts.actions import Request
 from contracts.errors import Code, Fault
 from workers import lookup
 from workers.classify import Answer, classify, refusal
+from workers.counts import CALL_S, Histograms
 from workers.lookup import NextPage, NotOffered, Sight
 from workers.work import Call
 
@@ -31,6 +34,9 @@ _HEADERS_READ = (
     "retry-after",
     "stripe-rate-limited-reason",
 )
+Seen = Callable[[Call, Request, Answer | Fault, float], None]
+"""Told of each request: what came back, and after how many seconds."""
+
 log = structlog.get_logger()
 
 
@@ -43,9 +49,14 @@ class StripeApi:
         secret_key: Callable[[str], SecretStr | None],
         *,
         deadline_s: float = 30.0,
+        seen: Seen | None = None,
     ) -> None:
         self._base, self._secret_key, self._deadline_s = base.rstrip("/"), secret_key, deadline_s
         self._session: aiohttp.ClientSession | None = None
+        self.answers: dict[tuple[str, str, str], int] = defaultdict(int)  # by action, kind and status
+        self.seconds = Histograms(CALL_S)  # by action and kind
+        self.busy = 0
+        self._seen = seen
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
@@ -89,6 +100,22 @@ class StripeApi:
         return lookup.too_many(call.action)
 
     async def _answer(self, request: Request, key: SecretStr, call: Call) -> Answer | Fault:
+        """One request and what came of it, counted."""
+        began_s = time.monotonic()
+        self.busy += 1
+        try:
+            answer = await self._exchange(request, key, call)
+        finally:
+            self.busy -= 1
+        action, kind = call.action.key, "look_up" if call.look else "attempt"
+        self.answers[action, kind, answer.value if isinstance(answer, Fault) else str(answer.status)] += 1
+        took_s = time.monotonic() - began_s
+        self.seconds[action, kind].add(took_s)
+        if self._seen is not None:
+            self._seen(call, request, answer, took_s)
+        return answer
+
+    async def _exchange(self, request: Request, key: SecretStr, call: Call) -> Answer | Fault:
         if self._session is None:
             raise RuntimeError("StripeApi is used outside `async with`")
         headers = {"Authorization": f"Bearer {key.get_secret_value()}", "Stripe-Version": STRIPE_VERSION}

@@ -10,9 +10,7 @@ and a new task goes on from the last commit.
 
 import asyncio
 import time
-from collections import deque
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -20,13 +18,14 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from workers.adapters.clock import BrokerClock
-from workers.adapters.restore import restore, watermarks
+from workers.adapters.restore import Kept, restore, watermarks
 from workers.adapters.room import Room
 from workers.adapters.transaction import Transactions
+from workers.counts import Counts
 from workers.fate import Change, Fate, State, Taken
-from workers.inbox import Input, Load, size
+from workers.inbox import Input, Load
+from workers.intake import SLICE, Intake
 from workers.job import Job
-from workers.lanes import Lanes
 from workers.lookup import Sight
 from workers.pending import Pending
 from workers.watermark import Watermark
@@ -34,22 +33,11 @@ from workers.work import Call
 
 S = TypeVar("S", bound=State)
 Beginnings = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
-HELD_BYTES = 32 * 1024 * 1024  # of one task: records that are taken and not finished
-MAX_PENDING = 2_000
 _WAITING_CALLS = 8
-_SLICE = 200  # records taken in one go, so that heartbeats and other tasks get their turn
 _EXPIRE_EVERY_S = 60.0
 _SLOW_COMMIT_S = 3.0
 _REST, _LONGEST_REST_S = 3, 0.5
 log = structlog.get_logger()
-
-
-@dataclass(slots=True)
-class Kept(Generic[S]):
-    """A state and the changelog offset up to which it holds."""
-
-    state: S
-    upto: int
 
 
 class Task(Generic[S]):
@@ -57,20 +45,17 @@ class Task(Generic[S]):
 
     def __init__(
         self, job: Job[S], partition: int, *, clock: BrokerClock, client: Mapping[str, Any], commit_interval_s: float,
-        room: Room, kept: Kept[S] | None = None,
+        room: Room, kept: Kept[S] | None = None, counts: Counts | None = None,
     ) -> None:  # fmt: skip
-        self.job, self.partition = job, partition
+        self.job, self.partition, self.counts = job, partition, counts or Counts()
         self.kept = kept or Kept(job.new_state(), 0)
         self.inputs = {TopicPartition(topic, partition): Input(grows=topic in job.grows) for topic in job.inputs}
-        self._sources = {tp.topic: source for tp, source in self.inputs.items()}
-        self._turn = deque(self.inputs.values())
+        # What waits for its connection's turn runs too, as far as a lane is concerned, and takes no place of others.
+        sources = {tp.topic: source for tp, source in self.inputs.items()}
+        self._intake = Intake(sources, job.lane, job.due_ms, 2 * job.concurrency)
+        self._share = room.share()
         self.open = False
         self._clock, self._client, self._interval_s = clock, client, commit_interval_s
-        # What waits for its connection's turn runs too, as far as a lane is concerned, and takes no place of others.
-        self._lanes: Lanes[Taken] = Lanes(2 * job.concurrency)
-        self._window = max(512, 4 * job.concurrency)
-        self._share = room.share()
-        self._held_bytes = 0
         self._pending = Pending()
         self._calls: set[asyncio.Task[None]] = set()
         self._committing = asyncio.Lock()
@@ -91,8 +76,7 @@ class Task(Generic[S]):
         await self._transactions.open()
         found = await watermarks(self.job.group, list(self.inputs), self._client)
         changelog = TopicPartition(self.job.changelog, self.partition)
-        state = self.kept.state
-        self.kept.upto, ends = await restore(changelog, self.kept.upto, state.apply, list(self.inputs), self._client)
+        ends = await restore(changelog, self.kept, list(self.inputs), self._client)
         # The consumer may have read on meanwhile, for nobody: also where nothing was ever committed it is sent back.
         fresh = await beginnings([tp for tp in self.inputs if tp not in found])
         marks = {tp: found.get(tp) or Watermark(fresh[tp]) for tp in self.inputs}
@@ -101,7 +85,8 @@ class Task(Generic[S]):
         # From here on without a pause: what is read after this is delivered.
         seek({tp: mark.position for tp, mark in marks.items()})
         self.open = True
-        self._log.info("task_open", restore_s=round(time.monotonic() - began, 3), changelog=self.kept.upto)
+        restore_s = self.counts.restore_s[str(self.partition)] = time.monotonic() - began
+        self._log.info("task_open", restore_s=round(restore_s, 3), changelog=self.kept.upto)
 
     @property
     def load(self) -> Load:
@@ -110,8 +95,10 @@ class Task(Generic[S]):
         return Load(
             records_waiting=sum(len(source.buffer) for source in sources),
             bytes_waiting=sum(source.bytes for source in sources),
-            records_held=len(self._lanes),
-            bytes_held=self._held_bytes,
+            records_held=len(self._intake.lanes),
+            bytes_held=self._intake.held_bytes,
+            running=self._intake.lanes.running,
+            room=self._intake.lanes.limit,
             calls=len(self._calls),
             state=self.kept.state.sizes,
             full=self.kept.state.full,
@@ -126,7 +113,7 @@ class Task(Generic[S]):
         """The input partitions that have room for more records."""
         if not self.open or self._closing:
             return ()
-        return [tp for tp, source in self.inputs.items() if source.wants]
+        return [TopicPartition(topic, self.partition) for topic in self._intake.wanted()]
 
     def deliver(self, tp: TopicPartition, records: Sequence[Taken], position: int) -> None:
         """Records that were read, in order; the consumer then stands at `position`."""
@@ -183,50 +170,24 @@ class Task(Generic[S]):
 
     def _pump(self) -> None:
         """Take what may be taken, and start what may run."""
+        self._pump_scheduled = False
         if self._closing or not self.open:
             return
-        self._pump_scheduled = False
-        taken = self._fill()
+        filled = self._intake.fill(self._clock.now_ms(), pending=self._pending.records, full=self.kept.state.full)
         while (work := self._next_call()) is not None:
             runner = asyncio.create_task(self._carry_out(*work))
             self._calls.add(runner)
             runner.add_done_callback(self._calls.discard)
-        if taken >= _SLICE:
+        if filled.taken >= SLICE:
             self._pump_soon()
+        if filled.again_ms is not None:
+            self._pump_in(filled.again_ms / 1000)
 
     def _pump_soon(self) -> None:
         """Once for all calls that end in the same turn of the loop."""
         if not self._pump_scheduled:
             self._pump_scheduled = True
             asyncio.get_running_loop().call_soon(self._pump)
-
-    def _fill(self) -> int:
-        taken, now_ms, next_due_ms = 0, self._clock.now_ms(), None
-        self._turn.rotate(
-            -1
-        )  # each input is first in turn, or one deep backlog would take all the room that comes free
-        for source in self._turn:
-            while source.buffer and taken < _SLICE and self._room(source):
-                due_ms = self.job.due_ms(source.buffer[0])
-                if due_ms > now_ms:
-                    next_due_ms = due_ms if next_due_ms is None else min(next_due_ms, due_ms)
-                    break
-                record = source.pop()
-                taken += 1
-                if source.watermark.take(record.offset):
-                    self._held_bytes += size(record)
-                    self._lanes.add(self.job.lane(record), record)
-        if next_due_ms is not None:
-            self._pump_in((next_due_ms - now_ms) / 1000)
-        return taken
-
-    def _room(self, source: Input) -> bool:
-        if len(self._lanes) >= self._window or self._held_bytes >= HELD_BYTES or self._pending.records >= MAX_PENDING:
-            return False
-        if source.grows and self.kept.state.full:
-            self._pump_in(1.0)
-            return False
-        return source.watermark.may_take()
 
     def _pump_in(self, delay_s: float) -> None:
         if self._timer is not None:
@@ -235,9 +196,9 @@ class Task(Generic[S]):
 
     def _next_call(self) -> tuple[Hashable, Taken, Call] | None:
         """Start records until one of them asks for a call; None when no more may start."""
-        while self._may_call() and (started := self._lanes.start()) is not None:
+        while self._may_call() and (started := self._intake.lanes.start()) is not None:
             lane, record = started
-            again = record.offset < self._sources[record.topic].stood
+            again = record.offset < self._intake.inputs[record.topic].stood
             try:
                 decided = self.job.take(self.kept.state, record, self._clock.now_ms(), again)
             except Exception as error:  # noqa: BLE001
@@ -289,9 +250,8 @@ class Task(Generic[S]):
         for change in fate.changes:
             self.kept.state.apply(change.key, change.value)
         self._pending.add(fate)
-        self._held_bytes -= size(record)
-        self._sources[record.topic].watermark.finish(record.offset)
-        self._lanes.finish(lane)
+        self.counts.finished(record.topic, fate.verdict, fate.ended)
+        self._intake.finish(lane, record)
         self._wake.set()
 
     async def _commit(self) -> None:
@@ -306,9 +266,11 @@ class Task(Generic[S]):
         self._pump()
 
     async def _publish(self, pending: Pending, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
-        self._commit_began_s = time.monotonic()
+        self._commit_began_s = began_s = time.monotonic()
         try:
             upto = await self._transactions.commit(pending, offsets)
+            self.counts.committed(time.monotonic() - began_s, pending.records)
+            self.job.committed(pending.outputs)
         except BaseException:
             self.open = False
             raise

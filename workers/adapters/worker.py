@@ -19,9 +19,11 @@ from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 from aiokafka.structs import TopicPartition
 
 from workers.adapters.clock import BrokerClock
+from workers.adapters.restore import Kept
 from workers.adapters.room import Room
-from workers.adapters.task import Kept, Task
+from workers.adapters.task import Task
 from workers.adapters.transaction import TRANSACTION_TIMEOUT_MS
+from workers.counts import Counts
 from workers.fate import State
 from workers.job import Job
 
@@ -64,6 +66,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         self._consumer: AIOKafkaConsumer | None = None
         self._rejoin = asyncio.Event()
         self._joined = False
+        self.counts = Counts()
         self._log = log.bind(role=job.name)
 
     def missing(self) -> str | None:
@@ -76,6 +79,14 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         closed = [number for number, task in self.tasks.items() if not task.open]
         return f"{_partitions(closed)} of the {self.job.name} are being restored" if closed else None
 
+    def end(self, tp: TopicPartition) -> int | None:
+        """Where an input partition ends, as the last fetch told; no call is made."""
+        consumer = self._consumer
+        found: int | None = None
+        if consumer is not None and tp in consumer.assignment():
+            found = consumer.highwater(tp)
+        return found
+
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set. A lost membership is taken up anew; nothing of Kafka's ends the process."""
         failures = 0
@@ -85,7 +96,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
                 failures = 0
             except (KafkaError, OSError, TimeoutError) as error:
                 failures += 1
-                self._log.warning("session_failed", error=repr(error))
+                self._happened("session_failed", error=repr(error))
                 await _wait(stop, _REOPEN_AFTER_S[min(failures, len(_REOPEN_AFTER_S)) - 1])
 
     async def _session(self, stop: asyncio.Event) -> None:
@@ -152,6 +163,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         if revoked:
+            self.counts.events["revoked"] += 1
             self._log.info("revoked", partitions=sorted({tp.partition for tp in revoked}))
         self._kept.clear()  # what did not come back with the last assignment is somebody else's by now
         await self._close_all()
@@ -159,6 +171,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Open a task per partition number, in the background: a long restore must not miss the next rebalance."""
         numbers = sorted({tp.partition for tp in assigned})
+        self.counts.events["assigned"] += 1
         self._log.info("assigned", partitions=numbers)
         for number in numbers:
             self.tasks[number] = self._new_task(number)
@@ -170,6 +183,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         return Task(
             self.job, number, clock=self.clock, client=membership.client,
             commit_interval_s=membership.commit_interval_s, room=self.room, kept=self._kept.pop(number, None),
+            counts=self.counts,
         )  # fmt: skip
 
     async def _own(self, number: int) -> None:
@@ -182,12 +196,12 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             except (ProducerFenced, InvalidProducerEpoch):
                 # Somebody else has our partition, and we don't know it yet. To take it back would fence the rightful
                 # owner: we ask the group who owns what.
-                self._log.warning("task_fenced", partition=number)
+                self._happened("fenced", partition=number)
                 await task.discard()
                 self._rejoin.set()
                 return
             except Exception as error:  # noqa: BLE001  (an error in the task closes the task, not the process)
-                self._log.warning("task_failed", partition=number, error=repr(error))
+                self._happened("task_failed", partition=number, error=repr(error))
                 failures = failures + 1 if self._failed_lately(number) else 0
                 self._failed_s[number] = time.monotonic()
                 await task.discard()
@@ -196,6 +210,10 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
                     self.tasks[number] = self._new_task(number)
             else:
                 return
+
+    def _happened(self, event: str, **details: Any) -> None:
+        self.counts.events[event] += 1
+        self._log.warning(event, **details)
 
     def _failed_lately(self, number: int) -> bool:
         return time.monotonic() - self._failed_s.get(number, -math.inf) < _FAILURE_SHOWS_S

@@ -252,7 +252,7 @@ def test_commands_without_a_key_never_queue():
     ledger = Ledger()
     fate = run(ledger, command_record(key=None), failure(429))
     assert h.PLACE not in h.read(fate.outputs[0].headers)
-    assert ledger.sizes == {"commands": 1, "queues": 0}
+    assert ledger.sizes == {"commands": 1, "waiting": 1, "queues": 0}
     assert isinstance(take(ledger, command_record(command("c2"), key=None)), Call)
 
 

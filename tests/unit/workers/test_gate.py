@@ -14,7 +14,7 @@ from workers.actions import actions
 from workers.classify import Answer, Succeeded, classify
 from workers.executor import Executor
 from workers.fate import Fate
-from workers.gate import PACE_MS, PAUSE_MAX_MS, Gate, Hold, Pass, Seen
+from workers.gate import PACE_MS, PAUSE_MAX_MS, Gate, Hold, Pass, Seen, Standing
 from workers.ledger import Ledger
 from workers.work import Call
 
@@ -283,3 +283,26 @@ class TestInTheExecutor:
         assert isinstance(probe, Call)
         self.apply(ledger, executor.settle(ledger, probe, DONE, NOW + 5_000))
         assert isinstance(executor.take(ledger, self.back(held), NOW + 5_000), Call)
+
+
+class TestStandings:
+    def test_rates_lines_and_their_recovery(self):
+        facts = Facts(account=10)
+        assert list(facts.gate.standings(NOW)) == []
+        assert passes(facts) > 0
+        assert isinstance(facts.ask(), Hold)
+        facts.gate.saw("acme", "/v1/customers", failure(429), Pass(), NOW + 1_000)
+        (seen,) = facts.gate.standings(NOW + 1_000)
+        assert (seen.paused, seen.rates) == (False, {"": (5, 10)})
+        assert seen.line_ms > 0
+        (seen,) = facts.gate.standings(NOW + 120_000)
+        assert (seen.line_ms, seen.rates) == (0, {"": (10, 10)})
+
+    def test_a_connection_is_paused_by_its_own_401_or_by_anothers(self):
+        facts = Facts()
+        facts.gate.saw("acme", "/v1/customers", failure(401), facts.ask(), NOW)
+        facts.ask(connection="other")
+        facts.told["other"] = ("k1", NOW)
+        assert [seen.paused for seen in facts.gate.standings(NOW)] == [True, True]
+        facts.keys["other"] = "k2"
+        assert list(facts.gate.standings(NOW))[1] == Standing(connection="other", paused=False, line_ms=0, rates={})

@@ -30,14 +30,14 @@ def test_a_queue_stands_until_its_head_reaches_its_tail():
         change = set_queue("k/1", queue)
         ledger.apply(change.key, change.value)
         assert ledger.queue("k/1") == left
-    assert ledger.sizes == {"commands": 0, "queues": 0}
+    assert ledger.sizes == {"commands": 0, "waiting": 0, "queues": 0}
 
 
 def test_forgetting_what_is_not_there_is_no_fault():
     ledger = Ledger()
     ledger.apply("command/c1", None)
     ledger.apply("queue/k1", None)
-    assert ledger.sizes == {"commands": 0, "queues": 0}
+    assert ledger.sizes == {"commands": 0, "waiting": 0, "queues": 0}
 
 
 def test_the_oldest_are_forgotten_first_and_a_batch_has_an_end():
@@ -57,3 +57,13 @@ def test_one_that_was_seen_again_is_young_again():
 
 def test_one_that_waits_is_never_forgotten():
     assert list(ledger_of(a=known("waiting")).expired(OLD * WINDOW_MS)) == []
+
+
+def test_what_waits_is_counted_through_every_change():
+    ledger = Ledger()
+    for value in (known("waiting"), known("waiting", unknown=True), known(), known("waiting")):
+        change = remember("c1", value)
+        ledger.apply(change.key, change.value)
+        assert ledger.sizes["waiting"] == (value.status == "waiting")
+    ledger.apply("command/c1", None)
+    assert ledger.sizes["waiting"] == 0

@@ -1,0 +1,106 @@
+"""How a process ends: told by SIGTERM or SIGINT, in its own time, then cut short, then at once. Never later than that.
+
+    told ── the parts end by themselves ── 24 s ── what is left is cancelled ── 28 s ── it is gone, with exit code 70
+
+A thread ends it too when its event loop stands still for good: nothing else in the process could.
+"""
+
+import asyncio
+import contextlib
+import faulthandler
+import os
+import signal
+import sys
+import threading
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from typing import Final
+
+import structlog
+
+from deploy.failure import FailureError
+
+CUT_SHORT_S: Final = 24.0
+LAST_S: Final = 28.0
+BLOCKED_S: Final = 60.0
+GAVE_UP: Final = 70
+"""The exit code of a process that could not end by itself: EX_SOFTWARE, an error of ours."""
+
+_LOOK_EVERY_S: Final = 5.0
+log = structlog.get_logger(__name__)
+
+
+class CutShortError(FailureError):
+    """The process was told to end, and something of it did not."""
+
+
+@contextlib.asynccontextmanager
+async def lifetime(cut_short_s: float = CUT_SHORT_S, last_s: float = LAST_S) -> AsyncIterator[asyncio.Event]:
+    """A process's life: yields the event that tells its parts to end. Raises CutShortError."""
+    stop, loop, bound = asyncio.Event(), asyncio.get_running_loop(), asyncio.timeout(None)
+    try:
+        async with bound:
+
+            def told() -> None:
+                if not stop.is_set():
+                    stop.set()
+                    bound.reschedule(loop.time() + cut_short_s)
+                    _at_last(loop, last_s)
+
+            for number in (signal.SIGTERM, signal.SIGINT):
+                loop.add_signal_handler(number, told)
+            yield stop
+    except TimeoutError:
+        if not bound.expired():
+            raise
+        raise CutShortError(
+            f"Told to end, it did not within {cut_short_s:g} s, and was cut short. Nothing is lost: what was not"
+            " committed is done again, with the same Idempotency-Key."
+        ) from None
+
+
+def _at_last(loop: asyncio.AbstractEventLoop, last_s: float) -> None:
+    def end() -> None:
+        log.error("the process did not end, and is ended now", after_s=last_s, left=_left(loop))
+        _exit()
+
+    timer = threading.Timer(last_s, end)
+    timer.daemon = True  # a process that ends by itself does not wait for it
+    timer.start()
+
+
+def _left(loop: asyncio.AbstractEventLoop) -> list[str]:
+    """The names of what still runs, bounded."""
+    with contextlib.suppress(RuntimeError):  # the loop is gone, or its tasks changed while we looked
+        return sorted(task.get_name() for task in asyncio.all_tasks(loop))[:20]
+    return []
+
+
+@contextlib.contextmanager
+def unblocked(turned_s: Callable[[], float], blocked_s: float = BLOCKED_S) -> Iterator[None]:
+    """End the process when the event loop did not turn for so long: an orchestrator starts another one."""
+    over = threading.Event()
+
+    def look() -> None:
+        every_s = min(_LOOK_EVERY_S, blocked_s / 4)
+        looked_s = time.monotonic()
+        while not over.wait(every_s):
+            now_s, before_s = time.monotonic(), looked_s
+            looked_s = now_s
+            if now_s - before_s > 2 * every_s:
+                continue  # the whole process stood still (stopped, or its machine asleep): not the loop's fault
+            if now_s - turned_s() > blocked_s:
+                log.error("the event loop is blocked, the process ends", blocked_s=round(now_s - turned_s(), 1))
+                faulthandler.dump_traceback(sys.stderr, all_threads=True)
+                _exit()
+
+    threading.Thread(target=look, name="loop watch", daemon=True).start()
+    try:
+        yield
+    finally:
+        over.set()
+
+
+def _exit() -> None:
+    sys.stderr.flush()
+    os._exit(GAVE_UP)

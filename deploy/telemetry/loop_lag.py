@@ -1,0 +1,58 @@
+"""How late the event loop is: one timer that measures its own lateness.
+
+A loop that is late sends heartbeats late, and a loop that is later than the session timeout has lost its partitions.
+"""
+
+import asyncio
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Final
+
+from workers.counts import Histogram
+
+LAG_S: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0)
+_EVERY_S: Final = 0.25
+_WINDOW_S: Final = 60.0
+
+
+class LoopLag:
+    """The lateness of the running loop. `turned_s`: when it turned last, by the monotonic clock."""
+
+    def __init__(self) -> None:
+        self.lag_s = Histogram(LAG_S)
+        self.turned_s = 0.0
+        self._worst_s = [0.0, 0.0]  # of this window and of the one before it
+        self._window_ends_s = 0.0
+
+    @property
+    def worst_s(self) -> float:
+        """The worst of the last minute or two, so that no scrape misses it."""
+        return max(self._worst_s)
+
+    @contextmanager
+    def measured(self) -> Iterator[None]:
+        """Measure the running loop until the end of the block."""
+        self.late(time.monotonic(), 0.0)
+        ticking = asyncio.get_running_loop().create_task(self._tick(), name="loop lag")
+        try:
+            yield
+        finally:
+            ticking.cancel()
+
+    async def _tick(self) -> None:
+        while True:
+            due_s = time.monotonic() + _EVERY_S
+            await asyncio.sleep(_EVERY_S)
+            now_s = time.monotonic()
+            # uvloop's timers have whole milliseconds, and may be early by less than one.
+            self.late(now_s, max(0.0, now_s - due_s))
+
+    def late(self, now_s: float, lag_s: float) -> None:
+        """The loop turned, this much later than it should have."""
+        self.turned_s = now_s
+        self.lag_s.add(lag_s)
+        if now_s >= self._window_ends_s:
+            self._worst_s = [0.0, self._worst_s[0]]
+            self._window_ends_s = now_s + _WINDOW_S
+        self._worst_s[0] = max(self._worst_s[0], lag_s)

@@ -1,0 +1,131 @@
+"""What the product shows of itself after traffic on real Kafka: every metric of the table, and no secret anywhere."""
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from prometheus_client.parser import text_string_to_metric_families
+from pydantic import SecretStr
+
+from deploy.examples import example_event
+from deploy.sending import deliver
+from deploy.telemetry.table import ROWS
+from tests.integration.test_worker_task import until
+from tests.support.broker import Broker
+from tests.support.cluster import KEY, SECRET
+from tests.support.whole import Whole, whole
+
+SECRETS = re.compile(r"sk_(test|live)_|whsec_|_secret_|[\w.]+@[\w.]+\.\w+|pi_\d|cus_|evt_")
+EMAIL = "ada@example.com"
+
+
+def paid(number: int, **fields: Any) -> bytes:
+    intent = {"id": f"pi_{number}", "amount": 6_000, "receipt_email": EMAIL, **fields}
+    return example_event("payment_intent.succeeded", intent, event_id=f"evt_{number:04}")
+
+
+async def send(found: Whole, *bodies: bytes, skew_s: int = 0, secret: str = SECRET) -> list[int]:
+    answers = deliver(found.cluster.url, SecretStr(secret), list(bodies), lambda: int(time.time()) + skew_s)
+    return [answer.status async for answer in answers]
+
+
+def samples(text: str) -> dict[str, dict[frozenset[tuple[str, str]], float]]:
+    """Values by sample name and labels; fails for a family that comes twice, as Prometheus would."""
+    families = list(text_string_to_metric_families(text))
+    assert len({family.name for family in families}) == len(families)
+    found: dict[str, dict[frozenset[tuple[str, str]], float]] = {}
+    for family in families:
+        for sample in family.samples:
+            found.setdefault(sample.name, {})[frozenset(sample.labels.items())] = sample.value
+    return found
+
+
+def total(found: Any, name: str, **labels: str) -> float:
+    return sum(value for given, value in found.get(name, {}).items() if set(labels.items()) <= given)
+
+
+EXACT: dict[tuple[str, ...], float] = {
+    ("stripeline_deliveries_total", "trigger=payments", "verdict=published"): 22,
+    ("stripeline_deliveries_total", "verdict=ignored", "reason=other_family"): 1,
+    ("stripeline_deliveries_total", "verdict=refused", "reason=mismatch"): 1,
+    ("stripeline_deliveries_total", "trigger=", "reason=unknown_trigger"): 1,
+    ("stripeline_signatures_total", "trigger=payments", "secret=0"): 23,
+    ("stripeline_records_total", "role=router", "verdict=started"): 22,
+    ("stripeline_records_total", "role=executor", "verdict=succeeded"): 43,
+    ("stripeline_records_total", "role=executor", "verdict=retried"): 1,
+    ("stripeline_results_total", "code=OK"): 43,
+    ("stripeline_results_total", "code=PAYMENT_REQUIRED"): 1,
+    ("stripeline_result_attempts_sum",): 45,
+    ("stripeline_stripe_calls_total", "kind=attempt", "status=200"): 43,
+    ("stripeline_stripe_calls_total", "status=429"): 1,
+    ("stripeline_stripe_calls_total", "status=402"): 1,
+    ("stripeline_stripe_call_seconds_count",): 45,
+    ("stripeline_commit_records_sum", "role=executor"): 45,
+    ("stripeline_worker_events_total", "event=assigned"): 2,
+    ("stripeline_task_open", "role=router"): 2,
+    ("stripeline_task_state_entries", "role=executor", "kind=commands"): 44,
+    ("stripeline_task_state_entries", "kind=waiting"): 0,
+    ("stripeline_task_state_entries", "role=router", "kind=finished"): 21,
+    ("stripeline_task_state_entries", "role=router", "kind=open"): 1,
+    ("stripeline_ready",): 4,
+}
+BETWEEN = [
+    ("stripeline_publish_seconds_sum", 0, 22 * 5),
+    ("stripeline_delivery_clock_skew_seconds", 590, 610),
+    ("stripeline_stripe_call_seconds_sum", 0, 45 * 5),
+    ("stripeline_commit_seconds_count", 2, 1_000),
+    ("stripeline_task_restore_seconds", 0, 60),
+    ("stripeline_task_lanes_limit", 2, 10_000),
+    ("stripeline_connection_rate_ratio", 0, 10),
+    ("stripeline_event_loop_lag_seconds_count", 2, 1_000),
+    ("stripeline_broker_clock_skew_seconds", -5, 5),
+    ("process_resident_memory_bytes", 10_000_000, 10_000_000_000),
+]
+
+
+def exact(seen: Any) -> dict[tuple[str, ...], float]:
+    return {key: total(seen, key[0], **dict(label.split("=") for label in key[1:])) for key in EXACT}
+
+
+async def test_every_metric_of_the_table_tells_what_happened(
+    broker: Broker, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    config = (Path(__file__).parents[1] / "support/telemetry.yaml").read_text()
+    async with whole(broker.bootstrap_servers, prefix, tmp_path, monkeypatch, config=config) as found:
+        assert await send(found, *(paid(number) for number in range(20))) == [200] * 20
+        assert await send(found, paid(21, amount=4002), paid(22, amount=4029)) == [200, 200]
+        assert await send(found, example_event("charge.succeeded", {"id": "ch_1"}, event_id="evt_c")) == [200]
+        assert await send(found, paid(30), secret="whsec_wrong") == [400]
+        assert await send(found, paid(30), skew_s=-600) == [400]
+        async with aiohttp.ClientSession() as session, session.post(found.cluster.url + "x", data=b"") as answer:
+            assert answer.status == 404
+
+        await until(lambda: exact(samples(found.metrics)) == EXACT)
+        await until(lambda: total(samples(found.metrics), "stripeline_consumer_lag_records") == 0)
+        text = found.metrics
+    seen = samples(text)
+    assert [name for name, low, high in BETWEEN if not low < total(seen, name) < high] == []
+    assert total(seen, "stripeline_publish_seconds_count", topic=f"{prefix}payment-event") == 22
+    shown = {family.name for family in text_string_to_metric_families(text) if family.samples}
+    quiet = {"stripeline_connections_closed"}  # nobody held a connection open
+    assert {row.name.removesuffix("_total") for row in ROWS} - shown == quiet
+    assert SECRETS.findall(text) == []
+
+
+async def test_a_tier_and_a_paused_connection_are_seen(
+    broker: Broker, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with whole(broker.bootstrap_servers, prefix, tmp_path, monkeypatch, retry_tiers="30s,1m") as found:
+        await found.cluster.sandbox("/keys", {"key": KEY, "revoked": True})
+        assert await send(found, *(paid(number) for number in range(3))) == [200] * 3
+        await until(lambda: total(samples(found.metrics), "stripeline_tier_records") == 2)
+        seen = samples(found.metrics)
+        assert total(seen, "stripeline_tier_records", tier="30s") == 2
+        assert total(seen, "stripeline_task_state_entries", kind="waiting") == 2
+        assert total(seen, "stripeline_task_state_entries", kind="queues") == 2
+        assert total(seen, "stripeline_connection_paused", connection="acme") == 1
+        assert total(seen, "stripeline_tier_overdue_seconds") == 0
+        await until(lambda: total(samples(found.metrics), "stripeline_oldest_waiting_seconds", role="executor") > 0)

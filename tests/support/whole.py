@@ -1,0 +1,69 @@
+"""The whole product in the test's own process, on a real Kafka and the sandbox: for what only its inside shows."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+from opentelemetry.trace import Tracer
+from prometheus_client import generate_latest
+
+from deploy import processes
+from deploy.admin import what_is_missing
+from deploy.local.kafka import free_port
+from deploy.processes import Base, base, executor_part, ingest_part, router_part
+from deploy.sandbox.app import SandboxServer
+from deploy.settings import load_settings
+from deploy.topics import apply
+from tests.support.cluster import CONFIG, Cluster, configure
+from workers.adapters.vault import new_master_key
+
+
+@dataclass(frozen=True, slots=True)
+class Whole:
+    shared: Base
+    sandbox: SandboxServer
+    cluster: Cluster
+
+    @property
+    def metrics(self) -> str:
+        """What /metrics answers."""
+        return generate_latest(self.shared.registry).decode()
+
+
+@asynccontextmanager
+async def whole(
+    bootstrap: str, prefix: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *, tracer: Tracer | None = None,
+    config: str = CONFIG, **settings: Any,
+) -> AsyncIterator[Whole]:  # fmt: skip
+    """Ingest, router and executor, from ready until the end of the block."""
+    monkeypatch.setattr(processes, "installed_tracer", lambda: tracer)
+    async with AsyncExitStack() as stack:
+        sandbox = await stack.enter_async_context(SandboxServer(port=0))
+        values = load_settings(
+            {
+                "kafka_bootstrap_servers": bootstrap, "topic_prefix": prefix, "partitions": 2,
+                "master_key": new_master_key(), "stripe_api_base": sandbox.url, "ingest_host": "127.0.0.1",
+                "ingest_port": free_port(), "retry_tiers": "200ms,400ms,30s", **settings,
+            }
+        )  # fmt: skip
+        cluster = Cluster(values, {}, folder, sandbox.url, values.ingest_port)
+        await apply(values.topics, values.partitions, cluster.client)
+        await configure(cluster, config)
+        shared = await stack.enter_async_context(base(values))
+        shared.checks.pop("topics")
+        stop = asyncio.Event()
+        parts = asyncio.gather(*(part(shared, stop) for part in (ingest_part, router_part, executor_part)))
+        try:
+            async with asyncio.timeout(60):
+                while len(shared.checks) < 4 or what_is_missing(shared.checks):
+                    if parts.done():
+                        await parts
+                    await asyncio.sleep(0.02)
+            yield Whole(shared, sandbox, cluster)
+        finally:
+            stop.set()
+            await parts
