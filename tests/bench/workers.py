@@ -1,0 +1,161 @@
+"""Workers under measurement: backlogs produced, a real `stripeline` process on them, and what it wrote, counted.
+
+Throughput is told by the broker's own append times of the results; the CPU is the process's, from its first result to
+its last. Every count is checked: a command without its one result is a failure and not a number.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterable, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+
+import orjson
+from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka.structs import TopicPartition
+
+from deploy.local.kafka import free_port
+from tests.bench.harness import Lab, Sample
+from tests.bench.processes import cpu_s, listening, python, rss_mb
+from tests.support.cluster import CONFIG, Cluster, cluster
+
+_LOOK_S = 0.1
+_QUIET_S = 1.0
+_STUCK_S = 60.0
+Given = tuple[int, bytes, bytes, Sequence[tuple[str, bytes]]]
+"""Partition, key, value and headers of a record to produce."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Setup:
+    """A prefix of its own with topics and configuration, and the stand-in for Stripe."""
+
+    lab: Lab
+    cluster: Cluster
+
+    @property
+    def partitions(self) -> int:
+        return self.cluster.settings.partitions
+
+    def partitions_of(self, topic: str) -> list[TopicPartition]:
+        return [TopicPartition(topic, number) for number in range(self.partitions)]
+
+
+@asynccontextmanager
+async def setup(
+    lab: Lab, *, partitions: int, delay_ms: float = 0, config: str = CONFIG, **settings: str
+) -> AsyncIterator[Setup]:
+    port = free_port()
+    folder = lab.folder / f"run-{port}"
+    folder.mkdir()
+    log = folder / "stripe.log"
+    async with python("tests.bench.contenders.stripe_stub", str(port), str(delay_ms), log=log) as stub:
+        await listening(port, stub, log)
+        base, prefix = f"http://127.0.0.1:{port}", f"bench{port}."
+        async with cluster(
+            lab.bootstrap_servers, prefix, folder, config=config, partitions=str(partitions), stripe_api_base=base,
+            log_level="warning", **settings,
+        ) as found:  # fmt: skip
+            for name in ("ingest", "sandbox"):
+                found.processes.pop(name).kill()
+            yield Setup(lab=lab, cluster=found)
+
+
+async def produce(lab: Lab, topic: str, records: Iterable[Given]) -> None:
+    """Records in batches, as fast as they go."""
+    producer = AIOKafkaProducer(bootstrap_servers=lab.bootstrap_servers, max_batch_size=262_144, linger_ms=5)
+    async with producer:
+        for partition, key, value, headers in records:
+            await producer.send(topic, value, key, partition=partition, headers=headers)
+
+
+def commands(count: int, *, keys: int, partitions: int) -> Iterable[Given]:
+    """PaymentIntents to create, each key on a partition of its own choice."""
+    for number in range(count):
+        key = number % keys
+        value = {
+            "command_id": f"c-{number}",
+            "action": "stripe/create-payment-intent",
+            "connection": "acme",
+            "input": {"amount": 6_200, "currency": "eur"},
+        }
+        yield key % partitions, b"k-%d" % key, orjson.dumps(value), ()
+
+
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """How far a process was at a moment: records on its output, CPU used, memory held."""
+
+    at_ms: float
+    cpu_s: float
+    rss_mb: float
+
+
+async def watched(of: Setup, role: str, topic: str, count: int, note: Callable[[Mark], None] | None = None) -> Sample:
+    """Start a process of that role, wait for `count` records on the topic, and tell what it cost.
+
+    Raises AssertionError when another number came, or none for a minute.
+    """
+    process = of.cluster.add(role, role)
+    assert process.child is not None
+    pid, tps = process.child.pid, of.partitions_of(topic)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=of.lab.bootstrap_servers, isolation_level="read_committed", auto_offset_reset="earliest"
+    )
+    async with consumer:
+        consumer.assign(tps)
+        before = sum((await consumer.end_offsets(tps)).values())
+        first = await _until_more(consumer, tps, before, pid)
+        last = await _until_quiet(consumer, tps, before + count, pid, note or (lambda _: None))
+    process.kill()
+    of.cluster.processes.pop(role)
+    times = sorted(record.timestamp for record in await read(of, topic))[-count:]
+    assert len(times) == count, f"{len(times)} of {count} records on {topic}\n{process.tail()}"
+    counted = sum(1 for at_ms in times if at_ms > first.at_ms)
+    took_s = (times[-1] - first.at_ms) / 1000
+    return {
+        "per_s": counted / took_s, "cpu_us": (last.cpu_s - first.cpu_s) / counted * 1e6, "rss_mb": last.rss_mb,
+    }  # fmt: skip
+
+
+async def _until_more(consumer: AIOKafkaConsumer, tps: Sequence[TopicPartition], than: int, pid: int) -> Mark:
+    async with asyncio.timeout(_STUCK_S):
+        while sum((await consumer.end_offsets(tps)).values()) <= than:  # noqa: ASYNC110  (Kafka tells nobody)
+            await asyncio.sleep(_LOOK_S / 5)
+    return _mark(pid)
+
+
+async def _until_quiet(
+    consumer: AIOKafkaConsumer, tps: Sequence[TopicPartition], least: int, pid: int, note: Callable[[Mark], None]
+) -> Mark:
+    """Until the ends, which count transaction markers too, are far enough and stand still."""
+    end, mark = 0, _mark(pid)
+    moved_s = time.monotonic()
+    while time.monotonic() - moved_s < (_QUIET_S if end >= least else _STUCK_S):
+        now = sum((await consumer.end_offsets(tps)).values())
+        if now != end:
+            end, mark, moved_s = now, _mark(pid), time.monotonic()
+            note(mark)
+        await asyncio.sleep(_LOOK_S)
+    return mark
+
+
+def _mark(pid: int) -> Mark:
+    return Mark(time.time() * 1000, cpu_s(pid), rss_mb(pid))
+
+
+async def read(of: Setup, topic: str) -> list[ConsumerRecord]:
+    """All committed records of a topic."""
+    found: list[ConsumerRecord] = []
+    tps = of.partitions_of(topic)
+    consumer = AIOKafkaConsumer(
+        bootstrap_servers=of.lab.bootstrap_servers, isolation_level="read_committed", auto_offset_reset="earliest",
+        max_partition_fetch_bytes=8_388_608,
+    )  # fmt: skip
+    async with consumer:
+        consumer.assign(tps)
+        ends = await consumer.end_offsets(tps)
+        while any([await consumer.position(tp) < ends[tp] for tp in tps]):
+            for records in (await consumer.getmany(timeout_ms=200, max_records=20_000)).values():
+                found.extend(records)
+    return found
