@@ -11,13 +11,14 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import executor, ingest, report
+from tests.bench import executor, ingest, report, router
 from tests.bench.harness import Lab, Table
 from tests.support.broker import any_broker
 
 JOBS: dict[str, Callable[[Lab], Awaitable[Sequence[Table]]]] = {
     "ingest": ingest.job,
     "executor": executor.job,
+    "router": router.job,
 }
 
 

@@ -11,7 +11,7 @@ import orjson
 from deploy.local.kafka import free_port
 from tests.bench.harness import Column, Contender, Lab, Sample, Table, alternate
 from tests.bench.processes import listening, output, python
-from tests.bench.workers import commands, produce, setup, watched
+from tests.bench.workers import commands, process, produce, setup, watched
 from tests.support.broker import create_topics
 
 COMMANDS = 100_000
@@ -45,7 +45,7 @@ async def ours(lab: Lab, delay_ms: int, partitions: int) -> Sample:
     async with setup(lab, partitions=partitions, delay_ms=delay_ms) as of:
         topics = of.cluster.settings.topics
         await produce(lab, topics.command, commands(COMMANDS, keys=KEYS, partitions=partitions))
-        return await watched(of, "executor", topics.result, COMMANDS)
+        return await watched(of, process(of, "executor"), topics.result, COMMANDS)
 
 
 COLUMNS = (

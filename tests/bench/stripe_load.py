@@ -13,17 +13,26 @@ _INTENT = b"pi_NUMBER___________________"
 
 def requests(path: str, count: int) -> Iterator[bytes]:
     """Whole HTTP requests, each with an event of its own. Signed now, so good for five minutes."""
-    template = json.dumps(_event(), indent=2).encode()
     now = b"%d" % time.time()
     head = (
         b"POST %b HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Stripe/1.0 (+https://stripe.com/docs/webhooks)\r\n"
         b"Accept: */*; q=0.5, application/xml\r\nCache-Control: no-cache\r\n"
         b"Content-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\nStripe-Signature: t=%b,v1=%b\r\n\r\n%b"
     )
-    for number in range(count):
-        body = template.replace(_EVENT, b"evt_%024d" % number).replace(_INTENT, b"pi_%025d" % number)
+    for body in event_bodies(count):
         mac = hmac.digest(SECRET.encode(), b"%b.%b" % (now, body), "sha256").hex().encode()
         yield head % (path.encode(), len(body), now, mac, body)
+
+
+def event_bodies(count: int) -> Iterator[bytes]:
+    """The bodies alone: `event_id(number)` of each is its own."""
+    template = json.dumps(_event(), indent=2).encode()
+    for number in range(count):
+        yield template.replace(_EVENT, event_id(number).encode()).replace(_INTENT, b"pi_%025d" % number)
+
+
+def event_id(number: int) -> str:
+    return f"evt_{number:024}"
 
 
 def _event() -> dict[str, Any]:

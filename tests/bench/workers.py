@@ -5,9 +5,10 @@ its last. Every count is checked: a command without its one result is a failure 
 """
 
 import asyncio
+import subprocess
 import time
-from collections.abc import AsyncIterator, Callable, Iterable, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 
 import orjson
@@ -91,26 +92,44 @@ class Mark:
     rss_mb: float
 
 
-async def watched(of: Setup, role: str, topic: str, count: int, note: Callable[[Mark], None] | None = None) -> Sample:
-    """Start a process of that role, wait for `count` records on the topic, and tell what it cost.
+Start = Callable[[], AbstractAsyncContextManager[subprocess.Popen[bytes]]]
+
+
+def process(of: Setup, role: str) -> Start:
+    """A process of the product, killed at the end: it is not what is measured."""
+
+    @asynccontextmanager
+    async def started() -> AsyncIterator[subprocess.Popen[bytes]]:
+        made = of.cluster.add(role, role)
+        assert made.child is not None
+        try:
+            yield made.child
+        finally:
+            made.kill()
+
+    return started
+
+
+async def watched(
+    of: Setup, start: Start, topic: str, count: int, note: Callable[[Mark], None] = lambda _: None
+) -> Sample:
+    """Start a process, wait for `count` more records on the topic, and tell what each of them cost.
 
     Raises AssertionError when another number came, or none for a minute.
     """
-    process = of.cluster.add(role, role)
-    assert process.child is not None
-    pid, tps = process.child.pid, of.partitions_of(topic)
+    tps = of.partitions_of(topic)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=of.lab.bootstrap_servers, isolation_level="read_committed", auto_offset_reset="earliest"
     )
     async with consumer:
         consumer.assign(tps)
-        before = sum((await consumer.end_offsets(tps)).values())
-        first = await _until_more(consumer, tps, before, pid)
-        last = await _until_quiet(consumer, tps, before + count, pid, note or (lambda _: None))
-    process.kill()
-    of.cluster.processes.pop(role)
-    times = sorted(record.timestamp for record in await read(of, topic))[-count:]
-    assert len(times) == count, f"{len(times)} of {count} records on {topic}\n{process.tail()}"
+        starts = await consumer.end_offsets(tps)
+        before = sum(starts.values())
+        async with start() as child:
+            first = await _until_more(consumer, tps, before, child.pid)
+            last = await _until_quiet(consumer, tps, before + count, child.pid, note)
+    times = sorted([record.timestamp for record in await read(of, topic, starts)])
+    assert len(times) == count, f"{len(times)} of {count} records on {topic}"
     counted = sum(1 for at_ms in times if at_ms > first.at_ms)
     took_s = (times[-1] - first.at_ms) / 1000
     return {
@@ -144,18 +163,19 @@ def _mark(pid: int) -> Mark:
     return Mark(time.time() * 1000, cpu_s(pid), rss_mb(pid))
 
 
-async def read(of: Setup, topic: str) -> list[ConsumerRecord]:
-    """All committed records of a topic."""
+async def read(of: Setup, topic: str, starts: Mapping[TopicPartition, int]) -> list[ConsumerRecord]:
+    """The committed records of a topic from these offsets on."""
     found: list[ConsumerRecord] = []
-    tps = of.partitions_of(topic)
     consumer = AIOKafkaConsumer(
         bootstrap_servers=of.lab.bootstrap_servers, isolation_level="read_committed", auto_offset_reset="earliest",
         max_partition_fetch_bytes=8_388_608,
     )  # fmt: skip
     async with consumer:
-        consumer.assign(tps)
-        ends = await consumer.end_offsets(tps)
-        while any([await consumer.position(tp) < ends[tp] for tp in tps]):
+        consumer.assign(list(starts))
+        for tp, offset in starts.items():
+            consumer.seek(tp, offset)
+        ends = await consumer.end_offsets(list(starts))
+        while any([await consumer.position(tp) < ends[tp] for tp in starts]):
             for records in (await consumer.getmany(timeout_ms=200, max_records=20_000)).values():
                 found.extend(records)
     return found
