@@ -13,15 +13,20 @@ _INTENT = b"pi_NUMBER___________________"
 
 def requests(path: str, count: int) -> Iterator[bytes]:
     """Whole HTTP requests, each with an event of its own. Signed now, so good for five minutes."""
-    now = b"%d" % time.time()
     head = (
         b"POST %b HTTP/1.1\r\nHost: localhost\r\nUser-Agent: Stripe/1.0 (+https://stripe.com/docs/webhooks)\r\n"
         b"Accept: */*; q=0.5, application/xml\r\nCache-Control: no-cache\r\n"
-        b"Content-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\nStripe-Signature: t=%b,v1=%b\r\n\r\n%b"
+        b"Content-Type: application/json; charset=utf-8\r\nContent-Length: %d\r\nStripe-Signature: %b\r\n\r\n%b"
     )
+    now_s = int(time.time())
     for body in event_bodies(count):
-        mac = hmac.digest(SECRET.encode(), b"%b.%b" % (now, body), "sha256").hex().encode()
-        yield head % (path.encode(), len(body), now, mac, body)
+        yield head % (path.encode(), len(body), signature(body, now_s), body)
+
+
+def signature(body: bytes, now_s: int) -> bytes:
+    """The `Stripe-Signature` of a body: https://docs.stripe.com/webhooks/signature"""
+    mac = hmac.digest(SECRET.encode(), b"%d.%b" % (now_s, body), "sha256").hex().encode()
+    return b"t=%d,v1=%b" % (now_s, mac)
 
 
 def event_bodies(count: int) -> Iterator[bytes]:

@@ -85,8 +85,9 @@ def commands(count: int, *, keys: int, partitions: int) -> Iterable[Given]:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far a process was at a moment: records on its output, CPU used, memory held."""
+    """How far a process was at a moment: offsets on its output (a transaction's end is one too), CPU used, memory."""
 
+    done: int
     at_ms: float
     cpu_s: float
     rss_mb: float
@@ -127,8 +128,8 @@ async def watched(
         before = sum(starts.values())
         async with start() as child:
             first = await _until_more(consumer, tps, before, child.pid)
-            last = await _until_quiet(consumer, tps, before + count, child.pid, note)
-    times = sorted([record.timestamp for record in await read(of, topic, starts)])
+            last = await _until_quiet(consumer, tps, before, count, child.pid, note)
+    times = sorted([record.timestamp async for record in read(of, topic, starts)])
     assert len(times) == count, f"{len(times)} of {count} records on {topic}"
     counted = sum(1 for at_ms in times if at_ms > first.at_ms)
     took_s = (times[-1] - first.at_ms) / 1000
@@ -139,33 +140,32 @@ async def watched(
 
 async def _until_more(consumer: AIOKafkaConsumer, tps: Sequence[TopicPartition], than: int, pid: int) -> Mark:
     async with asyncio.timeout(_STUCK_S):
-        while sum((await consumer.end_offsets(tps)).values()) <= than:  # noqa: ASYNC110  (Kafka tells nobody)
+        while (end := sum((await consumer.end_offsets(tps)).values())) <= than:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_S / 5)
-    return _mark(pid)
+    return _mark(end - than, pid)
 
 
 async def _until_quiet(
-    consumer: AIOKafkaConsumer, tps: Sequence[TopicPartition], least: int, pid: int, note: Callable[[Mark], None]
-) -> Mark:
-    """Until the ends, which count transaction markers too, are far enough and stand still."""
-    end, mark = 0, _mark(pid)
-    moved_s = time.monotonic()
-    while time.monotonic() - moved_s < (_QUIET_S if end >= least else _STUCK_S):
-        now = sum((await consumer.end_offsets(tps)).values())
-        if now != end:
-            end, mark, moved_s = now, _mark(pid), time.monotonic()
+    consumer: AIOKafkaConsumer, tps: Sequence[TopicPartition], before: int, count: int, pid: int,
+    note: Callable[[Mark], None],
+) -> Mark:  # fmt: skip
+    """Until the ends are far enough and stand still."""
+    mark, moved_s = _mark(0, pid), time.monotonic()
+    while time.monotonic() - moved_s < (_QUIET_S if mark.done >= count else _STUCK_S):
+        now = sum((await consumer.end_offsets(tps)).values()) - before
+        if now != mark.done:
+            mark, moved_s = _mark(now, pid), time.monotonic()
             note(mark)
         await asyncio.sleep(_LOOK_S)
     return mark
 
 
-def _mark(pid: int) -> Mark:
-    return Mark(time.time() * 1000, cpu_s(pid), rss_mb(pid))
+def _mark(done: int, pid: int) -> Mark:
+    return Mark(done, time.time() * 1000, cpu_s(pid), rss_mb(pid))
 
 
-async def read(of: Setup, topic: str, starts: Mapping[TopicPartition, int]) -> list[ConsumerRecord]:
-    """The committed records of a topic from these offsets on."""
-    found: list[ConsumerRecord] = []
+async def read(of: Setup, topic: str, starts: Mapping[TopicPartition, int]) -> AsyncIterator[ConsumerRecord]:
+    """The committed records of a topic from these offsets on; a million of them are never held at once."""
     consumer = AIOKafkaConsumer(
         bootstrap_servers=of.lab.bootstrap_servers, isolation_level="read_committed", auto_offset_reset="earliest",
         max_partition_fetch_bytes=8_388_608,
@@ -177,5 +177,5 @@ async def read(of: Setup, topic: str, starts: Mapping[TopicPartition, int]) -> l
         ends = await consumer.end_offsets(list(starts))
         while any([await consumer.position(tp) < ends[tp] for tp in starts]):
             for records in (await consumer.getmany(timeout_ms=200, max_records=20_000)).values():
-                found.extend(records)
-    return found
+                for record in records:
+                    yield record
