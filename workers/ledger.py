@@ -96,7 +96,8 @@ class Ledger:
             self._waiting -= 1
         if value is not None:
             self._waiting += value["status"] == "waiting"
-            self._known[command_id] = orjson.dumps(value)
+            # Copied: what orjson gives keeps the 4 kB of its buffer.
+            self._known[command_id] = bytes(memoryview(orjson.dumps(value)))
 
     def known(self, command_id: str) -> Known | None:
         kept = self._known.get(command_id)
