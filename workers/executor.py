@@ -13,7 +13,7 @@ from contracts.actions import Action, Refused, Request
 from contracts.errors import Code
 from contracts.ids import idempotency_key
 from contracts.records import Command, Unreadable, parse_command
-from contracts.retry import HORIZON_MS, covering
+from contracts.retry import HORIZON_MS, Tier, covering, within
 from contracts.topics import Topics
 from workers import ending, lookup, settling
 from workers.classify import Failed, refusal
@@ -25,6 +25,7 @@ from workers.ticket import Ticket, ticket, waiting_headers
 from workers.work import Call, Work, digest_of, endpoint, work_of
 
 MAX_KEY_BYTES = 1_024
+PLACE_MS = 200  # about what a call to Stripe takes
 REPLAYABLE = frozenset({"failed", "indeterminate"})
 
 
@@ -117,8 +118,13 @@ class Executor:
         return Fate("held", (self._behind(of, queue, queue.tail, now_ms),), changes)
 
     def _behind(self, of: Ticket, queue: Queue, place: int, now_ms: int) -> Output:
-        """Behind the head of its key's queue, to come back when the head is due."""
-        tier = covering(self.topics.tiers, queue.due_ms - now_ms)
+        """Behind the head of its key's queue, to come back when the head is due, or later if many are before it.
+
+        Each of those takes a call's time at least. Without that, every failure of the head sent all of a long queue
+        round once more.
+        """
+        head_due, turn = queue.due_ms - now_ms, (place - queue.head) * PLACE_MS
+        tier = max(covering(self.topics.tiers, head_due), within(self.topics.tiers, turn), key=_delay_ms)
         headers = waiting_headers(
             of, attempts=of.attempts, due_ms=now_ms + tier.delay_ms, place=place, last_error="waits behind its key"
         )
@@ -181,3 +187,7 @@ class Executor:
         if not self.has_connection(command.connection):
             return refusal(command.action, f"there is no connection {command.connection!r}; add it, then send again")
         return None
+
+
+def _delay_ms(tier: Tier) -> int:
+    return tier.delay_ms
