@@ -39,11 +39,9 @@ def stripe_mock() -> Iterator[StripeMock]:
 def _until_it_answers(found: StripeMock, child: "subprocess.Popen[bytes]") -> None:
     deadline = time.monotonic() + READY_S
     request = urllib.request.Request(f"{found.url}/v1/balance", headers={"Authorization": f"Bearer {KEY}"})
-    while True:
+    while time.monotonic() < deadline:
         assert child.poll() is None, f"stripe-mock ended with {child.returncode}"
-        try:
-            with urllib.request.urlopen(request, timeout=5):
-                return
-        except OSError as error:
-            assert time.monotonic() < deadline, f"stripe-mock does not answer: {error}"
-            time.sleep(0.05)
+        with contextlib.suppress(OSError), urllib.request.urlopen(request, timeout=5):
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"stripe-mock does not answer within {READY_S} s")

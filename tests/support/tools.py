@@ -24,9 +24,8 @@ WITHIN_S = 240
 
 def run(*command: str | Path, cwd: Path | None = None, env: Mapping[str, str] | None = None) -> str:
     """What a program printed. Raises AssertionError with the end of that when it failed."""
-    done = subprocess.run(
-        command, cwd=cwd, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, timeout=WITHIN_S
-    )
+    pipes: dict[str, Any] = {"stdout": subprocess.PIPE, "stderr": subprocess.STDOUT, "text": True}
+    done = subprocess.run(command, cwd=cwd, env=env, check=False, timeout=WITHIN_S, **pipes)
     assert done.returncode == 0, f"{command[0]} ended with {done.returncode}:\n{done.stdout[-3_000:]}"
     return done.stdout
 
