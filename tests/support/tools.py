@@ -67,7 +67,7 @@ def java_program(source: Path) -> Sequence[str]:
     """The command that runs a single-file Java program, compiled against the local Kafka's own client."""
     kafka, classes = fetch(), HOME / "java" / source.stem
     java, jars = str(kafka.java), kafka.classpath
-    compiler = ("-jar", str(_ecj()), "--release", JAVA_RELEASE, "-proc:none", "-Xlint:all", "-failOnWarning")
+    compiler = ("-jar", str(_ecj()), f"-{JAVA_RELEASE}", "-proc:none", "-Xlint:all", "-failOnWarning")
     run(java, *compiler, "-classpath", jars, "-d", str(classes), str(source))
     quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"
     return (java, "-XX:TieredStopAtLevel=1", quiet, "-cp", f"{classes}:{jars}", source.stem)
