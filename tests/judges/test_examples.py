@@ -25,6 +25,7 @@ from tests.support.tools import jar_version, java_program, node, npm_project
 
 EXAMPLES = Path(__file__).parents[2] / "docs" / "examples"
 JAVA = EXAMPLES / "java" / "StripelineExample.java"
+SHOWN = (EXAMPLES.parent / "for-other-teams.md").read_text(encoding="utf-8")
 KEY = b"crm-user-4711"
 EVENTS = 3
 Command = Sequence[str | Path]
@@ -58,7 +59,7 @@ async def delivered(broker: Broker, prefix: str, folder: Path, *roles: str) -> A
             found.add(role, role)
         await found.ready()
         for number in (1, 1, 2, 3):
-            await deliver(found, "payment_intent.created", {"id": "pi_1"}, f"evt_{number}")
+            await deliver(found, "payment_intent.succeeded", {"id": "pi_1"}, f"evt_{number}")
         yield found
 
 
@@ -84,20 +85,26 @@ async def test_it_handles_each_event_once_and_has_its_command_done(
         assert (done.returncode, done.stderr) == (0, "")
         *events, sent, result = [line.split() for line in done.stdout.splitlines()]
         assert events == [
-            ["event", "evt_1", "payment_intent.created", "pi_1"],
+            ["event", "evt_1", "payment_intent.succeeded", "pi_1"],
             ["again", "evt_1"],
-            ["event", "evt_2", "payment_intent.created", "pi_1"],
-            ["event", "evt_3", "payment_intent.created", "pi_1"],
+            ["event", "evt_2", "payment_intent.succeeded", "pi_1"],
+            ["event", "evt_3", "payment_intent.succeeded", "pi_1"],
         ]
         assert re.fullmatch(r"crm-[0-9a-f-]{36}", sent[1])
         (effect,) = (await effects(found))[sent[1]]
         assert sent == ["command", sent[1], "stripe/create-customer"]
         assert result == ["result", sent[1], "succeeded", effect["id"]]
+        assert f"```\n{_without_ids(done.stdout)}```" in _without_ids(SHOWN)
         await _under_its_key(found)
         # What was handled is committed: the group goes on behind it, and nothing more comes.
         again = await run(found, command, TIMEOUT_S="6", EVENTS="1")
         assert (again.returncode, again.stdout) == (1, "")
         assert again.stderr.startswith("failed: waited 6 s for 1 ")
+
+
+def _without_ids(text: str) -> str:
+    """What is the same in each run."""
+    return re.sub(r"\b(crm|cus)[-_][0-9a-f-]{24,36}\b", r"\1", text)
 
 
 async def _under_its_key(found: Cluster) -> None:
@@ -119,7 +126,7 @@ async def test_it_tells_a_failure_from_an_outcome_that_did_not_come(
         assert re.match(r"failed: waited 6 s for a result of crm-", waited.stderr)
         found.add("executor", "executor")
         await found.ready()
-        await deliver(found, "payment_intent.created", {"id": "pi_1"}, "evt_4")
+        await deliver(found, "payment_intent.succeeded", {"id": "pi_1"}, "evt_4")
         failed = await run(found, command, CONNECTION="nobody", EVENTS="1")
         assert (failed.returncode, failed.stderr) == (1, "")
         assert re.search(r"^result +crm-\S+ failed VALIDATION_ERROR .*nobody", failed.stdout, re.MULTILINE)
