@@ -65,6 +65,7 @@ class _Kind:
         # What has no schema is carried as it came, its key too.
         self._key = _validator(message.key) if message.payload else None
         self._value, self._headers = _published(message.payload), _published(message.headers)
+        self._known_headers = frozenset(_schema(message.headers)["properties"]) if message.headers else frozenset()
 
     def claims(self, key: bytes | None, headers: Headers) -> bool:
         """Whether a record is of this kind, by the mark in its headers and by what its key begins with."""
@@ -93,10 +94,9 @@ class _Kind:
     def header_problems(self, headers: Headers) -> Sequence[str]:
         if self._headers is None:
             return []
-        known = _schema(self.message.headers)["properties"]
         texts: dict[str, str] = {}
         unreadable = []
-        for name in sorted(headers.keys() & known.keys()):
+        for name in sorted(headers.keys() & self._known_headers):
             try:
                 texts[name] = headers[name].decode()
             except UnicodeDecodeError:

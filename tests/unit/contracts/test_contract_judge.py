@@ -3,6 +3,7 @@
 import json
 import re
 from collections.abc import Mapping
+from functools import cache
 from typing import Any
 
 import pytest
@@ -18,11 +19,15 @@ CHANNELS = channel_by_topic(TOPICS)
 SECRETS = ("sk_live_51Habc", "whsec_abc", "pi_1_secret_abc", "ada@example.com", "4242424242424242")
 
 
+@cache
+def contract_of(topic: str) -> Contract:
+    return Contract(CHANNELS[f"x.{topic}"])
+
+
 def judge(topic: str, key: str | bytes | None, value: object, headers: Mapping[str, Any] | None = None) -> Verdict:
     raw = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
     carried = {name: text if isinstance(text, bytes) else text.encode() for name, text in (headers or {}).items()}
-    contract = Contract(CHANNELS[f"x.{topic}"])
-    return contract.judge(key.encode() if isinstance(key, str) else key, raw, carried)
+    return contract_of(topic).judge(key.encode() if isinstance(key, str) else key, raw, carried)
 
 
 def test_each_topic_of_a_prefix_has_a_channel_and_nothing_else_has():
