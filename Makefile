@@ -3,7 +3,7 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test unit check format lock clean
+.PHONY: help demo test judges unit check bench format lock clean
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
@@ -22,6 +22,14 @@ test: $(VENV)/.done  ## Check and test everything, on a real Kafka
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/pytest tests/integration tests/e2e
 
+$(VENV)/.judges: $(VENV)/.done tests/judges/requirements.lock
+	@echo "Bringing Go and Node for the judges (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/judges/requirements.lock
+	@touch $@
+
+judges: $(VENV)/.judges  ## Let others judge: AsyncAPI's parser, Stripe's own mock, clients in three languages
+	@$(BIN)/pytest tests/judges
+
 unit: $(VENV)/.done  ## Only the tests that need no broker, in seconds
 	@$(BIN)/pytest -q tests/unit tests/contract tests/behaviour
 
@@ -31,12 +39,16 @@ check: $(VENV)/.done  ## Format, lint, types, import rules, and 100 % branch cov
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q tests/unit tests/contract tests/behaviour --cov
 
+bench: $(VENV)/.done  ## Measure beside the rivals on a real Kafka, and write docs/performance.md; JOB=ingest runs one
+	@$(BIN)/python -m tests.bench $(JOB)
+
 format: $(VENV)/.done  ## Format, and mend what can be mended
 	@$(BIN)/ruff check --fix-only --quiet .
 	@$(BIN)/ruff format --quiet .
 
 lock:  ## Resolve requirements.lock anew from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --group judges --generate-hashes --no-header --no-annotate -o tests/judges/requirements.lock
 
 clean:  ## Remove what the targets made
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .stripeline

@@ -5,6 +5,7 @@ The actions themselves are one file each in `workers/actions/`. Shapes only: not
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
@@ -76,14 +77,16 @@ class Action:
         """The card's error map of this action."""
         return {status: CARD[status].code for status in sorted(self.statuses)}
 
-    def request(self, value: object) -> Request | Refused:
-        """The call for an input, or why there is none."""
+    def request(self, value: object, marks: Mapping[str, Any] = MappingProxyType({})) -> Request | Refused:
+        """The call for an input, or why there is none. `marks`: parameters of ours beside the input's."""
         try:
             given = self.input.model_validate(value)
         except ValidationError as error:
             return Refused(message=explain(error))
-        segment = quote(str(getattr(given, "id", "")), safe="")
-        return Request(method=self.method, path=self.path.replace("{id}", segment), params=self.params(given))
+        path = self.path
+        if "{id}" in path:
+            path = path.replace("{id}", quote(str(getattr(given, "id", "")), safe=""))
+        return Request(method=self.method, path=path, params={**self.params(given), **marks})
 
 
 def explain(error: ValidationError) -> str:

@@ -7,6 +7,7 @@ import hashlib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -50,7 +51,7 @@ class Connection(Definition):
     hint: Annotated[str, Field(description="what may be shown of the key: `sk_test_…last4`")]
     rate: Annotated[Rate | None, Field(description="left out: Stripe's published limits on its own address")] = None
 
-    @property
+    @cached_property
     def key_name(self) -> str:
         """A name of the key that tells nothing of it; a key that is pasted anew has another one."""
         return hashlib.sha256(self.secret_key.encode()).hexdigest()[:12]

@@ -6,6 +6,7 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-proto
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 Headers = tuple[tuple[str, bytes], ...]
@@ -35,7 +36,13 @@ MAX_ERROR_BYTES: Final = 1_000
 
 def rfc3339(at_ms: int) -> str:
     """Milliseconds since the epoch as RFC 3339 in UTC."""
-    return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    at_s, rest_ms = divmod(at_ms, 1000)
+    return f"{_to_the_second(at_s)}.{rest_ms:03d}Z"
+
+
+@lru_cache(maxsize=64)
+def _to_the_second(at_s: int) -> str:
+    return datetime.fromtimestamp(at_s, UTC).isoformat()[:19]
 
 
 def cloud_event(*, id: str, type: str, source: str, at_ms: int, trace: bytes | None = None) -> Headers:  # noqa: A002

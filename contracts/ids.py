@@ -12,6 +12,10 @@ COMMAND_ID = re.compile(r"^[!-~]{1,200}$")
 EVENT_ID = re.compile(r"^[A-Za-z0-9_.-]{1,128}$")
 
 
+# Not orjson: it writes no integer beyond 64 bits, and a command may carry one.
+_sorted = json.JSONEncoder(sort_keys=True).encode
+
+
 def run_id(event_id: str, workflow: str) -> str:
     return f"{event_id}:{workflow}"
 
@@ -31,6 +35,4 @@ def idempotency_key(command: str) -> str:
 
 def digest(action: str, connection: str, value: Any) -> str:
     """A fingerprint of what a command asks for: a known id with another one is refused."""
-    # Not orjson: it writes no integer beyond 64 bits, and a command may carry one.
-    asked = json.dumps([action, connection, value], sort_keys=True).encode()
-    return hashlib.blake2b(asked, digest_size=12).hexdigest()
+    return hashlib.blake2b(_sorted([action, connection, value]).encode(), digest_size=12).hexdigest()

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import structlog
 from pydantic import SecretStr
 
-from contracts.control import Rate
+from contracts.control import Connection, Rate
 from workers.adapters.control import ControlTable
 from workers.adapters.resolve import Secrets
 from workers.adapters.vault import VaultError
@@ -14,14 +14,32 @@ log = structlog.get_logger(__name__)
 STRIPES_OWN = "https://api.stripe.com"
 
 # https://docs.stripe.com/rate-limits: calls per second of an account, and of each endpoint of it.
+_NO_LIMITS = Rate()
 _PUBLISHED = {"live": Rate(account=100, endpoint=25), "test": Rate(account=25, endpoint=25)}
 
 
-def limits_of(table: ControlTable, name: str, *, stripes_own: bool) -> Rate:
-    """A connection's limits: its own, else Stripe's published ones at Stripe's own address, else none."""
-    connection = table.connections.get(name)
-    given = connection.rate if connection else None
-    preset = _PUBLISHED[connection.mode] if connection and stripes_own else Rate()
+def limits_of(table: ControlTable, *, stripes_own: bool) -> Callable[[str], Rate]:
+    """A connection's limits: its own, else Stripe's published ones at Stripe's own address, else none.
+
+    They are asked for on every call, and worked out when a connection has changed.
+    """
+    known: dict[str, tuple[Connection, Rate]] = {}
+
+    def of(name: str) -> Rate:
+        connection = table.connections.get(name)
+        if connection is None:
+            return _NO_LIMITS
+        found = known.get(name)
+        if found is None or found[0] is not connection:
+            found = known[name] = (connection, _limits(connection, stripes_own=stripes_own))
+        return found[1]
+
+    return of
+
+
+def _limits(connection: Connection, *, stripes_own: bool) -> Rate:
+    preset = _PUBLISHED[connection.mode] if stripes_own else _NO_LIMITS
+    given = connection.rate
     return preset.model_copy(update=given.model_dump(exclude_none=True)) if given else preset
 
 

@@ -9,6 +9,7 @@ from functools import cache
 from typing import Any, Final
 
 from contracts.families import families
+from contracts.headers import SETTLES
 from contracts.topics import Topic, Topics
 from deploy.settings import Settings
 
@@ -33,6 +34,7 @@ class Message:
     """One kind of record on a channel. payload, headers: names of published records; None for anything.
 
     correlation: where to find what ties a command to its result.
+    marked_by: the header that tells it from the channel's other records.
     ours: other teams have nothing to do with it.
     """
 
@@ -44,6 +46,7 @@ class Message:
     about: str = ""
     content_type: str = "application/json"
     correlation: str | None = None
+    marked_by: str | None = None
     ours: bool = False
 
     def open_to(self, role: str, action: str) -> bool:
@@ -86,6 +89,15 @@ def channels() -> Sequence[Channel]:
     )
 
 
+def channel_by_topic(topics: Topics) -> Mapping[str, Channel]:
+    """The channel of each topic of a prefix, by the topic's name."""
+    return {
+        channel.address.format(prefix=topics.prefix, tier=tier.name): channel
+        for channel in channels()
+        for tier in topics.tiers
+    }
+
+
 def _address(topic: Topic) -> str:
     return "{prefix}" + topic.name.removeprefix(Topics().prefix)
 
@@ -112,7 +124,7 @@ def _commands(topic: Topic) -> Channel:
     )  # fmt: skip
     settlement = Message(
         name="settlement", title="a settlement", key={"type": "null"}, payload="settlement",
-        headers="settlement-headers", ours=True,
+        headers="settlement-headers", marked_by=SETTLES, ours=True,
         about="A webhook's object that a command made, from the router to the executor. Others skip it.",
     )  # fmt: skip
     return Channel(

@@ -59,9 +59,9 @@ def classify(action: Action, answer: Answer | Fault) -> Outcome:
     """The outcome of one call."""
     if isinstance(answer, Fault):
         return failed(action, FAULTS[answer], _FAULT_MESSAGES[answer])
-    body = json_object(answer.body)
     if 200 <= answer.status < 300:  # noqa: PLR2004
-        return _success(action, answer, body)
+        return _success(action, answer)
+    body = json_object(answer.body)
     found = _failure(action, answer, body or {})
     # Without Stripe's `error` it is no answer of Stripe's: a gateway in between has not looked at the key.
     told = body is not None and isinstance(body.get("error"), dict)
@@ -82,9 +82,9 @@ _FAULT_MESSAGES = {
 }
 
 
-def _success(action: Action, answer: Answer, body: Mapping[str, Any] | None) -> Outcome:
+def _success(action: Action, answer: Answer) -> Outcome:
     try:
-        return Succeeded(output=action.output.model_validate(body).model_dump())
+        return Succeeded(output=action.output.model_validate_json(answer.body).model_dump())
     except ValidationError:
         message = _FAULT_MESSAGES[Fault.UNREADABLE]
         return failed(action, FAULTS[Fault.UNREADABLE], message, **_raw(answer, {}))

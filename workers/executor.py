@@ -9,11 +9,11 @@ from dataclasses import dataclass, field, replace
 import orjson
 
 from contracts import headers as h
-from contracts.actions import Action, Refused
+from contracts.actions import Action, Refused, Request
 from contracts.errors import Code
 from contracts.ids import idempotency_key
 from contracts.records import Command, Unreadable, parse_command
-from contracts.retry import HORIZON_MS, covering
+from contracts.retry import HORIZON_MS, Tier, covering, within
 from contracts.topics import Topics
 from workers import ending, lookup, settling
 from workers.classify import Failed, refusal
@@ -22,9 +22,10 @@ from workers.gate import Gate, Pass, Seen, open_gate
 from workers.ledger import Ledger, Queue, forget, remember, set_queue
 from workers.lookup import Sight
 from workers.ticket import Ticket, ticket, waiting_headers
-from workers.work import Call, Work, digest_of, work_of
+from workers.work import Call, Work, digest_of, endpoint, work_of
 
 MAX_KEY_BYTES = 1_024
+PLACE_MS = 200  # about what a call to Stripe takes
 REPLAYABLE = frozenset({"failed", "indeterminate"})
 
 
@@ -68,7 +69,7 @@ class Executor:
         command = call.command
         seen = self.gate.saw(command.connection, call.endpoint, outcome, call.passed, now_ms)
         if seen is Seen.REFUSED_AGAIN:
-            return self._gated(ledger, call, now_ms)
+            return self._gated(ledger, call.work, call.action, call.request, now_ms, look=call.look)
         settled = settling.settle(self.topics, ledger, call, outcome, now_ms, self.reconcile_after_ms)
         if not isinstance(settled, Fate):
             return self._attempted(ledger, settled, call.action, now_ms)
@@ -117,8 +118,13 @@ class Executor:
         return Fate("held", (self._behind(of, queue, queue.tail, now_ms),), changes)
 
     def _behind(self, of: Ticket, queue: Queue, place: int, now_ms: int) -> Output:
-        """Behind the head of its key's queue, to come back when the head is due."""
-        tier = covering(self.topics.tiers, queue.due_ms - now_ms)
+        """Behind the head of its key's queue, to come back when the head is due, or later if many are before it.
+
+        Each of those takes a call's time at least. Without that, every failure of the head sent all of a long queue
+        round once more.
+        """
+        head_due, turn = queue.due_ms - now_ms, (place - queue.head) * PLACE_MS
+        tier = max(covering(self.topics.tiers, head_due), within(self.topics.tiers, turn), key=_delay_ms)
         headers = waiting_headers(
             of, attempts=of.attempts, due_ms=now_ms + tier.delay_ms, place=place, last_error="waits behind its key"
         )
@@ -152,35 +158,26 @@ class Executor:
     def _look(self, ledger: Ledger, work: Work, action: Action, now_ms: int) -> Fate | Call:
         if work.look_at_ms is not None and now_ms < work.look_at_ms:
             return settling.wait_for_look(self.topics, ledger, work, now_ms, attempts=work.ticket.attempts)
-        request = lookup.search(action, work.command.command_id)
-        call = Call(work=work, action=action, request=request, idempotency_key=None, look=True)
-        return self._gated(ledger, call, now_ms)
+        return self._gated(ledger, work, action, lookup.search(action, work.command.command_id), now_ms, look=True)
 
     def _attempted(self, ledger: Ledger, work: Work, action: Action, now_ms: int) -> Fate | Call:
-        call = self._attempt(work, action)
-        if isinstance(call, Call):
-            return self._gated(ledger, call, now_ms)
-        return settling.ended(self.topics, ledger, work, call, now_ms)
-
-    def _gated(self, ledger: Ledger, call: Call, now_ms: int) -> Fate | Call:
-        """The call when its connection has room for it; else it goes round, and nothing is burnt."""
-        match self.gate.ask(call.command.connection, call.endpoint, now_ms, call.work.turn_ms):
-            case Pass() as passed:
-                return replace(call, passed=passed)
-            case held:
-                return settling.hold(self.topics, ledger, call.work, held, now_ms)
-
-    def _attempt(self, work: Work, action: Action) -> Call | Failed:
-        """The attempt itself, or why there can be none."""
-        request = action.request(work.command.input)
+        marks = lookup.marks(work.command.command_id, work.ticket.record.partition) if action.method == "POST" else {}
+        request = action.request(work.command.input, marks)
         if isinstance(request, Refused):
-            return refusal(action.key, request.message)
-        if action.method == "GET":
-            return Call(work=work, action=action, request=request, idempotency_key=None)
-        partition = str(work.ticket.record.partition)
-        metadata = {lookup.METADATA: work.command.command_id, lookup.PARTITION: partition}
-        marked = replace(request, params={**request.params, "metadata": metadata})
-        return Call(work=work, action=action, request=marked, idempotency_key=idempotency_key(work.command.command_id))
+            return settling.ended(self.topics, ledger, work, refusal(action.key, request.message), now_ms)
+        return self._gated(ledger, work, action, request, now_ms)
+
+    def _gated(
+        self, ledger: Ledger, work: Work, action: Action, request: Request, now_ms: int, *, look: bool = False
+    ) -> Fate | Call:
+        """The call when its connection has room for it; else it goes round, and nothing is burnt."""
+        command = work.command
+        match self.gate.ask(command.connection, endpoint(action, look=look), now_ms, work.turn_ms):
+            case Pass() as passed:
+                key = idempotency_key(command.command_id) if request.method == "POST" else None
+                return Call(work=work, action=action, request=request, idempotency_key=key, look=look, passed=passed)
+            case held:
+                return settling.hold(self.topics, ledger, work, held, now_ms)
 
     def _refusal(self, action: Action | None, command: Command, now_ms: int) -> Failed | None:
         if action is None:
@@ -190,3 +187,7 @@ class Executor:
         if not self.has_connection(command.connection):
             return refusal(command.action, f"there is no connection {command.connection!r}; add it, then send again")
         return None
+
+
+def _delay_ms(tier: Tier) -> int:
+    return tier.delay_ms

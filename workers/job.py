@@ -30,7 +30,7 @@ class Job(Generic[S]):
     inputs: topics, all with the same number of partitions.
     grows: those of them that make the state grow; they pause while it is full.
     changelog: the topic that holds the state.
-    concurrency: records that one task works on side by side.
+    concurrency: calls at a time of one process, all its tasks together.
     committed: told the outputs of a transaction when Kafka has it.
     """
 

@@ -43,6 +43,11 @@ Sight = Succeeded | Missing | Failed
 """What a look-up ends with."""
 
 
+def marks(command_id: str, partition: int) -> Mapping[str, Any]:
+    """What a created object carries, so that a look-up, or a webhook, tells whose it is."""
+    return {"metadata": {METADATA: command_id, PARTITION: str(partition)}}
+
+
 def search(action: Action, command_id: str) -> Request:
     quoted = command_id.replace("\\", "\\\\").replace("'", "\\'")
     params = {"query": f"metadata['{METADATA}']:'{quoted}'", "limit": 2}

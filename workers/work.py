@@ -87,12 +87,16 @@ class Call:
 
     @property
     def endpoint(self) -> str:
-        """What Stripe limits: the path without an object's id."""
-        return f"{self.action.path}/search" if self.look else self.action.path
+        return endpoint(self.action, look=self.look)
 
     @property
     def command(self) -> Command:
         return self.work.command
+
+
+def endpoint(action: Action, *, look: bool) -> str:
+    """What Stripe limits: the path without an object's id."""
+    return f"{action.path}/search" if look else action.path
 
 
 def work_of(ledger: Ledger, of: Ticket, command: Command, reconcile_after_ms: int) -> Work:

@@ -1,16 +1,21 @@
-"""`stripeline contracts`: the published JSON Schemas, their examples and the AsyncAPI document."""
+"""`stripeline contracts`: the published schemas and AsyncAPI document, and whether a topic keeps to them."""
 
+import time
+from dataclasses import asdict
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from deploy.cli import output
+from deploy.cli.options import kafka, settings
+from deploy.cli.times import moment_ms
 
 app = typer.Typer(help="The published contract: JSON Schemas, examples and AsyncAPI.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Option(file_okay=False, help="The folder of asyncapi.json, schemas/ and released/.")]
 _HERE = Path("contracts")
+_BEGINNING = "beginning"
 
 
 @app.command("export")
@@ -59,3 +64,39 @@ def release(*, folder: Folder = _HERE) -> None:
     from deploy.contract_files import release as keep  # noqa: PLC0415  (as above)
 
     print(f"kept the schemas in {keep(folder)}")
+
+
+@app.command("verify")
+def verify(
+    *,
+    topic: Annotated[str, typer.Option(help="The topic's whole name, like stripe.payment-event.")],
+    start: Annotated[
+        str, typer.Option("--from", metavar="MOMENT", help="beginning, 2026-01-31T12:00:00Z, or 2h for two hours ago.")
+    ] = _BEGINNING,
+    limit: Annotated[int | None, typer.Option(min=1, help="The most records to judge; all when not given.")] = None,
+    as_json: output.Json = False,
+) -> None:
+    """Judge every record of a topic by the published contract: its key, value and headers.
+
+    Reads what is there now, of nobody's group, and lists each record outside the contract with the reason, which never
+    shows a value. Ends with 1 when there is one.
+    """
+    from deploy.contract_channels import channel_by_topic  # noqa: PLC0415  (as above)
+    from deploy.contract_judge import Contract  # noqa: PLC0415
+    from deploy.contract_verify import Span  # noqa: PLC0415
+    from deploy.contract_verify import verify as judge_all  # noqa: PLC0415
+
+    channels = channel_by_topic(settings().topics)
+    if topic not in channels:
+        choice = f"choose one of {', '.join(channels)}, or another prefix with --topic-prefix"
+        raise typer.BadParameter(f"the contract knows no topic {topic!r}: {choice}", param_hint="--topic")
+    since_ms = None if start == _BEGINNING else moment_ms(start, int(time.time() * 1000), "--from")
+    span = Span(topic=topic, since_ms=since_ms, limit=limit)
+    report = output.run(judge_all(span, Contract(channels[topic]), kafka()))
+    found = [{"topic": topic, **asdict(one)} for one in report.outside]
+    columns = ("partition", "offset", "at", "record", "reason")
+    if found or as_json:
+        output.rows(found, columns, as_json=as_json, empty="")
+    output.note(f"{topic}: {report.judged} records judged, {len(found)} outside the contract.")
+    if found:
+        raise typer.Exit(1)

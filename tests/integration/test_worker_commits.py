@@ -131,10 +131,11 @@ async def test_a_task_that_comes_back_goes_on_from_the_state_it_kept(wide: Shop,
     restored: list[tuple[int, int, int]] = []
     restore = task_module.restore
 
-    async def watched(tp: Any, start: int, *rest: Any) -> Any:
-        end, ends = await restore(tp, start, *rest)
-        restored.append((tp.partition, start, end))
-        return end, ends
+    async def watched(tp: Any, kept: Any, *rest: Any) -> Any:
+        start = kept.upto
+        ends = await restore(tp, kept, *rest)
+        restored.append((tp.partition, start, kept.upto))
+        return ends
 
     monkeypatch.setattr(task_module, "restore", watched)
     desk, names = Desk(), numbered(0, 40)

@@ -27,11 +27,11 @@ from tests.support.records import command
 from workers import ledger
 from workers.actions import actions
 from workers.adapters.clock import BrokerClock
-from workers.adapters.task import HELD_BYTES
 from workers.adapters.worker import Membership, Worker
 from workers.classify import Answer, Succeeded, classify
 from workers.executor import Executor
 from workers.inbox import BUFFER_BYTES
+from workers.intake import HELD_BYTES
 from workers.job import executor_job
 from workers.lookup import Missing
 from workers.watermark import decode

@@ -1,6 +1,6 @@
 """Where a task goes on: the committed offsets with the finished ranges beside them, and the state of its changelog."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -15,12 +15,11 @@ from workers.watermark import Watermark, decode
 
 log = structlog.get_logger()
 S = TypeVar("S", bound=State)
-Apply = Callable[[str, Mapping[str, Any] | None], None]
 
 
 @dataclass(slots=True)
 class Kept(Generic[S]):
-    """A state and the changelog offset up to which it holds."""
+    """A state, and the offset of its changelog up to which it holds."""
 
     state: S
     upto: int
@@ -44,11 +43,9 @@ async def watermarks(
 
 
 async def restore(
-    tp: TopicPartition, start: int, apply: Apply, inputs: Sequence[TopicPartition], client: Mapping[str, Any]
-) -> tuple[int, Mapping[TopicPartition, int]]:
-    """Apply a changelog partition from an offset to its end.
-
-    Returns the offset after its last record, and where the inputs end now.
+    tp: TopicPartition, kept: Kept[Any], inputs: Sequence[TopicPartition], client: Mapping[str, Any]
+) -> Mapping[TopicPartition, int]:
+    """Apply what a changelog partition has beyond what is kept, and tell where the inputs end now.
 
     Read committed: what an aborted transaction wrote never was.
     """
@@ -64,14 +61,15 @@ async def restore(
     await consumer.start()
     try:
         consumer.assign([tp])
-        ends = await consumer.end_offsets(list(inputs))
+        ends: Mapping[TopicPartition, int] = await consumer.end_offsets(list(inputs))
         first = (await consumer.beginning_offsets([tp]))[tp]
         end = (await consumer.end_offsets([tp]))[tp]
-        consumer.seek(tp, max(start, first))
+        consumer.seek(tp, max(kept.upto, first))
         while await consumer.position(tp) < end:
             for records in (await consumer.getmany(tp, timeout_ms=500, max_records=5_000)).values():
                 for record in records:
-                    apply(record.key.decode(), None if record.value is None else orjson.loads(record.value))
-        return int(end), ends
+                    kept.state.apply(record.key.decode(), None if record.value is None else orjson.loads(record.value))
+        kept.upto = int(end)
+        return ends
     finally:
         await consumer.stop()

@@ -4,9 +4,11 @@ https://docs.stripe.com/api · form encoding as in stripe-python `_encode.py`: `
 """
 
 import asyncio
+import re
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Mapping
+from functools import lru_cache
 from typing import Any, Self
 from urllib.parse import quote_plus
 
@@ -49,13 +51,10 @@ class StripeApi:
         secret_key: Callable[[str], SecretStr | None],
         *,
         deadline_s: float = 30.0,
-        concurrency: int = 256,
         seen: Seen | None = None,
     ) -> None:
         self._base, self._secret_key, self._deadline_s = base.rstrip("/"), secret_key, deadline_s
         self._session: aiohttp.ClientSession | None = None
-        # A call that waits for its connection's turn takes no room from the others.
-        self._room = asyncio.Semaphore(concurrency)
         self.answers: dict[tuple[str, str, str], int] = defaultdict(int)  # by action, kind and status
         self.seconds = Histograms(CALL_S)  # by action and kind
         self.busy = 0
@@ -63,6 +62,7 @@ class StripeApi:
 
     async def __aenter__(self) -> Self:
         self._session = aiohttp.ClientSession(
+            cookie_jar=aiohttp.DummyCookieJar(),  # two connections are two accounts, and share nothing
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ttl_dns_cache=60),
             timeout=aiohttp.ClientTimeout(total=self._deadline_s, sock_connect=5.0),
             auto_decompress=True,
@@ -82,12 +82,9 @@ class StripeApi:
         if key is None:
             message = f"the key of connection {call.command.connection!r} can't be opened"
             return refusal(call.action.key, message, Code.AUTH_EXPIRED)
-        if call.passed.delay_ms:
-            await asyncio.sleep(call.passed.delay_ms / 1000)
-        async with self._room:
-            if call.look:
-                return await self._look(call, key)
-            return classify(call.action, await self._answer(call.request, key, call))
+        if call.look:
+            return await self._look(call, key)
+        return classify(call.action, await self._answer(call.request, key, call))
 
     async def _look(self, call: Call, key: SecretStr) -> Sight:
         """A look-up, in bounded time: twenty slow pages would pass for a call that does not end."""
@@ -132,17 +129,16 @@ class StripeApi:
         if self._session is None:
             raise RuntimeError("StripeApi is used outside `async with`")
         headers = {"Authorization": f"Bearer {key.get_secret_value()}", "Stripe-Version": STRIPE_VERSION}
-        query, body = "", None
+        path, body = request.path, None
         if request.method == "POST":
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             headers["Idempotency-Key"] = call.idempotency_key or ""
             body = form(request.params)
         elif request.params:
-            query = "?" + form(request.params).decode()
-        url = URL(self._base + request.path + query, encoded=True)
+            path = f"{path}?{form(request.params).decode()}"
         try:
             async with self._session.request(
-                request.method, url, data=body, headers=headers, allow_redirects=False
+                request.method, _url(self._base, path), data=body, headers=headers, allow_redirects=False
             ) as response:
                 return await _read(response)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
@@ -156,31 +152,48 @@ class StripeApi:
 
 
 async def _read(response: aiohttp.ClientResponse) -> Answer | Fault:
-    body = b""
-    async for chunk in response.content.iter_any():
-        body += chunk
+    content, body = response.content, b""
+    while not content.at_eof():
+        body += await content.readany()
         if len(body) > MAX_BODY_BYTES:
             return Fault.UNREADABLE
-    headers = {name: response.headers[name] for name in _HEADERS_READ if name in response.headers}
+    told = response.headers
+    headers = {name: told[name] for name in _HEADERS_READ if name in told}
     return Answer(status=response.status, headers=headers, body=body)
+
+
+@lru_cache(maxsize=512)
+def _url(base: str, path: str) -> URL:
+    return URL(base + path, encoded=True)
 
 
 def form(params: Mapping[str, Any]) -> bytes:
     """Parameters in Stripe's form encoding."""
-    return "&".join(f"{quote_plus(name)}={quote_plus(value)}" for name, value in _flat("", params)).encode()
+    pairs: list[str] = []
+    for name, value in params.items():
+        _flatten(str(name), value, pairs)
+    return "&".join(pairs).encode()
 
 
-def _flat(prefix: str, value: Any) -> Iterator[tuple[str, str]]:
+def _flatten(name: str, value: Any, pairs: list[str]) -> None:
     match value:
+        case str():
+            pairs.append(f"{_quoted_name(name)}={value if _PLAIN(value) else quote_plus(value)}")
+        case bool():
+            pairs.append(f"{_quoted_name(name)}={'true' if value else 'false'}")
+        case int():
+            pairs.append(f"{_quoted_name(name)}={value}")
         case Mapping():
-            for name, item in value.items():
-                yield from _flat(f"{prefix}[{name}]" if prefix else str(name), item)
+            for inner, item in value.items():
+                _flatten(f"{name}[{inner}]", item, pairs)
         case list() | tuple():
             for number, item in enumerate(value):
-                yield from _flat(f"{prefix}[{number}]", item)
-        case bool():
-            yield prefix, "true" if value else "false"
+                _flatten(f"{name}[{number}]", item, pairs)
         case None:
             return
         case _:
-            yield prefix, str(value)
+            pairs.append(f"{_quoted_name(name)}={quote_plus(str(value))}")
+
+
+_PLAIN = re.compile(r"[A-Za-z0-9_.~-]*").fullmatch
+_quoted_name = lru_cache(maxsize=512)(quote_plus)  # the names of our parameters are few

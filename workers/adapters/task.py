@@ -10,8 +10,7 @@ and a new task goes on from the last commit.
 
 import asyncio
 import time
-from collections import deque
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -20,23 +19,24 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from workers.adapters.clock import BrokerClock
 from workers.adapters.restore import Kept, restore, watermarks
+from workers.adapters.room import Room
 from workers.adapters.transaction import Transactions
 from workers.counts import Counts
 from workers.fate import Change, Fate, State, Taken
-from workers.inbox import Input, Load, size
+from workers.inbox import Input, Load
+from workers.intake import SLICE, Intake
 from workers.job import Job
-from workers.lanes import Lanes
+from workers.lookup import Sight
 from workers.pending import Pending
 from workers.watermark import Watermark
 from workers.work import Call
 
 S = TypeVar("S", bound=State)
 Beginnings = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
-HELD_BYTES = 32 * 1024 * 1024  # of one task: records that are taken and not finished
-MAX_PENDING = 2_000
-_SLICE = 200  # records taken in one go, so that heartbeats and other tasks get their turn
+_WAITING_CALLS = 8
 _EXPIRE_EVERY_S = 60.0
 _SLOW_COMMIT_S = 3.0
+_REST, _LONGEST_REST_S = 3, 0.5
 log = structlog.get_logger()
 
 
@@ -45,22 +45,23 @@ class Task(Generic[S]):
 
     def __init__(
         self, job: Job[S], partition: int, *, clock: BrokerClock, client: Mapping[str, Any], commit_interval_s: float,
-        kept: Kept[S] | None = None, counts: Counts | None = None,
+        room: Room, kept: Kept[S] | None = None, counts: Counts | None = None,
     ) -> None:  # fmt: skip
         self.job, self.partition, self.counts = job, partition, counts or Counts()
         self.kept = kept or Kept(job.new_state(), 0)
         self.inputs = {TopicPartition(topic, partition): Input(grows=topic in job.grows) for topic in job.inputs}
-        self._turn = deque(self.inputs.values())
+        # What waits for its connection's turn runs too, as far as a lane is concerned, and takes no place of others.
+        sources = {tp.topic: source for tp, source in self.inputs.items()}
+        self._intake = Intake(sources, job.lane, job.due_ms, 2 * job.concurrency)
+        self._share = room.share()
         self.open = False
         self._clock, self._client, self._interval_s = clock, client, commit_interval_s
-        self._lanes: Lanes[Taken] = Lanes(job.concurrency)
-        self._window = max(512, 2 * job.concurrency)
-        self._held_bytes = 0
         self._pending = Pending()
-        self._calls: dict[asyncio.Task[None], float] = {}  # with the time of their start
+        self._calls: set[asyncio.Task[None]] = set()
         self._committing = asyncio.Lock()
         self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
+        self._pump_scheduled = False
         self._closing = False
         self._commit_began_s: float | None = None
         self._expire_at_s = 0.0
@@ -75,8 +76,7 @@ class Task(Generic[S]):
         await self._transactions.open()
         found = await watermarks(self.job.group, list(self.inputs), self._client)
         changelog = TopicPartition(self.job.changelog, self.partition)
-        state = self.kept.state
-        self.kept.upto, ends = await restore(changelog, self.kept.upto, state.apply, list(self.inputs), self._client)
+        ends = await restore(changelog, self.kept, list(self.inputs), self._client)
         # The consumer may have read on meanwhile, for nobody: also where nothing was ever committed it is sent back.
         fresh = await beginnings([tp for tp in self.inputs if tp not in found])
         marks = {tp: found.get(tp) or Watermark(fresh[tp]) for tp in self.inputs}
@@ -95,20 +95,14 @@ class Task(Generic[S]):
         return Load(
             records_waiting=sum(len(source.buffer) for source in sources),
             bytes_waiting=sum(source.bytes for source in sources),
-            records_held=len(self._lanes),
-            bytes_held=self._held_bytes,
-            running=self._lanes.running,
-            room=self._lanes.limit,
+            records_held=len(self._intake.lanes),
+            bytes_held=self._intake.held_bytes,
+            running=self._intake.lanes.running,
+            room=self._intake.lanes.limit,
             calls=len(self._calls),
             state=self.kept.state.sizes,
             full=self.kept.state.full,
         )
-
-    @property
-    def oldest_call_s(self) -> float:
-        """How long the oldest call has been under way; 0 without a call."""
-        began_s = next(iter(self._calls.values()), None)
-        return 0.0 if began_s is None else time.monotonic() - began_s
 
     @property
     def stuck(self) -> bool:
@@ -119,7 +113,7 @@ class Task(Generic[S]):
         """The input partitions that have room for more records."""
         if not self.open or self._closing:
             return ()
-        return [tp for tp, source in self.inputs.items() if source.wants]
+        return [TopicPartition(topic, self.partition) for topic in self._intake.wanted()]
 
     def deliver(self, tp: TopicPartition, records: Sequence[Taken], position: int) -> None:
         """Records that were read, in order; the consumer then stands at `position`."""
@@ -136,9 +130,12 @@ class Task(Generic[S]):
         while not self._closing:
             await self._wake.wait()
             self._wake.clear()
+            began_s = time.monotonic()
             await self._commit()
-            # Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's end.
-            await asyncio.sleep(self._interval_s)
+            # Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's end. And
+            # where commits are slow, because there are many tasks or a busy broker, fewer and larger ones cost less.
+            rest_s = _REST * (time.monotonic() - began_s)
+            await asyncio.sleep(max(self._interval_s, min(rest_s, _LONGEST_REST_S)))
 
     async def close(self, deadline_s: float) -> Kept[S] | None:
         """Take no more, wait for calls in flight, commit, close. The state that may be kept, None after a failure."""
@@ -173,82 +170,88 @@ class Task(Generic[S]):
 
     def _pump(self) -> None:
         """Take what may be taken, and start what may run."""
+        self._pump_scheduled = False
         if self._closing or not self.open:
             return
-        taken = self._fill()
-        while (started := self._lanes.start()) is not None:
-            self._start(*started)
-        if taken >= _SLICE:
+        filled = self._intake.fill(self._clock.now_ms(), pending=self._pending.records, full=self.kept.state.full)
+        while (work := self._next_call()) is not None:
+            runner = asyncio.create_task(self._carry_out(*work))
+            self._calls.add(runner)
+            runner.add_done_callback(self._calls.discard)
+        if filled.taken >= SLICE:
+            self._pump_soon()
+        if filled.again_ms is not None:
+            self._pump_in(filled.again_ms / 1000)
+
+    def _pump_soon(self) -> None:
+        """Once for all calls that end in the same turn of the loop."""
+        if not self._pump_scheduled:
+            self._pump_scheduled = True
             asyncio.get_running_loop().call_soon(self._pump)
-
-    def _fill(self) -> int:
-        taken, now_ms, next_due_ms = 0, self._clock.now_ms(), None
-        # Each input is first in turn, or one deep backlog would take all the room that comes free.
-        self._turn.rotate(-1)
-        for source in self._turn:
-            while source.buffer and taken < _SLICE and self._room(source):
-                due_ms = self.job.due_ms(source.buffer[0])
-                if due_ms > now_ms:
-                    next_due_ms = due_ms if next_due_ms is None else min(next_due_ms, due_ms)
-                    break
-                record = source.pop()
-                taken += 1
-                if source.watermark.take(record.offset):
-                    self._held_bytes += size(record)
-                    self._lanes.add(self.job.lane(record), record)
-        if next_due_ms is not None:
-            self._pump_in((next_due_ms - now_ms) / 1000)
-        return taken
-
-    def _room(self, source: Input) -> bool:
-        if len(self._lanes) >= self._window or self._held_bytes >= HELD_BYTES or self._pending.records >= MAX_PENDING:
-            return False
-        if source.grows and self.kept.state.full:
-            self._pump_in(1.0)
-            return False
-        return source.watermark.may_take()
 
     def _pump_in(self, delay_s: float) -> None:
         if self._timer is not None:
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(min(delay_s, 1.0) + 0.001, self._pump)
 
-    def _start(self, lane: object, record: Taken) -> None:
-        again = record.offset < self.inputs[TopicPartition(record.topic, record.partition)].stood
-        decided = self._decided(record, lambda now_ms: self.job.take(self.kept.state, record, now_ms, again))
-        if isinstance(decided, Fate):
+    def _next_call(self) -> tuple[Hashable, Taken, Call] | None:
+        """Start records until one of them asks for a call; None when no more may start."""
+        while self._may_call() and (started := self._intake.lanes.start()) is not None:
+            lane, record = started
+            again = record.offset < self._intake.inputs[record.topic].stood
+            try:
+                decided = self.job.take(self.kept.state, record, self._clock.now_ms(), again)
+            except Exception as error:  # noqa: BLE001
+                decided = self._broken(record, error)
+            if isinstance(decided, Call):
+                return lane, record, decided
             self._finish(lane, record, decided)
-            return
-        call = asyncio.create_task(self._carry_out(lane, record, decided))
-        self._calls[call] = time.monotonic()
-        call.add_done_callback(self._calls.pop)
+        return None
 
-    async def _carry_out(self, lane: object, record: Taken, decided: Fate | Call) -> None:
+    def _may_call(self) -> bool:
+        """A few may wait for a place, so that one that comes free is taken at once; more would only take memory."""
+        return not self._closing and self._share.waiting < _WAITING_CALLS
+
+    async def _carry_out(self, lane: Hashable, record: Taken, call: Call) -> None:
+        """One call after the other: to go on with the next lane's record is cheaper than another task for it."""
+        work: tuple[Hashable, Taken, Call] | None = (lane, record, call)
+        while work is not None:
+            lane, record, decided = work
+            self._finish(lane, record, await self._called(record, decided))
+            self._pump_soon()
+            work = self._next_call()
+
+    async def _called(self, record: Taken, decided: Fate | Call) -> Fate:
         while isinstance(decided, Call):
-            decided = await self._settled(record, decided)
-        self._finish(lane, record, decided)
-        self._pump()
+            outcome = await self._in_its_place(decided)
+            try:
+                decided = self.job.settle(self.kept.state, decided, outcome, self._clock.now_ms())
+            except Exception as error:  # noqa: BLE001
+                decided = self._broken(record, error)
+        return decided
 
-    async def _settled(self, record: Taken, call: Call) -> Fate | Call:
-        outcome = await self.job.carry_out(call)
-        return self._decided(record, lambda now_ms: self.job.settle(self.kept.state, call, outcome, now_ms))
-
-    def _decided(self, record: Taken, decide: Callable[[int], Fate | Call]) -> Fate | Call:
-        """A decision; one record's fault is that record's fate."""
+    async def _in_its_place(self, call: Call) -> Sight:
+        if call.passed.delay_ms:
+            await asyncio.sleep(call.passed.delay_ms / 1000)
+        if not self._share.enter_now():
+            await self._share.enter()
+            self._pump_soon()
         try:
-            return decide(self._clock.now_ms())
-        except Exception as error:  # noqa: BLE001
-            self._log.exception("decision_failed", topic=record.topic, offset=record.offset)
-            return self.job.broken(self.kept.state, record, error)
+            return await self.job.carry_out(call)
+        finally:
+            self._share.leave()
 
-    def _finish(self, lane: object, record: Taken, fate: Fate) -> None:
+    def _broken(self, record: Taken, error: Exception) -> Fate:
+        """One record's fault is that record's fate."""
+        self._log.error("decision_failed", topic=record.topic, offset=record.offset, exc_info=error)
+        return self.job.broken(self.kept.state, record, error)
+
+    def _finish(self, lane: Hashable, record: Taken, fate: Fate) -> None:
         for change in fate.changes:
             self.kept.state.apply(change.key, change.value)
         self._pending.add(fate)
         self.counts.finished(record.topic, fate.verdict, fate.ended)
-        self._held_bytes -= size(record)
-        self.inputs[TopicPartition(record.topic, record.partition)].watermark.finish(record.offset)
-        self._lanes.finish(lane)
+        self._intake.finish(lane, record)
         self._wake.set()
 
     async def _commit(self) -> None:

@@ -7,12 +7,13 @@ with the id `{group}-{partition}`.
 import asyncio
 import contextlib
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import KafkaError
+from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from workers.adapters.clock import BrokerClock
@@ -65,25 +66,41 @@ class Transactions:
     async def _commit(self, pending: Pending, offsets: Offsets) -> int | None:
         sent_s = time.monotonic()
         await self._producer.begin_transaction()
-        sends = [await self._send(out) for out in pending.outputs]
-        changes = [
-            await self._send(Output(self._changelog, key.encode(), None if value is None else orjson.dumps(value)))
+        sent = [await self._send(place, batch) for place, batch in self._batches(pending.outputs)]
+        changes = (
+            Output(self._changelog, key.encode(), None if value is None else orjson.dumps(value))
             for key, value in pending.changes.items()
-        ]
+        )
+        changed = [(await self._send(place, batch), batch) for place, batch in self._batches(changes)]
         if offsets:
             await self._producer.send_offsets_to_transaction(dict(offsets), self._group)
-        done = await asyncio.gather(*sends, *changes)
+        done = await asyncio.gather(*sent, *(future for future, _ in changed))
         # Watched before the commit: a transaction's own end may wait 20 ms and says nothing about the append.
-        if changes:
+        if changed:
             self._clock.observe(done[-1].timestamp, sent_s)
         await self._producer.commit_transaction()
-        return done[-1].offset + 1 if changes else None
+        return done[-1].offset + changed[-1][1].record_count() if changed else None
 
-    async def _send(self, out: Output) -> asyncio.Future[Any]:
-        partition = self._partition if out.partition is None else out.partition
-        return await self._producer.send(  # type: ignore[no-any-return]
-            out.topic, out.value, out.key, partition=partition, headers=list(out.headers)
-        )
+    def _batches(self, outputs: Iterable[Output]) -> Iterator[tuple[TopicPartition, BatchBuilder]]:
+        """The records as batches in their order: one append each, and no future, costs a third of a send."""
+        open_: dict[TopicPartition, BatchBuilder] = {}
+        for out in outputs:
+            place = TopicPartition(out.topic, self._partition if out.partition is None else out.partition)
+            while not self._appended(open_.get(place), out):
+                if place in open_:
+                    yield place, open_.pop(place)
+                open_[place] = self._producer.create_batch()
+        yield from open_.items()
+
+    @staticmethod
+    def _appended(batch: BatchBuilder | None, out: Output) -> bool:
+        if batch is None:
+            return False
+        return batch.append(timestamp=None, key=out.key, value=out.value, headers=list(out.headers)) is not None
+
+    async def _send(self, place: TopicPartition, batch: BatchBuilder) -> asyncio.Future[Any]:
+        batch.close()
+        return await self._producer.send_batch(batch, place.topic, partition=place.partition)  # type: ignore[no-any-return]
 
     async def close(self) -> None:
         """End, bounded: aiokafka's own stop waits for ever when the broker, or a topic, is gone.

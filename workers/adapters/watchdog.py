@@ -84,17 +84,19 @@ def _act(worker: Worker[Any], suspicion: Suspicion, verdict: Verdict, *, kafka_a
 
 
 def sight(worker: Worker[Any]) -> Sight:
-    working = {number: _working(task) for number, task in worker.tasks.items() if task.open}
+    working = {
+        number: _working(task, worker.calls.oldest_s(number)) for number, task in worker.tasks.items() if task.open
+    }
     return Sight(turns=worker.turns, joined=worker.joined, tasks=len(worker.tasks), working=working)
 
 
-def _working(task: Task[Any]) -> Working:
+def _working(task: Task[Any], oldest_call_s: float) -> Working:
     sources = task.inputs.items()
     return Working(
         mark=tuple((source.watermark.position, source.watermark.next, len(source.buffer)) for _, source in sources),
         holds=any(source.watermark.unfinished for _, source in sources),
         idle=not any(source.buffer or source.watermark.unfinished for _, source in sources),
-        oldest_call_s=task.oldest_call_s,
+        oldest_call_s=oldest_call_s,
         reads={tp: source.watermark.next for tp, source in sources},
     )
 

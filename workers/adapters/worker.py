@@ -9,7 +9,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -20,8 +20,10 @@ from aiokafka.structs import TopicPartition
 
 from workers.adapters.clock import BrokerClock
 from workers.adapters.restore import Kept
+from workers.adapters.room import Room
 from workers.adapters.task import Task
 from workers.adapters.transaction import TRANSACTION_TIMEOUT_MS
+from workers.adapters.under_way import UnderWay
 from workers.counts import Counts
 from workers.fate import State
 from workers.job import Job
@@ -56,8 +58,10 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
     """One process's part in a role."""
 
     def __init__(self, job: Job[S], membership: Membership, clock: BrokerClock) -> None:
-        self.job, self._membership, self.clock = job, membership, clock
+        self.calls = UnderWay(job.carry_out)
+        self.job, self._membership, self.clock = replace(job, carry_out=self.calls.carry_out), membership, clock
         self.tasks: dict[int, Task[S]] = {}
+        self.room = Room(job.concurrency)
         self._owners: dict[int, asyncio.Task[None]] = {}
         self._failed_s: dict[int, float] = {}
         self._kept: dict[int, Kept[S]] = {}
@@ -207,7 +211,8 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         membership = self._membership
         return Task(
             self.job, number, clock=self.clock, client=membership.client,
-            commit_interval_s=membership.commit_interval_s, kept=self._kept.pop(number, None), counts=self.counts,
+            commit_interval_s=membership.commit_interval_s, room=self.room, kept=self._kept.pop(number, None),
+            counts=self.counts,
         )  # fmt: skip
 
     async def _own(self, number: int) -> None:

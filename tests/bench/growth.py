@@ -1,0 +1,116 @@
+"""The growth job: whether a record costs the same when there are ten times as many keys, partitions, or ids known.
+
+One backlog of a million commands is worked off: its state grows from nothing to a million known ids, and each tenth of
+it is a point of the plot. Then a new process restores that state. Keys and partitions vary over shorter backlogs.
+"""
+
+import re
+from collections.abc import Mapping, Sequence
+
+import aiohttp
+
+from tests.bench.harness import Column, Lab, Plot, Sample, Table
+from tests.bench.processes import rss_mb
+from tests.bench.workers import Mark, commands, process, produce, setup, watched
+
+MILLION = 1_000_000
+POINTS = 10
+SHORT = 30_000
+VARIED = {
+    "1,000 keys, 4 partitions": (1_000, 4),
+    "10,000 keys, 4 partitions": (10_000, 4),
+    "30,000 keys, 4 partitions": (30_000, 4),
+    "10,000 keys, 1 partition": (10_000, 1),
+    "10,000 keys, 10 partitions": (10_000, 10),
+    "10,000 keys, 40 partitions": (10_000, 40),
+}
+_RESTORED = re.compile(r"^stripeline_task_restore_seconds\{[^}]*\} ([0-9.e-]+)$", re.MULTILINE)
+
+
+async def job(lab: Lab) -> Sequence[Table]:
+    varied = {name: await _short(lab, *shape) for name, shape in VARIED.items()}
+    lab.note(f"keys and partitions: {varied}")
+    empty = await _opened(lab, None)
+    points: list[Mark] = []
+    restored = await _opened(lab, points)
+    slices = sliced(points)
+    return [_varied_table(varied), _million_table(slices), _restore_table(empty, restored)]
+
+
+async def _short(lab: Lab, keys: int, partitions: int) -> Sample:
+    async with setup(lab, partitions=partitions) as of:
+        topic = of.cluster.settings.topics.result
+        await produce(lab, of.cluster.settings.topics.command, commands(SHORT, keys=keys, partitions=partitions))
+        return await watched(of, process(of, "executor"), topic, SHORT)
+
+
+async def _opened(lab: Lab, points: list[Mark] | None) -> Sample:
+    """Work a million off, if `points` are asked for; then what a new process takes to open its state."""
+    async with setup(lab, partitions=1) as of:
+        topics = of.cluster.settings.topics
+        if points is not None:
+            await produce(lab, topics.command, commands(MILLION, keys=100_003, partitions=1))
+            lab.note("a million commands wait")
+            await watched(of, process(of, "executor"), topics.result, MILLION, points.append)
+        made = of.cluster.add("executor", "executor")
+        await made.ready(within_s=300)
+        assert made.child is not None
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{made.admin_port}/metrics") as answer,
+        ):
+            restore_s = float(_RESTORED.findall(await answer.text())[0])
+        return {"restore_s": restore_s, "rss_mb": rss_mb(made.child.pid)}
+
+
+def sliced(marks: Sequence[Mark]) -> list[Sample]:
+    """CPU per record in each tenth of the backlog, and the memory at its end."""
+    found, last = [], marks[0]
+    for mark in marks:
+        if mark.done - last.done >= MILLION // POINTS or mark is marks[-1]:
+            done = mark.done - last.done
+            took_s = (mark.at_ms - last.at_ms) / 1000
+            found.append(
+                {
+                    "done": mark.done, "cpu_us": (mark.cpu_s - last.cpu_s) / max(1, done) * 1e6,
+                    "per_s": done / took_s if took_s else 0.0, "rss_mb": mark.rss_mb, "size": done,
+                }
+            )  # fmt: skip
+            last = mark
+    return [point for point in found if point["size"] > MILLION // POINTS // 2]
+
+
+def _varied_table(rows: Mapping[str, Sample]) -> Table:
+    first = next(iter(rows))
+    columns = (
+        Column("per_s", "commands a second"), Column("cpu_us", "CPU a command, µs", 1),
+        Column("cpu_us", "÷ the first", of=first), Column("rss_mb", "memory, MB"),
+    )  # fmt: skip
+    about = f"{SHORT:,} commands on an executor, Stripe answers at once: ten and thirty times the keys, ten and forty"
+    about += " times the partitions."
+    return Table(title="Growth of keys and partitions", about=about, columns=columns, rows=rows)
+
+
+def _million_table(points: Sequence[Sample]) -> Table:
+    rows = {f"{point['done']:,.0f} done": point for point in points}
+    columns = (
+        Column("per_s", "commands a second"), Column("cpu_us", "CPU a command, µs", 1),
+        Column("cpu_us", "÷ the first", of=next(iter(rows))), Column("rss_mb", "memory, MB"),
+    )  # fmt: skip
+    plot = Plot(
+        title="A million commands: CPU of each, while the state grows to a million ids",
+        x="commands done, thousands", y="CPU a command, µs",
+        lines={"CPU a command, µs": [(point["done"] / 1000, point["cpu_us"]) for point in points]},
+    )  # fmt: skip
+    about = "A backlog of a million commands on one partition, worked off by one executor: each tenth of it."
+    return Table(title="Growth of the backlog and of the state", about=about, columns=columns, rows=rows, plot=plot)
+
+
+def _restore_table(empty: Sample, restored: Sample) -> Table:
+    each = (restored["rss_mb"] - empty["rss_mb"]) / MILLION * 1e6
+    rows = {"no id": empty, "a million ids": {**restored, "bytes": each}}
+    columns = (
+        Column("restore_s", "restored in, s", 2), Column("rss_mb", "memory, MB"), Column("bytes", "bytes an id"),
+    )  # fmt: skip
+    about = "An executor's process that opens the state of one partition from its changelog."
+    return Table(title="Restore", about=about, columns=columns, rows=rows)

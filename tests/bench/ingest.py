@@ -1,0 +1,113 @@
+"""The ingest job: `stripeline ingest` beside the floor and the tutorial stack, each with the same deliveries.
+
+Each contender is measured twice a round: as fast as it goes, and at half the speed it reached in its first round.
+"""
+
+from collections.abc import AsyncIterator, Callable, Sequence
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass, field
+
+import orjson
+
+from deploy.local.kafka import free_port
+from tests.bench.harness import Column, Contender, Lab, Sample, Table, alternate
+from tests.bench.processes import listening, output, python
+from tests.support.broker import create_topics
+from tests.support.cluster import cluster
+
+PATH = "/webhooks/payments"
+PARTITIONS = 4
+CONNECTIONS = 64
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    port: int
+    pid: int
+
+
+Start = Callable[[Lab], AbstractAsyncContextManager[Target]]
+
+
+@asynccontextmanager
+async def floor(lab: Lab) -> AsyncIterator[Target]:
+    async with _contender(lab, "floor") as target:
+        yield target
+
+
+@asynccontextmanager
+async def tutorial(lab: Lab) -> AsyncIterator[Target]:
+    async with _contender(lab, "tutorial", lab.bootstrap_servers, "bench-tutorial") as target:
+        yield target
+
+
+@asynccontextmanager
+async def ours(lab: Lab) -> AsyncIterator[Target]:
+    """The product's own process, as an operator runs it."""
+    folder = lab.folder / f"ours-{free_port()}"
+    folder.mkdir()
+    async with cluster(lab.bootstrap_servers, "bench.", folder) as found:
+        process = found.processes["ingest"]
+        await process.ready()
+        assert process.child is not None
+        yield Target(port=found.ingest_port, pid=process.child.pid)
+
+
+@asynccontextmanager
+async def _contender(lab: Lab, name: str, *arguments: str) -> AsyncIterator[Target]:
+    port, log = free_port(), lab.folder / f"{name}.log"
+    async with python(f"tests.bench.contenders.{name}", str(port), *arguments, log=log) as child:
+        await listening(port, child, log)
+        yield Target(port=port, pid=child.pid)
+
+
+@dataclass
+class Measured:
+    """One contender: a process for each round, loaded closed and then open."""
+
+    lab: Lab
+    start: Start
+    half_load: list[float] = field(default_factory=list)
+
+    async def round(self) -> Sample:
+        async with self.start(self.lab) as target:
+            full = await self._load(target)
+            self.half_load = self.half_load or [full["per_s"] / 2]
+            half = await self._load(target, "--rate", str(self.half_load[0]))
+        return {
+            "cpu_us": full["cpu_us"], "per_s": full["per_s"], "p50_full_ms": full["p50_ms"],
+            "half_per_s": half["per_s"], "half_cpu_us": half["cpu_us"],
+            "p50_ms": half["p50_ms"], "p99_ms": half["p99_ms"],
+        }  # fmt: skip
+
+    async def _load(self, target: Target, *arguments: str) -> dict[str, float]:
+        where = ("--port", str(target.port), "--path", PATH, "--pid", str(target.pid))
+        how = ("--seconds", str(self.lab.seconds), "--connections", str(CONNECTIONS), *arguments)
+        got: dict[str, float] = orjson.loads(await output("tests.bench.load", *where, *how))
+        if got["failed"]:
+            raise RuntimeError(f"{got['failed']:.0f} of {got['answered']:.0f} deliveries were not answered 200")
+        return got
+
+
+CONTENDERS: dict[str, Start] = {"floor": floor, "stripeline": ours, "tutorial stack": tutorial}
+COLUMNS = (
+    Column("cpu_us", "CPU an event, µs", 1),
+    Column("cpu_us", "÷ floor", of="floor"),
+    Column("per_s", "events a second"),
+    Column("half_per_s", "half load, a second"),
+    Column("p50_ms", "p50, ms", 2),
+    Column("p99_ms", "p99, ms", 2),
+    Column("p99_ms", "p99 ÷ floor", of="floor"),
+)
+
+
+async def job(lab: Lab) -> Sequence[Table]:
+    await create_topics(lab.bootstrap_servers, {"bench-tutorial": PARTITIONS})
+    contenders: dict[str, Contender] = {name: Measured(lab, start).round for name, start in CONTENDERS.items()}
+    rows = await alternate(lab, contenders)
+    about = (
+        f"Signed 4 kB deliveries of distinct events over {CONNECTIONS} connections, {PARTITIONS} partitions, answered"
+        f" after acks=all (but for the floor, which only reads the body); medians of {lab.rounds} alternating rounds."
+        " CPU and events a second as fast as it goes; p50 and p99 at half of that, from when each request was due."
+    )
+    return [Table(title="Ingest", about=about, columns=COLUMNS, rows=rows)]
