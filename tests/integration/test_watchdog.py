@@ -101,6 +101,8 @@ async def test_a_consumer_that_reads_nothing_though_records_are_there_is_opened_
             return {}
 
         monkeypatch.setattr(AIOKafkaConsumer, "getmany", nothing)
+        turns = worker.turns
+        await until(lambda: worker.turns > turns + 1)  # the poll that was under way would still read
         await bench.produce(*commands(5))
         await until(lambda: has_results(bench, 5))
         assert worker.counts.events["watchdog"] == 1

@@ -30,11 +30,11 @@ async def watermarks(
 ) -> Mapping[TopicPartition, Watermark]:
     """The watermark of each input partition as it was last committed; those that never were are left out."""
     admin = AIOKafkaAdminClient(**client)
-    await admin.start()
     try:
+        await admin.start()
         committed = await admin.list_consumer_group_offsets(group, partitions=list(partitions))
     finally:
-        await admin.close()
+        await admin._client.close()  # noqa: SLF001  (its own `close` does nothing when its start was cut short)
     return {
         tp: Watermark(found.offset, decode(found.offset, found.metadata))
         for tp, found in committed.items()
@@ -58,8 +58,8 @@ async def restore(
         max_partition_fetch_bytes=8_388_608,
         fetch_max_wait_ms=50,
     )
-    await consumer.start()
     try:
+        await consumer.start()
         consumer.assign([tp])
         ends: Mapping[TopicPartition, int] = await consumer.end_offsets(list(inputs))
         first = (await consumer.beginning_offsets([tp]))[tp]

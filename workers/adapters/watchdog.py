@@ -112,11 +112,11 @@ async def _ask(worker: Worker[Any]) -> Facts | None:
 
 async def _members(group: str, client: Mapping[str, Any]) -> int | None:
     admin = AIOKafkaAdminClient(**client)
-    await admin.start()
     try:
+        await admin.start()
         (answer,) = await admin.describe_consumer_groups([group])
     finally:
-        await admin.close()
+        await admin._client.close()  # noqa: SLF001  (its own `close` does nothing when its start was cut short)
     (found,) = answer.to_object()["groups"]
     return len(found["members"]) if found["state"] in {"Stable", "Empty", "Dead"} else None
 
@@ -125,8 +125,8 @@ async def _ends(inputs: list[TopicPartition], client: Mapping[str, Any]) -> Mapp
     if not inputs:
         return {}
     consumer = AIOKafkaConsumer(**client, group_id=None, enable_auto_commit=False, isolation_level="read_committed")
-    await consumer.start()
     try:
+        await consumer.start()
         ends: Mapping[Hashable, int] = await consumer.end_offsets(inputs)
         return ends
     finally:
