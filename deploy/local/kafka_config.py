@@ -50,6 +50,7 @@ _ATTEMPTS: Final = 200
 class KafkaSpec:
     port: int
     data_dir: Path
+    advertised_port: int | None = None  # where clients are told to come to, when that is a proxy in front of `port`
     heap_mb: int = 512
     cache_dir: Path | None = None  # None: ~/.cache/stripeline/kafka
     start_timeout_s: float = 60.0
@@ -61,7 +62,7 @@ def render_properties(spec: KafkaSpec, controller_port: int) -> str:
     settings = {
         **BROKER_SETTINGS,
         "listeners": f"PLAINTEXT://{HOST}:{spec.port},CONTROLLER://{HOST}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{spec.port}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{spec.advertised_port or spec.port}",
         # Not `controller.quorum.voters`: formatted as standalone, the node knows its only voter from its own log.
         # https://kafka.apache.org/43/operations/kraft/
         "controller.quorum.bootstrap.servers": f"{HOST}:{controller_port}",

@@ -32,6 +32,12 @@ def test_the_node_is_broker_and_controller_and_listens_on_the_loopback_only() ->
     assert rendered["log.dirs"] == "/data/topics"
 
 
+def test_clients_can_be_told_to_come_to_a_proxy_in_front() -> None:
+    rendered = render_properties(KafkaSpec(port=9092, data_dir=Path("/data"), advertised_port=9192), 9093)
+    assert "\nlisteners=PLAINTEXT://127.0.0.1:9092," in rendered
+    assert "\nadvertised.listeners=PLAINTEXT://127.0.0.1:9192\n" in rendered
+
+
 def test_a_misspelt_topic_is_not_created_and_one_replica_is_enough() -> None:
     rendered = properties()
     assert rendered["auto.create.topics.enable"] == "false"

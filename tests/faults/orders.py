@@ -1,0 +1,92 @@
+"""Another team that sends commands with a client of its own: librdkafka, idempotent, with its own partitioner.
+
+Besides good ones it sends what a team does send: the same command twice, a known id for something else, and rubbish.
+What its broker acknowledged is noted.
+"""
+
+import asyncio
+import random
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+from confluent_kafka import Message, Producer
+
+CUSTOMER, PAYMENT, CHARGE = "stripe/create-customer", "stripe/create-payment-intent", "stripe/retrieve-charge"
+DECLINED_AMOUNT = 4_002
+FLUSH_S = 120.0
+
+
+@dataclass
+class Orders:
+    """Commands at a rate, of `keys` keys at random and some of none."""
+
+    bootstrap: str
+    topic: str
+    rate_per_s: float
+    choice: random.Random
+    keys: int = 40
+    sent: dict[str, str] = field(default_factory=dict)  # the action of each command id
+    acknowledged: set[str] = field(default_factory=set)
+    rubbish: set[bytes] = field(default_factory=set)  # acknowledged values that are no command
+    reused: set[bytes] = field(default_factory=set)  # acknowledged values under an id that is known
+    refused: int = 0
+    _count: int = 0
+
+    async def run(self, seconds: float) -> None:
+        producer = Producer({
+            "bootstrap.servers": self.bootstrap, "enable.idempotence": True, "partitioner": "murmur2_random",
+            "linger.ms": 5, "message.timeout.ms": int(FLUSH_S * 1_000), "socket.timeout.ms": 10_000,
+            "reconnect.backoff.max.ms": 1_000, "log_level": 0,
+        })  # fmt: skip
+        start = time.monotonic()
+        while (now_s := time.monotonic() - start) < seconds:
+            while self._count < now_s * self.rate_per_s:
+                self._count += 1
+                self._order(producer)
+            producer.poll(0)
+            await asyncio.sleep(0.01)
+        left = await asyncio.to_thread(producer.flush, FLUSH_S)
+        assert left == 0, f"{left} commands are not taken by the broker {FLUSH_S} s after the last fault"
+
+    def _order(self, producer: Producer) -> None:
+        choice, number = self.choice, self._count
+        key = b"crm-%d" % choice.randrange(self.keys) if choice.random() < 0.9 else None
+        kind = choice.random()
+        if kind < 0.03:
+            self._send(producer, key, b"rubbish %d" % number, self.rubbish)
+            return
+        command_id = f"cmd-{number:07}"
+        action, fields = self._what(command_id)
+        value = _command(command_id, action, fields)
+        self.sent[command_id] = action
+        self._send(producer, key, value, self.acknowledged, command_id)
+        if key is None:  # without a key the two may go to different partitions, and nobody promises anything
+            return
+        if kind < 0.10:
+            self._send(producer, key, value, self.acknowledged, command_id)
+        elif kind < 0.12:
+            self._send(producer, key, _command(command_id, CUSTOMER, {"name": f"another {number}"}), self.reused)
+
+    def _what(self, command_id: str) -> tuple[str, Mapping[str, Any]]:
+        kind = self.choice.random()
+        if kind < 0.1:
+            return CHARGE, {"id": "ch_sandbox_succeeded"}
+        if kind < 0.3:
+            return PAYMENT, {"amount": DECLINED_AMOUNT if kind < 0.13 else 700, "currency": "eur"}
+        return CUSTOMER, {"name": command_id}
+
+    def _send(self, producer: Producer, key: bytes | None, value: bytes, noted: set[Any], name: str = "") -> None:
+        def answered(error: object, _: Message) -> None:
+            if error is None:
+                noted.add(name or value)
+            else:
+                self.refused += 1
+
+        producer.produce(self.topic, value=value, key=key, on_delivery=answered)
+
+
+def _command(command_id: str, action: str, fields: Mapping[str, Any]) -> bytes:
+    return orjson.dumps({"command_id": command_id, "action": action, "connection": "acme", "input": fields})
