@@ -6,7 +6,7 @@ Pure but for asking the machine whether a port is free. It must never start or w
 import random
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -55,6 +55,7 @@ class KafkaSpec:
     cache_dir: Path | None = None  # None: ~/.cache/stripeline/kafka
     start_timeout_s: float = 60.0
     stop_timeout_s: float = 15.0
+    settings: Mapping[str, str] = field(default_factory=dict)  # over those that all our brokers have
 
 
 def render_properties(spec: KafkaSpec, controller_port: int) -> str:
@@ -67,6 +68,7 @@ def render_properties(spec: KafkaSpec, controller_port: int) -> str:
         # https://kafka.apache.org/43/operations/kraft/
         "controller.quorum.bootstrap.servers": f"{HOST}:{controller_port}",
         "log.dirs": _escaped(spec.data_dir / "topics"),
+        **spec.settings,
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 

@@ -3,14 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
-from deploy.local.kafka_warm_up import warm_up
 from tests.faults.run import Plan, run
 
 PLAN = Plan(seed=1, seconds=60, deliveries_per_s=30, commands_per_s=10)
 
 
 async def test_every_kind_of_fault_leaves_every_promise_kept(tmp_path: Path, note: Callable[[str], None]):
-    await warm_up(progress=note)
     report = await run(PLAN, tmp_path, lambda _: None)
     text = report.text()
     note(text)

@@ -7,7 +7,6 @@ import sys
 import tempfile
 from pathlib import Path
 
-from deploy.local.kafka_warm_up import warm_up
 from tests.faults.run import Plan, run
 
 
@@ -33,7 +32,6 @@ def main() -> int:
     with tempfile.TemporaryDirectory(prefix="stripeline-faults-") as temporary:
         folder = given.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        asyncio.run(warm_up(progress=say))
         report = asyncio.run(run(plan, folder, say))
     text = report.text()
     say(f"\n{text}")

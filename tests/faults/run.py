@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.kafka import KafkaSpec, LocalKafka, free_port
+from deploy.local.kafka import free_port
 from tests.faults.collect import collect, forbidden, kafkas_own_faults
 from tests.faults.deliveries import Deliveries
 from tests.faults.orders import Orders
@@ -18,6 +18,7 @@ from tests.faults.schedule import LANES, LONG_S, Planned, schedule
 from tests.faults.sets import Seen, Sent, broken_rules
 from tests.faults.table import FAULTS
 from tests.faults.world import World
+from tests.support.broker import proxied_kafka
 from tests.support.checker import no_lag
 from tests.support.cluster import cluster
 from tests.support.proxy import Proxy
@@ -60,12 +61,8 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
 async def _world(plan: Plan, folder: Path, say: Callable[[str], None]) -> AsyncIterator[World]:
     """An empty Kafka and the product's processes, each of which meets Kafka and Stripe behind a proxy."""
     async with AsyncExitStack() as stack:
-        to_kafka, to_stripe = [await stack.enter_async_context(Proxy(free_port())) for _ in range(2)]
-        to_kafka.target = free_port()
-        spec = KafkaSpec(port=to_kafka.target, advertised_port=to_kafka.port, data_dir=folder / "kafka")
-        kafka = LocalKafka(spec)
-        stack.callback(kafka.kill)
-        await kafka.start(say)
+        kafka, to_kafka = await stack.enter_async_context(proxied_kafka(folder / "kafka", say))
+        to_stripe = await stack.enter_async_context(Proxy(free_port()))
         settings = {**SETTINGS, "retry_tiers": TIERS[plan.seconds >= LONG_S / 6], "stripe_api_base": to_stripe.url}
         found = await stack.enter_async_context(cluster(to_kafka.address, "faults.", folder, **settings))
         to_stripe.target = int(found.sandbox_url.rpartition(":")[2])

@@ -1,4 +1,4 @@
-"""A TCP proxy in front of a server, to be pulled out like a cable: it refuses, or it is silent, or it works again."""
+"""A TCP proxy in front of a server, to be pulled out like a cable: it refuses, is silent or mute, or works again."""
 
 import asyncio
 import contextlib
@@ -18,6 +18,7 @@ class Proxy:
     port: int
     target: int = 0
     _moves: asyncio.Event = field(default_factory=asyncio.Event)
+    _answers: asyncio.Event = field(default_factory=asyncio.Event)
     _server: asyncio.Server | None = None
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _serving: set[asyncio.Task[None]] = field(default_factory=set)
@@ -31,13 +32,13 @@ class Proxy:
         return f"http://{self.address}"
 
     async def __aenter__(self) -> Self:
-        self._moves.set()
         await self.works()
         return self
 
     async def __aexit__(self, *_: object) -> None:
         await self.refuses()
         self._moves.set()
+        self._answers.set()
         if self._serving:  # or the loop ends them, and asyncio's server tells of each
             await asyncio.wait(self._serving)
 
@@ -52,8 +53,13 @@ class Proxy:
     def silent(self) -> None:
         self._moves.clear()
 
+    def mute(self) -> None:
+        """Everything gets there, and no answer comes back."""
+        self._answers.clear()
+
     async def works(self) -> None:
         self._moves.set()
+        self._answers.set()
         if self._server is None:
             self._server = await asyncio.start_server(self._serve, "127.0.0.1", self.port)
 
@@ -74,13 +80,17 @@ class Proxy:
         with contextlib.suppress(OSError):
             there, back = await asyncio.open_connection("127.0.0.1", self.target)
             self._open.add(back)
-            await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+            await asyncio.gather(self._pump(reader, back), self._pump(there, writer, self._answers))
             self._open.discard(back)
 
-    async def _pump(self, source: asyncio.StreamReader, sink: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, gate: asyncio.Event | None = None
+    ) -> None:
         with contextlib.suppress(OSError):
             while data := await source.read(CHUNK):
                 await self._moves.wait()
+                if gate is not None:
+                    await gate.wait()
                 sink.write(data)
                 await sink.drain()
         sink.close()

@@ -121,8 +121,8 @@ def test_all_rules_have_examples():
 def test_the_report_says_what_is_broken_and_whose_fault_it_is():
     report = Report(
         seed=7, seconds=60, counts={"events sent": 2}, rules={"a rule": [1, 2, 3, 4, 5, 6, 7], "another": []},
-        struck=[], trends={}, ended_by_themselves=["ingest with -9"], in_logs={"a secret": ["x.log: …"]}, answers={"200": 2},
-        worked_off_s=1.0, stuck=["stuck: 3 records"],
+        struck=[], trends={}, ended_by_themselves=["ingest with -9"], in_logs={"a secret": ["x.log: …"]},
+        answers={"200": 2}, worked_off_s=1.0, stuck=["stuck: 3 records"],
     )  # fmt: skip
     text = report.text()
     assert report.problems == [
