@@ -22,12 +22,12 @@ SKIPPED = "these partitions are likely deleted already and hence can be skipped"
 assert SECRETS.search(SECRET)  # a pattern that finds nothing would hold nothing
 
 
-async def collect(found: Cluster, reused: frozenset[bytes]) -> Seen:
+async def collect(found: Cluster, no_commands: frozenset[bytes]) -> Seen:
     there = await find(found)
     commands = []
     for record in sorted(there.commands, key=lambda record: (record.partition, record.offset)):
         command = parse_command(record.value)
-        if isinstance(command, Command) and record.value not in reused:
+        if isinstance(command, Command) and record.value not in no_commands:
             place = (record.partition, record.offset)
             of_a_run = command.run is not None
             commands.append(OnTopic(id=command.command_id, key=record.key, place=place, of_a_run=of_a_run))

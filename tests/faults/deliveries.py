@@ -17,7 +17,7 @@ TWICE, LATE, DECLINED = 0.1, 0.1, 0.02
 """Shares of events: delivered twice on purpose; up to two seconds late; of a payment that will be declined."""
 
 PATIENCE_S = 10.0
-AGAIN_S = (0.5, 3.0)
+AGAIN_S, AGAIN_AT_MOST_S = 0.5, 10.0  # doubled with every refusal, as Stripe doubles its hours
 DECLINED_AMOUNT = 4_002
 
 
@@ -65,8 +65,10 @@ class Deliveries:
 
     async def _until_acknowledged(self, session: aiohttp.ClientSession, event: str, body: bytes, late_s: float) -> None:
         await asyncio.sleep(late_s)
-        while not await self._acknowledged(session, event, body):  # noqa: ASYNC110  (an answer is no event)
-            await asyncio.sleep(self.choice.uniform(*AGAIN_S))
+        again_s = AGAIN_S
+        while not await self._acknowledged(session, event, body):
+            await asyncio.sleep(again_s * self.choice.uniform(0.7, 1.3))
+            again_s = min(again_s * 2, AGAIN_AT_MOST_S)
 
     async def _acknowledged(self, session: aiohttp.ClientSession, event: str, body: bytes) -> bool:
         headers = {"Content-Type": "application/json", "Stripe-Signature": sign(body, SECRET, int(time.time()))}

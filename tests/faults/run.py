@@ -51,7 +51,7 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
                 group.create_task(deliveries.run(plan.seconds))
                 group.create_task(orders.run(plan.seconds))
                 for lane in _lanes(schedule(plan.seed, plan.seconds)):
-                    group.create_task(_strike(world, lane, deliveries, struck))
+                    group.create_task(_strike(plan, world, lane, deliveries, struck))
             world.tell("the last fault is over, and all deliveries are acknowledged")
             worked_off_s, stuck = await _worked_off(world)
         return await _report(plan, world, deliveries, orders, samples, struck, worked_off_s, stuck)
@@ -83,9 +83,12 @@ def _lanes(planned: tuple[Planned, ...]) -> list[list[Planned]]:
     return [[one for one in planned if one.name in {kind.name for kind in lane}] for lane in LANES]
 
 
-async def _strike(world: World, lane: list[Planned], deliveries: Deliveries, struck: list[Struck]) -> None:
-    """The faults of one lane, each at its time or as soon as the one before it is over."""
+async def _strike(plan: Plan, world: World, lane: list[Planned], deliveries: Deliveries, struck: list[Struck]) -> None:
+    """The faults of one lane, each at its time or as soon as the one before it is over; late ones only if needed."""
     for planned in lane:
+        late = time.monotonic() - world.began_s > plan.seconds
+        if late and planned.name in {one.name for one in struck}:
+            continue
         await asyncio.sleep(max(0.0, world.began_s + planned.at_s - time.monotonic()))
         began_s, before = time.monotonic(), (len(deliveries.acknowledged), deliveries.refused)
         world.tell(f"{planned.name} {planned.target}")
@@ -141,8 +144,9 @@ async def _report(
         commands_acknowledged=frozenset(orders.acknowledged),
         rubbish=frozenset(orders.rubbish),
         reused=frozenset(orders.reused),
+        perhaps=frozenset(orders.perhaps),
     )
-    seen = await collect(world.found, sent.reused)
+    seen = await collect(world.found, sent.reused | sent.perhaps)
     ledger = await world.found.sandbox("/ledger?limit=1")
     return Report(
         seed=plan.seed,

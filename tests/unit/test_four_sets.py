@@ -91,6 +91,7 @@ BROKEN: dict[str, list[tuple[Sent, Seen]]] = {
     "dead letters are those that must be": [
         *((SENT, replace(SEEN, dead=[*SEEN.dead[:n], *SEEN.dead[n + 1 :]])) for n in range(3)),
         *((SENT, replace(SEEN, dead=[*SEEN.dead, letter])) for letter in SEEN.dead),
+        (replace(SENT, perhaps=frozenset({b"never seen"})), replace(SEEN, dead=SEEN.dead[1:])),
         (SENT, replace(SEEN, dead=[*SEEN.dead, Dead(reason="exhausted", value=b"", command_id="cmd-1")])),
         (SENT, replace(SEEN, results=[*FIRST_THREE, result("cmd-2", "failed")])),
         (SENT, replace(SEEN, results=[result("cmd-1", "indeterminate"), *SEEN.results[3:]])),
@@ -106,6 +107,15 @@ BROKEN: dict[str, list[tuple[Sent, Seen]]] = {
 
 def test_a_world_in_which_all_is_well_breaks_no_rule():
     assert [rule for rule, offenders in broken_rules(SENT, SEEN).items() if offenders] == []
+
+
+def test_what_may_be_on_the_topic_may_be_a_dead_letter_and_need_not():
+    sent, letter = (
+        replace(SENT, perhaps=frozenset({b"perhaps"})),
+        Dead(reason="unreadable", value=b"perhaps", command_id=None),
+    )
+    for dead in (SEEN.dead, [*SEEN.dead, letter]):
+        assert not broken_rules(sent, replace(SEEN, dead=dead))["dead letters are those that must be"]
 
 
 @pytest.mark.parametrize("rule", broken_rules(SENT, SEEN))
