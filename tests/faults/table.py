@@ -74,7 +74,7 @@ async def rolling_restart(world: World, _: Planned) -> None:
         if code not in {0, -signal.SIGTERM}:  # the latter: it was killed just before, and had no handler yet
             world.ended_by_themselves.append(f"{name} with {code} on SIGTERM")
         with contextlib.suppress(AssertionError):  # the broker may be away: the watch has an eye on it
-            await process.ready(within_s=15)
+            await process.ready(within_s=8)
 
 
 async def kill_broker(world: World, planned: Planned) -> None:
