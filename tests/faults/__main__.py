@@ -31,7 +31,6 @@ def main() -> int:
     plan = Plan(seed=seed, seconds=given.minutes * 60, deliveries_per_s=given.rate, commands_per_s=given.rate / 3)
     with tempfile.TemporaryDirectory(prefix="stripeline-faults-") as temporary:
         folder = given.folder or Path(temporary)
-        folder.mkdir(parents=True, exist_ok=True)
         report = asyncio.run(run(plan, folder, say))
     text = report.text()
     say(f"\n{text}")

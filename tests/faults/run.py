@@ -41,6 +41,7 @@ class Plan:
 
 
 async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
+    folder.mkdir(parents=True, exist_ok=True)
     async with _world(plan, folder, say) as world:
         deliveries, orders = _generators(plan, world)
         samples, struck = Samples(), list[Struck]()
@@ -159,7 +160,8 @@ async def _report(
         in_logs=forbidden(process.log for process in world.found.processes.values()),
         answers=deliveries.answers,
         worked_off_s=worked_off_s,
-        stuck=[*stuck, *kafkas_own_faults(world.kafka.log_file)],
+        stuck=stuck,
+        kafkas_own=kafkas_own_faults(world.kafka.log_file),
     )
 
 
