@@ -41,7 +41,6 @@ class Plan:
 
 
 async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
-    folder.mkdir(parents=True, exist_ok=True)
     async with _world(plan, folder, say) as world:
         deliveries, orders = _generators(plan, world)
         samples, struck = Samples(), list[Struck]()
