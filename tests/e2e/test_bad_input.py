@@ -29,7 +29,7 @@ from tests.support.checker import read_topic
 from tests.support.cluster import SECRET, Cluster, cluster
 from tests.support.hostile import WAYS, Hostile, delivery, spoil
 
-EXAMPLES, STALLED = 250, 500
+EXAMPLES, STALLED = 150, 500
 SILENCE_S = 0.05
 DEADLINE_S = 10.0  # of a head, and of a body: ingest/server.py, ingest/app.py
 CAP = 900 * 1024

@@ -186,7 +186,7 @@ async def test_a_full_disk_at_the_broker_is_503_and_nothing_acknowledged_is_lost
             await taken(found, f"evt_{number}")
         # No file may grow any more: what a full disk says to whoever appends, without a disk that must be filled.
         resource.prlimit(kafka.pid, resource.RLIMIT_FSIZE, (1, resource.RLIM_INFINITY))
-        answers = [await post(found, f"evt_full_{number}") for number in range(5)]
+        answers = await asyncio.gather(*(post(found, f"evt_full_{number}") for number in range(5)))
         assert answers == [503] * 5
         kafka.kill()
         await kafka.start()
