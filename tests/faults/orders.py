@@ -68,16 +68,22 @@ class Orders:
 
         What it had not told of is sent again: the same id is the same command.
         """
-        producer.poll(0)
+        self._hear(producer)
         if not self._broken:
             return producer
         producer.purge()
-        producer.poll(0)
+        self._hear(producer)
         self._broken, fresh = False, self._producer()
         self.new_producers += 1
         for command_id, (key, value) in [*self._open.items()]:
             self._send(fresh, key, value, self.acknowledged, command_id)
         return fresh
+
+    def _hear(self, producer: Producer) -> None:
+        try:
+            producer.poll(0)
+        except KafkaException:  # a fatal one: a sequence number that the broker did not expect
+            self._broken = True
 
     def _order(self, producer: Producer) -> None:
         choice, number = self.choice, self._count
