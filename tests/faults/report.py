@@ -7,6 +7,7 @@ from typing import Any
 from tests.faults.samples import Trend
 
 SHOWN = 5
+FLAT, TELLING_S, MAY_GROW_MIB = frozenset({"ingest"}), 300, 32
 OF_ONE_NODE = "Kafka left ends of transactions unwritten, as docs/faults.md tells of a Kafka of one node"
 
 
@@ -40,7 +41,14 @@ class Report:
         found = [f"{rule}: {_some(offenders)}" for rule, offenders in self.rules.items() if offenders]
         found += [f"{what} in a log: {_some(lines)}" for what, lines in self.in_logs.items() if lines]
         found += [f"ended by itself: {name}" for name in self.ended_by_themselves]
+        found += [
+            f"{name} grew by {trend.grown_mib:.0f} MiB" for name, trend in self.trends.items() if self._grows(name)
+        ]
         return found + list(self.stuck)
+
+    def _grows(self, name: str) -> bool:
+        """A worker keeps commands and runs for as long as they may come again: it grows with them. Nobody else may."""
+        return name in FLAT and self.seconds >= TELLING_S and self.trends[name].grown_mib > MAY_GROW_MIB
 
     def text(self) -> str:
         head = f"seed {self.seed}, {self.seconds:.0f} s, worked off {self.worked_off_s:.1f} s after the last delivery"

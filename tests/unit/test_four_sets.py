@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from tests.faults.report import Report
+from tests.faults.samples import Trend
 from tests.faults.sets import RULES, Dead, OnTopic, Seen, Sent, broken_rules
 
 RUN = "evt_1:two-steps"
@@ -142,5 +143,8 @@ def test_the_report_says_what_is_broken_and_whose_fault_it_is():
         "stuck: 3 records",
     ]
     assert all(line in text for line in ["seed 7", "BROKEN a rule", "ok     another", *report.problems])
+    grown = {"ingest": Trend(rss_mib=(80, 120), fds=(10, 10)), "router-0": Trend(rss_mib=(80, 120), fds=(10, 10))}
+    assert "ingest grew by 40 MiB" in replace(report, seconds=300, trends=grown).problems
+    assert "grew" not in str(replace(report, trends=grown).problems)
     well = replace(report, rules={"a rule": []}, ended_by_themselves=[], in_logs={}, stuck=[])
     assert "All promises are kept." in well.text()
