@@ -54,15 +54,41 @@ def refused_key(table: ControlTable, name: str) -> tuple[str, int] | None:
     return None if state is None else (state.refused_key, state.since)
 
 
-def secret_keys(table: ControlTable, secrets: Secrets) -> Callable[[str], SecretStr | None]:
-    def key_of(name: str) -> SecretStr | None:
-        connection = table.connections.get(name)
+class Keys:
+    """The connections' keys in clear. One that can't be opened is held like one that Stripe refused: nothing is burnt.
+
+    A process with the wrong master key would else end every command that it meets, and a person could not undo it.
+    """
+
+    def __init__(self, table: ControlTable, secrets: Secrets, now_ms: Callable[[], int]) -> None:
+        self._table, self._secrets, self._now_ms = table, secrets, now_ms
+        self._unopened: dict[str, tuple[str, int]] = {}
+
+    def of(self, name: str) -> SecretStr | None:
+        connection = self._table.connections.get(name)
         if connection is None:
             return None
+        known = self._unopened.get(name)
+        if known is not None and known[0] == connection.key_name:
+            return None
         try:
-            return secrets.secret_key(name, connection)
+            key = self._secrets.secret_key(name, connection)
         except VaultError as error:
             log.error("a connection's key can't be opened", connection=name, reason=str(error))  # noqa: TRY400
+            self._unopened[name] = (connection.key_name, self._now_ms())
             return None
+        self._unopened.pop(name, None)
+        return key
 
-    return key_of
+    def held(self, name: str) -> tuple[str, int] | None:
+        """The name of a key that must not be used, and since when."""
+        return refused_key(self._table, name) or (self._unopened.get(name) if self.of(name) is None else None)
+
+    def missing(self) -> str | None:
+        closed = [name for name in self._table.connections if self.of(name) is None]
+        if not closed:
+            return None
+        return (
+            f"the keys of {', '.join(closed[:5])} can't be opened: STRIPELINE_MASTER_KEY is not the one that sealed"
+            " them; their commands wait"
+        )

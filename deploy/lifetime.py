@@ -41,15 +41,18 @@ async def lifetime(cut_short_s: float = CUT_SHORT_S, last_s: float = LAST_S) -> 
     try:
         async with bound:
 
-            def told() -> None:
-                if not stop.is_set():
-                    stop.set()
-                    bound.reschedule(loop.time() + cut_short_s)
-                    _at_last(loop, last_s)
+            async def bounded() -> None:
+                await stop.wait()  # told by a signal, or one part has ended and the others must follow
+                bound.reschedule(loop.time() + cut_short_s)
+                _at_last(loop, last_s)
 
+            ending = asyncio.create_task(bounded(), name="bounded end")
             for number in (signal.SIGTERM, signal.SIGINT):
-                loop.add_signal_handler(number, told)
-            yield stop
+                loop.add_signal_handler(number, stop.set)
+            try:
+                yield stop
+            finally:
+                ending.cancel()
     except TimeoutError:
         if not bound.expired():
             raise

@@ -19,8 +19,9 @@ from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from deploy.admin import serve_admin
-from deploy.connections import STRIPES_OWN, key_name, limits_of, refused_key, secret_keys
+from deploy.connections import STRIPES_OWN, Keys, key_name, limits_of
 from deploy.definitions_used import WorkflowsByTrigger, trigger_views
+from deploy.failure import FailureError
 from deploy.kafka_client import kafka_client_options
 from deploy.lifetime import lifetime, unblocked
 from deploy.settings import Settings, SettingsError
@@ -42,12 +43,14 @@ from workers.adapters.resolve import Secrets
 from workers.adapters.stripe_api import StripeApi
 from workers.adapters.tracing import CallSpans, traced
 from workers.adapters.vault import Vault
+from workers.adapters.watchdog import StuckError, watched
 from workers.adapters.worker import Membership, Worker
 from workers.executor import Executor
 from workers.fate import State
 from workers.gate import Gate
 from workers.job import Job, executor_job, router_job
 from workers.router import Router
+from workers.watchdog import Limits
 
 log = structlog.get_logger(__name__)
 _NEXT_TRY_S = 2.0
@@ -214,18 +217,19 @@ async def router_part(shared: Base, stop: asyncio.Event) -> None:
     router = Router(topics=settings.topics, workflows=workflows.of, partitions=settings.partitions)
     worker = _worker(shared, router_job(settings.topics, router))
     if await _loaded(shared.table, stop):
-        await worker.run(stop)
+        await _until_stopped_or_stuck(shared, worker, stop)
 
 
 async def executor_part(shared: Base, stop: asyncio.Event) -> None:
     """Carry commands out until stopped."""
     settings, table = shared.settings, shared.table
-    key_of = secret_keys(table, Secrets(_vault(settings)))
+    keys = Keys(table, Secrets(_vault(settings)), shared.clock.now_ms)
+    shared.checks["keys"] = keys.missing
     gate = Gate(
         limits=limits_of(table, stripes_own=settings.stripe_api_base == STRIPES_OWN),
         share=lambda: len(worker.tasks) / settings.partitions,
         key=lambda name: key_name(table, name),
-        refused=lambda name: refused_key(table, name),
+        refused=keys.held,
     )
     executor = Executor(
         topics=settings.topics,
@@ -235,14 +239,14 @@ async def executor_part(shared: Base, stop: asyncio.Event) -> None:
         reconcile_after_ms=settings.reconcile_after_ms,
     )
     async with StripeApi(
-        settings.stripe_api_base, key_of, deadline_s=settings.call_timeout_ms / 1000, seen=_call_spans(shared)
+        settings.stripe_api_base, keys.of, deadline_s=settings.call_timeout_ms / 1000, seen=_call_spans(shared)
     ) as stripe:
         job = executor_job(settings.topics, executor, stripe.carry_out, settings.executor_concurrency)
         worker = _worker(shared, job)
         shared.board.show(OF_STRIPE, lambda: stripe)
         shared.board.show(OF_A_GATE, lambda: list(gate.standings(shared.clock.now_ms())))
         if await _loaded(table, stop):
-            await worker.run(stop)
+            await _until_stopped_or_stuck(shared, worker, stop)
 
 
 def _worker(shared: Base, job: Job[S]) -> Worker[S]:
@@ -253,6 +257,15 @@ def _worker(shared: Base, job: Job[S]) -> Worker[S]:
     shared.checks[job.name] = worker.missing
     shared.board.show(OF_A_WORKER, lambda: WorkerView.of(worker, tiers))
     return worker
+
+
+async def _until_stopped_or_stuck(shared: Base, worker: Worker[Any], stop: asyncio.Event) -> None:
+    # A call waits for its turn and for room, is sent, and a look-up may read some pages: each at most this long.
+    limits = Limits(call_s=6 * shared.settings.call_timeout_ms / 1000 + 60)
+    try:
+        await watched(worker, stop, partitions=shared.settings.partitions, limits=limits)
+    except StuckError as error:
+        raise FailureError(str(error)) from None
 
 
 def _call_spans(shared: Base) -> CallSpans | None:

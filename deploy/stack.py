@@ -119,7 +119,7 @@ async def _processes(settings: Settings) -> AsyncIterator[None]:
 
 async def _ready(checks: Mapping[str, Callable[[], str | None]], parts: "asyncio.Future[Any]") -> None:
     deadline = asyncio.get_running_loop().time() + READY_S
-    while len(checks) < 4 or what_is_missing(checks):  # noqa: PLR2004  (control, publisher, router, executor)
+    while len(checks) < 5 or what_is_missing(checks):  # noqa: PLR2004  (control, publisher, keys, router, executor)
         if parts.done():
             await parts
         if asyncio.get_running_loop().time() > deadline:

@@ -25,9 +25,9 @@ class Histogram:
     def __init__(self, bounds: Sequence[float]) -> None:
         self.bounds, self.counts, self.total = bounds, [0] * (len(bounds) + 1), 0.0
 
-    def add(self, value: float) -> None:
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.total += value
+    def add(self, value: float, count: int = 1) -> None:
+        self.counts[bisect_left(self.bounds, value)] += count
+        self.total += value * count
 
 
 class Histograms(dict[tuple[str, ...], Histogram]):
@@ -47,8 +47,7 @@ class Counts:
     """One worker's, of all its tasks since it started; a task that is opened anew goes on counting here."""
 
     records: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))  # by topic and verdict
-    results: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))  # by action and code
-    attempts: Histograms = field(default_factory=lambda: Histograms(ATTEMPTS))  # of a result, by action
+    ends: dict[Ended, int] = field(default_factory=lambda: defaultdict(int))
     commit_s: Histogram = field(default_factory=lambda: Histogram(COMMIT_S))
     commit_records: Histogram = field(default_factory=lambda: Histogram(COMMIT_RECORDS))
     restore_s: dict[str, float] = field(default_factory=dict)  # the last one, by partition
@@ -57,8 +56,23 @@ class Counts:
     def finished(self, topic: str, verdict: str, ended: Ended | None) -> None:
         self.records[topic, verdict] += 1
         if ended is not None:
-            self.results[ended.action, ended.code] += 1
-            self.attempts[ended.action,].add(ended.attempts)
+            self.ends[ended] += 1
+
+    @property
+    def results(self) -> Mapping[tuple[str, str], int]:
+        """Results by action and code."""
+        found: dict[tuple[str, str], int] = defaultdict(int)
+        for ended, count in self.ends.items():
+            found[ended.action, ended.code] += count
+        return found
+
+    @property
+    def attempts(self) -> Histograms:
+        """The attempts that results took, by action."""
+        found = Histograms(ATTEMPTS)
+        for ended, count in self.ends.items():
+            found[ended.action,].add(ended.attempts, count)
+        return found
 
     def committed(self, seconds: float, records: int) -> None:
         self.commit_s.add(seconds)

@@ -5,7 +5,7 @@ Nothing here says when.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from contracts.headers import Headers
 
@@ -48,9 +48,11 @@ class Change:
     value: Mapping[str, Any] | None
 
 
-@dataclass(frozen=True, slots=True)
-class Ended:
-    """How a command ended, for metrics: its code, `OK` where it succeeded, and how often it was attempted."""
+class Ended(NamedTuple):
+    """How a command ended, for metrics: its code, `OK` where it succeeded, and how often it was attempted.
+
+    A tuple, because it is counted as the key of a dict.
+    """
 
     action: str
     code: str

@@ -14,13 +14,14 @@ PUBLISH_S: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5
 class Deliveries(Observer):
     """One receiver's. An unknown trigger has no name here: whoever is on the internet could fill the memory with them.
 
+    topic: the whole name of a family's topic.
     verdicts: by trigger, verdict and reason.
     secrets: by trigger, and by the place of the secret in its ring.
     skew_s: of the last genuine delivery that was too old or too new, by trigger.
     """
 
     def __init__(self, topic: Callable[[str], str], spans: DeliverySpans | None = None) -> None:
-        self._topic, self._spans = topic, spans
+        self.topic, self._spans = topic, spans
         self.verdicts: dict[tuple[str, str, str], int] = defaultdict(int)
         self.secrets: dict[tuple[str, int], int] = defaultdict(int)
         self.publish_s = Histograms(PUBLISH_S)
@@ -35,9 +36,9 @@ class Deliveries(Observer):
 
     def published(self, trigger: str, topic: str, seconds: float) -> None:
         self.verdicts[trigger, "published", ""] += 1
-        self.publish_s[self._topic(topic),].add(seconds)
+        self.publish_s[topic,].add(seconds)
         if self._spans is not None:
-            self._spans.sent(self._topic(topic))
+            self._spans.sent(self.topic(topic))
 
     def ignored(self, trigger: str, reason: str) -> None:
         self._not_published(trigger, "ignored", reason)

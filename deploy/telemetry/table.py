@@ -24,7 +24,8 @@ OF_INGEST: Final[tuple[Row[Deliveries], ...]] = (
         lambda seen: (((trigger, str(place)), count) for (trigger, place), count in seen.secrets.items())),
     # Is Kafka fast enough for Stripe's patience? From the whole body to acks=all.
     Row("stripeline_publish_seconds", "histogram", ("topic",),
-        "Time from the whole body to Kafka's acknowledgement", lambda seen: seen.publish_s.items()),
+        "Time from the whole body to Kafka's acknowledgement",
+        lambda seen: (((seen.topic(topic),), took) for (topic,), took in seen.publish_s.items())),
     # Is our clock wrong? Positive where it is ahead of Stripe's.
     Row("stripeline_delivery_clock_skew_seconds", "gauge", ("trigger",),
         "Age of the last genuine delivery whose time was outside the tolerance",

@@ -37,7 +37,7 @@ ADAPTERS = {
     "aiokafka": (
         "ingest/producers.py", "ingest/publisher.py",
         "workers/adapters/control.py", "workers/adapters/restore.py", "workers/adapters/task.py",
-        "workers/adapters/transaction.py", "workers/adapters/worker.py",
+        "workers/adapters/transaction.py", "workers/adapters/watchdog.py", "workers/adapters/worker.py",
         "deploy/commanding.py", "deploy/demo/kafka.py", "deploy/reading.py", "deploy/replay.py",
         "deploy/topics_admin.py",
         # Name Kafka's errors, to say what to do about them or to go on after them.

@@ -2,11 +2,14 @@
 
 import re
 import time
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import aiohttp
+import orjson
 import pytest
+from aiokafka import AIOKafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
@@ -15,8 +18,10 @@ from deploy.sending import deliver
 from deploy.telemetry.table import ROWS
 from tests.integration.test_worker_task import until
 from tests.support.broker import Broker
-from tests.support.cluster import KEY, SECRET
+from tests.support.cluster import CONFIG, KEY, SECRET, configure
+from tests.support.records import command
 from tests.support.whole import Whole, whole
+from workers.adapters.vault import new_master_key
 
 SECRETS = re.compile(r"sk_(test|live)_|whsec_|_secret_|[\w.]+@[\w.]+\.\w+|pi_\d|cus_|evt_")
 EMAIL = "ada@example.com"
@@ -70,7 +75,7 @@ EXACT: dict[tuple[str, ...], float] = {
     ("stripeline_task_state_entries", "kind=waiting"): 0,
     ("stripeline_task_state_entries", "role=router", "kind=finished"): 21,
     ("stripeline_task_state_entries", "role=router", "kind=open"): 1,
-    ("stripeline_ready",): 4,
+    ("stripeline_ready",): 5,
 }
 BETWEEN = [
     ("stripeline_publish_seconds_sum", 0, 22 * 5),
@@ -121,11 +126,30 @@ async def test_a_tier_and_a_paused_connection_are_seen(
     async with whole(broker.bootstrap_servers, prefix, tmp_path, monkeypatch, retry_tiers="30s,1m") as found:
         await found.cluster.sandbox("/keys", {"key": KEY, "revoked": True})
         assert await send(found, *(paid(number) for number in range(3))) == [200] * 3
-        await until(lambda: total(samples(found.metrics), "stripeline_tier_records") == 2)
+        await until(lambda: total(samples(found.metrics), "stripeline_task_state_entries", kind="waiting") == 2)
+        # Until they are read, the markers of their transactions count, too.
+        await until(lambda: total(samples(found.metrics), "stripeline_tier_records", tier="30s") == 2)
         seen = samples(found.metrics)
-        assert total(seen, "stripeline_tier_records", tier="30s") == 2
-        assert total(seen, "stripeline_task_state_entries", kind="waiting") == 2
         assert total(seen, "stripeline_task_state_entries", kind="queues") == 2
         assert total(seen, "stripeline_connection_paused", connection="acme") == 1
         assert total(seen, "stripeline_tier_overdue_seconds") == 0
         await until(lambda: total(samples(found.metrics), "stripeline_oldest_waiting_seconds", role="executor") > 0)
+
+
+async def test_with_the_wrong_master_key_commands_wait_and_are_not_burnt(
+    broker: Broker, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    async with whole(broker.bootstrap_servers, prefix, tmp_path, monkeypatch, retry_tiers="30s,1m") as found:
+        theirs = found.cluster.settings.model_copy(update={"master_key": SecretStr(new_master_key())})
+        sealed_by_another = replace(found.cluster, settings=theirs)
+        other = CONFIG.replace("acme", "other").split("triggers:")[0]
+        await configure(sealed_by_another, other.replace("${env:ACME_KEY}", "${env:OTHER_KEY}"), {"OTHER_KEY": KEY})
+        await until(lambda: "other can't be opened" in str(found.shared.checks["keys"]()))
+        async with AIOKafkaProducer(**found.cluster.client) as producer:
+            value = orjson.dumps(command("c1", connection="other"))
+            await producer.send_and_wait(found.cluster.settings.topics.command, value, key=b"k", partition=0)
+        await until(lambda: total(samples(found.metrics), "stripeline_connection_paused", connection="other") == 1)
+        await until(lambda: total(samples(found.metrics), "stripeline_task_state_entries", kind="waiting") == 1)
+        assert total(samples(found.metrics), "stripeline_results_total") == 0
+        assert total(samples(found.metrics), "stripeline_stripe_calls_total") == 0
+        assert total(samples(found.metrics), "stripeline_ready", check="keys") == 0

@@ -59,7 +59,7 @@ async def whole(
         parts = asyncio.gather(*(part(shared, stop) for part in (ingest_part, router_part, executor_part)))
         try:
             async with asyncio.timeout(60):
-                while len(shared.checks) < 4 or what_is_missing(shared.checks):
+                while len(shared.checks) < 5 or what_is_missing(shared.checks):
                     if parts.done():
                         await parts
                     await asyncio.sleep(0.02)

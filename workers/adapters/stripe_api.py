@@ -3,6 +3,7 @@
 https://docs.stripe.com/api · form encoding as in stripe-python `_encode.py`: `a[b]=v`, booleans in lower case.
 """
 
+import asyncio
 import re
 import time
 from collections import defaultdict
@@ -27,6 +28,7 @@ from workers.work import Call
 STRIPE_VERSION = "2026-06-24.dahlia"
 MAX_BODY_BYTES = 1_048_576
 MAX_CONNECTIONS = 512
+LOOK_DEADLINES = 3
 _HEADERS_READ = (
     "stripe-should-retry",
     "idempotent-replayed",
@@ -85,6 +87,14 @@ class StripeApi:
         return classify(call.action, await self._answer(call.request, key, call))
 
     async def _look(self, call: Call, key: SecretStr) -> Sight:
+        """A look-up, in bounded time: twenty slow pages would pass for a call that does not end."""
+        try:
+            async with asyncio.timeout(LOOK_DEADLINES * self._deadline_s):
+                return await self._found(call, key)
+        except TimeoutError:
+            return classify(call.action, Fault.LOST)
+
+    async def _found(self, call: Call, key: SecretStr) -> Sight:
         """Search, and list where the account can't search."""
         command_id = call.command.command_id
         found = lookup.read_search(call.action, command_id, await self._answer(call.request, key, call))

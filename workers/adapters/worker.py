@@ -9,7 +9,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -23,6 +23,7 @@ from workers.adapters.restore import Kept
 from workers.adapters.room import Room
 from workers.adapters.task import Task
 from workers.adapters.transaction import TRANSACTION_TIMEOUT_MS
+from workers.adapters.under_way import UnderWay
 from workers.counts import Counts
 from workers.fate import State
 from workers.job import Job
@@ -59,21 +60,31 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
     """One process's part in a role."""
 
     def __init__(self, job: Job[S], membership: Membership, clock: BrokerClock) -> None:
-        self.job, self._membership, self.clock = job, membership, clock
+        self.calls = UnderWay(job.carry_out)
+        self.job, self._membership, self.clock = replace(job, carry_out=self.calls.carry_out), membership, clock
         self.tasks: dict[int, Task[S]] = {}
         self.room = Room(job.concurrency)
         self._owners: dict[int, asyncio.Task[None]] = {}
         self._failed_s: dict[int, float] = {}
         self._kept: dict[int, Kept[S]] = {}
         self._consumer: AIOKafkaConsumer | None = None
+        self._member: asyncio.Task[None] | None = None
         self._rejoin = asyncio.Event()
-        self._joined = self._leaving = False
+        self.joined = self._leaving = False
+        self.turns = 0
+        self.trouble: str | None = None  # what the watchdog has seen
         self.counts = Counts()
         self._log = log.bind(role=job.name)
 
+    @property
+    def client(self) -> Mapping[str, Any]:
+        return self._membership.client
+
     def missing(self) -> str | None:
         """What keeps the worker from being ready, in words; None when it is."""
-        if not self._joined:
+        if self.trouble is not None:
+            return self.trouble
+        if not self.joined:
             return f"the {self.job.name} has not joined its group {self.job.group} yet"
         failing = [number for number, task in self.tasks.items() if task.stuck or self._failed_lately(number)]
         if failing:
@@ -93,13 +104,30 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         """Work until `stop` is set. A lost membership is taken up anew; nothing of Kafka's ends the process."""
         failures = 0
         while not stop.is_set():
+            self.turns += 1
             try:
-                await self._session(stop)
+                await self._membership_until(stop)
                 failures = 0
             except (KafkaError, OSError, TimeoutError) as error:
                 failures += 1
                 self._happened("session_failed", error=repr(error))
                 await _wait(stop, _REOPEN_AFTER_S[min(failures, len(_REOPEN_AFTER_S)) - 1])
+
+    def anew(self, why: str) -> None:
+        """Close the consumer, whatever it waits for, and join anew: the watchdog's remedy."""
+        self._happened("watchdog", reason=why)
+        if self._member is not None:
+            self._member.cancel()
+
+    async def _membership_until(self, stop: asyncio.Event) -> None:
+        self._member = asyncio.create_task(self._session(stop), name=f"{self.job.name} member")
+        try:
+            await asyncio.wait((self._member,))
+            if not self._member.cancelled():
+                await self._member
+        finally:
+            self._member.cancel()
+            await asyncio.wait((self._member,))
 
     async def _session(self, stop: asyncio.Event) -> None:
         """One membership, from joining to leaving."""
@@ -111,9 +139,10 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             await consumer.start()
             consumer.subscribe(list(self.job.inputs), listener=self)
             while not stop.is_set() and not self._rejoin.is_set():
+                self.turns += 1
                 await self._read(consumer)
         finally:
-            self._joined, self._leaving = False, True
+            self.joined, self._leaving = False, True
             await self._close_all()
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(_STOP_S):
@@ -185,7 +214,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         for number in numbers:
             self.tasks[number] = self._new_task(number)
             self._owners[number] = asyncio.create_task(self._own(number))
-        self._joined = True
+        self.joined = True
 
     def _new_task(self, number: int) -> Task[S]:
         membership = self._membership

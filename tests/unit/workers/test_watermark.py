@@ -12,7 +12,7 @@ def test_it_stands_at_the_oldest_unfinished_record():
     for offset in (5, 6, 7):
         assert mark.take(offset)
     mark.finish(6)
-    assert mark.position == 5
+    assert (mark.position, mark.next) == (5, 8)
     assert mark.ranges() == ((6, 6),)
     mark.finish(5)
     assert mark.position == 7
