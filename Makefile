@@ -3,7 +3,9 @@ PYTHON ?= python3.11
 VENV := .venv
 BIN := $(VENV)/bin
 
-.PHONY: help demo test judges unit check bench format lock clean
+MINUTES ?= 30
+
+.PHONY: help demo test judges unit faults check bench format lock clean
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
@@ -32,6 +34,9 @@ judges: $(VENV)/.judges  ## Let others judge: AsyncAPI's parser, Stripe's own mo
 
 unit: $(VENV)/.done  ## Only the tests that need no broker, in seconds
 	@$(BIN)/pytest -q tests/unit tests/contract tests/behaviour
+
+faults: $(VENV)/.done  ## Break everything for MINUTES=30, under traffic, and compare what came of it; SEED=… repeats a run
+	@$(BIN)/python -m tests.faults --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(SUMMARY),--summary $(SUMMARY))
 
 check: $(VENV)/.done  ## Format, lint, types, import rules, and 100 % branch coverage of the pure modules
 	@$(BIN)/ruff format --check --quiet .

@@ -9,6 +9,7 @@ import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from dataclasses import dataclass
+from traceback import walk_tb
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -123,14 +124,23 @@ async def _together(stop: asyncio.Event, *parts: Awaitable[None]) -> None:
 
 
 def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """A fenced producer of aiokafka leaves failed futures that nobody can await: one line each, and no traceback.
+    """A producer of aiokafka that failed leaves failed futures that nobody can await: one line each, no traceback.
 
     The failure itself has been raised, and said, where the transaction was.
     """
-    if isinstance(context.get("exception"), KafkaError) and not isinstance(context.get("future"), asyncio.Task):
-        log.debug("a future of aiokafka failed unheard", reason=repr(context["exception"]))
+    error = context.get("exception")
+    if _of_a_producer(error) and not isinstance(context.get("future"), asyncio.Task):
+        log.debug("a future of aiokafka failed unheard", reason=repr(error))
     else:
         loop.default_exception_handler(context)
+
+
+def _of_a_producer(error: object) -> bool:
+    """Kafka's, or raised in aiokafka 0.14's own books when a batch fails that was on its way (`_pending_batches`)."""
+    if isinstance(error, KeyError):
+        frames = [frame for frame, _ in walk_tb(error.__traceback__)]
+        return bool(frames) and frames[-1].f_globals.get("__name__") == "aiokafka.producer.message_accumulator"
+    return isinstance(error, KafkaError)
 
 
 async def _until_stopped(part: Awaitable[None], stop: asyncio.Event) -> None:

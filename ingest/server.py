@@ -63,6 +63,8 @@ class Connection(web.RequestHandler):
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)
+        if self._request_count == 0:  # its first head still; aiohttp's task, which waits for it, may not have begun
+            return
         # Idle though bytes have come: a head has begun. Its clock runs from its first byte, not from its last one.
         if self._waiter is None or self._waiter.done():
             self._head_since = None

@@ -6,7 +6,7 @@ Pure but for asking the machine whether a port is free. It must never start or w
 import random
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final
 
@@ -50,10 +50,12 @@ _ATTEMPTS: Final = 200
 class KafkaSpec:
     port: int
     data_dir: Path
+    advertised_port: int | None = None  # where clients are told to come to, when that is a proxy in front of `port`
     heap_mb: int = 512
     cache_dir: Path | None = None  # None: ~/.cache/stripeline/kafka
     start_timeout_s: float = 60.0
     stop_timeout_s: float = 15.0
+    settings: Mapping[str, str] = field(default_factory=dict)  # over those that all our brokers have
 
 
 def render_properties(spec: KafkaSpec, controller_port: int) -> str:
@@ -61,11 +63,12 @@ def render_properties(spec: KafkaSpec, controller_port: int) -> str:
     settings = {
         **BROKER_SETTINGS,
         "listeners": f"PLAINTEXT://{HOST}:{spec.port},CONTROLLER://{HOST}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{spec.port}",
+        "advertised.listeners": f"PLAINTEXT://{HOST}:{spec.advertised_port or spec.port}",
         # Not `controller.quorum.voters`: formatted as standalone, the node knows its only voter from its own log.
         # https://kafka.apache.org/43/operations/kraft/
         "controller.quorum.bootstrap.servers": f"{HOST}:{controller_port}",
         "log.dirs": _escaped(spec.data_dir / "topics"),
+        **spec.settings,
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items())
 

@@ -21,6 +21,7 @@ from deploy.local.kafka import KafkaSpec, LocalKafka, LocalKafkaError, free_port
 from deploy.local.kafka_config import BROKER_SETTINGS
 from deploy.local.kafka_jars import KAFKA_VERSION
 from deploy.local.kafka_warm_up import warm_up
+from tests.support.proxy import Proxy
 
 IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 INSIDE_PORT = 9092
@@ -128,6 +129,20 @@ def _start_container() -> Any:
         with contextlib.suppress(Exception):
             container.stop()
         raise
+
+
+@contextlib.asynccontextmanager
+async def proxied_kafka(data_dir: Path, note: Note) -> AsyncIterator[tuple[LocalKafka, Proxy]]:
+    """A local Kafka of one's own that all clients meet behind a proxy: a cable that can be pulled out."""
+    await warm_up(progress=note)
+    async with Proxy(free_port()) as proxy:
+        proxy.target = free_port()
+        kafka = LocalKafka(KafkaSpec(port=proxy.target, advertised_port=proxy.port, data_dir=data_dir))
+        await kafka.start(note)
+        try:
+            yield kafka, proxy
+        finally:
+            kafka.kill()
 
 
 @contextlib.asynccontextmanager

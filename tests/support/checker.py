@@ -15,6 +15,7 @@ from aiokafka.structs import TopicPartition
 from tests.support.cluster import Cluster
 
 STEPS = ("customer", "deposit")
+PAGE = 5_000
 
 
 @dataclass
@@ -56,6 +57,7 @@ async def lag(cluster: Cluster) -> int:
         "executor": (topics.command, *topics.retries),
     }
     running = {name.partition("-")[0] for name in cluster.processes}
+    running |= set(inputs) if "worker" in running else set()  # a worker is both
     admin, consumer = AIOKafkaAdminClient(bootstrap_servers=bootstrap), AIOKafkaConsumer(bootstrap_servers=bootstrap)
     await admin.start()
     await consumer.start()
@@ -91,8 +93,17 @@ async def find(cluster: Cluster) -> Found:
     names = (topics.event("payment-event"), topics.command, topics.result, topics.run, topics.dead_letter)
     read = [await read_topic(cluster.settings.kafka_bootstrap_servers, name, partitions) for name in names]
     runs = {record.key.decode(): orjson.loads(record.value) for record in read[3] if record.value is not None}
-    ledger = await cluster.sandbox("/ledger")
-    return Found(read[0], read[1], read[2], runs, read[4], ledger["effects"])
+    return Found(read[0], read[1], read[2], runs, read[4], await effects(cluster))
+
+
+async def effects(cluster: Cluster) -> list[dict[str, Any]]:
+    """The sandbox's whole ledger, in pages: in one answer, a long run's would stop the sandbox for seconds."""
+    found: list[dict[str, Any]] = []
+    while True:
+        page = await cluster.sandbox(f"/ledger?after={len(found)}&limit={PAGE}")
+        found += page["effects"]
+        if not page["has_more"]:
+            return found
 
 
 def check(found: Found, acknowledged: list[str]) -> Mapping[str, int]:

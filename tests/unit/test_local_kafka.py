@@ -32,6 +32,19 @@ def test_the_node_is_broker_and_controller_and_listens_on_the_loopback_only() ->
     assert rendered["log.dirs"] == "/data/topics"
 
 
+def test_clients_can_be_told_to_come_to_a_proxy_in_front() -> None:
+    rendered = render_properties(KafkaSpec(port=9092, data_dir=Path("/data"), advertised_port=9192), 9093)
+    assert "\nlisteners=PLAINTEXT://127.0.0.1:9092," in rendered
+    assert "\nadvertised.listeners=PLAINTEXT://127.0.0.1:9192\n" in rendered
+
+
+def test_a_test_may_have_settings_of_its_own() -> None:
+    spec = KafkaSpec(port=9092, data_dir=Path("/data"), settings={"node.id": "2", "authorizer.class.name": "x"})
+    lines = render_properties(spec, 9093).splitlines()
+    assert lines.count("node.id=2") == lines.count("authorizer.class.name=x") == 1
+    assert "node.id=1" not in lines
+
+
 def test_a_misspelt_topic_is_not_created_and_one_replica_is_enough() -> None:
     rendered = properties()
     assert rendered["auto.create.topics.enable"] == "false"

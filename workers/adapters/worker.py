@@ -32,6 +32,8 @@ S = TypeVar("S", bound=State)
 log = structlog.get_logger()
 _POLL_MS = 100
 _READ_RECORDS = 500
+_READ_S = 1.0
+_CANCEL_AGAIN_S = 0.5
 _REOPEN_AFTER_S = (0.1, 0.5, 2.0, 5.0)
 _STOP_S = 5.0
 _SEEK_S = 10.0
@@ -68,7 +70,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         self._consumer: AIOKafkaConsumer | None = None
         self._member: asyncio.Task[None] | None = None
         self._rejoin = asyncio.Event()
-        self.joined = False
+        self.joined = self._leaving = False
         self.turns = 0
         self.trouble: str | None = None  # what the watchdog has seen
         self.counts = Counts()
@@ -130,6 +132,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
     async def _session(self, stop: asyncio.Event) -> None:
         """One membership, from joining to leaving."""
         self._rejoin.clear()
+        self._leaving = False
         consumer = self._new_consumer()
         self._consumer = consumer
         try:
@@ -139,7 +142,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
                 self.turns += 1
                 await self._read(consumer)
         finally:
-            self.joined = False
+            self.joined, self._leaving = False, True
             await self._close_all()
             with contextlib.suppress(Exception):
                 async with asyncio.timeout(_STOP_S):
@@ -169,8 +172,13 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         if not wanted and self.tasks:
             await asyncio.sleep(_POLL_MS / 1000 / 10)  # everything is full, or being restored
             return
-        # Without tasks this only keeps the membership alive: a member that never polls can't join again.
-        read = await consumer.getmany(*wanted, timeout_ms=_POLL_MS, max_records=_READ_RECORDS)
+        try:
+            # While a group is joined this waits for the broker's answer, whatever its timeout: longer than a stop may.
+            async with asyncio.timeout(_READ_S):
+                # Without tasks this only keeps the membership alive: a member that never polls can't join again.
+                read = await consumer.getmany(*wanted, timeout_ms=_POLL_MS, max_records=_READ_RECORDS)
+        except TimeoutError:
+            return
         for tp, records in read.items():
             task = self.tasks.get(tp.partition)
             if task is not None and task.open:
@@ -180,15 +188,14 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
 
     async def _note_positions(self, consumer: AIOKafkaConsumer, idle: Iterable[TopicPartition]) -> None:
         """Offsets without records (transaction markers) move the position too: lag is 0 when all is read."""
-        for tp in idle:
-            task = self.tasks.get(tp.partition)
-            if task is None or not task.open:
-                continue
-            with contextlib.suppress(KafkaError, TimeoutError):
-                async with asyncio.timeout(1):
-                    position = await consumer.position(tp)
-                if self.tasks.get(tp.partition) is task:
-                    task.deliver(tp, [], position)
+        with contextlib.suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(_READ_S):
+                for tp in idle:
+                    task = self.tasks.get(tp.partition)
+                    if task is not None and task.open:
+                        position = await consumer.position(tp)
+                        if self.tasks.get(tp.partition) is task:
+                            task.deliver(tp, [], position)
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         if revoked:
@@ -202,6 +209,8 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         numbers = sorted({tp.partition for tp in assigned})
         self.counts.events["assigned"] += 1
         self._log.info("assigned", partitions=numbers)
+        if self._leaving:  # the group did not know yet: what was opened now, nobody would close
+            return
         for number in numbers:
             self.tasks[number] = self._new_task(number)
             self._owners[number] = asyncio.create_task(self._own(number))
@@ -270,9 +279,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         if task is None or owner is None:
             return
         kept = await task.close(self._membership.drain_s) if task.open else None
-        owner.cancel()
-        with contextlib.suppress(asyncio.CancelledError):
-            await owner
+        await _cancelled(owner)
         if kept is None:
             await task.discard()
         else:
@@ -281,6 +288,13 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
 
 def _partitions(numbers: Iterable[int]) -> str:
     return f"partitions {', '.join(str(number) for number in sorted(numbers))}"
+
+
+async def _cancelled(owner: asyncio.Task[None]) -> None:
+    """Cancel until it ends: aiokafka 0.14's clients swallow a cancellation that meets them while they close."""
+    while not owner.done():
+        owner.cancel()
+        await asyncio.wait((owner,), timeout=_CANCEL_AGAIN_S)
 
 
 async def _wait(stop: asyncio.Event, delay_s: float) -> None:

@@ -1,0 +1,66 @@
+"""Reads what is there at the end: topics, the sandbox's ledger, and the logs of all processes."""
+
+import re
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+
+import orjson
+
+from contracts import headers as h
+from contracts.records import Command, parse_command
+from tests.faults.sets import Dead, OnTopic, Seen
+from tests.support.checker import find
+from tests.support.cluster import KEY, SECRET, Cluster
+
+SECRETS = re.compile(rf"{KEY}|whsec_\w+|_secret_\w+")
+FORBIDDEN: Mapping[str, re.Pattern[str]] = {
+    "a secret": SECRETS,
+    # Those of aiokafka's own lines are of a broker that is away, and are said once in ten seconds.
+    "a traceback": re.compile(r'^(?!.*"logger":"aiokafka).*(Traceback \(most recent|was never (retrieved|awaited))'),
+}
+SKIPPED = "these partitions are likely deleted already and hence can be skipped"
+assert SECRETS.search(SECRET)  # a pattern that finds nothing would hold nothing
+
+
+async def collect(found: Cluster, no_commands: frozenset[bytes]) -> Seen:
+    there = await find(found)
+    commands = []
+    for record in sorted(there.commands, key=lambda record: (record.partition, record.offset)):
+        command = parse_command(record.value)
+        if isinstance(command, Command) and record.value not in no_commands:
+            place = (record.partition, record.offset)
+            of_a_run = command.run is not None
+            commands.append(OnTopic(id=command.command_id, key=record.key, place=place, of_a_run=of_a_run))
+    return Seen(
+        events=[orjson.loads(record.value)["id"] for record in there.events],
+        commands=commands,
+        runs=there.runs,
+        results=[orjson.loads(record.value) for record in there.results],
+        dead=[_dead(record.value, h.text(h.read(record.headers), h.REASON)) for record in there.dead],
+        effects=there.effects,
+    )
+
+
+def _dead(value: bytes, reason: str | None) -> Dead:
+    command = parse_command(value)
+    return Dead(
+        reason=reason or "", value=value, command_id=command.command_id if isinstance(command, Command) else None
+    )
+
+
+def forbidden(logs: Iterable[Path]) -> dict[str, list[str]]:
+    """The lines of logs that hold what must be in none, by what it is."""
+    found: dict[str, list[str]] = {what: [] for what in FORBIDDEN}
+    for log in logs:
+        with log.open(errors="replace") as lines:
+            for line in lines:
+                for what, pattern in FORBIDDEN.items():
+                    if pattern.search(line):
+                        found[what].append(f"{log.name}: {line.strip()[:300]}")
+    return found
+
+
+def kafkas_own_faults(log: Path) -> list[str]:
+    """What Kafka itself did to transactions: after this it promises nothing, and neither can we."""
+    with log.open(errors="replace") as lines:
+        return [line.strip().rpartition("Manager 1]: ")[2] for line in lines if SKIPPED in line]

@@ -1,0 +1,84 @@
+"""Stripe as the receiver sees it: deliveries at a rate of their own, again until taken, twice, and out of order.
+
+Open loop: a slow receiver makes nobody send less. Every event has an id of its own; what was answered 2xx is noted.
+"""
+
+import asyncio
+import random
+import time
+from dataclasses import dataclass, field
+
+import aiohttp
+
+from deploy.examples import example_event, sign
+from tests.support.cluster import SECRET
+
+TWICE, LATE, DECLINED = 0.1, 0.1, 0.02
+"""Shares of events: delivered twice on purpose; up to two seconds late; of a payment that will be declined."""
+
+PATIENCE_S = 10.0
+AGAIN_S, AGAIN_AT_MOST_S = 0.5, 10.0  # doubled with every refusal, as Stripe doubles its hours
+DECLINED_AMOUNT = 4_002
+
+
+@dataclass
+class Deliveries:
+    """Payments of `keys` PaymentIntents at random."""
+
+    url: str
+    rate_per_s: float
+    choice: random.Random
+    keys: int = 60
+    sent: set[str] = field(default_factory=set)
+    acknowledged: set[str] = field(default_factory=set)
+    answers: dict[str, int] = field(default_factory=dict)
+
+    @property
+    def refused(self) -> int:
+        return sum(count for how, count in self.answers.items() if how != "200")
+
+    async def run(self, seconds: float) -> None:
+        """Until everything is acknowledged, which a receiver that has come back does in seconds."""
+        start = time.monotonic()
+        connector = aiohttp.TCPConnector(limit=500)
+        patience = aiohttp.ClientTimeout(total=PATIENCE_S)
+        async with (
+            aiohttp.ClientSession(connector=connector, timeout=patience) as session,
+            asyncio.TaskGroup() as group,
+        ):
+            while (now_s := time.monotonic() - start) < seconds:
+                while len(self.sent) < now_s * self.rate_per_s:
+                    self._begin(session, group)
+                await asyncio.sleep(0.01)
+
+    def _begin(self, session: aiohttp.ClientSession, group: asyncio.TaskGroup) -> None:
+        choice, event = self.choice, f"evt_{len(self.sent):07}"
+        self.sent.add(event)
+        # The second step pays what the event paid, so this amount ends a run at its second step.
+        amount = DECLINED_AMOUNT if choice.random() < DECLINED else choice.randrange(5_100, 9_000)
+        about = {"id": f"pi_{choice.randrange(self.keys):04}", "amount": amount}
+        body = example_event("payment_intent.succeeded", about, event_id=event)
+        late_s = choice.uniform(0, 2) if choice.random() < LATE else 0.0
+        group.create_task(self._until_acknowledged(session, event, body, late_s))
+        if choice.random() < TWICE:
+            group.create_task(self._until_acknowledged(session, event, body, choice.uniform(0, 5)))
+
+    async def _until_acknowledged(self, session: aiohttp.ClientSession, event: str, body: bytes, late_s: float) -> None:
+        await asyncio.sleep(late_s)
+        again_s = AGAIN_S
+        while not await self._acknowledged(session, event, body):
+            await asyncio.sleep(again_s * self.choice.uniform(0.7, 1.3))
+            again_s = min(again_s * 2, AGAIN_AT_MOST_S)
+
+    async def _acknowledged(self, session: aiohttp.ClientSession, event: str, body: bytes) -> bool:
+        headers = {"Content-Type": "application/json", "Stripe-Signature": sign(body, SECRET, int(time.time()))}
+        try:
+            async with session.post(self.url, data=body, headers=headers) as answer:
+                await answer.read()
+                how = str(answer.status)
+        except (aiohttp.ClientError, TimeoutError) as error:
+            how = type(error).__name__
+        self.answers[how] = self.answers.get(how, 0) + 1
+        if how == "200":
+            self.acknowledged.add(event)
+        return how == "200"

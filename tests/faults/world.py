@@ -1,0 +1,60 @@
+"""Everything that a fault may lay hands on, and a watch: a process that ends by itself is noted, and restarted."""
+
+import asyncio
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from deploy.local.kafka import LocalKafka
+from tests.support.cluster import Cluster, Process
+from tests.support.proxy import Proxy
+
+WATCH_S = 0.2
+LASTING = ("ingest", "router-0", "router-1", "executor-0", "executor-1")
+"""The processes that are there all the time. The first of each role has a name that outlives it."""
+
+
+@dataclass
+class World:
+    found: Cluster
+    kafka: LocalKafka
+    to_kafka: Proxy
+    to_stripe: Proxy
+    say: Callable[[str], None]
+    began_s: float = field(default_factory=time.monotonic)
+    ended_by_themselves: list[str] = field(default_factory=list)
+    in_hand: set[str] = field(default_factory=set)  # processes that a fault is ending and starting itself
+
+    def process(self, name: str) -> Process:
+        return self.found.processes[name]
+
+    def tell(self, text: str) -> None:
+        self.say(f"{time.monotonic() - self.began_s:7.1f} s  {text}")
+
+    async def start_all(self) -> None:
+        for name in LASTING[1:]:
+            role = name.partition("-")[0]
+            lasting = {"STRIPELINE_INSTANCE_ID": name} if name.endswith("-0") else {}
+            self.found.add(name, role, **lasting)
+        await self.ready()
+
+    async def ready(self) -> None:
+        await asyncio.gather(*(self.process(name).ready() for name in LASTING))
+
+    def guest(self) -> Process:
+        """A worker that is there only for a while, started."""
+        if "worker" not in self.found.processes:
+            return self.found.add("worker", "worker")
+        self.process("worker").start()
+        return self.process("worker")
+
+    async def watch(self) -> None:
+        """As an orchestrator does: what has ended is started again. Here it is also a finding."""
+        while True:
+            for process in list(self.found.processes.values()):
+                child = process.child
+                if process.name not in self.in_hand and child is not None and child.poll() is not None:
+                    self.ended_by_themselves.append(f"{process.name} with {child.returncode}")
+                    self.tell(f"{process.name} ended by itself with {child.returncode}\n{process.tail(15)}")
+                    process.start()
+            await asyncio.sleep(WATCH_S)

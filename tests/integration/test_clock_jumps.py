@@ -1,0 +1,82 @@
+"""The host's clock jumps an hour ahead and an hour back: only the age of a signature reacts, no wait does."""
+
+import asyncio
+import time
+
+import pytest
+from pydantic import SecretStr
+
+from contracts.topics import Topics
+from deploy.examples import example_event
+from deploy.sending import deliver
+from ingest.app import make_app
+from ingest.publisher import Publisher
+from ingest.server import serve
+from ingest.trigger import TriggerView
+from tests.support.broker import Broker, create_topics
+from tests.support.shop import LIMITED, Desk, customers, open_shop, until
+
+SECRET = "whsec_test"
+TRIGGER = TriggerView(
+    name="pay", family_kind="stripe/payment-event", connection="acme", livemode=None, secrets=(SECRET.encode(),)
+)
+HOUR_S = 3_600.0
+TIER_S = 0.3
+
+
+class Wall:
+    """The host's wall clock, moved by hand."""
+
+    def __init__(self) -> None:
+        self.ahead_s = 0.0
+        self._time, self._time_ns = time.time, time.time_ns
+
+    def time(self) -> float:
+        return self._time() + self.ahead_s
+
+    def time_ns(self) -> int:
+        return self._time_ns() + int(self.ahead_s * 1e9)
+
+    def right(self) -> float:
+        return self._time()
+
+
+@pytest.fixture
+def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
+    moved = Wall()
+    monkeypatch.setattr(time, "time", moved.time)
+    monkeypatch.setattr(time, "time_ns", moved.time_ns)
+    return moved
+
+
+@pytest.mark.parametrize("jump_s", [HOUR_S, -HOUR_S])
+async def test_a_retry_comes_back_when_it_is_due(broker: Broker, prefix: str, wall: Wall, jump_s: float):
+    async with open_shop(broker.bootstrap_servers, prefix) as shop:
+        desk = Desk(script={"c1": [LIMITED]})
+        await shop.start(desk).ready(1)
+        await shop.send(*customers("c0"))
+        await shop.all_have_results("c0")  # the broker's time is known
+        await shop.send(*customers("c1"), key="k")
+        await until(lambda: desk.commands == ["c0", "c1"], "the first attempt")
+        wall.ahead_s = jump_s
+        await shop.all_have_results("c1", within_s=10)
+        first, second = [made.at_s for made in desk.made[1:]]
+        assert TIER_S - 0.05 <= second - first < 5
+
+
+async def test_a_receiver_refuses_by_age_while_its_clock_is_wrong_and_publishes_when_it_is_right(
+    broker: Broker, prefix: str, wall: Wall
+):
+    await create_topics(broker.bootstrap_servers, dict.fromkeys(Topics(prefix=prefix).events, 1))
+    async with Publisher({"bootstrap_servers": broker.bootstrap_servers}, prefix, deadline_s=2) as publisher:
+        await until(lambda: publisher.ready, "a producer")
+        app = make_app(triggers={"pay": TRIGGER}.get, publisher=publisher, clock=time.time)
+        async with await serve(app, host="127.0.0.1", port=0) as running:
+            url, answers = f"http://127.0.0.1:{running.port}/webhooks/pay", []
+            for ahead_s in (0, HOUR_S, -HOUR_S, 0):
+                wall.ahead_s = ahead_s
+                body = example_event("payment_intent.succeeded", event_id=f"evt_{len(answers)}")
+                async with asyncio.timeout(5):
+                    sent = deliver(url, SecretStr(SECRET), [body], lambda: int(wall.right()))
+                    answers += [answer.status async for answer in sent]
+    assert answers == [200, 400, 400, 200]

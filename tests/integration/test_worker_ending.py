@@ -1,0 +1,58 @@
+"""A worker that must end whatever its group and its client are doing, and that opens nothing any more when it ends."""
+
+import asyncio
+
+import pytest
+from aiokafka.structs import TopicPartition
+
+from contracts.topics import Topics
+from tests.support.broker import Broker
+from tests.support.shop import Desk, Shop, open_shop
+from workers.adapters.clock import BrokerClock
+from workers.adapters.worker import Membership, Worker, _cancelled
+
+
+async def test_a_worker_ends_though_the_client_waits_for_the_group(
+    broker: Broker, prefix: str, monkeypatch: pytest.MonkeyPatch
+):
+    async with open_shop(broker.bootstrap_servers, prefix) as shop:
+        running, waits = shop.start(Desk(), drain_s=1), asyncio.Event()
+        await running.ready(1)
+
+        async def joins(*_: object, **__: object) -> None:
+            waits.set()
+            await asyncio.Event().wait()
+
+        # As aiokafka 0.14 reads while the group is joined: it waits for the assignment, without its timeout.
+        monkeypatch.setattr(running.worker._consumer, "getmany", joins)
+        await waits.wait()
+        await running.end(within_s=10)
+        assert running.worker.tasks == {}
+
+
+async def test_a_worker_that_leaves_opens_nothing_that_the_group_still_gives_it(prefix: str):
+    """Or it would fence the rightful owner, and nobody would close what it opened."""
+    shop = Shop("127.0.0.1:1", Topics(prefix=prefix), 1)
+    worker = Worker(shop.job(Desk()), Membership(client=shop.client), BrokerClock())
+    worker._leaving = True
+    await worker.on_partitions_assigned([TopicPartition(shop.topics.command, 0)])
+    assert worker.tasks == {}
+
+
+async def test_what_swallows_a_cancellation_is_cancelled_again():
+    began = asyncio.Event()
+
+    async def stubborn() -> None:
+        for _ in range(2):
+            try:
+                began.set()
+                await asyncio.Event().wait()
+            except asyncio.CancelledError:
+                continue
+        await asyncio.Event().wait()
+
+    task = asyncio.create_task(stubborn())
+    await began.wait()
+    async with asyncio.timeout(10):
+        await _cancelled(task)
+    assert task.cancelled()

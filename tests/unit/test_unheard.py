@@ -1,0 +1,59 @@
+"""What a process says of failures that nobody waits for: of aiokafka's left-overs one line, of all others all."""
+
+import asyncio
+from types import FunctionType
+from typing import Any
+
+import pytest
+from aiokafka.errors import ProducerFenced
+from aiokafka.producer import message_accumulator
+
+from deploy.processes import _unheard
+
+
+class Loop:
+    def __init__(self) -> None:
+        self.told: list[dict[str, Any]] = []
+
+    def default_exception_handler(self, context: dict[str, Any]) -> None:
+        self.told.append(context)
+
+
+def raises() -> None:
+    raise KeyError("a batch")
+
+
+def raised_in(module: dict[str, Any]) -> KeyError:
+    with pytest.raises(KeyError) as caught:
+        FunctionType(raises.__code__, module)()
+    return caught.value
+
+
+OF_AIOKAFKAS_BOOKS = raised_in(vars(message_accumulator))  # as a batch leaves it that failed while it was on its way
+
+
+@pytest.mark.parametrize("error", [ProducerFenced(), OF_AIOKAFKAS_BOOKS])
+def test_what_a_failed_producer_leaves_behind_is_no_traceback(error: Exception):
+    loop = Loop()
+    _unheard(loop, {"exception": error})
+    assert loop.told == []
+
+
+@pytest.mark.parametrize(
+    "context", [{"exception": raised_in(globals())}, {"exception": KeyError()}, {"message": "a leak"}]
+)
+def test_everything_else_is_said_in_full(context: dict[str, Any]):
+    loop = Loop()
+    _unheard(loop, context)
+    assert loop.told == [context]
+
+
+async def test_a_task_that_failed_is_said_in_full_whatever_it_was():
+    async def fails() -> None:
+        raise ProducerFenced
+
+    task = asyncio.create_task(fails())
+    await asyncio.wait([task])
+    loop, context = Loop(), {"exception": task.exception(), "future": task}
+    _unheard(loop, context)
+    assert loop.told == [context]
