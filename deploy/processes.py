@@ -6,38 +6,31 @@ SIGTERM or Ctrl-C, broker or no broker. Each `…_part` runs in one process or, 
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Awaitable, Callable
+from contextlib import AsyncExitStack, suppress
 from traceback import walk_tb
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import structlog
 from aiokafka.errors import KafkaError
-from opentelemetry.trace import Tracer
-from prometheus_client import CollectorRegistry, ProcessCollector
 
 from deploy.admin import serve_admin
+from deploy.base import Base, base
 from deploy.connections import STRIPES_OWN, Keys, key_name, limits_of
 from deploy.definitions_used import WorkflowsByTrigger, trigger_views
 from deploy.failure import FailureError
-from deploy.kafka_client import kafka_client_options
 from deploy.lifetime import lifetime, unblocked
 from deploy.settings import Settings, SettingsError
-from deploy.telemetry.board import Board
 from deploy.telemetry.deliveries import Deliveries
 from deploy.telemetry.delivery_spans import DeliverySpans
-from deploy.telemetry.loop_lag import LoopLag
-from deploy.telemetry.table import OF_A_GATE, OF_A_PROCESS, OF_A_WORKER, OF_INGEST, OF_STRIPE
-from deploy.telemetry.tracer import installed_tracer
-from deploy.telemetry.views import ProcessView, WorkerView, running_version
+from deploy.telemetry.table import OF_A_GATE, OF_A_WORKER, OF_INGEST, OF_STRIPE
+from deploy.telemetry.views import WorkerView
 from deploy.topics import require
 from ingest.app import make_app
 from ingest.publisher import Publisher
 from ingest.server import serve
 from workers.actions import actions
-from workers.adapters.clock import BrokerClock
 from workers.adapters.control import ControlTable
 from workers.adapters.resolve import Secrets
 from workers.adapters.stripe_api import StripeApi
@@ -54,24 +47,8 @@ from workers.watchdog import Limits
 
 log = structlog.get_logger(__name__)
 _NEXT_TRY_S = 2.0
-Check = Callable[[], str | None]
-Part = Callable[["Base", asyncio.Event], Awaitable[None]]
+Part = Callable[[Base, asyncio.Event], Awaitable[None]]
 S = TypeVar("S", bound=State)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
-    """What every part of a process shares."""
-
-    settings: Settings
-    client: Mapping[str, Any]
-    table: ControlTable
-    clock: BrokerClock
-    checks: dict[str, Check]
-    board: Board
-    registry: CollectorRegistry
-    lag: LoopLag
-    tracer: Tracer | None
 
 
 async def run_ingest(settings: Settings) -> None:
@@ -164,30 +141,6 @@ async def _topics_are_right(shared: Base, stop: asyncio.Event) -> bool:
             shared.checks.pop("topics")
             return True
     return False
-
-
-@asynccontextmanager
-async def base(settings: Settings) -> AsyncIterator[Base]:
-    """What the parts share."""
-    client = kafka_client_options(settings)
-    table = ControlTable(settings.topics.control, client)
-    await table.start()
-    clock, lag, board, registry = BrokerClock(), LoopLag(), Board(), CollectorRegistry()
-    checks: dict[str, Check] = {"topics": lambda: "the topics are not checked yet", "control": table.missing}
-    registry.register(board)
-    ProcessCollector(registry=registry)  # memory, CPU and open files, under Prometheus' own names
-    version = running_version()
-    board.show(OF_A_PROCESS, lambda: ProcessView(
-        missing={name: check() for name, check in checks.items()}, lag=lag, skew_s=clock.skew_ms / 1000, version=version
-    ))  # fmt: skip
-    try:
-        with lag.measured():
-            yield Base(
-                settings=settings, client=client, table=table, clock=clock, checks=checks, board=board,
-                registry=registry, lag=lag, tracer=installed_tracer(),
-            )  # fmt: skip
-    finally:
-        await table.stop()
 
 
 async def ingest_part(shared: Base, stop: asyncio.Event) -> None:

@@ -12,12 +12,13 @@ from pathlib import Path
 from typing import Any
 
 from deploy.admin import what_is_missing
+from deploy.base import base
 from deploy.configuration import load
 from deploy.configuration_diff import diff, publication
 from deploy.failure import FailureError
 from deploy.kafka_client import kafka_client_options
 from deploy.local.kafka import KafkaSpec, LocalKafka, free_port
-from deploy.processes import base, executor_part, ingest_part, router_part
+from deploy.processes import executor_part, ingest_part, router_part
 from deploy.sandbox.app import SandboxServer
 from deploy.settings import Settings, load_settings
 from deploy.topics import apply as apply_topics

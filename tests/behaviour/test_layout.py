@@ -36,8 +36,9 @@ NOBODY_IMPORTS = (
 ADAPTERS = {
     "aiokafka": (
         "ingest/producers.py", "ingest/publisher.py",
-        "workers/adapters/control.py", "workers/adapters/restore.py", "workers/adapters/task.py",
-        "workers/adapters/transaction.py", "workers/adapters/watchdog.py", "workers/adapters/worker.py",
+        "workers/adapters/consumer.py", "workers/adapters/control.py", "workers/adapters/restore.py",
+        "workers/adapters/task.py", "workers/adapters/transaction.py", "workers/adapters/watchdog.py",
+        "workers/adapters/worker.py",
         "deploy/commanding.py", "deploy/demo/kafka.py", "deploy/reading.py", "deploy/replay.py",
         "deploy/topics_admin.py",
         # Name Kafka's errors, to say what to do about them or to go on after them.
@@ -50,9 +51,9 @@ ADAPTERS = {
     ),
     "opentelemetry": (
         "workers/adapters/tracing.py",
-        "deploy/telemetry/delivery_spans.py", "deploy/telemetry/tracer.py", "deploy/processes.py",
+        "deploy/telemetry/delivery_spans.py", "deploy/telemetry/tracer.py", "deploy/base.py",
     ),
-    "prometheus_client": ("deploy/admin.py", "deploy/telemetry/board.py", "deploy/processes.py"),
+    "prometheus_client": ("deploy/admin.py", "deploy/telemetry/board.py", "deploy/base.py"),
 }  # fmt: skip
 """The only modules that import these, with nobody in it who does not."""
 

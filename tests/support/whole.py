@@ -11,10 +11,11 @@ import pytest
 from opentelemetry.trace import Tracer
 from prometheus_client import generate_latest
 
-from deploy import processes
+from deploy import base as shared_base
 from deploy.admin import what_is_missing
+from deploy.base import Base, base
 from deploy.local.kafka import free_port
-from deploy.processes import Base, base, executor_part, ingest_part, router_part
+from deploy.processes import executor_part, ingest_part, router_part
 from deploy.sandbox.app import SandboxServer
 from deploy.settings import load_settings
 from deploy.topics import apply
@@ -40,7 +41,7 @@ async def whole(
     config: str = CONFIG, **settings: Any,
 ) -> AsyncIterator[Whole]:  # fmt: skip
     """Ingest, router and executor, from ready until the end of the block."""
-    monkeypatch.setattr(processes, "installed_tracer", lambda: tracer)
+    monkeypatch.setattr(shared_base, "installed_tracer", lambda: tracer)
     async with AsyncExitStack() as stack:
         sandbox = await stack.enter_async_context(SandboxServer(port=0))
         values = load_settings(

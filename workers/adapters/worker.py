@@ -14,11 +14,11 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 from aiokafka.structs import TopicPartition
 
 from workers.adapters.clock import BrokerClock
+from workers.adapters.consumer import POLL_MS, group_consumer
 from workers.adapters.restore import Kept
 from workers.adapters.room import Room
 from workers.adapters.task import Task
@@ -30,7 +30,6 @@ from workers.job import Job
 
 S = TypeVar("S", bound=State)
 log = structlog.get_logger()
-_POLL_MS = 100
 _READ_RECORDS = 500
 _READ_S = 1.0
 _CANCEL_AGAIN_S = 0.5
@@ -133,7 +132,10 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         """One membership, from joining to leaving."""
         self._rejoin.clear()
         self._leaving = False
-        consumer = self._new_consumer()
+        member = self._membership
+        consumer = group_consumer(
+            member.client, self.job.group, member.instance_id, session_s=member.session_s, drain_s=member.drain_s
+        )
         self._consumer = consumer
         try:
             await consumer.start()
@@ -148,35 +150,16 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
                 async with asyncio.timeout(_STOP_S):
                     await consumer.stop()
 
-    def _new_consumer(self) -> AIOKafkaConsumer:
-        membership = self._membership
-        return AIOKafkaConsumer(
-            **membership.client,
-            group_id=self.job.group,
-            group_instance_id=membership.instance_id,
-            enable_auto_commit=False,
-            auto_offset_reset="earliest",
-            isolation_level="read_committed",
-            # Range over topics of equal partition counts gives one member the same number of every topic.
-            partition_assignment_strategy=(RangePartitionAssignor,),
-            session_timeout_ms=int(membership.session_s * 1000),
-            heartbeat_interval_ms=int(membership.session_s * 1000 / 4),
-            # aiokafka counts the drain of a revoked task into this time, and not into max_poll_interval_ms.
-            rebalance_timeout_ms=int((membership.drain_s + 5) * 1000),
-            # One fetch at a time and node: a long one would keep a partition that has room again waiting.
-            fetch_max_wait_ms=_POLL_MS,
-        )
-
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         wanted = [tp for task in self.tasks.values() for tp in task.wanted()]
         if not wanted and self.tasks:
-            await asyncio.sleep(_POLL_MS / 1000 / 10)  # everything is full, or being restored
+            await asyncio.sleep(POLL_MS / 1000 / 10)  # everything is full, or being restored
             return
         try:
             # While a group is joined this waits for the broker's answer, whatever its timeout: longer than a stop may.
             async with asyncio.timeout(_READ_S):
                 # Without tasks this only keeps the membership alive: a member that never polls can't join again.
-                read = await consumer.getmany(*wanted, timeout_ms=_POLL_MS, max_records=_READ_RECORDS)
+                read = await consumer.getmany(*wanted, timeout_ms=POLL_MS, max_records=_READ_RECORDS)
         except TimeoutError:
             return
         for tp, records in read.items():

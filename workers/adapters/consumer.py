@@ -1,0 +1,31 @@
+"""The consumer of a worker: how it takes part in its group, and how it reads. Connects to nothing itself."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from aiokafka import AIOKafkaConsumer
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+
+POLL_MS = 100
+
+
+def group_consumer(
+    client: Mapping[str, Any], group: str, instance_id: str | None, *, session_s: float, drain_s: float
+) -> AIOKafkaConsumer:
+    """A member of a group that is not started yet."""
+    return AIOKafkaConsumer(
+        **client,
+        group_id=group,
+        group_instance_id=instance_id,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        # Range over topics of equal partition counts gives one member the same number of every topic.
+        partition_assignment_strategy=(RangePartitionAssignor,),
+        session_timeout_ms=int(session_s * 1000),
+        heartbeat_interval_ms=int(session_s * 1000 / 4),
+        # aiokafka counts the drain of a revoked task into this time, and not into max_poll_interval_ms.
+        rebalance_timeout_ms=int((drain_s + 5) * 1000),
+        # One fetch at a time and node: a long one would keep a partition that has room again waiting.
+        fetch_max_wait_ms=POLL_MS,
+    )
