@@ -70,19 +70,24 @@ async def test_a_call_that_never_ends_is_cut_and_made_again_with_the_same_key(be
     assert max(Counter(await bench.results()).values()) == 1
 
 
-async def test_a_poll_that_hangs_is_noticed_and_the_partition_moves_on(bench: Bench):
+async def test_a_loop_that_hangs_is_noticed_and_the_partition_moves_on(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+    read = Worker._read
+
     async with guarded(bench) as worker:
         await bench.produce(*commands(5))
         await until(lambda: has_results(bench, 5))
 
-        async def hangs(*_: Any, **__: Any) -> Any:
-            await asyncio.Event().wait()
+        async def hangs(self: Any, consumer: Any) -> None:
+            if worker.counts.events["watchdog"]:
+                await read(self, consumer)
+            else:
+                await asyncio.Event().wait()
 
-        assert worker._consumer is not None
-        worker._consumer.getmany = hangs
+        monkeypatch.setattr(Worker, "_read", hangs)
         await bench.produce(*commands(5, "after"))
         await until(lambda: worker.trouble)
         assert "does not read from Kafka any more" in str(worker.missing())
+        await until(lambda: worker.missing() is None)
         await until(lambda: has_results(bench, 10))
     assert max(Counter(await bench.results()).values()) == 1
 
@@ -94,13 +99,12 @@ async def test_a_consumer_that_reads_nothing_though_records_are_there_is_opened_
 
     async with guarded(bench) as worker:
 
-        async def nothing(self: Any, *tps: Any, **how: Any) -> Any:
+        async def hangs(self: Any, *tps: Any, **how: Any) -> Any:
             if worker.counts.events["watchdog"] or self is not worker._consumer:
                 return await getmany(self, *tps, **how)
-            await asyncio.sleep(0.1)
-            return {}
+            return await asyncio.Event().wait()
 
-        monkeypatch.setattr(AIOKafkaConsumer, "getmany", nothing)
+        monkeypatch.setattr(AIOKafkaConsumer, "getmany", hangs)
         turns = worker.turns
         await until(lambda: worker.turns > turns + 1)  # the poll that was under way would still read
         await bench.produce(*commands(5))

@@ -1,5 +1,7 @@
-"""The consumer of a worker: how it takes part in its group, and how it reads. Connects to nothing itself."""
+"""The consumer of a worker: how it takes part in its group, how it reads, and how it ends. Decides nothing."""
 
+import asyncio
+import contextlib
 from collections.abc import Mapping
 from typing import Any
 
@@ -7,6 +9,7 @@ from aiokafka import AIOKafkaConsumer
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
 
 POLL_MS = 100
+_STOP_S, _CUT_S = 5.0, 1.0
 
 
 def group_consumer(
@@ -29,3 +32,14 @@ def group_consumer(
         # One fetch at a time and node: a long one would keep a partition that has room again waiting.
         fetch_max_wait_ms=POLL_MS,
     )
+
+
+async def stop(consumer: AIOKafkaConsumer) -> None:
+    """Leave the group and close, in bounded time: aiokafka's own stop waits for a rebalance, and for the broker."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_STOP_S):
+            await consumer.stop()
+            return
+    with contextlib.suppress(Exception):  # cut short it would leave its connections open
+        async with asyncio.timeout(_CUT_S):
+            await consumer._client.close()  # noqa: SLF001

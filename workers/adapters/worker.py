@@ -19,6 +19,7 @@ from aiokafka.structs import TopicPartition
 
 from workers.adapters.clock import BrokerClock
 from workers.adapters.consumer import POLL_MS, group_consumer
+from workers.adapters.consumer import stop as stop_consumer
 from workers.adapters.restore import Kept
 from workers.adapters.room import Room
 from workers.adapters.task import Task
@@ -34,7 +35,6 @@ _READ_RECORDS = 500
 _READ_S = 1.0
 _CANCEL_AGAIN_S = 0.5
 _REOPEN_AFTER_S = (0.1, 0.5, 2.0, 5.0)
-_STOP_S = 5.0
 _SEEK_S = 10.0
 # A task that is opened anew is not known to be well before its next failure would have shown.
 _FAILURE_SHOWS_S = TRANSACTION_TIMEOUT_MS / 1000 + 2
@@ -146,9 +146,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         finally:
             self.joined, self._leaving = False, True
             await self._close_all()
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(_STOP_S):
-                    await consumer.stop()
+            await stop_consumer(consumer)
 
     async def _read(self, consumer: AIOKafkaConsumer) -> None:
         wanted = [tp for task in self.tasks.values() for tp in task.wanted()]
