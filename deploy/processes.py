@@ -106,18 +106,18 @@ def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     The failure itself has been raised, and said, where the transaction was.
     """
     error = context.get("exception")
-    if _of_a_producer(error) and not isinstance(context.get("future"), asyncio.Task):
+    if _of_a_producer(error, in_a_task=isinstance(context.get("future"), asyncio.Task)):
         log.debug("a future of aiokafka failed unheard", reason=repr(error))
     else:
         loop.default_exception_handler(context)
 
 
-def _of_a_producer(error: object) -> bool:
-    """Kafka's, or raised in aiokafka 0.14's own books when a batch fails that was on its way (`_pending_batches`)."""
+def _of_a_producer(error: object, *, in_a_task: bool) -> bool:
+    """Kafka's in a bare future, or raised in aiokafka 0.14's own books when a batch fails that was on its way."""
     if isinstance(error, KeyError):
         frames = [frame for frame, _ in walk_tb(error.__traceback__)]
         return bool(frames) and frames[-1].f_globals.get("__name__") == "aiokafka.producer.message_accumulator"
-    return isinstance(error, KafkaError)
+    return isinstance(error, KafkaError) and not in_a_task
 
 
 async def _until_stopped(part: Awaitable[None], stop: asyncio.Event) -> None:

@@ -36,6 +36,14 @@ class Input:
         self.buffer.extend(records)
         self.bytes += sum(map(size, records))
 
+    def moved(self) -> tuple[int, str] | None:
+        """Offset and metadata to commit; None when they are those of the last time."""
+        now = (self.watermark.position, self.watermark.metadata())
+        if now == self.committed:
+            return None
+        self.committed = now
+        return now
+
     def pop(self) -> Taken:
         record = self.buffer.popleft()
         self.bytes -= size(record)

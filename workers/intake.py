@@ -8,8 +8,8 @@ from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 
-from workers.fate import Taken
-from workers.inbox import Input, size
+from workers.fate import State, Taken
+from workers.inbox import Input, Load, size
 from workers.lanes import Lanes
 
 HELD_BYTES = 32 * 1024 * 1024  # of one task: records that are taken and not finished
@@ -60,6 +60,21 @@ class Intake:
         self.held_bytes -= size(record)
         self.inputs[record.topic].watermark.finish(record.offset)
         self.lanes.finish(lane)
+
+    def load(self, *, calls: int, state: State) -> Load:
+        """What is in hand now, for those who watch it."""
+        sources = self.inputs.values()
+        return Load(
+            records_waiting=sum(len(source.buffer) for source in sources),
+            bytes_waiting=sum(source.bytes for source in sources),
+            records_held=len(self.lanes),
+            bytes_held=self.held_bytes,
+            running=self.lanes.running,
+            room=self.lanes.limit,
+            calls=calls,
+            state=state.sizes,
+            full=state.full,
+        )
 
     def _room(self, source: Input, pending: int) -> bool:
         if len(self.lanes) >= self._window or self.held_bytes >= HELD_BYTES or pending >= MAX_PENDING:

@@ -48,12 +48,25 @@ def test_everything_else_is_said_in_full(context: dict[str, Any]):
     assert loop.told == [context]
 
 
-async def test_a_task_that_failed_is_said_in_full_whatever_it_was():
+async def failed(error: Exception) -> "asyncio.Task[None]":
     async def fails() -> None:
-        raise ProducerFenced
+        raise error
 
     task = asyncio.create_task(fails())
     await asyncio.wait([task])
+    return task
+
+
+async def test_a_task_that_failed_is_said_in_full_though_the_error_is_kafkas():
+    task = await failed(ProducerFenced())
     loop, context = Loop(), {"exception": task.exception(), "future": task}
     _unheard(loop, context)
     assert loop.told == [context]
+
+
+async def test_a_task_of_the_client_that_met_its_own_books_is_no_traceback():
+    task = await failed(ValueError())
+    task.exception()
+    loop = Loop()
+    _unheard(loop, {"exception": OF_AIOKAFKAS_BOOKS, "future": task})
+    assert loop.told == []

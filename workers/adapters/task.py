@@ -9,6 +9,7 @@ and a new task goes on from the last commit.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -24,7 +25,7 @@ from workers.adapters.transaction import Transactions
 from workers.counts import Counts
 from workers.fate import Change, Fate, State, Taken
 from workers.inbox import Input, Load
-from workers.intake import SLICE, Intake
+from workers.intake import MAX_PENDING, SLICE, Intake
 from workers.job import Job
 from workers.lookup import Sight
 from workers.pending import Pending
@@ -59,7 +60,7 @@ class Task(Generic[S]):
         self._pending = Pending()
         self._calls: set[asyncio.Task[None]] = set()
         self._committing = asyncio.Lock()
-        self._wake = asyncio.Event()
+        self._wake, self._enough = asyncio.Event(), asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._pump_scheduled = False
         self._closing = False
@@ -91,18 +92,7 @@ class Task(Generic[S]):
     @property
     def load(self) -> Load:
         """What the task has in hand now, for those who watch it."""
-        sources = self.inputs.values()
-        return Load(
-            records_waiting=sum(len(source.buffer) for source in sources),
-            bytes_waiting=sum(source.bytes for source in sources),
-            records_held=len(self._intake.lanes),
-            bytes_held=self._intake.held_bytes,
-            running=self._intake.lanes.running,
-            room=self._intake.lanes.limit,
-            calls=len(self._calls),
-            state=self.kept.state.sizes,
-            full=self.kept.state.full,
-        )
+        return self._intake.load(calls=len(self._calls), state=self.kept.state)
 
     @property
     def stuck(self) -> bool:
@@ -132,10 +122,18 @@ class Task(Generic[S]):
             self._wake.clear()
             began_s = time.monotonic()
             await self._commit()
-            # Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's end. And
-            # where commits are slow, because there are many tasks or a busy broker, fewer and larger ones cost less.
-            rest_s = _REST * (time.monotonic() - began_s)
-            await asyncio.sleep(max(self._interval_s, min(rest_s, _LONGEST_REST_S)))
+            await self._rest(time.monotonic() - began_s)
+
+    async def _rest(self, took_s: float) -> None:
+        """Until the next commit.
+
+        Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's end. And where
+        commits are slow, because there are many tasks or a busy broker, fewer and larger ones cost less.
+        """
+        await asyncio.sleep(self._interval_s)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(min(_REST * took_s, _LONGEST_REST_S) - self._interval_s):
+                await self._enough.wait()
 
     async def close(self, deadline_s: float) -> Kept[S] | None:
         """Take no more, wait for calls in flight, commit, close. The state that may be kept, None after a failure."""
@@ -253,6 +251,8 @@ class Task(Generic[S]):
         self.counts.finished(record.topic, fate.verdict, fate.ended)
         self._intake.finish(lane, record)
         self._wake.set()
+        if self._pending.records >= MAX_PENDING // 2:
+            self._enough.set()
 
     async def _commit(self) -> None:
         async with self._committing:
@@ -260,6 +260,7 @@ class Task(Generic[S]):
                 raise KafkaError("an earlier commit failed: what it held must not be skipped by a later one")
             self._expire()
             pending, self._pending = self._pending, Pending()
+            self._enough.clear()
             offsets = self._offsets()
             if pending or offsets:
                 await self._publish(pending, offsets)
@@ -279,13 +280,8 @@ class Task(Generic[S]):
         self.kept.upto = self.kept.upto if upto is None else upto
 
     def _offsets(self) -> Mapping[TopicPartition, OffsetAndMetadata]:
-        moved = {}
-        for tp, source in self.inputs.items():
-            now = (source.watermark.position, source.watermark.metadata())
-            if now != source.committed:
-                source.committed = now
-                moved[tp] = OffsetAndMetadata(*now)
-        return moved
+        moved = {tp: source.moved() for tp, source in self.inputs.items()}
+        return {tp: OffsetAndMetadata(*now) for tp, now in moved.items() if now is not None}
 
     def _expire(self) -> None:
         now_s = time.monotonic()

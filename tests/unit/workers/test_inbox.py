@@ -30,6 +30,15 @@ def test_it_is_read_until_its_bytes_are_there():
     assert source.bytes == 0
 
 
+def test_it_tells_where_it_stands_when_that_is_news():
+    source = Input(grows=True)
+    assert source.moved() == (0, "")
+    assert source.moved() is None
+    source.watermark.take(0)
+    source.watermark.finish(0)
+    assert source.moved() == (1, "")
+
+
 def test_a_state_is_full_when_it_holds_too_much_of_anything(monkeypatch):
     for module, name, state in (
         (ledger, "MAX_COMMANDS", Ledger()), (ledger, "MAX_QUEUES", Ledger()),

@@ -6,6 +6,7 @@ from tests.support.records import Record
 from workers import intake
 from workers.inbox import Input
 from workers.intake import SLICE, Filled, Intake
+from workers.ledger import Ledger
 from workers.watermark import MAX_METADATA_BYTES, Watermark
 
 NOW = 1_000_000
@@ -39,6 +40,8 @@ def test_what_is_there_is_taken_into_lanes_and_finished_in_any_order():
     assert of.held_bytes == 3 * (5 + len(b"k0"))
     of.finish(b"k1", record(1, size=5))
     assert (of.inputs["commands"].watermark.position, of.held_bytes) == (0, 2 * 7)
+    load = of.load(calls=2, state=Ledger())
+    assert (load.records_waiting, load.records_held, load.bytes_held, load.running, load.calls) == (0, 2, 14, 2, 2)
 
 
 def test_what_an_earlier_owner_finished_is_not_taken_again():
