@@ -67,7 +67,9 @@ def _noise(made: Hostile, choice: random.Random) -> None:
 
 
 def _flip(made: Hostile, choice: random.Random) -> None:
-    at = choice.randrange(len(made.body)) if made.body else 0
+    if not made.body:
+        return
+    at = choice.randrange(len(made.body))
     made.body = made.body[:at] + bytes([made.body[at] ^ (1 << choice.randrange(8))]) + made.body[at + 1 :]
 
 
@@ -77,7 +79,7 @@ def _longer(made: Hostile, choice: random.Random) -> None:
 
 
 def _shorter(made: Hostile, choice: random.Random) -> None:
-    made.replace(b"Content-Length", b"%d" % choice.randrange(len(made.body)))
+    made.replace(b"Content-Length", b"%d" % choice.randrange(max(1, len(made.body))))
 
 
 def _odd_length(made: Hostile, choice: random.Random) -> None:
