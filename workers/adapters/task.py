@@ -9,7 +9,6 @@ and a new task goes on from the last commit.
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -25,7 +24,7 @@ from workers.adapters.transaction import Transactions
 from workers.counts import Counts
 from workers.fate import Change, Fate, State, Taken
 from workers.inbox import Input, Load
-from workers.intake import MAX_PENDING, SLICE, Intake
+from workers.intake import SLICE, Intake
 from workers.job import Job
 from workers.lookup import Sight
 from workers.pending import Pending
@@ -37,7 +36,6 @@ Beginnings = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartiti
 _WAITING_CALLS = 8
 _EXPIRE_EVERY_S = 60.0
 _SLOW_COMMIT_S = 3.0
-_REST, _LONGEST_REST_S = 3, 0.5
 log = structlog.get_logger()
 
 
@@ -60,7 +58,7 @@ class Task(Generic[S]):
         self._pending = Pending()
         self._calls: set[asyncio.Task[None]] = set()
         self._committing = asyncio.Lock()
-        self._wake, self._enough = asyncio.Event(), asyncio.Event()
+        self._wake = asyncio.Event()
         self._timer: asyncio.TimerHandle | None = None
         self._pump_scheduled = False
         self._closing = False
@@ -120,20 +118,9 @@ class Task(Generic[S]):
         while not self._closing:
             await self._wake.wait()
             self._wake.clear()
-            began_s = time.monotonic()
             await self._commit()
-            await self._rest(time.monotonic() - began_s)
-
-    async def _rest(self, took_s: float) -> None:
-        """Until the next commit.
-
-        Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's end. And where
-        commits are slow, because there are many tasks or a busy broker, fewer and larger ones cost less.
-        """
-        await asyncio.sleep(self._interval_s)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(min(_REST * took_s, _LONGEST_REST_S) - self._interval_s):
-                await self._enough.wait()
+            # Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's end.
+            await asyncio.sleep(self._interval_s)
 
     async def close(self, deadline_s: float) -> Kept[S] | None:
         """Take no more, wait for calls in flight, commit, close. The state that may be kept, None after a failure."""
@@ -251,8 +238,6 @@ class Task(Generic[S]):
         self.counts.finished(record.topic, fate.verdict, fate.ended)
         self._intake.finish(lane, record)
         self._wake.set()
-        if self._pending.records >= MAX_PENDING // 2:
-            self._enough.set()
 
     async def _commit(self) -> None:
         async with self._committing:
@@ -260,7 +245,6 @@ class Task(Generic[S]):
                 raise KafkaError("an earlier commit failed: what it held must not be skipped by a later one")
             self._expire()
             pending, self._pending = self._pending, Pending()
-            self._enough.clear()
             offsets = self._offsets()
             if pending or offsets:
                 await self._publish(pending, offsets)
