@@ -6,6 +6,7 @@ https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-proto
 
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Final
 
 Headers = tuple[tuple[str, bytes], ...]
@@ -33,6 +34,7 @@ OURS_ON_A_COMMAND = frozenset({ATTEMPT, DUE_AT, FIRST_APPENDED_AT, PLACE, LAST_E
 MAX_ERROR_BYTES: Final = 1_000
 
 
+@lru_cache(maxsize=1024)  # the events of a busy second share their time
 def rfc3339(at_ms: int) -> str:
     """Milliseconds since the epoch as RFC 3339 in UTC."""
     return datetime.fromtimestamp(at_ms / 1000, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

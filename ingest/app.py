@@ -101,7 +101,7 @@ class App:
                 return self._refused(trigger, not_an_event(problem), request)
             case Ignored(reason=reason):
                 self.observe.ignored(trigger.name, reason)
-                return accepted()
+                return accepted(request)
             case Publication() as publication:
                 return await self._publish(request, trigger, publication)
             case unreachable:
@@ -114,7 +114,7 @@ class App:
         match await self.publisher.publish(publication):
             case Published():
                 self.observe.published(trigger.name, publication.topic, time.perf_counter() - started)
-                return accepted()
+                return accepted(request)
             case NotTaken(reason=Reason.TOO_LARGE):
                 # Numbers may grow when they are written anew; sending it again would not help.
                 return self._refused(trigger, answers.TOO_LARGE, request)

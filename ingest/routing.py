@@ -13,7 +13,7 @@ from typing import Any, Final
 
 import orjson
 
-from contracts.families import Family, families, family_of, text
+from contracts.families import Family, families, text
 from contracts.headers import CONNECTION, TRIGGER, Headers, cloud_event
 from contracts.ids import EVENT_ID
 from ingest.trigger import TriggerView
@@ -84,8 +84,8 @@ def route(
     problem = problem_of(event) or _mode_problem(event, trigger)
     if problem is not None:
         return Rejected(reason=problem)
-    family = family_of(event["type"])
-    if family is None or family is not families().get(trigger.family_kind):
+    family = families().get(trigger.family_kind)
+    if family is None or not event["type"].startswith(family.prefix):
         return Ignored(reason=Indifference.OTHER_FAMILY)
     try:
         return _publication(event, family, trigger, received_at_ms, traceparent)
