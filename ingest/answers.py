@@ -61,7 +61,7 @@ class Accepted(web.StreamResponse):
     def keep_alive(self) -> bool:
         return True
 
-    async def prepare(self, request: web.BaseRequest) -> None:  # type: ignore[override]  # there is no writer
+    async def prepare(self, request: web.BaseRequest) -> None:
         transport = request.transport
         if transport is None:
             raise ConnectionResetError

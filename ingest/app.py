@@ -4,10 +4,10 @@ It never answers 2xx for an event that Kafka has not acknowledged, never logs a 
 The order of checks is the order of their cost; what the head alone decides is decided before the body is read.
 """
 
-import os
+import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol, assert_never
 
 from aiohttp import web
@@ -46,6 +46,8 @@ class App:
     bodies: BodyReader
     clock: Callable[[], float]
     observe: Observer
+    # Ids of traces need to be distinct, not secret, and asking the system for each costs a system call.
+    entropy: Callable[[int], bytes] = field(default_factory=lambda: random.Random().randbytes)  # noqa: S311
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         found = self._trigger(request)
@@ -95,7 +97,7 @@ class App:
             if verdict.skew_s is not None:
                 self.observe.clock_skew(trigger.name, verdict.skew_s)
             return self._refused(trigger, not_signed(verdict.reason), request)
-        trace = traceparent(request.headers.get("traceparent"), os.urandom(ENTROPY_BYTES))
+        trace = traceparent(request.headers.get("traceparent"), self.entropy(ENTROPY_BYTES))
         match route(body, trigger=trigger, received_at_ms=int(now_s * 1000), traceparent=trace):
             case Rejected(reason=problem):
                 return self._refused(trigger, not_an_event(problem), request)
