@@ -126,9 +126,11 @@ def _problems(event: Mapping[str, Any]) -> Iterator[Problem]:
     for name, kinds, problem in _KINDS:
         if not isinstance(get(name), kinds):
             yield problem
-    if not (isinstance(data, dict) and isinstance(data.get("object"), dict)):
-        yield Problem.BAD_DATA
-    elif not isinstance(data.get("previous_attributes"), _OBJECT):
+    if not (
+        isinstance(data, dict)
+        and isinstance(data.get("object"), dict)
+        and isinstance(data.get("previous_attributes"), _OBJECT)
+    ):
         yield Problem.BAD_DATA
 
 
