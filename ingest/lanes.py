@@ -25,6 +25,9 @@ Waiter = Future[Published | NotTaken]
 Judge = Callable[[Exception], NotTaken]
 """What an error means for the records of a batch."""
 
+BATCH_BYTES: Final = 256 * 1024
+"""What a batch may grow to, a record's estimated overhead included. A larger record is a batch of its own."""
+
 _LATE: Final = NotTaken(reason=Reason.LATE)
 _AWAY: Final = NotTaken(reason=Reason.AWAY)
 
@@ -41,34 +44,44 @@ class Owner(Protocol):
 class Batch:
     """Records that go to Kafka together, and the waiters that are answered together."""
 
-    __slots__ = ("_answered", "_late_at", "_loop", "_timer", "builder", "size", "waiters")
+    __slots__ = ("_answered", "_late_at", "_loop", "_publications", "_timer", "size", "waiters")
 
-    def __init__(self, builder: Any, loop: asyncio.AbstractEventLoop) -> None:
-        self.builder = builder
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.size = 0
         self.waiters: list[Waiter] = []
         self._loop = loop
+        self._publications: list[Publication] = []
         self._late_at: list[float] = []
         self._answered = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def append(self, publication: Publication, size: int, late_at: float) -> Waiter | None:
-        """The record's waiter; None when the batch is full."""
-        taken = self.builder.append(
-            timestamp=publication.timestamp_ms,
-            key=publication.key,
-            value=publication.value,
-            headers=list(publication.headers),  # aiokafka takes nothing but a list
-        )
-        if taken is None:
-            return None
-        self.size += size
+    def has_room(self, size: int) -> bool:
+        return self.size + size <= BATCH_BYTES
+
+    def append(self, publication: Publication, size: int, late_at: float) -> Waiter:
         waiter = self._loop.create_future()
+        self.size += size
         self.waiters.append(waiter)
+        self._publications.append(publication)
         self._late_at.append(late_at)
         # One timer for all of them: deadlines of a batch come in the order of its records.
         self._timer = self._timer or self._loop.call_at(late_at, self._sweep)
         return waiter
+
+    def fill(self, builder: Any) -> Any:
+        """Write the records into aiokafka's batch: all at once, when they leave, so that its buffer grows in one go.
+
+        Raises MessageSizeTooLargeError for a record, alone in its batch, that the broker would refuse.
+        """
+        for one in self._publications:
+            headers = list(one.headers)  # aiokafka takes nothing but a list
+            taken = builder.append(timestamp=one.timestamp_ms, key=one.key, value=one.value, headers=headers)
+            if taken is None:
+                raise AssertionError("a producer's batches are smaller than BATCH_BYTES")
+        self._publications.clear()
+        if builder.size() > RECORD_MAX_BYTES:
+            raise MessageSizeTooLargeError
+        return builder
 
     @property
     def late_at(self) -> float:
@@ -116,17 +129,11 @@ class Lane:
 
     def add(self, publication: Publication, size: int, late_at: float) -> Waiter:
         """Put a record behind those before it. Its waiter may be cancelled; the record goes its way all the same."""
-        waiter = self._waiting[-1].append(publication, size, late_at) if self._waiting else None
-        if waiter is None:
-            batch, waiter = self._begin(publication, size, late_at)
-            if batch.builder.size() > RECORD_MAX_BYTES:
-                self._left(batch)
-                batch.refused(self._judge(MessageSizeTooLargeError()))
-                return waiter
-            self._waiting.append(batch)
+        if not (self._waiting and self._waiting[-1].has_room(size)):
+            self._waiting.append(Batch(self._owner.loop))
         if self._task is None:
             self._task = self._owner.loop.create_task(self._run(), name="ingest-lane")
-        return waiter
+        return self._waiting[-1].append(publication, size, late_at)
 
     def abandon(self) -> None:
         """Answer whoever waits, since the producer is gone."""
@@ -135,13 +142,6 @@ class Lane:
         self._waiting.clear()
         if self._task is not None:
             self._task.cancel()
-
-    def _begin(self, publication: Publication, size: int, late_at: float) -> tuple[Batch, Waiter]:
-        batch = Batch(self._owner.producer.create_batch(), self._owner.loop)
-        waiter = batch.append(publication, size, late_at)
-        if waiter is None:
-            raise AssertionError("an empty batch takes a record of any size")
-        return batch, waiter
 
     async def _run(self) -> None:
         while self._waiting:
@@ -163,10 +163,10 @@ class Lane:
         """Hand the batch to aiokafka. Until then it may be given up, and is when its last record's time is up."""
         if batch.late_at <= self._owner.loop.time():  # it waited too long behind others
             raise TimeoutError
+        producer = self._owner.producer
+        builder = batch.fill(producer.create_batch())
         async with asyncio.timeout_at(batch.late_at):
-            delivery: Future[Any] = await self._owner.producer.send_batch(
-                batch.builder, self._topic, partition=self._partition
-            )
+            delivery: Future[Any] = await producer.send_batch(builder, self._topic, partition=self._partition)
         return delivery
 
     def _left(self, batch: Batch, *, acknowledged: bool = False) -> None:

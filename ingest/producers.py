@@ -16,7 +16,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import ProducerClosed
 
 from contracts.topics import RECORD_MAX_BYTES
-from ingest.lanes import Lane
+from ingest.lanes import BATCH_BYTES, Lane
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def connector(client: Mapping[str, Any]) -> Connect:
             **client,
             enable_idempotence=True,  # acks=all, and a retry inside the client is no duplicate
             linger_ms=0,  # batches form by themselves while the one before them is under way
-            max_batch_size=256 * 1024,
+            max_batch_size=BATCH_BYTES,
             # Refused here, since a record that the broker refuses costs the whole producer.
             max_request_size=RECORD_MAX_BYTES,
             request_timeout_ms=10_000,

@@ -33,7 +33,7 @@ from ingest.routing import Publication
 log = logging.getLogger(__name__)
 
 RECORD_OVERHEAD_BYTES: Final = 1_000
-"""What a record in flight costs beside its key and value: headers, futures, bookkeeping."""
+"""What a record in flight costs beside its key and value at most: headers, futures, bookkeeping."""
 
 
 _OF_ONE_RECORD: Final[dict[type[BaseException], Reason]] = {

@@ -11,13 +11,12 @@ from aiokafka.errors import MessageSizeTooLargeError, NotLeaderForPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from contracts.topics import RECORD_MAX_BYTES
-from ingest.lanes import Lane
+from ingest.lanes import BATCH_BYTES, Lane
 from ingest.outcome import NotTaken, Published, Reason
 from ingest.producers import Session
 from ingest.routing import Publication
 
 SIZE = 100
-BATCH_BYTES = 1_000
 LATE = NotTaken(reason=Reason.LATE)
 AWAY = NotTaken(reason=Reason.AWAY)
 FAILED = NotTaken(reason=Reason.FAILED)
@@ -68,8 +67,9 @@ class World:
 
     def add(self, *, value: bytes = b"{}", within_s: float = 5.0) -> "asyncio.Future[Published | NotTaken]":
         publication = Publication(topic="payment-event", key=b"pi", value=value, headers=(), timestamp_ms=1)
-        self.session.entered(SIZE)
-        return self.lane.add(publication, SIZE, self.session.loop.time() + within_s)
+        size = SIZE + len(value)
+        self.session.entered(size)
+        return self.lane.add(publication, size, self.session.loop.time() + within_s)
 
     async def sent(self, batches: int) -> list[Sent]:
         await until(lambda: len(self.producer.sent) == batches)
@@ -112,7 +112,7 @@ async def test_what_comes_while_a_batch_is_under_way_leaves_when_it_is_acknowled
 
 
 async def test_a_full_batch_is_followed_by_another_in_order(world: World) -> None:
-    waiting = [world.add(value=b"x" * 400) for _ in range(5)]
+    waiting = [world.add(value=b"x" * (BATCH_BYTES * 2 // 5)) for _ in range(5)]
     for number in range(3):
         batch = (await world.sent(number + 1))[number]
         assert batch.records == (1 if number == 2 else 2)
@@ -194,10 +194,16 @@ async def test_a_record_that_is_too_large_is_refused_alone(world: World) -> None
     assert [(await one).offset for one in (large, small)] == [0, 1]  # type: ignore[union-attr]
 
 
+async def test_a_full_batch_fits_aiokafkas_to_the_byte(world: World) -> None:
+    waiting = [world.add(value=b"x" * (BATCH_BYTES // 4 - SIZE)) for _ in range(4)]
+    (await world.sent(1))[0].acknowledge(0)
+    assert {type(await one) for one in waiting} == {Published}
+
+
 async def test_a_producer_that_is_given_up_answers_whoever_waits(world: World) -> None:
     under_way = world.add()
     await world.sent(1)
-    behind = [world.add(value=b"x" * 900), world.add()]
+    behind = [world.add(value=b"x" * (BATCH_BYTES - SIZE)), world.add()]
     world.session.abandon()
     assert await asyncio.gather(under_way, *behind) == [AWAY] * 3
 
