@@ -34,6 +34,7 @@ OURS_ON_A_COMMAND = frozenset({ATTEMPT, DUE_AT, FIRST_APPENDED_AT, PLACE, LAST_E
 MAX_ERROR_BYTES: Final = 1_000
 
 
+@lru_cache(maxsize=1024)  # the events of a busy second share their time
 def rfc3339(at_ms: int) -> str:
     """Milliseconds since the epoch as RFC 3339 in UTC."""
     at_s, rest_ms = divmod(at_ms, 1000)

@@ -1,10 +1,12 @@
 """The receiver's answers. Their bodies are `{"error": …}` and hold none of the request's words."""
 
+import time
 from dataclasses import dataclass
+from email.utils import formatdate
 from typing import Final
 
 import orjson
-from aiohttp import web
+from aiohttp import HttpVersion11, web
 
 RETRY_AFTER_S: Final = 5
 
@@ -43,8 +45,44 @@ def not_an_event(reason: str) -> Refusal:
     return Refusal(status=400, reason=reason, text=text or f"the body is no Stripe event: {reason}")
 
 
-def accepted() -> web.Response:
-    return web.Response()
+class Accepted(web.StreamResponse):
+    """200 with no body, as bytes that were rendered once: one object for all requests, with no state of any of them.
+
+    aiohttp's own response costs a quarter of what the whole server does. This one is for HTTP/1.1 on a connection that
+    is kept, where nothing else is to be said: `accepted` gives aiohttp's for the rest.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._second = 0
+        self._rendered = b""
+
+    @property
+    def keep_alive(self) -> bool:
+        return True
+
+    async def prepare(self, request: web.BaseRequest) -> None:
+        transport = request.transport
+        if transport is None:
+            raise ConnectionResetError
+        second = int(time.time())
+        if second != self._second:
+            # A server with a clock must send it: https://www.rfc-editor.org/rfc/rfc9110#name-date
+            self._second, date = second, formatdate(second, usegmt=True).encode()
+            self._rendered = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: %b\r\n\r\n" % date
+        transport.write(self._rendered)
+        if transport.get_write_buffer_size():  # it sends, and does not read what it is answered
+            await request.writer.drain()
+
+    async def write_eof(self, data: bytes = b"") -> None:
+        """Nothing follows the head."""
+
+
+_ACCEPTED: Final = Accepted()
+
+
+def accepted(request: web.BaseRequest) -> web.StreamResponse:
+    return _ACCEPTED if request.version == HttpVersion11 and request.keep_alive else web.Response()
 
 
 def refused(refusal: Refusal, *, close: bool = False) -> web.Response:

@@ -4,10 +4,10 @@ It never answers 2xx for an event that Kafka has not acknowledged, never logs a 
 The order of checks is the order of their cost; what the head alone decides is decided before the body is read.
 """
 
-import os
+import random
 import time
 from collections.abc import Awaitable, Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Protocol, assert_never
 
 from aiohttp import web
@@ -46,6 +46,8 @@ class App:
     bodies: BodyReader
     clock: Callable[[], float]
     observe: Observer
+    # Ids of traces need to be distinct, not secret, and asking the system for each costs a system call.
+    entropy: Callable[[int], bytes] = field(default_factory=lambda: random.Random().randbytes)  # noqa: S311
 
     async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
         found = self._trigger(request)
@@ -97,13 +99,13 @@ class App:
             return self._refused(trigger, not_signed(verdict.reason), request)
         self.observe.verified(trigger.name, verdict.secret_index)
         sent = request.headers.get("traceparent")
-        trace = self.observe.traced(trigger.name, sent) or traceparent(sent, os.urandom(ENTROPY_BYTES))
+        trace = self.observe.traced(trigger.name, sent) or traceparent(sent, self.entropy(ENTROPY_BYTES))
         match route(body, trigger=trigger, received_at_ms=int(now_s * 1000), traceparent=trace):
             case Rejected(reason=problem):
                 return self._refused(trigger, not_an_event(problem), request)
             case Ignored(reason=reason):
                 self.observe.ignored(trigger.name, reason)
-                return accepted()
+                return accepted(request)
             case Publication() as publication:
                 return await self._publish(request, trigger, publication)
             case unreachable:
@@ -116,7 +118,7 @@ class App:
         match await self.publisher.publish(publication):
             case Published():
                 self.observe.published(trigger.name, publication.topic, time.perf_counter() - started)
-                return accepted()
+                return accepted(request)
             case NotTaken(reason=Reason.TOO_LARGE):
                 # Numbers may grow when they are written anew; sending it again would not help.
                 return self._refused(trigger, answers.TOO_LARGE, request)

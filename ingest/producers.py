@@ -16,6 +16,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import ProducerClosed
 
 from contracts.topics import RECORD_MAX_BYTES
+from ingest.lanes import BATCH_BYTES, Lane
 
 log = logging.getLogger(__name__)
 
@@ -28,14 +29,14 @@ CLOSE_S: Final = 3.0
 
 
 def connector(client: Mapping[str, Any]) -> Connect:
-    """The producer's settings, beside the client options. Partitions are chosen by murmur2 of the key, as Java does."""
+    """The producer's settings, beside the client options."""
 
     def connect() -> AIOKafkaProducer:
         return AIOKafkaProducer(
             **client,
             enable_idempotence=True,  # acks=all, and a retry inside the client is no duplicate
             linger_ms=0,  # batches form by themselves while the one before them is under way
-            max_batch_size=256 * 1024,
+            max_batch_size=BATCH_BYTES,
             # Refused here, since a record that the broker refuses costs the whole producer.
             max_request_size=RECORD_MAX_BYTES,
             request_timeout_ms=10_000,
@@ -51,9 +52,11 @@ class Session:
         self.producer = producer
         self.loop = asyncio.get_running_loop()
         self.broken = asyncio.Event()
+        self.lanes: dict[str, Sequence[Lane]] = {}
         self.count = 0
         self.bytes = 0
         self._waiting_since = 0.0
+        self._empty: asyncio.Future[None] | None = None
 
     def entered(self, size: int) -> None:
         if self.count == 0:
@@ -61,11 +64,25 @@ class Session:
         self.count += 1
         self.bytes += size
 
-    def left(self, size: int, *, acknowledged: bool) -> None:
-        self.count -= 1
+    def left(self, count: int, size: int, *, acknowledged: bool) -> None:
+        self.count -= count
         self.bytes -= size
         if acknowledged:
             self._waiting_since = self.loop.time()
+        if self.count == 0 and self._empty is not None and not self._empty.done():
+            self._empty.set_result(None)
+
+    async def emptied(self, within_s: float) -> None:
+        """Wait until nothing is in flight, at most so long."""
+        if self.count:
+            self._empty = self.loop.create_future()
+            await asyncio.wait((self._empty,), timeout=within_s)
+
+    def abandon(self) -> None:
+        """Answer whoever waits for a record on this producer."""
+        for lanes in self.lanes.values():
+            for lane in lanes:
+                lane.abandon()
 
     def stalled_s(self) -> float:
         """How long records have been in flight with no sign of the broker."""
@@ -92,7 +109,9 @@ class Producers:
             task.cancel()
             await asyncio.wait((task,), timeout=grace_s + CLOSE_S)
         if session is not None:
-            await close(session.producer, grace_s)
+            await session.emptied(grace_s)
+            session.abandon()
+            await close(session.producer, CLOSE_S / 10)
 
     async def _supervise(self) -> None:
         while True:
@@ -101,6 +120,7 @@ class Producers:
             log.info("the producer is connected")
             await self._until_lost(session)
             self.current = None
+            session.abandon()
             await close(session.producer, 0)
 
     async def _connected(self) -> Any:

@@ -9,8 +9,8 @@ here, and a producer that is dead or stuck is replaced as a whole (`ingest.produ
 
 import asyncio
 import logging
-from asyncio import Future
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from typing import Any, Final, Self
 
 from aiokafka.errors import (
@@ -23,7 +23,9 @@ from aiokafka.errors import (
 )
 
 from contracts.topics import Topics
+from ingest.lanes import Lane
 from ingest.outcome import NotTaken, Published, Reason
+from ingest.partition import partition_of
 from ingest.producers import Connect, Producers, Session, connector
 from ingest.quiet import Quiet
 from ingest.routing import Publication
@@ -31,7 +33,7 @@ from ingest.routing import Publication
 log = logging.getLogger(__name__)
 
 RECORD_OVERHEAD_BYTES: Final = 1_000
-"""What a record in flight costs beside its key and value: headers, futures, bookkeeping."""
+"""What a record in flight costs beside its key and value at most: headers, futures, bookkeeping."""
 
 
 _OF_ONE_RECORD: Final[dict[type[BaseException], Reason]] = {
@@ -40,6 +42,7 @@ _OF_ONE_RECORD: Final[dict[type[BaseException], Reason]] = {
     UnknownTopicOrPartitionError: Reason.NO_TOPIC,
     InvalidTopicError: Reason.NO_TOPIC,
     KafkaTimeoutError: Reason.LATE,
+    TimeoutError: Reason.LATE,
     ProducerClosed: Reason.AWAY,
 }
 """Errors after which the producer goes on, or is being closed already."""
@@ -113,65 +116,35 @@ class Publisher:
             return NotTaken(reason=Reason.FULL)
         late_at = session.loop.time() + self._deadline_s
         session.entered(size)
-        delivery = await self._send(session, publication, size, late_at)
-        if isinstance(delivery, NotTaken):
-            return delivery
-        # `wait` leaves the future alone when time is up: cancelling it would not stop the send, only hide its end.
-        await asyncio.wait((delivery,), timeout=late_at - session.loop.time())
-        return _outcome(delivery)
+        lanes = session.lanes.get(publication.topic) or await self._met(session, publication.topic, size, late_at)
+        if isinstance(lanes, NotTaken):
+            return lanes
+        return await lanes[partition_of(publication.key, len(lanes))].add(publication, size, late_at)
 
-    async def _send(
-        self, session: Session, publication: Publication, size: int, late_at: float
-    ) -> "Future[Any] | NotTaken":
-        """Hand the record to the producer: at once, unless its topic is not known or its batch is full."""
-        topic = self._topics.event(publication.topic)
-        delivery: Future[Any] | None = None
+    async def _met(self, session: Session, name: str, size: int, late_at: float) -> Sequence[Lane] | NotTaken:
+        """The lanes of a topic that this producer meets for the first time, or that was not there before.
+
+        Their number stays for the producer's life: a prefix keeps its partition count for ever.
+        """
+        topic = self._topics.event(name)
+        partitions: Collection[int] = ()
         try:
-            # Until it returns a future nothing is queued, so this wait may be cancelled.
             async with asyncio.timeout_at(late_at):
-                delivery = await session.producer.send(
-                    topic,
-                    value=publication.value,
-                    key=publication.key,
-                    timestamp_ms=publication.timestamp_ms,
-                    headers=list(publication.headers),  # aiokafka takes nothing but a list
-                )
-        except TimeoutError:
-            return self._not_taken(topic, Reason.LATE)
+                partitions = await session.producer.partitions_for(topic)
         except Exception as error:  # noqa: BLE001  whatever it is, Kafka does not have the record
             return self._failed(session, topic, error)
         finally:
-            if delivery is None:  # refused, late, or our own caller was cancelled
-                session.left(size, acknowledged=False)
-        delivery.add_done_callback(lambda done: self._settled(session, topic, size, done))
-        return delivery
-
-    def _settled(self, session: Session, topic: str, size: int, delivery: "Future[Any]") -> None:
-        """Runs when aiokafka is done with a record, also long after its answer: nothing is left unretrieved."""
-        error = None if delivery.cancelled() else delivery.exception()
-        session.left(size, acknowledged=error is None)
-        if isinstance(error, Exception):
-            self._failed(session, topic, error)
+            if not partitions:  # refused, late, or our own caller was cancelled
+                session.left(1, size, acknowledged=False)
+        judge = partial(self._failed, session, topic)
+        return session.lanes.setdefault(name, [Lane(session, topic, number, judge) for number in sorted(partitions)])
 
     def _failed(self, session: Session, topic: str, error: Exception) -> NotTaken:
+        """What an error means: for this record or batch alone, or the end of this producer."""
         reason = _OF_ONE_RECORD.get(type(error))
         if reason is None:
             session.broken.set()
-        return self._not_taken(topic, reason or Reason.FAILED, error)
-
-    def _not_taken(self, topic: str, reason: Reason, error: Exception | None = None) -> NotTaken:
+            reason = Reason.FAILED
         advice = _ADVICE.get(reason, "see INGEST_MAX_BODY")
-        self._quiet.error(
-            reason, "%s took no record (%s): %s", topic, type(error).__name__ if error else reason, advice
-        )
+        self._quiet.error(reason, "%s took no record (%s): %s", topic, type(error).__name__, advice)
         return NotTaken(reason=reason)
-
-
-def _outcome(delivery: "Future[Any]") -> Published | NotTaken:
-    if not delivery.done():
-        return NotTaken(reason=Reason.LATE)
-    error = delivery.exception()
-    if error is not None:
-        return NotTaken(reason=_OF_ONE_RECORD.get(type(error), Reason.FAILED))
-    record = delivery.result()
-    return Published(partition=record.partition, offset=record.offset)

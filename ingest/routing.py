@@ -5,24 +5,22 @@ The event's shape: https://docs.stripe.com/api/events/object
 """
 
 import re
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from types import NoneType
 from typing import Any, Final
 
 import orjson
 
-from contracts.families import Family, families, family_of, text
+from contracts.families import Family, families, text
 from contracts.headers import CONNECTION, TRIGGER, Headers, cloud_event
 from contracts.ids import EVENT_ID
 from ingest.trigger import TriggerView
 
 EVENT_TYPE: Final = re.compile(r"[a-z0-9_.]{1,200}")
-_BOOL: Final = (bool, NoneType)
-_TEXT: Final = (str, NoneType)
 _OBJECT: Final = (dict, NoneType)
-_REQUEST: Final = (dict, str, NoneType)
 _LAST_SECOND: Final = 253_402_300_799  # of the year 9999: beyond it no date can be written
 
 
@@ -48,6 +46,14 @@ class Indifference(StrEnum):
 
     OTHER_FAMILY = "other_family"
     THIN_EVENT = "thin_event"
+
+
+_KINDS: Final = (
+    ("livemode", (bool, NoneType), Problem.BAD_LIVEMODE),
+    ("api_version", (str, NoneType), Problem.BAD_API_VERSION),
+    ("request", (dict, str, NoneType), Problem.BAD_REQUEST),
+    ("account", (str, NoneType), Problem.BAD_ACCOUNT),
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -84,8 +90,8 @@ def route(
     problem = problem_of(event) or _mode_problem(event, trigger)
     if problem is not None:
         return Rejected(reason=problem)
-    family = family_of(event["type"])
-    if family is None or family is not families().get(trigger.family_kind):
+    family = families().get(trigger.family_kind)
+    if family is None or not event["type"].startswith(family.prefix):
         return Ignored(reason=Indifference.OTHER_FAMILY)
     try:
         return _publication(event, family, trigger, received_at_ms, traceparent)
@@ -103,20 +109,29 @@ def _parsed(body: bytes) -> Mapping[str, Any] | Rejected:
 
 def problem_of(event: Mapping[str, Any]) -> Problem | None:
     """What keeps an object from being an event; None when it is one."""
-    data = event.get("data")
-    checks = (
-        (event.get("object") == "event", Problem.NOT_AN_EVENT),
-        (_matches(EVENT_ID, event.get("id")), Problem.BAD_ID),
-        (_matches(EVENT_TYPE, event.get("type")), Problem.BAD_TYPE),
-        (_is_second(event.get("created")), Problem.BAD_CREATED),
-        (isinstance(event.get("livemode"), _BOOL), Problem.BAD_LIVEMODE),
-        (isinstance(event.get("api_version"), _TEXT), Problem.BAD_API_VERSION),
-        (isinstance(event.get("request"), _REQUEST), Problem.BAD_REQUEST),
-        (isinstance(event.get("account"), _TEXT), Problem.BAD_ACCOUNT),
-        (isinstance(data, dict) and isinstance(data.get("object"), dict), Problem.BAD_DATA),
-        (isinstance(data, dict) and isinstance(data.get("previous_attributes"), _OBJECT), Problem.BAD_DATA),
-    )
-    return next((problem for passed, problem in checks if not passed), None)
+    return next(_problems(event), None)
+
+
+def _problems(event: Mapping[str, Any]) -> Iterator[Problem]:
+    """Each is looked for only when it is asked for."""
+    get, data = event.get, event.get("data")
+    if get("object") != "event":
+        yield Problem.NOT_AN_EVENT
+    if not _matches(EVENT_ID, get("id")):
+        yield Problem.BAD_ID
+    if not _matches(EVENT_TYPE, get("type")):
+        yield Problem.BAD_TYPE
+    if not _is_second(get("created")):
+        yield Problem.BAD_CREATED
+    for name, kinds, problem in _KINDS:
+        if not isinstance(get(name), kinds):
+            yield problem
+    if not (
+        isinstance(data, dict)
+        and isinstance(data.get("object"), dict)
+        and isinstance(data.get("previous_attributes"), _OBJECT)
+    ):
+        yield Problem.BAD_DATA
 
 
 def output(event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -142,14 +157,10 @@ def _publication(
 ) -> Publication:
     data = event["data"]["object"]
     key = family.subject(data) or text(data.get("id")) or event["id"]
+    source, ours = _standing(trigger.name, trigger.connection)
     headers = cloud_event(
-        id=event["id"],
-        type=event["type"],
-        source=f"/stripeline/triggers/{trigger.name}",
-        at_ms=event["created"] * 1000,
-        trace=traceparent,
+        id=event["id"], type=event["type"], source=source, at_ms=event["created"] * 1000, trace=traceparent
     )
-    ours = ((TRIGGER, trigger.name.encode()), (CONNECTION, trigger.connection.encode()))
     return Publication(
         topic=family.topic,
         key=key.encode(),
@@ -159,10 +170,17 @@ def _publication(
     )
 
 
+@lru_cache(maxsize=1024)
+def _standing(trigger: str, connection: str) -> tuple[str, Headers]:
+    """What is the same on every record of a trigger: its CloudEvents source, and our own headers."""
+    return f"/stripeline/triggers/{trigger}", ((TRIGGER, trigger.encode()), (CONNECTION, connection.encode()))
+
+
 def _mode_problem(event: Mapping[str, Any], trigger: TriggerView) -> Problem | None:
     """A live event on a test trigger's secret, or the reverse, is a mix-up that must not reach a workflow."""
-    modes = {event.get("livemode"), trigger.livemode}
-    return Problem.WRONG_MODE if modes == {True, False} else None
+    mode = event.get("livemode")
+    known = mode is not None and trigger.livemode is not None
+    return Problem.WRONG_MODE if known and mode is not trigger.livemode else None
 
 
 def _request(sent: Mapping[str, Any] | str | None) -> Mapping[str, Any] | None:

@@ -8,7 +8,9 @@ https://docs.aiohttp.org/en/stable/web_lowlevel.html
 import asyncio
 import contextlib
 import logging
+import sys
 import traceback
+from collections.abc import Coroutine
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -47,6 +49,25 @@ class Limits:
     lingering_s: float = 1.0
 
 
+class _InPlace:
+    """The event loop as a connection of aiohttp sees it, except that a request is handled in the connection's own task.
+
+    aiohttp starts one for each request, to keep apart context variables that nobody sets here, and waits for it: a task
+    and two turns of the loop, a fifth of a request's cost.
+    """
+
+    __slots__ = ("call_at", "create_future", "time")
+
+    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+        self.call_at = loop.call_at
+        self.create_future = loop.create_future
+        self.time = loop.time
+
+    @staticmethod
+    def create_task(handling: Coroutine[Any, Any, Any]) -> Coroutine[Any, Any, Any]:
+        return handling
+
+
 class Connection(web.RequestHandler):
     """aiohttp's connection, with the time since which it owes us a head."""
 
@@ -60,6 +81,8 @@ class Connection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._head_since = self._loop.time()
         super().connection_made(transport)
+        if sys.version_info < (3, 12):  # from there on aiohttp's task starts at once, and costs little
+            self._loop = _InPlace(self._loop)  # type: ignore[assignment]
 
     def data_received(self, data: bytes) -> None:
         super().data_received(data)

@@ -4,15 +4,19 @@ import asyncio
 import contextlib
 import hmac
 import logging
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
+from email.utils import parsedate_to_datetime
+from types import SimpleNamespace
 from typing import Any
 
 import aiohttp
 import orjson
 import pytest
 
+from ingest.answers import accepted
 from ingest.app import make_app
 from ingest.outcome import NotTaken, Published, Reason
 from ingest.routing import Publication
@@ -162,6 +166,57 @@ async def test_a_signed_event_is_published_and_answered_200(receiver: Receiver) 
     [record] = receiver.publisher.taken
     assert (record.topic, record.key, record.timestamp_ms) == ("payment-event", b"pi_1", NOW_S * 1000)
     assert receiver.counted.seen == [("published", "pay", "payment-event")]
+
+
+async def test_the_200_is_dated_and_says_nothing_else(receiver: Receiver) -> None:
+    body = event()
+    async with receiver.raw() as (reader, writer):
+        for _ in range(2):
+            writer.write(head(body) + body)
+            first, length, date, *rest = (await reader.readuntil(b"\r\n\r\n")).decode().split("\r\n")
+            assert (first, length, rest) == ("HTTP/1.1 200 OK", "Content-Length: 0", ["", ""])
+            assert abs(parsedate_to_datetime(date.removeprefix("Date: ")).timestamp() - time.time()) < 5
+
+
+async def test_deliveries_that_follow_each_other_unanswered_are_answered_in_order(receiver: Receiver) -> None:
+    good, bad = event(), event(type="no type")
+    async with receiver.raw() as (reader, writer):
+        writer.write(b"".join(head(body) + body for body in (good, bad, good)))
+        answers = [await reader.readuntil(b"\r\n\r\n")]
+        refusal = await reader.readuntil(b"\r\n\r\n")
+        answers.append(refusal + await reader.readuntil(b"}"))
+        answers.append(await reader.readuntil(b"\r\n\r\n"))
+    assert [answer.split()[1] for answer in answers] == [b"200", b"400", b"200"]
+    assert len(receiver.publisher.taken) == 2
+
+
+@pytest.mark.parametrize(
+    ("asked", "said"),
+    [(("HTTP/1.1", "HTTP/1.0"), b"HTTP/1.0 200"), (("Host: x", "Host: x\r\nConnection: close"), b"HTTP/1.1 200")],
+)
+async def test_a_client_that_keeps_no_connection_is_answered_and_closed(
+    receiver: Receiver, asked: tuple[str, str], said: bytes
+) -> None:
+    body = event()
+    answer = await receiver.exchange(head(body).replace(*(one.encode() for one in asked)) + body)
+    assert answer.startswith(said)
+
+
+async def test_a_client_that_reads_no_answer_holds_no_more_than_its_own(receiver: Receiver) -> None:
+    waited, written = [], []
+
+    async def drain() -> None:
+        waited.append(True)
+
+    transport = SimpleNamespace(write=written.append, get_write_buffer_size=lambda: 1)
+    request: Any = SimpleNamespace(
+        version=aiohttp.HttpVersion11, keep_alive=True, transport=transport, writer=SimpleNamespace(drain=drain)
+    )
+    await accepted(request).prepare(request)
+    assert (len(written), waited) == (1, [True])
+    request.transport = None
+    with pytest.raises(ConnectionResetError):
+        await accepted(request).prepare(request)
 
 
 async def test_no_2xx_before_the_publisher_has_it(receiver: Receiver) -> None:

@@ -35,7 +35,7 @@ NOBODY_IMPORTS = (
 )  # fmt: skip
 ADAPTERS = {
     "aiokafka": (
-        "ingest/producers.py", "ingest/publisher.py",
+        "ingest/lanes.py", "ingest/producers.py", "ingest/publisher.py",
         "workers/adapters/consumer.py", "workers/adapters/control.py", "workers/adapters/restore.py",
         "workers/adapters/task.py", "workers/adapters/transaction.py", "workers/adapters/watchdog.py",
         "workers/adapters/worker.py",
@@ -66,7 +66,7 @@ ENVIRONMENT = {
 
 PURE = (
     *(path for path in SOURCES if path.startswith("contracts/")),
-    *(f"ingest/{name}.py" for name in ("outcome", "routing", "signature", "trace", "trigger")),
+    *(f"ingest/{name}.py" for name in ("outcome", "partition", "routing", "signature", "trace", "trigger")),
     *(path for path in SOURCES if path.startswith("workers/") and not path.startswith("workers/adapters/")),
 )
 """No I/O, no clock, no chance: time comes in as an argument, and a decision goes out as a value."""

@@ -44,9 +44,10 @@ async def tutorial(lab: Lab) -> AsyncIterator[Target]:
 @asynccontextmanager
 async def ours(lab: Lab) -> AsyncIterator[Target]:
     """The product's own process, as an operator runs it."""
-    folder = lab.folder / f"ours-{free_port()}"
+    prefix = f"bench{free_port()}."  # of its own: each cluster has its own master key
+    folder = lab.folder / prefix
     folder.mkdir()
-    async with cluster(lab.bootstrap_servers, "bench.", folder) as found:
+    async with cluster(lab.bootstrap_servers, prefix, folder) as found:
         process = found.processes["ingest"]
         await process.ready()
         assert process.child is not None

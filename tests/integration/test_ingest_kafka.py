@@ -163,8 +163,8 @@ async def test_too_much_in_flight_is_refused_at_once(broker: Broker, prefix: str
 class Dying(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
     """A producer whose sender dies of what it cannot retry, as after a gap in its sequence numbers."""
 
-    async def send(self, *args: Any, **options: Any) -> Any:
-        delivery = await super().send(*args, **options)
+    async def send_batch(self, *args: Any, **options: Any) -> Any:
+        delivery = await super().send_batch(*args, **options)
         self._sender.sender_task.cancel()
         self._message_accumulator.fail_all(OutOfOrderSequenceNumber())
         return delivery
