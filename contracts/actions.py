@@ -48,6 +48,11 @@ class Refused:
     message: str
 
 
+def given_fields(given: ActionInput) -> dict[str, Any]:
+    """The fields that were given, of an input without nested ones."""
+    return {name: value for name, value in vars(given).items() if value is not None}
+
+
 def no_params(_: Any) -> Mapping[str, Any]:
     return {}
 

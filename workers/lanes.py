@@ -16,7 +16,8 @@ class Lanes(Generic[T]):
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
-        self._waiting: dict[Hashable, deque[T]] = {}  # a lane is here while one of its items runs or is ready
+        # A lane is here while one of its items runs or is ready; most have no other one, and need no queue.
+        self._waiting: dict[Hashable, deque[T] | None] = {}
         self._ready: deque[tuple[Hashable, T]] = deque()
         self.running = 0
         self.held = 0
@@ -27,10 +28,13 @@ class Lanes(Generic[T]):
 
     def add(self, lane: Hashable, item: T) -> None:
         self.held += 1
-        behind = self._waiting.get(lane)
-        if behind is None:
-            self._waiting[lane] = deque()
+        if lane not in self._waiting:
+            self._waiting[lane] = None
             self._ready.append((lane, item))
+            return
+        behind = self._waiting[lane]
+        if behind is None:
+            self._waiting[lane] = deque((item,))
         else:
             behind.append(item)
 

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from contracts.actions import SENSITIVE, Action, ActionInput, ActionOutput
+from contracts.actions import SENSITIVE, Action, ActionInput, ActionOutput, given_fields
 
 
 class Input(ActionInput):
@@ -46,7 +46,7 @@ class Output(ActionOutput):
 
 
 def params(given: Input) -> Mapping[str, Any]:
-    return given.model_dump(exclude_none=True)
+    return given_fields(given)
 
 
 ACTION = Action(

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from contracts.actions import SENSITIVE, Action, ActionInput, ActionOutput
+from contracts.actions import SENSITIVE, Action, ActionInput, ActionOutput, given_fields
 
 Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{3}$", description="3-letter ISO currency code")]
 
@@ -68,9 +68,9 @@ class Output(ActionOutput):
 
 
 def params(given: Input) -> Mapping[str, Any]:
-    sent = given.model_dump(exclude_none=True, exclude={"automatic_payment_methods_enabled"})
-    sent["currency"] = given.currency.lower()
-    return {**sent, "automatic_payment_methods": {"enabled": given.automatic_payment_methods_enabled}}
+    sent = given_fields(given)
+    enabled = sent.pop("automatic_payment_methods_enabled")
+    return {**sent, "currency": given.currency.lower(), "automatic_payment_methods": {"enabled": enabled}}
 
 
 ACTION = Action(

@@ -64,7 +64,7 @@ class StripeApi:
         self._session = aiohttp.ClientSession(
             cookie_jar=aiohttp.DummyCookieJar(),  # two connections are two accounts, and share nothing
             connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ttl_dns_cache=60),
-            timeout=aiohttp.ClientTimeout(total=self._deadline_s, sock_connect=5.0),
+            timeout=aiohttp.ClientTimeout(total=None, sock_connect=5.0),  # the whole call's is asyncio's own
             auto_decompress=True,
             trust_env=False,
             max_line_size=8_190,
@@ -129,17 +129,20 @@ class StripeApi:
         if self._session is None:
             raise RuntimeError("StripeApi is used outside `async with`")
         headers = {"Authorization": f"Bearer {key.get_secret_value()}", "Stripe-Version": STRIPE_VERSION}
-        path, body = request.path, None
+        path, body = request.path, None  # a payload, because aiohttp looks for the fitting one otherwise
         if request.method == "POST":
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             headers["Idempotency-Key"] = call.idempotency_key or ""
-            body = form(request.params)
+            body = aiohttp.BytesPayload(form(request.params))
         elif request.params:
             path = f"{path}?{form(request.params).decode()}"
         try:
-            async with self._session.request(
-                request.method, _url(self._base, path), data=body, headers=headers, allow_redirects=False
-            ) as response:
+            async with (
+                asyncio.timeout(self._deadline_s),
+                self._session.request(
+                    request.method, _url(self._base, path), data=body, headers=headers, allow_redirects=False
+                ) as response,
+            ):
                 return await _read(response)
         except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
             return Fault.REFUSED
