@@ -63,6 +63,7 @@ class Load:
     calls: int
     state: Mapping[str, int]
     full: bool
+    head_due_ms: int | None
 
 
 def size(record: Taken) -> int:

@@ -74,6 +74,7 @@ class Intake:
             calls=calls,
             state=state.sizes,
             full=state.full,
+            head_due_ms=state.head_due_ms,
         )
 
     def _room(self, source: Input, pending: int) -> bool:

@@ -112,6 +112,11 @@ class Ledger:
         return len(self._known) >= MAX_COMMANDS or len(self._queues) >= MAX_QUEUES
 
     @property
+    def head_due_ms(self) -> int | None:
+        """When the head of the key that waits longest was due; None when no key waits."""
+        return min((queue.due_ms for queue in self._queues.values()), default=None)
+
+    @property
     def sizes(self) -> Mapping[str, int]:
         return {"commands": len(self._known), "waiting": self._waiting, "queues": len(self._queues)}
 

@@ -66,6 +66,10 @@ class Runs:
         return len(self._open) >= MAX_OPEN or len(self._finished) >= MAX_FINISHED
 
     @property
+    def head_due_ms(self) -> None:
+        """No key waits in a router."""
+
+    @property
     def sizes(self) -> Mapping[str, int]:
         return {"open": len(self._open), "finished": len(self._finished)}
 

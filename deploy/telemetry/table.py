@@ -70,6 +70,12 @@ def _state(seen: WorkerView) -> Iterator[Sample]:
             yield (seen.role, partition, kind), count
 
 
+def _overdue(seen: WorkerView) -> Iterator[Sample]:
+    for partition, load in seen.loads.items():
+        due_ms = seen.now_ms if load.head_due_ms is None else load.head_due_ms
+        yield (seen.role, partition), max(0.0, (seen.now_ms - due_ms) / 1000)
+
+
 OF_A_WORKER: Final[tuple[Row[WorkerView], ...]] = (
     # How much is done, and how? A rising share of `retried`, `unreadable` or `internal_error` is a question.
     Row("stripeline_records_total", "counter", ("role", "topic", "verdict"),
@@ -101,6 +107,9 @@ OF_A_WORKER: Final[tuple[Row[WorkerView], ...]] = (
     # How much memory does the state need? commands, waiting, queues (keys that wait); open and finished runs.
     Row("stripeline_task_state_entries", "gauge", ("role", "partition", "kind"),
         "Entries of the state by kind", _state),
+    # Is a key stuck? Its commands go round behind a head that does not come back.
+    Row("stripeline_task_queue_overdue_seconds", "gauge", ("role", "partition"),
+        "Time since the head of the key that waits longest was due", _overdue),
     # Has the state reached its limit?
     Row("stripeline_task_state_full", "gauge", ("role", "partition"),
         "1 while the state is full and nothing new is taken", _by_task(lambda load: load.full)),

@@ -2,6 +2,7 @@
 
 from contracts.retry import WINDOW_MS
 from workers.ledger import Known, Ledger, Queue, remember, set_queue
+from workers.runs import Runs
 
 OLD = 1_000
 
@@ -67,3 +68,13 @@ def test_what_waits_is_counted_through_every_change():
         assert ledger.sizes["waiting"] == (value.status == "waiting")
     ledger.apply("command/c1", None)
     assert ledger.sizes["waiting"] == 0
+
+
+def test_the_key_that_waits_longest_is_told():
+    ledger = Ledger()
+    assert ledger.head_due_ms is None
+    for key, due_ms in (("a", 7), ("b", 5)):
+        change = set_queue(key, Queue(0, 1, due_ms))
+        ledger.apply(change.key, change.value)
+    assert ledger.head_due_ms == 5
+    assert Runs().head_due_ms is None
