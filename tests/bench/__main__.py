@@ -27,7 +27,7 @@ JOBS: dict[str, Callable[[Lab], Awaitable[Sequence[Table]]]] = {
 def main() -> None:
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__)
     parser.add_argument("jobs", nargs="*", metavar="JOB", help=f"of {', '.join(JOBS)}; all when none is named")
-    parser.add_argument("--rounds", type=int, default=5, help="how often each contender is measured")
+    parser.add_argument("--rounds", type=int, default=3, help="how often each contender is measured")
     parser.add_argument("--seconds", type=float, default=5.0, help="how long each time")
     parser.add_argument("--no-doc", action="store_true", help="only print, do not write docs/performance.md")
     options = parser.parse_args()
