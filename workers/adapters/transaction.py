@@ -7,7 +7,7 @@ with the id `{group}-{partition}`.
 import asyncio
 import contextlib
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
@@ -107,13 +107,29 @@ class Transactions:
 
         Cut short it leaves its sender running, which asks for the topic's leader for ever, and its connections open.
         """
-        with contextlib.suppress(Exception):
-            async with asyncio.timeout(_STOP_S):
-                await self._producer.stop()
-                return
-        unsent, sender = self._producer._message_accumulator, self._producer._sender  # noqa: SLF001
-        unsent.fail_all(KafkaError("the producer is closed"))
-        for end in (sender.close, self._producer.client.close):
-            with contextlib.suppress(Exception):
-                async with asyncio.timeout(_STOP_S):
-                    await end()
+        if not await _ended(self._producer.stop):
+            unsent, sender = self._producer._message_accumulator, self._producer._sender  # noqa: SLF001
+            unsent.fail_all(KafkaError("the producer is closed"))
+            await _ended(sender.close)
+            await _ended(self._producer.client.close)
+        await _ended(self._seal)
+
+    async def _seal(self) -> None:
+        """What a fenced sender of aiokafka left behind goes on, and would open connections that nobody closes."""
+        client: Any = self._producer.client
+        client._get_conn = _no_connection  # noqa: SLF001
+        async with client._get_conn_lock:  # noqa: SLF001  (one may be opened just now)
+            await client.close()
+
+
+async def _ended(end: Callable[[], Awaitable[None]]) -> bool:
+    """Whether it ended, and well, within its time."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_STOP_S):
+            await end()
+            return True
+    return False
+
+
+async def _no_connection(*_: object, **__: object) -> None:
+    """What aiokafka takes for a node that is not ready."""
