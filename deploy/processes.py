@@ -106,7 +106,9 @@ def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     The failure itself has been raised, and said, where the transaction was.
     """
     error = context.get("exception")
-    if _of_a_producer(error, in_a_task=isinstance(context.get("future"), asyncio.Task)):
+    future = context.get("future")
+    task = future if isinstance(future, asyncio.Task) else None
+    if _of_a_producer(error, in_a_task=task is not None and not _of_a_sender(task)):
         log.debug("a future of aiokafka failed unheard", reason=repr(error))
     else:
         loop.default_exception_handler(context)
@@ -118,6 +120,11 @@ def _of_a_producer(error: object, *, in_a_task: bool) -> bool:
         frames = [frame for frame, _ in walk_tb(error.__traceback__)]
         return bool(frames) and frames[-1].f_globals.get("__name__") == "aiokafka.producer.message_accumulator"
     return isinstance(error, KafkaError) and not in_a_task
+
+
+def _of_a_sender(task: "asyncio.Task[Any]") -> bool:
+    """Whether it is a request that a fenced sender of aiokafka left running when it ended."""
+    return getattr(task.get_coro(), "__qualname__", "").startswith("Sender._")
 
 
 async def _until_stopped(part: Awaitable[None], stop: asyncio.Event) -> None:

@@ -5,7 +5,7 @@ from types import FunctionType
 from typing import Any
 
 import pytest
-from aiokafka.errors import ProducerFenced
+from aiokafka.errors import KafkaConnectionError, ProducerFenced
 from aiokafka.producer import message_accumulator
 
 from deploy.processes import _unheard
@@ -69,4 +69,17 @@ async def test_a_task_of_the_client_that_met_its_own_books_is_no_traceback():
     task.exception()
     loop = Loop()
     _unheard(loop, {"exception": OF_AIOKAFKAS_BOOKS, "future": task})
+    assert loop.told == []
+
+
+async def test_a_request_that_a_fenced_sender_left_running_is_no_traceback():
+    class Sender:
+        async def _do_add_offsets_to_txn(self) -> None:
+            raise KafkaConnectionError
+
+    task = asyncio.create_task(Sender()._do_add_offsets_to_txn())
+    task.get_coro().__qualname__ = "Sender._do_add_offsets_to_txn"
+    await asyncio.wait([task])
+    loop = Loop()
+    _unheard(loop, {"exception": task.exception(), "future": task})
     assert loop.told == []
