@@ -119,7 +119,7 @@ def _of_a_producer(error: object, *, in_a_task: bool) -> bool:
     if isinstance(error, KeyError):
         frames = [frame for frame, _ in walk_tb(error.__traceback__)]
         return bool(frames) and frames[-1].f_globals.get("__name__") == "aiokafka.producer.message_accumulator"
-    return isinstance(error, KafkaError) and not in_a_task
+    return isinstance(error, KafkaError | ConnectionError) and not in_a_task  # or the end of a lost connection
 
 
 def _of_a_sender(task: "asyncio.Task[Any]") -> bool:

@@ -32,7 +32,7 @@ def raised_in(module: dict[str, Any]) -> KeyError:
 OF_AIOKAFKAS_BOOKS = raised_in(vars(message_accumulator))  # as a batch leaves it that failed while it was on its way
 
 
-@pytest.mark.parametrize("error", [ProducerFenced(), OF_AIOKAFKAS_BOOKS])
+@pytest.mark.parametrize("error", [ProducerFenced(), ConnectionResetError(), OF_AIOKAFKAS_BOOKS])
 def test_what_a_failed_producer_leaves_behind_is_no_traceback(error: Exception):
     loop = Loop()
     _unheard(loop, {"exception": error})
