@@ -1,4 +1,4 @@
-"""The HTTP side of the receiver: one request in, one answer out. Verifies before it parses, and publishes before 200.
+"""What the receiver answers, and when: the checks of a head, of a body, and what Kafka said. It holds no connection.
 
 It never answers 2xx for an event that Kafka has not acknowledged, never logs a request, and never echoes one.
 The order of checks is the order of their cost; what the head alone decides is decided before the body is read.
@@ -6,135 +6,152 @@ The order of checks is the order of their cost; what the head alone decides is d
 
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, Protocol, assert_never
+from typing import Final, NamedTuple, Protocol, assert_never
 
-from aiohttp import web
+from aiohttp import hdrs
+from aiohttp.http import RawRequestMessage
+from multidict import istr
 
 from ingest import answers
-from ingest.answers import Refusal, accepted, not_an_event, not_signed, refused
-from ingest.body import BodyReader
+from ingest.answers import Refusal, not_an_event, not_signed
+from ingest.body import MAX_BODY, MAX_HELD, Bodies
 from ingest.observer import Observer, Unobserved
-from ingest.outcome import NotTaken, Published, Reason
+from ingest.outcome import Done, NotTaken, Published, Reason
 from ingest.routing import Ignored, Publication, Rejected, route
 from ingest.signature import Refused, Signature, check, parse
 from ingest.trace import ENTROPY_BYTES, traceparent
 from ingest.trigger import TriggerView
 
 PATH: Final = "/webhooks/"
-MAX_BODY: Final = 900 * 1024
-MAX_HELD: Final = 256 * 1024 * 1024
+_SIGNATURE: Final = istr("Stripe-Signature")
+_TRACEPARENT: Final = istr("traceparent")
+_JSON: Final = "application/json; charset=utf-8"
+"""What Stripe sends. Others are taken apart."""
 
-Handler = Callable[[web.BaseRequest], Awaitable[web.StreamResponse]]
 Triggers = Callable[[str], TriggerView | None]
 
 
 class Publishes(Protocol):
-    async def publish(self, publication: Publication) -> Published | NotTaken: ...
+    def publish(self, publication: Publication, done: Done) -> None: ...
+
+
+class Admitted(NamedTuple):
+    """A request whose head is in order."""
+
+    trigger: TriggerView
+    signature: Signature
+    traceparent: str | None
+
+
+class Delivery(NamedTuple):
+    """An event to write, and what the verdict on it needs."""
+
+    publication: Publication
+    trigger: str
+    trace: bytes
+    began_s: float
+
+
+class Accepted(NamedTuple):
+    """200."""
+
+
+ACCEPTED: Final = Accepted()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """A low-level aiohttp handler with what it needs; `ingest.server.serve` runs it.
-
-    One route needs no router, and without one a request costs a tenth less.
-    """
+    """The receiver's decisions with what they need; `ingest.server.serve` runs them."""
 
     triggers: Triggers
     publisher: Publishes
-    bodies: BodyReader
+    bodies: Bodies
     clock: Callable[[], float]
     observe: Observer
     # Ids of traces need to be distinct, not secret, and asking the system for each costs a system call.
     entropy: Callable[[int], bytes] = field(default_factory=lambda: random.Random().randbytes)  # noqa: S311
 
-    async def handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        found = self._trigger(request)
-        if isinstance(found, Refusal):
-            return self._refused(None, found, request)
-        head = self._head(request, found)
-        if isinstance(head, Refusal):
-            return self._refused(found, head, request)
-        body = await self.bodies.read(request)
-        if isinstance(body, Refusal):
-            return self._refused(found, body, request)
-        return await self._deliver(request, found, head, body)
+    def head(self, message: RawRequestMessage) -> Admitted | Refusal:
+        """What the head alone decides."""
+        trigger = self._trigger(message)
+        if isinstance(trigger, Refusal):
+            return self.refused(None, trigger)
+        signature = self._signature(message, trigger)
+        if isinstance(signature, Refusal):
+            return self.refused(trigger.name, signature)
+        return Admitted(trigger, signature, message.headers.get(_TRACEPARENT))
 
-    def _trigger(self, request: web.BaseRequest) -> TriggerView | Refusal:
-        path = request.path
-        name = path.removeprefix(PATH)
-        if name == path or not name or "/" in name:
-            return answers.UNKNOWN_PATH
-        if request.method != "POST":
-            return answers.NOT_POST
-        return self.triggers(name) or answers.UNKNOWN_TRIGGER
-
-    def _head(self, request: web.BaseRequest, trigger: TriggerView) -> Signature | Refusal:
-        """The signature to check, or what the head alone decides."""
-        headers = request.headers
-        if not trigger.secrets:
-            return answers.NO_SECRET
-        if "Content-Encoding" in headers:
-            return answers.ENCODED
-        if headers.get("Content-Type", "").partition(";")[0].strip().lower() != "application/json":
-            return answers.NOT_JSON
-        if self.bodies.declared_too_large(request):
-            return answers.TOO_LARGE
-        sent = headers.getall("Stripe-Signature", [""])
-        if len(sent) > 1:
-            return answers.TWO_SIGNATURES
-        # aiohttp decodes headers so that every byte comes back, valid UTF-8 or not.
-        signature = parse(sent[0].encode("utf-8", "surrogateescape"))
-        return not_signed(signature.reason) if isinstance(signature, Refused) else signature
-
-    async def _deliver(
-        self, request: web.BaseRequest, trigger: TriggerView, signature: Signature, body: bytes
-    ) -> web.StreamResponse:
+    def body(self, admitted: Admitted, body: bytes) -> Delivery | Accepted | Refusal:
+        """What the body decides."""
+        trigger, signature, sent = admitted
         now_s = self.clock()
         verdict = check(signature, body, trigger.secrets, now_s)
         if isinstance(verdict, Refused):
             if verdict.skew_s is not None:
                 self.observe.clock_skew(trigger.name, verdict.skew_s)
-            return self._refused(trigger, not_signed(verdict.reason), request)
+            return self.refused(trigger.name, not_signed(verdict.reason))
         self.observe.verified(trigger.name, verdict.secret_index)
-        sent = request.headers.get("traceparent")
         trace = self.observe.traced(trigger.name, sent) or traceparent(sent, self.entropy(ENTROPY_BYTES))
         match route(body, trigger=trigger, received_at_ms=int(now_s * 1000), traceparent=trace):
-            case Rejected(reason=problem):
-                return self._refused(trigger, not_an_event(problem), request)
-            case Ignored(reason=reason):
-                self.observe.ignored(trigger.name, reason)
-                return accepted(request)
             case Publication() as publication:
-                return await self._publish(request, trigger, publication)
+                return Delivery(publication, trigger.name, trace, time.perf_counter())
+            case Ignored(reason=reason):
+                self.observe.ignored(trigger.name, reason, trace)
+                return ACCEPTED
+            case Rejected(reason=problem):
+                return self.refused(trigger.name, not_an_event(problem), trace)
             case unreachable:
                 assert_never(unreachable)
 
-    async def _publish(
-        self, request: web.BaseRequest, trigger: TriggerView, publication: Publication
-    ) -> web.StreamResponse:
-        started = time.perf_counter()
-        match await self.publisher.publish(publication):
-            case Published():
-                self.observe.published(trigger.name, publication.topic, time.perf_counter() - started)
-                return accepted(request)
-            case NotTaken(reason=Reason.TOO_LARGE):
-                # Numbers may grow when they are written anew; sending it again would not help.
-                return self._refused(trigger, answers.TOO_LARGE, request)
-            case NotTaken(reason=reason):
-                self.observe.not_taken(trigger.name, reason)
-                return refused(answers.NOT_TAKEN)
-            case unreachable:
-                assert_never(unreachable)
+    def settled(self, delivery: Delivery, outcome: Published | NotTaken) -> Accepted | Refusal:
+        """What Kafka's word on a delivery is to its sender."""
+        if isinstance(outcome, Published):
+            took_s = time.perf_counter() - delivery.began_s
+            self.observe.published(delivery.trigger, delivery.publication.topic, took_s, delivery.trace)
+            return ACCEPTED
+        if outcome.reason is Reason.TOO_LARGE:
+            # Numbers may grow when they are written anew; sending it again would not help.
+            return self.refused(delivery.trigger, answers.TOO_LARGE, delivery.trace)
+        self.observe.not_taken(delivery.trigger, outcome.reason, delivery.trace)
+        return answers.NOT_TAKEN
 
-    def _refused(self, trigger: TriggerView | None, refusal: Refusal, request: web.BaseRequest) -> web.Response:
-        name = trigger.name if trigger else None
+    def refused(self, trigger: str | None, refusal: Refusal, trace: bytes | None = None) -> Refusal:
+        """Count a refusal, and give it back."""
         if trigger is not None and refusal.status == answers.NOT_TAKEN.status:
-            self.observe.not_taken(trigger.name, refusal.reason)
+            self.observe.not_taken(trigger, refusal.reason, trace)
         else:
-            self.observe.refused(name, refusal.status, refusal.reason)
-        return refused(refusal, close=not request.content.is_eof())
+            self.observe.refused(trigger, refusal.status, refusal.reason, trace)
+        return refusal
+
+    def _trigger(self, message: RawRequestMessage) -> TriggerView | Refusal:
+        path = message.url.path
+        name = path.removeprefix(PATH)
+        if name == path or not name or "/" in name:
+            return answers.UNKNOWN_PATH
+        if message.method != "POST":
+            return answers.NOT_POST
+        return self.triggers(name) or answers.UNKNOWN_TRIGGER
+
+    def _signature(self, message: RawRequestMessage, trigger: TriggerView) -> Signature | Refusal:
+        """The signature to check."""
+        headers = message.headers
+        if not trigger.secrets:
+            return answers.NO_SECRET
+        if hdrs.CONTENT_ENCODING in headers:
+            return answers.ENCODED
+        kind = headers.get(hdrs.CONTENT_TYPE, "")
+        if kind != _JSON and kind.partition(";")[0].strip().lower() != "application/json":
+            return answers.NOT_JSON
+        if int(headers.get(hdrs.CONTENT_LENGTH, "0")) > self.bodies.max_body:
+            return answers.TOO_LARGE
+        sent = headers.getall(_SIGNATURE, [""])
+        if len(sent) > 1:
+            return answers.TWO_SIGNATURES
+        # aiohttp decodes headers so that every byte comes back, valid UTF-8 or not.
+        signature = parse(sent[0].encode("utf-8", "surrogateescape"))
+        return not_signed(signature.reason) if isinstance(signature, Refused) else signature
 
 
 def make_app(
@@ -148,5 +165,5 @@ def make_app(
     observe: Observer | None = None,
 ) -> App:
     """The receiver. `triggers` is asked on every request, so that a change needs no restart."""
-    bodies = BodyReader(max_body=max_body, deadline_s=read_deadline_s, max_held=max_held)
+    bodies = Bodies(max_body=max_body, deadline_s=read_deadline_s, max_held=max_held)
     return App(triggers=triggers, publisher=publisher, bodies=bodies, clock=clock, observe=observe or Unobserved())

@@ -1,62 +1,61 @@
-"""Reads one request's body: at most so many bytes, within a deadline of its own, and not too many bodies at a time.
+"""Gathers one request's body: at most so many bytes, and not too many bodies at a time.
 
-aiohttp has no read timeout, and checks a declared length only once the bytes have come.
+aiohttp checks a declared length only once the bytes have come, and bounds no sum.
 """
 
-import asyncio
 from typing import Final
 
-from aiohttp import StreamReader, web
+from aiohttp import StreamReader
+from aiohttp.web import RequestPayloadError
 
-from ingest.answers import BUSY, CUT_OFF, TOO_LARGE, TOO_SLOW, Refusal
+from ingest.answers import BUSY, CUT_OFF, TOO_LARGE, Refusal
 
-_CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
+MAX_BODY: Final = 900 * 1024
+MAX_HELD: Final = 256 * 1024 * 1024
 
 
-class BodyReader:
-    """Bodies of one server. `max_held` bounds the bytes of all bodies that are still arriving."""
+class Bodies:
+    """The bodies of one server. `max_held` bounds the bytes of all that are still arriving."""
 
-    def __init__(self, *, max_body: int, deadline_s: float, max_held: int) -> None:
-        self._max_body = max_body
-        self._deadline_s = deadline_s
-        self._max_held = max_held
-        self._held = 0
+    def __init__(self, *, max_body: int = MAX_BODY, deadline_s: float = 10.0, max_held: int = MAX_HELD) -> None:
+        self.max_body = max_body
+        self.deadline_s = deadline_s
+        self.max_held = max_held
+        self.held = 0
 
-    def declared_too_large(self, request: web.BaseRequest) -> bool:
-        return (request.content_length or 0) > self._max_body
 
-    async def read(self, request: web.BaseRequest) -> bytes | Refusal:
-        """The whole body, or why it was not read."""
+class Body:
+    """One that is arriving."""
+
+    __slots__ = ("_bodies", "_got", "_payload")
+
+    def __init__(self, bodies: Bodies, payload: StreamReader) -> None:
+        self._bodies = bodies
+        self._payload = payload
+        self._got = bytearray()
+
+    def taken(self) -> bytes | Refusal | None:
+        """The whole of it, or why it is not taken; None while there is more to come."""
+        bodies, payload = self._bodies, self._payload
         try:
-            if request.content.is_eof():  # it came with its head: no timer, no waiting
-                body = request.content.read_nowait(-1)
-                return body if len(body) <= self._max_body else TOO_LARGE
-            async with asyncio.timeout(self._deadline_s):
-                await _invite(request)
-                return await self._arriving(request.content)
-        except TimeoutError:
-            return TOO_SLOW
-        # The client is gone, or its chunks are no chunks.
-        except (ConnectionError, web.RequestPayloadError):
+            come = payload.read_nowait(-1)
+        except RequestPayloadError:  # its chunks are no chunks
             return CUT_OFF
+        if payload.is_eof() and not self._got:  # it came with its head
+            return come if len(come) <= bodies.max_body else TOO_LARGE
+        self._got += come
+        bodies.held += len(come)
+        if len(self._got) > bodies.max_body:
+            return TOO_LARGE
+        if bodies.held > bodies.max_held:
+            return BUSY
+        return bytes(self._got) if payload.is_eof() else None
 
-    async def _arriving(self, content: StreamReader) -> bytes | Refusal:
-        body = bytearray()
-        try:
-            while chunk := await content.readany():
-                body += chunk
-                self._held += len(chunk)
-                if len(body) > self._max_body:
-                    return TOO_LARGE
-                if self._held > self._max_held:
-                    return BUSY
-        finally:
-            self._held -= len(body)
-        return bytes(body)
+    def is_whole(self) -> bool:
+        """Whether the next request begins behind what was read."""
+        return self._payload.is_eof()
 
-
-async def _invite(request: web.BaseRequest) -> None:
-    """Answer `Expect: 100-continue`, which a low-level aiohttp server leaves to its handler."""
-    if request.headers.get("Expect", "").lower() == "100-continue":
-        await request.writer.write(_CONTINUE)
-        request.writer.output_size = 0  # or aiohttp takes the answer for one that has begun
+    def dropped(self) -> None:
+        """Its bytes are not held any more."""
+        self._bodies.held -= len(self._got)
+        self._got.clear()

@@ -12,24 +12,23 @@ It never retries, and never decides what an error means.
 import asyncio
 from asyncio import Future, Task
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from aiokafka.errors import MessageSizeTooLargeError
 
 from contracts.topics import RECORD_MAX_BYTES
-from ingest.outcome import NotTaken, Published, Reason
+from ingest.outcome import Done, NotTaken, Published, Reason
 from ingest.routing import Publication
 
-Waiter = Future[Published | NotTaken]
 Judge = Callable[[Exception], NotTaken]
 """What an error means for the records of a batch."""
 
 BATCH_BYTES: Final = 256 * 1024
 """What a batch may grow to, a record's estimated overhead included. A larger record is a batch of its own."""
 
-_LATE: Final = NotTaken(reason=Reason.LATE)
-_AWAY: Final = NotTaken(reason=Reason.AWAY)
+_LATE: Final = NotTaken(Reason.LATE)
+_AWAY: Final = NotTaken(Reason.AWAY)
 
 
 class Owner(Protocol):
@@ -42,31 +41,32 @@ class Owner(Protocol):
 
 
 class Batch:
-    """Records that go to Kafka together, and the waiters that are answered together."""
+    """Records that go to Kafka together, and whose senders are told together."""
 
-    __slots__ = ("_answered", "_late_at", "_loop", "_publications", "_timer", "size", "waiters")
+    __slots__ = ("_answered", "_late_at", "_loop", "_publications", "_timer", "_waiting", "size")
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         self.size = 0
-        self.waiters: list[Waiter] = []
         self._loop = loop
         self._publications: list[Publication] = []
+        self._waiting: list[Done] = []
         self._late_at: list[float] = []
         self._answered = 0
         self._timer: asyncio.TimerHandle | None = None
 
+    def __len__(self) -> int:
+        return len(self._waiting)
+
     def has_room(self, size: int) -> bool:
         return self.size + size <= BATCH_BYTES
 
-    def append(self, publication: Publication, size: int, late_at: float) -> Waiter:
-        waiter = self._loop.create_future()
+    def append(self, publication: Publication, size: int, late_at: float, done: Done) -> None:
         self.size += size
-        self.waiters.append(waiter)
         self._publications.append(publication)
+        self._waiting.append(done)
         self._late_at.append(late_at)
-        # One timer for all of them: deadlines of a batch come in the order of its records.
-        self._timer = self._timer or self._loop.call_at(late_at, self._sweep)
-        return waiter
+        if self._timer is None:  # one for all of them: deadlines of a batch come in the order of its records
+            self._timer = self._loop.call_at(late_at, self._sweep)
 
     def fill(self, builder: Any) -> Any:
         """Write the records into aiokafka's batch: all at once, when they leave, so that its buffer grows in one go.
@@ -88,30 +88,30 @@ class Batch:
         return self._late_at[-1]
 
     def acknowledged(self, partition: int, first_offset: int) -> None:
-        self._close()
-        for offset, waiter in enumerate(self.waiters, first_offset):
-            if not waiter.done():
-                waiter.set_result(Published(partition=partition, offset=offset))
+        first, waiting = self._close()
+        for number, done in enumerate(waiting, first):
+            done(Published(partition, first_offset + number))
 
     def refused(self, outcome: NotTaken) -> None:
-        self._close()
-        for waiter in self.waiters:
-            if not waiter.done():
-                waiter.set_result(outcome)
+        _, waiting = self._close()
+        for done in waiting:
+            done(outcome)
 
-    def _close(self) -> None:
+    def _close(self) -> tuple[int, Sequence[Done]]:
+        """Those who wait still, and the place of the first of them. Nobody is told twice."""
         if self._timer is not None:
             self._timer.cancel()
+        first, self._answered = self._answered, len(self._waiting)
+        return first, self._waiting[first:]
 
     def _sweep(self) -> None:
-        """Answer those whose time is up, and look again when the next one's is."""
+        """Tell those whose time is up, and look again when the next one's is."""
         now = self._loop.time()
-        while self._answered < len(self.waiters) and self._late_at[self._answered] <= now:
-            waiter = self.waiters[self._answered]
+        while self._answered < len(self._waiting) and self._late_at[self._answered] <= now:
+            done = self._waiting[self._answered]
             self._answered += 1
-            if not waiter.done():
-                waiter.set_result(_LATE)
-        left = self._answered < len(self.waiters)
+            done(_LATE)
+        left = self._answered < len(self._waiting)
         self._timer = self._loop.call_at(self._late_at[self._answered], self._sweep) if left else None
 
 
@@ -127,13 +127,13 @@ class Lane:
         self._under_way: Batch | None = None
         self._task: Task[None] | None = None
 
-    def add(self, publication: Publication, size: int, late_at: float) -> Waiter:
-        """Put a record behind those before it. Its waiter may be cancelled; the record goes its way all the same."""
+    def add(self, publication: Publication, size: int, late_at: float, done: Done) -> None:
+        """Put a record behind those before it."""
         if not (self._waiting and self._waiting[-1].has_room(size)):
             self._waiting.append(Batch(self._owner.loop))
         if self._task is None:
             self._task = self._owner.loop.create_task(self._run(), name="ingest-lane")
-        return self._waiting[-1].append(publication, size, late_at)
+        self._waiting[-1].append(publication, size, late_at, done)
 
     def abandon(self) -> None:
         """Answer whoever waits, since the producer is gone."""
@@ -170,4 +170,4 @@ class Lane:
         return delivery
 
     def _left(self, batch: Batch, *, acknowledged: bool = False) -> None:
-        self._owner.left(len(batch.waiters), batch.size, acknowledged=acknowledged)
+        self._owner.left(len(batch), batch.size, acknowledged=acknowledged)

@@ -1,7 +1,8 @@
 """What became of a publication: Kafka has it, or did not say so in time. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Callable
 from enum import StrEnum
+from typing import NamedTuple
 
 
 class Reason(StrEnum):
@@ -16,14 +17,16 @@ class Reason(StrEnum):
     FAILED = "failed"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class Published(NamedTuple):
     partition: int
     offset: int
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class NotTaken:
+class NotTaken(NamedTuple):
     """Kafka did not say in time that it has the record. It may have it all the same: Stripe's retry is a duplicate."""
 
     reason: Reason
+
+
+Done = Callable[[Published | NotTaken], None]
+"""Who is told what became of a record, once. It must not raise: the records behind this one are told after it."""

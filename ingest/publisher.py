@@ -9,7 +9,7 @@ here, and a producer that is dead or stuck is replaced as a whole (`ingest.produ
 
 import asyncio
 import logging
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Mapping
 from functools import partial
 from typing import Any, Final, Self
 
@@ -24,7 +24,7 @@ from aiokafka.errors import (
 
 from contracts.topics import Topics
 from ingest.lanes import Lane
-from ingest.outcome import NotTaken, Published, Reason
+from ingest.outcome import Done, NotTaken, Reason
 from ingest.partition import partition_of
 from ingest.producers import Connect, Producers, Session, connector
 from ingest.quiet import Quiet
@@ -79,6 +79,7 @@ class Publisher:
             topics=self._topics.events,
             stalled_after_s=stalled_after_s,
         )
+        self._meetings: set[asyncio.Task[None]] = set()
         self._quiet = Quiet(log, every_s=10)
 
     async def start(self) -> None:
@@ -106,38 +107,42 @@ class Publisher:
         session = self._producers.current
         return 0 if session is None else session.count
 
-    async def publish(self, publication: Publication) -> Published | NotTaken:
-        """Write one record and wait for acks=all, at most the deadline."""
+    def publish(self, publication: Publication, done: Done) -> None:
+        """Write one record, and tell `done` when Kafka has it (acks=all), or that it has not, within the deadline."""
         session = self._producers.current
         if session is None:
-            return NotTaken(reason=Reason.AWAY)
+            done(NotTaken(Reason.AWAY))
+            return
         size = len(publication.value) + len(publication.key) + RECORD_OVERHEAD_BYTES
         if session.count >= self._max_in_flight or session.bytes + size > self._max_in_flight_bytes:
-            return NotTaken(reason=Reason.FULL)
+            done(NotTaken(Reason.FULL))
+            return
         late_at = session.loop.time() + self._deadline_s
         session.entered(size)
-        lanes = session.lanes.get(publication.topic) or await self._met(session, publication.topic, size, late_at)
-        if isinstance(lanes, NotTaken):
-            return lanes
-        return await lanes[partition_of(publication.key, len(lanes))].add(publication, size, late_at)
+        lanes = session.lanes.get(publication.topic)
+        if lanes is None:
+            meeting = session.loop.create_task(self._meet(session, publication, size, late_at, done))
+            self._meetings.add(meeting)
+            meeting.add_done_callback(self._meetings.discard)
+        else:
+            lanes[partition_of(publication.key, len(lanes))].add(publication, size, late_at, done)
 
-    async def _met(self, session: Session, name: str, size: int, late_at: float) -> Sequence[Lane] | NotTaken:
-        """The lanes of a topic that this producer meets for the first time, or that was not there before.
+    async def _meet(self, session: Session, publication: Publication, size: int, late_at: float, done: Done) -> None:
+        """Write a record of a topic that this producer meets for the first time, or that was not there before.
 
-        Their number stays for the producer's life: a prefix keeps its partition count for ever.
+        The number of its partitions stays for the producer's life: a prefix keeps it for ever.
         """
-        topic = self._topics.event(name)
-        partitions: Collection[int] = ()
+        name, topic = publication.topic, self._topics.event(publication.topic)
         try:
             async with asyncio.timeout_at(late_at):
-                partitions = await session.producer.partitions_for(topic)
+                partitions: Collection[int] = await session.producer.partitions_for(topic)
         except Exception as error:  # noqa: BLE001  whatever it is, Kafka does not have the record
-            return self._failed(session, topic, error)
-        finally:
-            if not partitions:  # refused, late, or our own caller was cancelled
-                session.left(1, size, acknowledged=False)
+            session.left(1, size, acknowledged=False)
+            done(self._failed(session, topic, error))
+            return
         judge = partial(self._failed, session, topic)
-        return session.lanes.setdefault(name, [Lane(session, topic, number, judge) for number in sorted(partitions)])
+        lanes = session.lanes.setdefault(name, [Lane(session, topic, number, judge) for number in sorted(partitions)])
+        lanes[partition_of(publication.key, len(lanes))].add(publication, size, late_at, done)
 
     def _failed(self, session: Session, topic: str, error: Exception) -> NotTaken:
         """What an error means: for this record or batch alone, or the end of this producer."""
@@ -147,4 +152,4 @@ class Publisher:
             reason = Reason.FAILED
         advice = _ADVICE.get(reason, "see INGEST_MAX_BODY")
         self._quiet.error(reason, "%s took no record (%s): %s", topic, type(error).__name__, advice)
-        return NotTaken(reason=reason)
+        return NotTaken(reason)

@@ -34,20 +34,20 @@ class Deliveries(Observer):
     def traced(self, trigger: str, received: str | None) -> bytes | None:
         return None if self._spans is None else self._spans.begin(trigger, received)
 
-    def published(self, trigger: str, topic: str, seconds: float) -> None:
+    def published(self, trigger: str, topic: str, seconds: float, trace: bytes) -> None:
         self.verdicts[trigger, "published", ""] += 1
         self.publish_s[topic,].add(seconds)
         if self._spans is not None:
-            self._spans.sent(self.topic(topic))
+            self._spans.sent(trace, self.topic(topic))
 
-    def ignored(self, trigger: str, reason: str) -> None:
-        self._not_published(trigger, "ignored", reason)
+    def ignored(self, trigger: str, reason: str, trace: bytes) -> None:
+        self._not_published(trigger, "ignored", reason, trace)
 
-    def refused(self, trigger: str | None, status: int, reason: str) -> None:  # noqa: ARG002  (the reason says more)
-        self._not_published(trigger or "", "refused", reason)
+    def refused(self, trigger: str | None, status: int, reason: str, trace: bytes | None = None) -> None:  # noqa: ARG002  (the reason says more)
+        self._not_published(trigger or "", "refused", reason, trace)
 
-    def not_taken(self, trigger: str, reason: str) -> None:
-        self._not_published(trigger, "not_taken", reason)
+    def not_taken(self, trigger: str, reason: str, trace: bytes | None = None) -> None:
+        self._not_published(trigger, "not_taken", reason, trace)
 
     def clock_skew(self, trigger: str, seconds: int) -> None:
         self.skew_s[trigger] = seconds
@@ -55,7 +55,7 @@ class Deliveries(Observer):
     def connection_closed(self, reason: str) -> None:
         self.closed[reason] += 1
 
-    def _not_published(self, trigger: str, verdict: str, reason: str) -> None:
+    def _not_published(self, trigger: str, verdict: str, reason: str, trace: bytes | None) -> None:
         self.verdicts[trigger, verdict, reason] += 1
-        if self._spans is not None:
-            self._spans.not_sent(verdict, reason)
+        if self._spans is not None and trace is not None:
+            self._spans.not_sent(trace, verdict, reason)

@@ -1,17 +1,12 @@
 """The span of a delivery: from the verified body to Kafka's acknowledgement. It is the first one of an event's trace.
 
-A request has one context of its own, so the span waits there for its verdict. No payload, key or secret goes into it.
+It waits for its verdict under the trace that the record carries on. No payload, key or secret goes into it.
 https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 """
-
-from contextvars import ContextVar
-from typing import Final
 
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 from workers.adapters.tracing import parent_of, sending, traceparent_of
-
-_current: Final[ContextVar[Span | None]] = ContextVar("delivery", default=None)
 
 
 class DeliverySpans:
@@ -19,36 +14,29 @@ class DeliverySpans:
 
     def __init__(self, tracer: Tracer) -> None:
         self._tracer = tracer
+        self._open: dict[bytes, Span] = {}
 
     def begin(self, trigger: str, received: str | None) -> bytes:
         """Start it, below the span that a proxy in front of us sent. Returns the trace that the record carries on."""
-        left = _current.get()
-        if left is not None:
-            left.end()  # a request whose client went away has no verdict
         parent = parent_of(None if received is None else received.encode())
         attributes = {"stripeline.trigger": trigger}
         span = self._tracer.start_span("webhook", context=parent, kind=SpanKind.PRODUCER, attributes=attributes)
-        _current.set(span)
-        return traceparent_of(span)
+        trace = traceparent_of(span)
+        self._open[trace] = span
+        return trace
 
-    def sent(self, topic: str) -> None:
+    def sent(self, trace: bytes, topic: str) -> None:
         """Kafka has it."""
-        span = self._taken()
+        span = self._open.pop(trace, None)
         if span is not None:
             span.update_name(f"send {topic}")
             span.set_attributes(sending(topic))
             span.end()
 
-    def not_sent(self, verdict: str, reason: str) -> None:
-        span = self._taken()
+    def not_sent(self, trace: bytes, verdict: str, reason: str) -> None:
+        span = self._open.pop(trace, None)
         if span is not None:
             span.set_attributes({"stripeline.verdict": verdict, "stripeline.reason": reason})
             if verdict == "not_taken":
                 span.set_status(StatusCode.ERROR, reason)
             span.end()
-
-    @staticmethod
-    def _taken() -> Span | None:
-        span = _current.get()
-        _current.set(None)
-        return span

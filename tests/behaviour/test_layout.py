@@ -45,7 +45,7 @@ ADAPTERS = {
         "deploy/cli/errors.py", "deploy/processes.py",
     ),
     "aiohttp": (
-        "ingest/answers.py", "ingest/app.py", "ingest/body.py", "ingest/server.py",
+        "ingest/app.py", "ingest/body.py", "ingest/connection.py",
         "workers/adapters/stripe_api.py",
         "deploy/admin.py", "deploy/sandbox/app.py", "deploy/sending.py",
     ),

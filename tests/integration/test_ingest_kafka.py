@@ -21,6 +21,7 @@ from ingest.producers import connector
 from ingest.publisher import Publisher
 from ingest.routing import Publication
 from tests.support.broker import Broker, create_topics
+from tests.support.publishing import published
 
 PARTITIONS = 4
 
@@ -73,7 +74,7 @@ async def consumed(bootstrap_servers: str, topic: str, count: int) -> list[Any]:
 
 
 async def test_what_is_published_is_there(publisher: Publisher, broker: Broker, prefix: str) -> None:
-    outcome = await publisher.publish(publication(7))
+    outcome = await published(publisher, publication(7))
     assert isinstance(outcome, Published)
     [record] = await consumed(broker.bootstrap_servers, f"{prefix}payment-event", 1)
     assert (record.partition, record.offset) == (outcome.partition, outcome.offset)
@@ -88,7 +89,7 @@ async def test_what_is_published_is_there(publisher: Publisher, broker: Broker, 
 
 async def test_one_key_is_one_partition_in_order(publisher: Publisher, broker: Broker, prefix: str) -> None:
     sent = [publication(number, key=b"pi_%d" % (number % 5)) for number in range(200)]
-    outcomes = await asyncio.gather(*(publisher.publish(one) for one in sent))
+    outcomes = await asyncio.gather(*(published(publisher, one) for one in sent))
     assert all(isinstance(one, Published) for one in outcomes)
     records = await consumed(broker.bootstrap_servers, f"{prefix}payment-event", 200)
     by_key: dict[bytes, list[Any]] = {}
@@ -101,15 +102,15 @@ async def test_one_key_is_one_partition_in_order(publisher: Publisher, broker: B
 
 async def test_the_largest_record_passes_and_a_larger_one_is_refused_here(publisher: Publisher) -> None:
     fits = RECORD_MAX_BYTES - 200
-    assert isinstance(await publisher.publish(publication(size=fits)), Published)
-    assert await publisher.publish(publication(size=RECORD_MAX_BYTES)) == NotTaken(reason=Reason.TOO_LARGE)
-    assert isinstance(await publisher.publish(publication()), Published)
+    assert isinstance(await published(publisher, publication(size=fits)), Published)
+    assert await published(publisher, publication(size=RECORD_MAX_BYTES)) == NotTaken(Reason.TOO_LARGE)
+    assert isinstance(await published(publisher, publication()), Published)
 
 
 async def test_no_record_that_passes_here_is_refused_by_the_broker(publisher: Publisher) -> None:
     edge = [publication(number, size=RECORD_MAX_BYTES - 30 - number) for number in range(0, 200, 10)]
-    outcomes = {await publisher.publish(one) for one in edge}
-    assert NotTaken(reason=Reason.TOO_LARGE) in outcomes
+    outcomes = {await published(publisher, one) for one in edge}
+    assert NotTaken(Reason.TOO_LARGE) in outcomes
     assert {type(one) if isinstance(one, Published) else one.reason for one in outcomes} == {
         Published,
         Reason.TOO_LARGE,
@@ -121,8 +122,8 @@ async def test_a_missing_topic_is_no_publication_and_says_what_to_do(
 ) -> None:
     await create_topics(broker.bootstrap_servers, {f"{prefix}payment-event": 1})
     async with publishing(broker.bootstrap_servers, prefix, deadline_s=0.5) as publisher:
-        assert await publisher.publish(publication(topic="charge-event")) == NotTaken(reason=Reason.LATE)
-        assert isinstance(await publisher.publish(publication()), Published)
+        assert await published(publisher, publication(topic="charge-event")) == NotTaken(Reason.LATE)
+        assert isinstance(await published(publisher, publication()), Published)
         assert publisher.in_flight == 0
     assert f"topic {prefix}charge-event is not there or not ours" in caplog.text
     assert "stripeline topics apply" in caplog.text
@@ -130,34 +131,34 @@ async def test_a_missing_topic_is_no_publication_and_says_what_to_do(
 
 async def test_a_topic_that_appears_later_is_found(broker: Broker, prefix: str) -> None:
     async with publishing(broker.bootstrap_servers, prefix, deadline_s=1) as publisher:
-        assert await publisher.publish(publication()) == NotTaken(reason=Reason.LATE)
+        assert await published(publisher, publication()) == NotTaken(Reason.LATE)
         await topics_on(broker.bootstrap_servers, prefix)
-        assert isinstance(await publisher.publish(publication()), Published)
+        assert isinstance(await published(publisher, publication()), Published)
 
 
 async def test_a_deleted_topic_is_answered_in_time_and_does_not_stop_the_others(
     publisher: Publisher, broker: Broker, prefix: str
 ) -> None:
     publisher._deadline_s = 1
-    await publisher.publish(publication())
+    await published(publisher, publication())
     admin = AIOKafkaAdminClient(bootstrap_servers=broker.bootstrap_servers)
     await admin.start()
     await admin.delete_topics([f"{prefix}payment-event"])
     await admin.close()
     started = time.monotonic()
-    assert isinstance(await publisher.publish(publication()), NotTaken)
+    assert isinstance(await published(publisher, publication()), NotTaken)
     assert time.monotonic() - started < 1.5
-    assert isinstance(await publisher.publish(publication(topic="charge-event")), Published)
+    assert isinstance(await published(publisher, publication(topic="charge-event")), Published)
 
 
 async def test_too_much_in_flight_is_refused_at_once(broker: Broker, prefix: str) -> None:
     await topics_on(broker.bootstrap_servers, prefix)
     async with publishing(broker.bootstrap_servers, prefix, max_in_flight=3) as publisher:
-        outcomes = await asyncio.gather(*(publisher.publish(publication(number)) for number in range(5)))
-        assert outcomes.count(NotTaken(reason=Reason.FULL)) == 2
+        outcomes = await asyncio.gather(*(published(publisher, publication(number)) for number in range(5)))
+        assert outcomes.count(NotTaken(Reason.FULL)) == 2
     async with publishing(broker.bootstrap_servers, prefix, max_in_flight_bytes=25_000) as publisher:
-        outcomes = await asyncio.gather(*(publisher.publish(publication(size=10_000)) for _ in range(4)))
-        assert outcomes.count(NotTaken(reason=Reason.FULL)) == 2
+        outcomes = await asyncio.gather(*(published(publisher, publication(size=10_000)) for _ in range(4)))
+        assert outcomes.count(NotTaken(Reason.FULL)) == 2
 
 
 class Dying(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
@@ -180,9 +181,9 @@ async def test_a_producer_that_died_is_replaced(broker: Broker, prefix: str) -> 
         return made[-1]
 
     async with publishing(broker.bootstrap_servers, prefix, connect=connect, deadline_s=1) as publisher:
-        assert await publisher.publish(publication()) == NotTaken(reason=Reason.FAILED)
+        assert await published(publisher, publication()) == NotTaken(Reason.FAILED)
         await eventually(lambda: len(made) > 1 and publisher.ready)
-        assert isinstance(await publisher.publish(publication()), Published)
+        assert isinstance(await published(publisher, publication()), Published)
         assert publisher.in_flight == 0
 
 
@@ -191,14 +192,14 @@ async def test_it_starts_without_a_broker_and_finds_it_later(own_broker: LocalKa
     await own_broker.stop()
     async with Publisher({"bootstrap_servers": own_broker.bootstrap_servers}, prefix) as publisher:
         assert not publisher.ready
-        assert await publisher.publish(publication()) == NotTaken(reason=Reason.AWAY)
+        assert await published(publisher, publication()) == NotTaken(Reason.AWAY)
         await own_broker.start()
         await eventually(lambda: publisher.ready)
-        assert isinstance(await publisher.publish(publication()), Published)
+        assert isinstance(await published(publisher, publication()), Published)
 
 
 async def flood(publisher: Publisher, count: int) -> set[Published | NotTaken]:
-    return set(await asyncio.gather(*(publisher.publish(publication(number)) for number in range(count))))
+    return set(await asyncio.gather(*(published(publisher, publication(number)) for number in range(count))))
 
 
 async def test_a_killed_broker_is_answered_in_time_in_bounded_memory_and_found_again(
@@ -207,17 +208,17 @@ async def test_a_killed_broker_is_answered_in_time_in_bounded_memory_and_found_a
     await topics_on(own_broker.bootstrap_servers, prefix)
     options = {"deadline_s": 1.0, "max_in_flight": 100, "stalled_after_s": 3.0}
     async with publishing(own_broker.bootstrap_servers, prefix, **options) as publisher:
-        assert isinstance(await publisher.publish(publication()), Published)
+        assert isinstance(await published(publisher, publication()), Published)
         own_broker.kill()
         started = time.monotonic()
-        assert await flood(publisher, 500) == {NotTaken(reason=Reason.LATE), NotTaken(reason=Reason.FULL)}
+        assert await flood(publisher, 500) == {NotTaken(Reason.LATE), NotTaken(Reason.FULL)}
         assert time.monotonic() - started < 2
         assert publisher.in_flight <= 100
         await eventually(lambda: not publisher.ready)  # stuck: the producer is given up
-        assert await flood(publisher, 500) == {NotTaken(reason=Reason.AWAY)}
+        assert await flood(publisher, 500) == {NotTaken(Reason.AWAY)}
         await own_broker.start()
         await eventually(lambda: publisher.ready)
-        assert isinstance(await publisher.publish(publication()), Published)
+        assert isinstance(await published(publisher, publication()), Published)
         assert publisher.in_flight == 0
 
 
@@ -225,10 +226,10 @@ async def test_a_short_absence_needs_no_new_producer(own_broker: LocalKafka, pre
     await topics_on(own_broker.bootstrap_servers, prefix)
     async with publishing(own_broker.bootstrap_servers, prefix, deadline_s=0.5) as publisher:
         own_broker.kill()
-        assert await publisher.publish(publication(1)) == NotTaken(reason=Reason.LATE)
+        assert await published(publisher, publication(1)) == NotTaken(Reason.LATE)
         await own_broker.start()
         await eventually(lambda: publisher.in_flight == 0)
-        assert isinstance(await publisher.publish(publication(2)), Published)
+        assert isinstance(await published(publisher, publication(2)), Published)
     # The late one came after all: its sender was told 503, so its retry is a duplicate and nothing is lost.
     records = await consumed(own_broker.bootstrap_servers, f"{prefix}payment-event", 2)
     assert {record.key for record in records} == {b"pi_1", b"pi_2"}
@@ -237,24 +238,24 @@ async def test_a_short_absence_needs_no_new_producer(own_broker: LocalKafka, pre
 async def test_a_frozen_broker_is_answered_in_time(own_broker: LocalKafka, prefix: str) -> None:
     await topics_on(own_broker.bootstrap_servers, prefix)
     async with publishing(own_broker.bootstrap_servers, prefix, deadline_s=0.5) as publisher:
-        await publisher.publish(publication())
+        await published(publisher, publication())
         os.kill(own_broker.pid, signal.SIGSTOP)
         try:
-            assert await flood(publisher, 20) == {NotTaken(reason=Reason.LATE)}
+            assert await flood(publisher, 20) == {NotTaken(Reason.LATE)}
         finally:
             os.kill(own_broker.pid, signal.SIGCONT)
         await eventually(lambda: publisher.in_flight == 0)
-        assert isinstance(await publisher.publish(publication()), Published)
+        assert isinstance(await published(publisher, publication()), Published)
 
 
 @pytest.mark.parametrize("frozen", [True, False])
 async def test_stopping_is_bounded_with_the_broker_gone(own_broker: LocalKafka, prefix: str, frozen: bool) -> None:
     await topics_on(own_broker.bootstrap_servers, prefix)
     async with publishing(own_broker.bootstrap_servers, prefix, deadline_s=0.2) as publisher:
-        await publisher.publish(publication())
+        await published(publisher, publication())
         pid = own_broker.pid
         os.kill(pid, signal.SIGSTOP if frozen else signal.SIGKILL)
-        await publisher.publish(publication())
+        await published(publisher, publication())
         started = time.monotonic()
         await publisher.stop(grace_s=1)
         assert time.monotonic() - started < 5

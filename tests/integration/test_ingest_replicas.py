@@ -19,6 +19,7 @@ from ingest.publisher import Publisher
 from ingest.routing import Publication
 from tests.support.broker import Broker, create_topics
 from tests.support.checker import read_topic
+from tests.support.publishing import published
 from tests.support.shop import until
 
 DEADLINE_S = 0.5
@@ -48,15 +49,15 @@ async def test_not_enough_replicas_is_no_publication_until_they_are_back(
     monkeypatch.setattr(AIOKafkaClient, "send", answered)
     async with Publisher({"bootstrap_servers": broker.bootstrap_servers}, prefix, deadline_s=DEADLINE_S) as publisher:
         await until(lambda: publisher.ready, "a producer")
-        assert isinstance(await publisher.publish(publication(1)), Published)
+        assert isinstance(await published(publisher, publication(1)), Published)
         replicas.clear()
         began = time.monotonic()
-        assert isinstance(await publisher.publish(publication(2)), NotTaken)
+        assert isinstance(await published(publisher, publication(2)), NotTaken)
         assert time.monotonic() - began < DEADLINE_S + 1
         replicas.set()
 
         async def taken() -> bool:
-            return isinstance(await publisher.publish(publication(2)), Published)
+            return isinstance(await published(publisher, publication(2)), Published)
 
         await until(taken, "a publication")
     there = [

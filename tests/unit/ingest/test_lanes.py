@@ -15,11 +15,12 @@ from ingest.lanes import BATCH_BYTES, Lane
 from ingest.outcome import NotTaken, Published, Reason
 from ingest.producers import Session
 from ingest.routing import Publication
+from tests.support.publishing import outcome_of
 
 SIZE = 100
-LATE = NotTaken(reason=Reason.LATE)
-AWAY = NotTaken(reason=Reason.AWAY)
-FAILED = NotTaken(reason=Reason.FAILED)
+LATE = NotTaken(Reason.LATE)
+AWAY = NotTaken(Reason.AWAY)
+FAILED = NotTaken(Reason.FAILED)
 
 
 @dataclass
@@ -69,7 +70,9 @@ class World:
         publication = Publication(topic="payment-event", key=b"pi", value=value, headers=(), timestamp_ms=1)
         size = SIZE + len(value)
         self.session.entered(size)
-        return self.lane.add(publication, size, self.session.loop.time() + within_s)
+        future, done = outcome_of()
+        self.lane.add(publication, size, self.session.loop.time() + within_s, done)
+        return future
 
     async def sent(self, batches: int) -> list[Sent]:
         await until(lambda: len(self.producer.sent) == batches)
@@ -175,13 +178,6 @@ async def test_what_waited_too_long_behind_another_batch_is_not_sent(world: Worl
     assert isinstance(await first, Published)
     await until(lambda: world.session.count == 0)
     assert len(world.producer.sent) == 1
-
-
-async def test_a_waiter_that_goes_away_disturbs_no_other(world: World) -> None:
-    gone, stays = world.add(), world.add()
-    gone.cancel()
-    (await world.sent(1))[0].acknowledge(0)
-    assert await stays == Published(partition=2, offset=1)
 
 
 async def test_a_record_that_is_too_large_is_refused_alone(world: World) -> None:
