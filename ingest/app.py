@@ -8,7 +8,7 @@ import random
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Final, NamedTuple, Protocol, assert_never
+from typing import Final, NamedTuple, Protocol
 
 from aiohttp import hdrs
 from aiohttp.http import RawRequestMessage
@@ -19,7 +19,7 @@ from ingest.answers import Refusal, not_an_event, not_signed
 from ingest.body import MAX_BODY, MAX_HELD, Bodies
 from ingest.observer import Observer, Unobserved
 from ingest.outcome import Done, NotTaken, Published, Reason
-from ingest.routing import Ignored, Publication, Rejected, route
+from ingest.routing import Publication, Rejected, route
 from ingest.signature import Refused, Signature, check, parse
 from ingest.trace import ENTROPY_BYTES, traceparent
 from ingest.trigger import TriggerView
@@ -94,16 +94,13 @@ class App:
             return self.refused(trigger.name, not_signed(verdict.reason))
         self.observe.verified(trigger.name, verdict.secret_index)
         trace = self.observe.traced(trigger.name, sent) or traceparent(sent, self.entropy(ENTROPY_BYTES))
-        match route(body, trigger=trigger, received_at_ms=int(now_s * 1000), traceparent=trace):
-            case Publication() as publication:
-                return Delivery(publication, trigger.name, trace, time.perf_counter())
-            case Ignored(reason=reason):
-                self.observe.ignored(trigger.name, reason, trace)
-                return ACCEPTED
-            case Rejected(reason=problem):
-                return self.refused(trigger.name, not_an_event(problem), trace)
-            case unreachable:
-                assert_never(unreachable)
+        routed = route(body, trigger=trigger, received_at_ms=int(now_s * 1000), traceparent=trace)
+        if isinstance(routed, Publication):
+            return Delivery(routed, trigger.name, trace, time.perf_counter())
+        if isinstance(routed, Rejected):
+            return self.refused(trigger.name, not_an_event(routed.reason), trace)
+        self.observe.ignored(trigger.name, routed.reason, trace)
+        return ACCEPTED
 
     def settled(self, delivery: Delivery, outcome: Published | NotTaken) -> Accepted | Refusal:
         """What Kafka's word on a delivery is to its sender."""

@@ -23,6 +23,11 @@ class Bodies:
         self.max_held = max_held
         self.held = 0
 
+    def whole(self, payload: StreamReader) -> bytes | Refusal:
+        """A body that came with its head."""
+        body = payload.read_nowait(-1)
+        return body if len(body) <= self.max_body else TOO_LARGE
+
 
 class Body:
     """One that is arriving."""
@@ -36,24 +41,18 @@ class Body:
 
     def taken(self) -> bytes | Refusal | None:
         """The whole of it, or why it is not taken; None while there is more to come."""
-        bodies, payload = self._bodies, self._payload
+        bodies = self._bodies
         try:
-            come = payload.read_nowait(-1)
+            come = self._payload.read_nowait(-1)
         except RequestPayloadError:  # its chunks are no chunks
             return CUT_OFF
-        if payload.is_eof() and not self._got:  # it came with its head
-            return come if len(come) <= bodies.max_body else TOO_LARGE
         self._got += come
         bodies.held += len(come)
         if len(self._got) > bodies.max_body:
             return TOO_LARGE
         if bodies.held > bodies.max_held:
             return BUSY
-        return bytes(self._got) if payload.is_eof() else None
-
-    def is_whole(self) -> bool:
-        """Whether the next request begins behind what was read."""
-        return self._payload.is_eof()
+        return bytes(self._got) if self._payload.is_eof() else None
 
     def dropped(self) -> None:
         """Its bytes are not held any more."""

@@ -17,7 +17,7 @@ from aiohttp.web import RequestPayloadError
 
 from ingest import answers
 from ingest.answers import Refusal
-from ingest.app import Accepted, Admitted, Delivery
+from ingest.app import ACCEPTED, Accepted, Admitted, Delivery
 from ingest.body import Body
 from ingest.outcome import NotTaken, Published
 
@@ -29,8 +29,6 @@ PIPELINED: Final = 8
 """Requests that may stand behind the one that is being answered; more are left in the kernel's buffer."""
 _READ_LIMIT: Final = 1024 * 1024
 """More than one read of the event loop brings: each is taken out of the parser's buffer at once, so it never fills."""
-
-_HTTP: Final = HttpVersion11
 
 
 class Phase(Enum):
@@ -50,8 +48,8 @@ class Connection(asyncio.Protocol):
     """aiohttp's parser between a transport and the receiver's decisions."""
 
     __slots__ = (
-        "_admitted", "_app", "_blocked", "_body", "_deaf", "_message", "_parser", "_queue", "_reading", "_server",
-        "_transport", "phase", "since",
+        "_admitted", "_app", "_blocked", "_body", "_deaf", "_message", "_parser", "_payload", "_queue", "_reading",
+        "_server", "_transport", "phase", "since",
     )  # fmt: skip
 
     def __init__(self, server: "Server") -> None:
@@ -66,7 +64,8 @@ class Connection(asyncio.Protocol):
         self._transport: Any = None
         self._queue: deque[tuple[RawRequestMessage, StreamReader]] = deque()
         self._message: RawRequestMessage | None = None
-        self._body: Body | None = None
+        self._payload: StreamReader | None = None
+        self._body: Body | None = None  # one that arrives in pieces
         self._admitted: Admitted | None = None
         self._deaf = False  # nothing more is read as a request: it is none, or it comes after the last one
         self._blocked = False  # the client reads none of its answers
@@ -99,6 +98,9 @@ class Connection(asyncio.Protocol):
         elif data and not messages and self.phase is Phase.IDLE:
             self._wait(Phase.HEAD)  # its clock runs from its first byte, not from its last one
         if messages:
+            if not self._queue and len(messages) == 1 and self.phase in _BETWEEN and not self._blocked:
+                self._begin(*messages[0])  # the usual case: a client waits for its answer
+                return
             self._queue.extend(messages)
             if len(self._queue) >= PIPELINED - 1 and self._reading:  # the parser may have kept something back
                 self._reading = False
@@ -152,15 +154,15 @@ class Connection(asyncio.Protocol):
         """Take requests up to the first that has to be waited for."""
         queue = self._queue
         while queue and not self._blocked and self.phase in _BETWEEN:
-            message, payload = queue.popleft()
-            self._begin(message, Body(self._app.bodies, payload))
+            self._begin(*queue.popleft())
         if not self._reading and not queue and not self._deaf:
             self._reading = True
             self._transport.resume_reading()
             self._server.loop.call_soon(self.data_received, b"")
 
-    def _begin(self, message: RawRequestMessage, body: Body) -> None:
-        self._message, self._body = message, body
+    def _begin(self, message: RawRequestMessage, payload: StreamReader) -> None:
+        """Take a request as far as it goes without waiting."""
+        self._message, self._payload = message, payload
         try:
             admitted = self._app.head(message)
         except Exception as error:  # noqa: BLE001  a bug of ours is a 500, and the end of the connection
@@ -168,31 +170,36 @@ class Connection(asyncio.Protocol):
             return
         if isinstance(admitted, Refusal):
             self._answer(admitted)
-            return
-        self._admitted = admitted
-        self._wait(Phase.BODY)
-        # https://www.rfc-editor.org/rfc/rfc9110#name-expect
-        if not body.is_whole() and message.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
-            self._transport.write(answers.CONTINUE)
-        self._take_body()
+        elif payload.is_eof():  # its body came with its head
+            self._admitted = admitted
+            self._decide(admitted, self._app.bodies.whole(payload))
+        else:
+            self._admitted = admitted
+            self._body = Body(self._app.bodies, payload)
+            self._wait(Phase.BODY)
+            # https://www.rfc-editor.org/rfc/rfc9110#name-expect
+            if message.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
+                self._transport.write(answers.CONTINUE)
+            self._take_body()
 
     def _take_body(self) -> None:
         body = None if self._body is None else self._body.taken()
+        if body is not None and self._admitted is not None:
+            self._decide(self._admitted, body)
+
+    def _decide(self, admitted: Admitted, body: bytes | Refusal) -> None:
         if isinstance(body, Refusal):
             self._refuse(body)
-        elif body is not None and self._admitted is not None:
-            try:
-                self._decide(self._admitted, body)
-            except Exception as error:  # noqa: BLE001
-                self._failed(error)
-
-    def _decide(self, admitted: Admitted, body: bytes) -> None:
-        decided = self._app.body(admitted, body)
-        if isinstance(decided, Delivery):
-            self.phase = Phase.ANSWER
-            self._app.publisher.publish(decided.publication, partial(self._settled, decided))
-        else:
-            self._answer(decided)
+            return
+        try:
+            decided = self._app.body(admitted, body)
+            if isinstance(decided, Delivery):
+                self.phase = Phase.ANSWER
+                self._app.publisher.publish(decided.publication, partial(self._settled, decided))
+            else:
+                self._answer(decided)
+        except Exception as error:  # noqa: BLE001
+            self._failed(error)
 
     def _settled(self, delivery: Delivery, outcome: Published | NotTaken) -> None:
         """Kafka's word on it, which counts also when the client has left."""
@@ -225,28 +232,38 @@ class Connection(asyncio.Protocol):
 
     def _answer(self, answer: Accepted | Refusal) -> None:
         """Write it, and wait for the next request, or end."""
-        message, body = self._message, self._body
-        self._message = self._body = self._admitted = None
-        if body is not None:
-            body.dropped()
+        message, payload = self._message, self._payload
+        self._message = self._payload = self._admitted = None
+        if self._body is not None:
+            self._body.dropped()
+            self._body = None
         if self._transport is None:
             self.phase = Phase.CLOSING
             return
-        whole = body is not None and body.is_whole()
-        last = self._deaf and not self._queue
-        keeps = message is not None and whole and not last and not message.should_close and message.version == _HTTP
-        self._transport.write(self._rendered(answer, keeps, bodiless=message is not None and message.method == "HEAD"))
+        whole = payload is not None and payload.is_eof()
+        keeps = whole and message is not None and self._keeps(message)
+        if keeps and answer is ACCEPTED:
+            self._transport.write(self._server.dates.ok())
+        else:
+            bodiless = message is not None and message.method == "HEAD"
+            self._transport.write(self._rendered(answer, close=not keeps, bodiless=bodiless))
         if keeps:
             self._parser.message_consumed()
             self._wait(Phase.IDLE)
         else:
             self._leave(whole)
 
-    def _rendered(self, answer: Accepted | Refusal, keeps: bool, *, bodiless: bool) -> bytes:
-        dates = self._server.dates
+    def _keeps(self, message: RawRequestMessage) -> bool:
+        """Whether another request may follow this one."""
+        if self._deaf and not self._queue:
+            return False
+        return not message.should_close and message.version == HttpVersion11
+
+    def _rendered(self, answer: Accepted | Refusal, *, close: bool, bodiless: bool) -> bytes:
+        date = self._server.dates.date()
         if isinstance(answer, Accepted):
-            return dates.ok() if keeps else answers.accepted(dates.date(), close=True)
-        return answers.refused(answer, dates.date(), close=not keeps, bodiless=bodiless)
+            return answers.accepted(date, close=close)
+        return answers.refused(answer, date, close=close, bodiless=bodiless)
 
     def _leave(self, whole: bool) -> None:
         """End, behind the last answer. A close amid what is still being sent would take the answer with it."""

@@ -6,7 +6,7 @@ import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.signature import MAX_HEADER_BYTES, MAX_ITEMS, Reason, Refused, Verified, verify
+from ingest.signature import MAX_HEADER_BYTES, MAX_ITEMS, Reason, Refused, Verified, _taken_apart, parse, verify
 from ingest.trigger import TriggerView
 
 NOW_S = 1_790_000_000
@@ -166,6 +166,11 @@ def test_stripes_own_library_says_the_same(age_s: int, items: list[bytes], at: i
 @given(st.binary(max_size=300), st.binary(max_size=50))
 def test_junk_is_refused_and_never_raises(sent: bytes, body: bytes) -> None:
     assert isinstance(verify(sent, body, [OLD, NEW], NOW_S), Refused)
+
+
+@given(st.from_regex(rb"t=[0-9]{0,14},v1=[0-9a-f]{62,66}", fullmatch=True))
+def test_the_usual_header_is_read_as_any_other(sent: bytes) -> None:
+    assert parse(sent) == _taken_apart(sent)
 
 
 def test_a_trigger_shows_no_secret_and_takes_no_empty_one() -> None:
