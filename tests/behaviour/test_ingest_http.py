@@ -561,6 +561,28 @@ async def test_an_idle_connection_outlives_the_head_deadline_and_a_second_head_h
         assert await asyncio.wait_for(reader.read(), 5) == b""
 
 
+async def test_an_idle_connection_is_closed_in_the_end() -> None:
+    app = make_app(triggers={}.get, publisher=FakePublisher())
+    limits = Limits(keepalive_s=0.1)
+    async with await serve(app, host="127.0.0.1", port=0, limits=limits, grace_s=1) as running:
+        reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
+        writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
+        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 404 ")
+        writer.close()
+
+
+async def test_a_client_that_was_refused_and_goes_on_sending_is_cut_off(receiver: Receiver) -> None:
+    async with receiver.raw() as (reader, writer):
+        writer.write(head(b"", length=100_000_000))
+        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 413 ")
+        with pytest.raises(ConnectionError):
+            async with asyncio.timeout(5):
+                while True:
+                    writer.write(b"x" * 1_000)
+                    await writer.drain()
+                    await asyncio.sleep(0.01)
+
+
 async def test_a_slow_publication_is_no_stalled_head(receiver: Receiver) -> None:
     receiver.publisher.gate = asyncio.Event()
     post = asyncio.create_task(receiver.post(event()))
