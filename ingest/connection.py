@@ -128,11 +128,9 @@ class Connection(asyncio.Protocol):
         """Asked by the parser at the end of each body."""
 
     def end(self) -> None:
-        """Let what is at Kafka be answered, and end."""
-        self._deaf = True
-        self._queue.clear()
-        if self.phase is not Phase.ANSWER and self._transport is not None:
-            self._transport.close()
+        """Let a request that has begun be answered, as the last one."""
+        if self._message is None and self._transport is not None:
+            self._leave(whole=True)
 
     def abort(self) -> None:
         if self._transport is not None:
@@ -251,11 +249,11 @@ class Connection(asyncio.Protocol):
             self._parser.message_consumed()
             self._wait(Phase.IDLE)
         else:
-            self._leave(whole)
+            self._leave(whole=whole)
 
     def _keeps(self, message: RawRequestMessage) -> bool:
         """Whether another request may follow this one."""
-        if self._deaf and not self._queue:
+        if self._server.ending or (self._deaf and not self._queue):
             return False
         return not message.should_close and message.version == HttpVersion11
 
@@ -265,7 +263,7 @@ class Connection(asyncio.Protocol):
             return answers.accepted(date, close=close)
         return answers.refused(answer, date, close=close, bodiless=bodiless)
 
-    def _leave(self, whole: bool) -> None:
+    def _leave(self, *, whole: bool) -> None:
         """End, behind the last answer. A close amid what is still being sent would take the answer with it."""
         self._deaf = True
         self._queue.clear()

@@ -42,6 +42,7 @@ class Server:
         self.loop = asyncio.get_running_loop()
         self.dates = Dates()
         self.connections: set[Connection] = set()
+        self.ending = False
         self._max_connections = limits.max_connections
         self._longest_s = {
             Phase.HEAD: limits.head_deadline_s,
@@ -85,7 +86,8 @@ class Server:
                     connection.too_late()
 
     async def end(self, grace_s: float) -> None:
-        """Let what is at Kafka be answered within the grace, then close what is left, unanswered."""
+        """Let requests that have begun be answered within the grace, then close what is left, unanswered."""
+        self.ending = True
         for connection in tuple(self.connections):
             connection.end()
         await self._emptied(grace_s)

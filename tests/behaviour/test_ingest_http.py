@@ -639,6 +639,20 @@ async def test_stopping_lets_a_delivery_end_and_takes_no_more(receiver: Receiver
     await asyncio.wait_for(stopping, 5)
 
 
+async def test_stopping_lets_a_body_that_is_under_way_arrive(receiver: Receiver) -> None:
+    body = event()
+    async with receiver.raw() as (reader, writer), receiver.raw() as (idle, _):
+        writer.write(head(body, more="Expect: 100-continue\r\n"))
+        await reader.readuntil(b"\r\n\r\n")
+        stopping = asyncio.create_task(receiver.running.stop())
+        assert await asyncio.wait_for(idle.read(), 5) == b""
+        writer.write(body)
+        answer = await asyncio.wait_for(reader.read(), 5)
+    assert answer.startswith(b"HTTP/1.1 200 ")
+    assert b"Connection: close" in answer
+    await asyncio.wait_for(stopping, 5)
+
+
 async def test_stopping_ends_though_a_delivery_does_not(receiver: Receiver) -> None:
     receiver.publisher.gate = asyncio.Event()
     post = asyncio.create_task(receiver.post(event()))
