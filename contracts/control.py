@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from contracts.actions import SENSITIVE, explain
 from contracts.families import families
@@ -26,6 +26,15 @@ Mode = Literal["live", "test"]
 SECRET_KEY = re.compile(r"^(?:sk|rk)_(live|test)_[A-Za-z0-9_]{1,250}$")
 SIGNING_SECRET = re.compile(r"^whsec_[A-Za-z0-9+/=_-]{1,250}$")
 TYPE_FILTER = re.compile(r"^[a-z0-9_]+(\.[a-z0-9_]+)*(\.\*)?$|^\*$")
+
+
+def _known(kind: str) -> str:
+    if kind not in families():
+        raise ValueError(f"{kind!r} is no trigger: choose one of {', '.join(families())}")
+    return kind
+
+
+TriggerKind = Annotated[str, AfterValidator(_known)]
 
 
 class Definition(BaseModel):
@@ -60,19 +69,12 @@ class Connection(Definition):
 class Trigger(Definition):
     """One webhook URL with its ring of signing secrets. `mode` is its connection's, checked on every event."""
 
-    kind: Annotated[str, Field(description="its family, like `stripe/payment-event`")]
+    kind: Annotated[TriggerKind, Field(description="its family, like `stripe/payment-event`")]
     connection: Annotated[Name, Field(description="whose events it receives, and whose account its steps use")]
     mode: Annotated[Mode | None, Field(description="an event of the other mode is refused")] = None
     signing_secrets: Annotated[
         tuple[Sealed, ...], Field(description="any of them may have signed; with none it answers nothing")
     ] = ()
-
-    @field_validator("kind")
-    @classmethod
-    def _known(cls, kind: str) -> str:
-        if kind not in families():
-            raise ValueError(f"{kind!r} is no trigger: choose one of {', '.join(families())}")
-        return kind
 
 
 class Step(Definition):

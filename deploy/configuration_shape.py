@@ -2,10 +2,9 @@
 
 from typing import Annotated, Any
 
-from pydantic import Field, ValidationError, field_validator
+from pydantic import Field, ValidationError
 
-from contracts.control import Definition, Name, Rate, Workflow
-from contracts.families import families
+from contracts.control import Definition, Name, Rate, TriggerKind, Workflow
 from deploy.configuration_errors import Problem
 
 
@@ -19,16 +18,9 @@ class WrittenConnection(Definition):
 class WrittenTrigger(Definition):
     """A trigger as it stands in the file."""
 
-    kind: str
+    kind: TriggerKind
     connection: Name
     signing_secrets: Annotated[tuple[str, ...], Field(max_length=10)] = ()
-
-    @field_validator("kind")
-    @classmethod
-    def _known(cls, kind: str) -> str:
-        if kind not in families():
-            raise ValueError(f"{kind!r} is no trigger: choose one of {', '.join(families())}")
-        return kind
 
 
 class Written(Definition):

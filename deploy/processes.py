@@ -8,7 +8,6 @@ import asyncio
 import gc
 from collections.abc import Awaitable, Callable
 from contextlib import AsyncExitStack, suppress
-from traceback import walk_tb
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
@@ -27,6 +26,7 @@ from deploy.telemetry.delivery_spans import DeliverySpans
 from deploy.telemetry.table import OF_A_GATE, OF_A_WORKER, OF_INGEST, OF_STRIPE
 from deploy.telemetry.views import WorkerView
 from deploy.topics import require
+from deploy.unheard import unheard
 from ingest.app import make_app
 from ingest.publisher import Publisher
 from ingest.server import serve
@@ -77,7 +77,7 @@ def _calm_collector() -> None:
 async def _run(settings: Settings, *parts: Part) -> None:
     """One process: its parts, until SIGTERM or SIGINT, with the admin port beside them."""
     _calm_collector()
-    asyncio.get_running_loop().set_exception_handler(_unheard)
+    asyncio.get_running_loop().set_exception_handler(unheard)
     async with lifetime() as stop, base(settings) as shared, AsyncExitStack() as stack:
         stack.enter_context(unblocked(lambda: shared.lag.turned_s))
         shared.checks["process"] = lambda: "the process is ending" if stop.is_set() else None
@@ -98,33 +98,6 @@ async def _together(stop: asyncio.Event, *parts: Awaitable[None]) -> None:
         for other in others:
             log.error("another part failed, too", reason=repr(other))  # noqa: TRY400
         raise first from None
-
-
-def _unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
-    """A producer of aiokafka that failed leaves failed futures that nobody can await: one line each, no traceback.
-
-    The failure itself has been raised, and said, where the transaction was.
-    """
-    error = context.get("exception")
-    future = context.get("future")
-    task = future if isinstance(future, asyncio.Task) else None
-    if _of_a_producer(error, in_a_task=task is not None and not _of_a_sender(task)):
-        log.debug("a future of aiokafka failed unheard", reason=repr(error))
-    else:
-        loop.default_exception_handler(context)
-
-
-def _of_a_producer(error: object, *, in_a_task: bool) -> bool:
-    """Kafka's in a bare future, or raised in aiokafka 0.14's own books when a batch fails that was on its way."""
-    if isinstance(error, KeyError):
-        frames = [frame for frame, _ in walk_tb(error.__traceback__)]
-        return bool(frames) and frames[-1].f_globals.get("__name__") == "aiokafka.producer.message_accumulator"
-    return isinstance(error, KafkaError | ConnectionError) and not in_a_task  # or the end of a lost connection
-
-
-def _of_a_sender(task: "asyncio.Task[Any]") -> bool:
-    """Whether it is a request that a fenced sender of aiokafka left running when it ended."""
-    return getattr(task.get_coro(), "__qualname__", "").startswith("Sender._")
 
 
 async def _until_stopped(part: Awaitable[None], stop: asyncio.Event) -> None:

@@ -135,6 +135,8 @@ class Executor:
         command = work.command
         action = self.actions.get(command.action)
         refused = self._refusal(action, command, now_ms)
+        if action is not None and refused is not None and _may_be_done(work, action, refused):
+            return self._look(ledger, self._late(work, refused, now_ms), action, now_ms)
         if action is None or refused is not None:
             fate = settling.ended(self.topics, ledger, work, refused or refusal(command.action, "unknown"), now_ms)
             # What names no action of ours is another team's text: it must not name a metric.
@@ -144,6 +146,11 @@ class Executor:
             if look_at_ms is not None:
                 return self._look(ledger, replace(work, look_at_ms=look_at_ms), action, now_ms)
         return self._attempted(ledger, work, action, now_ms)
+
+    def _late(self, work: Work, refused: Failed, now_ms: int) -> Work:
+        """To be looked up, never attempted: not found, it ends as what it is, past its time."""
+        failure = work.failure or {"error": refused.error, "reason": None}
+        return replace(work, failure=failure, look_at_ms=work.look_at_ms or now_ms + self.reconcile_after_ms)
 
     def _look_at_ms(self, work: Work, now_ms: int) -> int | None:
         """When the command may be looked up, for one that must not be attempted.
@@ -187,6 +194,12 @@ class Executor:
         if not self.has_connection(command.connection):
             return refusal(command.action, f"there is no connection {command.connection!r}; add it, then send again")
         return None
+
+
+def _may_be_done(work: Work, action: Action, refused: Failed) -> bool:
+    """Whether a command past its time may have been done in time: told EXPIRED, a team would send it again."""
+    late = refused.error["code"] == Code.EXPIRED
+    return late and action.method == "POST" and (work.suspect or work.unknown)
 
 
 def _delay_ms(tier: Tier) -> int:

@@ -11,7 +11,8 @@
 No new Idempotency-Key is ever made. A replay of what is indeterminate is looked up first, and attempted again only
 when nothing is found and the horizon allows it.
 A refusal that Stripe gives before it looks at the key says nothing of a call that a worker made and died of. A record
-that stood there before this task began is therefore looked up before such a refusal is its end.
+that stood there before this task began is therefore looked up before such a refusal is its end, and before it ends as
+past its time (`workers/executor.py`).
 """
 
 from collections.abc import Mapping
@@ -97,11 +98,11 @@ def _look_again(topics: Topics, ledger: Ledger, work: Work, failed: Failed, now_
 
 def _not_found(topics: Topics, ledger: Ledger, call: Call, now_ms: int) -> Fate | Work:
     work = call.work
-    if work.failure is not None:
+    if work.failure is not None and not work.unknown:
         failed = Failed(error=work.failure["error"], retryable=False, unknown=False)
         return ended(topics, ledger, work, failed, now_ms, reason=work.failure["reason"])
     late = now_ms - work.ticket.first_appended_ms >= HORIZON_MS
-    if work.ticket.replayed and work.ticket.attempts == 0 and not late:
+    if work.ticket.replayed and work.ticket.attempts == 0 and not late and work.failure is None:
         return replace(work, look_at_ms=None)
     why = (
         f"not found at Stripe by metadata['{lookup.METADATA}']; "

@@ -42,7 +42,7 @@ ADAPTERS = {
         "deploy/commanding.py", "deploy/demo/kafka.py", "deploy/reading.py", "deploy/replay.py",
         "deploy/topics_admin.py",
         # Name Kafka's errors, to say what to do about them or to go on after them.
-        "deploy/cli/errors.py", "deploy/processes.py",
+        "deploy/cli/errors.py", "deploy/processes.py", "deploy/unheard.py",
     ),
     "aiohttp": (
         "ingest/app.py", "ingest/body.py", "ingest/connection.py",

@@ -242,6 +242,24 @@ async def test_after_an_outage_of_25_hours_nothing_is_posted_again(world: World,
     assert len(world.effects) == before + 1  # the sandbox has forgotten the key: a POST would have been one too many
 
 
+@pytest.mark.parametrize("after", [True, False])
+async def test_a_call_that_a_worker_died_of_is_looked_up_though_the_time_of_its_command_is_over(
+    world: World, after: bool
+):
+    """Told EXPIRED of a payment that was made, a team would send it again under a new id."""
+    record = world.send(command(**INTENT, not_after=world.now_ms + 60_000))
+    with pytest.raises(WorkerDiedError):
+        await world.run(dies(world, after=after))
+    world.advance(90_000)
+    world.put_back(record)
+    await world.run()
+    if after:
+        succeeded_once(world)
+        return
+    assert [(result["status"], result["error"]["code"]) for result in world.results] == [("failed", "EXPIRED")]
+    assert world.effects == []
+
+
 async def test_after_an_outage_of_25_hours_what_never_happened_is_left_to_a_person(world: World):
     record = world.send(command())
     with pytest.raises(WorkerDiedError):

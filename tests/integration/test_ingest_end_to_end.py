@@ -69,7 +69,9 @@ async def test_every_acknowledged_event_is_there_though_the_broker_was_killed(
         ):
             await delivered(http, 0)
             under_way = [asyncio.create_task(delivered(http, number)) for number in range(1, 50)]
-            await asyncio.sleep(0.02)
+            async with asyncio.timeout(10):
+                while not publisher.in_flight:  # noqa: ASYNC110  the publisher sets no event for a test
+                    await asyncio.sleep(0)
             own_broker.kill()
             started = time.monotonic()
             assert await deliver(http, 99) == 503

@@ -18,6 +18,7 @@ from deploy.topics import apply
 from tests.integration.test_worker_task import DONE, PARTITIONS, Bench, bench, commands, has_results, until
 from tests.support.records import command
 from workers.actions import actions
+from workers.adapters import watchdog
 from workers.adapters.clock import BrokerClock
 from workers.adapters.watchdog import StuckError, watched
 from workers.adapters.worker import Membership, Worker
@@ -112,7 +113,9 @@ async def test_a_consumer_that_reads_nothing_though_records_are_there_is_opened_
         assert worker.counts.events["watchdog"] == 1
 
 
-async def test_a_worker_that_lost_its_assignment_takes_it_back_and_a_spare_one_is_well(bench: Bench):
+async def test_a_worker_that_lost_its_assignment_takes_it_back_and_a_spare_one_is_well(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch
+):
     async with guarded(bench) as worker:
         await worker._close_all()  # as if the group had taken everything and never given it back
         await until(lambda: worker.trouble)
@@ -121,9 +124,24 @@ async def test_a_worker_that_lost_its_assignment_takes_it_back_and_a_spare_one_i
         async with guarded(bench, replace(LIMITS, assign_s=1)) as second, spare(bench) as third:
             await until(lambda: sorted(len(one.tasks) for one in (worker, second, third)) == [0, 1, 1])
             before = [one.counts.events["watchdog"] for one in (worker, second, third)]
-            await asyncio.sleep(6)  # that nothing happens has no condition to wait for
+            asked = asked_about(monkeypatch)
+            [spared] = [one for one in (worker, second, third) if not one.tasks]
+            await until(lambda: asked[spared] > LIMITS.tries, 60)  # often enough to have been opened anew and given up
             assert [one.counts.events["watchdog"] for one in (worker, second, third)] == before
             assert third.missing() is None
+
+
+def asked_about(monkeypatch: pytest.MonkeyPatch) -> Counter[Worker[Any]]:
+    """How often Kafka has answered what a watchdog asked about each worker."""
+    asked, ask = Counter[Worker[Any]](), watchdog._ask
+
+    async def counted(worker: Worker[Any]) -> Any:
+        facts = await ask(worker)
+        asked[worker] += facts is not None
+        return facts
+
+    monkeypatch.setattr(watchdog, "_ask", counted)
+    return asked
 
 
 @asynccontextmanager

@@ -26,6 +26,7 @@ from tests.support.proxy import Proxy
 IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 INSIDE_PORT = 9092
 LEADERS_TIMEOUT_S = 10.0
+GONE_TIMEOUT_S = 30.0
 
 Note = Callable[[str], None]
 
@@ -186,8 +187,16 @@ def _led(described: list[Any], topics: Mapping[str, int]) -> bool:
 
 
 async def delete_topics(bootstrap_servers: str, names: list[str]) -> None:
+    """Delete topics, and return when the broker knows them no more: the controller answers before the broker has heard.
+
+    Until then the broker still takes records for them.
+    """
     async with admin(bootstrap_servers) as client:
         await client.delete_topics(names)
+        async with asyncio.timeout(GONE_TIMEOUT_S):
+            # All topics, not these by name: asked for by name, a careless broker would create them again.
+            while not set(names).isdisjoint(await client.list_topics()):  # noqa: ASYNC110  Kafka sets no event
+                await asyncio.sleep(0.01)
 
 
 def quiet_fencing() -> None:

@@ -104,7 +104,7 @@ async def test_what_comes_while_a_batch_is_under_way_leaves_when_it_is_acknowled
     first = world.add()
     [batch] = await world.sent(1)
     later = [world.add(), world.add()]
-    await asyncio.sleep(0.01)
+    await asyncio.sleep(0.01)  # that nothing is sent has no condition to wait for
     assert len(world.producer.sent) == 1
     batch.acknowledge(0)
     assert await first == Published(partition=2, offset=0)

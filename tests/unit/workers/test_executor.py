@@ -237,12 +237,6 @@ def test_headers_of_another_team_are_not_ours():
     assert (result["attempts"], result["started_at"]) == (1, record.timestamp)
 
 
-def test_an_expired_command_that_may_have_had_its_effect_is_indeterminate():
-    ledger = Ledger()
-    fate = run(ledger, command_record(command(not_after=NOW + 1)), failure(500))
-    assert results(take(ledger, returned(fate), NOW + 5_000))[0]["status"] == "indeterminate"
-
-
 def test_lanes_are_keys_and_no_key_is_a_lane_of_its_own():
     assert EXECUTOR.lane(command_record(offset=1)) == EXECUTOR.lane(command_record(offset=2))
     assert EXECUTOR.lane(command_record(key=None, offset=1)) != EXECUTOR.lane(command_record(key=None, offset=2))

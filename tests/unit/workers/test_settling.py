@@ -45,12 +45,12 @@ class World:
         self.ledger, self.now = Ledger(), START
         self.attempts, self.looks, self.results, self.dead = [], 0, [], []
 
-    def run(self, record, *outcomes, now_ms=None):
+    def run(self, record, *outcomes, now_ms=None, again=False):
         """Take a record, and everything that comes back of it, until no outcome is left or nothing waits."""
         self.now = self.now if now_ms is None else now_ms
         left = list(outcomes)
         while True:
-            fate = self.decide(self.executor.take(self.ledger, record, self.now), left)
+            fate = self.decide(self.executor.take(self.ledger, record, self.now, again), left)
             waits = [output for output in fate.outputs if output.topic in TOPICS.retries]
             if not waits or not left:
                 return fate
@@ -208,11 +208,63 @@ def test_the_horizon_counts_from_the_first_append_across_tiers():
     assert (len(world.attempts), world.looks) == (1, 1)
 
 
-def test_an_expired_command_that_may_have_had_its_effect_is_indeterminate():
-    world = World()
-    fate = world.run(command_record(command(not_after=START)), LOST)
-    world.run(world.returned(fate.outputs[0]), now_ms=START + 5_000)
-    assert world.results[0]["status"] == "indeterminate"
+class TestPastItsTime:
+    """A command past its `not_after`: not attempted any more, and looked up first where an attempt may have been."""
+
+    def late(self, *looked, unknown):
+        """One that was lost, or that a worker which died may have attempted; then its time is over."""
+        world, record = World(), command_record(command(not_after=START))
+        if unknown:
+            record = world.returned(world.run(record, LOST).outputs[0])
+        world.run(record, *looked, now_ms=START + 5_000, again=not unknown)
+        return world
+
+    @pytest.mark.parametrize("unknown", [True, False])
+    def test_it_succeeded_if_it_is_found(self, unknown):
+        world = self.late(FOUND, unknown=unknown)
+        assert (len(world.attempts), world.looks) == (int(unknown), 1)
+        assert world.now >= START + 5_000 + AFTER_MS
+        assert [(result["status"], result["output"]["id"]) for result in world.results] == [("succeeded", "cus_1")]
+        assert world.dead == []
+
+    def test_what_was_lost_and_is_not_found_is_indeterminate(self):
+        world = self.late(Missing(), unknown=True)
+        assert (len(world.attempts), world.looks) == (1, 1)
+        assert [result["status"] for result in world.results] == ["indeterminate"]
+        assert [letter[h.REASON] for letter in world.dead] == [b"indeterminate"]
+
+    def test_what_nobody_is_known_to_have_attempted_and_is_not_found_expired(self):
+        world = self.late(Missing(), unknown=False)
+        assert (world.attempts, world.looks) == ([], 1)
+        assert [(result["status"], result["error"]["code"]) for result in world.results] == [("failed", "EXPIRED")]
+        assert world.dead == []
+
+    def test_what_can_not_be_looked_up_is_indeterminate(self):
+        world = self.late(*[failure(500)] * MAX_LOOKS, unknown=False)
+        assert (world.attempts, world.looks) == ([], MAX_LOOKS)
+        assert [result["status"] for result in world.results] == ["indeterminate"]
+
+    def test_a_replay_is_looked_up_and_never_attempted(self):
+        world = self.late(Missing(), unknown=True)
+        world.run(command_record(command(not_after=START), headers=REPLAY), Missing())
+        assert (len(world.attempts), world.looks) == (1, 2)
+        assert [(result["status"], result["revision"]) for result in world.results] == [
+            ("indeterminate", 0), ("indeterminate", 1),
+        ]  # fmt: skip
+
+    def test_why_it_failed_before_is_kept(self):
+        """Refused while a worker that died may have had it, and then its time is over before it is looked up."""
+        world = World()
+        fate = world.run(command_record(command(not_after=START)), failure(401), again=True)
+        world.run(world.returned(fate.outputs[0]), Missing(), now_ms=START + 5_000)
+        assert [result["error"]["code"] for result in world.results] == ["AUTH_EXPIRED"]
+
+    def test_what_nobody_can_have_attempted_and_what_has_no_effect_expires_at_once(self):
+        read = {"action": "stripe/retrieve-charge", "input": {"id": "ch_1"}}
+        for fields, again in (({}, False), (read, True)):
+            world = World()
+            world.run(command_record(command(**fields, not_after=START)), now_ms=START + 1, again=again)
+            assert (world.attempts, world.looks, world.results[0]["error"]["code"]) == ([], 0, "EXPIRED")
 
 
 class TestReplay:
@@ -410,9 +462,7 @@ class TestTakenOver:
 
     def world(self, *outcomes):
         world = World()
-        take = world.executor.take
-        world.executor = replace_take(world.executor, lambda *given: take(*given, True))
-        world.run(command_record(), *outcomes)
+        world.run(command_record(), *outcomes, again=True)
         return world
 
     def test_is_looked_up_before_a_refusal_that_decides_nothing_is_its_end(self):
@@ -435,11 +485,3 @@ class TestTakenOver:
     def test_is_not_looked_up_when_stripe_has_decided(self):
         world = self.world(failure(402))
         assert (world.looks, world.results[0]["status"]) == (0, "failed")
-
-
-def replace_take(executor, take):
-    class Taking:
-        def __getattr__(self, name):
-            return take if name == "take" else getattr(executor, name)
-
-    return Taking()
