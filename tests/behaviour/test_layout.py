@@ -46,7 +46,7 @@ ADAPTERS = {
     ),
     "aiohttp": (
         "ingest/answers.py", "ingest/app.py", "ingest/body.py", "ingest/server.py",
-        "workers/adapters/stripe_api.py",
+        "workers/adapters/http_client.py",
         "deploy/admin.py", "deploy/sandbox/app.py", "deploy/sending.py",
     ),
     "opentelemetry": (
