@@ -2,7 +2,7 @@
 
 It uses aiohttp's connector (pool, DNS, TLS, keep-alive), its protocol and its parser, without its session, whose
 request and answer objects cost more than the rest of a call together: docs/decisions/0011. What is used here and is
-not quite public was read in aiohttp 3.14.5; `tests/integration/test_http_client_aiohttp.py` fails when it changes.
+not quite public was read in aiohttp 3.14.5; `tests/integration/test_http_client.py` fails when it changes.
 
 A connection goes back to the pool only after a whole answer and with nothing left to send or read; after anything else
 it is closed. Errors name kinds, never values: a request carries a secret key, an answer a client_secret.
@@ -78,7 +78,7 @@ class HttpClient:
         tls: ssl.SSLContext | bool = True,
     ) -> None:
         self._base, self._headers, self._limit, self._max_body_bytes = base, headers, limit, max_body_bytes
-        self._tls = tls
+        self._tls, self._prefix, self._standing = tls, "", ""
         self._connector: aiohttp.TCPConnector | None = None
 
     async def __aenter__(self) -> Self:
