@@ -24,7 +24,7 @@ from deploy.settings import Settings, SettingsError
 from deploy.telemetry.deliveries import Deliveries
 from deploy.telemetry.delivery_spans import DeliverySpans
 from deploy.telemetry.table import OF_A_GATE, OF_A_WORKER, OF_INGEST, OF_STRIPE
-from deploy.telemetry.views import WorkerView
+from deploy.telemetry.views import WorkerView, running_version
 from deploy.topics import require
 from deploy.unheard import unheard
 from ingest.app import make_app
@@ -172,8 +172,9 @@ async def executor_part(shared: Base, stop: asyncio.Event) -> None:
         reconcile_after_ms=settings.reconcile_after_ms,
     )
     async with StripeApi(
-        settings.stripe_api_base, keys.of, deadline_s=settings.call_timeout_ms / 1000, seen=_call_spans(shared)
-    ) as stripe:
+        settings.stripe_api_base, keys.of, deadline_s=settings.call_timeout_ms / 1000, seen=_call_spans(shared),
+        agent=f"stripeline/{running_version()}",
+    ) as stripe:  # fmt: skip
         job = executor_job(settings.topics, executor, stripe.carry_out, settings.executor_concurrency)
         worker = _worker(shared, job)
         shared.board.show(OF_STRIPE, lambda: stripe)

@@ -120,7 +120,7 @@ class Gate:
 
     def ask(self, connection: str, endpoint: str, now_ms: int, turn_ms: int | None = None) -> Pass | Hold:
         """Whether a call may be made now; `turn_ms` is the turn that it was promised. A `Pass` has taken its turn."""
-        mine = self._known.setdefault(connection, _Connection())
+        mine = self._connection(connection)
         closed = self._closed(mine, connection, now_ms)
         if isinstance(closed, Hold):
             return closed
@@ -148,7 +148,7 @@ class Gate:
 
     def saw(self, connection: str, endpoint: str, outcome: Sight, passed: Pass, now_ms: int) -> Seen:
         """Learn from the outcome of a call that was let pass."""
-        mine = self._known.setdefault(connection, _Connection())
+        mine = self._connection(connection)
         if isinstance(outcome, Failed) and outcome.error["code"] == Code.RATE_LIMITED:
             for bucket in self._buckets(mine, connection, endpoint):
                 bucket.slow(now_ms)
@@ -162,6 +162,12 @@ class Gate:
             return Seen.REFUSED_AGAIN
         mine.refused_key, mine.refused_ms = passed.key, now_ms
         return Seen.KEY_REFUSED
+
+    def _connection(self, name: str) -> _Connection:
+        known = self._known.get(name)
+        if known is None:
+            known = self._known[name] = _Connection()
+        return known
 
     def standings(self, now_ms: int) -> Iterator[Standing]:
         """Every connection that has called since this process began."""
@@ -192,7 +198,10 @@ class Gate:
         return True
 
     def _buckets(self, mine: _Connection, connection: str, endpoint: str) -> list[Bucket]:
-        limits, share = self.limits(connection), self.share()
+        limits = self.limits(connection)
+        if limits.account is None and limits.endpoint is None:
+            return []
+        share = self.share()
         wanted = (("", limits.account), (endpoint, limits.endpoint))
         return [_bucket(mine, name, rate * share) for name, rate in wanted if rate is not None and share > 0]
 

@@ -80,6 +80,7 @@ def agree(mine, judged) -> None:
         assert ("idempotency-key" in headers) == (method == "POST")
         assert (not body) == (method == "GET")
     assert mine[3]["stripe-version"] == STRIPE_VERSION
+    assert (mine[3]["user-agent"], mine[3]["accept"]) == ("stripeline", "*/*")
 
 
 CUSTOMERS = {

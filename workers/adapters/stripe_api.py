@@ -12,14 +12,13 @@ from functools import lru_cache
 from typing import Any, Self
 from urllib.parse import quote_plus
 
-import aiohttp
 import structlog
 from pydantic import SecretStr
-from yarl import URL
 
 from contracts.actions import Request
 from contracts.errors import Code, Fault
 from workers import lookup
+from workers.adapters.http_client import HttpClient, LostError, NotSentError, TooLargeError, UnsendableError
 from workers.classify import Answer, classify, refusal
 from workers.counts import CALL_S, Histograms
 from workers.lookup import NextPage, NotOffered, Sight
@@ -43,7 +42,10 @@ log = structlog.get_logger()
 
 
 class StripeApi:
-    """One HTTP client for all connections. `secret_key`: a connection's key now, None when there is none."""
+    """One HTTP client for all connections. `secret_key`: a connection's key now, None when there is none.
+
+    agent: https://docs.stripe.com/building-plugins#setappinfo: Stripe knows by it who calls.
+    """
 
     def __init__(
         self,
@@ -52,29 +54,22 @@ class StripeApi:
         *,
         deadline_s: float = 30.0,
         seen: Seen | None = None,
+        agent: str = "stripeline",
     ) -> None:
-        self._base, self._secret_key, self._deadline_s = base.rstrip("/"), secret_key, deadline_s
-        self._session: aiohttp.ClientSession | None = None
+        self._secret_key, self._deadline_s = secret_key, deadline_s
+        standing = {"User-Agent": agent, "Accept": "*/*", "Stripe-Version": STRIPE_VERSION}
+        self._http = HttpClient(base, headers=standing, limit=MAX_CONNECTIONS, max_body_bytes=MAX_BODY_BYTES)
         self.answers: dict[tuple[str, str, str], int] = defaultdict(int)  # by action, kind and status
         self.seconds = Histograms(CALL_S)  # by action and kind
         self.busy = 0
         self._seen = seen
 
     async def __aenter__(self) -> Self:
-        self._session = aiohttp.ClientSession(
-            cookie_jar=aiohttp.DummyCookieJar(),  # two connections are two accounts, and share nothing
-            connector=aiohttp.TCPConnector(limit=MAX_CONNECTIONS, ttl_dns_cache=60),
-            timeout=aiohttp.ClientTimeout(total=None, sock_connect=5.0),  # the whole call's is asyncio's own
-            auto_decompress=True,
-            trust_env=False,
-            max_line_size=8_190,
-            max_field_size=8_190,
-        )
+        await self._http.__aenter__()
         return self
 
     async def __aexit__(self, *_: object) -> None:
-        if self._session is not None:
-            await self._session.close()
+        await self._http.__aexit__()
 
     async def carry_out(self, call: Call) -> Sight:
         """The outcome of one call, or of a look-up, whatever happens to it."""
@@ -126,48 +121,32 @@ class StripeApi:
         return answer
 
     async def _exchange(self, request: Request, key: SecretStr, call: Call) -> Answer | Fault:
-        if self._session is None:
-            raise RuntimeError("StripeApi is used outside `async with`")
-        headers = {"Authorization": f"Bearer {key.get_secret_value()}", "Stripe-Version": STRIPE_VERSION}
-        path, body = request.path, None  # a payload, because aiohttp looks for the fitting one otherwise
+        headers = {"Authorization": f"Bearer {key.get_secret_value()}"}
+        target, body = request.path, None
         if request.method == "POST":
             headers["Content-Type"] = "application/x-www-form-urlencoded"
             headers["Idempotency-Key"] = call.idempotency_key or ""
-            body = aiohttp.BytesPayload(form(request.params))
+            body = form(request.params)
         elif request.params:
-            path = f"{path}?{form(request.params).decode()}"
+            target = f"{target}?{form(request.params).decode()}"
         try:
-            async with (
-                asyncio.timeout(self._deadline_s),
-                self._session.request(
-                    request.method, _url(self._base, path), data=body, headers=headers, allow_redirects=False
-                ) as response,
-            ):
-                return await _read(response)
-        except (aiohttp.ClientConnectorError, aiohttp.ConnectionTimeoutError):
+            async with asyncio.timeout(self._deadline_s):
+                reply = await self._http.ask(request.method, target, headers, body)
+        except NotSentError:
             return Fault.REFUSED
-        except (aiohttp.ClientError, TimeoutError, OSError) as error:
-            log.info("call_lost", command=call.command.command_id, error=type(error).__name__)
+        except TooLargeError:
+            return Fault.UNREADABLE
+        except (LostError, TimeoutError) as error:
+            log.info("call_lost", command=call.command.command_id, error=str(error) or type(error).__name__)
             return Fault.LOST
+        except UnsendableError:
+            log.exception("call_broken", command=call.command.command_id)
+            return Fault.REFUSED
         except Exception:
             log.exception("call_broken", command=call.command.command_id)
             return Fault.LOST
-
-
-async def _read(response: aiohttp.ClientResponse) -> Answer | Fault:
-    content, body = response.content, b""
-    while not content.at_eof():
-        body += await content.readany()
-        if len(body) > MAX_BODY_BYTES:
-            return Fault.UNREADABLE
-    told = response.headers
-    headers = {name: told[name] for name in _HEADERS_READ if name in told}
-    return Answer(status=response.status, headers=headers, body=body)
-
-
-@lru_cache(maxsize=512)
-def _url(base: str, path: str) -> URL:
-    return URL(base + path, encoded=True)
+        told = {name: reply.headers[name] for name in _HEADERS_READ if name in reply.headers}
+        return Answer(status=reply.status, headers=told, body=reply.body)
 
 
 def form(params: Mapping[str, Any]) -> bytes:

@@ -1,0 +1,366 @@
+"""One request and its one answer, on kept connections, against a server that says what HTTP allows, and more.
+
+What a broken server does to a call is in `test_calls_faults.py`.
+"""
+
+import asyncio
+import gc
+import gzip
+import inspect
+from collections.abc import Callable
+
+import aiohttp
+import pytest
+from aiohttp.client_proto import ResponseHandler
+from aiohttp.connector import Connection
+
+from tests.support.raw_server import CLOSE, RawServer, raw_server
+from workers.adapters.http_client import (
+    DroppedError,
+    HttpClient,
+    LostError,
+    NotSentError,
+    TooLargeError,
+    UnsendableError,
+)
+
+OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nRequest-Id: req_1\r\n\r\nhi"
+STALE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstale"
+MAX_BODY_BYTES = 300_000
+
+
+def client(url: str, **changes) -> HttpClient:
+    return HttpClient(url, headers={"User-Agent": "test"}, limit=4, max_body_bytes=MAX_BODY_BYTES, **changes)
+
+
+async def until(true: Callable[[], bool]) -> None:
+    async with asyncio.timeout(5):
+        while not true():  # noqa: ASYNC110 - what is waited for tells nobody
+            await asyncio.sleep(0)
+
+
+def acquired(http: HttpClient) -> int:
+    return len(http._connector._acquired)
+
+
+def kept(http: HttpClient) -> int:
+    return sum(len(pool) for pool in http._connector._conns.values())
+
+
+async def ask(http: HttpClient, method: str = "POST", **headers):
+    return await http.ask(method, "/v1/x", headers, b"a=b" if method == "POST" else None)
+
+
+async def test_a_request_is_written_as_http_wants_it():
+    async with raw_server(OK) as server, client(server.url + "/base/") as http:
+        reply = await http.ask("POST", "/v1/x?a=%C3%A9", {"Idempotency-Key": "k"}, b"a=b")
+        await http.ask("GET", "/v1/x", {})
+    assert (reply.status, reply.body, reply.headers["request-id"]) == (200, b"hi", "req_1")
+    host = server.url.removeprefix("http://")
+    assert server.requests == [
+        f"POST /base/v1/x?a=%C3%A9 HTTP/1.1\r\nHost: {host}\r\nUser-Agent: test\r\nAccept-Encoding: identity\r\n"
+        "Idempotency-Key: k\r\nContent-Length: 3\r\n\r\na=b".encode(),
+        f"GET /base/v1/x HTTP/1.1\r\nHost: {host}\r\nUser-Agent: test\r\nAccept-Encoding: identity\r\n\r\n".encode(),
+    ]
+    assert len(server.connections) == 1
+
+
+@pytest.mark.parametrize(
+    ("base", "host"),
+    [
+        ("http://stripe.test", "stripe.test"),
+        ("https://stripe.test:443", "stripe.test"),
+        ("https://stripe.test:80", "stripe.test:80"),
+        ("http://[::1]:8080/x", "[::1]:8080"),
+        ("http://bücher.test", "xn--bcher-kva.test"),
+        ("http://user:secret@stripe.test", "stripe.test"),
+    ],
+)
+async def test_the_host_is_named_as_aiohttp_names_it(base, host):
+    async with client(base) as http:
+        assert http._standing.startswith(f"Host: {host}\r\n")
+
+
+READ = {
+    "a length": (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", b"hi", True),
+    "no body": (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"", True),
+    "chunks": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n1\r\nh\r\n1\r\ni\r\n0\r\n\r\n", b"hi", True),
+    "trailers": (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n2\r\nhi\r\n0\r\nX: y\r\n\r\n", b"hi", True),
+    "204": (b"HTTP/1.1 204 No Content\r\n\r\n", b"", True),
+    "304": (b"HTTP/1.1 304 Not Modified\r\n\r\n", b"", True),
+    "100, 102 and 103 before": (
+        b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 102 Processing\r\n\r\nHTTP/1.1 103 Early Hints\r\nLink: x\r\n\r\n" + OK,
+        b"hi",
+        True,
+    ),
+    "compressed, though not asked for": (
+        b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s"
+        % (len(gzip.compress(b"hi")), gzip.compress(b"hi")),
+        b"hi",
+        True,
+    ),
+    "Connection: close": (b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 2\r\n\r\nhi", b"hi", False),
+    "until the connection's end": (b"HTTP/1.1 200 OK\r\n\r\nhi" + CLOSE, b"hi", False),
+    "HTTP/1.0": (b"HTTP/1.0 200 OK\r\nContent-Length: 2\r\n\r\nhi", b"hi", False),
+    "HTTP/1.0, kept": (b"HTTP/1.0 200 OK\r\nConnection: keep-alive\r\nContent-Length: 2\r\n\r\nhi", b"hi", True),
+    "a large body": (
+        b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (MAX_BODY_BYTES, b"x" * MAX_BODY_BYTES),
+        b"x" * MAX_BODY_BYTES,
+        True,
+    ),
+}
+
+
+@pytest.mark.parametrize(("answer", "body", "stays"), READ.values(), ids=READ)
+async def test_an_answer_is_read_whole_and_its_connection_used_again_where_it_may_be(answer, body, stays):
+    async with raw_server(answer) as server, client(server.url) as http:
+        for _ in range(2):
+            reply = await ask(http)
+            assert reply.body == body
+            assert (acquired(http), kept(http)) == (0, int(stays))
+    assert len(server.connections) == (1 if stays else 2)
+
+
+TOO_LARGE = {
+    "a length": b"HTTP/1.1 200 OK\r\nContent-Length: %d\r\n\r\n%s" % (10**9, b"x" * (MAX_BODY_BYTES + 1)),
+    "a chunk": b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\nfffffff\r\n" + b"x" * (MAX_BODY_BYTES + 1),
+    "decompressed": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: %d\r\n\r\n%s"
+    % (len(gzip.compress(b" " * (1 << 26))), gzip.compress(b" " * (1 << 26))),
+}
+
+
+@pytest.mark.parametrize("answer", TOO_LARGE.values(), ids=TOO_LARGE)
+async def test_a_body_that_is_too_large_is_not_read_on(answer):
+    async with raw_server(answer) as server, client(server.url) as http:
+        with pytest.raises(TooLargeError):
+            await ask(http)
+        assert (acquired(http), kept(http)) == (0, 0)
+
+
+LOST = {
+    "101": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
+    "only 1xx": b"HTTP/1.1 100 Continue\r\n\r\n" * 20,
+    "a long header": b"HTTP/1.1 200 OK\r\nX: " + b"x" * 9_000 + b"\r\nContent-Length: 0\r\n\r\n",
+    "many headers": b"HTTP/1.1 200 OK\r\n" + b"X: y\r\n" * 200 + b"Content-Length: 0\r\n\r\n",
+    "a bad length": b"HTTP/1.1 200 OK\r\nContent-Length: 2x\r\n\r\nhi",
+    "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi",
+    "cut": b"HTTP/1.1 200 OK\r\nContent-Length: 3\r\n\r\nhi" + CLOSE,
+    "an encoding that it is not": b"HTTP/1.1 200 OK\r\nContent-Encoding: gzip\r\nContent-Length: 2\r\n\r\nhi",
+}
+
+
+@pytest.mark.parametrize("answer", LOST.values(), ids=LOST)
+async def test_what_is_no_whole_answer_is_lost_and_its_connection_closed(answer):
+    async with raw_server(answer) as server, client(server.url) as http:
+        with pytest.raises(LostError):
+            await ask(http)
+        assert (acquired(http), kept(http)) == (0, 0)
+
+
+UNASKED = {"an answer": STALE, "half a head": STALE[:20], "a line's end": b"\r\n", "no HTTP": b"?" * 100}
+
+
+@pytest.mark.parametrize("unasked", UNASKED.values(), ids=UNASKED)
+async def test_what_a_kept_connection_says_unasked_never_passes_for_the_next_answer(unasked):
+    async with raw_server(OK) as server, client(server.url) as http:
+        await ask(http)
+        ((protocol, _),) = next(iter(http._connector._conns.values()))
+        server.connections[0].write(unasked)
+        await until(lambda: bool(protocol._tail))
+        assert (await ask(http)).body == b"hi"
+        assert len(server.connections) == 2
+        assert (acquired(http), kept(http)) == (0, 1)
+
+
+@pytest.mark.parametrize("more", [STALE, b"SSH-2.0\r\n"], ids=["an answer", "no HTTP"])
+async def test_what_follows_an_answer_unasked_never_passes_for_the_next_one(more):
+    async with raw_server(OK + more, OK) as server, client(server.url) as http:
+        bodies = []
+        for _ in range(2):
+            try:
+                bodies.append((await ask(http)).body)
+            except LostError:
+                bodies.append(None)
+        assert bodies in ([b"hi", b"hi"], [None, b"hi"])
+        assert acquired(http) == 0
+
+
+async def test_a_server_that_speaks_first_is_not_asked():
+    async with raw_server(OK, greeting=STALE) as server, client(server.url) as http:
+        # What is said may come only after the request was written; it then is its answer, as for any client.
+        for _ in range(20):
+            try:
+                reply = await ask(http)
+            except NotSentError:
+                continue
+            assert reply.body in {b"stale", b"hi"}
+        assert acquired(http) == 0
+
+
+async def given_up(server: RawServer, http: HttpClient) -> None:
+    """A kept connection that the server ends after the next request."""
+    await ask(http)
+    assert kept(http) == 1
+    server.script[:] = [CLOSE, OK]
+
+
+async def test_a_post_on_a_connection_that_the_server_had_given_up_is_lost_and_not_sent_again():
+    async with raw_server(OK) as server, client(server.url) as http:
+        await given_up(server, http)
+        with pytest.raises(DroppedError):
+            await ask(http)
+        assert len(server.requests) == 2
+        assert (acquired(http), kept(http)) == (0, 0)
+
+
+async def test_a_get_on_a_connection_that_the_server_had_given_up_is_sent_once_more():
+    async with raw_server(OK) as server, client(server.url) as http:
+        await given_up(server, http)
+        assert (await ask(http, "GET")).body == b"hi"
+        assert len(server.requests) == 3
+        server.script[:] = [CLOSE]
+        with pytest.raises(DroppedError):
+            await ask(http, "GET")
+        assert len(server.requests) == 5
+
+
+async def test_a_kept_connection_whose_end_has_been_seen_is_not_used():
+    async with raw_server(OK) as server, client(server.url) as http:
+        await ask(http)
+        ((protocol, _),) = next(iter(http._connector._conns.values()))
+        server.connections[0].close()
+        await until(lambda: not protocol.is_connected())
+        assert (await ask(http)).body == b"hi"
+
+
+async def test_without_a_server_nothing_was_sent():
+    async with raw_server(OK) as server:
+        url = server.url
+    async with client(url) as http:
+        with pytest.raises(NotSentError):
+            await ask(http)
+        assert acquired(http) == 0
+
+
+INJECTED = ["a\r\nX: y", "a\nb", "a\rb", "a\0b", "é", "日", "\x7f"]
+
+
+@pytest.mark.parametrize("value", INJECTED)
+async def test_a_value_that_would_end_its_header_is_refused_before_anything_is_sent(value):
+    async with raw_server(OK) as server, client(server.url) as http:
+        with pytest.raises(UnsendableError, match="Idempotency-Key") as refused:
+            await http.ask("POST", "/v1/x", {"Idempotency-Key": value}, b"")
+        assert value not in str(refused.value)
+        for target in (f"/v1/{value}", f"/v1/x?a={value}"):
+            with pytest.raises(UnsendableError, match="percent-encoded"):
+                await http.ask("GET", target, {})
+        assert (server.connections, acquired(http)) == ([], 0)
+
+
+@pytest.mark.parametrize("target", ["", "v1/x", "/v1/x y", "/v1/x#y", "http://other.test/"])
+async def test_a_path_that_is_none_is_refused_before_anything_is_sent(target):
+    async with raw_server(OK) as server, client(server.url) as http:
+        with pytest.raises(UnsendableError):
+            await http.ask("GET", target, {})
+        assert server.connections == []
+
+
+STALLS = {"nothing": None, "half a head": OK[:10], "half a body": OK[:-1], "100": b"HTTP/1.1 100 Continue\r\n\r\n"}
+
+
+@pytest.mark.parametrize("answer", STALLS.values(), ids=STALLS)
+async def test_a_cancelled_request_has_its_connection_closed_wherever_it_stands(answer):
+    async with raw_server(answer) as server, client(server.url) as http:
+        task = asyncio.create_task(ask(http))
+        await until(lambda: bool(server.requests))
+        await asyncio.sleep(0.01)  # what was sent has come
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (acquired(http), kept(http)) == (0, 0)
+
+
+async def test_a_request_cancelled_at_any_turn_of_the_loop_leaks_nothing(caplog):
+    async with raw_server(OK) as server, client(server.url) as http:
+        for turns in range(40):
+            task = asyncio.create_task(ask(http))
+            for _ in range(turns % 20):
+                await asyncio.sleep(0)
+            task.cancel()
+            await asyncio.gather(task, return_exceptions=True)
+            assert acquired(http) == 0
+        assert (await ask(http)).body == b"hi"
+        gc.collect()
+    assert "Unclosed" not in caplog.text
+
+
+async def test_requests_beyond_the_limit_wait_and_a_cancelled_one_gives_its_turn_on():
+    async with raw_server(None) as server, client(server.url) as http:
+        stalled = [asyncio.create_task(ask(http)) for _ in range(6)]
+        await until(lambda: len(server.requests) == 4)
+        server.script[:] = [OK]
+        stalled[4].cancel()
+        stalled[0].cancel()
+        assert (await stalled[5]).body == b"hi"
+        for task in stalled:
+            task.cancel()
+        await asyncio.gather(*stalled, return_exceptions=True)
+        assert acquired(http) == 0
+
+
+LARGE = b"x" * 8_000_000
+
+
+async def test_a_request_larger_than_the_buffers_arrives_whole():
+    async with raw_server(OK) as server, client(server.url) as http:
+        assert (await http.ask("POST", "/v1/x", {}, LARGE)).body == b"hi"
+        assert server.requests[0].endswith(LARGE)
+        assert kept(http) == 1
+
+
+async def test_an_answer_before_the_request_was_read_counts_and_its_connection_is_not_used_again():
+    early = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
+    async with raw_server(early, reads=False) as server, client(server.url) as http:
+        assert (await http.ask("POST", "/v1/x", {}, LARGE * 4)).status == 413
+        assert (acquired(http), kept(http)) == (0, 0)
+
+
+async def test_a_server_that_does_not_read_on_holds_no_connection_after_a_cancellation():
+    async with raw_server(b"", reads=False) as server, client(server.url) as http:
+        task = asyncio.create_task(http.ask("POST", "/v1/x", {}, LARGE * 4))
+        await until(lambda: bool(server.connections))
+        (protocol,) = http._connector._acquired
+        transport = protocol.transport
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (acquired(http), transport.is_closing(), transport.get_write_buffer_size()) == (0, True, 0)
+
+
+async def test_a_client_that_was_not_entered_says_so():
+    with pytest.raises(RuntimeError, match="async with"):
+        await ask(client("http://127.0.0.1:9"))
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+async def test_a_redirect_is_an_answer(status):
+    answer = b"HTTP/1.1 %d M\r\nLocation: /other\r\nContent-Length: 0\r\n\r\n" % status
+    async with raw_server(answer) as server, client(server.url) as http:
+        assert (await ask(http)).status == status
+        assert len(server.requests) == 1
+
+
+def test_what_is_used_of_aiohttp_and_is_not_quite_public_is_as_it_was_in_3_14():
+    """Read in aiohttp 3.14.5. When this fails, read the new connector and protocol against `http_client.py`."""
+    assert list(inspect.signature(aiohttp.BaseConnector.connect).parameters) == ["self", "req", "traces", "timeout"]
+    taken = inspect.signature(ResponseHandler.set_response_params).parameters
+    assert {"read_until_eof", "max_line_size", "max_field_size", "auto_decompress", "skip_payload"} <= set(taken)
+    assert (taken["auto_decompress"].default, taken["skip_payload"].default) == (True, False)
+    assert taken["max_headers"].default == 128
+    for name in ("protocol", "transport"):
+        assert isinstance(inspect.getattr_static(Connection, name), property)
+    assert isinstance(inspect.getattr_static(ResponseHandler, "should_close"), property)
+    assert "_parser" in ResponseHandler.__mro__[1].__slots__
+    received, closes = inspect.getsource(ResponseHandler.data_received), inspect.getsource(ResponseHandler)
+    assert "if self._upgraded or self._parser is None" in received  # what comes without a parser is kept ...
+    assert "or self._tail" in closes  # ... and gives the connection away
