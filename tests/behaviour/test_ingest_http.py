@@ -515,8 +515,7 @@ async def test_a_client_that_leaves_before_the_answer_stops_no_publication(
     async with receiver.raw() as (_, writer):
         writer.write(head(event()) + event())
         await receiver.publisher.entered.wait()
-    server: Any = receiver.running._runner.server
-    await eventually(lambda: server._open == 0)  # aiohttp's own list keeps a connection until its request has ended
+    await eventually(lambda: receiver.running.connections == 0)
     receiver.publisher.gate.set()
     await eventually(lambda: receiver.publisher.taken)
     assert caplog.records == []
