@@ -515,9 +515,9 @@ async def test_a_client_that_leaves_before_the_answer_stops_no_publication(
     async with receiver.raw() as (_, writer):
         writer.write(head(event()) + event())
         await receiver.publisher.entered.wait()
-    await eventually(lambda: receiver.running.connections == 0)
+    await eventually(lambda: all(one._deaf for one in receiver.running._server.connections))
     receiver.publisher.gate.set()
-    await eventually(lambda: receiver.publisher.taken)
+    await eventually(lambda: receiver.publisher.taken and receiver.running.connections == 0)
     assert caplog.records == []
 
 
