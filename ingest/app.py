@@ -87,7 +87,7 @@ class App:
         """What the body decides."""
         trigger, signature, sent = admitted
         now_s = self.clock()
-        verdict = check(signature, body, trigger.secrets, now_s)
+        verdict = check(signature, body, trigger.keys, now_s)
         if isinstance(verdict, Refused):
             if verdict.skew_s is not None:
                 self.observe.clock_skew(trigger.name, verdict.skew_s)

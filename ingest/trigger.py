@@ -5,6 +5,8 @@ Whoever builds the view has decrypted the secrets; the view never shows them aga
 
 from dataclasses import dataclass, field
 
+from ingest.signature import Key, keyed
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TriggerView:
@@ -13,6 +15,7 @@ class TriggerView:
     family_kind: the trigger's key, `stripe/payment-event`.
     livemode: the mode of its connection, held against every event; None where it is not known.
     secrets: the whole `whsec_…` texts that are live now; none means that the trigger answers nothing.
+    keys: they, ready to verify with, in the same order.
     """
 
     name: str
@@ -20,8 +23,10 @@ class TriggerView:
     connection: str
     livemode: bool | None = None
     secrets: tuple[bytes, ...] = field(default=(), repr=False)
+    keys: tuple[Key, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # With an empty MAC key anybody could sign.
         if not all(self.secrets):
             raise ValueError(f"trigger {self.name!r} has an empty signing secret: paste its whsec_… from the dashboard")
+        object.__setattr__(self, "keys", tuple(keyed(secret) for secret in self.secrets))
