@@ -48,8 +48,8 @@ class Connection(asyncio.Protocol):
     """aiohttp's parser between a transport and the receiver's decisions."""
 
     __slots__ = (
-        "_admitted", "_app", "_blocked", "_body", "_deaf", "_message", "_parser", "_payload", "_queue", "_reading",
-        "_server", "_transport", "phase", "since",
+        "_admitted", "_app", "_blocked", "_body", "_deaf", "_delivery", "_message", "_parser", "_payload", "_queue",
+        "_reading", "_server", "_transport", "phase", "since",
     )  # fmt: skip
 
     def __init__(self, server: "Server") -> None:
@@ -67,6 +67,7 @@ class Connection(asyncio.Protocol):
         self._payload: StreamReader | None = None
         self._body: Body | None = None  # one that arrives in pieces
         self._admitted: Admitted | None = None
+        self._delivery: Delivery | None = None  # one that is at Kafka
         self._deaf = False  # nothing more is read as a request: it is none, or it comes after the last one
         self._blocked = False  # the client reads none of its answers
         self._reading = True
@@ -192,7 +193,7 @@ class Connection(asyncio.Protocol):
         try:
             decided = self._app.body(admitted, body)
             if isinstance(decided, Delivery):
-                self.phase = Phase.ANSWER
+                self.phase, self._delivery = Phase.ANSWER, decided
                 self._app.publisher.publish(decided.publication, partial(self._settled, decided))
             else:
                 self._answer(decided)
@@ -200,11 +201,14 @@ class Connection(asyncio.Protocol):
             self._failed(error)
 
     def _settled(self, delivery: Delivery, outcome: Published | NotTaken) -> None:
-        """Kafka's word on it, which counts also when the client has left."""
+        """Kafka's word on it, which counts also when the client has left; and never answers another request."""
         try:
-            self._answer(self._app.settled(delivery, outcome))
+            answer = self._app.settled(delivery, outcome)
         except Exception as error:  # noqa: BLE001
-            self._failed(error)
+            self._server.report(error)
+            answer = answers.FAILED
+        if self._delivery is delivery:
+            self._answer(answer)
         if self._queue or not self._reading:
             self._server.loop.call_soon(self._advance)
 
@@ -231,7 +235,7 @@ class Connection(asyncio.Protocol):
     def _answer(self, answer: Accepted | Refusal) -> None:
         """Write it, and wait for the next request, or end."""
         message, payload = self._message, self._payload
-        self._message = self._payload = self._admitted = None
+        self._message = self._payload = self._admitted = self._delivery = None
         if self._body is not None:
             self._body.dropped()
             self._body = None

@@ -408,6 +408,20 @@ async def test_an_error_of_our_own_is_500_and_shows_nothing(
     assert "hunter2" not in caplog.text
 
 
+async def test_a_second_word_on_a_delivery_answers_no_other_request(receiver: Receiver) -> None:
+    told: list[Done] = []
+    receiver.publisher.publish = lambda publication, done: told.append(done)  # type: ignore[method-assign]
+    async with receiver.raw() as (reader, writer):
+        writer.write((head(event()) + event()) * 2)
+        await eventually(lambda: told)
+        told[0](TAKEN)
+        assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).startswith(b"HTTP/1.1 200 ")
+        await eventually(lambda: len(told) == 2)
+        told[0](TAKEN)
+        told[1](NotTaken(Reason.LATE))
+        assert (await asyncio.wait_for(reader.readuntil(b"}"), 5)).startswith(b"HTTP/1.1 503 ")
+
+
 def padded(size: int) -> bytes:
     spare = size - len(event(pad=""))
     return event(pad="x" * spare)
