@@ -13,7 +13,7 @@ from workers.inbox import Input, Load, size
 from workers.lanes import Lanes
 
 HELD_BYTES = 32 * 1024 * 1024  # of one task: records that are taken and not finished
-MAX_PENDING = 2_000
+MAX_PENDING = 4_000
 SLICE = 200  # records taken in one go, so that heartbeats and other tasks get their turn
 _FULL_AGAIN_MS = 1_000
 

@@ -10,6 +10,7 @@ from aiokafka import AIOKafkaProducer
 
 from tests.support.broker import Broker, quiet_fencing
 from tests.support.shop import Desk, Shop, customers, numbered, open_shop, until
+from workers import intake
 from workers.adapters import task as task_module
 from workers.watermark import decode
 
@@ -251,4 +252,34 @@ async def test_what_was_there_before_the_first_worker_is_worked_off(shop: Shop, 
     monkeypatch.setattr(task_module, "watermarks", after_a_read_for_nobody)
     desk = Desk()
     worker = shop.start(desk)
+    assert Counter(await shop.all_have_results(*names)) == Counter(names)
+
+
+async def test_what_waits_for_a_commit_alone_goes_on_when_it_begins(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    """It used to wait for its end: a busy executor stood still for a tenth of its time."""
+    monkeypatch.setattr(intake, "MAX_PENDING", 10)
+    desk, names = Desk(), numbered(0, 600)
+    calls, commits = desk.gate(*names), asyncio.Semaphore(0)
+    worker = shop.start(desk, job=shop.job(desk, concurrency=8))
+    await worker.ready()
+    task = worker.worker.tasks[0]
+    producer = task._transactions._producer
+    commit, begun = producer.commit_transaction, []
+
+    async def held() -> None:
+        begun.append(1)
+        await commits.acquire()
+        await commit()
+
+    producer.commit_transaction = held
+    await shop.send(*customers(*names))
+    await until(lambda: task.load.records_held == 512 and task.load.records_waiting == 88, "the window is full")
+    calls.set()
+    await until(lambda: task.load.records_held == 0, "what was taken is finished")
+    assert len(set(desk.commands)) < 600
+    commits.release()
+    await until(lambda: len(set(desk.commands)) == 600, "the rest is called during the commit")
+    assert (len(begun), task.open) == (2, True)
+    for _ in range(20):
+        commits.release()
     assert Counter(await shop.all_have_results(*names)) == Counter(names)

@@ -24,7 +24,7 @@ from workers.adapters.transaction import Transactions
 from workers.counts import Counts
 from workers.fate import Change, Fate, State, Taken
 from workers.inbox import Input, Load
-from workers.intake import SLICE, Intake
+from workers.intake import MAX_PENDING, SLICE, Intake
 from workers.job import Job
 from workers.lookup import Sight
 from workers.pending import Pending
@@ -119,8 +119,10 @@ class Task(Generic[S]):
             await self._wake.wait()
             self._wake.clear()
             await self._commit()
-            # Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's end.
-            await asyncio.sleep(self._interval_s)
+            # Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's end. Where so
+            # much has finished meanwhile that calls would soon wait for the next commit, there is no time to rest.
+            if self._pending.records < MAX_PENDING // 2:
+                await asyncio.sleep(self._interval_s)
 
     async def close(self, deadline_s: float) -> Kept[S] | None:
         """Take no more, wait for calls in flight, commit, close. The state that may be kept, None after a failure."""
@@ -246,6 +248,7 @@ class Task(Generic[S]):
             self._expire()
             pending, self._pending = self._pending, Pending()
             offsets = self._offsets()
+            self._pump()  # what waited for this commit alone need not wait for its end
             if pending or offsets:
                 await self._publish(pending, offsets)
         self._pump()
