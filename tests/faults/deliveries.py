@@ -23,12 +23,13 @@ DECLINED_AMOUNT = 4_002
 
 @dataclass
 class Deliveries:
-    """Payments of `keys` PaymentIntents at random."""
+    """Payments of `keys` PaymentIntents at random, and then of others: a payment's life is short."""
 
     url: str
     rate_per_s: float
     choice: random.Random
     keys: int = 60
+    events_a_key: int = 25
     sent: set[str] = field(default_factory=set)
     acknowledged: set[str] = field(default_factory=set)
     answers: dict[str, int] = field(default_factory=dict)
@@ -56,7 +57,8 @@ class Deliveries:
         self.sent.add(event)
         # The second step pays what the event paid, so this amount ends a run at its second step.
         amount = DECLINED_AMOUNT if choice.random() < DECLINED else choice.randrange(5_100, 9_000)
-        about = {"id": f"pi_{choice.randrange(self.keys):04}", "amount": amount}
+        life = len(self.sent) // (self.keys * self.events_a_key)
+        about = {"id": f"pi_{life}_{choice.randrange(self.keys):04}", "amount": amount}
         body = example_event("payment_intent.succeeded", about, event_id=event)
         late_s = choice.uniform(0, 2) if choice.random() < LATE else 0.0
         group.create_task(self._until_acknowledged(session, event, body, late_s))

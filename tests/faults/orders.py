@@ -22,13 +22,14 @@ FLUSH_S = 120.0
 
 @dataclass
 class Orders:
-    """Commands at a rate, of `keys` keys at random and some of none."""
+    """Commands at a rate, of `keys` keys at random, then of others, and some of none."""
 
     bootstrap: str
     topic: str
     rate_per_s: float
     choice: random.Random
     keys: int = 40
+    orders_a_key: int = 25
     sent: dict[str, str] = field(default_factory=dict)  # the action of each command id
     acknowledged: set[str] = field(default_factory=set)
     rubbish: set[bytes] = field(default_factory=set)  # acknowledged values that are no command
@@ -87,7 +88,8 @@ class Orders:
 
     def _order(self, producer: Producer) -> None:
         choice, number = self.choice, self._count
-        key = b"crm-%d" % choice.randrange(self.keys) if choice.random() < 0.9 else None
+        life = number // (self.keys * self.orders_a_key)
+        key = b"crm-%d-%d" % (life, choice.randrange(self.keys)) if choice.random() < 0.9 else None
         kind = choice.random()
         if kind < 0.03:
             self._send(producer, key, b"rubbish %d" % number, self.rubbish)
