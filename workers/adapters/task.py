@@ -119,8 +119,8 @@ class Task(Generic[S]):
             await self._wake.wait()
             self._wake.clear()
             await self._commit()
-            # Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's end. Where so
-            # much has finished meanwhile that calls would soon wait for the next commit, there is no time to rest.
+            # Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's end. Where
+            # so much has finished meanwhile that calls would soon wait for the next commit, there is no time to rest.
             if self._pending.records < MAX_PENDING // 2:
                 await asyncio.sleep(self._interval_s)
 
