@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from deploy.examples import example_event, sign
+from tests.faults.sets import DECLINED_AMOUNT
 from tests.support.cluster import SECRET
 
 TWICE, LATE, DECLINED = 0.1, 0.1, 0.02
@@ -18,7 +19,6 @@ TWICE, LATE, DECLINED = 0.1, 0.1, 0.02
 
 PATIENCE_S = 10.0
 AGAIN_S, AGAIN_AT_MOST_S = 0.5, 10.0  # doubled with every refusal, as Stripe doubles its hours
-DECLINED_AMOUNT = 4_002
 
 
 @dataclass

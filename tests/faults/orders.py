@@ -15,8 +15,9 @@ from typing import Any
 import orjson
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
+from tests.faults.sets import DECLINED_AMOUNT
+
 CUSTOMER, PAYMENT, CHARGE = "stripe/create-customer", "stripe/create-payment-intent", "stripe/retrieve-charge"
-DECLINED_AMOUNT = 4_002
 FLUSH_S = 120.0
 
 

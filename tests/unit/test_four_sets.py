@@ -7,7 +7,7 @@ import pytest
 
 from tests.faults.report import Report
 from tests.faults.samples import Trend
-from tests.faults.sets import RULES, Dead, OnTopic, Seen, Sent, broken_rules
+from tests.faults.sets import DECLINED_AMOUNT, RULES, Dead, OnTopic, Seen, Sent, broken_rules
 
 RUN = "evt_1:two-steps"
 SENT = Sent(
@@ -117,6 +117,15 @@ def test_what_may_be_on_the_topic_may_be_a_dead_letter_and_need_not():
     )
     for dead in (SEEN.dead, [*SEEN.dead, letter]):
         assert not broken_rules(sent, replace(SEEN, dead=dead))["dead letters are those that must be"]
+
+
+def test_a_declined_payment_that_was_looked_up_has_no_effect():
+    found = result("cmd-1") | {"output": {"id": "of cmd-1", "amount": DECLINED_AMOUNT}}
+    seen = replace(SEEN, results=[*SEEN.results[:2], found, SEEN.results[3]])
+    assert not broken_rules(SENT, seen)["what succeeded was done once"]
+    assert not broken_rules(SENT, replace(seen, effects=SEEN.effects[:2]))["what succeeded was done once"]
+    twice = [*SEEN.effects, effect("cmd-1", "again")]
+    assert broken_rules(SENT, replace(seen, effects=twice))["what succeeded was done once"]
 
 
 @pytest.mark.parametrize("rule", broken_rules(SENT, SEEN))
