@@ -13,7 +13,7 @@ STEPS = ("customer", "deposit")
 POSTS = ("stripe/create-customer", "stripe/create-payment-intent")
 
 DECLINED_AMOUNT = 4_002
-"""The sandbox declines a payment of this: answered 402, and its PaymentIntent stands there all the same, without effect."""
+"""The sandbox declines a payment of this: it answers 402, and keeps its PaymentIntent, which is no effect."""
 
 
 @dataclass(frozen=True, kw_only=True)
