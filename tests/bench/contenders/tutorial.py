@@ -45,4 +45,12 @@ def application(bootstrap_servers: str, topic: str) -> FastAPI:
 if __name__ == "__main__":
     port, bootstrap_servers, topic = sys.argv[1:]
     app = application(bootstrap_servers, topic)
-    uvicorn.run(app, port=int(port), access_log=False, log_level="warning", loop="uvloop", http="httptools")
+    uvicorn.run(
+        app,
+        port=int(port),
+        access_log=False,
+        log_level="warning",
+        loop="uvloop",
+        http="httptools",
+        timeout_keep_alive=75,
+    )
