@@ -4,7 +4,6 @@ https://www.rfc-editor.org/rfc/rfc9110 · https://www.rfc-editor.org/rfc/rfc9112
 """
 
 import time
-from collections.abc import Callable
 from dataclasses import dataclass
 from email.utils import formatdate
 from http import HTTPStatus
@@ -76,10 +75,9 @@ class Dates:
     https://www.rfc-editor.org/rfc/rfc9110#name-date
     """
 
-    __slots__ = ("_clock", "_date", "_ok", "_second")
+    __slots__ = ("_date", "_ok", "_second")
 
-    def __init__(self, clock: Callable[[], float] = time.time) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._second = -1
         self._date = ""
         self._ok = b""
@@ -94,7 +92,7 @@ class Dates:
         return self._ok
 
     def _turn(self) -> None:
-        second = int(self._clock())
+        second = int(time.time())
         if second != self._second:
             self._second, self._date = second, formatdate(second, usegmt=True)
             self._ok = accepted(self._date, close=False)

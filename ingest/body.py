@@ -17,7 +17,7 @@ MAX_HELD: Final = 256 * 1024 * 1024
 class Bodies:
     """The bodies of one server. `max_held` bounds the bytes of all that are still arriving."""
 
-    def __init__(self, *, max_body: int = MAX_BODY, deadline_s: float = 10.0, max_held: int = MAX_HELD) -> None:
+    def __init__(self, *, max_body: int, deadline_s: float, max_held: int) -> None:
         self.max_body = max_body
         self.deadline_s = deadline_s
         self.max_held = max_held

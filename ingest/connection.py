@@ -99,9 +99,6 @@ class Connection(asyncio.Protocol):
         elif data and not messages and self.phase is Phase.IDLE:
             self._wait(Phase.HEAD)  # its clock runs from its first byte, not from its last one
         if messages:
-            if not self._queue and len(messages) == 1 and self.phase in _BETWEEN and not self._blocked:
-                self._begin(*messages[0])  # the usual case: a client waits for its answer
-                return
             self._queue.extend(messages)
             if len(self._queue) >= PIPELINED - 1 and self._reading:  # the parser may have kept something back
                 self._reading = False
