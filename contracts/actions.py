@@ -4,7 +4,6 @@ The actions themselves are one file each in `workers/actions/`. Shapes only: not
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
 
 from contracts.errors import CARD, Code
+from contracts.frozen import frozen
 
 SENSITIVE: Final[JsonDict] = {"x-sensitive": True}
 """The tag of a field that must be masked wherever a person looks: `Field(json_schema_extra=SENSITIVE)`."""
@@ -32,7 +32,7 @@ class ActionOutput(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Request:
     """A call to Stripe, before keys and headers: what is frozen with the Idempotency-Key."""
 
@@ -41,7 +41,7 @@ class Request:
     params: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Refused:
     """An input that we refuse before any call, with a sentence for the person who wrote it."""
 
@@ -57,7 +57,7 @@ def no_params(_: Any) -> Mapping[str, Any]:
     return {}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Action:
     """One action.
 

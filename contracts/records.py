@@ -7,7 +7,6 @@ How a field that may have nothing to say is written: `X | None` is always there,
 there, and never null.
 """
 
-from dataclasses import dataclass
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
@@ -15,6 +14,7 @@ from pydantic.json_schema import SkipJsonSchema
 
 from contracts.actions import SENSITIVE, explain
 from contracts.errors import Code
+from contracts.frozen import frozen
 from contracts.ids import COMMAND_ID, EVENT_ID
 
 EpochMs = Annotated[int, Field(ge=0, description="milliseconds since the epoch")]
@@ -167,7 +167,7 @@ class Run(Record):
     ] = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Unreadable:
     """A record that is not of its contract, with the reason in words that show no value of it."""
 

@@ -6,7 +6,7 @@ https://docs.stripe.com/error-low-level · https://docs.stripe.com/rate-limits
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -14,12 +14,13 @@ from pydantic import ValidationError
 
 from contracts.actions import Action
 from contracts.errors import FAULTS, KEY_IN_USE, Code, Fault, Meaning, meaning_of
+from contracts.frozen import frozen
 
 MAX_MESSAGE = 500
 MAX_RETRY_AFTER_S = 24 * 3600
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Answer:
     """An HTTP answer. Header names in lower case."""
 
@@ -28,14 +29,14 @@ class Answer:
     body: bytes
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Succeeded:
     """The card's output fields."""
 
     output: Mapping[str, Any]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Failed:
     """A failure. `error` is the result's `error`.
 

@@ -5,13 +5,14 @@ told otherwise by Stripe, is indeterminate.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from contracts import headers as h
 from contracts.errors import Code
+from contracts.frozen import frozen
 from contracts.headers import cloud_event
 from contracts.records import Status
 from contracts.topics import Topics
@@ -24,7 +25,7 @@ RESULT_TYPE = "stripeline.action-result"
 SOURCE = "/stripeline/executor"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class End:
     """How a command ended. `dead_reason` names the dead letter that goes with it, if one does."""
 
@@ -55,7 +56,7 @@ def _indeterminate(outcome: Failed) -> str:
     return message if code == Code.INDETERMINATE else f"may or may not have been done; last answer {code}: {message}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Told:
     """What a result says beside how the command ended."""
 

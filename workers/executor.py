@@ -4,13 +4,14 @@ A record of the command topic or of a retry topic is taken: it is refused, skipp
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 import orjson
 
 from contracts import headers as h
 from contracts.actions import Action, Refused, Request
 from contracts.errors import Code
+from contracts.frozen import frozen
 from contracts.ids import idempotency_key
 from contracts.records import Command, Unreadable, parse_command
 from contracts.retry import HORIZON_MS, Tier, covering, within
@@ -29,7 +30,7 @@ PLACE_MS = 200  # about what a call to Stripe takes
 REPLAYABLE = frozenset({"failed", "indeterminate"})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Executor:
     """The decisions of one prefix's executors.
 

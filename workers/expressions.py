@@ -6,12 +6,13 @@ The language: https://github.com/google/cel-spec/blob/master/doc/langdef.md
 
 import re
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import cel
 import orjson
+
+from contracts.frozen import frozen
 
 MAX_LENGTH = 1_000
 MARK = "="
@@ -22,7 +23,7 @@ class ExpressionError(Exception):
     """An expression that can't be compiled, or not evaluated over this event."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Expression:
     """A compiled expression.
 

@@ -4,9 +4,9 @@ Nothing here says when.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, NamedTuple, Protocol
 
+from contracts.frozen import frozen
 from contracts.headers import Headers
 
 
@@ -29,7 +29,7 @@ class Taken(Protocol):
     def headers(self) -> Headers: ...
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Output:
     """A record to publish, to the task's own partition unless another one is named."""
 
@@ -40,7 +40,7 @@ class Output:
     partition: int | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Change:
     """A change of the task's state: the new value under a key, None to forget it. Goes to the changelog as JSON."""
 
@@ -59,7 +59,7 @@ class Ended(NamedTuple):
     attempts: int
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Fate:
     """Everything that follows from one record. `verdict` names it for metrics and tests."""
 

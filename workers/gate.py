@@ -14,6 +14,7 @@ from enum import Enum, auto
 
 from contracts.control import Rate
 from contracts.errors import Code
+from contracts.frozen import frozen
 from workers.classify import Failed
 from workers.lookup import Sight
 
@@ -24,7 +25,7 @@ _RECOVERY_S = 60.0
 _UNAUTHORIZED = 401
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Pass:
     """The call may be made, after this time, with the key of this name. `probe`: it tries a key that was replaced."""
 
@@ -41,7 +42,7 @@ class Seen(Enum):
     REFUSED_AGAIN = auto()  # made before anybody knew: its command waits with the others
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Hold:
     """No call now; ask again after about this time. `turn_ms`: its turn in the line of its connection."""
 
@@ -50,7 +51,7 @@ class Hold:
     turn_ms: int | None = None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Standing:
     """How a connection stands, for those who watch.
 

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from contracts.frozen import frozen
 from workers.fate import Taken
 from workers.watermark import Watermark
 
@@ -50,7 +51,7 @@ class Input:
         return record
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Load:
     """What a task has in hand. `waiting`: read and not taken; `held`: taken and not finished; `running`: at work."""
 

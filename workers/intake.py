@@ -6,8 +6,8 @@ input is first in turn, or one deep backlog would take all the room that comes f
 
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
-from dataclasses import dataclass
 
+from contracts.frozen import frozen
 from workers.fate import State, Taken
 from workers.inbox import Input, Load, size
 from workers.lanes import Lanes
@@ -18,7 +18,7 @@ SLICE = 200  # records taken in one go, so that heartbeats and other tasks get t
 _FULL_AGAIN_MS = 1_000
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Filled:
     """How many records were taken, and after what time more may be: None when a finished record makes the room."""
 

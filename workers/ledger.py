@@ -17,12 +17,12 @@ need not visit a million of them.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 import orjson
 
+from contracts.frozen import frozen
 from contracts.retry import WINDOW_MS
 from workers.fate import Change
 
@@ -34,7 +34,7 @@ _COMMAND = "command/"
 _QUEUE = "queue/"
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Known:
     """A command that was seen.
 
@@ -64,7 +64,7 @@ class Known:
     suspect: bool = False
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Queue:
     """A key that waits: the place whose turn it is, the next free place, and when the head is due."""
 

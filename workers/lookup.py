@@ -5,13 +5,14 @@ https://docs.stripe.com/search · https://docs.stripe.com/api/pagination
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from contracts.actions import Action, Request
 from contracts.errors import FAULTS, Fault
+from contracts.frozen import frozen
 from workers.classify import Answer, Failed, Succeeded, classify, failed, json_object
 
 METADATA = "stripeline_command"
@@ -22,17 +23,17 @@ _MARGIN_S = 600
 _NOT_OFFERED = frozenset({400, 403, 404})
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Missing:
     """Stripe has no object of this command."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class NotOffered:
     """The account can't search: list instead."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class NextPage:
     """Not on this page of the list; the next one starts after this id."""
 

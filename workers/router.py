@@ -5,13 +5,13 @@ An event starts one run per matching workflow of its trigger; a run whose id is 
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
 from typing import Any
 
 import orjson
 
 from contracts import headers as h
 from contracts.control import Workflow
+from contracts.frozen import frozen
 from contracts.headers import Headers, cloud_event
 from contracts.ids import run_id
 from contracts.retry import WINDOW_MS
@@ -30,7 +30,7 @@ _EVENT_FIELDS = {"id": str, "type": str, "created": int, "data": dict}
 _RESULT_FIELDS = {"command_id": str, "revision": int, "status": str}
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Router:
     """The decisions of one prefix's routers. `workflows`: those of a trigger, by name."""
 

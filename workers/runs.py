@@ -10,12 +10,12 @@ and its event, so what the operator changes meanwhile is for the next run.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
 from contracts.control import Workflow
 from contracts.errors import Code
+from contracts.frozen import frozen
 from contracts.ids import command_id, run_id
 from contracts.retry import WINDOW_MS
 from workers.expressions import ExpressionError, resolve
@@ -28,7 +28,7 @@ MAX_FINISHED = 5_000_000
 """Of one task: an open run holds its event, a finished one its id alone."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Move:
     """A run's next state, and the command that it asks for, if it asks for one."""
 

@@ -5,14 +5,14 @@ the first append time, which may make any command older and none younger: a repl
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from contracts import headers as h
+from contracts.frozen import frozen
 from contracts.headers import Headers
 from workers.fate import Taken
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Ticket:
     """One command record.
 

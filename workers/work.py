@@ -1,10 +1,11 @@
 """One command at work: what its record and the ledger say about it together. Pure."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from contracts.actions import Action, Request
+from contracts.frozen import frozen
 from contracts.ids import digest
 from contracts.records import Command
 from workers.gate import Pass
@@ -12,7 +13,7 @@ from workers.ledger import Known, Ledger
 from workers.ticket import Ticket
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Work:
     """A command, and how far it has come.
 
@@ -70,7 +71,7 @@ class Work:
         }
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@frozen
 class Call:
     """A call to make. Its parameters follow from the command alone, so every attempt sends the same ones.
 

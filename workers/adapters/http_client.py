@@ -12,7 +12,6 @@ import asyncio
 import re
 import ssl
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Self
 
 import aiohttp
@@ -21,6 +20,8 @@ from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError
 from aiohttp.http_parser import RawResponseMessage
 from yarl import URL
+
+from contracts.frozen import frozen
 
 _CONNECT = aiohttp.ClientTimeout(total=None, sock_connect=5.0)  # the whole request's time is the caller's
 _MAX_LINE_BYTES = 8_190
@@ -53,7 +54,7 @@ class TooLargeError(Exception):
     """The answer's body is larger than is read."""
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class Reply:
     """headers: by name in any case."""
 

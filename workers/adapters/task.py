@@ -34,6 +34,8 @@ from workers.work import Call
 S = TypeVar("S", bound=State)
 Beginnings = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 _WAITING_CALLS = 8
+_RESTS_A_COMMIT = 4
+_REST_MAX_S = 0.5
 _EXPIRE_EVERY_S = 60.0
 _SLOW_COMMIT_S = 3.0
 log = structlog.get_logger()
@@ -63,6 +65,7 @@ class Task(Generic[S]):
         self._pump_scheduled = False
         self._closing = False
         self._commit_began_s: float | None = None
+        self._commit_took_s = 0.0
         self._expire_at_s = 0.0
         self._log = log.bind(task=f"{job.name}-{partition}")
         self._transactions = Transactions(
@@ -119,10 +122,9 @@ class Task(Generic[S]):
             await self._wake.wait()
             self._wake.clear()
             await self._commit()
-            # Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's end. Where
-            # so much has finished meanwhile that calls would soon wait for the next commit, there is no time to rest.
+            # Where so much has finished meanwhile that calls would soon wait for the next commit, there is no time.
             if self._pending.records < MAX_PENDING // 2:
-                await asyncio.sleep(self._interval_s)
+                await asyncio.sleep(rest_s(self._interval_s, self._commit_took_s))
 
     async def close(self, deadline_s: float) -> Kept[S] | None:
         """Take no more, wait for calls in flight, commit, close. The state that may be kept, None after a failure."""
@@ -257,7 +259,8 @@ class Task(Generic[S]):
         self._commit_began_s = began_s = time.monotonic()
         try:
             upto = await self._transactions.commit(pending, offsets)
-            self.counts.committed(time.monotonic() - began_s, pending.records)
+            self._commit_took_s = time.monotonic() - began_s
+            self.counts.committed(self._commit_took_s, pending.records)
             self.job.committed(pending.outputs)
         except BaseException:
             self.open = False
@@ -279,3 +282,13 @@ class Task(Generic[S]):
         for change in old:
             self.kept.state.apply(change.key, change.value)
             self._pending.changes[change.key] = change.value
+
+
+def rest_s(interval_s: float, commit_took_s: float) -> float:
+    """How long a task rests between two commits.
+
+    At least the interval: Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's
+    end. And so long that a fifth of the time goes to commits at most: a transaction costs six requests, whatever is in
+    it, so a process with many partitions, or before a slow Kafka, makes fewer of them and larger ones.
+    """
+    return max(interval_s, min(_RESTS_A_COMMIT * commit_took_s, _REST_MAX_S))

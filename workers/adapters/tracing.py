@@ -9,7 +9,7 @@ a record's key, a secret or an id of Stripe's. https://opentelemetry.io/docs/spe
 
 import time
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Generic, TypeVar
 
 from opentelemetry import trace
@@ -20,6 +20,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from contracts import headers as h
 from contracts.actions import Request
 from contracts.errors import Fault
+from contracts.frozen import frozen
 from workers.classify import Answer
 from workers.fate import Fate, Output, State, Taken
 from workers.job import Job
@@ -65,7 +66,7 @@ def _messaging(operation: str, topic: str) -> Attributes:
     }
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class _Sending(Output):
     """An output whose span ends when Kafka has committed it. A transaction that fails leaves no span."""
 
@@ -158,7 +159,7 @@ def _place(record: Taken) -> tuple[str, int, int]:
     return record.topic, record.partition, record.offset
 
 
-@dataclass(frozen=True, slots=True)
+@frozen(kw_only=False)
 class CallSpans:
     """The client span of each request to Stripe, made when its answer is there."""
 
