@@ -46,7 +46,7 @@ ADAPTERS = {
     ),
     "aiohttp": (
         "ingest/app.py", "ingest/body.py", "ingest/connection.py",
-        "workers/adapters/http_client.py",
+        "workers/adapters/http_client.py", "workers/adapters/http_line.py",
         "deploy/admin.py", "deploy/sandbox/app.py", "deploy/sending.py",
     ),
     "opentelemetry": (

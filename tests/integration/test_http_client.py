@@ -15,14 +15,8 @@ from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
 from tests.support.raw_server import CLOSE, RawServer, raw_server
-from workers.adapters.http_client import (
-    DroppedError,
-    HttpClient,
-    LostError,
-    NotSentError,
-    TooLargeError,
-    UnsendableError,
-)
+from workers.adapters.http_client import HttpClient, NotSentError, UnsendableError
+from workers.adapters.http_line import DroppedError, LostError, TooLargeError
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nRequest-Id: req_1\r\n\r\nhi"
 STALE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstale"
@@ -30,7 +24,8 @@ MAX_BODY_BYTES = 300_000
 
 
 def client(url: str, **changes) -> HttpClient:
-    return HttpClient(url, headers={"User-Agent": "test"}, limit=4, max_body_bytes=MAX_BODY_BYTES, **changes)
+    standing = {"headers": {"User-Agent": "test"}, "limit": 4, "max_body_bytes": MAX_BODY_BYTES, "deadline_s": 20}
+    return HttpClient(url, **(standing | changes))
 
 
 async def until(true: Callable[[], bool]) -> None:
@@ -40,11 +35,12 @@ async def until(true: Callable[[], bool]) -> None:
 
 
 def acquired(http: HttpClient) -> int:
-    return len(http._connector._acquired)
+    """Connections that are in use: those of the connector's that are not kept."""
+    return len(http._connector._acquired) - len(http._kept)
 
 
 def kept(http: HttpClient) -> int:
-    return sum(len(pool) for pool in http._connector._conns.values())
+    return len(http._kept)
 
 
 async def ask(http: HttpClient, method: str = "POST", **headers):
@@ -164,9 +160,9 @@ UNASKED = {"an answer": STALE, "half a head": STALE[:20], "a line's end": b"\r\n
 async def test_what_a_kept_connection_says_unasked_never_passes_for_the_next_answer(unasked):
     async with raw_server(OK) as server, client(server.url) as http:
         await ask(http)
-        ((protocol, _),) = next(iter(http._connector._conns.values()))
+        (line,) = http._kept
         server.connections[0].write(unasked)
-        await until(lambda: bool(protocol._tail))
+        await until(lambda: not line.stays)
         assert (await ask(http)).body == b"hi"
         assert len(server.connections) == 2
         assert (acquired(http), kept(http)) == (0, 1)
@@ -182,6 +178,7 @@ async def test_what_follows_an_answer_unasked_never_passes_for_the_next_one(more
             except LostError:
                 bodies.append(None)
         assert bodies in ([b"hi", b"hi"], [None, b"hi"])
+        assert len(server.connections) == 2
         assert acquired(http) == 0
 
 
@@ -227,9 +224,9 @@ async def test_a_get_on_a_connection_that_the_server_had_given_up_is_sent_once_m
 async def test_a_kept_connection_whose_end_has_been_seen_is_not_used():
     async with raw_server(OK) as server, client(server.url) as http:
         await ask(http)
-        ((protocol, _),) = next(iter(http._connector._conns.values()))
+        (line,) = http._kept
         server.connections[0].close()
-        await until(lambda: not protocol.is_connected())
+        await until(lambda: not line.stays)
         assert (await ask(http)).body == b"hi"
 
 
@@ -325,16 +322,24 @@ async def test_an_answer_before_the_request_was_read_counts_and_its_connection_i
         assert (acquired(http), kept(http)) == (0, 0)
 
 
+def transports(http: HttpClient) -> list[asyncio.Transport | None]:
+    return [protocol.transport for protocol in http._connector._acquired]
+
+
+def unsent(transport: asyncio.Transport | None) -> int:
+    return 0 if transport is None else transport.get_write_buffer_size()
+
+
 async def test_a_server_that_does_not_read_on_holds_no_connection_after_a_cancellation():
     async with raw_server(b"", reads=False) as server, client(server.url) as http:
         task = asyncio.create_task(http.ask("POST", "/v1/x", {}, LARGE * 4))
-        await until(lambda: bool(server.connections))
-        (protocol,) = http._connector._acquired
-        transport = protocol.transport
+        await until(lambda: any(unsent(transport) for transport in transports(http)))
+        (transport,) = transports(http)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (acquired(http), transport.is_closing(), transport.get_write_buffer_size()) == (0, True, 0)
+        assert (acquired(http), transport.is_closing()) == (0, True)
+        await until(lambda: not unsent(transport))
 
 
 async def test_a_client_that_was_not_entered_says_so():
@@ -350,17 +355,59 @@ async def test_a_redirect_is_an_answer(status):
         assert len(server.requests) == 1
 
 
+async def test_a_server_that_stalls_is_given_up_at_the_deadline_and_its_connection_closed():
+    async with raw_server(None) as server, client(server.url, deadline_s=0.05) as http:
+        with pytest.raises(LostError, match="Timeout"):
+            await ask(http)
+        assert len(server.requests) == 1
+        assert (acquired(http), kept(http)) == (0, 0)
+
+
+async def test_a_server_that_accepts_nobody_is_sent_nothing(monkeypatch):
+    async def stalls(*_):
+        await asyncio.sleep(60)
+
+    async with client("http://127.0.0.1:9", deadline_s=0.05) as http:
+        monkeypatch.setattr(http._connector, "connect", stalls)
+        with pytest.raises(NotSentError, match="Timeout"):
+            await ask(http)
+
+
+async def test_a_connection_that_was_kept_too_long_is_not_used(monkeypatch):
+    async with raw_server(OK) as server, client(server.url) as http:
+        await asyncio.gather(ask(http), ask(http))
+        assert kept(http) == 2
+        monkeypatch.setattr("workers.adapters.http_client._KEPT_S", 0)
+        assert (await ask(http)).body == b"hi"
+        assert (len(server.connections), kept(http)) == (3, 1)
+
+
+async def test_the_connection_that_was_used_last_is_used_next_and_the_others_grow_old(monkeypatch):
+    async with raw_server(OK) as server, client(server.url) as http:
+        await asyncio.gather(ask(http), ask(http))
+        old, _ = http._kept
+        old.kept_s -= 20
+        for _ in range(2):
+            await ask(http)
+        assert len(server.connections) == 2
+        assert kept(http) == 1
+        assert not old.stays
+
+
+async def test_whoever_leaves_closes_every_connection():
+    async with raw_server(OK) as server:
+        async with client(server.url) as http:
+            await asyncio.gather(ask(http), ask(http))
+            lines = list(http._kept)
+        assert [line.stays for line in lines] == [False, False]
+
+
 def test_what_is_used_of_aiohttp_and_is_not_quite_public_is_as_it_was_in_3_14():
-    """Read in aiohttp 3.14.5. When this fails, read the new connector and protocol against `http_client.py`."""
+    """Read in aiohttp 3.14.5. When this fails, read the new connector and parser against `http_line.py`."""
     assert list(inspect.signature(aiohttp.BaseConnector.connect).parameters) == ["self", "req", "traces", "timeout"]
-    taken = inspect.signature(ResponseHandler.set_response_params).parameters
-    assert {"read_until_eof", "max_line_size", "max_field_size", "auto_decompress", "skip_payload"} <= set(taken)
-    assert (taken["auto_decompress"].default, taken["skip_payload"].default) == (True, False)
-    assert taken["max_headers"].default == 128
     for name in ("protocol", "transport"):
         assert isinstance(inspect.getattr_static(Connection, name), property)
     assert isinstance(inspect.getattr_static(ResponseHandler, "should_close"), property)
-    assert "_parser" in ResponseHandler.__mro__[1].__slots__
     received, closes = inspect.getsource(ResponseHandler.data_received), inspect.getsource(ResponseHandler)
-    assert "if self._upgraded or self._parser is None" in received  # what comes without a parser is kept ...
+    assert "if self._upgraded or self._parser is None" in received  # what comes before it is asked is kept ...
     assert "or self._tail" in closes  # ... and gives the connection away

@@ -49,7 +49,7 @@ def server_side(path: Path) -> ssl.SSLContext:
 
 
 def client(url: str, tls: ssl.SSLContext | bool = True) -> HttpClient:
-    return HttpClient(url, headers={}, limit=4, max_body_bytes=1_000, tls=tls)
+    return HttpClient(url, headers={}, limit=4, max_body_bytes=1_000, deadline_s=20, tls=tls)
 
 
 async def test_a_server_that_only_vouches_for_itself_is_told_nothing(tmp_path):

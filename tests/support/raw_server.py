@@ -20,11 +20,13 @@ class RawServer:
     connections: list[asyncio.StreamWriter] = field(default_factory=list)
     greeting: bytes = b""
     reads: bool = True
+    """False: nothing after its first bytes."""
 
     async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.connections.append(writer)
         writer.write(self.greeting)
         if not self.reads:
+            await reader.read(1)
             writer.write(self.script[0] or b"")
             return
         with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
@@ -63,4 +65,5 @@ async def raw_server(
         yield found
         for writer in found.connections:
             writer.transport.abort()
-        await asyncio.gather(*served, return_exceptions=True)
+        ended = (writer.wait_closed() for writer in found.connections)
+        await asyncio.gather(*served, *ended, return_exceptions=True)

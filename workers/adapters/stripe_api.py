@@ -18,7 +18,8 @@ from pydantic import SecretStr
 from contracts.actions import Request
 from contracts.errors import Code, Fault
 from workers import lookup
-from workers.adapters.http_client import HttpClient, LostError, NotSentError, TooLargeError, UnsendableError
+from workers.adapters.http_client import HttpClient, NotSentError, UnsendableError
+from workers.adapters.http_line import LostError, TooLargeError
 from workers.classify import Answer, classify, refusal
 from workers.counts import CALL_S, Histograms
 from workers.lookup import NextPage, NotOffered, Sight
@@ -58,7 +59,9 @@ class StripeApi:
     ) -> None:
         self._secret_key, self._deadline_s = secret_key, deadline_s
         standing = {"User-Agent": agent, "Accept": "*/*", "Stripe-Version": STRIPE_VERSION}
-        self._http = HttpClient(base, headers=standing, limit=MAX_CONNECTIONS, max_body_bytes=MAX_BODY_BYTES)
+        self._http = HttpClient(
+            base, headers=standing, limit=MAX_CONNECTIONS, max_body_bytes=MAX_BODY_BYTES, deadline_s=deadline_s
+        )
         self.answers: dict[tuple[str, str, str], int] = defaultdict(int)  # by action, kind and status
         self.seconds = Histograms(CALL_S)  # by action and kind
         self.busy = 0
@@ -130,14 +133,13 @@ class StripeApi:
         elif request.params:
             target = f"{target}?{form(request.params).decode()}"
         try:
-            async with asyncio.timeout(self._deadline_s):
-                reply = await self._http.ask(request.method, target, headers, body)
+            reply = await self._http.ask(request.method, target, headers, body)
         except NotSentError:
             return Fault.REFUSED
         except TooLargeError:
             return Fault.UNREADABLE
-        except (LostError, TimeoutError) as error:
-            log.info("call_lost", command=call.command.command_id, error=str(error) or type(error).__name__)
+        except LostError as error:
+            log.info("call_lost", command=call.command.command_id, error=str(error))
             return Fault.LOST
         except UnsendableError:
             log.exception("call_broken", command=call.command.command_id)
