@@ -1,8 +1,8 @@
 """Gathers the records of a partition into batches: one on its way to Kafka, and one that fills in the meantime.
 
-Batches form by themselves: a record that finds its partition idle leaves in the next turn of the event loop, and those
-that come while a batch is on its way leave together when it is acknowledged. So a batch costs one produce request's
-share and one future of aiokafka's, however many records are in it.
+Batches form by themselves: a record that finds its partition and its broker idle leaves in the next turn of the event
+loop; those that come while a request is on its way leave together when it is answered. So a batch costs one produce
+request's share and one future of aiokafka's, however many records are in it.
 
 Promised: a record is answered once, with Kafka's acks=all for its batch, its batch's failure, or its own deadline,
 whichever is first; a batch that fails fails its own records only; a batch nobody waits for any more is not sent.
@@ -16,6 +16,7 @@ from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
 
 from aiokafka.errors import MessageSizeTooLargeError
+from aiokafka.producer.message_accumulator import BatchBuilder
 
 from contracts.topics import RECORD_MAX_BYTES
 from ingest.outcome import Done, NotTaken, Published, Reason
@@ -40,13 +41,17 @@ class Owner(Protocol):
     def left(self, count: int, size: int, *, acknowledged: bool) -> None: ...
 
 
-class Batch:
-    """Records that go to Kafka together, and whose senders are told together."""
+class Batch(BatchBuilder):  # type: ignore[misc]
+    """Records that go to Kafka together, and whose senders are told together.
 
-    __slots__ = ("_answered", "_late_at", "_loop", "_publications", "_timer", "_waiting", "size")
+    It is aiokafka's batch, filled when the sender takes it and not before: what comes while another request is under
+    way to the same broker still finds room in it.
+    """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
-        self.size = 0
+        super().__init__(BATCH_BYTES, 0)  # not compressed
+        self.bytes = 0
+        self.taken = False
         self._loop = loop
         self._publications: list[Publication] = []
         self._waiting: list[Done] = []
@@ -54,34 +59,41 @@ class Batch:
         self._answered = 0
         self._timer: asyncio.TimerHandle | None = None
 
-    def __len__(self) -> int:
-        return len(self._waiting)
-
     def has_room(self, size: int) -> bool:
-        return self.size + size <= BATCH_BYTES
+        """Not beside those that were told that it is too late: they would be sent in its company all the same."""
+        return not self.taken and not self._answered and self.bytes + size <= BATCH_BYTES
 
-    def append(self, publication: Publication, size: int, late_at: float, done: Done) -> None:
-        self.size += size
+    def add(self, publication: Publication, size: int, late_at: float, done: Done) -> None:
+        self.bytes += size
         self._publications.append(publication)
         self._waiting.append(done)
         self._late_at.append(late_at)
         if self._timer is None:  # one for all of them: deadlines of a batch come in the order of its records
             self._timer = self._loop.call_at(late_at, self._sweep)
 
-    def fill(self, builder: Any) -> Any:
-        """Write the records into aiokafka's batch: all at once, when they leave, so that its buffer grows in one go.
+    def record_count(self) -> int:
+        """Asked by the sender before it takes the batch, too, which is when the sequence number moves on by it."""
+        return len(self._waiting)
+
+    def _set_producer_state(self, *state: Any, **named: Any) -> None:
+        """The sender takes the batch."""
+        self.fill()
+        super()._set_producer_state(*state, **named)
+
+    def fill(self) -> None:
+        """Write the records, and take no more.
 
         Raises MessageSizeTooLargeError for a record, alone in its batch, that the broker would refuse.
         """
+        self.taken = True
         for one in self._publications:
             headers = list(one.headers)  # aiokafka takes nothing but a list
-            taken = builder.append(timestamp=one.timestamp_ms, key=one.key, value=one.value, headers=headers)
-            if taken is None:
-                raise AssertionError("a producer's batches are smaller than BATCH_BYTES")
+            if self.append(timestamp=one.timestamp_ms, key=one.key, value=one.value, headers=headers) is None:
+                raise AssertionError("a batch holds less than BATCH_BYTES")
         self._publications.clear()
-        if builder.size() > RECORD_MAX_BYTES:
+        self.close()
+        if self.size() > RECORD_MAX_BYTES:
             raise MessageSizeTooLargeError
-        return builder
 
     @property
     def late_at(self) -> float:
@@ -129,11 +141,13 @@ class Lane:
 
     def add(self, publication: Publication, size: int, late_at: float, done: Done) -> None:
         """Put a record behind those before it."""
-        if not (self._waiting and self._waiting[-1].has_room(size)):
-            self._waiting.append(Batch(self._owner.loop))
-        if self._task is None:
-            self._task = self._owner.loop.create_task(self._run(), name="ingest-lane")
-        self._waiting[-1].append(publication, size, late_at, done)
+        last = self._waiting[-1] if self._waiting else self._under_way
+        if last is None or not last.has_room(size):
+            last = Batch(self._owner.loop)
+            self._waiting.append(last)
+            if self._task is None:
+                self._task = self._owner.loop.create_task(self._run(), name="ingest-lane")
+        last.add(publication, size, late_at, done)
 
     def abandon(self) -> None:
         """Answer whoever waits, since the producer is gone."""
@@ -163,11 +177,11 @@ class Lane:
         """Hand the batch to aiokafka. Until then it may be given up, and is when its last record's time is up."""
         if batch.late_at <= self._owner.loop.time():  # it waited too long behind others
             raise TimeoutError
-        producer = self._owner.producer
-        builder = batch.fill(producer.create_batch())
+        if batch.bytes > BATCH_BYTES:  # one large record: refused here, and not by the broker
+            batch.fill()
         async with asyncio.timeout_at(batch.late_at):
-            delivery: Future[Any] = await producer.send_batch(builder, self._topic, partition=self._partition)
+            delivery: Future[Any] = await self._owner.producer.send_batch(batch, self._topic, partition=self._partition)
         return delivery
 
     def _left(self, batch: Batch, *, acknowledged: bool = False) -> None:
-        self._owner.left(len(batch), batch.size, acknowledged=acknowledged)
+        self._owner.left(batch.record_count(), batch.bytes, acknowledged=acknowledged)
