@@ -1,8 +1,8 @@
 """HTTP: one request to one server, and its one answer. Judges no answer, retries no POST, follows no redirect.
 
-Connections come from aiohttp's connector (DNS, TLS, happy eyeballs); what is said on one is in `http_line.py`. Both leave
-out aiohttp's session, whose objects cost more than the rest of a call together: docs/decisions/0011. What is used and
-not quite public was read in aiohttp 3.14.5; `tests/integration/test_http_client.py` fails when it changes.
+Connections come from aiohttp's connector (DNS, TLS, happy eyeballs); what is said on one is in `http_line.py`. Both
+leave out aiohttp's session, whose objects cost more than the rest of a call together: docs/decisions/0011. What is used
+and not quite public was read in aiohttp 3.14.5; `tests/integration/test_http_client.py` fails when it changes.
 
 A connection is kept only after a whole answer and with nothing left to send or read; after anything else it is closed.
 Errors name kinds, never values: a request carries a secret key, an answer a client_secret.
