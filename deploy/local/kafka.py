@@ -1,4 +1,4 @@
-"""A real one-node Apache Kafka on this machine, from Python packages alone: no Docker, no system Java, no Maven.
+"""A real Apache Kafka of one node on this machine, from Python packages alone: no Docker, no system Java, no Maven.
 
 It decides when the node is formatted, started, ready and stopped. For development and tests: it must never be
 reachable from another machine, and never be what a deployment stores its records in.
@@ -89,6 +89,8 @@ class LocalKafka:
         return properties
 
     def _controller_port(self) -> int:
+        if self.spec.roles != "both":
+            return self.spec.controller_port or self.spec.port
         # Formatting writes this address into the metadata log as the only voter's: it stays for the directory's life.
         file = self.spec.data_dir / "controller.port"
         if file.exists():
@@ -102,7 +104,8 @@ class LocalKafka:
     async def _format(self, home: KafkaHome, properties: Path) -> None:
         if (self.spec.data_dir / "topics" / "meta.properties").exists():
             return
-        arguments = ["format", "--standalone", "--cluster-id", _CLUSTER_ID, "--config", str(properties)]
+        voters = "--no-initial-controllers" if self.spec.roles == "broker" else "--standalone"
+        arguments = ["format", voters, "--cluster-id", _CLUSTER_ID, "--config", str(properties)]
         command = java_command(home, heap_mb=128, main=FORMAT, arguments=arguments)
         with self.log_file.open("ab") as log:
             process = spawn(command, log)

@@ -1,4 +1,4 @@
-"""Decides how the local one-node Kafka is configured: its properties, its ports.
+"""Decides how the local Kafka is configured: its properties, its ports.
 
 Pure but for asking the machine whether a port is free. It must never start or write anything.
 """
@@ -8,7 +8,7 @@ import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import Final, Literal
 
 HOST: Final = "127.0.0.1"
 
@@ -46,10 +46,17 @@ _PORTS: Final = range(20_000, 32_000)
 _ATTEMPTS: Final = 200
 
 
+Roles = Literal["both", "controller", "broker"]
+"""What a node is. `both`: a Kafka of one node. Else a controller and a broker are two processes, and the broker can be
+killed without the controller, as on a cluster."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class KafkaSpec:
     port: int
     data_dir: Path
+    roles: Roles = "both"
+    controller_port: int | None = None  # of a broker's controller
     advertised_port: int | None = None  # where clients are told to come to, when that is a proxy in front of `port`
     heap_mb: int = 512
     cache_dir: Path | None = None  # None: ~/.cache/stripeline/kafka
@@ -60,10 +67,17 @@ class KafkaSpec:
 
 def render_properties(spec: KafkaSpec, controller_port: int) -> str:
     """Render `server.properties`; the topics' data lives in `data_dir/topics`."""
+    controls = f"CONTROLLER://{HOST}:{controller_port}"
+    serves = f"PLAINTEXT://{HOST}:{spec.port}"
+    advertised = {"advertised.listeners": f"PLAINTEXT://{HOST}:{spec.advertised_port or spec.port}"}
+    by_roles: Mapping[Roles, Mapping[str, str]] = {
+        "both": {"listeners": f"{serves},{controls}", **advertised},
+        "controller": {"process.roles": "controller", "node.id": "2", "listeners": controls},
+        "broker": {"process.roles": "broker", "listeners": serves, **advertised},
+    }
     settings = {
         **BROKER_SETTINGS,
-        "listeners": f"PLAINTEXT://{HOST}:{spec.port},CONTROLLER://{HOST}:{controller_port}",
-        "advertised.listeners": f"PLAINTEXT://{HOST}:{spec.advertised_port or spec.port}",
+        **by_roles[spec.roles],
         # Not `controller.quorum.voters`: formatted as standalone, the node knows its only voter from its own log.
         # https://kafka.apache.org/43/operations/kraft/
         "controller.quorum.bootstrap.servers": f"{HOST}:{controller_port}",

@@ -134,16 +134,27 @@ def _start_container() -> Any:
 
 @contextlib.asynccontextmanager
 async def proxied_kafka(data_dir: Path, note: Note) -> AsyncIterator[tuple[LocalKafka, Proxy]]:
-    """A local Kafka of one's own that all clients meet behind a proxy: a cable that can be pulled out."""
+    """A broker of one's own that all clients meet behind a proxy: a cable that can be pulled out.
+
+    Its controller is a process of its own: a node that is both breaks Kafka's promises when it is killed and comes
+    back (docs/faults.md).
+    """
     await warm_up(progress=note)
+    controller = LocalKafka(KafkaSpec(port=free_port(), data_dir=data_dir / "controller", roles="controller"))
     async with Proxy(free_port()) as proxy:
         proxy.target = free_port()
-        kafka = LocalKafka(KafkaSpec(port=proxy.target, advertised_port=proxy.port, data_dir=data_dir))
-        await kafka.start(note)
+        spec = KafkaSpec(
+            port=proxy.target, advertised_port=proxy.port, data_dir=data_dir / "broker", roles="broker",
+            controller_port=controller.spec.port,
+        )  # fmt: skip
+        kafka = LocalKafka(spec)
         try:
+            await controller.start(note)
+            await kafka.start(note)
             yield kafka, proxy
         finally:
             kafka.kill()
+            controller.kill()
 
 
 @contextlib.asynccontextmanager
