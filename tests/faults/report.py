@@ -8,7 +8,7 @@ from tests.faults.samples import Trend
 
 SHOWN = 5
 FLAT, TELLING_S, MAY_GROW_MIB = frozenset({"ingest"}), 300, 32
-OF_ONE_NODE = "Kafka left ends of transactions unwritten, as docs/faults.md tells of a Kafka of one node"
+OF_KAFKA = "Kafka broke a promise of its own (docs/faults.md)"
 
 
 @dataclass
@@ -57,7 +57,7 @@ class Report:
         problems = self.problems
         verdict = "\n".join(["BROKEN", *problems]) if problems else "All promises are kept."
         if self.kafkas_own:
-            parts.append(f"{OF_ONE_NODE}: {len(self.kafkas_own)} times\n  {self.kafkas_own[0]}")
+            parts.append(f"{OF_KAFKA}: {len(self.kafkas_own)} times\n  {self.kafkas_own[0]}")
         return "\n\n".join([*parts, verdict]) + "\n"
 
 

@@ -1,10 +1,12 @@
 """The checker of the fault suite: each rule names what breaks it, and a world in which all is well breaks none."""
 
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from tests.faults.collect import kafkas_own_faults
 from tests.faults.report import Report
 from tests.faults.samples import Trend
 from tests.faults.sets import DECLINED_AMOUNT, RULES, Dead, OnTopic, Seen, Sent, broken_rules
@@ -157,3 +159,18 @@ def test_the_report_says_what_is_broken_and_whose_fault_it_is():
     assert "grew" not in str(replace(report, trends=grown).problems)
     well = replace(report, rules={"a rule": []}, ended_by_themselves=[], in_logs={}, stuck=[])
     assert "All promises are kept." in well.text()
+
+
+def test_what_kafka_says_of_its_own_broken_promises_is_found_in_its_log(tmp_path: Path):
+    log = tmp_path / "kafka.log"
+    log.write_text(
+        "[main] [INFO] Kafka Server started\n"
+        "[GroupCoordinator id=1] The state machine of the coordinator __consumer_offsets-6 is out of sync with the"
+        " underlying log. The last written offset is 3\n"
+        "[Transaction Marker Channel Manager 1]: Couldn't find leader endpoint for partitions Set(a-1),"
+        " these partitions are likely deleted already and hence can be skipped\n"
+    )
+    assert [("__consumer_offsets-6" in line, "Set(a-1)" in line) for line in kafkas_own_faults(log)] == [
+        (True, False),
+        (False, True),
+    ]

@@ -38,6 +38,20 @@ def test_clients_can_be_told_to_come_to_a_proxy_in_front() -> None:
     assert "\nadvertised.listeners=PLAINTEXT://127.0.0.1:9192\n" in rendered
 
 
+def test_a_broker_and_its_controller_can_be_two_processes() -> None:
+    controller = KafkaSpec(port=9093, data_dir=Path("/data"), roles="controller")
+    broker = KafkaSpec(port=9092, data_dir=Path("/data"), roles="broker", controller_port=9093)
+    rules, serves = (
+        dict(line.split("=", 1) for line in render_properties(spec, 9093).splitlines()) for spec in (controller, broker)
+    )
+    assert (rules["process.roles"], serves["process.roles"]) == ("controller", "broker")
+    assert rules["node.id"] != serves["node.id"]
+    assert rules["listeners"] == "CONTROLLER://127.0.0.1:9093"
+    assert "advertised.listeners" not in rules
+    assert serves["listeners"] == serves["advertised.listeners"] == "PLAINTEXT://127.0.0.1:9092"
+    assert rules["controller.quorum.bootstrap.servers"] == serves["controller.quorum.bootstrap.servers"]
+
+
 def test_a_test_may_have_settings_of_its_own() -> None:
     spec = KafkaSpec(port=9092, data_dir=Path("/data"), settings={"node.id": "2", "authorizer.class.name": "x"})
     lines = render_properties(spec, 9093).splitlines()
