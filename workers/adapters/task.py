@@ -65,7 +65,7 @@ class Task(Generic[S]):
         self._pump_scheduled = False
         self._closing = False
         self._commit_began_s: float | None = None
-        self._commit_took_s = 0.0
+        self._busy_s = 0.0
         self._expire_at_s = 0.0
         self._log = log.bind(task=f"{job.name}-{partition}")
         self._transactions = Transactions(
@@ -124,7 +124,7 @@ class Task(Generic[S]):
             await self._commit()
             # Where so much has finished meanwhile that calls would soon wait for the next commit, there is no time.
             if self._pending.records < MAX_PENDING // 2:
-                await asyncio.sleep(rest_s(self._interval_s, self._commit_took_s))
+                await asyncio.sleep(rest_s(self._interval_s, self._busy_s))
 
     async def close(self, deadline_s: float) -> Kept[S] | None:
         """Take no more, wait for calls in flight, commit, close. The state that may be kept, None after a failure."""
@@ -257,10 +257,11 @@ class Task(Generic[S]):
 
     async def _publish(self, pending: Pending, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
         self._commit_began_s = began_s = time.monotonic()
+        used_s = time.thread_time()
         try:
             upto = await self._transactions.commit(pending, offsets)
-            self._commit_took_s = time.monotonic() - began_s
-            self.counts.committed(self._commit_took_s, pending.records)
+            self._busy_s = time.thread_time() - used_s
+            self.counts.committed(time.monotonic() - began_s, pending.records)
             self.job.committed(pending.outputs)
         except BaseException:
             self.open = False
@@ -284,11 +285,11 @@ class Task(Generic[S]):
             self._pending.changes[change.key] = change.value
 
 
-def rest_s(interval_s: float, commit_took_s: float) -> float:
-    """How long a task rests between two commits.
+def rest_s(interval_s: float, busy_s: float) -> float:
+    """How long a task rests between two commits. `busy_s`: CPU of the process while the last one was under way.
 
     At least the interval: Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's
-    end. And so long that a fifth of the time goes to commits at most: a transaction costs six requests, whatever is in
-    it, so a process with many partitions, or before a slow Kafka, makes fewer of them and larger ones.
+    end. And where the process is busy so long that a fifth of its time goes to a task's commits at most: a transaction
+    costs six requests, whatever is in it, so that many partitions make fewer of them, and larger ones.
     """
-    return max(interval_s, min(_RESTS_A_COMMIT * commit_took_s, _REST_MAX_S))
+    return max(interval_s, min(_RESTS_A_COMMIT * busy_s, _REST_MAX_S))
