@@ -284,3 +284,13 @@ async def test_what_waits_for_a_commit_alone_goes_on_when_it_begins(shop: Shop, 
     for _ in range(20):
         commits.release()
     assert Counter(await shop.all_have_results(*names)) == Counter(names)
+
+
+async def test_a_long_rest_ends_when_calls_would_soon_wait_for_its_end(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(task_module, "rest_s", lambda *_: 600.0)
+    for module in (intake, task_module):
+        monkeypatch.setattr(module, "MAX_PENDING", 10)
+    desk, names = Desk(), numbered(0, 100)
+    shop.start(desk)
+    await shop.send(*customers(*names))
+    await until(lambda: len(set(desk.commands)) == 100, "all calls are made")

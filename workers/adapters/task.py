@@ -9,6 +9,7 @@ and a new task goes on from the last commit.
 """
 
 import asyncio
+import contextlib
 import time
 from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
@@ -61,6 +62,7 @@ class Task(Generic[S]):
         self._calls: set[asyncio.Task[None]] = set()
         self._committing = asyncio.Lock()
         self._wake = asyncio.Event()
+        self._crowded = asyncio.Event()  # so much has finished that calls will soon wait for the next commit
         self._timer: asyncio.TimerHandle | None = None
         self._pump_scheduled = False
         self._closing = False
@@ -122,9 +124,9 @@ class Task(Generic[S]):
             await self._wake.wait()
             self._wake.clear()
             await self._commit()
-            # Where so much has finished meanwhile that calls would soon wait for the next commit, there is no time.
-            if self._pending.records < MAX_PENDING // 2:
-                await asyncio.sleep(rest_s(self._interval_s, self._busy_s))
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(rest_s(self._interval_s, self._busy_s)):
+                    await self._crowded.wait()
 
     async def close(self, deadline_s: float) -> Kept[S] | None:
         """Take no more, wait for calls in flight, commit, close. The state that may be kept, None after a failure."""
@@ -239,6 +241,8 @@ class Task(Generic[S]):
         for change in fate.changes:
             self.kept.state.apply(change.key, change.value)
         self._pending.add(fate)
+        if self._pending.records == MAX_PENDING // 2:
+            self._crowded.set()
         self.counts.finished(record.topic, fate.verdict, fate.ended)
         self._intake.finish(lane, record)
         self._wake.set()
@@ -249,6 +253,7 @@ class Task(Generic[S]):
                 raise KafkaError("an earlier commit failed: what it held must not be skipped by a later one")
             self._expire()
             pending, self._pending = self._pending, Pending()
+            self._crowded.clear()
             offsets = self._offsets()
             self._pump()  # what waited for this commit alone need not wait for its end
             if pending or offsets:
