@@ -290,7 +290,7 @@ async def test_a_long_rest_ends_when_calls_would_soon_wait_for_its_end(shop: Sho
     monkeypatch.setattr(task_module, "rest_s", lambda *_: 600.0)
     for module in (intake, task_module):
         monkeypatch.setattr(module, "MAX_PENDING", 10)
-    desk, names = Desk(), numbered(0, 100)
+    desk, names = Desk(), numbered(0, 1_200)
     shop.start(desk)
     await shop.send(*customers(*names))
-    await until(lambda: len(set(desk.commands)) == 100, "all calls are made")
+    await until(lambda: len(set(desk.commands)) == 1_200, "all calls are made")
