@@ -365,7 +365,7 @@ async def test_a_server_that_stalls_is_given_up_at_the_deadline_and_its_connecti
 
 async def test_a_server_that_accepts_nobody_is_sent_nothing(monkeypatch):
     async def stalls(*_):
-        await asyncio.sleep(60)
+        await asyncio.Event().wait()
 
     async with client("http://127.0.0.1:9", deadline_s=0.05) as http:
         monkeypatch.setattr(http._connector, "connect", stalls)
