@@ -4,9 +4,7 @@ A dataclass that is frozen at run time writes each field by `object.__setattr__`
 a record on its way is some fifteen values.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
-from functools import partial
 from typing import Any, TypeVar, dataclass_transform
 
 T = TypeVar("T")
@@ -15,9 +13,5 @@ T = TypeVar("T")
 @dataclass_transform(frozen_default=True, kw_only_default=True, field_specifiers=(field,))
 def frozen(cls: type[T] | None = None, *, kw_only: bool = True) -> Any:
     """A dataclass with slots, a hash, and fields that are given by name; by place too with `kw_only=False`."""
-    made: Callable[[type[T]], type[T]] = partial(_made, kw_only=kw_only)
+    made = dataclass(slots=True, unsafe_hash=True, kw_only=kw_only)
     return made if cls is None else made(cls)
-
-
-def _made(cls: type[T], *, kw_only: bool) -> type[T]:
-    return dataclass(slots=True, unsafe_hash=True, kw_only=kw_only)(cls)

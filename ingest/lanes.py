@@ -51,7 +51,6 @@ class Batch(BatchBuilder):  # type: ignore[misc]
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
         super().__init__(BATCH_BYTES, 0)  # not compressed
         self.bytes = 0
-        self.taken = False
         self._loop = loop
         self._publications: list[Publication] = []
         self._waiting: list[Done] = []
@@ -61,7 +60,7 @@ class Batch(BatchBuilder):  # type: ignore[misc]
 
     def has_room(self, size: int) -> bool:
         """Not beside those that were told that it is too late: they would be sent in its company all the same."""
-        return not self.taken and not self._answered and self.bytes + size <= BATCH_BYTES
+        return not self.closed() and not self._answered and self.bytes + size <= BATCH_BYTES
 
     def add(self, publication: Publication, size: int, late_at: float, done: Done) -> None:
         self.bytes += size
@@ -85,7 +84,6 @@ class Batch(BatchBuilder):  # type: ignore[misc]
 
         Raises MessageSizeTooLargeError for a record, alone in its batch, that the broker would refuse.
         """
-        self.taken = True
         for one in self._publications:
             headers = list(one.headers)  # aiokafka takes nothing but a list
             if self.append(timestamp=one.timestamp_ms, key=one.key, value=one.value, headers=headers) is None:

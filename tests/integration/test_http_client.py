@@ -16,7 +16,7 @@ from aiohttp.connector import Connection
 
 from tests.support.raw_server import CLOSE, RawServer, raw_server
 from workers.adapters.http_client import HttpClient, NotSentError, UnsendableError
-from workers.adapters.http_line import DroppedError, LostError, TooLargeError
+from workers.adapters.http_line import DroppedError, Line, LostError, TooLargeError
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nRequest-Id: req_1\r\n\r\nhi"
 STALE = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\nstale"
@@ -371,6 +371,32 @@ async def test_a_server_that_accepts_nobody_is_sent_nothing(monkeypatch):
         monkeypatch.setattr(http._connector, "connect", stalls)
         with pytest.raises(NotSentError, match="Timeout"):
             await ask(http)
+
+
+async def test_whoever_waits_for_room_waits_no_longer_than_its_deadline_and_has_sent_nothing():
+    async with raw_server(OK) as server, client(server.url, deadline_s=0.05) as http:
+        for _ in range(4):
+            await http._room.acquire()
+        with pytest.raises(NotSentError, match="Timeout"):
+            await ask(http)
+        assert server.connections == []
+        http._room.release()
+        assert (await ask(http)).body == b"hi"
+
+
+async def test_a_get_that_is_sent_once_more_has_one_deadline(monkeypatch):
+    deadlines, asked = [], Line.ask
+
+    async def ask_until(line: Line, request: bytes, until_s: float):
+        deadlines.append(until_s)
+        return await asked(line, request, until_s)
+
+    async with raw_server(OK) as server, client(server.url) as http:
+        await given_up(server, http)
+        monkeypatch.setattr(Line, "ask", ask_until)
+        assert (await ask(http, "GET")).body == b"hi"
+    assert len(deadlines) == 2
+    assert len(set(deadlines)) == 1
 
 
 async def test_a_connection_that_was_kept_too_long_is_not_used(monkeypatch):

@@ -38,7 +38,9 @@ class NotSentError(Exception):
 class HttpClient:
     """Requests to one server. `headers` go with each; `tls`: what to verify it by, True for the system's authorities.
 
-    Whoever cancels a request, as a timeout does, has its connection closed.
+    limit: requests at a time; more wait for one to end.
+    deadline_s: of a request, waiting, connecting and a second sending included.
+    Whoever cancels a request has its connection closed.
     """
 
     def __init__(
@@ -79,13 +81,26 @@ class HttpClient:
         connection ended without an answer. A POST is not: whoever asked decides what it may have done.
         """
         request = self._written(method, target, headers, body)
-        async with self._room:
-            try:
-                return await self._exchange(request)
-            except DroppedError:
-                if method != "GET":
-                    raise
-            return await self._exchange(request)
+        until_s = asyncio.get_running_loop().time() + self._deadline_s
+        await self._enter(until_s)
+        try:
+            return await self._exchange(request, until_s)
+        except DroppedError:
+            if method != "GET":
+                raise
+            return await self._exchange(request, until_s)
+        finally:
+            self._room.release()
+
+    async def _enter(self, until_s: float) -> None:
+        if not self._room.locked():
+            await self._room.acquire()  # waits for nothing
+            return
+        try:
+            async with asyncio.timeout_at(until_s):
+                await self._room.acquire()
+        except TimeoutError as error:
+            raise NotSentError("Timeout") from error
 
     def _written(self, method: str, target: str, headers: Mapping[str, str], body: bytes | None) -> bytes:
         if not _TARGET(target):
@@ -96,8 +111,7 @@ class HttpClient:
             return f"{''.join(lines)}\r\n".encode("ascii")
         return f"{''.join(lines)}Content-Length: {len(body)}\r\n\r\n".encode("ascii") + body
 
-    async def _exchange(self, request: bytes) -> Reply:
-        until_s = asyncio.get_running_loop().time() + self._deadline_s
+    async def _exchange(self, request: bytes, until_s: float) -> Reply:
         line = self._kept_line() or await self._new_line(until_s)
         try:
             return await line.ask(request, until_s)

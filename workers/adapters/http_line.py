@@ -83,7 +83,7 @@ class Line(asyncio.Protocol):
         self._answer = answer
         # Into the transport's buffer, whatever its size: the body is in memory anyway, an answer may come early.
         self._transport.write(request)
-        timer = self._loop.call_at(until_s, self._fail, LostError("Timeout"))
+        timer = self._loop.call_at(until_s, self._late)
         try:
             return await answer
         except BaseException:  # also a cancellation: what comes yet is nobody's
@@ -180,6 +180,9 @@ class Line(asyncio.Protocol):
         if len(body) > self._max_body:
             return TooLargeError(f"more than {self._max_body} bytes")
         return body if decoder.eof else LostError("ContentEncoding")
+
+    def _late(self) -> None:
+        self._fail(LostError("Timeout"))
 
     def _fail(self, error: Exception) -> None:
         self._ends = True
