@@ -114,8 +114,8 @@ class DeadLetterHeaders(Headers):
         Field(
             alias=h.REASON,
             pattern=r"^[a-z]+(_[a-z]+)*$",
-            description="`unreadable`, `id_reused`, `exhausted`, `indeterminate`, `past_horizon`, `internal_error`;"
-            " new ones may come",
+            description="`unreadable`, `id_reused`, `exhausted`, `key_refused`, `indeterminate`, `past_horizon`,"
+            " `internal_error`; new ones may come",
         ),
     ]
     code: Annotated[Code, Field(alias=h.CODE, description="the error's code")]

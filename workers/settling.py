@@ -64,12 +64,19 @@ def _failed(topics: Topics, ledger: Ledger, work: Work, failed: Failed, now_ms: 
     tier = tier_for(topics.tiers, attempt=attempts, at_least_ms=failed.retry_after_ms)
     if failed.retryable and not failed.stored and tier is not None:
         return _wait(topics, ledger, now, tier, now_ms, attempts=attempts, last_error=_text(failed))
-    reason = "exhausted" if failed.retryable else None
+    reason = _dead_reason(failed)
     if unknown or (work.suspect and not failed.decisive):
         failure = None if unknown else {"error": failed.error, "reason": reason}
         looked_up = replace(now, look_at_ms=now_ms + reconcile_after_ms, failure=failure)
         return wait_for_look(topics, ledger, looked_up, now_ms, attempts=attempts, last_error=_text(failed))
     return ended(topics, ledger, now, failed, now_ms, calls=1, reason=reason)
+
+
+def _dead_reason(failed: Failed) -> str | None:
+    """What can be done later, once Stripe or the connection's key is well again, can be replayed."""
+    if failed.retryable:
+        return "exhausted"
+    return "key_refused" if failed.error["code"] == Code.AUTH_EXPIRED else None
 
 
 def hold(topics: Topics, ledger: Ledger, work: Work, held: Hold, now_ms: int) -> Fate:

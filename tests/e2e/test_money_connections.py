@@ -9,7 +9,7 @@ from typing import Any
 from tests.support.broker import Broker
 from tests.support.checker import no_lag
 from tests.support.cluster import KEY, Cluster, cluster, configure
-from tests.support.money import Order, effects, ended, order, results, stripeline, until
+from tests.support.money import Order, effects, ended, order, results, revised, stripeline, until
 
 OTHER_KEY, NEW_KEY = "sk_test_beta", "sk_test_replaced"
 SETTINGS = {"retry_tiers": "200ms,400ms,800ms,2s", "reconcile_after": "500ms"}
@@ -93,6 +93,11 @@ async def test_a_revoked_key_pauses_its_connection_alone_and_burns_nothing(
         check_order(mine, await effects(found), but=refused)
         assert await refused_calls(found) == burnt
         assert await state_of(found, "acme") == "ready"
+        replayed = (await stripeline(found, "dead-letters", "replay", "--code", "AUTH_EXPIRED", "--yes", "--json")).rows
+        assert {row["command_id"] for row in replayed} == refused
+        for name in refused:
+            assert [row["status"] for row in await revised(found, name, 1)] == ["failed", "succeeded"]
+        assert {len(rows) for rows in (await effects(found)).values()} == {1}
         note(
             f"case 35: {len(refused)} refused, calls burnt {burnt}, the other connection {beta_s:.1f} s, "
             f"all back {back_s:.1f} s after the new key"

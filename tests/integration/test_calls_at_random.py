@@ -92,8 +92,8 @@ def check(world: World, wanted: set[str]) -> Counter:
             assert result["output"]["id"] == ids[command_id]
         if result["status"] == "indeterminate":
             assert "not found at Stripe" in result["error"]["message"]
-        exhausted = result["status"] == "failed" and result["error"]["retryable"]
-        assert dead[command_id] == (result["status"] == "indeterminate" or exhausted)
+        error = result["error"] or {}
+        assert dead[command_id] == (error.get("retryable") or error.get("code") in ("AUTH_EXPIRED", "INDETERMINATE"))
     return Counter(result["status"] for result in world.results)
 
 

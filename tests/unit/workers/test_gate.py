@@ -269,8 +269,9 @@ class TestInTheExecutor:
         first = executor.take(ledger, command_record(command("c1"), key=b"k1"), NOW)
         second = executor.take(ledger, command_record(command("c2"), key=b"k2"), NOW)
         fate = self.apply(ledger, executor.settle(ledger, first, failure(401), NOW))
-        result, state = fate.outputs
+        result, letter, state = fate.outputs
         assert orjson.loads(result.value)["error"]["code"] == "AUTH_EXPIRED"
+        assert h.read(letter.headers)[h.REASON] == b"key_refused"
         assert (state.topic, state.key, state.partition) == ("stripe.control", b"state/acme", 0)
         assert orjson.loads(state.value) == {"refused_key": "k1", "since": NOW}
         waits = self.apply(ledger, executor.settle(ledger, second, failure(401), NOW))

@@ -280,6 +280,19 @@ class TestReplay:
         assert world.looks == 0
         assert len({key for key, _, _ in world.attempts}) == 1
 
+    @pytest.mark.parametrize("status", [401, 403])
+    def test_of_a_refused_key_is_done_once_the_key_is_mended(self, status):
+        world = self.parked(failure(status))
+        letter = world.dead[0]
+        assert (letter[h.REASON], letter[h.CODE], letter[h.ATTEMPTS]) == (b"key_refused", b"AUTH_EXPIRED", b"1")
+        world.run(command_record(headers=REPLAY), FOUND)
+        assert [(result["status"], result["revision"]) for result in world.results] == [("failed", 0), ("succeeded", 1)]
+        assert (world.looks, len(world.dead)) == (0, 1)
+
+    @pytest.mark.parametrize("status", [400, 402, 404])
+    def test_is_not_offered_for_what_stripe_has_decided(self, status):
+        assert self.parked(failure(status)).dead == []
+
     def test_twice_gives_one_effect_and_one_result(self):
         world = self.parked(failure(402))
         world.run(command_record(headers=REPLAY), FOUND)
@@ -473,7 +486,7 @@ class TestTakenOver:
     def test_ends_with_that_refusal_when_nothing_is_found(self):
         world = self.world(failure(403), Missing())
         assert [result["error"]["code"] for result in world.results] == ["AUTH_EXPIRED"]
-        assert world.dead == []
+        assert world.dead[0][h.REASON] == b"key_refused"
         world = self.world(failure(429), failure(429), failure(429), Missing())
         assert [result["error"]["code"] for result in world.results] == ["RATE_LIMITED"]
         assert world.dead[0][h.REASON] == b"exhausted"
