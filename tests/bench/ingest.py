@@ -1,6 +1,7 @@
 """The ingest job: `stripeline ingest` beside the floor and the tutorial stack, each with the same deliveries.
 
 Each contender is measured twice a round: as fast as it goes, and at half the speed it reached in its first round.
+Ours and the floor are measured once more, with more connections.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -18,6 +19,7 @@ from tests.support.cluster import cluster
 PATH = "/webhooks/payments"
 PARTITIONS = 4
 CONNECTIONS = 64
+MORE_CONNECTIONS = (64, 256, 512)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -78,22 +80,36 @@ class Measured:
 
     async def round(self) -> Sample:
         async with self.start(self.lab) as target:
-            full = await self._load(target)
+            full = await _load(self.lab, target, CONNECTIONS)
             self.half_load = self.half_load or [full["per_s"] / 2]
-            half = await self._load(target, "--rate", str(self.half_load[0]))
+            half = await _load(self.lab, target, CONNECTIONS, "--rate", str(self.half_load[0]))
         return {
             "cpu_us": full["cpu_us"], "per_s": full["per_s"], "p50_full_ms": full["p50_ms"],
             "half_per_s": half["per_s"], "half_cpu_us": half["cpu_us"],
             "p50_ms": half["p50_ms"], "p99_ms": half["p99_ms"],
         }  # fmt: skip
 
-    async def _load(self, target: Target, *arguments: str) -> dict[str, float]:
-        where = ("--port", str(target.port), "--path", PATH, "--pid", str(target.pid))
-        how = ("--seconds", str(self.lab.seconds), "--connections", str(CONNECTIONS), *arguments)
-        got: dict[str, float] = orjson.loads(await output("tests.bench.load", *where, *how))
-        if got["failed"]:
-            raise RuntimeError(f"{got['failed']:.0f} of {got['answered']:.0f} deliveries were not answered 200")
-        return got
+
+@dataclass(frozen=True)
+class Widened:
+    """One contender: a process for each round, with ever more connections."""
+
+    lab: Lab
+    start: Start
+
+    async def round(self) -> Sample:
+        async with self.start(self.lab) as target:
+            loads = [(number, await _load(self.lab, target, number)) for number in MORE_CONNECTIONS]
+        return {f"cpu_us_{number}": got["cpu_us"] for number, got in loads}
+
+
+async def _load(lab: Lab, target: Target, connections: int, *arguments: str) -> dict[str, float]:
+    where = ("--port", str(target.port), "--path", PATH, "--pid", str(target.pid))
+    how = ("--seconds", str(lab.seconds), "--connections", str(connections), *arguments)
+    got: dict[str, float] = orjson.loads(await output("tests.bench.load", *where, *how))
+    if got["failed"]:
+        raise RuntimeError(f"{got['failed']:.0f} of {got['answered']:.0f} deliveries were not answered 200")
+    return got
 
 
 CONTENDERS: dict[str, Start] = {
@@ -110,6 +126,12 @@ COLUMNS = (
 )
 
 
+WIDER = (
+    *(Column(f"cpu_us_{number}", f"{number} connections, µs", 1) for number in MORE_CONNECTIONS),
+    *(Column(f"cpu_us_{number}", f"{number}, ÷ floor", of="floor") for number in MORE_CONNECTIONS),
+)
+
+
 async def job(lab: Lab) -> Sequence[Table]:
     await create_topics(lab.bootstrap_servers, {"bench-tutorial": PARTITIONS})
     contenders: dict[str, Contender] = {name: Measured(lab, start).round for name, start in CONTENDERS.items()}
@@ -120,4 +142,8 @@ async def job(lab: Lab) -> Sequence[Table]:
         f" medians of {lab.rounds} alternating rounds."
         " CPU and events a second as fast as it goes; p50 and p99 at half of that, from when each request was due."
     )
-    return [Table(title="Ingest", about=about, columns=COLUMNS, rows=rows)]
+    wider = await alternate(lab, {name: Widened(lab, CONTENDERS[name]).round for name in ("floor", "stripeline")})
+    return [
+        Table(title="Ingest", about=about, columns=COLUMNS, rows=rows),
+        Table(title="Ingest, more connections", about="CPU an event, as fast as it goes.", columns=WIDER, rows=wider),
+    ]
