@@ -51,6 +51,7 @@ def any_broker(data_dir: Path, note: Note) -> Iterator[Broker]:
         return
     container = started_container(note)
     if container is not None:
+        note(f"Kafka runs in a container of {IMAGE}, at {container.bootstrap_servers}.")
         try:
             yield Broker(bootstrap_servers=container.bootstrap_servers, kind="container")
         finally:
@@ -79,11 +80,17 @@ async def _start(kafka: LocalKafka, note: Note) -> None:
 
 
 def container_environment(host: str, port: int) -> dict[str, str]:
-    """The image reads its properties from variables: https://hub.docker.com/r/apache/kafka."""
+    """The image reads its properties from variables: https://hub.docker.com/r/apache/kafka.
+
+    The broker has an address for clients, who are outside, and one for itself: it asks its own transaction coordinator
+    over the network, and an address outside leads nowhere from within. No transaction would ever begin.
+    """
     settings = {
         **BROKER_SETTINGS,
-        "listeners": f"PLAINTEXT://:{INSIDE_PORT},CONTROLLER://:9093",
-        "advertised.listeners": f"PLAINTEXT://{host}:{port}",
+        "listeners": f"PLAINTEXT://:{INSIDE_PORT},ITSELF://localhost:9094,CONTROLLER://localhost:9093",
+        "advertised.listeners": f"PLAINTEXT://{host}:{port},ITSELF://localhost:9094",
+        "listener.security.protocol.map": "CONTROLLER:PLAINTEXT,PLAINTEXT:PLAINTEXT,ITSELF:PLAINTEXT",
+        "inter.broker.listener.name": "ITSELF",
         "controller.quorum.voters": "1@localhost:9093",
     }
     return {f"KAFKA_{name.upper().replace('.', '_')}": value for name, value in settings.items()}

@@ -73,9 +73,10 @@ def test_a_backslash_in_the_data_directory_is_escaped_and_a_comma_refused() -> N
         properties(data_dir=Path("/a,b"))
 
 
-def test_a_container_gets_the_same_settings_and_is_told_its_address_outside() -> None:
+def test_a_container_gets_the_same_settings_and_has_an_address_outside_and_one_for_itself() -> None:
     rendered = container_environment("docker.test", 20_001)
-    assert rendered["KAFKA_ADVERTISED_LISTENERS"] == "PLAINTEXT://docker.test:20001"
+    assert rendered["KAFKA_ADVERTISED_LISTENERS"] == "PLAINTEXT://docker.test:20001,ITSELF://localhost:9094"
+    assert rendered["KAFKA_INTER_BROKER_LISTENER_NAME"] == "ITSELF"
     assert rendered["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
 
 
