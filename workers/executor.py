@@ -136,8 +136,10 @@ class Executor:
         command = work.command
         action = self.actions.get(command.action)
         refused = self._refusal(action, command, now_ms)
-        if action is not None and refused is not None and _may_be_done(work, action, refused):
-            return self._look(ledger, self._late(work, refused, now_ms), action, now_ms)
+        if action is not None and refused is not None and _may_be_done(work, action):
+            if refused.error["code"] == Code.EXPIRED:  # told so, a team would send it again
+                return self._look(ledger, self._late(work, refused, now_ms), action, now_ms)
+            work = replace(work, unknown=True)  # without its connection there is no key to look it up with
         if action is None or refused is not None:
             fate = settling.ended(self.topics, ledger, work, refused or refusal(command.action, "unknown"), now_ms)
             # What names no action of ours is another team's text: it must not name a metric.
@@ -197,10 +199,9 @@ class Executor:
         return None
 
 
-def _may_be_done(work: Work, action: Action, refused: Failed) -> bool:
-    """Whether a command past its time may have been done in time: told EXPIRED, a team would send it again."""
-    late = refused.error["code"] == Code.EXPIRED
-    return late and action.method == "POST" and (work.suspect or work.unknown)
+def _may_be_done(work: Work, action: Action) -> bool:
+    """Whether a command that we refuse ourselves may have been done before."""
+    return action.method == "POST" and (work.suspect or work.unknown)
 
 
 def _delay_ms(tier: Tier) -> int:

@@ -1,5 +1,7 @@
 """Unknown outcomes: the same key again, then a look-up, then settled or parked. Replays. Never a second effect."""
 
+from dataclasses import replace
+
 import orjson
 import pytest
 
@@ -494,6 +496,33 @@ class TestTakenOver:
     def test_is_settled_by_a_webhook_meanwhile(self):
         world = self.world(failure(403))
         assert world.webhook(tagged()).verdict == "settled"
+
+    def test_is_in_doubt_when_its_connection_is_gone(self):
+        """Told VALIDATION_ERROR, a team would send it again; without a key it can't be looked up."""
+        record = command_record(command(connection="gone"))
+        world = World()
+        world.run(record, again=True)
+        assert (world.attempts, world.results[0]["status"]) == ([], "indeterminate")
+        assert "no connection 'gone'" in world.results[0]["error"]["message"]
+        assert world.dead[0][h.REASON] == b"indeterminate"
+        world = World()
+        world.run(record)
+        assert (world.results[0]["error"]["code"], world.dead) == ("VALIDATION_ERROR", [])
+
+    def test_is_looked_up_by_a_replay_once_its_connection_is_back(self):
+        world = World()
+        world.executor = replace(world.executor, has_connection=lambda _: False)
+        world.run(command_record(), again=True)
+        world.executor = replace(world.executor, has_connection=lambda _: True)
+        world.run(command_record(headers=REPLAY), FOUND)
+        assert (world.attempts, world.looks) == ([], 1)
+        assert [(one["status"], one["revision"]) for one in world.results] == [("indeterminate", 0), ("succeeded", 1)]
+
+    def test_that_only_reads_is_refused_all_the_same(self):
+        read = {"action": "stripe/retrieve-charge", "input": {"id": "ch_1"}, "connection": "gone"}
+        world = World()
+        world.run(command_record(command(**read)), again=True)
+        assert world.results[0]["error"]["code"] == "VALIDATION_ERROR"
 
     def test_is_not_looked_up_when_stripe_has_decided(self):
         world = self.world(failure(402))
