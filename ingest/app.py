@@ -106,7 +106,7 @@ class App:
         """What Kafka's word on a delivery is to its sender."""
         if isinstance(outcome, Published):
             took_s = time.perf_counter() - delivery.began_s
-            self.observe.published(delivery.trigger, delivery.publication.topic, took_s, delivery.trace)
+            self.observe.published(delivery.trigger, delivery.publication.topic, outcome, took_s, delivery.trace)
             return ACCEPTED
         if outcome.reason is Reason.TOO_LARGE:
             # Numbers may grow when they are written anew; sending it again would not help.

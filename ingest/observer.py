@@ -6,6 +6,8 @@ delivery's `traceparent`, once its signature was verified: each such delivery ge
 
 from typing import Protocol
 
+from ingest.outcome import Published
+
 
 class Observer(Protocol):
     def verified(self, trigger: str, secret_index: int) -> None:
@@ -19,7 +21,7 @@ class Observer(Protocol):
         """
         ...
 
-    def published(self, trigger: str, topic: str, seconds: float, trace: bytes) -> None:
+    def published(self, trigger: str, topic: str, where: Published, seconds: float, trace: bytes) -> None:
         """Kafka has the event; `seconds` from the complete body to its acknowledgement."""
         ...
 
@@ -51,7 +53,7 @@ class Unobserved:
 
     def traced(self, trigger: str, received: str | None) -> bytes | None: ...
 
-    def published(self, trigger: str, topic: str, seconds: float, trace: bytes) -> None: ...
+    def published(self, trigger: str, topic: str, where: Published, seconds: float, trace: bytes) -> None: ...
 
     def ignored(self, trigger: str, reason: str, trace: bytes) -> None: ...
 

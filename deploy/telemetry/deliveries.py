@@ -6,6 +6,7 @@ from typing import Final
 
 from deploy.telemetry.delivery_spans import DeliverySpans
 from ingest.observer import Observer
+from ingest.outcome import Published
 from workers.counts import Histograms
 
 PUBLISH_S: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
@@ -34,11 +35,11 @@ class Deliveries(Observer):
     def traced(self, trigger: str, received: str | None) -> bytes | None:
         return None if self._spans is None else self._spans.begin(trigger, received)
 
-    def published(self, trigger: str, topic: str, seconds: float, trace: bytes) -> None:
+    def published(self, trigger: str, topic: str, where: Published, seconds: float, trace: bytes) -> None:
         self.verdicts[trigger, "published", ""] += 1
         self.publish_s[topic,].add(seconds)
         if self._spans is not None:
-            self._spans.sent(trace, self.topic(topic))
+            self._spans.sent(trace, self.topic(topic), where)
 
     def ignored(self, trigger: str, reason: str, trace: bytes) -> None:
         self._not_published(trigger, "ignored", reason, trace)

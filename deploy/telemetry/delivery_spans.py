@@ -6,6 +6,7 @@ https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
+from ingest.outcome import Published
 from workers.adapters.tracing import parent_of, sending, traceparent_of
 
 
@@ -25,12 +26,16 @@ class DeliverySpans:
         self._open[trace] = span
         return trace
 
-    def sent(self, trace: bytes, topic: str) -> None:
+    def sent(self, trace: bytes, topic: str, where: Published) -> None:
         """Kafka has it."""
         span = self._open.pop(trace, None)
         if span is not None:
             span.update_name(f"send {topic}")
-            span.set_attributes(sending(topic))
+            place = {
+                "messaging.destination.partition.id": str(where.partition),
+                "messaging.kafka.offset": where.offset,
+            }
+            span.set_attributes({**sending(topic), **place})
             span.end()
 
     def not_sent(self, trace: bytes, verdict: str, reason: str) -> None:

@@ -41,7 +41,7 @@ class Counted:
     def traced(self, trigger: str, received: str | None) -> bytes | None:
         return self.trace
 
-    def published(self, trigger: str, topic: str, seconds: float, trace: bytes) -> None:
+    def published(self, trigger: str, topic: str, where: Published, seconds: float, trace: bytes) -> None:
         self.seen.append(("published", trigger, topic))
 
     def ignored(self, trigger: str, reason: str, trace: bytes) -> None:

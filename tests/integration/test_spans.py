@@ -76,10 +76,12 @@ async def test_one_trace_from_the_webhook_through_every_topic(
         operation, topic = span.name.split(" ")
         assert span.attributes["messaging.operation.type"] == operation
         assert span.attributes["messaging.destination.name"] == topic
-    processed = path[1]
+        assert span.attributes["messaging.destination.partition.id"] in {"0", "1"}
+    delivery, processed = path[:2]
+    for place in ("messaging.destination.partition.id", "messaging.kafka.offset"):
+        assert delivery.attributes[place] == processed.attributes[place]
     assert processed.attributes["messaging.kafka.offset"] == 0
     assert processed.attributes["messaging.consumer.group.name"] == f"{prefix}router"
-    assert processed.attributes["messaging.destination.partition.id"] in {"0", "1"}
 
 
 async def test_a_call_to_stripe_is_a_client_span_below_its_record(
