@@ -31,11 +31,9 @@ class DeliverySpans:
         span = self._open.pop(trace, None)
         if span is not None:
             span.update_name(f"send {topic}")
-            place = {
-                "messaging.destination.partition.id": str(where.partition),
-                "messaging.kafka.offset": where.offset,
-            }
-            span.set_attributes({**sending(topic), **place})
+            span.set_attributes(sending(topic))
+            span.set_attribute("messaging.destination.partition.id", str(where.partition))
+            span.set_attribute("messaging.kafka.offset", where.offset)
             span.end()
 
     def not_sent(self, trace: bytes, verdict: str, reason: str) -> None:
