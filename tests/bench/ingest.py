@@ -7,6 +7,7 @@ Ours and the floor are measured once more, with more connections.
 from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
+from functools import partial
 
 import orjson
 
@@ -90,17 +91,11 @@ class Measured:
         }  # fmt: skip
 
 
-@dataclass(frozen=True)
-class Widened:
-    """One contender: a process for each round, with ever more connections."""
-
-    lab: Lab
-    start: Start
-
-    async def round(self) -> Sample:
-        async with self.start(self.lab) as target:
-            loads = [(number, await _load(self.lab, target, number)) for number in MORE_CONNECTIONS]
-        return {f"cpu_us_{number}": got["cpu_us"] for number, got in loads}
+async def widened(lab: Lab, start: Start) -> Sample:
+    """A round of one contender: one process, with ever more connections."""
+    async with start(lab) as target:
+        loads = [(number, await _load(lab, target, number)) for number in MORE_CONNECTIONS]
+    return {f"cpu_us_{number}": got["cpu_us"] for number, got in loads}
 
 
 async def _load(lab: Lab, target: Target, connections: int, *arguments: str) -> dict[str, float]:
@@ -124,8 +119,6 @@ COLUMNS = (
     Column("p99_ms", "p99, ms", 2),
     Column("p99_ms", "p99 ÷ floor", of="floor"),
 )
-
-
 WIDER = (
     *(Column(f"cpu_us_{number}", f"{number} connections, µs", 1) for number in MORE_CONNECTIONS),
     *(Column(f"cpu_us_{number}", f"{number}, ÷ floor", of="floor") for number in MORE_CONNECTIONS),
@@ -142,7 +135,7 @@ async def job(lab: Lab) -> Sequence[Table]:
         f" medians of {lab.rounds} alternating rounds."
         " CPU and events a second as fast as it goes; p50 and p99 at half of that, from when each request was due."
     )
-    wider = await alternate(lab, {name: Widened(lab, CONTENDERS[name]).round for name in ("floor", "stripeline")})
+    wider = await alternate(lab, {name: partial(widened, lab, CONTENDERS[name]) for name in ("floor", "stripeline")})
     return [
         Table(title="Ingest", about=about, columns=COLUMNS, rows=rows),
         Table(title="Ingest, more connections", about="CPU an event, as fast as it goes.", columns=WIDER, rows=wider),
