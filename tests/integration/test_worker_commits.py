@@ -86,6 +86,25 @@ async def test_a_fenced_worker_takes_its_partition_up_anew(shop: Shop):
     assert {(made.command, made.key) for made in desk.made} == set(keys.items())
 
 
+async def test_a_state_is_not_kept_when_a_commit_fails_while_a_revoked_task_waits_for_its_calls(shop: Shop):
+    """What a fenced commit held is in the state and nowhere else: commands that seem done, keys that seem to wait."""
+    quiet_fencing()
+    desk = Desk()
+    quick, slow = desk.gate("quick"), desk.gate("slow")
+    worker = shop.start(desk)
+    await worker.ready()
+    task = worker.worker.tasks[0]
+    await shop.send(*customers("quick", "slow"))
+    await until(lambda: len(desk.made) == 2, "both calls are in flight")
+    async with fencing(shop):
+        closing = asyncio.create_task(task.close(10))
+        await until(lambda: task.wanted() == (), "it takes no more")
+        quick.set()
+        await until(lambda: not task.open, "its commit has failed")
+        slow.set()
+        assert await closing is None
+
+
 async def test_a_slow_call_holds_nobody_and_is_alone_in_being_repeated(shop: Shop):
     desk, names = Desk(), numbered(0, 201)
     slow = names[100]

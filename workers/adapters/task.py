@@ -135,8 +135,7 @@ class Task(Generic[S]):
             await asyncio.wait(self._calls, timeout=deadline_s)
         self.abandon()
         try:
-            if self.open:
-                await self._commit()
+            await self._commit()  # raises, too, when one has failed while the calls were waited for
         except Exception as error:  # noqa: BLE001  (the next owner goes on from the last commit)
             self._log.warning("last_commit_failed", error=repr(error))
             return None
