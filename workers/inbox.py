@@ -19,11 +19,13 @@ class Input:
     grows: what is taken from it makes the state grow.
     stood: its end when the task began. What lies before it may have been taken by another one.
     bytes: of the records in the buffer.
+    read_to: what lies before it was read, transaction markers included.
     """
 
     grows: bool
     stood: int = 0
     bytes: int = 0
+    read_to: int = 0
     watermark: Watermark = field(default_factory=lambda: Watermark(0))
     buffer: deque[Taken] = field(default_factory=deque)
     committed: tuple[int, str] | None = None
@@ -33,7 +35,8 @@ class Input:
         """Whether more may be read. Half of the buffer is what it lives on until the next read comes."""
         return len(self.buffer) < BUFFER_RECORDS // 2 and self.bytes < BUFFER_BYTES
 
-    def put(self, records: Sequence[Taken]) -> None:
+    def put(self, records: Sequence[Taken], read_to: int) -> None:
+        self.read_to = read_to
         self.buffer.extend(records)
         self.bytes += sum(map(size, records))
 

@@ -58,8 +58,7 @@ class WorkerView:
     @staticmethod
     def waiting(source: Input, end: int) -> int:
         """What was read and not taken, and what lies behind it."""
-        read_to = source.buffer[-1].offset + 1 if source.buffer else source.watermark.next
-        return len(source.buffer) + max(0, end - read_to)
+        return len(source.buffer) + max(0, end - max(source.read_to, source.watermark.next))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -111,7 +111,7 @@ class Task(Generic[S]):
     def deliver(self, tp: TopicPartition, records: Sequence[Taken], position: int) -> None:
         """Records that were read, in order; the consumer then stands at `position`."""
         source = self.inputs[tp]
-        source.put(records)
+        source.put(records, position)
         if records:
             self._pump()
         elif not source.buffer and not source.watermark.unfinished and position > source.watermark.position:

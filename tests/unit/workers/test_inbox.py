@@ -1,5 +1,6 @@
 """An input partition: bounded by records and by bytes."""
 
+from deploy.telemetry.views import WorkerView
 from tests.support.records import Record
 from workers import ledger, runs
 from workers.inbox import BUFFER_BYTES, BUFFER_RECORDS, Input
@@ -14,7 +15,7 @@ def record(size: int) -> Record:
 def test_it_is_read_until_half_of_its_records_are_there():
     source = Input(grows=True)
     assert source.wants
-    source.put([record(1)] * (BUFFER_RECORDS // 2))
+    source.put([record(1)] * (BUFFER_RECORDS // 2), BUFFER_RECORDS // 2)
     assert not source.wants
     source.pop()
     assert source.wants
@@ -22,7 +23,7 @@ def test_it_is_read_until_half_of_its_records_are_there():
 
 def test_it_is_read_until_its_bytes_are_there():
     source = Input(grows=True)
-    source.put([record(BUFFER_BYTES), Record(topic="t", key=None, value=None)])
+    source.put([record(BUFFER_BYTES), Record(topic="t", key=None, value=None)], 2)
     assert not source.wants
     assert source.pop().value is not None
     assert source.wants
@@ -48,3 +49,11 @@ def test_a_state_is_full_when_it_holds_too_much_of_anything(monkeypatch):
         with monkeypatch.context() as patch:
             patch.setattr(module, name, 0)
             assert state.full
+
+
+def test_what_waits_are_records_and_not_the_markers_behind_them():
+    source = Input(grows=True)
+    source.put([Record(topic="t", key=None, value=b"", offset=5)], 6)
+    assert WorkerView.waiting(source, 7) == 2  # what was not read may be a record
+    source.put([], 7)
+    assert WorkerView.waiting(source, 7) == 1

@@ -21,7 +21,7 @@ def one(**inputs: Input) -> Intake:
 
 
 def put(source: Input, count: int, topic: str = "commands", **fields) -> Input:
-    source.put([record(offset, topic, **fields) for offset in range(count)])
+    source.put([record(offset, topic, **fields) for offset in range(count)], count)
     return source
 
 
@@ -97,7 +97,7 @@ def test_the_records_in_hand_are_bounded():
 def test_a_commits_metadata_is_bounded():
     """Every second offset finished: each range costs bytes, and before there are too many nothing more is taken."""
     source, topic = Input(grows=True), "commands"
-    source.put([record(2 * offset, topic) for offset in range(3_000)])
+    source.put([record(2 * offset, topic) for offset in range(3_000)], 6_000)
     of = Intake({topic: source}, lane=lambda taken: taken.key, due_ms=lambda taken: 0, limit=2_000)
     while of.fill(NOW, pending=0, full=False).taken:
         pass
