@@ -1,8 +1,8 @@
 """Gathers the records of a partition into batches: one on its way to Kafka, and one that fills in the meantime.
 
-Batches form by themselves: a record that finds its partition and its broker idle leaves in the next turn of the event
-loop; those that come while a request is on its way leave together when it is answered. So a batch costs one produce
-request's share and one future of aiokafka's, however many records are in it.
+Batches form by themselves: a record that finds its partition and its broker idle leaves as soon as the producer's pace
+lets it (`ingest.pace`); those that come while a request is on its way leave together when it is answered. So a batch
+costs one produce request's share and one future of aiokafka's, however many records are in it.
 
 Promised: a record is answered once, with Kafka's acks=all for its batch, its batch's failure, or its own deadline,
 whichever is first; a batch that fails fails its own records only; a batch nobody waits for any more is not sent.
@@ -20,6 +20,7 @@ from aiokafka.producer.message_accumulator import BatchBuilder
 
 from contracts.topics import RECORD_MAX_BYTES
 from ingest.outcome import Done, NotTaken, Published, Reason
+from ingest.pace import Pace
 from ingest.routing import Publication
 
 Judge = Callable[[Exception], NotTaken]
@@ -37,6 +38,7 @@ class Owner(Protocol):
 
     producer: Any
     loop: asyncio.AbstractEventLoop
+    pace: Pace
 
     def left(self, count: int, size: int, *, acknowledged: bool) -> None: ...
 
@@ -143,9 +145,11 @@ class Lane:
         if last is None or not last.has_room(size):
             last = Batch(self._owner.loop)
             self._waiting.append(last)
-            if self._task is None:
-                self._task = self._owner.loop.create_task(self._run(), name="ingest-lane")
+            if self._under_way is None and len(self._waiting) == 1:
+                self._owner.pace.leave(self._send)
         last.add(publication, size, late_at, done)
+        if last is not self._under_way:
+            self._owner.pace.one_more()
 
     def abandon(self) -> None:
         """Answer whoever waits, since the producer is gone."""
@@ -155,11 +159,10 @@ class Lane:
         if self._task is not None:
             self._task.cancel()
 
-    async def _run(self) -> None:
-        while self._waiting:
-            batch = self._under_way = self._waiting.popleft()
-            await self._deliver(batch)
-        self._under_way = self._task = None
+    def _send(self) -> None:
+        if self._waiting:  # nothing does when the producer was given up meanwhile
+            self._under_way = self._waiting.popleft()
+            self._task = self._owner.loop.create_task(self._deliver(self._under_way), name="ingest-lane")
 
     async def _deliver(self, batch: Batch) -> None:
         try:
@@ -170,6 +173,9 @@ class Lane:
         else:
             self._left(batch, acknowledged=True)
             batch.acknowledged(self._partition, record.offset)
+        self._under_way = self._task = None
+        if self._waiting:
+            self._owner.pace.leave(self._send)
 
     async def _queued(self, batch: Batch) -> "Future[Any]":
         """Hand the batch to aiokafka. Until then it may be given up, and is when its last record's time is up."""

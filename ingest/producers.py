@@ -17,6 +17,7 @@ from aiokafka.errors import ProducerClosed
 
 from contracts.topics import RECORD_MAX_BYTES
 from ingest.lanes import BATCH_BYTES, Lane
+from ingest.pace import Pace
 
 log = logging.getLogger(__name__)
 
@@ -35,7 +36,7 @@ def connector(client: Mapping[str, Any]) -> Connect:
         return AIOKafkaProducer(
             **client,
             enable_idempotence=True,  # acks=all, and a retry inside the client is no duplicate
-            linger_ms=0,  # batches form by themselves while the one before them is under way
+            linger_ms=0,  # ours is for all partitions together: ingest.pace
             max_batch_size=BATCH_BYTES,
             # Refused here, since a record that the broker refuses costs the whole producer.
             max_request_size=RECORD_MAX_BYTES,
@@ -51,6 +52,7 @@ class Session:
     def __init__(self, producer: Any) -> None:
         self.producer = producer
         self.loop = asyncio.get_running_loop()
+        self.pace = Pace(self.loop)
         self.broken = asyncio.Event()
         self.lanes: dict[str, Sequence[Lane]] = {}
         self.count = 0

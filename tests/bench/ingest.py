@@ -1,7 +1,7 @@
 """The ingest job: `stripeline ingest` beside the floor and the tutorial stack, each with the same deliveries.
 
 Each contender is measured twice a round: as fast as it goes, and at half the speed it reached in its first round.
-Ours and the floor are measured once more, with more connections.
+Ours and the floor are measured twice more: with more connections, and at rates that both can keep.
 """
 
 from collections.abc import AsyncIterator, Callable, Sequence
@@ -21,6 +21,7 @@ PATH = "/webhooks/payments"
 PARTITIONS = 4
 CONNECTIONS = 64
 MORE_CONNECTIONS = (64, 256, 512)
+RATES = (1_000, 3_000, 6_000)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -98,6 +99,13 @@ async def widened(lab: Lab, start: Start) -> Sample:
     return {f"cpu_us_{number}": got["cpu_us"] for number, got in loads}
 
 
+async def paced(lab: Lab, start: Start) -> Sample:
+    """A round of one contender: one process, at ever higher rates."""
+    async with start(lab) as target:
+        loads = [(rate, await _load(lab, target, CONNECTIONS, "--rate", str(rate))) for rate in RATES]
+    return {f"{measure}_{rate}": got[measure] for rate, got in loads for measure in ("cpu_us", "p50_ms", "p99_ms")}
+
+
 async def _load(lab: Lab, target: Target, connections: int, *arguments: str) -> dict[str, float]:
     where = ("--port", str(target.port), "--path", PATH, "--pid", str(target.pid))
     how = ("--seconds", str(lab.seconds), "--connections", str(connections), *arguments)
@@ -123,6 +131,12 @@ WIDER = (
     *(Column(f"cpu_us_{number}", f"{number} connections, µs", 1) for number in MORE_CONNECTIONS),
     *(Column(f"cpu_us_{number}", f"{number}, ÷ floor", of="floor") for number in MORE_CONNECTIONS),
 )
+AT_A_RATE = (
+    *(Column(f"cpu_us_{rate}", f"{rate:,} a second, µs", 1) for rate in RATES),
+    *(Column(f"cpu_us_{rate}", f"{rate:,}, ÷ floor", of="floor") for rate in RATES),
+    *(Column(f"p50_ms_{rate}", f"{rate:,}, p50, ms", 1) for rate in RATES),
+    *(Column(f"p99_ms_{rate}", f"{rate:,}, p99, ms", 1) for rate in RATES),
+)
 
 
 async def job(lab: Lab) -> Sequence[Table]:
@@ -135,8 +149,16 @@ async def job(lab: Lab) -> Sequence[Table]:
         f" medians of {lab.rounds} alternating rounds."
         " CPU and events a second as fast as it goes; p50 and p99 at half of that, from when each request was due."
     )
-    wider = await alternate(lab, {name: partial(widened, lab, CONTENDERS[name]) for name in ("floor", "stripeline")})
+    both = {name: CONTENDERS[name] for name in ("floor", "stripeline")}
+    wider = await alternate(lab, {name: partial(widened, lab, start) for name, start in both.items()})
+    rated = await alternate(lab, {name: partial(paced, lab, start) for name, start in both.items()})
     return [
         Table(title="Ingest", about=about, columns=COLUMNS, rows=rows),
         Table(title="Ingest, more connections", about="CPU an event, as fast as it goes.", columns=WIDER, rows=wider),
+        Table(
+            title="Ingest, at a given rate",
+            about=f"CPU an event, {CONNECTIONS} connections, open loop.",
+            columns=AT_A_RATE,
+            rows=rated,
+        ),
     ]

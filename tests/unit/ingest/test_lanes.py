@@ -76,12 +76,14 @@ class World:
         self.judged.append(error)
         return LATE if isinstance(error, TimeoutError) else FAILED
 
-    def add(self, *, value: bytes = b"{}", within_s: float = 5.0) -> "asyncio.Future[Published | NotTaken]":
+    def add(
+        self, *, value: bytes = b"{}", within_s: float = 5.0, lane: Lane | None = None
+    ) -> "asyncio.Future[Published | NotTaken]":
         publication = Publication(topic="payment-event", key=b"pi", value=value, headers=(), timestamp_ms=1)
         size = SIZE + len(value)
         self.session.entered(size)
         future, done = outcome_of()
-        self.lane.add(publication, size, self.session.loop.time() + within_s, done)
+        (lane or self.lane).add(publication, size, self.session.loop.time() + within_s, done)
         return future
 
     async def sent(self, batches: int) -> list[Sent]:
@@ -108,6 +110,20 @@ async def test_records_of_one_turn_leave_in_one_batch_and_are_answered_together(
     batch.acknowledge(40)
     assert await asyncio.gather(*waiting) == [Published(partition=2, offset=40 + number) for number in range(3)]
     assert (world.session.count, world.session.bytes) == (0, 0)
+
+
+async def test_batches_of_all_partitions_leave_together(world: World) -> None:
+    other = Lane(world.session, "stripe.payment-event", 3, world._judge)
+    first = world.add()
+    (await world.sent(1))[0].acknowledge(0)
+    await first
+    waiting = [world.add(), world.add(lane=other)]  # in the rest behind the first
+    await until(lambda: len(world.producer.sent) > 1)
+    _, *together = world.producer.sent
+    assert [sent.partition for sent in together] == [2, 3]
+    for sent in together:
+        sent.acknowledge(1)
+    assert {type(await one) for one in waiting} == {Published}
 
 
 async def test_what_comes_while_a_batch_is_under_way_leaves_when_it_is_acknowledged(world: World) -> None:
