@@ -1,0 +1,42 @@
+"""A changelog read on a real Kafka, and what reading it leaves behind."""
+
+import gc
+from collections.abc import AsyncIterator
+
+import pytest
+from aiokafka.consumer.fetcher import PartitionRecords
+from aiokafka.structs import TopicPartition
+
+from tests.support.broker import Broker
+from tests.support.shop import Desk, Shop, customers, numbered, open_shop
+from workers.adapters.restore import Kept, restore
+from workers.ledger import Ledger
+
+
+@pytest.fixture
+async def shop(broker: Broker, prefix: str) -> AsyncIterator[Shop]:
+    async with open_shop(broker.bootstrap_servers, prefix) as opened:
+        yield opened
+
+
+async def test_a_restore_leaves_no_fetch_for_the_collector(shop: Shop):
+    """Each would be up to 8 MB, and a collector that looks rarely would find them after hundreds of rebalances."""
+    names = numbered(0, 30)
+    worker = shop.start(Desk())
+    await worker.ready()
+    await shop.send(*customers(*names), key="k")
+    await shop.all_have_results(*names)
+    await worker.end()
+    gc.collect()
+    gc.disable()
+    try:
+        for upto in (0, 20):
+            kept = Kept(Ledger(), upto)
+            command = TopicPartition(shop.topics.command, 0)
+            ends = await restore(TopicPartition(shop.topics.ledger, 0), kept, [command], shop.client)
+            assert ends == {command: len(names)}
+            assert kept.upto > len(names)
+            assert [found for found in gc.get_objects() if isinstance(found, PartitionRecords)] == []
+        assert all(kept.state.known(name) for name in names[-5:])
+    finally:
+        gc.enable()
