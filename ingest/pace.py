@@ -36,12 +36,11 @@ class Pace:
     def one_more(self) -> None:
         """A record waits."""
         self._records += 1
-        if self._records >= ENOUGH and self._leaving:
+        if self._records >= ENOUGH and self._timer is not None:
+            self._timer.cancel()
             self._go()
 
     def _go(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
         leaving, self._leaving = self._leaving, []
         self._records, self._timer, self._rested_at = 0, None, self._loop.time() + REST_S
         for send in leaving:
