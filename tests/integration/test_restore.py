@@ -8,7 +8,7 @@ from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.structs import TopicPartition
 
 from tests.support.broker import Broker
-from tests.support.shop import Desk, Shop, customers, numbered, open_shop
+from tests.support.shop import Shop, numbered, open_shop
 from workers.adapters.restore import Kept, restore
 from workers.ledger import Ledger
 
@@ -22,11 +22,7 @@ async def shop(broker: Broker, prefix: str) -> AsyncIterator[Shop]:
 async def test_a_restore_leaves_no_fetch_for_the_collector(shop: Shop):
     """Each would be up to 8 MB, and a collector that looks rarely would find them after hundreds of rebalances."""
     names = numbered(0, 30)
-    worker = shop.start(Desk())
-    await worker.ready()
-    await shop.send(*customers(*names), key="k")
-    await shop.all_have_results(*names)
-    await worker.end()
+    await shop.work_off(*names, key="k")
     gc.collect()
     gc.disable()
     try:

@@ -134,11 +134,7 @@ async def test_a_slow_call_holds_nobody_and_is_alone_in_being_repeated(shop: Sho
 
 async def test_a_fresh_worker_knows_from_the_changelog_what_was_done(shop: Shop):
     names = numbered(0, 30)
-    worker = shop.start(Desk())
-    await worker.ready()
-    await shop.send(*customers(*names), key="k")
-    await shop.all_have_results(*names)
-    await worker.end()
+    await shop.work_off(*names, key="k")
 
     desk = Desk()
     await shop.start(desk).ready()

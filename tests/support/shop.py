@@ -143,6 +143,14 @@ class Shop:
         self.running.append(started)
         return started
 
+    async def work_off(self, *names: str, key: str) -> None:
+        """Have commands of one key done by a worker of their own, which then ends: what it knew is in the changelog."""
+        worker = self.start(Desk())
+        await worker.ready()
+        await self.send(*customers(*names), key=key)
+        await self.all_have_results(*names)
+        await worker.end()
+
     async def close(self) -> None:
         for one in self.running:
             if not one.task.done():
