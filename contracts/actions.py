@@ -11,8 +11,8 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
 
-from contracts.errors import CARD, Code
-from contracts.frozen import frozen
+from stripeline.contracts.errors import CARD, Code
+from stripeline.contracts.frozen import frozen
 
 SENSITIVE: Final[JsonDict] = {"x-sensitive": True}
 """The tag of a field that must be masked wherever a person looks: `Field(json_schema_extra=SENSITIVE)`."""

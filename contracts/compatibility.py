@@ -10,7 +10,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from contracts.compatibility_rules import RULES, Kind, Side
+from stripeline.contracts.compatibility_rules import RULES, Kind, Side
 
 Schema = Mapping[str, Any]
 

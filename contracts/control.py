@@ -12,9 +12,9 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
-from contracts.actions import SENSITIVE, explain
-from contracts.families import families
-from contracts.ids import NAME, STEP
+from stripeline.contracts.actions import SENSITIVE, explain
+from stripeline.contracts.families import families
+from stripeline.contracts.ids import NAME, STEP
 
 Name = Annotated[str, Field(pattern=NAME.pattern)]
 Sealed = Annotated[

@@ -8,9 +8,9 @@ from typing import Annotated, Final, Literal
 
 from pydantic import ConfigDict, Field
 
-from contracts import headers as h
-from contracts.ids import NAME
-from contracts.records import LeftOut, Record
+from stripeline.contracts import headers as h
+from stripeline.contracts.ids import NAME
+from stripeline.contracts.records import LeftOut, Record
 
 Digits = Annotated[str, Field(pattern=r"^[0-9]{1,18}$")]
 Name = Annotated[str, Field(pattern=NAME.pattern)]

@@ -7,8 +7,8 @@ here is made up.
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from contracts.actions import Action, ActionInput, ActionOutput
-from contracts.families import Family
+from stripeline.contracts.actions import Action, ActionInput, ActionOutput
+from stripeline.contracts.families import Family
 
 Examples = Mapping[str, Mapping[str, Any]]
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from contracts.examples import AT_MS, TRACE, Examples
+from stripeline.contracts.examples import AT_MS, TRACE, Examples
 
 _SEALED: Final = "sealed:v1:RXhhbXBsZQ"
 

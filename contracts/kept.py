@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from contracts.actions import SENSITIVE
-from contracts.records import EpochMs, LeftOut, Record, RunRef
+from stripeline.contracts.actions import SENSITIVE
+from stripeline.contracts.records import EpochMs, LeftOut, Record, RunRef
 
 
 class Told(Record):

@@ -12,10 +12,10 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
-from contracts.actions import SENSITIVE, explain
-from contracts.errors import Code
-from contracts.frozen import frozen
-from contracts.ids import COMMAND_ID, EVENT_ID
+from stripeline.contracts.actions import SENSITIVE, explain
+from stripeline.contracts.errors import Code
+from stripeline.contracts.frozen import frozen
+from stripeline.contracts.ids import COMMAND_ID, EVENT_ID
 
 EpochMs = Annotated[int, Field(ge=0, description="milliseconds since the epoch")]
 

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Final
 
-from contracts.families import families
-from contracts.retry import DEFAULT_TIERS, Tier, parse_tiers
+from stripeline.contracts.families import families
+from stripeline.contracts.retry import DEFAULT_TIERS, Tier, parse_tiers
 
 DAY_MS: Final = 86_400_000
 RECORD_MAX_BYTES: Final = 1_048_588

@@ -1,6 +1,6 @@
-"""`python -m deploy` is the `stripeline` command."""
+"""`python -m stripeline.deploy` is the `stripeline` command."""
 
-from deploy.cli import main
+from stripeline.deploy.cli import main
 
 if __name__ == "__main__":
     main()

@@ -8,15 +8,15 @@ from typing import Any
 from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from deploy.kafka_client import kafka_client_options
-from deploy.settings import Settings
-from deploy.telemetry.board import Board
-from deploy.telemetry.loop_lag import LoopLag
-from deploy.telemetry.table import OF_A_PROCESS
-from deploy.telemetry.tracer import installed_tracer
-from deploy.telemetry.views import ProcessView, running_version
-from workers.adapters.clock import BrokerClock
-from workers.adapters.control import ControlTable
+from stripeline.deploy.kafka_client import kafka_client_options
+from stripeline.deploy.settings import Settings
+from stripeline.deploy.telemetry.board import Board
+from stripeline.deploy.telemetry.loop_lag import LoopLag
+from stripeline.deploy.telemetry.table import OF_A_PROCESS
+from stripeline.deploy.telemetry.tracer import installed_tracer
+from stripeline.deploy.telemetry.views import ProcessView, running_version
+from stripeline.workers.adapters.clock import BrokerClock
+from stripeline.workers.adapters.control import ControlTable
 
 Check = Callable[[], str | None]
 

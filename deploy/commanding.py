@@ -10,11 +10,11 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from pydantic import ValidationError
 
-from contracts.headers import cloud_event
-from contracts.records import Result
-from contracts.topics import Topics
-from deploy.failure import FailureError
-from deploy.reading import partitions_of, reader
+from stripeline.contracts.headers import cloud_event
+from stripeline.contracts.records import Result
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.reading import partitions_of, reader
 
 # The router's own, `workers.router.COMMAND_TYPE`, which is not imported: it would load the expression engine.
 _COMMAND_TYPE: Final = "stripeline.action-command"

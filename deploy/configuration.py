@@ -11,13 +11,13 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from contracts.control import AnyDefinition, Connection, Definitions, Mode, Trigger
-from deploy.configuration_checks import check_workflow, unknown
-from deploy.configuration_errors import ConfigurationError, Place, Problem
-from deploy.configuration_secrets import Environment, Kind, SecretError, Source, find, hint_of, mode_of
-from deploy.configuration_shape import Written, WrittenTrigger, shape
-from deploy.configuration_yaml import Document, Refused, read_yaml
-from workers.adapters.vault import Vault, VaultError, connection_secret, key_id_of, signing_secret
+from stripeline.contracts.control import AnyDefinition, Connection, Definitions, Mode, Trigger
+from stripeline.deploy.configuration_checks import check_workflow, unknown
+from stripeline.deploy.configuration_errors import ConfigurationError, Place, Problem
+from stripeline.deploy.configuration_secrets import Environment, Kind, SecretError, Source, find, hint_of, mode_of
+from stripeline.deploy.configuration_shape import Written, WrittenTrigger, shape
+from stripeline.deploy.configuration_yaml import Document, Refused, read_yaml
+from stripeline.workers.adapters.vault import Vault, VaultError, connection_secret, key_id_of, signing_secret
 
 
 @dataclass(slots=True, kw_only=True)

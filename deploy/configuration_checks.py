@@ -11,12 +11,12 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from contracts.actions import Action
-from contracts.control import Connection, Step, Trigger, Workflow
-from contracts.families import families
-from deploy.configuration_errors import Place, Problem
-from deploy.configuration_secrets import REFERENCE
-from workers.actions import actions
+from stripeline.contracts.actions import Action
+from stripeline.contracts.control import Connection, Step, Trigger, Workflow
+from stripeline.contracts.families import families
+from stripeline.deploy.configuration_errors import Place, Problem
+from stripeline.deploy.configuration_secrets import REFERENCE
+from stripeline.workers.actions import actions
 
 CompileError = Callable[[str], str | None]
 
@@ -27,7 +27,8 @@ _STEP_FIELD = re.compile(r"(?<![\w.])steps\s*\.\s*([A-Za-z_]\w*)(?:\s*\.\s*([A-Z
 
 def compile_error(expression: str) -> str | None:
     """Why an expression does not compile; None when it does."""
-    module: ModuleType = importlib.import_module("workers.expressions")  # loads the CEL engine: only when it is needed
+    # Loads the CEL engine: only when it is needed.
+    module: ModuleType = importlib.import_module("stripeline.workers.expressions")
     check: CompileError = module.compile_error
     return check(expression)
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from contracts.control import AnyDefinition, Connection, Trigger, encode_definition
-from workers.adapters.vault import key_id_of
+from stripeline.contracts.control import AnyDefinition, Connection, Trigger, encode_definition
+from stripeline.workers.adapters.vault import key_id_of
 
 What = Literal["added", "changed", "removed", "unchanged"]
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.failure import FailureError
+from stripeline.deploy.failure import FailureError
 
 Place = tuple[str | int, ...]
 """Where a value stands: `("workflows", "thank", "steps", 0, "input")`."""

@@ -4,8 +4,8 @@ from typing import Annotated, Any
 
 from pydantic import Field, ValidationError
 
-from contracts.control import Definition, Name, Rate, TriggerKind, Workflow
-from deploy.configuration_errors import Problem
+from stripeline.contracts.control import Definition, Name, Rate, TriggerKind, Workflow
+from stripeline.deploy.configuration_errors import Problem
 
 
 class WrittenConnection(Definition):

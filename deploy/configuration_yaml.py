@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import yaml
 
-from deploy.configuration_errors import Place, Problem
+from stripeline.deploy.configuration_errors import Place, Problem
 
 _MAX_VALUES: Final = 20_000
 _MAX_DEPTH: Final = 30

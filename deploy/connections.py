@@ -5,10 +5,10 @@ from collections.abc import Callable
 import structlog
 from pydantic import SecretStr
 
-from contracts.control import Connection, Rate
-from workers.adapters.control import ControlTable
-from workers.adapters.resolve import Secrets
-from workers.adapters.vault import VaultError
+from stripeline.contracts.control import Connection, Rate
+from stripeline.workers.adapters.control import ControlTable
+from stripeline.workers.adapters.resolve import Secrets
+from stripeline.workers.adapters.vault import VaultError
 
 log = structlog.get_logger(__name__)
 STRIPES_OWN = "https://api.stripe.com"

@@ -6,10 +6,10 @@ https://www.asyncapi.com/docs/reference/specification/v3.0.0 · https://github.c
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from contracts.retry import DEFAULT_TIERS
-from contracts.topics import Topic, Topics
-from deploy.contract_channels import ROLES, Channel, Message, channels
-from deploy.contract_records import RELEASE, Published
+from stripeline.contracts.retry import DEFAULT_TIERS
+from stripeline.contracts.topics import Topic, Topics
+from stripeline.deploy.contract_channels import ROLES, Channel, Message, channels
+from stripeline.deploy.contract_records import RELEASE, Published
 
 Document = dict[str, Any]
 

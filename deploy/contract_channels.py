@@ -8,10 +8,10 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
-from contracts.families import families
-from contracts.headers import SETTLES
-from contracts.topics import Topic, Topics
-from deploy.settings import Settings
+from stripeline.contracts.families import families
+from stripeline.contracts.headers import SETTLES
+from stripeline.contracts.topics import Topic, Topics
+from stripeline.deploy.settings import Settings
 
 ROLES: Final[Mapping[str, str]] = {
     "other-teams": "Teams that build on Stripeline: they receive events and results, and send commands.",

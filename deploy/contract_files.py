@@ -13,10 +13,10 @@ from functools import cache
 from pathlib import Path
 from typing import Any
 
-from contracts.compatibility import Finding, compare_all
-from deploy.contract_asyncapi import asyncapi
-from deploy.contract_records import RELEASE, published
-from deploy.failure import FailureError
+from stripeline.contracts.compatibility import Finding, compare_all
+from stripeline.deploy.contract_asyncapi import asyncapi
+from stripeline.deploy.contract_records import RELEASE, published
+from stripeline.deploy.failure import FailureError
 
 _MEND = "run `stripeline contracts export` and commit what it writes"
 

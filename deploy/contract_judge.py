@@ -12,9 +12,9 @@ from typing import Any, Final
 import orjson
 from jsonschema_rs import Draft202012Validator
 
-from deploy.contract_channels import Channel, Message
-from deploy.contract_records import published
-from deploy.masking import mask_text
+from stripeline.deploy.contract_channels import Channel, Message
+from stripeline.deploy.contract_records import published
+from stripeline.deploy.masking import mask_text
 
 _VALUE: Final = "it"
 """What stands in a reason for a value: `it is not of type "integer"`."""

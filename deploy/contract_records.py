@@ -10,12 +10,12 @@ from typing import Any, Final
 
 from pydantic import BaseModel
 
-from contracts import control, envelopes, examples, examples_kept, kept, records
-from contracts.compatibility_rules import Side
-from contracts.examples import Examples
-from contracts.families import Family, families
-from deploy import contract_variants as variants
-from workers.actions import actions
+from stripeline.contracts import control, envelopes, examples, examples_kept, kept, records
+from stripeline.contracts.compatibility_rules import Side
+from stripeline.contracts.examples import Examples
+from stripeline.contracts.families import Family, families
+from stripeline.deploy import contract_variants as variants
+from stripeline.workers.actions import actions
 
 RELEASE: Final = "0.1.0"
 """The release that the contract is published with: the project's own version."""

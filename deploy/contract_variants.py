@@ -9,9 +9,9 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from contracts.actions import SENSITIVE, Action
-from contracts.compatibility_rules import Side
-from contracts.families import Family
+from stripeline.contracts.actions import SENSITIVE, Action
+from stripeline.contracts.compatibility_rules import Side
+from stripeline.contracts.families import Family
 
 Schema = dict[str, Any]
 Refine = Callable[[Schema], Schema]

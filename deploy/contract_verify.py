@@ -5,9 +5,9 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import Any, Final
 
-from contracts.headers import rfc3339
-from deploy.contract_judge import Contract
-from deploy.reading import Read, partitions_of, read_of, reader
+from stripeline.contracts.headers import rfc3339
+from stripeline.deploy.contract_judge import Contract
+from stripeline.deploy.reading import Read, partitions_of, read_of, reader
 
 _POLL_MS: Final = 500
 _MOST_IDLE_POLLS: Final = 60

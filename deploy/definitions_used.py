@@ -5,11 +5,11 @@ from collections.abc import Callable, Mapping
 import structlog
 from pydantic import SecretStr
 
-from contracts.control import Trigger, Workflow
-from ingest.trigger import TriggerView
-from workers.adapters.control import ControlTable
-from workers.adapters.resolve import Secrets
-from workers.adapters.vault import VaultError
+from stripeline.contracts.control import Trigger, Workflow
+from stripeline.ingest.trigger import TriggerView
+from stripeline.workers.adapters.control import ControlTable
+from stripeline.workers.adapters.resolve import Secrets
+from stripeline.workers.adapters.vault import VaultError
 
 log = structlog.get_logger(__name__)
 

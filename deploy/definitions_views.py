@@ -3,9 +3,9 @@
 from collections.abc import Iterator
 from typing import Any
 
-from contracts.control import Connection, Definitions
-from contracts.headers import rfc3339
-from workers.adapters.vault import Vault, VaultError, connection_secret
+from stripeline.contracts.control import Connection, Definitions
+from stripeline.contracts.headers import rfc3339
+from stripeline.workers.adapters.vault import Vault, VaultError, connection_secret
 
 
 def connection_rows(stored: Definitions, vault: Vault | None) -> list[dict[str, Any]]:

@@ -4,7 +4,7 @@ import ssl
 from collections.abc import Mapping
 from typing import Any, Final
 
-from deploy.settings import Settings, SettingsError
+from stripeline.deploy.settings import Settings, SettingsError
 
 # The client waits this long before it asks again when a broker says "not yet", as brokers since 3.5 do for about one
 # transaction in ten; its default of 100 ms would be most of a transaction's time.

@@ -18,7 +18,7 @@ from typing import Final
 
 import structlog
 
-from deploy.failure import FailureError
+from stripeline.deploy.failure import FailureError
 
 CUT_SHORT_S: Final = 24.0
 LAST_S: Final = 28.0

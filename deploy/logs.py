@@ -13,7 +13,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
-from deploy.masking import mask
+from stripeline.deploy.masking import mask
 
 _MAX_TEXT: Final = 2_000
 _MAX_TRACEBACK: Final = 8_000

@@ -14,36 +14,36 @@ from urllib.parse import urlsplit
 import structlog
 from aiokafka.errors import KafkaError
 
-from deploy.admin import serve_admin
-from deploy.base import Base, base
-from deploy.connections import STRIPES_OWN, Keys, key_name, limits_of
-from deploy.definitions_used import WorkflowsByTrigger, trigger_views
-from deploy.failure import FailureError
-from deploy.lifetime import lifetime, unblocked
-from deploy.settings import Settings, SettingsError
-from deploy.telemetry.deliveries import Deliveries
-from deploy.telemetry.delivery_spans import DeliverySpans
-from deploy.telemetry.table import OF_A_GATE, OF_A_WORKER, OF_INGEST, OF_STRIPE
-from deploy.telemetry.views import WorkerView, running_version
-from deploy.topics import require
-from deploy.unheard import unheard
-from ingest.app import make_app
-from ingest.publisher import Publisher
-from ingest.server import serve
-from workers.actions import actions
-from workers.adapters.control import ControlTable
-from workers.adapters.resolve import Secrets
-from workers.adapters.stripe_api import StripeApi
-from workers.adapters.tracing import CallSpans, traced
-from workers.adapters.vault import Vault
-from workers.adapters.watchdog import StuckError, watched
-from workers.adapters.worker import Membership, Worker
-from workers.executor import Executor
-from workers.fate import State
-from workers.gate import Gate
-from workers.job import Job, executor_job, router_job
-from workers.router import Router
-from workers.watchdog import Limits
+from stripeline.deploy.admin import serve_admin
+from stripeline.deploy.base import Base, base
+from stripeline.deploy.connections import STRIPES_OWN, Keys, key_name, limits_of
+from stripeline.deploy.definitions_used import WorkflowsByTrigger, trigger_views
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.lifetime import lifetime, unblocked
+from stripeline.deploy.settings import Settings, SettingsError
+from stripeline.deploy.telemetry.deliveries import Deliveries
+from stripeline.deploy.telemetry.delivery_spans import DeliverySpans
+from stripeline.deploy.telemetry.table import OF_A_GATE, OF_A_WORKER, OF_INGEST, OF_STRIPE
+from stripeline.deploy.telemetry.views import WorkerView, running_version
+from stripeline.deploy.topics import require
+from stripeline.deploy.unheard import unheard
+from stripeline.ingest.app import make_app
+from stripeline.ingest.publisher import Publisher
+from stripeline.ingest.server import serve
+from stripeline.workers.actions import actions
+from stripeline.workers.adapters.control import ControlTable
+from stripeline.workers.adapters.resolve import Secrets
+from stripeline.workers.adapters.stripe_api import StripeApi
+from stripeline.workers.adapters.tracing import CallSpans, traced
+from stripeline.workers.adapters.vault import Vault
+from stripeline.workers.adapters.watchdog import StuckError, watched
+from stripeline.workers.adapters.worker import Membership, Worker
+from stripeline.workers.executor import Executor
+from stripeline.workers.fate import State
+from stripeline.workers.gate import Gate
+from stripeline.workers.job import Job, executor_job, router_job
+from stripeline.workers.router import Router
+from stripeline.workers.watchdog import Limits
 
 log = structlog.get_logger(__name__)
 _NEXT_TRY_S = 2.0

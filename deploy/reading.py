@@ -1,6 +1,6 @@
 """Reads the newest records of a topic, from its end backwards, without a group: nobody's offsets move.
 
-Decides only which records are looked at. It never shows one: that is `deploy.views`, which masks.
+Decides only which records are looked at. It never shows one: that is `stripeline.deploy.views`, which masks.
 """
 
 import asyncio
@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from contracts import headers
-from deploy.topics_admin import connected
+from stripeline.contracts import headers
+from stripeline.deploy.topics_admin import connected
 
 _DEADLINE_S: Final = 60.0
 _STOP_S: Final = 5.0

@@ -12,12 +12,12 @@ from typing import Any, Final
 import orjson
 from aiokafka import AIOKafkaProducer
 
-from contracts import headers as h
-from contracts.errors import Code
-from contracts.headers import Headers
-from contracts.retry import HORIZON_MS
-from contracts.topics import Topics
-from deploy.views import DeadLetter
+from stripeline.contracts import headers as h
+from stripeline.contracts.errors import Code
+from stripeline.contracts.headers import Headers
+from stripeline.contracts.retry import HORIZON_MS
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.views import DeadLetter
 
 _SEND_S: Final = 15.0
 _OURS: Final = frozenset(

@@ -8,8 +8,8 @@ from typing import Final
 import aiohttp
 from pydantic import SecretStr
 
-from deploy.examples import sign
-from deploy.failure import FailureError
+from stripeline.deploy.examples import sign
+from stripeline.deploy.failure import FailureError
 
 # As Stripe does, give up on a delivery that is not answered.
 _TIMEOUT = aiohttp.ClientTimeout(total=30)

@@ -13,10 +13,10 @@ from dotenv import dotenv_values
 from pydantic import AliasGenerator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from contracts.retry import DEFAULT_TIERS, Tier, parse_tiers
-from contracts.topics import Topics
-from deploy.failure import FailureError
-from deploy.settings_values import api_base, duration_ms, size_bytes, topic_prefix
+from stripeline.contracts.retry import DEFAULT_TIERS, Tier, parse_tiers
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.settings_values import api_base, duration_ms, size_bytes, topic_prefix
 
 DOTENV = ".env"
 Port = Annotated[int, Field(ge=0, le=65_535)]

@@ -5,7 +5,7 @@ import re
 from typing import Any
 from urllib.parse import urlsplit
 
-from contracts.retry import parse_duration_ms
+from stripeline.contracts.retry import parse_duration_ms
 
 _SIZES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2}
 _SIZE = re.compile(r"^(\d{1,12}) ?(B|KiB|MiB)?$")

@@ -11,19 +11,19 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from deploy.admin import what_is_missing
-from deploy.base import base
-from deploy.configuration import load
-from deploy.configuration_diff import diff, publication
-from deploy.failure import FailureError
-from deploy.kafka_client import kafka_client_options
-from deploy.local.kafka import KafkaSpec, LocalKafka, free_port
-from deploy.processes import executor_part, ingest_part, router_part
-from deploy.sandbox.app import SandboxServer
-from deploy.settings import Settings, load_settings
-from deploy.topics import apply as apply_topics
-from workers.adapters.control import publish, read_all
-from workers.adapters.vault import Vault, new_master_key
+from stripeline.deploy.admin import what_is_missing
+from stripeline.deploy.base import base
+from stripeline.deploy.configuration import load
+from stripeline.deploy.configuration_diff import diff, publication
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.kafka_client import kafka_client_options
+from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
+from stripeline.deploy.processes import executor_part, ingest_part, router_part
+from stripeline.deploy.sandbox.app import SandboxServer
+from stripeline.deploy.settings import Settings, load_settings
+from stripeline.deploy.topics import apply as apply_topics
+from stripeline.workers.adapters.control import publish, read_all
+from stripeline.workers.adapters.vault import Vault, new_master_key
 
 EXAMPLE = Path(__file__).with_name("example.yaml")
 SECRETS: Mapping[str, str] = {

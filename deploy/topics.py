@@ -1,4 +1,4 @@
-"""Creates and checks the topics as `contracts.topics` has them. Decides no fact about a topic itself.
+"""Creates and checks the topics as `stripeline.contracts.topics` has them. Decides no fact about a topic itself.
 
 What is wrong is found by a pure comparison and said in a sentence that mends it. It never changes the number of
 partitions: a key that moved to another partition would lose its order and its state.
@@ -9,9 +9,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from contracts.topics import Topic, Topics
-from deploy.failure import FailureError
-from deploy.topics_admin import Cluster, Found, connected
+from stripeline.contracts.topics import Topic, Topics
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.topics_admin import Cluster, Found, connected
 
 _DEADLINE_S = 30.0
 

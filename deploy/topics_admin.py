@@ -9,8 +9,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 from aiokafka.errors import TopicAlreadyExistsError, for_code
 
-from contracts.topics import Topic
-from deploy.failure import FailureError
+from stripeline.contracts.topics import Topic
+from stripeline.deploy.failure import FailureError
 
 _REQUEST_TIMEOUT_MS: Final = 10_000
 # https://kafka.apache.org/protocol.html: where a value comes from; 1 is what was set on the topic itself.

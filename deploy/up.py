@@ -8,10 +8,10 @@ from typing import Final
 
 from dotenv import dotenv_values
 
-from deploy.local.kafka_config import free_port, is_free
-from deploy.settings import Settings
-from deploy.stack import SECRETS, Ports, Progress, Stack, local_stack
-from workers.adapters.vault import new_master_key
+from stripeline.deploy.local.kafka_config import free_port, is_free
+from stripeline.deploy.settings import Settings
+from stripeline.deploy.stack import SECRETS, Ports, Progress, Stack, local_stack
+from stripeline.workers.adapters.vault import new_master_key
 
 HOME: Final = Path(".stripeline")
 _ENV: Final = HOME / "up.env"

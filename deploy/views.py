@@ -9,10 +9,10 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from contracts import headers
-from contracts.records import Command, Run, parse_command
-from deploy.masking import mask, mask_text
-from deploy.reading import Read
+from stripeline.contracts import headers
+from stripeline.contracts.records import Command, Run, parse_command
+from stripeline.deploy.masking import mask, mask_text
+from stripeline.deploy.reading import Read
 
 _MAX_VALUE = 20_000
 

@@ -14,15 +14,15 @@ from aiohttp import hdrs
 from aiohttp.http import RawRequestMessage
 from multidict import istr
 
-from ingest import answers
-from ingest.answers import Refusal, not_an_event, not_signed
-from ingest.body import MAX_BODY, MAX_HELD, Bodies
-from ingest.observer import Observer, Unobserved
-from ingest.outcome import Done, NotTaken, Published, Reason
-from ingest.routing import Publication, Rejected, route
-from ingest.signature import Refused, Signature, check, parse
-from ingest.trace import ENTROPY_BYTES, traceparent
-from ingest.trigger import TriggerView
+from stripeline.ingest import answers
+from stripeline.ingest.answers import Refusal, not_an_event, not_signed
+from stripeline.ingest.body import MAX_BODY, MAX_HELD, Bodies
+from stripeline.ingest.observer import Observer, Unobserved
+from stripeline.ingest.outcome import Done, NotTaken, Published, Reason
+from stripeline.ingest.routing import Publication, Rejected, route
+from stripeline.ingest.signature import Refused, Signature, check, parse
+from stripeline.ingest.trace import ENTROPY_BYTES, traceparent
+from stripeline.ingest.trigger import TriggerView
 
 PATH: Final = "/webhooks/"
 _SIGNATURE: Final = istr("Stripe-Signature")
@@ -63,7 +63,7 @@ ACCEPTED: Final = Accepted()
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class App:
-    """The receiver's decisions with what they need; `ingest.server.serve` runs them."""
+    """The receiver's decisions with what they need; `stripeline.ingest.server.serve` runs them."""
 
     triggers: Triggers
     publisher: Publishes

@@ -8,7 +8,7 @@ from typing import Final
 from aiohttp import StreamReader
 from aiohttp.web import RequestPayloadError
 
-from ingest.answers import BUSY, CUT_OFF, TOO_LARGE, Refusal
+from stripeline.ingest.answers import BUSY, CUT_OFF, TOO_LARGE, Refusal
 
 MAX_BODY: Final = 900 * 1024
 MAX_HELD: Final = 256 * 1024 * 1024

@@ -15,14 +15,14 @@ from aiohttp.http import HttpRequestParser, RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import RequestPayloadError
 
-from ingest import answers
-from ingest.answers import Refusal
-from ingest.app import ACCEPTED, Accepted, Admitted, Delivery
-from ingest.body import Body
-from ingest.outcome import NotTaken, Published
+from stripeline.ingest import answers
+from stripeline.ingest.answers import Refusal
+from stripeline.ingest.app import ACCEPTED, Accepted, Admitted, Delivery
+from stripeline.ingest.body import Body
+from stripeline.ingest.outcome import NotTaken, Published
 
 if TYPE_CHECKING:
-    from ingest.server import Server
+    from stripeline.ingest.server import Server
 
 MAX_LINE: Final = 8190
 PIPELINED: Final = 8

@@ -18,10 +18,10 @@ from typing import Any, Final, Protocol
 from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
-from contracts.topics import RECORD_MAX_BYTES
-from ingest.outcome import Done, NotTaken, Published, Reason
-from ingest.pace import Pace
-from ingest.routing import Publication
+from stripeline.contracts.topics import RECORD_MAX_BYTES
+from stripeline.ingest.outcome import Done, NotTaken, Published, Reason
+from stripeline.ingest.pace import Pace
+from stripeline.ingest.routing import Publication
 
 Judge = Callable[[Exception], NotTaken]
 """What an error means for the records of a batch."""

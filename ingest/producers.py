@@ -15,9 +15,9 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 from aiokafka.errors import ProducerClosed
 
-from contracts.topics import RECORD_MAX_BYTES
-from ingest.lanes import BATCH_BYTES, Lane
-from ingest.pace import Pace
+from stripeline.contracts.topics import RECORD_MAX_BYTES
+from stripeline.ingest.lanes import BATCH_BYTES, Lane
+from stripeline.ingest.pace import Pace
 
 log = logging.getLogger(__name__)
 
@@ -36,7 +36,7 @@ def connector(client: Mapping[str, Any]) -> Connect:
         return AIOKafkaProducer(
             **client,
             enable_idempotence=True,  # acks=all, and a retry inside the client is no duplicate
-            linger_ms=0,  # ours is for all partitions together: ingest.pace
+            linger_ms=0,  # ours is for all partitions together: stripeline.ingest.pace
             max_batch_size=BATCH_BYTES,
             # Refused here, since a record that the broker refuses costs the whole producer.
             max_request_size=RECORD_MAX_BYTES,

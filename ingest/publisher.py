@@ -4,7 +4,7 @@ Promised: `Published` only after acks=all; an answer within the deadline whateve
 restart needed, however long the broker was away. It never decides what is published, and never logs a value or a key.
 
 aiokafka's idempotent producer has no `max.block.ms` and never gives a batch up, so the wait and the amount are bounded
-here, and a producer that is dead or stuck is replaced as a whole (`ingest.producers`).
+here, and a producer that is dead or stuck is replaced as a whole (`stripeline.ingest.producers`).
 """
 
 import asyncio
@@ -22,13 +22,13 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from contracts.topics import Topics
-from ingest.lanes import Lane
-from ingest.outcome import Done, NotTaken, Reason
-from ingest.partition import partition_of
-from ingest.producers import Connect, Producers, Session, connector
-from ingest.quiet import Quiet
-from ingest.routing import Publication
+from stripeline.contracts.topics import Topics
+from stripeline.ingest.lanes import Lane
+from stripeline.ingest.outcome import Done, NotTaken, Reason
+from stripeline.ingest.partition import partition_of
+from stripeline.ingest.producers import Connect, Producers, Session, connector
+from stripeline.ingest.quiet import Quiet
+from stripeline.ingest.routing import Publication
 
 log = logging.getLogger(__name__)
 

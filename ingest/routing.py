@@ -14,10 +14,10 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from contracts.families import Family, families, text
-from contracts.headers import CONNECTION, TRIGGER, Headers, cloud_event
-from contracts.ids import EVENT_ID
-from ingest.trigger import TriggerView
+from stripeline.contracts.families import Family, families, text
+from stripeline.contracts.headers import CONNECTION, TRIGGER, Headers, cloud_event
+from stripeline.contracts.ids import EVENT_ID
+from stripeline.ingest.trigger import TriggerView
 
 EVENT_TYPE: Final = re.compile(r"[a-z0-9_.]{1,200}")
 _OBJECT: Final = (dict, NoneType)

@@ -7,10 +7,10 @@ import traceback
 from dataclasses import dataclass
 from typing import Final, Self
 
-from ingest.answers import Dates
-from ingest.app import App
-from ingest.connection import Connection, Phase
-from ingest.quiet import Quiet, bound
+from stripeline.ingest.answers import Dates
+from stripeline.ingest.app import App
+from stripeline.ingest.connection import Connection, Phase
+from stripeline.ingest.quiet import Quiet, bound
 
 log = logging.getLogger(__name__)
 

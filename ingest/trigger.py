@@ -5,7 +5,7 @@ Whoever builds the view has decrypted the secrets; the view never shows them aga
 
 from dataclasses import dataclass, field
 
-from ingest.signature import Key, keyed
+from stripeline.ingest.signature import Key, keyed
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

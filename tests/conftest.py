@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from deploy.local.kafka import KafkaSpec, LocalKafka, free_port
-from deploy.local.kafka_warm_up import warm_up
+from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
+from stripeline.deploy.local.kafka_warm_up import warm_up
 from tests.support.broker import Broker, TopicFactory, any_broker, create_topics, delete_topics
 
 

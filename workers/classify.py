@@ -12,9 +12,9 @@ from typing import Any
 import orjson
 from pydantic import ValidationError
 
-from contracts.actions import Action
-from contracts.errors import FAULTS, KEY_IN_USE, Code, Fault, Meaning, meaning_of
-from contracts.frozen import frozen
+from stripeline.contracts.actions import Action
+from stripeline.contracts.errors import FAULTS, KEY_IN_USE, Code, Fault, Meaning, meaning_of
+from stripeline.contracts.frozen import frozen
 
 MAX_MESSAGE = 500
 MAX_RETRY_AFTER_S = 24 * 3600

@@ -10,16 +10,16 @@ from typing import Any
 
 import orjson
 
-from contracts import headers as h
-from contracts.errors import Code
-from contracts.frozen import frozen
-from contracts.headers import cloud_event
-from contracts.records import Status
-from contracts.topics import Topics
-from workers.classify import Failed, Outcome, Succeeded
-from workers.fate import Change, Ended, Fate, Output, Taken
-from workers.ledger import Ledger, set_queue
-from workers.ticket import Ticket, dead_headers, ticket
+from stripeline.contracts import headers as h
+from stripeline.contracts.errors import Code
+from stripeline.contracts.frozen import frozen
+from stripeline.contracts.headers import cloud_event
+from stripeline.contracts.records import Status
+from stripeline.contracts.topics import Topics
+from stripeline.workers.classify import Failed, Outcome, Succeeded
+from stripeline.workers.fate import Change, Ended, Fate, Output, Taken
+from stripeline.workers.ledger import Ledger, set_queue
+from stripeline.workers.ticket import Ticket, dead_headers, ticket
 
 RESULT_TYPE = "stripeline.action-result"
 SOURCE = "/stripeline/executor"

@@ -8,22 +8,22 @@ from dataclasses import field, replace
 
 import orjson
 
-from contracts import headers as h
-from contracts.actions import Action, Refused, Request
-from contracts.errors import Code
-from contracts.frozen import frozen
-from contracts.ids import idempotency_key
-from contracts.records import Command, Unreadable, parse_command
-from contracts.retry import HORIZON_MS, Tier, covering, within
-from contracts.topics import Topics
-from workers import ending, lookup, settling
-from workers.classify import Failed, refusal
-from workers.fate import Ended, Fate, Output, Taken
-from workers.gate import Gate, Pass, Seen, open_gate
-from workers.ledger import Ledger, Queue, forget, remember, set_queue
-from workers.lookup import Sight
-from workers.ticket import Ticket, ticket, waiting_headers
-from workers.work import Call, Work, digest_of, endpoint, work_of
+from stripeline.contracts import headers as h
+from stripeline.contracts.actions import Action, Refused, Request
+from stripeline.contracts.errors import Code
+from stripeline.contracts.frozen import frozen
+from stripeline.contracts.ids import idempotency_key
+from stripeline.contracts.records import Command, Unreadable, parse_command
+from stripeline.contracts.retry import HORIZON_MS, Tier, covering, within
+from stripeline.contracts.topics import Topics
+from stripeline.workers import ending, lookup, settling
+from stripeline.workers.classify import Failed, refusal
+from stripeline.workers.fate import Ended, Fate, Output, Taken
+from stripeline.workers.gate import Gate, Pass, Seen, open_gate
+from stripeline.workers.ledger import Ledger, Queue, forget, remember, set_queue
+from stripeline.workers.lookup import Sight
+from stripeline.workers.ticket import Ticket, ticket, waiting_headers
+from stripeline.workers.work import Call, Work, digest_of, endpoint, work_of
 
 MAX_KEY_BYTES = 1_024
 PLACE_MS = 200  # about what a call to Stripe takes

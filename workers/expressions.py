@@ -12,7 +12,7 @@ from typing import Any
 import cel
 import orjson
 
-from contracts.frozen import frozen
+from stripeline.contracts.frozen import frozen
 
 MAX_LENGTH = 1_000
 MARK = "="

@@ -6,8 +6,8 @@ Nothing here says when.
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-from contracts.frozen import frozen
-from contracts.headers import Headers
+from stripeline.contracts.frozen import frozen
+from stripeline.contracts.headers import Headers
 
 
 class Taken(Protocol):

@@ -12,11 +12,11 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
-from contracts.control import Rate
-from contracts.errors import Code
-from contracts.frozen import frozen
-from workers.classify import Failed
-from workers.lookup import Sight
+from stripeline.contracts.control import Rate
+from stripeline.contracts.errors import Code
+from stripeline.contracts.frozen import frozen
+from stripeline.workers.classify import Failed
+from stripeline.workers.lookup import Sight
 
 PACE_MS = 6_000  # longer than the first tier: what comes back from it finds work still in hand
 PAUSE_MIN_MS, PAUSE_MAX_MS = 1_000, 600_000

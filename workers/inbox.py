@@ -4,9 +4,9 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from contracts.frozen import frozen
-from workers.fate import Taken
-from workers.watermark import Watermark
+from stripeline.contracts.frozen import frozen
+from stripeline.workers.fate import Taken
+from stripeline.workers.watermark import Watermark
 
 BUFFER_RECORDS = 1_000
 BUFFER_BYTES = 16 * 1024 * 1024

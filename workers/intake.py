@@ -7,10 +7,10 @@ input is first in turn, or one deep backlog would take all the room that comes f
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
-from contracts.frozen import frozen
-from workers.fate import State, Taken
-from workers.inbox import Input, Load, size
-from workers.lanes import Lanes
+from stripeline.contracts.frozen import frozen
+from stripeline.workers.fate import State, Taken
+from stripeline.workers.inbox import Input, Load, size
+from stripeline.workers.lanes import Lanes
 
 HELD_BYTES = 32 * 1024 * 1024  # of one task: records that are taken and not finished
 MAX_PENDING = 4_000

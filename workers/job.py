@@ -8,15 +8,15 @@ from collections.abc import Awaitable, Callable, Hashable, Iterable
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from contracts.topics import Topics
-from workers.ending import broken
-from workers.executor import Executor
-from workers.fate import Change, Fate, Output, State, Taken
-from workers.ledger import Ledger
-from workers.lookup import Sight
-from workers.router import Router
-from workers.runs import Runs
-from workers.work import Call
+from stripeline.contracts.topics import Topics
+from stripeline.workers.ending import broken
+from stripeline.workers.executor import Executor
+from stripeline.workers.fate import Change, Fate, Output, State, Taken
+from stripeline.workers.ledger import Ledger
+from stripeline.workers.lookup import Sight
+from stripeline.workers.router import Router
+from stripeline.workers.runs import Runs
+from stripeline.workers.work import Call
 
 S = TypeVar("S", bound=State)
 

@@ -22,9 +22,9 @@ from typing import Any
 
 import orjson
 
-from contracts.frozen import frozen
-from contracts.retry import WINDOW_MS
-from workers.fate import Change
+from stripeline.contracts.frozen import frozen
+from stripeline.contracts.retry import WINDOW_MS
+from stripeline.workers.fate import Change
 
 MAX_COMMANDS = 5_000_000
 MAX_QUEUES = 100_000

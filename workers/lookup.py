@@ -10,10 +10,10 @@ from typing import Any
 
 import orjson
 
-from contracts.actions import Action, Request
-from contracts.errors import FAULTS, Fault
-from contracts.frozen import frozen
-from workers.classify import Answer, Failed, Succeeded, classify, failed, json_object
+from stripeline.contracts.actions import Action, Request
+from stripeline.contracts.errors import FAULTS, Fault
+from stripeline.contracts.frozen import frozen
+from stripeline.workers.classify import Answer, Failed, Succeeded, classify, failed, json_object
 
 METADATA = "stripeline_command"
 PARTITION = "stripeline_partition"

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from workers.fate import Fate, Output
+from stripeline.workers.fate import Fate, Output
 
 
 class Pending:

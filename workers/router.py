@@ -9,18 +9,18 @@ from typing import Any
 
 import orjson
 
-from contracts import headers as h
-from contracts.control import Workflow
-from contracts.frozen import frozen
-from contracts.headers import Headers, cloud_event
-from contracts.ids import run_id
-from contracts.retry import WINDOW_MS
-from contracts.topics import Topics
-from workers import ending, lookup, runs
-from workers.expressions import ExpressionError, holds
-from workers.fate import Change, Fate, Output, Taken
-from workers.runs import Move, Runs
-from workers.ticket import ticket
+from stripeline.contracts import headers as h
+from stripeline.contracts.control import Workflow
+from stripeline.contracts.frozen import frozen
+from stripeline.contracts.headers import Headers, cloud_event
+from stripeline.contracts.ids import run_id
+from stripeline.contracts.retry import WINDOW_MS
+from stripeline.contracts.topics import Topics
+from stripeline.workers import ending, lookup, runs
+from stripeline.workers.expressions import ExpressionError, holds
+from stripeline.workers.fate import Change, Fate, Output, Taken
+from stripeline.workers.runs import Move, Runs
+from stripeline.workers.ticket import ticket
 
 COMMAND_TYPE = "stripeline.action-command"
 SOURCE = "/stripeline/router"

@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping
 from itertools import islice
 from typing import Any
 
-from contracts.control import Workflow
-from contracts.errors import Code
-from contracts.frozen import frozen
-from contracts.ids import command_id, run_id
-from contracts.retry import WINDOW_MS
-from workers.expressions import ExpressionError, resolve
-from workers.fate import Change
+from stripeline.contracts.control import Workflow
+from stripeline.contracts.errors import Code
+from stripeline.contracts.frozen import frozen
+from stripeline.contracts.ids import command_id, run_id
+from stripeline.contracts.retry import WINDOW_MS
+from stripeline.workers.expressions import ExpressionError, resolve
+from stripeline.workers.fate import Change
 
 Run = Mapping[str, Any]
 

@@ -19,21 +19,21 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any
 
-from contracts import headers as h
-from contracts.actions import Action
-from contracts.errors import Code
-from contracts.ids import idempotency_key
-from contracts.retry import HORIZON_MS, Tier, covering, tier_for, within
-from contracts.topics import Topics
-from workers import ending, lookup
-from workers.classify import Failed, Outcome, Succeeded, json_object, refusal
-from workers.ending import Told
-from workers.fate import Fate, Output
-from workers.gate import Hold
-from workers.ledger import Known, Ledger, Queue, remember, set_queue
-from workers.lookup import Missing, Sight
-from workers.ticket import Ticket, waiting_headers
-from workers.work import Call, Work
+from stripeline.contracts import headers as h
+from stripeline.contracts.actions import Action
+from stripeline.contracts.errors import Code
+from stripeline.contracts.ids import idempotency_key
+from stripeline.contracts.retry import HORIZON_MS, Tier, covering, tier_for, within
+from stripeline.contracts.topics import Topics
+from stripeline.workers import ending, lookup
+from stripeline.workers.classify import Failed, Outcome, Succeeded, json_object, refusal
+from stripeline.workers.ending import Told
+from stripeline.workers.fate import Fate, Output
+from stripeline.workers.gate import Hold
+from stripeline.workers.ledger import Known, Ledger, Queue, remember, set_queue
+from stripeline.workers.lookup import Missing, Sight
+from stripeline.workers.ticket import Ticket, waiting_headers
+from stripeline.workers.work import Call, Work
 
 MAX_LOOKS = 5
 

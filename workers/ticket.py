@@ -6,10 +6,10 @@ the first append time, which may make any command older and none younger: a repl
 
 from collections.abc import Mapping
 
-from contracts import headers as h
-from contracts.frozen import frozen
-from contracts.headers import Headers
-from workers.fate import Taken
+from stripeline.contracts import headers as h
+from stripeline.contracts.frozen import frozen
+from stripeline.contracts.headers import Headers
+from stripeline.workers.fate import Taken
 
 
 @frozen

@@ -4,13 +4,13 @@ from collections.abc import Mapping
 from dataclasses import field
 from typing import Any
 
-from contracts.actions import Action, Request
-from contracts.frozen import frozen
-from contracts.ids import digest
-from contracts.records import Command
-from workers.gate import Pass
-from workers.ledger import Known, Ledger
-from workers.ticket import Ticket
+from stripeline.contracts.actions import Action, Request
+from stripeline.contracts.frozen import frozen
+from stripeline.contracts.ids import digest
+from stripeline.contracts.records import Command
+from stripeline.workers.gate import Pass
+from stripeline.workers.ledger import Known, Ledger
+from stripeline.workers.ticket import Ticket
 
 
 @frozen

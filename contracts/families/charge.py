@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from contracts.families import Family, text
+from stripeline.contracts.families import Family, text
 
 
 def subject(data: Mapping[str, Any]) -> str | None:

@@ -5,13 +5,13 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from deploy.cli.errors import EXPECTED, explain_failure
-from deploy.cli.options import overruling, take_overrides
+from stripeline.deploy.cli.errors import EXPECTED, explain_failure
+from stripeline.deploy.cli.options import overruling, take_overrides
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command. Exit codes: 0 done, 1 refused or failed, 2 used wrongly."""
-    from deploy.cli.app import app  # noqa: PLC0415  (after the arguments: importing all commands takes a moment)
+    from stripeline.deploy.cli.app import app  # noqa: PLC0415  (after the arguments: importing all commands takes a moment)
 
     # A command says itself what failed; a process configures its logs, and then this one has a place to go.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())

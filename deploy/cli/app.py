@@ -2,7 +2,18 @@
 
 import typer
 
-from deploy.cli import command, contracts, dead_letters, definitions, local, processes, runs, settings, topics, trigger
+from stripeline.deploy.cli import (
+    command,
+    contracts,
+    dead_letters,
+    definitions,
+    local,
+    processes,
+    runs,
+    settings,
+    topics,
+    trigger,
+)
 
 _ABOUT = """Stripe webhooks into Kafka topics, and Kafka topics into Stripe actions.
 

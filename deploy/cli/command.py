@@ -8,17 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from contracts.actions import Refused
-from contracts.headers import rfc3339
-from contracts.ids import COMMAND_ID
-from contracts.records import Result
-from deploy.cli import output
-from deploy.cli.options import kafka, settings
-from deploy.commanding import Order, produce, produce_and_wait
-from deploy.failure import FailureError
-from deploy.masking import mask
-from workers.actions import actions
-from workers.adapters.control import read_all
+from stripeline.contracts.actions import Refused
+from stripeline.contracts.headers import rfc3339
+from stripeline.contracts.ids import COMMAND_ID
+from stripeline.contracts.records import Result
+from stripeline.deploy.cli import output
+from stripeline.deploy.cli.options import kafka, settings
+from stripeline.deploy.commanding import Order, produce, produce_and_wait
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.masking import mask
+from stripeline.workers.actions import actions
+from stripeline.workers.adapters.control import read_all
 
 
 def command(

@@ -10,11 +10,11 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from deploy.cli.options import settings
-from deploy.failure import FailureError
-from deploy.local.kafka_jars import LocalKafkaError
-from workers.adapters.control import ControlError
-from workers.adapters.vault import VaultError
+from stripeline.deploy.cli.options import settings
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.local.kafka_jars import LocalKafkaError
+from stripeline.workers.adapters.control import ControlError
+from stripeline.workers.adapters.vault import VaultError
 
 EXPECTED: Final = (FailureError, VaultError, ControlError, LocalKafkaError, KafkaError, TimeoutError, OSError)
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import typer
 
-from contracts.retry import Tier
-from deploy.cli import output
-from deploy.cli.options import is_secret, option
-from deploy.cli.options import settings as current
-from deploy.settings import Settings, unknown_variables, variable
-from deploy.settings_values import duration_text, size_text
-from workers.adapters.vault import new_master_key
+from stripeline.contracts.retry import Tier
+from stripeline.deploy.cli import output
+from stripeline.deploy.cli.options import is_secret, option
+from stripeline.deploy.cli.options import settings as current
+from stripeline.deploy.settings import Settings, unknown_variables, variable
+from stripeline.deploy.settings_values import duration_text, size_text
+from stripeline.workers.adapters.vault import new_master_key
 
 app = typer.Typer(invoke_without_command=True)
 

@@ -5,11 +5,11 @@ from typing import Any
 
 import typer
 
-from contracts.topics import DAY_MS
-from deploy import topics as admin
-from deploy.cli import output
-from deploy.cli.options import kafka, settings
-from deploy.settings_values import duration_text
+from stripeline.contracts.topics import DAY_MS
+from stripeline.deploy import topics as admin
+from stripeline.deploy.cli import output
+from stripeline.deploy.cli.options import kafka, settings
+from stripeline.deploy.settings_values import duration_text
 
 app = typer.Typer(help="Create, check and list the topics.", no_args_is_help=True)
 

@@ -9,16 +9,16 @@ from urllib.parse import urlsplit
 import typer
 from pydantic import SecretStr
 
-from deploy.cli import output
-from deploy.cli.options import kafka, settings
-from deploy.configuration_secrets import SecretError, Source, complaint, find
-from deploy.examples import example_event
-from deploy.failure import FailureError
-from deploy.sending import deliver
-from deploy.settings import environment
-from workers.adapters.control import read_all
-from workers.adapters.resolve import Secrets
-from workers.adapters.vault import Vault
+from stripeline.deploy.cli import output
+from stripeline.deploy.cli.options import kafka, settings
+from stripeline.deploy.configuration_secrets import SecretError, Source, complaint, find
+from stripeline.deploy.examples import example_event
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.sending import deliver
+from stripeline.deploy.settings import environment
+from stripeline.workers.adapters.control import read_all
+from stripeline.workers.adapters.resolve import Secrets
+from stripeline.workers.adapters.vault import Vault
 
 _OK = 200
 

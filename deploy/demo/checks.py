@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.demo.watching import Seen
+from stripeline.deploy.demo.watching import Seen
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

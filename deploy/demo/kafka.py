@@ -5,7 +5,7 @@ from typing import Any
 
 from aiokafka import AIOKafkaProducer
 
-from deploy.reading import Read, partitions_of, read_of, reader
+from stripeline.deploy.reading import Read, partitions_of, read_of, reader
 
 _POLL_MS = 100
 

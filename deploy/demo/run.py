@@ -8,14 +8,14 @@ from typing import Any
 import orjson
 from pydantic import SecretStr
 
-from deploy.demo.checks import checks, settled
-from deploy.demo.kafka import follow, put
-from deploy.demo.scenario import CROWD, Delivery, deliveries, orders
-from deploy.demo.screen import Screen
-from deploy.demo.watching import Seen
-from deploy.failure import FailureError
-from deploy.sending import deliver
-from deploy.stack import SECRETS, Stack, free_ports, local_stack
+from stripeline.deploy.demo.checks import checks, settled
+from stripeline.deploy.demo.kafka import follow, put
+from stripeline.deploy.demo.scenario import CROWD, Delivery, deliveries, orders
+from stripeline.deploy.demo.screen import Screen
+from stripeline.deploy.demo.watching import Seen
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.sending import deliver
+from stripeline.deploy.stack import SECRETS, Stack, free_ports, local_stack
 
 SETTLED_S = 60.0
 _TIERS = "500ms,1s,2s"

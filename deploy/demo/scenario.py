@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.examples import example_event
+from stripeline.deploy.examples import example_event
 
 CROWD = 24
 """Big spenders that come all at once, after the single cases."""

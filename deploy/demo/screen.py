@@ -9,8 +9,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from deploy.demo.checks import Check
-from deploy.demo.watching import Seen
+from stripeline.deploy.demo.checks import Check
+from stripeline.deploy.demo.watching import Seen
 
 _COLOURS = {"event": "cyan", "run": "green", "result": "blue", "retry": "yellow", "dead letter": "red", "sent": "bold"}
 _RUNS = 12

@@ -7,9 +7,9 @@ from typing import Any
 
 import orjson
 
-from contracts import headers as h
-from contracts.topics import Topics
-from deploy.reading import Read
+from stripeline.contracts import headers as h
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.reading import Read
 
 Show = Callable[[str, str], None]
 

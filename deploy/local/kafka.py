@@ -14,9 +14,18 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from deploy.local.kafka_config import HOST, KafkaSpec, free_port, is_free, render_properties
-from deploy.local.kafka_jars import KAFKA_VERSION, KafkaHome, LocalKafkaError, Progress, fetch
-from deploy.local.kafka_process import BROKER, FORMAT, ended, java_command, kill, last_lines, spawn, terminate
+from stripeline.deploy.local.kafka_config import HOST, KafkaSpec, free_port, is_free, render_properties
+from stripeline.deploy.local.kafka_jars import KAFKA_VERSION, KafkaHome, LocalKafkaError, Progress, fetch
+from stripeline.deploy.local.kafka_process import (
+    BROKER,
+    FORMAT,
+    ended,
+    java_command,
+    kill,
+    last_lines,
+    spawn,
+    terminate,
+)
 
 __all__ = ["KafkaSpec", "LocalKafka", "LocalKafkaError", "free_port", "run_foreground"]
 

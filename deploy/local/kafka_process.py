@@ -14,7 +14,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import IO, Final
 
-from deploy.local.kafka_jars import KafkaHome
+from stripeline.deploy.local.kafka_jars import KafkaHome
 
 _PR_SET_PDEATHSIG: Final = 1
 _POLL_S: Final = 0.02

@@ -10,8 +10,8 @@ import tempfile
 from pathlib import Path
 from typing import Final
 
-from deploy.local.kafka import KafkaSpec, LocalKafka, free_port
-from deploy.local.kafka_jars import KafkaHome, LocalKafkaError, Progress, exclusive, fetch
+from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
+from stripeline.deploy.local.kafka_jars import KafkaHome, LocalKafkaError, Progress, exclusive, fetch
 
 _DUMP_TIMEOUT_S: Final = 120.0
 

@@ -14,9 +14,9 @@ from typing import Self
 import orjson
 from aiohttp import web
 
-from deploy.sandbox.control import PREFIX, control
-from deploy.sandbox.sandbox import Sandbox, Ticket
-from deploy.sandbox.values import JSON_TYPE, Answer, Call, Reply
+from stripeline.deploy.sandbox.control import PREFIX, control
+from stripeline.deploy.sandbox.sandbox import Sandbox, Ticket
+from stripeline.deploy.sandbox.values import JSON_TYPE, Answer, Call, Reply
 
 SHUTDOWN_S = 2.0
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]

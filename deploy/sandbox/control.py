@@ -11,12 +11,12 @@ from urllib.parse import parse_qsl
 import orjson
 from pydantic import ValidationError
 
-from deploy.sandbox import control_models as models
-from deploy.sandbox.magic import CHARGE_PREFIX, MAGIC, SEEDED_CHARGES, SEEDED_CUSTOMER
-from deploy.sandbox.resources import RESOURCES
-from deploy.sandbox.sandbox import Sandbox
-from deploy.sandbox.store import EVERYBODY
-from deploy.sandbox.values import Answer, Call
+from stripeline.deploy.sandbox import control_models as models
+from stripeline.deploy.sandbox.magic import CHARGE_PREFIX, MAGIC, SEEDED_CHARGES, SEEDED_CUSTOMER
+from stripeline.deploy.sandbox.resources import RESOURCES
+from stripeline.deploy.sandbox.sandbox import Sandbox
+from stripeline.deploy.sandbox.store import EVERYBODY
+from stripeline.deploy.sandbox.values import Answer, Call
 
 PREFIX = "/_sandbox"
 LEDGER_FILTERS = frozenset({"object", "account", "command", "idempotency_key", "id"})

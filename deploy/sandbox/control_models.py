@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from deploy.sandbox.faults import Fault, Match, Rule
+from stripeline.deploy.sandbox.faults import Fault, Match, Rule
 
 Delay = Annotated[float, Field(ge=0, le=3600)]
 Rate = Annotated[float, Field(gt=0)]

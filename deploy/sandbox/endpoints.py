@@ -9,16 +9,16 @@ from typing import Any
 
 import orjson
 
-from deploy.sandbox import magic
-from deploy.sandbox.errors import DOC_URL, missing_object
-from deploy.sandbox.ledger import Effect, Ledger
-from deploy.sandbox.listing import list_answer
-from deploy.sandbox.objects import Birth, Object
-from deploy.sandbox.params import judge
-from deploy.sandbox.resources import RESOURCES, Resource
-from deploy.sandbox.search import search_answer
-from deploy.sandbox.store import EVERYBODY, Store
-from deploy.sandbox.values import Answer, Params
+from stripeline.deploy.sandbox import magic
+from stripeline.deploy.sandbox.errors import DOC_URL, missing_object
+from stripeline.deploy.sandbox.ledger import Effect, Ledger
+from stripeline.deploy.sandbox.listing import list_answer
+from stripeline.deploy.sandbox.objects import Birth, Object
+from stripeline.deploy.sandbox.params import judge
+from stripeline.deploy.sandbox.resources import RESOURCES, Resource
+from stripeline.deploy.sandbox.search import search_answer
+from stripeline.deploy.sandbox.store import EVERYBODY, Store
+from stripeline.deploy.sandbox.values import Answer, Params
 
 COMMAND_KEY = "stripeline_command"  # the metadata key under which our executor writes the command's id
 DECLINED = {

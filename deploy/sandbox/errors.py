@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from deploy.sandbox.values import EMPTY, Answer
+from stripeline.deploy.sandbox.values import EMPTY, Answer
 
 INVALID = "invalid_request_error"
 DOC_URL = "https://stripe.com/docs/error-codes/"

@@ -6,7 +6,7 @@ docs.stripe.com/api: `application/x-www-form-urlencoded`, nested as `a[b]=v`, li
 from typing import Any
 from urllib.parse import parse_qsl
 
-from deploy.sandbox.values import Params
+from stripeline.deploy.sandbox.values import Params
 
 Pairs = list[tuple[str, str]]
 

@@ -7,11 +7,11 @@ from itertools import islice
 
 import orjson
 
-from deploy.sandbox.errors import invalid, missing_object, unknown_parameter
-from deploy.sandbox.params import INTEGER
-from deploy.sandbox.resources import Resource
-from deploy.sandbox.store import Row
-from deploy.sandbox.values import Answer, Params
+from stripeline.deploy.sandbox.errors import invalid, missing_object, unknown_parameter
+from stripeline.deploy.sandbox.params import INTEGER
+from stripeline.deploy.sandbox.resources import Resource
+from stripeline.deploy.sandbox.store import Row
+from stripeline.deploy.sandbox.values import Answer, Params
 
 MAX_LIMIT, DEFAULT_LIMIT = 100, 10
 KNOWN = frozenset({"created", "customer", "email", "ending_before", "expand", "limit", "starting_after"})

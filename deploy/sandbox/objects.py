@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from deploy.sandbox.values import Params
+from stripeline.deploy.sandbox.values import Params
 
 Object = dict[str, Any]
 

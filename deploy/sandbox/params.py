@@ -8,8 +8,8 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from deploy.sandbox.errors import invalid, missing_parameter, unknown_parameter
-from deploy.sandbox.values import Answer, Params
+from stripeline.deploy.sandbox.errors import invalid, missing_parameter, unknown_parameter
+from stripeline.deploy.sandbox.values import Answer, Params
 
 # docs.stripe.com/currencies: the floor is about half a US dollar; in minor units, for those the tests use.
 MINIMUM_AMOUNT = {"usd": 50, "eur": 50, "chf": 50, "cad": 50, "aud": 50, "gbp": 30, "jpy": 50}

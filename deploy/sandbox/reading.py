@@ -3,13 +3,13 @@
 import re
 from dataclasses import dataclass
 
-from deploy.sandbox import errors
-from deploy.sandbox.accounts import Caller
-from deploy.sandbox.endpoints import Order, route_of
-from deploy.sandbox.faults import Subject
-from deploy.sandbox.form import FormError, Pairs, nested, pairs_of
-from deploy.sandbox.idempotency import MAX_KEY_LENGTH
-from deploy.sandbox.values import Answer, Call, Params
+from stripeline.deploy.sandbox import errors
+from stripeline.deploy.sandbox.accounts import Caller
+from stripeline.deploy.sandbox.endpoints import Order, route_of
+from stripeline.deploy.sandbox.faults import Subject
+from stripeline.deploy.sandbox.form import FormError, Pairs, nested, pairs_of
+from stripeline.deploy.sandbox.idempotency import MAX_KEY_LENGTH
+from stripeline.deploy.sandbox.values import Answer, Call, Params
 
 VERSION_SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z_]+)?(; ?[a-z_]+=v\d+)*")
 FORM_TYPE = "application/x-www-form-urlencoded"

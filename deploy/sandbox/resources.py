@@ -3,10 +3,10 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 
-from deploy.sandbox import objects, params
-from deploy.sandbox.objects import Birth, Object
-from deploy.sandbox.params import Judge
-from deploy.sandbox.values import Params
+from stripeline.deploy.sandbox import objects, params
+from stripeline.deploy.sandbox.objects import Birth, Object
+from stripeline.deploy.sandbox.params import Judge
+from stripeline.deploy.sandbox.values import Params
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

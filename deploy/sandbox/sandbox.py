@@ -10,11 +10,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from deploy.sandbox import errors
-from deploy.sandbox.accounts import Accounts, Caller
-from deploy.sandbox.endpoints import Endpoints, Order, refusal
-from deploy.sandbox.faults import Fault, FaultBook
-from deploy.sandbox.idempotency import (
+from stripeline.deploy.sandbox import errors
+from stripeline.deploy.sandbox.accounts import Accounts, Caller
+from stripeline.deploy.sandbox.endpoints import Endpoints, Order, refusal
+from stripeline.deploy.sandbox.faults import Fault, FaultBook
+from stripeline.deploy.sandbox.idempotency import (
     Fresh,
     IdempotencyLayer,
     InUse,
@@ -23,11 +23,11 @@ from deploy.sandbox.idempotency import (
     Replay,
     Slot,
 )
-from deploy.sandbox.ledger import Request
-from deploy.sandbox.limiter import Limiter
-from deploy.sandbox.magic import MagicBook, magic_number
-from deploy.sandbox.reading import Attempt, understand
-from deploy.sandbox.values import Answer, Call, Reply
+from stripeline.deploy.sandbox.ledger import Request
+from stripeline.deploy.sandbox.limiter import Limiter
+from stripeline.deploy.sandbox.magic import MagicBook, magic_number
+from stripeline.deploy.sandbox.reading import Attempt, understand
+from stripeline.deploy.sandbox.values import Answer, Call, Reply
 
 API_VERSION = "2026-06-24.dahlia"
 PAYMENT_REQUIRED = 402

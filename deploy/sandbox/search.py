@@ -13,11 +13,11 @@ from typing import Any
 
 import orjson
 
-from deploy.sandbox.errors import invalid, unknown_parameter
-from deploy.sandbox.listing import limit_of, page_answer
-from deploy.sandbox.resources import Resource
-from deploy.sandbox.store import Row, Store
-from deploy.sandbox.values import Answer, Params
+from stripeline.deploy.sandbox.errors import invalid, unknown_parameter
+from stripeline.deploy.sandbox.listing import limit_of, page_answer
+from stripeline.deploy.sandbox.resources import Resource
+from stripeline.deploy.sandbox.store import Row, Store
+from stripeline.deploy.sandbox.values import Answer, Params
 
 QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
 CLAUSE = re.compile(

@@ -12,7 +12,7 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from workers.counts import Histogram
+from stripeline.workers.counts import Histogram
 
 T = TypeVar("T")
 Labels = tuple[str, ...]

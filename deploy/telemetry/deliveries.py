@@ -4,10 +4,10 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
 
-from deploy.telemetry.delivery_spans import DeliverySpans
-from ingest.observer import Observer
-from ingest.outcome import Published
-from workers.counts import Histograms
+from stripeline.deploy.telemetry.delivery_spans import DeliverySpans
+from stripeline.ingest.observer import Observer
+from stripeline.ingest.outcome import Published
+from stripeline.workers.counts import Histograms
 
 PUBLISH_S: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 

@@ -7,12 +7,12 @@ of the operator's (roles, topics, partitions, triggers, connections, codes): nev
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Final
 
-from deploy.telemetry.board import Row, Sample
-from deploy.telemetry.deliveries import Deliveries
-from deploy.telemetry.views import ProcessView, WorkerView
-from workers.adapters.stripe_api import StripeApi
-from workers.gate import Standing
-from workers.inbox import Input, Load
+from stripeline.deploy.telemetry.board import Row, Sample
+from stripeline.deploy.telemetry.deliveries import Deliveries
+from stripeline.deploy.telemetry.views import ProcessView, WorkerView
+from stripeline.workers.adapters.stripe_api import StripeApi
+from stripeline.workers.gate import Standing
+from stripeline.workers.inbox import Input, Load
 
 OF_INGEST: Final[tuple[Row[Deliveries], ...]] = (
     # Does Stripe reach us, and what becomes of it? `refused` is 4xx, `not_taken` 503. An unknown trigger has no name.

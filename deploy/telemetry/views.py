@@ -5,12 +5,12 @@ from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Self
 
-from contracts.retry import Tier
-from deploy.telemetry.loop_lag import LoopLag
-from workers.adapters.worker import Worker
-from workers.counts import Counts
-from workers.fate import Taken
-from workers.inbox import Input, Load
+from stripeline.contracts.retry import Tier
+from stripeline.deploy.telemetry.loop_lag import LoopLag
+from stripeline.workers.adapters.worker import Worker
+from stripeline.workers.counts import Counts
+from stripeline.workers.fate import Taken
+from stripeline.workers.inbox import Input, Load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

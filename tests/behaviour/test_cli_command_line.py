@@ -9,9 +9,9 @@ from pathlib import Path
 import pytest
 import typer
 
-from deploy.cli import main
-from deploy.cli.app import app
-from workers.adapters.vault import new_master_key
+from stripeline.deploy.cli import main
+from stripeline.deploy.cli.app import app
+from stripeline.workers.adapters.vault import new_master_key
 
 NOWHERE = "127.0.0.1:1"
 
@@ -182,7 +182,7 @@ def test_runs_as_a_module_from_anywhere(tmp_path: Path) -> None:
     root = Path(__file__).parents[2]
     environment = {**os.environ, "PYTHONPATH": str(root)}
     done = subprocess.run(
-        [sys.executable, "-m", "deploy", "settings", "--json"],
+        [sys.executable, "-m", "stripeline.deploy", "settings", "--json"],
         cwd=tmp_path,
         env=environment,
         capture_output=True,

@@ -10,9 +10,9 @@ import stripe
 from aiohttp import web
 from pydantic import SecretStr
 
-from deploy.examples import example_event
-from deploy.failure import FailureError
-from deploy.sending import Delivery, deliver
+from stripeline.deploy.examples import example_event
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.sending import Delivery, deliver
 
 SECRET = SecretStr("whsec_abc")
 

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from ingest.app import make_app
-from ingest.connection import Connection, Phase
-from ingest.outcome import Done
-from ingest.routing import Publication
-from ingest.server import Limits, Server
+from stripeline.ingest.app import make_app
+from stripeline.ingest.connection import Connection, Phase
+from stripeline.ingest.outcome import Done
+from stripeline.ingest.routing import Publication
+from stripeline.ingest.server import Limits, Server
 
 
 class Unused:

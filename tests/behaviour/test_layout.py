@@ -22,12 +22,13 @@ SOURCES = {
 Rule = Callable[[str, str], list[str]]
 
 MAY_NOT_IMPORT = {
-    "contracts": ("ingest", "workers", "deploy"),
-    "ingest": ("workers", "deploy"),
-    "workers": ("ingest", "deploy"),
+    "contracts": ("stripeline.ingest", "stripeline.workers", "stripeline.deploy"),
+    "ingest": ("stripeline.workers", "stripeline.deploy"),
+    "workers": ("stripeline.ingest", "stripeline.deploy"),
     "deploy": (),
 }
 NOBODY_IMPORTS = (
+    "contracts", "ingest", "workers", "deploy",  # the package is `stripeline`: a second name would load a second copy
     "tests", "pytest", "hypothesis", "testcontainers",
     "stripe",  # judges us in tests; its event object alone costs 600 µs
     "confluent_kafka", "kafka",  # another team's clients
@@ -109,7 +110,7 @@ def _imported(path: str, node: ast.AST) -> Iterator[str]:
         case ast.Import(names=names):
             yield from (alias.name for alias in names)
         case ast.ImportFrom(module=module, names=names, level=level):
-            parents = path.split("/")[:-level] if level else []
+            parents = ["stripeline", *path.split("/")[:-level]] if level else []
             base = ".".join([*parents, *([module] if module else [])])
             yield from (f"{base}.{alias.name}" for alias in names)
         case ast.Call(
@@ -197,7 +198,7 @@ def pure_imports_pure(path: str, source: str) -> list[str]:
 
 def file_of(name: str, files: Mapping[str, str]) -> str | None:
     """The file of ours that an imported name lives in."""
-    parts = name.split(".")
+    parts = name.removeprefix("stripeline.").split(".")
     for end in range(len(parts), 0, -1):
         stem = "/".join(parts[:end])
         found = next((file for file in (f"{stem}.py", f"{stem}/__init__.py") if file in files), None)
@@ -239,14 +240,15 @@ def test_the_tables_name_modules_that_are_there():
 
 
 BAD = [
-    (layers, "contracts/x.py", "import workers.actions"),
-    (layers, "contracts/x.py", "from ingest import routing"),
-    (layers, "contracts/x.py", "from deploy.settings import settings"),
+    (layers, "contracts/x.py", "import stripeline.workers.actions"),
+    (layers, "contracts/x.py", "from stripeline.ingest import routing"),
+    (layers, "contracts/x.py", "from stripeline.deploy.settings import settings"),
     (layers, "contracts/families/x.py", "from ...workers import runs"),
-    (layers, "ingest/x.py", "def f():\n    from workers.adapters.control import Control"),
-    (layers, "ingest/x.py", "import importlib\nimportlib.import_module('deploy.cli')"),
-    (layers, "workers/x.py", "if TYPE_CHECKING:\n    import ingest"),
-    (layers, "workers/x.py", "__import__('deploy')"),
+    (layers, "ingest/x.py", "def f():\n    from stripeline.workers.adapters.control import Control"),
+    (layers, "ingest/x.py", "import importlib\nimportlib.import_module('stripeline.deploy.cli')"),
+    (layers, "workers/x.py", "if TYPE_CHECKING:\n    import stripeline.ingest"),
+    (layers, "workers/x.py", "__import__('stripeline.deploy')"),
+    (layers, "workers/x.py", "import contracts"),
     (layers, "deploy/x.py", "from tests.support import records"),
     (layers, "deploy/x.py", "import stripe"),
     (layers, "workers/adapters/x.py", "from httpx import AsyncClient"),
@@ -273,8 +275,8 @@ BAD = [
     (purity, "workers/lanes.py", "async def f(x):\n    await x"),
     (purity, "workers/lanes.py", "print(1)"),
     (purity, "deploy/x.py", '"""Compares. Pure."""\nimport random'),
-    (pure_imports_pure, "workers/runs.py", "from workers.adapters.clock import BrokerClock"),
-    (pure_imports_pure, "ingest/routing.py", "from ingest import publisher"),
+    (pure_imports_pure, "workers/runs.py", "from stripeline.workers.adapters.clock import BrokerClock"),
+    (pure_imports_pure, "ingest/routing.py", "from stripeline.ingest import publisher"),
     (sizes, "deploy/x.py", "x = 1\n" * 301),
     (sizes, "deploy/x.py", "def f():\n" + "    x = 1\n" * 50),
     (sizes, "deploy/x.py", "class A:\n    async def f(self):\n" + "        x = 1\n" * 50),
@@ -288,13 +290,21 @@ def test_the_rule_refuses_a_bad_example(rule, path, source):
 
 
 GOOD = [
-    (layers, "ingest/x.py", "import contracts.topics\nfrom stripeline import workers\nimport stripe_like"),
-    (layers, "deploy/x.py", "import workers, ingest, contracts\nfrom urllib.parse import quote"),
+    (
+        layers,
+        "ingest/x.py",
+        "import stripeline.contracts.topics\nfrom mine import workers\nimport stripe_like",
+    ),
+    (layers, "deploy/x.py", "import stripeline.workers, stripeline.ingest\nfrom urllib.parse import quote"),
     (adapters, "ingest/app.py", "from aiohttp import web"),
-    (environment, "deploy/x.py", "from deploy.settings import environment\nenvironment('A')"),
+    (environment, "deploy/x.py", "from stripeline.deploy.settings import environment\nenvironment('A')"),
     (purity, "deploy/x.py", '"""Pure but for one thing."""\nimport socket'),
     (purity, "contracts/headers.py", "from datetime import UTC, datetime\ndatetime.fromtimestamp(0, UTC)"),
-    (pure_imports_pure, "workers/runs.py", "from workers.expressions import resolve\nfrom contracts import headers"),
+    (
+        pure_imports_pure,
+        "workers/runs.py",
+        "from stripeline.workers.expressions import resolve\nimport stripeline.contracts.headers",
+    ),
     (sizes, "deploy/x.py", "x = 1\n" * 300),
     (sizes, "deploy/x.py", "def f():\n" + "    x = 1\n" * 49),
     (docstrings, "deploy/__init__.py", ""),

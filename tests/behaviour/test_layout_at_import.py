@@ -9,8 +9,8 @@ import textwrap
 from pathlib import Path
 
 ROOT = Path(__file__).parents[2]
-PACKAGES = ("contracts", "ingest", "workers", "deploy")
-RUNS_WHEN_IMPORTED = "deploy.__main__"  # `python -m deploy` is meant to
+PACKAGES = ("stripeline.contracts", "stripeline.ingest", "stripeline.workers", "stripeline.deploy")
+RUNS_WHEN_IMPORTED = "stripeline.deploy.__main__"  # `python -m stripeline.deploy` is meant to
 
 WATCH = """
 import importlib, os, pkgutil, sys, threading
@@ -71,7 +71,7 @@ def effects_of_importing(root: Path, here: Path, *packages: str) -> list[str]:
 
 
 def test_importing_everything_does_nothing(tmp_path):
-    assert effects_of_importing(ROOT, tmp_path, *PACKAGES) == []
+    assert effects_of_importing(ROOT / ".dev", tmp_path, *PACKAGES) == []
 
 
 def test_the_check_sees_each_effect(tmp_path):

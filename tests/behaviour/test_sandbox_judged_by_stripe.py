@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import stripe
 
-from deploy.sandbox.app import SandboxServer
-from deploy.sandbox.faults import Fault, Match, Rule
+from stripeline.deploy.sandbox.app import SandboxServer
+from stripeline.deploy.sandbox.faults import Fault, Match, Rule
 
 KEY = "sk_test_judge1234"
 

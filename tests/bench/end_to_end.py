@@ -11,7 +11,7 @@ from functools import partial
 import aiohttp
 import orjson
 
-from contracts.ids import command_id, run_id
+from stripeline.contracts.ids import command_id, run_id
 from tests.bench.harness import Column, Contender, Lab, Sample, Table, alternate, percentile
 from tests.bench.router import WORKFLOW
 from tests.bench.stripe_load import event_bodies, event_id, signature

@@ -8,7 +8,7 @@ from functools import partial
 
 import orjson
 
-from deploy.local.kafka import free_port
+from stripeline.deploy.local.kafka import free_port
 from tests.bench.harness import Column, Contender, Lab, Sample, Table, alternate
 from tests.bench.processes import listening, output, python
 from tests.bench.workers import commands, process, produce, setup, watched

@@ -17,7 +17,7 @@ import orjson
 from rich.console import Console
 from rich.table import Table as RichTable
 
-from deploy.local.kafka_jars import KAFKA_VERSION
+from stripeline.deploy.local.kafka_jars import KAFKA_VERSION
 from tests.bench.harness import Column, Plot, Table
 from tests.bench.plot import svg
 

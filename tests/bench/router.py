@@ -8,16 +8,16 @@ import time
 from collections.abc import Iterable, Sequence
 from functools import partial
 
-from contracts.ids import command_id, run_id
-from deploy.local.kafka import free_port
-from ingest.routing import Publication, route
-from ingest.trigger import TriggerView
+from stripeline.contracts.ids import command_id, run_id
+from stripeline.deploy.local.kafka import free_port
+from stripeline.ingest.routing import Publication, route
+from stripeline.ingest.trigger import TriggerView
+from stripeline.workers.ending import End, Told, result
 from tests.bench.harness import Column, Lab, Sample, Table, medians
 from tests.bench.processes import python
 from tests.bench.stripe_load import event_bodies, event_id
 from tests.bench.workers import Given, Setup, process, produce, setup, watched
 from tests.support.cluster import SECRET
-from workers.ending import End, Told, result
 
 EVENTS = 30_000
 PARTITIONS = 4

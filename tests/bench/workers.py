@@ -15,7 +15,7 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.structs import TopicPartition
 
-from deploy.local.kafka import free_port
+from stripeline.deploy.local.kafka import free_port
 from tests.bench.harness import Lab, Sample
 from tests.bench.processes import cpu_s, listening, python, rss_mb
 from tests.support.cluster import CONFIG, Cluster, cluster

@@ -10,16 +10,16 @@ from typing import Any
 import pytest
 from pydantic import ConfigDict
 
-from contracts import headers
-from contracts.actions import ActionInput, ActionOutput
-from contracts.examples import _of, events
-from contracts.families import Family
-from contracts.topics import Topics
-from deploy import contract_files
-from deploy.cli import main
-from deploy.contract_asyncapi import _schemas
-from deploy.contract_channels import channels
-from deploy.contract_records import RELEASE, published
+from stripeline.contracts import headers
+from stripeline.contracts.actions import ActionInput, ActionOutput
+from stripeline.contracts.examples import _of, events
+from stripeline.contracts.families import Family
+from stripeline.contracts.topics import Topics
+from stripeline.deploy import contract_files
+from stripeline.deploy.cli import main
+from stripeline.deploy.contract_asyncapi import _schemas
+from stripeline.deploy.contract_channels import channels
+from stripeline.deploy.contract_records import RELEASE, published
 from tests.support.schemas import CONTRACTS, problems
 
 RECORDS = {record.name: record for record in published()}

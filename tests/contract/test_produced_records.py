@@ -7,25 +7,25 @@ import orjson
 import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 
-from contracts import headers as h
-from contracts.control import Connection, State, Trigger, Workflow, encode_definition
-from contracts.examples_kept import CONNECTIONS, STATES, TRIGGERS, WORKFLOWS
-from contracts.headers import Headers
-from contracts.retry import parse_tiers
-from contracts.topics import Topics
-from ingest.routing import Publication
+from stripeline.contracts import headers as h
+from stripeline.contracts.control import Connection, State, Trigger, Workflow, encode_definition
+from stripeline.contracts.examples_kept import CONNECTIONS, STATES, TRIGGERS, WORKFLOWS
+from stripeline.contracts.headers import Headers
+from stripeline.contracts.retry import parse_tiers
+from stripeline.contracts.topics import Topics
+from stripeline.ingest.routing import Publication
+from stripeline.workers.actions import actions
+from stripeline.workers.classify import Answer, Outcome, Succeeded, classify
+from stripeline.workers.executor import Executor
+from stripeline.workers.fate import Fate, Output
+from stripeline.workers.ledger import Ledger
+from stripeline.workers.lookup import Missing, Sight
+from stripeline.workers.router import Router
+from stripeline.workers.runs import Runs
+from stripeline.workers.work import Call
 from tests.support.records import Record
 from tests.support.schemas import header_problems, problems
 from tests.support.stripe_events import CREATED_S, EVERY_TYPE, RECEIVED_MS, TRACE, delivery, routed
-from workers.actions import actions
-from workers.classify import Answer, Outcome, Succeeded, classify
-from workers.executor import Executor
-from workers.fate import Fate, Output
-from workers.ledger import Ledger
-from workers.lookup import Missing, Sight
-from workers.router import Router
-from workers.runs import Runs
-from workers.work import Call
 
 TOPICS = Topics(tiers=parse_tiers("5s,30s"))
 CUSTOMER = {"id": "cus_1", "object": "customer", "email": "a@example.com", "name": None, "created": CREATED_S}

@@ -4,22 +4,22 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from contracts.control import Workflow
-from contracts.errors import Code, Fault, meaning_of
-from contracts.records import Command, Error, Event, Result, Run, RunRef, RunStep
-from contracts.retry import parse_tiers
-from contracts.topics import Topics
-from ingest.routing import Publication, route
-from ingest.trigger import TriggerView
+from stripeline.contracts.control import Workflow
+from stripeline.contracts.errors import Code, Fault, meaning_of
+from stripeline.contracts.records import Command, Error, Event, Result, Run, RunRef, RunStep
+from stripeline.contracts.retry import parse_tiers
+from stripeline.contracts.topics import Topics
+from stripeline.ingest.routing import Publication, route
+from stripeline.ingest.trigger import TriggerView
+from stripeline.workers import ending
+from stripeline.workers.actions import actions
+from stripeline.workers.classify import Answer, classify, refusal
+from stripeline.workers.executor import Call, Executor
+from stripeline.workers.ledger import Ledger
+from stripeline.workers.router import Router
+from stripeline.workers.runs import Runs
+from stripeline.workers.settling import told_of
 from tests.support.records import Record, command, command_record, event, event_record
-from workers import ending
-from workers.actions import actions
-from workers.classify import Answer, classify, refusal
-from workers.executor import Call, Executor
-from workers.ledger import Ledger
-from workers.router import Router
-from workers.runs import Runs
-from workers.settling import told_of
 
 NOW = 2_000_000
 TOPICS = Topics(tiers=parse_tiers("5s"))

@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from ingest.routing import Ignored, Indifference, Problem, Publication, Rejected
+from stripeline.ingest.routing import Ignored, Indifference, Problem, Publication, Rejected
 from tests.support.schemas import CONTRACTS, header_problems, problems
 from tests.support.stripe_events import EVENT_TYPES, delivery, routed
 

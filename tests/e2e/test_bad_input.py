@@ -22,7 +22,7 @@ import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from deploy.examples import example_event, sign
+from stripeline.deploy.examples import example_event, sign
 from tests.faults.samples import MIB, sampled
 from tests.support.broker import Broker
 from tests.support.checker import read_topic

@@ -13,8 +13,8 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from deploy.local.kafka import LocalKafka
-from deploy.topics import apply
+from stripeline.deploy.local.kafka import LocalKafka
+from stripeline.deploy.topics import apply
 from tests.support.broker import Broker, delete_topics
 from tests.support.cluster import Cluster, Process, cluster
 from tests.support.traffic import Traffic
@@ -171,8 +171,8 @@ def test_what_does_not_end_is_cut_short_and_what_blocks_the_loop_is_ended(tmp_pa
     """A part that swallows its cancellation; and a loop that never turns again."""
     stubborn = """
 import asyncio, time
-from deploy.lifetime import lifetime, unblocked
-from deploy.telemetry.loop_lag import LoopLag
+from stripeline.deploy.lifetime import lifetime, unblocked
+from stripeline.deploy.telemetry.loop_lag import LoopLag
 async def main():
     async with lifetime(cut_short_s=0.5, last_s=1.5) as stop:
         print("up", flush=True)
@@ -209,7 +209,7 @@ async def test_readyz_says_that_it_ends_and_metrics_are_served(broker: Broker, p
         await found.sandbox("/settings", {"latency_s": 5})
         done = await asyncio.to_thread(
             subprocess.run,
-            [sys.executable, "-m", "deploy", "command", "stripe/create-customer", "--connection", "acme"],
+            [sys.executable, "-m", "stripeline.deploy", "command", "stripe/create-customer", "--connection", "acme"],
             env=dict(found.environment), capture_output=True, check=True,
         )  # fmt: skip
         assert done.returncode == 0

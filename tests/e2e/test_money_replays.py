@@ -7,7 +7,7 @@ from pathlib import Path
 
 import orjson
 
-from contracts import headers as h
+from stripeline.contracts import headers as h
 from tests.support.broker import Broker
 from tests.support.checker import no_lag, read_topic
 from tests.support.cluster import Cluster, cluster

@@ -14,9 +14,9 @@ import pytest
 from confluent_kafka import Producer
 from pydantic import SecretStr
 
-from deploy.examples import example_event
-from deploy.local.kafka import LocalKafka
-from deploy.sending import deliver
+from stripeline.deploy.examples import example_event
+from stripeline.deploy.local.kafka import LocalKafka
+from stripeline.deploy.sending import deliver
 from tests.support.broker import Broker
 from tests.support.checker import check, find, no_lag
 from tests.support.cluster import CONFIG, KEY, SECRET, Cluster, cluster, configure
@@ -35,7 +35,7 @@ SECRETS = re.compile(rf"{KEY}|{SECRET}|pi_\w+_secret_\w+")
 
 
 def stripeline(found: Cluster, *arguments: str) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, "-m", "deploy", *arguments]
+    command = [sys.executable, "-m", "stripeline.deploy", *arguments]
     environment = dict(found.environment)
     return subprocess.run(command, env=environment, capture_output=True, text=True, timeout=60, check=False)
 
@@ -174,7 +174,7 @@ async def test_a_worker_refuses_wrong_topics_with_the_sentence_that_mends_them(
 
 def test_the_demo_shows_and_checks_itself_in_a_pipe():
     done = subprocess.run(
-        [sys.executable, "-m", "deploy", "demo"], capture_output=True, text=True, timeout=120, check=False
+        [sys.executable, "-m", "stripeline.deploy", "demo"], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
     assert done.stdout.count(" ok  ") == 5
@@ -195,7 +195,8 @@ def test_a_process_ends_before_it_was_ever_ready(number: int, tmp_path: Path):
     """No broker at all."""
     environment = {"KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1", "STRIPELINE_ADMIN_PORT": "0"}
     with (tmp_path / "log").open("wb") as log:
-        child = subprocess.Popen([sys.executable, "-m", "deploy", "router"], env=environment, stdout=log, stderr=log)
+        command = [sys.executable, "-m", "stripeline.deploy", "router"]
+        child = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     deadline = time.monotonic() + 30
     while b"does not answer" not in (tmp_path / "log").read_bytes():
         assert time.monotonic() < deadline

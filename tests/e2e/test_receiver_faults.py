@@ -20,8 +20,8 @@ from confluent_kafka.admin import (
     ResourceType,
 )  # fmt: skip
 
-from deploy.examples import example_event, sign
-from deploy.local.kafka import KafkaSpec, LocalKafka, free_port
+from stripeline.deploy.examples import example_event, sign
+from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
 from tests.faults.samples import MIB, PAGE_BYTES
 from tests.support.broker import Broker, proxied_kafka
 from tests.support.checker import check, find, no_lag, read_topic

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import orjson
 
-from contracts import headers as h
-from contracts.records import Command, parse_command
+from stripeline.contracts import headers as h
+from stripeline.contracts.records import Command, parse_command
 from tests.faults.sets import Dead, OnTopic, Seen
 from tests.support.checker import find
 from tests.support.cluster import KEY, SECRET, Cluster

@@ -8,7 +8,7 @@ from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from deploy.local.kafka import free_port
+from stripeline.deploy.local.kafka import free_port
 from tests.faults.collect import collect, forbidden, kafkas_own_faults
 from tests.faults.deliveries import Deliveries
 from tests.faults.orders import Orders

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from deploy.local.kafka import LocalKafka
+from stripeline.deploy.local.kafka import LocalKafka
 from tests.support.cluster import Cluster, Process
 from tests.support.proxy import Proxy
 

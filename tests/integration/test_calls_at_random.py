@@ -7,10 +7,10 @@ from collections.abc import AsyncIterator
 import pytest
 from pydantic import SecretStr
 
-from deploy.sandbox.app import SandboxServer
+from stripeline.deploy.sandbox.app import SandboxServer
+from stripeline.workers.adapters.stripe_api import StripeApi
 from tests.support.money_world import GATEWAY, INTENT, KEY, REFUSAL, WorkerDiedError, World, dies
 from tests.support.records import command
-from workers.adapters.stripe_api import StripeApi
 
 
 @pytest.fixture

@@ -13,15 +13,15 @@ from aiohttp import web
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from contracts.errors import BESIDE_THE_CARD, CARD, FAULTS, Code, Fault, Meaning
-from contracts.retry import tier_for
-from deploy.sandbox.app import SandboxServer
-from deploy.sandbox.faults import Fault as SandboxFault
-from deploy.sandbox.faults import Match, Rule
+from stripeline.contracts.errors import BESIDE_THE_CARD, CARD, FAULTS, Code, Fault, Meaning
+from stripeline.contracts.retry import tier_for
+from stripeline.deploy.sandbox.app import SandboxServer
+from stripeline.deploy.sandbox.faults import Fault as SandboxFault
+from stripeline.deploy.sandbox.faults import Match, Rule
+from stripeline.workers.adapters.stripe_api import MAX_BODY_BYTES, StripeApi
+from stripeline.workers.classify import Failed, Succeeded
 from tests.support.money_world import INTENT, KEY, TOPICS, World, call_of
 from tests.support.records import command
-from workers.adapters.stripe_api import MAX_BODY_BYTES, StripeApi
-from workers.classify import Failed, Succeeded
 
 CUSTOMER = b'{"id":"cus_1","object":"customer","email":null,"name":null,"created":1}'
 ANSWER = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s"

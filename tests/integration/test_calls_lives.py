@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 from pydantic import SecretStr
 
-from contracts import headers as h
-from deploy.sandbox.app import SandboxServer
+from stripeline.contracts import headers as h
+from stripeline.deploy.sandbox.app import SandboxServer
+from stripeline.workers.adapters.stripe_api import StripeApi
 from tests.support.money_world import (
     ACTIONS,
     GATEWAY,
@@ -22,7 +23,6 @@ from tests.support.money_world import (
     succeeded_once,
 )
 from tests.support.records import command
-from workers.adapters.stripe_api import StripeApi
 
 
 @pytest.fixture
@@ -183,7 +183,7 @@ class TestLookUp:
         assert (world.only_result()["status"], len(world.effects)) == ("indeterminate", 250)
 
     async def test_of_more_than_may_be_listed_says_that_it_does_not_know(self, world: World, monkeypatch):
-        monkeypatch.setattr("workers.lookup.MAX_PAGES", 2)
+        monkeypatch.setattr("stripeline.workers.lookup.MAX_PAGES", 2)
         world.fault(status=500, stored=True, when="after", method="POST")
         world.send(command())
         await self.and_then(world, others=250)

@@ -11,12 +11,12 @@ import stripe
 from aiohttp import web
 from pydantic import SecretStr
 
-from contracts.actions import Refused
+from stripeline.contracts.actions import Refused
+from stripeline.workers import lookup
+from stripeline.workers.adapters.stripe_api import STRIPE_VERSION, StripeApi, form
+from stripeline.workers.work import Call
 from tests.support.money_world import ACTIONS, KEY, call_of
 from tests.support.records import command
-from workers import lookup
-from workers.adapters.stripe_api import STRIPE_VERSION, StripeApi, form
-from workers.work import Call
 
 METADATA = {"stripeline_command": "c1", "stripeline_partition": "0"}
 AWKWARD = "Zoë & Søn = 100 % + 1 / 日本語 \U0001f600 [x]=y;#?\r\n\t\"'\\"

@@ -6,13 +6,13 @@ import time
 import pytest
 from pydantic import SecretStr
 
-from contracts.topics import Topics
-from deploy.examples import example_event
-from deploy.sending import deliver
-from ingest.app import make_app
-from ingest.publisher import Publisher
-from ingest.server import serve
-from ingest.trigger import TriggerView
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.examples import example_event
+from stripeline.deploy.sending import deliver
+from stripeline.ingest.app import make_app
+from stripeline.ingest.publisher import Publisher
+from stripeline.ingest.server import serve
+from stripeline.ingest.trigger import TriggerView
 from tests.support.broker import Broker, create_topics
 from tests.support.shop import LIMITED, Desk, customers, open_shop, until
 

@@ -11,12 +11,12 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from deploy.cli import main
-from deploy.contract_channels import channel_by_topic
-from deploy.settings import Settings, load_settings
+from stripeline.deploy.cli import main
+from stripeline.deploy.contract_channels import channel_by_topic
+from stripeline.deploy.settings import Settings, load_settings
+from stripeline.workers.adapters.vault import new_master_key
 from tests.support.broker import Broker
 from tests.support.published import COMMAND, EXAMPLES, KINDS, first
-from workers.adapters.vault import new_master_key
 
 SECRET = "pi_1_secret_hidden"
 OUTSIDE = {"topic", "partition", "offset", "at", "record", "reason"}

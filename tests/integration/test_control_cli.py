@@ -10,11 +10,11 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from contracts import headers
-from contracts.topics import Topics
-from deploy.cli import main
+from stripeline.contracts import headers
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.cli import main
+from stripeline.workers.adapters.vault import new_master_key
 from tests.support.broker import Broker
-from workers.adapters.vault import new_master_key
 
 KEY, WHSEC = "sk_test_1234567890hidden", "whsec_hiddentoo"
 FILE = """\

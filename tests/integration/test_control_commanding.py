@@ -8,15 +8,15 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from contracts import headers
-from contracts.records import Command, parse_command
-from contracts.topics import Topics
-from deploy import topics as admin
-from deploy.commanding import Order, partitions_of, produce, produce_and_wait
-from deploy.failure import FailureError
-from deploy.reading import Wanted, newest, reader
+from stripeline.contracts import headers
+from stripeline.contracts.records import Command, parse_command
+from stripeline.contracts.topics import Topics
+from stripeline.deploy import topics as admin
+from stripeline.deploy.commanding import Order, partitions_of, produce, produce_and_wait
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.reading import Wanted, newest, reader
+from stripeline.workers.router import COMMAND_TYPE
 from tests.support.broker import Broker
-from workers.router import COMMAND_TYPE
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from deploy.failure import FailureError
-from deploy.reading import Page, Read, Wanted, newest
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.reading import Page, Read, Wanted, newest
 from tests.support.broker import Broker, TopicFactory
 
 

@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 
-from contracts.control import Connection, Definitions, Trigger, encode_definition
-from contracts.topics import Topics
-from deploy import topics as admin
-from deploy.local.kafka import LocalKafka
+from stripeline.contracts.control import Connection, Definitions, Trigger, encode_definition
+from stripeline.contracts.topics import Topics
+from stripeline.deploy import topics as admin
+from stripeline.deploy.local.kafka import LocalKafka
+from stripeline.workers.adapters.control import ControlError, ControlTable, publish, read_all
 from tests.support.broker import Broker
-from workers.adapters.control import ControlError, ControlTable, publish, read_all
 
 WAIT_S = 30.0
 

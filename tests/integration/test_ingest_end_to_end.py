@@ -8,13 +8,13 @@ import aiohttp
 import orjson
 from aiokafka import AIOKafkaConsumer
 
-from contracts.records import Event
-from contracts.topics import Topics
-from deploy.local.kafka import LocalKafka
-from ingest.app import make_app
-from ingest.publisher import Publisher
-from ingest.server import serve
-from ingest.trigger import TriggerView
+from stripeline.contracts.records import Event
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.local.kafka import LocalKafka
+from stripeline.ingest.app import make_app
+from stripeline.ingest.publisher import Publisher
+from stripeline.ingest.server import serve
+from stripeline.ingest.trigger import TriggerView
 from tests.support.broker import create_topics
 
 SECRET = b"whsec_test"

@@ -8,16 +8,16 @@ import aiohttp
 import orjson
 import pytest
 
-from contracts.headers import read
-from contracts.topics import Topics
-from deploy.contract_channels import channel_by_topic
-from deploy.contract_judge import Contract
-from deploy.examples import example_event, sign
-from deploy.topics import apply
-from ingest.app import make_app
-from ingest.publisher import Publisher
-from ingest.server import serve
-from ingest.trigger import TriggerView
+from stripeline.contracts.headers import read
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.contract_channels import channel_by_topic
+from stripeline.deploy.contract_judge import Contract
+from stripeline.deploy.examples import example_event, sign
+from stripeline.deploy.topics import apply
+from stripeline.ingest.app import make_app
+from stripeline.ingest.publisher import Publisher
+from stripeline.ingest.server import serve
+from stripeline.ingest.trigger import TriggerView
 from tests.support.broker import Broker
 from tests.support.checker import read_topic
 from tests.support.shop import until

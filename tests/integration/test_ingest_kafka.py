@@ -13,12 +13,12 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import OutOfOrderSequenceNumber
 
-from contracts.topics import RECORD_MAX_BYTES, Topics
-from deploy.local.kafka import LocalKafka
-from ingest.outcome import NotTaken, Published, Reason
-from ingest.producers import connector
-from ingest.publisher import Publisher
-from ingest.routing import Publication
+from stripeline.contracts.topics import RECORD_MAX_BYTES, Topics
+from stripeline.deploy.local.kafka import LocalKafka
+from stripeline.ingest.outcome import NotTaken, Published, Reason
+from stripeline.ingest.producers import connector
+from stripeline.ingest.publisher import Publisher
+from stripeline.ingest.routing import Publication
 from tests.support.broker import Broker, create_topics, delete_topics
 from tests.support.publishing import published
 

@@ -13,10 +13,10 @@ from aiokafka.client import AIOKafkaClient
 from aiokafka.errors import NotEnoughReplicasError
 from aiokafka.protocol.produce import ProduceRequest, ProduceResponse_v8
 
-from contracts.topics import Topics
-from ingest.outcome import NotTaken, Published
-from ingest.publisher import Publisher
-from ingest.routing import Publication
+from stripeline.contracts.topics import Topics
+from stripeline.ingest.outcome import NotTaken, Published
+from stripeline.ingest.publisher import Publisher
+from stripeline.ingest.routing import Publication
 from tests.support.broker import Broker, create_topics
 from tests.support.checker import read_topic
 from tests.support.publishing import published

@@ -8,10 +8,10 @@ from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
+from stripeline.workers.classify import Outcome
+from stripeline.workers.executor import Call
 from tests.support.broker import Broker
 from tests.support.shop import LIMITED, Desk, Shop, customers, open_shop
-from workers.classify import Outcome
-from workers.executor import Call
 
 PARTITIONS, KEYS, OF_EACH, WITHOUT = 4, 25, 8, 60
 LIMITED_ONCE = "key3-2"

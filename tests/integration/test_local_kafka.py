@@ -14,7 +14,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import KafkaError, ProducerFenced
 
-from deploy.local.kafka import KafkaSpec, LocalKafka, LocalKafkaError, free_port
+from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, LocalKafkaError, free_port
 from tests.support.broker import Broker, TopicFactory, create_topics, quiet_fencing
 
 READ_TIMEOUT_S = 15.0
@@ -128,7 +128,7 @@ async def test_a_start_cut_short_leaves_no_process(tmp_path: Path) -> None:
 FOREGROUND = """
 import asyncio, sys
 from pathlib import Path
-from deploy.local.kafka import run_foreground
+from stripeline.deploy.local.kafka import run_foreground
 asyncio.run(run_foreground(int(sys.argv[1]), Path(sys.argv[2]), lambda line: print(line, flush=True)))
 """
 

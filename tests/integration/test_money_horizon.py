@@ -11,19 +11,19 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
-from contracts.retry import HORIZON_MS, parse_tiers
-from contracts.topics import Topics
-from deploy.sandbox.app import SandboxServer
-from deploy.topics import apply as apply_topics
+from stripeline.contracts.retry import HORIZON_MS, parse_tiers
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.sandbox.app import SandboxServer
+from stripeline.deploy.topics import apply as apply_topics
+from stripeline.workers.actions import actions
+from stripeline.workers.adapters.clock import BrokerClock
+from stripeline.workers.adapters.stripe_api import StripeApi
+from stripeline.workers.adapters.worker import Membership, Worker
+from stripeline.workers.executor import Executor
+from stripeline.workers.job import CarryOut, executor_job
+from stripeline.workers.work import Call
 from tests.support.broker import Broker
 from tests.support.checker import read_topic
-from workers.actions import actions
-from workers.adapters.clock import BrokerClock
-from workers.adapters.stripe_api import StripeApi
-from workers.adapters.worker import Membership, Worker
-from workers.executor import Executor
-from workers.job import CarryOut, executor_job
-from workers.work import Call
 
 PARTITIONS, WITHIN_S = 2, 20
 LATER_MS = 25 * 3_600_000

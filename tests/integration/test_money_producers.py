@@ -4,12 +4,12 @@ import asyncio
 
 import pytest
 
+from stripeline.workers.adapters import transaction
+from stripeline.workers.adapters.clock import BrokerClock
+from stripeline.workers.adapters.transaction import Transactions
+from stripeline.workers.fate import Change, Fate, Output
+from stripeline.workers.pending import Pending
 from tests.support.broker import Broker, TopicFactory, create_topics, delete_topics
-from workers.adapters import transaction
-from workers.adapters.clock import BrokerClock
-from workers.adapters.transaction import Transactions
-from workers.fate import Change, Fate, Output
-from workers.pending import Pending
 
 
 def poison(topic: str) -> Pending:

@@ -7,10 +7,10 @@ import pytest
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.structs import TopicPartition
 
+from stripeline.workers.adapters.restore import Kept, restore
+from stripeline.workers.ledger import Ledger
 from tests.support.broker import Broker
 from tests.support.shop import Shop, numbered, open_shop
-from workers.adapters.restore import Kept, restore
-from workers.ledger import Ledger
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from opentelemetry.trace import SpanKind, StatusCode
 
-from contracts import headers as h
-from deploy.telemetry.tracer import installed_tracer
+from stripeline.contracts import headers as h
+from stripeline.deploy.telemetry.tracer import installed_tracer
 from tests.integration.test_telemetry import SECRETS, paid, send
 from tests.integration.test_worker_task import until
 from tests.support.broker import Broker
@@ -111,7 +111,7 @@ def test_with_an_sdk_set_up_there_is_a_tracer():
     code = (
         "from opentelemetry import trace; from opentelemetry.sdk.trace import TracerProvider;"
         "trace.set_tracer_provider(TracerProvider(shutdown_on_exit=False));"
-        "from deploy.telemetry.tracer import installed_tracer;"
+        "from stripeline.deploy.telemetry.tracer import installed_tracer;"
         "assert installed_tracer().start_span('x').is_recording()"
     )
     subprocess.run([sys.executable, "-c", code], check=True)

@@ -13,15 +13,15 @@ from aiokafka import AIOKafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from deploy.examples import example_event
-from deploy.sending import deliver
-from deploy.telemetry.table import ROWS
+from stripeline.deploy.examples import example_event
+from stripeline.deploy.sending import deliver
+from stripeline.deploy.telemetry.table import ROWS
+from stripeline.workers.adapters.vault import new_master_key
 from tests.integration.test_worker_task import until
 from tests.support.broker import Broker
 from tests.support.cluster import CONFIG, KEY, SECRET, configure
 from tests.support.records import command
 from tests.support.whole import Whole, whole
-from workers.adapters.vault import new_master_key
 
 SECRETS = re.compile(r"sk_(test|live)_|whsec_|_secret_|[\w.]+@[\w.]+\.\w+|pi_\d|cus_|evt_")
 EMAIL = "ada@example.com"

@@ -12,20 +12,20 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from contracts.retry import parse_tiers
-from contracts.topics import Topics
-from deploy.topics import apply
+from stripeline.contracts.retry import parse_tiers
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.topics import apply
+from stripeline.workers.actions import actions
+from stripeline.workers.adapters import watchdog
+from stripeline.workers.adapters.clock import BrokerClock
+from stripeline.workers.adapters.watchdog import StuckError, watched
+from stripeline.workers.adapters.worker import Membership, Worker
+from stripeline.workers.executor import Executor
+from stripeline.workers.job import executor_job
+from stripeline.workers.watchdog import Limits
+from stripeline.workers.work import Call
 from tests.integration.test_worker_task import DONE, PARTITIONS, Bench, bench, commands, has_results, until
 from tests.support.records import command
-from workers.actions import actions
-from workers.adapters import watchdog
-from workers.adapters.clock import BrokerClock
-from workers.adapters.watchdog import StuckError, watched
-from workers.adapters.worker import Membership, Worker
-from workers.executor import Executor
-from workers.job import executor_job
-from workers.watchdog import Limits
-from workers.work import Call
 
 __all__ = ["bench"]
 LIMITS = Limits(poll_s=2, join_s=20, assign_s=4, progress_s=4, call_s=3, apart_s=1, late_s=3)

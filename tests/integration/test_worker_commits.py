@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
+from stripeline.workers import intake
+from stripeline.workers.adapters import task as task_module
+from stripeline.workers.watermark import decode
 from tests.support.broker import Broker, quiet_fencing
 from tests.support.shop import Desk, Shop, customers, numbered, open_shop, until
-from workers import intake
-from workers.adapters import task as task_module
-from workers.watermark import decode
 
 
 @pytest.fixture

@@ -5,11 +5,11 @@ import asyncio
 import pytest
 from aiokafka.structs import TopicPartition
 
-from contracts.topics import Topics
+from stripeline.contracts.topics import Topics
+from stripeline.workers.adapters.clock import BrokerClock
+from stripeline.workers.adapters.worker import Membership, Worker, _cancelled
 from tests.support.broker import Broker
 from tests.support.shop import Desk, Shop, open_shop
-from workers.adapters.clock import BrokerClock
-from workers.adapters.worker import Membership, Worker, _cancelled
 
 
 async def test_a_worker_ends_though_the_client_waits_for_the_group(

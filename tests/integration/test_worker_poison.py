@@ -7,16 +7,16 @@ from typing import Any
 import orjson
 import pytest
 
-from contracts import headers as h
+from stripeline.contracts import headers as h
+from stripeline.workers.fate import Fate, Taken
+from stripeline.workers.job import router_job
+from stripeline.workers.ledger import Ledger
+from stripeline.workers.lookup import Sight
+from stripeline.workers.router import Router
+from stripeline.workers.work import Call
 from tests.support.broker import Broker
 from tests.support.records import event
 from tests.support.shop import Desk, Shop, customers, open_shop, until
-from workers.fate import Fate, Taken
-from workers.job import router_job
-from workers.ledger import Ledger
-from workers.lookup import Sight
-from workers.router import Router
-from workers.work import Call
 
 POISON: dict[str, tuple[bytes | None, bytes | None]] = {
     "not JSON": (b"k", b"not JSON"),

@@ -8,7 +8,7 @@ from itertools import pairwise
 import orjson
 import pytest
 
-from contracts import headers as h
+from stripeline.contracts import headers as h
 from tests.support.broker import Broker
 from tests.support.shop import LIMITED, Desk, Shop, customers, numbered, open_shop, until
 

@@ -14,28 +14,28 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
 from prometheus_client import CollectorRegistry, generate_latest
 
-from contracts import headers as h
-from contracts.retry import parse_tiers
-from contracts.topics import Topics
-from deploy.telemetry.board import Board
-from deploy.telemetry.table import OF_A_WORKER
-from deploy.telemetry.views import WorkerView
-from deploy.topics import apply
+from stripeline.contracts import headers as h
+from stripeline.contracts.retry import parse_tiers
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.telemetry.board import Board
+from stripeline.deploy.telemetry.table import OF_A_WORKER
+from stripeline.deploy.telemetry.views import WorkerView
+from stripeline.deploy.topics import apply
+from stripeline.workers import ledger
+from stripeline.workers.actions import actions
+from stripeline.workers.adapters.clock import BrokerClock
+from stripeline.workers.adapters.worker import Membership, Worker
+from stripeline.workers.classify import Answer, Succeeded, classify
+from stripeline.workers.executor import Executor
+from stripeline.workers.inbox import BUFFER_BYTES
+from stripeline.workers.intake import HELD_BYTES
+from stripeline.workers.job import executor_job
+from stripeline.workers.lookup import Missing
+from stripeline.workers.watermark import decode
+from stripeline.workers.work import Call
 from tests.support.broker import Broker, quiet_fencing
 from tests.support.checker import read_topic
 from tests.support.records import command
-from workers import ledger
-from workers.actions import actions
-from workers.adapters.clock import BrokerClock
-from workers.adapters.worker import Membership, Worker
-from workers.classify import Answer, Succeeded, classify
-from workers.executor import Executor
-from workers.inbox import BUFFER_BYTES
-from workers.intake import HELD_BYTES
-from workers.job import executor_job
-from workers.lookup import Missing
-from workers.watermark import decode
-from workers.work import Call
 
 PARTITIONS = 2
 DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1})

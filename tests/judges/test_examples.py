@@ -17,7 +17,7 @@ import pytest
 import pytest_asyncio
 from aiokafka.partitioner import DefaultPartitioner
 
-from deploy.local.kafka_jars import fetch
+from stripeline.deploy.local.kafka_jars import fetch
 from tests.support.broker import Broker
 from tests.support.checker import read_topic
 from tests.support.cluster import Cluster, cluster

@@ -11,15 +11,15 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from contracts.actions import Request
+from stripeline.contracts.actions import Request
+from stripeline.workers import lookup
+from stripeline.workers.adapters.stripe_api import StripeApi
+from stripeline.workers.classify import Answer, Failed, Outcome, Succeeded
+from stripeline.workers.lookup import Missing
+from stripeline.workers.work import Call
 from tests.support.money_world import ACTIONS, call_of
 from tests.support.records import command
 from tests.support.stripe_mock import KEY, StripeMock
-from workers import lookup
-from workers.adapters.stripe_api import StripeApi
-from workers.classify import Answer, Failed, Outcome, Succeeded
-from workers.lookup import Missing
-from workers.work import Call
 
 ABSENT = object()
 INTENT, CHARGE, CUSTOMER = "stripe/create-payment-intent", "stripe/retrieve-charge", "stripe/create-customer"

@@ -17,10 +17,10 @@ from typing import Any, Protocol
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.errors import ProducerFenced, for_code
 
-from deploy.local.kafka import KafkaSpec, LocalKafka, LocalKafkaError, free_port
-from deploy.local.kafka_config import BROKER_SETTINGS
-from deploy.local.kafka_jars import KAFKA_VERSION
-from deploy.local.kafka_warm_up import warm_up
+from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, LocalKafkaError, free_port
+from stripeline.deploy.local.kafka_config import BROKER_SETTINGS
+from stripeline.deploy.local.kafka_jars import KAFKA_VERSION
+from stripeline.deploy.local.kafka_warm_up import warm_up
 from tests.support.proxy import Proxy
 
 IMAGE = f"apache/kafka:{KAFKA_VERSION}"

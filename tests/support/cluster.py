@@ -13,14 +13,14 @@ from typing import Any
 
 import aiohttp
 
-from deploy.configuration import load
-from deploy.configuration_diff import diff, publication
-from deploy.kafka_client import kafka_client_options
-from deploy.local.kafka import free_port
-from deploy.settings import Settings, load_settings
-from deploy.topics import apply as apply_topics
-from workers.adapters.control import publish, read_all
-from workers.adapters.vault import Vault, new_master_key
+from stripeline.deploy.configuration import load
+from stripeline.deploy.configuration_diff import diff, publication
+from stripeline.deploy.kafka_client import kafka_client_options
+from stripeline.deploy.local.kafka import free_port
+from stripeline.deploy.settings import Settings, load_settings
+from stripeline.deploy.topics import apply as apply_topics
+from stripeline.workers.adapters.control import publish, read_all
+from stripeline.workers.adapters.vault import Vault, new_master_key
 
 READY_S = 60.0
 SECRET = "whsec_test"
@@ -59,7 +59,7 @@ class Process:
         return self.folder / f"{self.name}.log"
 
     def start(self) -> None:
-        command = [sys.executable, "-m", "deploy", *self.arguments]
+        command = [sys.executable, "-m", "stripeline.deploy", *self.arguments]
         with self.log.open("ab") as log:
             self.child = subprocess.Popen(
                 command, env={**os.environ, **self.environment}, stdout=log, stderr=log, start_new_session=True

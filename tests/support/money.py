@@ -15,7 +15,7 @@ import aiohttp
 import orjson
 from aiokafka import AIOKafkaProducer
 
-from deploy.examples import example_event, sign
+from stripeline.deploy.examples import example_event, sign
 from tests.support.checker import read_topic
 from tests.support.cluster import KEY, SECRET, Cluster
 
@@ -166,7 +166,8 @@ async def stripeline(found: Cluster, *arguments: str) -> Said:
 
     def run() -> Said:
         done = subprocess.run(
-            [sys.executable, "-m", "deploy", *arguments], env={**os.environ, **found.environment, "COLUMNS": "200"},
+            [sys.executable, "-m", "stripeline.deploy", *arguments],
+            env={**os.environ, **found.environment, "COLUMNS": "200"},
             capture_output=True, text=True, timeout=60, check=False,
         )  # fmt: skip
         assert "Traceback" not in done.stderr, done.stderr

@@ -7,18 +7,18 @@ from collections.abc import Awaitable, Callable
 
 import orjson
 
-from contracts import headers as h
-from contracts.actions import Request
-from contracts.retry import parse_tiers
-from contracts.topics import Topics
-from deploy.sandbox.faults import Fault, Match, Rule
-from deploy.sandbox.sandbox import Sandbox
+from stripeline.contracts import headers as h
+from stripeline.contracts.actions import Request
+from stripeline.contracts.retry import parse_tiers
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.sandbox.faults import Fault, Match, Rule
+from stripeline.deploy.sandbox.sandbox import Sandbox
+from stripeline.workers.actions import actions
+from stripeline.workers.executor import Executor
+from stripeline.workers.fate import Fate
+from stripeline.workers.ledger import Ledger
+from stripeline.workers.work import Call
 from tests.support.records import Record, command_record
-from workers.actions import actions
-from workers.executor import Executor
-from workers.fate import Fate
-from workers.ledger import Ledger
-from workers.work import Call
 
 KEY = "sk_test_money4242"
 TOPICS = Topics(tiers=parse_tiers("5s,30s,2m,10m,1h"))

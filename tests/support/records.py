@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from contracts.headers import Headers
+from stripeline.contracts.headers import Headers
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -12,19 +12,19 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from contracts.errors import meaning_of
-from contracts.retry import parse_tiers
-from contracts.topics import Topics
-from deploy.topics import apply as apply_topics
+from stripeline.contracts.errors import meaning_of
+from stripeline.contracts.retry import parse_tiers
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.topics import apply as apply_topics
+from stripeline.workers.actions import actions
+from stripeline.workers.adapters.clock import BrokerClock
+from stripeline.workers.adapters.worker import Membership, Worker
+from stripeline.workers.classify import Outcome, Succeeded, failed
+from stripeline.workers.executor import Call, Executor
+from stripeline.workers.job import Job, executor_job
+from stripeline.workers.ledger import Ledger
 from tests.support.broker import admin
 from tests.support.records import command
-from workers.actions import actions
-from workers.adapters.clock import BrokerClock
-from workers.adapters.worker import Membership, Worker
-from workers.classify import Outcome, Succeeded, failed
-from workers.executor import Call, Executor
-from workers.job import Job, executor_job
-from workers.ledger import Ledger
 
 WITHIN_S = 20.0
 TIERS = "300ms,700ms,1h"

@@ -5,9 +5,9 @@ from typing import Any
 
 import orjson
 
-from deploy.examples import example_event
-from ingest.routing import Ignored, Publication, Rejected, route
-from ingest.trigger import TriggerView
+from stripeline.deploy.examples import example_event
+from stripeline.ingest.routing import Ignored, Publication, Rejected, route
+from stripeline.ingest.trigger import TriggerView
 
 TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 RECEIVED_MS = 1_790_000_000_123

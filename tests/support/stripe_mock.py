@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
-from deploy.local.kafka import free_port
+from stripeline.deploy.local.kafka import free_port
 from tests.support.tools import go_program
 
 MODULE: Final = "github.com/stripe/stripe-mock"

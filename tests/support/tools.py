@@ -14,7 +14,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from deploy.local.kafka_jars import KafkaHome, fetch
+from stripeline.deploy.local.kafka_jars import KafkaHome, fetch
 
 HOME = Path(sys.prefix) / "judges"
 ECJ = "org.eclipse.jdt:ecj:jar:3.46.0:compile"

@@ -11,16 +11,16 @@ import pytest
 from opentelemetry.trace import Tracer
 from prometheus_client import generate_latest
 
-from deploy import base as shared_base
-from deploy.admin import what_is_missing
-from deploy.base import Base, base
-from deploy.local.kafka import free_port
-from deploy.processes import executor_part, ingest_part, router_part
-from deploy.sandbox.app import SandboxServer
-from deploy.settings import load_settings
-from deploy.topics import apply
+from stripeline.deploy import base as shared_base
+from stripeline.deploy.admin import what_is_missing
+from stripeline.deploy.base import Base, base
+from stripeline.deploy.local.kafka import free_port
+from stripeline.deploy.processes import executor_part, ingest_part, router_part
+from stripeline.deploy.sandbox.app import SandboxServer
+from stripeline.deploy.settings import load_settings
+from stripeline.deploy.topics import apply
+from stripeline.workers.adapters.vault import new_master_key
 from tests.support.cluster import CONFIG, Cluster, configure
-from workers.adapters.vault import new_master_key
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,11 +9,18 @@ from typing import Any
 
 import pytest
 
-from deploy.local import kafka_jars
-from deploy.local.kafka import KafkaSpec, LocalKafka, LocalKafkaError
-from deploy.local.kafka_config import HOST, free_port, is_free, render_properties
-from deploy.local.kafka_jars import KAFKA_VERSION, KafkaHome, cached_jars, default_cache_dir, exclusive, fetch
-from deploy.local.kafka_process import BROKER, java_command, last_lines
+from stripeline.deploy.local import kafka_jars
+from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, LocalKafkaError
+from stripeline.deploy.local.kafka_config import HOST, free_port, is_free, render_properties
+from stripeline.deploy.local.kafka_jars import (
+    KAFKA_VERSION,
+    KafkaHome,
+    cached_jars,
+    default_cache_dir,
+    exclusive,
+    fetch,
+)
+from stripeline.deploy.local.kafka_process import BROKER, java_command, last_lines
 from tests.support.broker import container_environment
 
 
@@ -90,7 +97,7 @@ def test_a_free_port_is_below_the_ephemeral_range_and_a_taken_one_is_not_free() 
 
 
 def test_without_a_free_port_the_error_names_the_range(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("deploy.local.kafka_config.is_free", lambda port: False)
+    monkeypatch.setattr("stripeline.deploy.local.kafka_config.is_free", lambda port: False)
     with pytest.raises(OSError, match="20000-31999"):
         free_port()
 
@@ -239,7 +246,7 @@ def test_before_the_start_there_is_no_process(tmp_path: Path) -> None:
 async def test_a_taken_port_is_named_before_anything_is_written(
     monkeypatch: pytest.MonkeyPatch, tmp_path: Path, home: KafkaHome
 ) -> None:
-    monkeypatch.setattr("deploy.local.kafka.fetch", lambda cache_dir, progress: home)
+    monkeypatch.setattr("stripeline.deploy.local.kafka.fetch", lambda cache_dir, progress: home)
     with socket.socket() as listener:
         listener.bind((HOST, 0))
         listener.listen()

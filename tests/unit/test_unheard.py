@@ -10,7 +10,7 @@ from aiokafka import conn
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerFenced
 from aiokafka.producer import message_accumulator, sender
 
-from deploy.unheard import unheard
+from stripeline.deploy.unheard import unheard
 
 Coroutine = Callable[..., Any]
 

@@ -13,7 +13,7 @@ import structlog
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
-from contracts.control import AnyDefinition, Connection, Definitions, Trigger, Workflow, parse_definition
+from stripeline.contracts.control import AnyDefinition, Connection, Definitions, Trigger, Workflow, parse_definition
 
 log = structlog.get_logger(__name__)
 

@@ -19,7 +19,7 @@ from typing import Self
 import aiohttp
 from yarl import URL
 
-from workers.adapters.http_line import DroppedError, Line, Reply
+from stripeline.workers.adapters.http_line import DroppedError, Line, Reply
 
 _CONNECT = aiohttp.ClientTimeout(total=None, sock_connect=5.0)
 _KEPT_S = 15.0

@@ -15,7 +15,7 @@ from aiohttp.connector import Connection
 from aiohttp.http import HttpProcessingError
 from aiohttp.http_parser import HttpResponseParser, RawResponseMessage
 
-from contracts.frozen import frozen
+from stripeline.contracts.frozen import frozen
 
 _MAX_LINE_BYTES: Final = 8_190
 _READ_LIMIT: Final = 1024 * 1024

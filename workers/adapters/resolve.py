@@ -7,8 +7,8 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from contracts.control import Connection, Trigger
-from workers.adapters.vault import Vault, connection_secret, signing_secret
+from stripeline.contracts.control import Connection, Trigger
+from stripeline.workers.adapters.vault import Vault, connection_secret, signing_secret
 
 _REMEMBERED: Final = 4_096
 

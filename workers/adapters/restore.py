@@ -13,8 +13,8 @@ from aiokafka.errors import KafkaError, for_code
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.structs import TopicPartition
 
-from workers.fate import State
-from workers.watermark import Watermark, decode
+from stripeline.workers.fate import State
+from stripeline.workers.watermark import Watermark, decode
 
 log = structlog.get_logger()
 S = TypeVar("S", bound=State)

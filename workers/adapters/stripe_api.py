@@ -15,15 +15,15 @@ from urllib.parse import quote_plus
 import structlog
 from pydantic import SecretStr
 
-from contracts.actions import Request
-from contracts.errors import Code, Fault
-from workers import lookup
-from workers.adapters.http_client import HttpClient, NotSentError, UnsendableError
-from workers.adapters.http_line import LostError, TooLargeError
-from workers.classify import Answer, classify, refusal
-from workers.counts import CALL_S, Histograms
-from workers.lookup import NextPage, NotOffered, Sight
-from workers.work import Call
+from stripeline.contracts.actions import Request
+from stripeline.contracts.errors import Code, Fault
+from stripeline.workers import lookup
+from stripeline.workers.adapters.http_client import HttpClient, NotSentError, UnsendableError
+from stripeline.workers.adapters.http_line import LostError, TooLargeError
+from stripeline.workers.classify import Answer, classify, refusal
+from stripeline.workers.counts import CALL_S, Histograms
+from stripeline.workers.lookup import NextPage, NotOffered, Sight
+from stripeline.workers.work import Call
 
 STRIPE_VERSION = "2026-06-24.dahlia"
 MAX_BODY_BYTES = 1_048_576

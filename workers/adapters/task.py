@@ -18,19 +18,19 @@ import structlog
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from workers.adapters.clock import BrokerClock
-from workers.adapters.restore import Kept, restore, watermarks
-from workers.adapters.room import Room
-from workers.adapters.transaction import Transactions
-from workers.counts import Counts
-from workers.fate import Change, Fate, State, Taken
-from workers.inbox import Input, Load
-from workers.intake import MAX_PENDING, SLICE, Intake
-from workers.job import Job
-from workers.lookup import Sight
-from workers.pending import Pending
-from workers.watermark import Watermark
-from workers.work import Call
+from stripeline.workers.adapters.clock import BrokerClock
+from stripeline.workers.adapters.restore import Kept, restore, watermarks
+from stripeline.workers.adapters.room import Room
+from stripeline.workers.adapters.transaction import Transactions
+from stripeline.workers.counts import Counts
+from stripeline.workers.fate import Change, Fate, State, Taken
+from stripeline.workers.inbox import Input, Load
+from stripeline.workers.intake import MAX_PENDING, SLICE, Intake
+from stripeline.workers.job import Job
+from stripeline.workers.lookup import Sight
+from stripeline.workers.pending import Pending
+from stripeline.workers.watermark import Watermark
+from stripeline.workers.work import Call
 
 S = TypeVar("S", bound=State)
 Beginnings = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]

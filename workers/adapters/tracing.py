@@ -17,15 +17,15 @@ from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from contracts import headers as h
-from contracts.actions import Request
-from contracts.errors import Fault
-from contracts.frozen import frozen
-from workers.classify import Answer
-from workers.fate import Fate, Output, State, Taken
-from workers.job import Job
-from workers.lookup import Sight
-from workers.work import Call
+from stripeline.contracts import headers as h
+from stripeline.contracts.actions import Request
+from stripeline.contracts.errors import Fault
+from stripeline.contracts.frozen import frozen
+from stripeline.workers.classify import Answer
+from stripeline.workers.fate import Fate, Output, State, Taken
+from stripeline.workers.job import Job
+from stripeline.workers.lookup import Sight
+from stripeline.workers.work import Call
 
 S = TypeVar("S", bound=State)
 _W3C = TraceContextTextMapPropagator()

@@ -16,9 +16,9 @@ from aiokafka.errors import KafkaError
 from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from workers.adapters.clock import BrokerClock
-from workers.fate import Output
-from workers.pending import Pending
+from stripeline.workers.adapters.clock import BrokerClock
+from stripeline.workers.fate import Output
+from stripeline.workers.pending import Pending
 
 TRANSACTION_TIMEOUT_MS = 10_000
 MAX_REQUEST_BYTES = 2_097_152

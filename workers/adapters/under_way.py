@@ -3,9 +3,9 @@
 import time
 from collections import defaultdict
 
-from workers.job import CarryOut
-from workers.lookup import Sight
-from workers.work import Call
+from stripeline.workers.job import CarryOut
+from stripeline.workers.lookup import Sight
+from stripeline.workers.work import Call
 
 
 class UnderWay:

@@ -15,9 +15,9 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from workers.adapters.task import Task
-from workers.adapters.worker import Worker
-from workers.watchdog import Facts, Limits, Sight, Suspicion, Verdict, Watch, Working
+from stripeline.workers.adapters.task import Task
+from stripeline.workers.adapters.worker import Worker
+from stripeline.workers.watchdog import Facts, Limits, Sight, Suspicion, Verdict, Watch, Working
 
 log = structlog.get_logger()
 _LOOK_EVERY_S: Final = 1.0

@@ -17,17 +17,17 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 from aiokafka.structs import TopicPartition
 
-from workers.adapters.clock import BrokerClock
-from workers.adapters.consumer import POLL_MS, group_consumer
-from workers.adapters.consumer import stop as stop_consumer
-from workers.adapters.restore import Kept
-from workers.adapters.room import Room
-from workers.adapters.task import Task
-from workers.adapters.transaction import TRANSACTION_TIMEOUT_MS
-from workers.adapters.under_way import UnderWay
-from workers.counts import Counts
-from workers.fate import State
-from workers.job import Job
+from stripeline.workers.adapters.clock import BrokerClock
+from stripeline.workers.adapters.consumer import POLL_MS, group_consumer
+from stripeline.workers.adapters.consumer import stop as stop_consumer
+from stripeline.workers.adapters.restore import Kept
+from stripeline.workers.adapters.room import Room
+from stripeline.workers.adapters.task import Task
+from stripeline.workers.adapters.transaction import TRANSACTION_TIMEOUT_MS
+from stripeline.workers.adapters.under_way import UnderWay
+from stripeline.workers.counts import Counts
+from stripeline.workers.fate import State
+from stripeline.workers.job import Job
 
 S = TypeVar("S", bound=State)
 log = structlog.get_logger()

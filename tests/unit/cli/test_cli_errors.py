@@ -7,9 +7,9 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from deploy.cli.errors import EXPECTED, explain_failure
-from deploy.cli.options import overruling
-from deploy.failure import FailureError
+from stripeline.deploy.cli.errors import EXPECTED, explain_failure
+from stripeline.deploy.cli.options import overruling
+from stripeline.deploy.failure import FailureError
 
 
 @pytest.mark.parametrize(

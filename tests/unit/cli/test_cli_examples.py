@@ -4,8 +4,8 @@ import orjson
 import pytest
 import stripe
 
-from contracts.families import family_of
-from deploy.examples import example_event, sign
+from stripeline.contracts.families import family_of
+from stripeline.deploy.examples import example_event, sign
 
 TYPES = [
     "payment_intent.succeeded",

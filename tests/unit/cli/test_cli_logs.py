@@ -8,7 +8,7 @@ import orjson
 import pytest
 import structlog
 
-from deploy.logs import SayOnce, configure_logs, formatter
+from stripeline.deploy.logs import SayOnce, configure_logs, formatter
 
 
 @pytest.fixture(autouse=True)

@@ -1,8 +1,8 @@
 """What is wrong with a topic is said in a sentence that mends it."""
 
-from contracts.topics import Topic
-from deploy.topics import judge, paragraph
-from deploy.topics_admin import Found
+from stripeline.contracts.topics import Topic
+from stripeline.deploy.topics import judge, paragraph
+from stripeline.deploy.topics_admin import Found
 
 WANTED = Topic(name="s.run", partitions=4, config={"cleanup.policy": "compact"})
 CONTROL = Topic(name="s.control", partitions=1, config={})

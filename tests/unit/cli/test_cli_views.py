@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from contracts import headers
-from deploy.masking import mask, mask_text
-from deploy.reading import Read
-from deploy.views import Filters, dead_letter_details, dead_letter_of, dead_letter_view, run_of, run_view
+from stripeline.contracts import headers
+from stripeline.deploy.masking import mask, mask_text
+from stripeline.deploy.reading import Read
+from stripeline.deploy.views import Filters, dead_letter_details, dead_letter_of, dead_letter_view, run_of, run_view
 
 ERROR = {"code": "RATE_LIMITED", "message": "slow", "retryable": True}
 STEP = {

@@ -5,11 +5,18 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from contracts.control import AnyDefinition, Connection, Definitions, Trigger, encode_definition, parse_definition
-from deploy.configuration import load
-from deploy.configuration_diff import diff, publication
-from deploy.configuration_errors import ConfigurationError
-from workers.adapters.vault import Vault, connection_secret, key_id_of, new_master_key, signing_secret
+from stripeline.contracts.control import (
+    AnyDefinition,
+    Connection,
+    Definitions,
+    Trigger,
+    encode_definition,
+    parse_definition,
+)
+from stripeline.deploy.configuration import load
+from stripeline.deploy.configuration_diff import diff, publication
+from stripeline.deploy.configuration_errors import ConfigurationError
+from stripeline.workers.adapters.vault import Vault, connection_secret, key_id_of, new_master_key, signing_secret
 
 KEY = "sk_test_1234567890abcdef"
 ENVIRONMENT = {

@@ -1,7 +1,7 @@
 """The difference names each field that changes; a secret only as replaced, added or removed."""
 
-from contracts.control import AnyDefinition, Connection, Rate, Step, Trigger, Workflow
-from deploy.configuration_diff import diff, publication
+from stripeline.contracts.control import AnyDefinition, Connection, Rate, Step, Trigger, Workflow
+from stripeline.deploy.configuration_diff import diff, publication
 
 ONE = Step(id="one", action="stripe/create-customer", input={"name": "Ada"})
 TWO = Step(id="two", action="stripe/create-customer")

@@ -4,8 +4,8 @@ import inspect
 
 import pytest
 
-from contracts.actions import Action, ActionInput, ActionOutput, Refused, Request
-from workers.actions import actions
+from stripeline.contracts.actions import Action, ActionInput, ActionOutput, Refused, Request
+from stripeline.workers.actions import actions
 
 TEXT, MAYBE_TEXT = str, str | None
 CARD = {

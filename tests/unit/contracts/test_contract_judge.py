@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from contracts.retry import parse_tiers
-from contracts.topics import Topics
-from deploy.contract_channels import channel_by_topic
-from deploy.contract_judge import Contract, Verdict
+from stripeline.contracts.retry import parse_tiers
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.contract_channels import channel_by_topic
+from stripeline.deploy.contract_judge import Contract, Verdict
 from tests.support.published import COMMAND, EVENT_HEADERS, EXAMPLES, KINDS, RESULT_HEADERS, first
 
 TOPICS = Topics(prefix="x.", tiers=parse_tiers("5s,1h"))

@@ -2,8 +2,8 @@
 
 import pytest
 
-from contracts.errors import BESIDE_THE_CARD, CARD, FAULTS, KEY_IN_USE, Code, Fault, meaning_of
-from workers.actions import actions
+from stripeline.contracts.errors import BESIDE_THE_CARD, CARD, FAULTS, KEY_IN_USE, Code, Fault, meaning_of
+from stripeline.workers.actions import actions
 
 CREATE_INTENT, RETRIEVE, CREATE_CUSTOMER = (
     "stripe/create-payment-intent",

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.families import families, family_of, text
+from stripeline.contracts.families import families, family_of, text
 
 STRIPE_SAYS = {
     "stripe/charge-event": (

@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts import headers as h
+from stripeline.contracts import headers as h
 
 
 @pytest.mark.parametrize(

@@ -2,8 +2,8 @@
 
 import pytest
 
-from contracts.control import Step, Workflow
-from contracts.ids import (
+from stripeline.contracts.control import Step, Workflow
+from stripeline.contracts.ids import (  # fmt: skip
     COMMAND_ID,
     EVENT_ID,
     MAX_EVENT_ID,
@@ -13,8 +13,8 @@ from contracts.ids import (
     digest,
     idempotency_key,
     run_id,
-)  # fmt: skip
-from contracts.records import Unreadable, parse_command
+)
+from stripeline.contracts.records import Unreadable, parse_command
 
 BASE = ("stripe/create-customer", "acme", {"name": "Ada", "email": "a@b.c"})
 

@@ -5,19 +5,19 @@ import sys
 import orjson
 import pytest
 
-import contracts.families
-import workers.actions
-from contracts.families import families, family_of
-from contracts.topics import Topics
+import stripeline.contracts.families
+import stripeline.workers.actions
+from stripeline.contracts.families import families, family_of
+from stripeline.contracts.topics import Topics
+from stripeline.workers.actions import actions
+from stripeline.workers.executor import Call, Executor
+from stripeline.workers.ledger import Ledger
 from tests.support.records import Record, command
-from workers.actions import actions
-from workers.executor import Call, Executor
-from workers.ledger import Ledger
 
 ACTION = '''
 """`stripe/retrieve-refund`."""
 
-from contracts.actions import Action, ActionInput, ActionOutput
+from stripeline.contracts.actions import Action, ActionInput, ActionOutput
 
 
 class Input(ActionInput):
@@ -37,7 +37,7 @@ ACTION = Action(
 FAMILY = '''
 """`invoice.*`."""
 
-from contracts.families import Family, text
+from stripeline.contracts.families import Family, text
 
 FAMILY = Family(kind="stripe/invoice-event", prefix="invoice.", subject=lambda data: text(data.get("id")))
 '''
@@ -65,7 +65,7 @@ def one_file(tmp_path, monkeypatch):
 
 
 def test_a_fourth_action_costs_one_file(one_file):
-    one_file(workers.actions, "retrieve_refund", ACTION)
+    one_file(stripeline.workers.actions, "retrieve_refund", ACTION)
     assert len(actions()) == 4
     executor = Executor(topics=Topics(), actions=actions(), has_connection=lambda name: name == "acme")
     value = command(action="stripe/retrieve-refund", input={"id": "re_1"})
@@ -77,7 +77,7 @@ def test_a_fourth_action_costs_one_file(one_file):
 
 
 def test_a_fourth_family_costs_one_file(one_file):
-    one_file(contracts.families, "invoice", FAMILY)
+    one_file(stripeline.contracts.families, "invoice", FAMILY)
     assert len(families()) == 4
     family = family_of("invoice.paid")
     assert family is not None
@@ -86,8 +86,11 @@ def test_a_fourth_family_costs_one_file(one_file):
     assert "stripe.invoice-event" in [topic.name for topic in Topics().all(4)]
 
 
-@pytest.mark.parametrize("package", [workers.actions, contracts.families])
+@pytest.mark.parametrize("package", [stripeline.workers.actions, stripeline.contracts.families])
 def test_the_packages_are_as_they_were_afterwards(package):
     assert len(package.__path__) == 1
     assert (len(actions()), len(families())) == (3, 3)
-    assert {"workers.actions.retrieve_refund", "contracts.families.invoice"} & sys.modules.keys() == set()
+    assert {
+        "stripeline.workers.actions.retrieve_refund",
+        "stripeline.contracts.families.invoice",
+    } & sys.modules.keys() == set()

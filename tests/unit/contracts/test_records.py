@@ -3,7 +3,7 @@
 import orjson
 import pytest
 
-from contracts.records import Command, Event, Result, Run, RunRef, Unreadable, parse_command
+from stripeline.contracts.records import Command, Event, Result, Run, RunRef, Unreadable, parse_command
 
 COMMAND = {"command_id": "c1", "action": "stripe/create-customer", "connection": "acme", "input": {}}
 

@@ -5,8 +5,16 @@ from itertools import accumulate
 
 import pytest
 
-from contracts import retry
-from contracts.retry import DEFAULT_TIERS, HORIZON_MS, WINDOW_MS, covering, parse_duration_ms, parse_tiers, tier_for
+from stripeline.contracts import retry
+from stripeline.contracts.retry import (
+    DEFAULT_TIERS,
+    HORIZON_MS,
+    WINDOW_MS,
+    covering,
+    parse_duration_ms,
+    parse_tiers,
+    tier_for,
+)
 
 TIERS = parse_tiers(DEFAULT_TIERS)
 SECOND, MINUTE, HOUR = 1_000, 60_000, 3_600_000

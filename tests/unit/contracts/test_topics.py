@@ -4,8 +4,8 @@ import re
 
 import pytest
 
-from contracts.retry import WINDOW_MS, parse_tiers
-from contracts.topics import CARRIED_MAX_BYTES, DAY_MS, RECORD_MAX_BYTES, Topic, Topics
+from stripeline.contracts.retry import WINDOW_MS, parse_tiers
+from stripeline.contracts.topics import CARRIED_MAX_BYTES, DAY_MS, RECORD_MAX_BYTES, Topic, Topics
 
 EVENTS = ["charge-event", "customer-event", "payment-event"]
 RETRIES = [f"action-retry.{name}" for name in ("5s", "30s", "2m", "10m", "1h")]

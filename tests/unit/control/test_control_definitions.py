@@ -2,7 +2,7 @@
 
 import pytest
 
-from contracts.control import (
+from stripeline.contracts.control import (
     AnyDefinition,
     Connection,
     Definitions,

@@ -4,10 +4,10 @@ from types import SimpleNamespace
 
 from pydantic import SecretStr
 
-from contracts.control import Connection, Definitions, State
-from deploy.connections import Keys
-from workers.adapters.resolve import Secrets
-from workers.adapters.vault import Vault, connection_secret, new_master_key
+from stripeline.contracts.control import Connection, Definitions, State
+from stripeline.deploy.connections import Keys
+from stripeline.workers.adapters.resolve import Secrets
+from stripeline.workers.adapters.vault import Vault, connection_secret, new_master_key
 
 MINE, THEIRS = Vault.from_ring([SecretStr(new_master_key())]), Vault.from_ring([SecretStr(new_master_key())])
 

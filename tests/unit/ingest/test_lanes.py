@@ -11,11 +11,11 @@ import pytest
 from aiokafka.errors import MessageSizeTooLargeError, NotLeaderForPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator, MessageBatch
 
-from contracts.topics import RECORD_MAX_BYTES
-from ingest.lanes import BATCH_BYTES, Lane
-from ingest.outcome import NotTaken, Published, Reason
-from ingest.producers import Session
-from ingest.routing import Publication
+from stripeline.contracts.topics import RECORD_MAX_BYTES
+from stripeline.ingest.lanes import BATCH_BYTES, Lane
+from stripeline.ingest.outcome import NotTaken, Published, Reason
+from stripeline.ingest.producers import Session
+from stripeline.ingest.routing import Publication
 from tests.support.publishing import outcome_of
 
 SIZE = 100

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
-from ingest.pace import ENOUGH, REST_S, Pace
+from stripeline.ingest.pace import ENOUGH, REST_S, Pace
 
 
 @dataclass

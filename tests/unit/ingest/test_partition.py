@@ -6,7 +6,7 @@ from aiokafka.partitioner import murmur2 as aiokafkas
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.partition import murmur2, partition_of
+from stripeline.ingest.partition import murmur2, partition_of
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from contracts import headers as names
-from contracts.records import Event
-from ingest.routing import Ignored, Indifference, Problem, Publication, Rejected, output, problem_of, route
-from ingest.trigger import TriggerView
+from stripeline.contracts import headers as names
+from stripeline.contracts.records import Event
+from stripeline.ingest.routing import Ignored, Indifference, Problem, Publication, Rejected, output, problem_of, route
+from stripeline.ingest.trigger import TriggerView
 
 PAYMENT, CHARGE, CUSTOMER = "stripe/payment-event", "stripe/charge-event", "stripe/customer-event"
 

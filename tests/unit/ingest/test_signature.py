@@ -6,8 +6,17 @@ import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.signature import MAX_HEADER_BYTES, MAX_ITEMS, Reason, Refused, Verified, _taken_apart, parse, verify
-from ingest.trigger import TriggerView
+from stripeline.ingest.signature import (
+    MAX_HEADER_BYTES,
+    MAX_ITEMS,
+    Reason,
+    Refused,
+    Verified,
+    _taken_apart,
+    parse,
+    verify,
+)
+from stripeline.ingest.trigger import TriggerView
 
 NOW_S = 1_790_000_000
 BODY = b'{"id": "evt_1"}'

@@ -2,8 +2,8 @@ import logging
 
 import pytest
 
-from ingest.quiet import OncePer, Quiet, bound
-from ingest.trace import ENTROPY_BYTES, traceparent
+from stripeline.ingest.quiet import OncePer, Quiet, bound
+from stripeline.ingest.trace import ENTROPY_BYTES, traceparent
 
 ENTROPY = bytes(range(ENTROPY_BYTES))
 FRESH = b"00-000102030405060708090a0b0c0d0e0f-1011121314151617-01"

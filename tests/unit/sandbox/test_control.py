@@ -5,10 +5,10 @@ from typing import Any
 import orjson
 import pytest
 
-from deploy.sandbox.control import control
-from deploy.sandbox.magic import MAGIC
-from deploy.sandbox.sandbox import Sandbox
-from deploy.sandbox.values import Call
+from stripeline.deploy.sandbox.control import control
+from stripeline.deploy.sandbox.magic import MAGIC
+from stripeline.deploy.sandbox.sandbox import Sandbox
+from stripeline.deploy.sandbox.values import Call
 
 NOW = 1_700_000_000_000
 KEY = "sk_test_control9876"

@@ -6,10 +6,10 @@ from urllib.parse import urlencode
 import orjson
 import pytest
 
-from deploy.sandbox.faults import Fault, Match, Rule
-from deploy.sandbox.idempotency import KEPT_FOR_MS
-from deploy.sandbox.sandbox import Sandbox
-from deploy.sandbox.values import Call, Reply
+from stripeline.deploy.sandbox.faults import Fault, Match, Rule
+from stripeline.deploy.sandbox.idempotency import KEPT_FOR_MS
+from stripeline.deploy.sandbox.sandbox import Sandbox
+from stripeline.deploy.sandbox.values import Call, Reply
 
 NOW = 1_700_000_000_000
 DAY_MS = KEPT_FOR_MS

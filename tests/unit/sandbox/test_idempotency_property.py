@@ -6,9 +6,9 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from deploy.sandbox.idempotency import KEPT_FOR_MS
-from deploy.sandbox.sandbox import Sandbox, Ticket
-from deploy.sandbox.values import Call
+from stripeline.deploy.sandbox.idempotency import KEPT_FOR_MS
+from stripeline.deploy.sandbox.sandbox import Sandbox, Ticket
+from stripeline.deploy.sandbox.values import Call
 
 KEYS, AMOUNTS, SECRETS = ("a", "b"), ("100", "200", "4002", "5002", "4029", "30"), ("sk_test_one", "sk_test_two")
 NEVER_KEPT = (429, 409)

@@ -7,16 +7,16 @@ from typing import Any
 import orjson
 import pytest
 
-from deploy.sandbox import params
-from deploy.sandbox.accounts import Accounts, Caller
-from deploy.sandbox.endpoints import Endpoints
-from deploy.sandbox.faults import Fault, FaultBook, Match, Rule, Subject
-from deploy.sandbox.form import nested, pairs_of
-from deploy.sandbox.ledger import REQUESTS_KEPT, Effect, Ledger, Request
-from deploy.sandbox.listing import list_answer
-from deploy.sandbox.resources import RESOURCES
-from deploy.sandbox.search import parse, search_answer
-from deploy.sandbox.values import Answer, Params
+from stripeline.deploy.sandbox import params
+from stripeline.deploy.sandbox.accounts import Accounts, Caller
+from stripeline.deploy.sandbox.endpoints import Endpoints
+from stripeline.deploy.sandbox.faults import Fault, FaultBook, Match, Rule, Subject
+from stripeline.deploy.sandbox.form import nested, pairs_of
+from stripeline.deploy.sandbox.ledger import REQUESTS_KEPT, Effect, Ledger, Request
+from stripeline.deploy.sandbox.listing import list_answer
+from stripeline.deploy.sandbox.resources import RESOURCES
+from stripeline.deploy.sandbox.search import parse, search_answer
+from stripeline.deploy.sandbox.values import Answer, Params
 
 INTENTS, CUSTOMERS = RESOURCES["payment_intents"], RESOURCES["customers"]
 

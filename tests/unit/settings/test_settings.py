@@ -6,11 +6,11 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from deploy.cli.settings import row
-from deploy.kafka_client import kafka_client_options
-from deploy.settings import Settings, SettingsError, environment, load_settings, unknown_variables, variable
-from deploy.settings_values import duration_text, sends_keys_in_clear, size_text
-from workers.adapters.vault import new_master_key
+from stripeline.deploy.cli.settings import row
+from stripeline.deploy.kafka_client import kafka_client_options
+from stripeline.deploy.settings import Settings, SettingsError, environment, load_settings, unknown_variables, variable
+from stripeline.deploy.settings_values import duration_text, sends_keys_in_clear, size_text
+from stripeline.workers.adapters.vault import new_master_key
 
 
 @pytest.fixture(autouse=True)

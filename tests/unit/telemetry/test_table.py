@@ -7,10 +7,10 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from deploy.telemetry.board import Board, Row
-from deploy.telemetry.loop_lag import LoopLag
-from deploy.telemetry.table import ROWS
-from workers.counts import Histogram
+from stripeline.deploy.telemetry.board import Board, Row
+from stripeline.deploy.telemetry.loop_lag import LoopLag
+from stripeline.deploy.telemetry.table import ROWS
+from stripeline.workers.counts import Histogram
 
 OPERATIONS = Path(__file__).parents[3] / "docs/operations.md"
 NAME = re.compile(r"stripeline(_[a-z]+)+")

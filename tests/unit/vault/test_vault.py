@@ -5,9 +5,16 @@ import base64
 import pytest
 from pydantic import SecretStr
 
-from contracts.control import Connection, Trigger
-from workers.adapters.resolve import Secrets
-from workers.adapters.vault import Vault, VaultError, connection_secret, key_id_of, new_master_key, signing_secret
+from stripeline.contracts.control import Connection, Trigger
+from stripeline.workers.adapters.resolve import Secrets
+from stripeline.workers.adapters.vault import (
+    Vault,
+    VaultError,
+    connection_secret,
+    key_id_of,
+    new_master_key,
+    signing_secret,
+)
 
 SECRET = SecretStr("sk_test_verysecret1234")
 NAME = connection_secret("acme")
@@ -119,7 +126,7 @@ def test_a_signing_secret_opens_at_another_place_of_its_ring_but_not_at_another_
 
 
 def test_what_is_remembered_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("workers.adapters.resolve._REMEMBERED", 2)
+    monkeypatch.setattr("stripeline.workers.adapters.resolve._REMEMBERED", 2)
     vault = Vault.from_ring([key()])
     secrets = Secrets(vault)
     for _ in range(5):

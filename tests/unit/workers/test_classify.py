@@ -3,9 +3,9 @@
 import orjson
 import pytest
 
-from contracts.errors import Code, Fault, meaning_of
-from workers.actions import actions
-from workers.classify import Answer, Failed, Succeeded, classify
+from stripeline.contracts.errors import Code, Fault, meaning_of
+from stripeline.workers.actions import actions
+from stripeline.workers.classify import Answer, Failed, Succeeded, classify
 
 CUSTOMER = {"id": "cus_1", "object": "customer", "email": None, "name": "Ada", "created": 5, "phone": "+1"}
 CREATE = actions()["stripe/create-customer"]

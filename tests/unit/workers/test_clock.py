@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from workers.adapters.clock import BrokerClock
+from stripeline.workers.adapters.clock import BrokerClock
 
 
 class Host:

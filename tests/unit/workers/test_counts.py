@@ -1,14 +1,14 @@
 import pytest
 
-from contracts.topics import Topics
+from stripeline.contracts.topics import Topics
+from stripeline.workers.actions import actions
+from stripeline.workers.classify import Succeeded
+from stripeline.workers.counts import Counts, Histogram, Histograms
+from stripeline.workers.executor import Executor
+from stripeline.workers.fate import Ended
+from stripeline.workers.ledger import Ledger
+from stripeline.workers.work import Call
 from tests.support.records import command, command_record
-from workers.actions import actions
-from workers.classify import Succeeded
-from workers.counts import Counts, Histogram, Histograms
-from workers.executor import Executor
-from workers.fate import Ended
-from workers.ledger import Ledger
-from workers.work import Call
 
 DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1})
 

@@ -2,14 +2,14 @@
 
 import pytest
 
-from contracts import headers as h
-from contracts.retry import parse_tiers
-from contracts.topics import Topics
+from stripeline.contracts import headers as h
+from stripeline.contracts.retry import parse_tiers
+from stripeline.contracts.topics import Topics
+from stripeline.workers import ending
+from stripeline.workers.classify import Failed, Succeeded
+from stripeline.workers.ledger import Ledger
+from stripeline.workers.ticket import ticket
 from tests.support.records import Record, command_record
-from workers import ending
-from workers.classify import Failed, Succeeded
-from workers.ledger import Ledger
-from workers.ticket import ticket
 
 TOPICS = Topics(tiers=parse_tiers("5s"))
 

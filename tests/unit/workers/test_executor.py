@@ -3,16 +3,16 @@
 import orjson
 import pytest
 
-from contracts import headers as h
-from contracts.errors import Code
-from contracts.retry import WINDOW_MS, parse_tiers
-from contracts.topics import Topics
+from stripeline.contracts import headers as h
+from stripeline.contracts.errors import Code
+from stripeline.contracts.retry import WINDOW_MS, parse_tiers
+from stripeline.contracts.topics import Topics
+from stripeline.workers.actions import actions
+from stripeline.workers.classify import Answer, Succeeded, classify
+from stripeline.workers.executor import Call, Executor
+from stripeline.workers.fate import Fate
+from stripeline.workers.ledger import Ledger
 from tests.support.records import Record, command, command_record
-from workers.actions import actions
-from workers.classify import Answer, Succeeded, classify
-from workers.executor import Call, Executor
-from workers.fate import Fate
-from workers.ledger import Ledger
 
 NOW = 2_000_000
 TOPICS = Topics(tiers=parse_tiers("5s,30s"))

@@ -2,8 +2,8 @@
 
 import pytest
 
+from stripeline.workers.expressions import ExpressionError, compile_error, compiled, holds, resolve
 from tests.support.records import event
-from workers.expressions import ExpressionError, compile_error, compiled, holds, resolve
 
 
 @pytest.mark.parametrize(

@@ -5,18 +5,18 @@ from itertools import pairwise
 import orjson
 import pytest
 
-from contracts import headers as h
-from contracts.control import Connection, Rate
-from contracts.retry import parse_tiers, within
-from contracts.topics import Topics
+from stripeline.contracts import headers as h
+from stripeline.contracts.control import Connection, Rate
+from stripeline.contracts.retry import parse_tiers, within
+from stripeline.contracts.topics import Topics
+from stripeline.workers.actions import actions
+from stripeline.workers.classify import Answer, Succeeded, classify
+from stripeline.workers.executor import Executor
+from stripeline.workers.fate import Fate
+from stripeline.workers.gate import PACE_MS, PAUSE_MAX_MS, Gate, Hold, Pass, Seen, Standing
+from stripeline.workers.ledger import Ledger
+from stripeline.workers.work import Call
 from tests.support.records import Record, command, command_record
-from workers.actions import actions
-from workers.classify import Answer, Succeeded, classify
-from workers.executor import Executor
-from workers.fate import Fate
-from workers.gate import PACE_MS, PAUSE_MAX_MS, Gate, Hold, Pass, Seen, Standing
-from workers.ledger import Ledger
-from workers.work import Call
 
 NOW = 1_000_000
 CREATE = actions()["stripe/create-customer"]

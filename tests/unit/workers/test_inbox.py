@@ -1,11 +1,11 @@
 """An input partition: bounded by records and by bytes."""
 
-from deploy.telemetry.views import WorkerView
+from stripeline.deploy.telemetry.views import WorkerView
+from stripeline.workers import ledger, runs
+from stripeline.workers.inbox import BUFFER_BYTES, BUFFER_RECORDS, Input
+from stripeline.workers.ledger import Ledger
+from stripeline.workers.runs import Runs
 from tests.support.records import Record
-from workers import ledger, runs
-from workers.inbox import BUFFER_BYTES, BUFFER_RECORDS, Input
-from workers.ledger import Ledger
-from workers.runs import Runs
 
 
 def record(size: int) -> Record:

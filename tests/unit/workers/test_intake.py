@@ -2,12 +2,12 @@
 
 import pytest
 
+from stripeline.workers import intake
+from stripeline.workers.inbox import Input
+from stripeline.workers.intake import SLICE, Filled, Intake
+from stripeline.workers.ledger import Ledger
+from stripeline.workers.watermark import MAX_METADATA_BYTES, Watermark
 from tests.support.records import Record
-from workers import intake
-from workers.inbox import Input
-from workers.intake import SLICE, Filled, Intake
-from workers.ledger import Ledger
-from workers.watermark import MAX_METADATA_BYTES, Watermark
 
 NOW = 1_000_000
 

@@ -2,15 +2,15 @@
 
 import pytest
 
-from contracts.retry import parse_tiers
-from contracts.topics import Topics
-from workers.actions import actions
-from workers.classify import Succeeded
-from workers.executor import Executor
-from workers.job import executor_job, router_job
-from workers.ledger import Ledger
-from workers.router import Router
-from workers.runs import Runs
+from stripeline.contracts.retry import parse_tiers
+from stripeline.contracts.topics import Topics
+from stripeline.workers.actions import actions
+from stripeline.workers.classify import Succeeded
+from stripeline.workers.executor import Executor
+from stripeline.workers.job import executor_job, router_job
+from stripeline.workers.ledger import Ledger
+from stripeline.workers.router import Router
+from stripeline.workers.runs import Runs
 
 TOPICS = Topics(prefix="p.", tiers=parse_tiers("1s,2s"))
 EXECUTOR = Executor(topics=TOPICS, actions=actions(), has_connection=lambda _: True)

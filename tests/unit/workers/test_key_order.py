@@ -7,13 +7,13 @@ import orjson
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
-from contracts.retry import parse_tiers
-from contracts.topics import Topics
+from stripeline.contracts.retry import parse_tiers
+from stripeline.contracts.topics import Topics
+from stripeline.workers.actions import actions
+from stripeline.workers.classify import Answer, Succeeded, classify
+from stripeline.workers.executor import Call, Executor
+from stripeline.workers.ledger import Ledger
 from tests.support.records import Record, command, command_record
-from workers.actions import actions
-from workers.classify import Answer, Succeeded, classify
-from workers.executor import Call, Executor
-from workers.ledger import Ledger
 
 TOPICS = Topics(tiers=parse_tiers("5s,30s,2m"))
 EXECUTOR = Executor(topics=TOPICS, actions=actions(), has_connection=lambda _: True)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.lanes import Lanes
+from stripeline.workers.lanes import Lanes
 
 
 def test_items_of_one_lane_run_one_at_a_time_in_order():

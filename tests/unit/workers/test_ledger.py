@@ -1,8 +1,8 @@
 """The executor's state: what it keeps, what it forgets, and that a restore gives the same."""
 
-from contracts.retry import WINDOW_MS
-from workers.ledger import Known, Ledger, Queue, remember, set_queue
-from workers.runs import Runs
+from stripeline.contracts.retry import WINDOW_MS
+from stripeline.workers.ledger import Known, Ledger, Queue, remember, set_queue
+from stripeline.workers.runs import Runs
 
 OLD = 1_000
 

@@ -1,7 +1,7 @@
 """The contents of the next transaction."""
 
-from workers.fate import Change, Fate, Output
-from workers.pending import Pending
+from stripeline.workers.fate import Change, Fate, Output
+from stripeline.workers.pending import Pending
 
 
 def test_nothing_is_nothing():

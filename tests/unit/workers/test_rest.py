@@ -2,7 +2,7 @@
 
 import pytest
 
-from workers.adapters.task import rest_s
+from stripeline.workers.adapters.task import rest_s
 
 INTERVAL_S = 0.04
 

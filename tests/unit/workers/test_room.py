@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from workers.adapters.room import Room
+from stripeline.workers.adapters.room import Room
 
 
 async def turn():

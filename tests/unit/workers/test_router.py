@@ -3,14 +3,14 @@
 import orjson
 import pytest
 
-from contracts.control import Workflow
-from contracts.records import Command, Run
-from contracts.retry import WINDOW_MS
-from contracts.topics import Topics
+from stripeline.contracts.control import Workflow
+from stripeline.contracts.records import Command, Run
+from stripeline.contracts.retry import WINDOW_MS
+from stripeline.contracts.topics import Topics
+from stripeline.workers import runs
+from stripeline.workers.router import Router
+from stripeline.workers.runs import Runs
 from tests.support.records import Record, event, event_record
-from workers import runs
-from workers.router import Router
-from workers.runs import Runs
 
 NOW = 1_000_000
 TOPICS = Topics()

@@ -5,20 +5,20 @@ from dataclasses import replace
 import orjson
 import pytest
 
-from contracts import headers as h
-from contracts.errors import Fault
-from contracts.retry import HORIZON_MS, parse_tiers
-from contracts.topics import Topics
+from stripeline.contracts import headers as h
+from stripeline.contracts.errors import Fault
+from stripeline.contracts.retry import HORIZON_MS, parse_tiers
+from stripeline.contracts.topics import Topics
+from stripeline.workers import lookup
+from stripeline.workers.actions import actions
+from stripeline.workers.classify import Answer, Failed, Succeeded, classify
+from stripeline.workers.executor import Executor
+from stripeline.workers.fate import Fate
+from stripeline.workers.ledger import Ledger
+from stripeline.workers.lookup import Missing
+from stripeline.workers.settling import MAX_LOOKS
+from stripeline.workers.work import Call
 from tests.support.records import Record, command, command_record
-from workers import lookup
-from workers.actions import actions
-from workers.classify import Answer, Failed, Succeeded, classify
-from workers.executor import Executor
-from workers.fate import Fate
-from workers.ledger import Ledger
-from workers.lookup import Missing
-from workers.settling import MAX_LOOKS
-from workers.work import Call
 
 START = 1_000_000
 AFTER_MS = 120_000

@@ -2,9 +2,9 @@
 
 import pytest
 
-from contracts import headers as h
+from stripeline.contracts import headers as h
+from stripeline.workers.ticket import dead_headers, ticket, waiting_headers
 from tests.support.records import command_record
-from workers.ticket import dead_headers, ticket, waiting_headers
 
 OURS = ((h.ATTEMPT, b"2"), (h.FIRST_APPENDED_AT, b"500"), (h.PLACE, b"3"), (h.DUE_AT, b"9"), (h.LAST_ERROR, b"e"))
 THEIRS = (("x", b"1"), ("traceparent", b"00-a-b-01"), (h.REPLAY, b"r"))

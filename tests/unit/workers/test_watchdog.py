@@ -4,7 +4,7 @@ from dataclasses import replace
 
 import pytest
 
-from workers.watchdog import Facts, Limits, Lost, Sight, Verdict, Watch, Working
+from stripeline.workers.watchdog import Facts, Limits, Lost, Sight, Verdict, Watch, Working
 
 LIMITS = Limits(poll_s=30, join_s=90, assign_s=60, progress_s=180, call_s=240, apart_s=10, tries=2, forgive_s=1_000)
 IDLE = Working(mark=0, holds=False, idle=True, oldest_call_s=0, reads={"topic": 5})

@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from workers.watermark import MAX_METADATA_BYTES, Watermark, decode, encode
+from stripeline.workers.watermark import MAX_METADATA_BYTES, Watermark, decode, encode
 
 
 def test_it_stands_at_the_oldest_unfinished_record():

@@ -8,8 +8,8 @@ from aiokafka.errors import GroupLoadInProgressError, KafkaError, NotCoordinator
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.structs import TopicPartition
 
-from workers.adapters import restore
-from workers.watermark import encode
+from stripeline.workers.adapters import restore
+from stripeline.workers.watermark import encode
 
 GROUP = "stripe.executor"
 COMMANDS, RETRIES = TopicPartition("stripe.action-command", 1), TopicPartition("stripe.action-retry.5s", 1)
