@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
-from stripeline.contracts.actions import SENSITIVE, explain
+from stripeline.contracts.action import SENSITIVE, explain
 from stripeline.contracts.errors import Code
 from stripeline.contracts.frozen import frozen
 from stripeline.contracts.ids import COMMAND_ID, EVENT_ID

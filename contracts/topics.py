@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Final
 
 from stripeline.contracts.families import families
-from stripeline.contracts.retry import DEFAULT_TIERS, Tier, parse_tiers
+from stripeline.contracts.retry_tiers import DEFAULT_TIERS, Tier, parse_tiers
 
 DAY_MS: Final = 86_400_000
 RECORD_MAX_BYTES: Final = 1_048_588

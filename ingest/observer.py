@@ -6,7 +6,7 @@ delivery's `traceparent`, once its signature was verified: each such delivery ge
 
 from typing import Protocol
 
-from stripeline.ingest.outcome import Published
+from stripeline.ingest.publish_result import Published
 
 
 class Observer(Protocol):

@@ -5,7 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from stripeline.deploy.cli.errors import EXPECTED, explain_failure
+from stripeline.deploy.cli.failures import EXPECTED, explain_failure
 from stripeline.deploy.cli.options import overruling, take_overrides
 
 

@@ -8,17 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from stripeline.contracts.actions import Refused
+from stripeline.contracts.action import Refused
 from stripeline.contracts.headers import rfc3339
 from stripeline.contracts.ids import COMMAND_ID
 from stripeline.contracts.records import Result
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
-from stripeline.deploy.commanding import Order, produce, produce_and_wait
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.masking import mask
+from stripeline.deploy.operations.send_command import Order, produce, produce_and_wait
+from stripeline.deploy.telemetry.masking import mask
 from stripeline.workers.actions import actions
-from stripeline.workers.adapters.control import read_all
+from stripeline.workers.kafka.control_table import read_all
 
 
 def command(

@@ -21,7 +21,7 @@ _BEGINNING = "beginning"
 @app.command("export")
 def export(*, folder: Folder = _HERE) -> None:
     """Write the JSON Schema and the examples of every record, and the AsyncAPI document, from the models."""
-    from stripeline.deploy.contract_files import export as write  # noqa: PLC0415  (imports every model: a developer's command)
+    from stripeline.deploy.contract.files import export as write  # noqa: PLC0415  (imports every model: a developer's command)
 
     changed = write(folder)
     for path in changed:
@@ -36,7 +36,7 @@ def check(*, folder: Folder = _HERE) -> None:
 
     Ends with 1 when there is either.
     """
-    from stripeline.deploy.contract_files import check as compare  # noqa: PLC0415  (as above)
+    from stripeline.deploy.contract.files import check as compare  # noqa: PLC0415  (as above)
 
     problems = compare(folder)
     for problem in problems:
@@ -49,7 +49,7 @@ def check(*, folder: Folder = _HERE) -> None:
 @app.command("changes")
 def changes(*, folder: Folder = _HERE, as_json: output.Json = False) -> None:
     """List every change since the last release, compatible or breaking, with the rule that says so."""
-    from stripeline.deploy.contract_files import gate  # noqa: PLC0415  (as above)
+    from stripeline.deploy.contract.files import gate  # noqa: PLC0415  (as above)
 
     found = [
         {"record": one.record, "field": one.where, "rule": one.kind.value, "detail": one.detail, "breaks": one.reason}
@@ -61,7 +61,7 @@ def changes(*, folder: Folder = _HERE, as_json: output.Json = False) -> None:
 @app.command("release")
 def release(*, folder: Folder = _HERE) -> None:
     """Keep the present schemas as those of the last release, which `check` compares with. Refused while it fails."""
-    from stripeline.deploy.contract_files import release as keep  # noqa: PLC0415  (as above)
+    from stripeline.deploy.contract.files import release as keep  # noqa: PLC0415  (as above)
 
     print(f"kept the schemas in {keep(folder)}")
 
@@ -81,10 +81,10 @@ def verify(
     Reads what is there now, of nobody's group, and lists each record outside the contract with the reason, which never
     shows a value. Ends with 1 when there is one.
     """
-    from stripeline.deploy.contract_channels import channel_by_topic  # noqa: PLC0415  (as above)
-    from stripeline.deploy.contract_judge import Contract  # noqa: PLC0415
-    from stripeline.deploy.contract_verify import Span  # noqa: PLC0415
-    from stripeline.deploy.contract_verify import verify as judge_all  # noqa: PLC0415
+    from stripeline.deploy.contract.channels import channel_by_topic  # noqa: PLC0415  (as above)
+    from stripeline.deploy.contract.judge import Contract  # noqa: PLC0415
+    from stripeline.deploy.contract.verify import Span  # noqa: PLC0415
+    from stripeline.deploy.contract.verify import verify as judge_all  # noqa: PLC0415
 
     channels = channel_by_topic(settings().topics)
     if topic not in channels:

@@ -10,8 +10,14 @@ from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.times import moment_ms
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.reading import Page, Wanted, newest
-from stripeline.deploy.views import DeadLetter, Filters, dead_letter_details, dead_letter_of, dead_letter_view
+from stripeline.deploy.operations.topic_reader import Page, Wanted, newest
+from stripeline.deploy.operations.views import (
+    DeadLetter,
+    Filters,
+    dead_letter_details,
+    dead_letter_of,
+    dead_letter_view,
+)
 
 app = typer.Typer(help="Look at dead letters, and replay them.", no_args_is_help=True)
 
@@ -92,8 +98,8 @@ def replay(
     looked up at Stripe first, and nothing is sent with another Idempotency-Key: a replay never charges twice. It ends
     as the next revision of the command's result, and its run goes on.
     """
-    from stripeline.deploy.replay import Note, prospect  # noqa: PLC0415  (only this command writes)
-    from stripeline.deploy.replay import replay as put_back  # noqa: PLC0415
+    from stripeline.deploy.operations.replay import Note, prospect  # noqa: PLC0415  (only this command writes)
+    from stripeline.deploy.operations.replay import replay as put_back  # noqa: PLC0415
 
     filters = _filters(code, reason, action, connection, key, command_id, since, until)
     page, now_ms = _newest(filters, limit), int(time.time() * 1000)

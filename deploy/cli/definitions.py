@@ -6,17 +6,17 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from stripeline.contracts.control import Definitions
+from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.ids import NAME
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
-from stripeline.deploy.configuration import load
-from stripeline.deploy.configuration_diff import Change, diff, publication
-from stripeline.deploy.definitions_views import connection_rows, trigger_rows, users_of, workflow_rows
+from stripeline.deploy.definitions.diff import Change, diff, publication
+from stripeline.deploy.definitions.load import load
+from stripeline.deploy.definitions.views import connection_rows, trigger_rows, users_of, workflow_rows
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.settings import environment
-from stripeline.workers.adapters.control import publish, read_all
-from stripeline.workers.adapters.vault import Vault
+from stripeline.deploy.settings.settings import environment
+from stripeline.workers.kafka.control_table import publish, read_all
+from stripeline.workers.secrets.vault import Vault
 
 get_app = typer.Typer(help="List connections, triggers or workflows.", no_args_is_help=True)
 

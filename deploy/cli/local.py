@@ -7,7 +7,7 @@ import typer
 
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import settings
-from stripeline.deploy.logs import configure_logs
+from stripeline.deploy.telemetry.logs import configure_logs
 
 kafka_app = typer.Typer(help="A local Apache Kafka, for development and tests.", no_args_is_help=True)
 sandbox_app = typer.Typer(help="The sandbox: our own stateful stand-in for Stripe.", no_args_is_help=True)
@@ -42,7 +42,7 @@ def run_sandbox(
     It keeps customers, payment intents and charges, idempotency keys as Stripe does, answers with faults on demand,
     and shows every call that it got at GET /_sandbox/ledger.
     """
-    from stripeline.deploy.sandbox.app import run_foreground  # noqa: PLC0415  (only this command needs it)
+    from stripeline.deploy.sandbox.http_server import run_foreground  # noqa: PLC0415  (only this command needs it)
 
     configure_logs(settings().log_level)
     output.run(run_foreground(host, port, latency_s=latency, echo=output.note))
@@ -54,7 +54,7 @@ def demo() -> None:
     Starts a local Kafka, a sandbox Stripe, ingest, router and executor; applies an example configuration; sends signed
     events of the three families; and shows each run, result, retry and dead letter as it happens.
     """
-    from stripeline.deploy.demo.run import run  # noqa: PLC0415  (starts a whole stack: only this command needs it)
+    from stripeline.deploy.local.demo.run import run  # noqa: PLC0415  (starts a whole stack: only this command needs it)
 
     # A library that tries again says so at every try; what fails in the end, the demo says itself.
     configure_logs("critical")
@@ -66,7 +66,7 @@ def up() -> None:
 
     Prints its addresses and the next commands to try.
     """
-    from stripeline.deploy.up import run  # noqa: PLC0415  (starts a whole stack: only this command needs it)
+    from stripeline.deploy.local.up import run  # noqa: PLC0415  (starts a whole stack: only this command needs it)
 
     values = settings()
     configure_logs(values.log_level)

@@ -12,8 +12,8 @@ from typing import Final, NoReturn
 
 from pydantic import SecretStr
 
-from stripeline.deploy.kafka_client import kafka_client_options
-from stripeline.deploy.settings import Settings, load_settings, variable
+from stripeline.deploy.settings.kafka_options import kafka_client_options
+from stripeline.deploy.settings.settings import Settings, load_settings, variable
 
 _overrides: ContextVar[Mapping[str, str]] = ContextVar("overrides", default={})  # noqa: B039  (never changed in place)
 

@@ -4,9 +4,9 @@ from collections.abc import Awaitable, Callable
 
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import settings
-from stripeline.deploy.logs import configure_logs
-from stripeline.deploy.settings import Settings
-from stripeline.deploy.settings_values import sends_keys_in_clear
+from stripeline.deploy.settings.parsing import sends_keys_in_clear
+from stripeline.deploy.settings.settings import Settings
+from stripeline.deploy.telemetry.logs import configure_logs
 
 
 def ingest() -> None:
@@ -15,7 +15,7 @@ def ingest() -> None:
     Answers 200 only for what Kafka has. Listens on STRIPELINE_INGEST_HOST and _PORT (8080); health and metrics are on
     STRIPELINE_ADMIN_HOST and _PORT. Needs STRIPELINE_MASTER_KEY. For more throughput, run more of them.
     """
-    from stripeline.deploy.processes import run_ingest  # noqa: PLC0415  (a process loads its own parts only)
+    from stripeline.deploy.runtime.processes import run_ingest  # noqa: PLC0415  (a process loads its own parts only)
 
     _run(run_ingest)
 
@@ -25,7 +25,7 @@ def router() -> None:
 
     Run as many as you like, up to STRIPELINE_PARTITIONS: Kafka gives each its share.
     """
-    from stripeline.deploy.processes import run_router  # noqa: PLC0415  (a process loads its own parts only)
+    from stripeline.deploy.runtime.processes import run_router  # noqa: PLC0415  (a process loads its own parts only)
 
     _run(run_router)
 
@@ -35,14 +35,14 @@ def executor() -> None:
 
     Needs STRIPELINE_MASTER_KEY. Run as many as you like, up to STRIPELINE_PARTITIONS: Kafka gives each its share.
     """
-    from stripeline.deploy.processes import run_executor  # noqa: PLC0415  (a process loads its own parts only)
+    from stripeline.deploy.runtime.processes import run_executor  # noqa: PLC0415  (a process loads its own parts only)
 
     _run(run_executor)
 
 
 def worker() -> None:
     """Run router and executor together in one process: for small deployments."""
-    from stripeline.deploy.processes import run_worker  # noqa: PLC0415  (a process loads its own parts only)
+    from stripeline.deploy.runtime.processes import run_worker  # noqa: PLC0415  (a process loads its own parts only)
 
     _run(run_worker)
 

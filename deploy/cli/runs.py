@@ -8,8 +8,8 @@ import typer
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.reading import Page, Read, Wanted, newest
-from stripeline.deploy.views import run_of, run_view
+from stripeline.deploy.operations.topic_reader import Page, Read, Wanted, newest
+from stripeline.deploy.operations.views import run_of, run_view
 
 app = typer.Typer(help="Look at runs: what was done for each event, step by step.", no_args_is_help=True)
 

@@ -5,13 +5,13 @@ from typing import Any
 
 import typer
 
-from stripeline.contracts.retry import Tier
+from stripeline.contracts.retry_tiers import Tier
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import is_secret, option
 from stripeline.deploy.cli.options import settings as current
-from stripeline.deploy.settings import Settings, unknown_variables, variable
-from stripeline.deploy.settings_values import duration_text, size_text
-from stripeline.workers.adapters.vault import new_master_key
+from stripeline.deploy.settings.parsing import duration_text, size_text
+from stripeline.deploy.settings.settings import Settings, unknown_variables, variable
+from stripeline.workers.secrets.vault import new_master_key
 
 app = typer.Typer(invoke_without_command=True)
 

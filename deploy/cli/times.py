@@ -4,7 +4,7 @@ from datetime import UTC, datetime
 
 import typer
 
-from stripeline.contracts.retry import parse_duration_ms
+from stripeline.contracts.retry_tiers import parse_duration_ms
 
 _DAY_MS = 86_400_000
 

@@ -6,10 +6,10 @@ from typing import Any
 import typer
 
 from stripeline.contracts.topics import DAY_MS
-from stripeline.deploy import topics as admin
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
-from stripeline.deploy.settings_values import duration_text
+from stripeline.deploy.operations import topics as admin
+from stripeline.deploy.settings.parsing import duration_text
 
 app = typer.Typer(help="Create, check and list the topics.", no_args_is_help=True)
 

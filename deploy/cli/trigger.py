@@ -11,14 +11,14 @@ from pydantic import SecretStr
 
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
-from stripeline.deploy.configuration_secrets import SecretError, Source, complaint, find
-from stripeline.deploy.examples import example_event
+from stripeline.deploy.definitions.secrets import SecretError, Source, complaint, find
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.sending import deliver
-from stripeline.deploy.settings import environment
-from stripeline.workers.adapters.control import read_all
-from stripeline.workers.adapters.resolve import Secrets
-from stripeline.workers.adapters.vault import Vault
+from stripeline.deploy.local.example_events import example_event
+from stripeline.deploy.local.webhook_sender import deliver
+from stripeline.deploy.settings.settings import environment
+from stripeline.workers.kafka.control_table import read_all
+from stripeline.workers.secrets.cache import Secrets
+from stripeline.workers.secrets.vault import Vault
 
 _OK = 200
 

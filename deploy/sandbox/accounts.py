@@ -9,8 +9,8 @@ import hashlib
 import re
 from dataclasses import dataclass
 
-from stripeline.deploy.sandbox.errors import unauthorised
-from stripeline.deploy.sandbox.values import Answer
+from stripeline.deploy.sandbox.api.stripe_errors import unauthorised
+from stripeline.deploy.sandbox.api.values import Answer
 
 SECRET_KEY = re.compile(r"(sk|rk)_(test|live)_[A-Za-z0-9_-]+")
 NO_KEY = (

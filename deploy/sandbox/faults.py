@@ -9,8 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Literal
 
-from stripeline.deploy.sandbox.errors import error_answer
-from stripeline.deploy.sandbox.values import EMPTY, Answer
+from stripeline.deploy.sandbox.api.stripe_errors import error_answer
+from stripeline.deploy.sandbox.api.values import EMPTY, Answer
 
 API_ERROR_FROM = 500
 

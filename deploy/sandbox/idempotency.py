@@ -8,7 +8,7 @@ looks at a request's meaning, only at its path and the fingerprint of its parame
 from collections import deque
 from dataclasses import dataclass
 
-from stripeline.deploy.sandbox.values import Answer
+from stripeline.deploy.sandbox.api.values import Answer
 
 KEPT_FOR_MS = 24 * 3600 * 1000
 MAX_KEY_LENGTH = 255

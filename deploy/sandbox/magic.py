@@ -23,8 +23,8 @@ import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 
+from stripeline.deploy.sandbox.api.values import Params
 from stripeline.deploy.sandbox.faults import Fault
-from stripeline.deploy.sandbox.values import Params
 
 SEEDED_CHARGES = ("succeeded", "pending", "failed", "refunded")
 CHARGE_PREFIX, SEEDED_CUSTOMER = "ch_sandbox_", "cus_sandbox"

@@ -10,9 +10,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import assert_never
 
-from stripeline.deploy.sandbox import errors
 from stripeline.deploy.sandbox.accounts import Accounts, Caller
-from stripeline.deploy.sandbox.endpoints import Endpoints, Order, refusal
+from stripeline.deploy.sandbox.api import stripe_errors
+from stripeline.deploy.sandbox.api.execution import Endpoints, Order, refusal
+from stripeline.deploy.sandbox.api.requests import Attempt, understand
+from stripeline.deploy.sandbox.api.values import Answer, Call, Reply
+from stripeline.deploy.sandbox.effects import Request
 from stripeline.deploy.sandbox.faults import Fault, FaultBook
 from stripeline.deploy.sandbox.idempotency import (
     Fresh,
@@ -23,11 +26,8 @@ from stripeline.deploy.sandbox.idempotency import (
     Replay,
     Slot,
 )
-from stripeline.deploy.sandbox.ledger import Request
 from stripeline.deploy.sandbox.limiter import Limiter
 from stripeline.deploy.sandbox.magic import MagicBook, magic_number
-from stripeline.deploy.sandbox.reading import Attempt, understand
-from stripeline.deploy.sandbox.values import Answer, Call, Reply
 
 API_VERSION = "2026-06-24.dahlia"
 PAYMENT_REQUIRED = 402
@@ -86,7 +86,7 @@ class Sandbox:
         if isinstance(attempt, Answer):
             ticket.refused = attempt
         elif reason := self.limiter.refuses(caller.account, attempt.endpoint, now_ms):
-            ticket.refused = errors.rate_limited(reason)
+            ticket.refused = stripe_errors.rate_limited(reason)
         else:
             ticket.order = attempt.order
             self._admit(ticket, attempt, now_ms)
@@ -96,7 +96,7 @@ class Sandbox:
         """The effect, unless the ticket is refused; and what the client gets to see of the answer."""
         fault = ticket.fault
         if ticket.refused is not None or ticket.order is None:
-            answer = ticket.refused or errors.invalid("The request was not understood.")
+            answer = ticket.refused or stripe_errors.invalid("The request was not understood.")
         else:
             answer = ticket.outcome = self._outcome(ticket.order, fault, now_ms)
         headers = _headers(ticket)
@@ -171,13 +171,13 @@ class Sandbox:
                 ticket.replay_of = request_id
                 return answer
             case InUse():
-                return errors.key_in_use(key)
+                return stripe_errors.key_in_use(key)
             case OtherPath(first):
                 message = "Keys for idempotent requests can only be used for the same endpoint they were first used for"
-                return errors.key_reused(key, f"{message} ('{path}' vs '{first}').")
+                return stripe_errors.key_reused(key, f"{message} ('{path}' vs '{first}').")
             case OtherParameters():
                 message = "Keys for idempotent requests can only be used with the same parameters they were first used"
-                return errors.key_reused(key, f"{message} with.")
+                return stripe_errors.key_reused(key, f"{message} with.")
             case never:
                 assert_never(never)
 

@@ -6,8 +6,8 @@ from typing import Final
 
 from stripeline.deploy.telemetry.delivery_spans import DeliverySpans
 from stripeline.ingest.observer import Observer
-from stripeline.ingest.outcome import Published
-from stripeline.workers.counts import Histograms
+from stripeline.ingest.publish_result import Published
+from stripeline.workers.task.counters import Histograms
 
 PUBLISH_S: Final = (0.002, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0)
 

@@ -6,8 +6,8 @@ https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
-from stripeline.ingest.outcome import Published
-from stripeline.workers.adapters.tracing import parent_of, sending, traceparent_of
+from stripeline.ingest.publish_result import Published
+from stripeline.workers.spans import parent_of, sending, traceparent_of
 
 
 class DeliverySpans:

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Final
 
-from stripeline.workers.counts import Histogram
+from stripeline.workers.task.counters import Histogram
 
 LAG_S: Final = (0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 5.0, 15.0)
 _EVERY_S: Final = 0.25

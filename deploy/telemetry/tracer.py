@@ -5,7 +5,7 @@ We depend on the API alone. `opentelemetry-instrument stripeline executor` sets 
 
 from opentelemetry import trace
 
-from stripeline.deploy.telemetry.views import running_version
+from stripeline.deploy.telemetry.sources import running_version
 
 
 def installed_tracer() -> trace.Tracer | None:

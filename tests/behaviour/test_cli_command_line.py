@@ -11,7 +11,7 @@ import typer
 
 from stripeline.deploy.cli import main
 from stripeline.deploy.cli.app import app
-from stripeline.workers.adapters.vault import new_master_key
+from stripeline.workers.secrets.vault import new_master_key
 
 NOWHERE = "127.0.0.1:1"
 

@@ -10,9 +10,9 @@ import stripe
 from aiohttp import web
 from pydantic import SecretStr
 
-from stripeline.deploy.examples import example_event
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.sending import Delivery, deliver
+from stripeline.deploy.local.example_events import example_event
+from stripeline.deploy.local.webhook_sender import Delivery, deliver
 
 SECRET = SecretStr("whsec_abc")
 

@@ -6,11 +6,11 @@ from contextlib import contextmanager
 
 import pytest
 
-from stripeline.ingest.app import make_app
-from stripeline.ingest.connection import Connection, Phase
-from stripeline.ingest.outcome import Done
+from stripeline.ingest.http.connection import Connection, Phase
+from stripeline.ingest.http.server import Limits, Server
+from stripeline.ingest.publish_result import Done
 from stripeline.ingest.routing import Publication
-from stripeline.ingest.server import Limits, Server
+from stripeline.ingest.webhook import make_app
 
 
 class Unused:

@@ -15,11 +15,11 @@ import aiohttp
 import orjson
 import pytest
 
-from stripeline.ingest.app import make_app
-from stripeline.ingest.outcome import Done, NotTaken, Published, Reason
+from stripeline.ingest.http.server import Limits, Running, serve
+from stripeline.ingest.publish_result import Done, NotTaken, Published, Reason
 from stripeline.ingest.routing import Publication
-from stripeline.ingest.server import Limits, Running, serve
 from stripeline.ingest.trigger import TriggerView
+from stripeline.ingest.webhook import make_app
 
 NOW_S = 1_790_000_000
 SECRET, NEXT = b"whsec_one", b"whsec_two"

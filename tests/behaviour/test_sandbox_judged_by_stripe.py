@@ -7,8 +7,8 @@ from typing import Any
 import pytest
 import stripe
 
-from stripeline.deploy.sandbox.app import SandboxServer
 from stripeline.deploy.sandbox.faults import Fault, Match, Rule
+from stripeline.deploy.sandbox.http_server import SandboxServer
 
 KEY = "sk_test_judge1234"
 

@@ -9,8 +9,8 @@ from typing import Any
 import aiohttp
 import pytest
 
-from stripeline.deploy.sandbox import app as sandbox_app
-from stripeline.deploy.sandbox.app import SandboxServer
+from stripeline.deploy.sandbox import http_server as sandbox_app
+from stripeline.deploy.sandbox.http_server import SandboxServer
 
 FORM = {"amount": "2000", "currency": "usd"}
 HEADERS = {"Authorization": "Bearer sk_test_wire1234"}

@@ -12,7 +12,7 @@ from stripeline.contracts.ids import command_id, run_id
 from stripeline.deploy.local.kafka import free_port
 from stripeline.ingest.routing import Publication, route
 from stripeline.ingest.trigger import TriggerView
-from stripeline.workers.ending import End, Told, result
+from stripeline.workers.executor.outcome_records import End, Told, result
 from tests.bench.harness import Column, Lab, Sample, Table, medians
 from tests.bench.processes import python
 from tests.bench.stripe_load import event_bodies, event_id

@@ -4,8 +4,8 @@ from typing import Any
 
 import pytest
 
-from stripeline.contracts.compatibility import Finding, compare, compare_all
-from stripeline.contracts.compatibility_rules import RULES, Kind, Side
+from stripeline.deploy.contract.compatibility import Finding, compare, compare_all
+from stripeline.deploy.contract.compatibility_rules import RULES, Kind, Side
 
 BOTH = frozenset(Side)
 WRITTEN, READ, NOBODY = frozenset({Side.WRITTEN}), frozenset({Side.READ}), frozenset[Side]()

@@ -11,15 +11,15 @@ import pytest
 from pydantic import ConfigDict
 
 from stripeline.contracts import headers
-from stripeline.contracts.actions import ActionInput, ActionOutput
-from stripeline.contracts.examples import _of, events
+from stripeline.contracts.action import ActionInput, ActionOutput
 from stripeline.contracts.families import Family
 from stripeline.contracts.topics import Topics
-from stripeline.deploy import contract_files
 from stripeline.deploy.cli import main
-from stripeline.deploy.contract_asyncapi import _schemas
-from stripeline.deploy.contract_channels import channels
-from stripeline.deploy.contract_records import RELEASE, published
+from stripeline.deploy.contract import files
+from stripeline.deploy.contract.asyncapi import _schemas
+from stripeline.deploy.contract.channels import channels
+from stripeline.deploy.contract.examples import _of, events
+from stripeline.deploy.contract.published_records import RELEASE, published
 from tests.support.schemas import CONTRACTS, problems
 
 RECORDS = {record.name: record for record in published()}
@@ -51,13 +51,13 @@ def nodes(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
 
 
 def test_the_tree_is_what_the_models_say_and_breaks_nobody():
-    assert contract_files.check(CONTRACTS) == []
+    assert files.check(CONTRACTS) == []
 
 
 def test_generating_twice_gives_the_same_bytes_with_a_newline_at_the_end():
-    first = contract_files.generated()
+    first = files.generated()
     published.cache_clear()
-    assert first == contract_files.generated.__wrapped__()
+    assert first == files.generated.__wrapped__()
     assert all(text.endswith("}\n") for text in first.values())
 
 

@@ -8,21 +8,21 @@ import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.control import Connection, State, Trigger, Workflow, encode_definition
-from stripeline.contracts.examples_kept import CONNECTIONS, STATES, TRIGGERS, WORKFLOWS
+from stripeline.contracts.definitions import Connection, State, Trigger, Workflow, encode_definition
 from stripeline.contracts.headers import Headers
-from stripeline.contracts.retry import parse_tiers
+from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
+from stripeline.deploy.contract.examples_internal import CONNECTIONS, STATES, TRIGGERS, WORKFLOWS
 from stripeline.ingest.routing import Publication
 from stripeline.workers.actions import actions
-from stripeline.workers.classify import Answer, Outcome, Succeeded, classify
-from stripeline.workers.executor import Executor
-from stripeline.workers.fate import Fate, Output
-from stripeline.workers.ledger import Ledger
-from stripeline.workers.lookup import Missing, Sight
-from stripeline.workers.router import Router
-from stripeline.workers.runs import Runs
-from stripeline.workers.work import Call
+from stripeline.workers.executor.before_call import Executor
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.executor.stripe_answer import Answer, Outcome, Succeeded, classify
+from stripeline.workers.executor.stripe_lookup import Missing, Sight
+from stripeline.workers.router.router import Router
+from stripeline.workers.router.runs import Runs
+from stripeline.workers.task.decision import Fate, Output
 from tests.support.records import Record
 from tests.support.schemas import header_problems, problems
 from tests.support.stripe_events import CREATED_S, EVERY_TYPE, RECEIVED_MS, TRACE, delivery, routed

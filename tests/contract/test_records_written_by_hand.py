@@ -4,21 +4,21 @@ import orjson
 import pytest
 from pydantic import BaseModel
 
-from stripeline.contracts.control import Workflow
+from stripeline.contracts.definitions import Workflow
 from stripeline.contracts.errors import Code, Fault, meaning_of
 from stripeline.contracts.records import Command, Error, Event, Result, Run, RunRef, RunStep
-from stripeline.contracts.retry import parse_tiers
+from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.ingest.routing import Publication, route
 from stripeline.ingest.trigger import TriggerView
-from stripeline.workers import ending
 from stripeline.workers.actions import actions
-from stripeline.workers.classify import Answer, classify, refusal
-from stripeline.workers.executor import Call, Executor
-from stripeline.workers.ledger import Ledger
-from stripeline.workers.router import Router
-from stripeline.workers.runs import Runs
-from stripeline.workers.settling import told_of
+from stripeline.workers.executor import outcome_records
+from stripeline.workers.executor.after_call import told_of
+from stripeline.workers.executor.before_call import Call, Executor
+from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.executor.stripe_answer import Answer, classify, refusal
+from stripeline.workers.router.router import Router
+from stripeline.workers.router.runs import Runs
 from tests.support.records import Record, command, command_record, event, event_record
 
 NOW = 2_000_000
@@ -75,8 +75,8 @@ def test_a_result(name, run):
     ledger = Ledger()
     call = EXECUTOR.take(ledger, command_record(command(run=run)), NOW)
     assert isinstance(call, Call)
-    how = ending.end(OUTCOMES[name], earlier_unknown=False, attempts=1, reason=None)
-    written = orjson.loads(ending.result(TOPICS, told_of(call.work), how, 2, NOW).value)
+    how = outcome_records.end(OUTCOMES[name], earlier_unknown=False, attempts=1, reason=None)
+    written = orjson.loads(outcome_records.result(TOPICS, told_of(call.work), how, 2, NOW).value)
     # The error says only what Stripe said: its absent fields are not written.
     error = written["error"]
     if error is not None:
@@ -136,8 +136,8 @@ class World:
     def result(self, step, outcome):
         value = command(f"{RUN['run_id']}:{step}", run={**RUN, "step": step})
         call = EXECUTOR.take(Ledger(), command_record(value), NOW)
-        how = ending.end(outcome, earlier_unknown=False, attempts=1, reason=None)
-        output = ending.result(TOPICS, told_of(call.work), how, 0, NOW)
+        how = outcome_records.end(outcome, earlier_unknown=False, attempts=1, reason=None)
+        output = outcome_records.result(TOPICS, told_of(call.work), how, 0, NOW)
         self.take(Record(topic=output.topic, key=output.key, value=output.value, headers=output.headers))
 
 

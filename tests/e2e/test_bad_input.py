@@ -22,7 +22,7 @@ import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stripeline.deploy.examples import example_event, sign
+from stripeline.deploy.local.example_events import example_event, sign
 from tests.faults.samples import MIB, sampled
 from tests.support.broker import Broker
 from tests.support.checker import read_topic
@@ -31,7 +31,7 @@ from tests.support.hostile import WAYS, Hostile, delivery, spoil
 
 EXAMPLES, STALLED = 150, 500
 SILENCE_S = 0.05
-DEADLINE_S = 10.0  # of a head, and of a body: ingest/server.py, ingest/app.py
+DEADLINE_S = 10.0  # of a head, and of a body: ingest/http/server.py, ingest/webhook.py
 CAP = 900 * 1024
 LEFT = 100
 STATUS = re.compile(rb"HTTP/1\.[01] (\d{3}) ")

@@ -14,7 +14,7 @@ import aiohttp
 import pytest
 
 from stripeline.deploy.local.kafka import LocalKafka
-from stripeline.deploy.topics import apply
+from stripeline.deploy.operations.topics import apply
 from tests.support.broker import Broker, delete_topics
 from tests.support.cluster import Cluster, Process, cluster
 from tests.support.traffic import Traffic
@@ -171,7 +171,7 @@ def test_what_does_not_end_is_cut_short_and_what_blocks_the_loop_is_ended(tmp_pa
     """A part that swallows its cancellation; and a loop that never turns again."""
     stubborn = """
 import asyncio, time
-from stripeline.deploy.lifetime import lifetime, unblocked
+from stripeline.deploy.runtime.shutdown import lifetime, unblocked
 from stripeline.deploy.telemetry.loop_lag import LoopLag
 async def main():
     async with lifetime(cut_short_s=0.5, last_s=1.5) as stop:

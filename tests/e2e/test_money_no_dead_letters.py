@@ -8,7 +8,7 @@ from pathlib import Path
 import aiohttp
 from aiokafka.structs import TopicPartition
 
-from stripeline.deploy.topics import apply as apply_topics
+from stripeline.deploy.operations.topics import apply as apply_topics
 from tests.support.broker import Broker, admin, delete_topics
 from tests.support.checker import no_lag, read_topic
 from tests.support.cluster import Cluster, Process, cluster

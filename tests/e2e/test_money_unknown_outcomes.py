@@ -6,7 +6,7 @@ from pathlib import Path
 
 import orjson
 
-from stripeline.contracts.retry import HORIZON_MS
+from stripeline.contracts.retry_tiers import HORIZON_MS
 from tests.support.broker import Broker
 from tests.support.checker import find, no_lag, read_topic
 from tests.support.cluster import Cluster, cluster

@@ -14,9 +14,9 @@ import pytest
 from confluent_kafka import Producer
 from pydantic import SecretStr
 
-from stripeline.deploy.examples import example_event
+from stripeline.deploy.local.example_events import example_event
 from stripeline.deploy.local.kafka import LocalKafka
-from stripeline.deploy.sending import deliver
+from stripeline.deploy.local.webhook_sender import deliver
 from tests.support.broker import Broker
 from tests.support.checker import check, find, no_lag
 from tests.support.cluster import CONFIG, KEY, SECRET, Cluster, cluster, configure

@@ -20,7 +20,7 @@ from confluent_kafka.admin import (
     ResourceType,
 )  # fmt: skip
 
-from stripeline.deploy.examples import example_event, sign
+from stripeline.deploy.local.example_events import example_event, sign
 from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
 from tests.faults.samples import MIB, PAGE_BYTES
 from tests.support.broker import Broker, proxied_kafka

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 
 import aiohttp
 
-from stripeline.deploy.examples import example_event, sign
+from stripeline.deploy.local.example_events import example_event, sign
 from tests.faults.sets import DECLINED_AMOUNT
 from tests.support.cluster import SECRET
 

@@ -7,8 +7,8 @@ from collections.abc import AsyncIterator
 import pytest
 from pydantic import SecretStr
 
-from stripeline.deploy.sandbox.app import SandboxServer
-from stripeline.workers.adapters.stripe_api import StripeApi
+from stripeline.deploy.sandbox.http_server import SandboxServer
+from stripeline.workers.stripe.api import StripeApi
 from tests.support.money_world import GATEWAY, INTENT, KEY, REFUSAL, WorkerDiedError, World, dies
 from tests.support.records import command
 

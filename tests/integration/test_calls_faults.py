@@ -14,12 +14,12 @@ from pydantic import SecretStr
 from structlog.testing import capture_logs
 
 from stripeline.contracts.errors import BESIDE_THE_CARD, CARD, FAULTS, Code, Fault, Meaning
-from stripeline.contracts.retry import tier_for
-from stripeline.deploy.sandbox.app import SandboxServer
+from stripeline.contracts.retry_tiers import tier_for
 from stripeline.deploy.sandbox.faults import Fault as SandboxFault
 from stripeline.deploy.sandbox.faults import Match, Rule
-from stripeline.workers.adapters.stripe_api import MAX_BODY_BYTES, StripeApi
-from stripeline.workers.classify import Failed, Succeeded
+from stripeline.deploy.sandbox.http_server import SandboxServer
+from stripeline.workers.executor.stripe_answer import Failed, Succeeded
+from stripeline.workers.stripe.api import MAX_BODY_BYTES, StripeApi
 from tests.support.money_world import INTENT, KEY, TOPICS, World, call_of
 from tests.support.records import command
 

@@ -7,8 +7,8 @@ import pytest
 from pydantic import SecretStr
 
 from stripeline.contracts import headers as h
-from stripeline.deploy.sandbox.app import SandboxServer
-from stripeline.workers.adapters.stripe_api import StripeApi
+from stripeline.deploy.sandbox.http_server import SandboxServer
+from stripeline.workers.stripe.api import StripeApi
 from tests.support.money_world import (
     ACTIONS,
     GATEWAY,
@@ -183,7 +183,7 @@ class TestLookUp:
         assert (world.only_result()["status"], len(world.effects)) == ("indeterminate", 250)
 
     async def test_of_more_than_may_be_listed_says_that_it_does_not_know(self, world: World, monkeypatch):
-        monkeypatch.setattr("stripeline.workers.lookup.MAX_PAGES", 2)
+        monkeypatch.setattr("stripeline.workers.executor.stripe_lookup.MAX_PAGES", 2)
         world.fault(status=500, stored=True, when="after", method="POST")
         world.send(command())
         await self.and_then(world, others=250)

@@ -11,10 +11,10 @@ import stripe
 from aiohttp import web
 from pydantic import SecretStr
 
-from stripeline.contracts.actions import Refused
-from stripeline.workers import lookup
-from stripeline.workers.adapters.stripe_api import STRIPE_VERSION, StripeApi, form
-from stripeline.workers.work import Call
+from stripeline.contracts.action import Refused
+from stripeline.workers.executor import stripe_lookup
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.stripe.api import STRIPE_VERSION, StripeApi, form
 from tests.support.money_world import ACTIONS, KEY, call_of
 from tests.support.records import command
 
@@ -168,7 +168,7 @@ async def test_a_look_up_is_sent_as_the_sdk_sends_it(recorder: Recorder, command
     given = {"amount": 50, "currency": "usd"} if service == "payment_intents" else {}
     attempt = call_of(command(command_id, action=kind.key, input=given))
     look = Call(
-        work=attempt.work, action=kind, request=lookup.search(kind, command_id), idempotency_key=None, look=True
+        work=attempt.work, action=kind, request=stripe_lookup.search(kind, command_id), idempotency_key=None, look=True
     )
     mine = await ours(recorder, look)
     query = dict(parse_qsl(mine[2]))
@@ -177,7 +177,7 @@ async def test_a_look_up_is_sent_as_the_sdk_sends_it(recorder: Recorder, command
         agree(mine, recorder.requests[-1])
         # Where search is not offered: a page of the list, and the next one.
         for after in (None, "cus_9"):
-            page = lookup.page(kind, 1_700_000_000_000, after)
+            page = stripe_lookup.page(kind, 1_700_000_000_000, after)
             assert page.path == f"/v1/{service}"
             params: Any = {"created": {"gte": 1_699_999_400}, "limit": 100, "starting_after": after}
             await getattr(judge.v1, service).list_async(params)

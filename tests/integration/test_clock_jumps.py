@@ -7,12 +7,12 @@ import pytest
 from pydantic import SecretStr
 
 from stripeline.contracts.topics import Topics
-from stripeline.deploy.examples import example_event
-from stripeline.deploy.sending import deliver
-from stripeline.ingest.app import make_app
-from stripeline.ingest.publisher import Publisher
-from stripeline.ingest.server import serve
+from stripeline.deploy.local.example_events import example_event
+from stripeline.deploy.local.webhook_sender import deliver
+from stripeline.ingest.http.server import serve
+from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.trigger import TriggerView
+from stripeline.ingest.webhook import make_app
 from tests.support.broker import Broker, create_topics
 from tests.support.shop import LIMITED, Desk, customers, open_shop, until
 

@@ -12,9 +12,9 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from stripeline.deploy.cli import main
-from stripeline.deploy.contract_channels import channel_by_topic
-from stripeline.deploy.settings import Settings, load_settings
-from stripeline.workers.adapters.vault import new_master_key
+from stripeline.deploy.contract.channels import channel_by_topic
+from stripeline.deploy.settings.settings import Settings, load_settings
+from stripeline.workers.secrets.vault import new_master_key
 from tests.support.broker import Broker
 from tests.support.published import COMMAND, EXAMPLES, KINDS, first
 

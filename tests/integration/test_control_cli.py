@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from stripeline.contracts import headers
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.cli import main
-from stripeline.workers.adapters.vault import new_master_key
+from stripeline.workers.secrets.vault import new_master_key
 from tests.support.broker import Broker
 
 KEY, WHSEC = "sk_test_1234567890hidden", "whsec_hiddentoo"

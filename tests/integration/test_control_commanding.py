@@ -11,11 +11,11 @@ from aiokafka import AIOKafkaProducer
 from stripeline.contracts import headers
 from stripeline.contracts.records import Command, parse_command
 from stripeline.contracts.topics import Topics
-from stripeline.deploy import topics as admin
-from stripeline.deploy.commanding import Order, partitions_of, produce, produce_and_wait
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.reading import Wanted, newest, reader
-from stripeline.workers.router import COMMAND_TYPE
+from stripeline.deploy.operations import topics as admin
+from stripeline.deploy.operations.send_command import Order, partitions_of, produce, produce_and_wait
+from stripeline.deploy.operations.topic_reader import Wanted, newest, reader
+from stripeline.workers.router.router import COMMAND_TYPE
 from tests.support.broker import Broker
 
 

@@ -7,7 +7,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.reading import Page, Read, Wanted, newest
+from stripeline.deploy.operations.topic_reader import Page, Read, Wanted, newest
 from tests.support.broker import Broker, TopicFactory
 
 

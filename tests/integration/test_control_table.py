@@ -6,11 +6,11 @@ from typing import Any
 
 import pytest
 
-from stripeline.contracts.control import Connection, Definitions, Trigger, encode_definition
+from stripeline.contracts.definitions import Connection, Definitions, Trigger, encode_definition
 from stripeline.contracts.topics import Topics
-from stripeline.deploy import topics as admin
 from stripeline.deploy.local.kafka import LocalKafka
-from stripeline.workers.adapters.control import ControlError, ControlTable, publish, read_all
+from stripeline.deploy.operations import topics as admin
+from stripeline.workers.kafka.control_table import ControlError, ControlTable, publish, read_all
 from tests.support.broker import Broker
 
 WAIT_S = 30.0

@@ -14,8 +14,8 @@ import pytest
 from aiohttp.client_proto import ResponseHandler
 from aiohttp.connector import Connection
 
-from stripeline.workers.adapters.http_client import HttpClient, NotSentError, UnsendableError
-from stripeline.workers.adapters.http_line import DroppedError, Line, LostError, TooLargeError
+from stripeline.workers.stripe.http_client import HttpClient, NotSentError, UnsendableError
+from stripeline.workers.stripe.http_connection import DroppedError, Line, LostError, TooLargeError
 from tests.support.raw_server import CLOSE, RawServer, raw_server
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nRequest-Id: req_1\r\n\r\nhi"
@@ -403,7 +403,7 @@ async def test_a_connection_that_was_kept_too_long_is_not_used(monkeypatch):
     async with raw_server(OK) as server, client(server.url) as http:
         await asyncio.gather(ask(http), ask(http))
         assert kept(http) == 2
-        monkeypatch.setattr("stripeline.workers.adapters.http_client._KEPT_S", 0)
+        monkeypatch.setattr("stripeline.workers.stripe.http_client._KEPT_S", 0)
         assert (await ask(http)).body == b"hi"
         assert (len(server.connections), kept(http)) == (3, 1)
 

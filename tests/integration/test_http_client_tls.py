@@ -11,7 +11,7 @@ from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
 
-from stripeline.workers.adapters.http_client import HttpClient, NotSentError
+from stripeline.workers.stripe.http_client import HttpClient, NotSentError
 from tests.support.raw_server import raw_server
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi"

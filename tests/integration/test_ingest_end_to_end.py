@@ -11,10 +11,10 @@ from aiokafka import AIOKafkaConsumer
 from stripeline.contracts.records import Event
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.local.kafka import LocalKafka
-from stripeline.ingest.app import make_app
-from stripeline.ingest.publisher import Publisher
-from stripeline.ingest.server import serve
+from stripeline.ingest.http.server import serve
+from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.trigger import TriggerView
+from stripeline.ingest.webhook import make_app
 from tests.support.broker import create_topics
 
 SECRET = b"whsec_test"

@@ -10,14 +10,14 @@ import pytest
 
 from stripeline.contracts.headers import read
 from stripeline.contracts.topics import Topics
-from stripeline.deploy.contract_channels import channel_by_topic
-from stripeline.deploy.contract_judge import Contract
-from stripeline.deploy.examples import example_event, sign
-from stripeline.deploy.topics import apply
-from stripeline.ingest.app import make_app
-from stripeline.ingest.publisher import Publisher
-from stripeline.ingest.server import serve
+from stripeline.deploy.contract.channels import channel_by_topic
+from stripeline.deploy.contract.judge import Contract
+from stripeline.deploy.local.example_events import example_event, sign
+from stripeline.deploy.operations.topics import apply
+from stripeline.ingest.http.server import serve
+from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.trigger import TriggerView
+from stripeline.ingest.webhook import make_app
 from tests.support.broker import Broker
 from tests.support.checker import read_topic
 from tests.support.shop import until

@@ -15,9 +15,9 @@ from aiokafka.errors import OutOfOrderSequenceNumber
 
 from stripeline.contracts.topics import RECORD_MAX_BYTES, Topics
 from stripeline.deploy.local.kafka import LocalKafka
-from stripeline.ingest.outcome import NotTaken, Published, Reason
-from stripeline.ingest.producers import connector
-from stripeline.ingest.publisher import Publisher
+from stripeline.ingest.kafka.producer_supervisor import connector
+from stripeline.ingest.kafka.publisher import Publisher
+from stripeline.ingest.publish_result import NotTaken, Published, Reason
 from stripeline.ingest.routing import Publication
 from tests.support.broker import Broker, create_topics, delete_topics
 from tests.support.publishing import published

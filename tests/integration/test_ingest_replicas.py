@@ -14,8 +14,8 @@ from aiokafka.errors import NotEnoughReplicasError
 from aiokafka.protocol.produce import ProduceRequest, ProduceResponse_v8
 
 from stripeline.contracts.topics import Topics
-from stripeline.ingest.outcome import NotTaken, Published
-from stripeline.ingest.publisher import Publisher
+from stripeline.ingest.kafka.publisher import Publisher
+from stripeline.ingest.publish_result import NotTaken, Published
 from stripeline.ingest.routing import Publication
 from tests.support.broker import Broker, create_topics
 from tests.support.checker import read_topic

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
-from stripeline.workers.classify import Outcome
-from stripeline.workers.executor import Call
+from stripeline.workers.executor.before_call import Call
+from stripeline.workers.executor.stripe_answer import Outcome
 from tests.support.broker import Broker
 from tests.support.shop import LIMITED, Desk, Shop, customers, open_shop
 

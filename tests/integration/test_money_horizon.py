@@ -11,17 +11,17 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
-from stripeline.contracts.retry import HORIZON_MS, parse_tiers
+from stripeline.contracts.retry_tiers import HORIZON_MS, parse_tiers
 from stripeline.contracts.topics import Topics
-from stripeline.deploy.sandbox.app import SandboxServer
-from stripeline.deploy.topics import apply as apply_topics
+from stripeline.deploy.operations.topics import apply as apply_topics
+from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.workers.actions import actions
-from stripeline.workers.adapters.clock import BrokerClock
-from stripeline.workers.adapters.stripe_api import StripeApi
-from stripeline.workers.adapters.worker import Membership, Worker
-from stripeline.workers.executor import Executor
-from stripeline.workers.job import CarryOut, executor_job
-from stripeline.workers.work import Call
+from stripeline.workers.executor.before_call import Executor
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.kafka.broker_clock import BrokerClock
+from stripeline.workers.kafka.group_member import Membership, Worker
+from stripeline.workers.roles import CarryOut, executor_job
+from stripeline.workers.stripe.api import StripeApi
 from tests.support.broker import Broker
 from tests.support.checker import read_topic
 

@@ -4,11 +4,11 @@ import asyncio
 
 import pytest
 
-from stripeline.workers.adapters import transaction
-from stripeline.workers.adapters.clock import BrokerClock
-from stripeline.workers.adapters.transaction import Transactions
-from stripeline.workers.fate import Change, Fate, Output
-from stripeline.workers.pending import Pending
+from stripeline.workers.kafka import transaction
+from stripeline.workers.kafka.broker_clock import BrokerClock
+from stripeline.workers.kafka.transaction import Transactions
+from stripeline.workers.task.decision import Change, Fate, Output
+from stripeline.workers.task.pending import Pending
 from tests.support.broker import Broker, TopicFactory, create_topics, delete_topics
 
 

@@ -7,8 +7,8 @@ import pytest
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.structs import TopicPartition
 
-from stripeline.workers.adapters.restore import Kept, restore
-from stripeline.workers.ledger import Ledger
+from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.kafka.restore import Kept, restore
 from tests.support.broker import Broker
 from tests.support.shop import Shop, numbered, open_shop
 

@@ -13,10 +13,10 @@ from aiokafka import AIOKafkaProducer
 from prometheus_client.parser import text_string_to_metric_families
 from pydantic import SecretStr
 
-from stripeline.deploy.examples import example_event
-from stripeline.deploy.sending import deliver
-from stripeline.deploy.telemetry.table import ROWS
-from stripeline.workers.adapters.vault import new_master_key
+from stripeline.deploy.local.example_events import example_event
+from stripeline.deploy.local.webhook_sender import deliver
+from stripeline.deploy.telemetry.metrics import ROWS
+from stripeline.workers.secrets.vault import new_master_key
 from tests.integration.test_worker_task import until
 from tests.support.broker import Broker
 from tests.support.cluster import CONFIG, KEY, SECRET, configure

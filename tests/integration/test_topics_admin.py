@@ -9,8 +9,8 @@ from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
 from stripeline.contracts.topics import Topics
-from stripeline.deploy import topics as admin
-from stripeline.deploy.topics_admin import AdminError
+from stripeline.deploy.operations import topics as admin
+from stripeline.deploy.operations.topics_admin import AdminError
 from tests.support.broker import Broker
 
 

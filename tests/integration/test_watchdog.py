@@ -12,18 +12,18 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaConsumer
 
-from stripeline.contracts.retry import parse_tiers
+from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
-from stripeline.deploy.topics import apply
+from stripeline.deploy.operations.topics import apply
 from stripeline.workers.actions import actions
-from stripeline.workers.adapters import watchdog
-from stripeline.workers.adapters.clock import BrokerClock
-from stripeline.workers.adapters.watchdog import StuckError, watched
-from stripeline.workers.adapters.worker import Membership, Worker
-from stripeline.workers.executor import Executor
-from stripeline.workers.job import executor_job
-from stripeline.workers.watchdog import Limits
-from stripeline.workers.work import Call
+from stripeline.workers.executor.before_call import Executor
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.kafka import watchdog
+from stripeline.workers.kafka.broker_clock import BrokerClock
+from stripeline.workers.kafka.group_member import Membership, Worker
+from stripeline.workers.kafka.watchdog import StuckError, watched
+from stripeline.workers.roles import executor_job
+from stripeline.workers.task.health import Limits
 from tests.integration.test_worker_task import DONE, PARTITIONS, Bench, bench, commands, has_results, until
 from tests.support.records import command
 

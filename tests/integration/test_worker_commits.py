@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from stripeline.workers import intake
-from stripeline.workers.adapters import task as task_module
-from stripeline.workers.watermark import decode
+from stripeline.workers.kafka import task as task_module
+from stripeline.workers.task import intake
+from stripeline.workers.task.watermark import decode
 from tests.support.broker import Broker, quiet_fencing
 from tests.support.shop import Desk, Shop, customers, numbered, open_shop, until
 

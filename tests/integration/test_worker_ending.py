@@ -6,8 +6,8 @@ import pytest
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.topics import Topics
-from stripeline.workers.adapters.clock import BrokerClock
-from stripeline.workers.adapters.worker import Membership, Worker, _cancelled
+from stripeline.workers.kafka.broker_clock import BrokerClock
+from stripeline.workers.kafka.group_member import Membership, Worker, _cancelled
 from tests.support.broker import Broker
 from tests.support.shop import Desk, Shop, open_shop
 

@@ -8,12 +8,12 @@ import orjson
 import pytest
 
 from stripeline.contracts import headers as h
-from stripeline.workers.fate import Fate, Taken
-from stripeline.workers.job import router_job
-from stripeline.workers.ledger import Ledger
-from stripeline.workers.lookup import Sight
-from stripeline.workers.router import Router
-from stripeline.workers.work import Call
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.executor.stripe_lookup import Sight
+from stripeline.workers.roles import router_job
+from stripeline.workers.router.router import Router
+from stripeline.workers.task.decision import Fate, Taken
 from tests.support.broker import Broker
 from tests.support.records import event
 from tests.support.shop import Desk, Shop, customers, open_shop, until

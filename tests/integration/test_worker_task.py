@@ -15,24 +15,24 @@ from aiokafka.structs import TopicPartition
 from prometheus_client import CollectorRegistry, generate_latest
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.retry import parse_tiers
+from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
-from stripeline.deploy.telemetry.board import Board
-from stripeline.deploy.telemetry.table import OF_A_WORKER
-from stripeline.deploy.telemetry.views import WorkerView
-from stripeline.deploy.topics import apply
-from stripeline.workers import ledger
+from stripeline.deploy.operations.topics import apply
+from stripeline.deploy.telemetry.collector import Board
+from stripeline.deploy.telemetry.metrics import OF_A_WORKER
+from stripeline.deploy.telemetry.sources import WorkerView
 from stripeline.workers.actions import actions
-from stripeline.workers.adapters.clock import BrokerClock
-from stripeline.workers.adapters.worker import Membership, Worker
-from stripeline.workers.classify import Answer, Succeeded, classify
-from stripeline.workers.executor import Executor
-from stripeline.workers.inbox import BUFFER_BYTES
-from stripeline.workers.intake import HELD_BYTES
-from stripeline.workers.job import executor_job
-from stripeline.workers.lookup import Missing
-from stripeline.workers.watermark import decode
-from stripeline.workers.work import Call
+from stripeline.workers.executor import ledger
+from stripeline.workers.executor.before_call import Executor
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.stripe_answer import Answer, Succeeded, classify
+from stripeline.workers.executor.stripe_lookup import Missing
+from stripeline.workers.kafka.broker_clock import BrokerClock
+from stripeline.workers.kafka.group_member import Membership, Worker
+from stripeline.workers.roles import executor_job
+from stripeline.workers.task.input_partition import BUFFER_BYTES
+from stripeline.workers.task.intake import HELD_BYTES
+from stripeline.workers.task.watermark import decode
 from tests.support.broker import Broker, quiet_fencing
 from tests.support.checker import read_topic
 from tests.support.records import command

@@ -11,12 +11,12 @@ from typing import Any
 import pytest
 from pydantic import SecretStr
 
-from stripeline.contracts.actions import Request
-from stripeline.workers import lookup
-from stripeline.workers.adapters.stripe_api import StripeApi
-from stripeline.workers.classify import Answer, Failed, Outcome, Succeeded
-from stripeline.workers.lookup import Missing
-from stripeline.workers.work import Call
+from stripeline.contracts.action import Request
+from stripeline.workers.executor import stripe_lookup
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.stripe_answer import Answer, Failed, Outcome, Succeeded
+from stripeline.workers.executor.stripe_lookup import Missing
+from stripeline.workers.stripe.api import StripeApi
 from tests.support.money_world import ACTIONS, call_of
 from tests.support.records import command
 from tests.support.stripe_mock import KEY, StripeMock
@@ -81,11 +81,11 @@ async def test_every_combination_of_inputs_is_accepted_and_its_answer_read(strip
 async def test_every_look_up_is_accepted(stripe: StripeMock, action: str, command_id: str):
     given = {"amount": 50, "currency": "usd"} if action == INTENT else {}
     attempt, kind = call_of(command(command_id, action=action, input=given)), ACTIONS[action]
-    search = lookup.search(kind, command_id)
+    search = stripe_lookup.search(kind, command_id)
     look = Call(work=attempt.work, action=kind, request=search, idempotency_key=None, look=True)
     # Its example objects are of no command of ours.
     assert await outcome(stripe, look) == Missing()
-    pages = [lookup.page(kind, 1_700_000_000_000, after) for after in (None, "cus_9")]
+    pages = [stripe_lookup.page(kind, 1_700_000_000_000, after) for after in (None, "cus_9")]
     async with api(stripe) as ours:
         for request in (search, *pages):
             answer = await ours._answer(request, SecretStr(KEY), look)
@@ -116,7 +116,7 @@ async def test_a_wrong_request_is_refused(stripe: StripeMock, action: str, chang
 
 
 WRONG_LOOKS = {
-    "no query": lookup.search(ACTIONS[CUSTOMER], "c1").path,
+    "no query": stripe_lookup.search(ACTIONS[CUSTOMER], "c1").path,
     "a resource that there is not": "/v1/costumers",
 }
 

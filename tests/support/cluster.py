@@ -13,14 +13,14 @@ from typing import Any
 
 import aiohttp
 
-from stripeline.deploy.configuration import load
-from stripeline.deploy.configuration_diff import diff, publication
-from stripeline.deploy.kafka_client import kafka_client_options
+from stripeline.deploy.definitions.diff import diff, publication
+from stripeline.deploy.definitions.load import load
 from stripeline.deploy.local.kafka import free_port
-from stripeline.deploy.settings import Settings, load_settings
-from stripeline.deploy.topics import apply as apply_topics
-from stripeline.workers.adapters.control import publish, read_all
-from stripeline.workers.adapters.vault import Vault, new_master_key
+from stripeline.deploy.operations.topics import apply as apply_topics
+from stripeline.deploy.settings.kafka_options import kafka_client_options
+from stripeline.deploy.settings.settings import Settings, load_settings
+from stripeline.workers.kafka.control_table import publish, read_all
+from stripeline.workers.secrets.vault import Vault, new_master_key
 
 READY_S = 60.0
 SECRET = "whsec_test"

@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from stripeline.deploy.examples import example_event, sign
+from stripeline.deploy.local.example_events import example_event, sign
 
 BOMB = gzip.compress(b"0" * 10_000_000)
 

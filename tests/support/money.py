@@ -15,7 +15,7 @@ import aiohttp
 import orjson
 from aiokafka import AIOKafkaProducer
 
-from stripeline.deploy.examples import example_event, sign
+from stripeline.deploy.local.example_events import example_event, sign
 from tests.support.checker import read_topic
 from tests.support.cluster import KEY, SECRET, Cluster
 

@@ -8,16 +8,16 @@ from collections.abc import Awaitable, Callable
 import orjson
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.actions import Request
-from stripeline.contracts.retry import parse_tiers
+from stripeline.contracts.action import Request
+from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.sandbox.faults import Fault, Match, Rule
 from stripeline.deploy.sandbox.sandbox import Sandbox
 from stripeline.workers.actions import actions
-from stripeline.workers.executor import Executor
-from stripeline.workers.fate import Fate
-from stripeline.workers.ledger import Ledger
-from stripeline.workers.work import Call
+from stripeline.workers.executor.before_call import Executor
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.task.decision import Fate
 from tests.support.records import Record, command_record
 
 KEY = "sk_test_money4242"

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from stripeline.deploy.contract_records import published
+from stripeline.deploy.contract.published_records import published
 
 EXAMPLES = {record.name: dict(record.examples) for record in published()}
 

@@ -3,7 +3,7 @@
 import asyncio
 from typing import Any
 
-from stripeline.ingest.outcome import Done, NotTaken, Published
+from stripeline.ingest.publish_result import Done, NotTaken, Published
 
 
 def outcome_of() -> "tuple[asyncio.Future[Published | NotTaken], Done]":

@@ -13,16 +13,16 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from stripeline.contracts.errors import meaning_of
-from stripeline.contracts.retry import parse_tiers
+from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
-from stripeline.deploy.topics import apply as apply_topics
+from stripeline.deploy.operations.topics import apply as apply_topics
 from stripeline.workers.actions import actions
-from stripeline.workers.adapters.clock import BrokerClock
-from stripeline.workers.adapters.worker import Membership, Worker
-from stripeline.workers.classify import Outcome, Succeeded, failed
-from stripeline.workers.executor import Call, Executor
-from stripeline.workers.job import Job, executor_job
-from stripeline.workers.ledger import Ledger
+from stripeline.workers.executor.before_call import Call, Executor
+from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.executor.stripe_answer import Outcome, Succeeded, failed
+from stripeline.workers.kafka.broker_clock import BrokerClock
+from stripeline.workers.kafka.group_member import Membership, Worker
+from stripeline.workers.roles import Job, executor_job
 from tests.support.broker import admin
 from tests.support.records import command
 

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from stripeline.deploy.examples import example_event
+from stripeline.deploy.local.example_events import example_event
 from stripeline.ingest.routing import Ignored, Publication, Rejected, route
 from stripeline.ingest.trigger import TriggerView
 

@@ -11,15 +11,15 @@ import pytest
 from opentelemetry.trace import Tracer
 from prometheus_client import generate_latest
 
-from stripeline.deploy import base as shared_base
-from stripeline.deploy.admin import what_is_missing
-from stripeline.deploy.base import Base, base
 from stripeline.deploy.local.kafka import free_port
-from stripeline.deploy.processes import executor_part, ingest_part, router_part
-from stripeline.deploy.sandbox.app import SandboxServer
-from stripeline.deploy.settings import load_settings
-from stripeline.deploy.topics import apply
-from stripeline.workers.adapters.vault import new_master_key
+from stripeline.deploy.operations.topics import apply
+from stripeline.deploy.runtime import shared as shared_base
+from stripeline.deploy.runtime.admin_server import what_is_missing
+from stripeline.deploy.runtime.processes import executor_part, ingest_part, router_part
+from stripeline.deploy.runtime.shared import Base, base
+from stripeline.deploy.sandbox.http_server import SandboxServer
+from stripeline.deploy.settings.settings import load_settings
+from stripeline.workers.secrets.vault import new_master_key
 from tests.support.cluster import CONFIG, Cluster, configure
 
 

@@ -5,7 +5,7 @@ import pkgutil
 from collections.abc import Mapping
 from functools import cache
 
-from stripeline.contracts.actions import Action
+from stripeline.contracts.action import Action
 
 
 @cache

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from stripeline.contracts.actions import SENSITIVE, Action, ActionInput, ActionOutput, given_fields
+from stripeline.contracts.action import SENSITIVE, Action, ActionInput, ActionOutput, given_fields
 
 
 class Input(ActionInput):

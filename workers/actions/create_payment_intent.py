@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from stripeline.contracts.actions import SENSITIVE, Action, ActionInput, ActionOutput, given_fields
+from stripeline.contracts.action import SENSITIVE, Action, ActionInput, ActionOutput, given_fields
 
 Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{3}$", description="3-letter ISO currency code")]
 

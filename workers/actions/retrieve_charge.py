@@ -4,7 +4,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from stripeline.contracts.actions import Action, ActionInput, ActionOutput
+from stripeline.contracts.action import Action, ActionInput, ActionOutput
 
 
 class Input(ActionInput):

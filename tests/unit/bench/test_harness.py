@@ -9,7 +9,7 @@ import orjson
 import pytest
 from pydantic import SecretStr
 
-from stripeline.deploy.examples import sign
+from stripeline.deploy.local.example_events import sign
 from tests.bench import report
 from tests.bench.harness import Column, Lab, Plot, Table, alternate, medians, order, percentile
 from tests.bench.load import is_whole

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stripeline.contracts.control import Step, Workflow
+from stripeline.contracts.definitions import Step, Workflow
 from stripeline.contracts.ids import (  # fmt: skip
     COMMAND_ID,
     EVENT_ID,

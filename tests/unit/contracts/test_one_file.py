@@ -10,14 +10,14 @@ import stripeline.workers.actions
 from stripeline.contracts.families import families, family_of
 from stripeline.contracts.topics import Topics
 from stripeline.workers.actions import actions
-from stripeline.workers.executor import Call, Executor
-from stripeline.workers.ledger import Ledger
+from stripeline.workers.executor.before_call import Call, Executor
+from stripeline.workers.executor.ledger import Ledger
 from tests.support.records import Record, command
 
 ACTION = '''
 """`stripe/retrieve-refund`."""
 
-from stripeline.contracts.actions import Action, ActionInput, ActionOutput
+from stripeline.contracts.action import Action, ActionInput, ActionOutput
 
 
 class Input(ActionInput):

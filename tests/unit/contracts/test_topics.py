@@ -4,7 +4,7 @@ import re
 
 import pytest
 
-from stripeline.contracts.retry import WINDOW_MS, parse_tiers
+from stripeline.contracts.retry_tiers import WINDOW_MS, parse_tiers
 from stripeline.contracts.topics import CARRIED_MAX_BYTES, DAY_MS, RECORD_MAX_BYTES, Topic, Topics
 
 EVENTS = ["charge-event", "customer-event", "payment-event"]

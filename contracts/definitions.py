@@ -1,0 +1,187 @@
+"""What the operator defines, as it stands on `stripe.control`: connections, triggers and workflows.
+
+Values here carry no secret in clear: a secret is a `Sealed` text that only a process with the master key can open.
+"""
+
+import hashlib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Annotated, Any, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from stripeline.contracts.action import SENSITIVE, explain
+from stripeline.contracts.families import families
+from stripeline.contracts.ids import NAME, STEP
+
+Name = Annotated[str, Field(pattern=NAME.pattern)]
+Sealed = Annotated[
+    str,
+    Field(pattern=r"^sealed:", description="AES-256-GCM, bound to the secret's own name", json_schema_extra=SENSITIVE),
+]
+Mode = Literal["live", "test"]
+
+SECRET_KEY = re.compile(r"^(?:sk|rk)_(live|test)_[A-Za-z0-9_]{1,250}$")
+SIGNING_SECRET = re.compile(r"^whsec_[A-Za-z0-9+/=_-]{1,250}$")
+TYPE_FILTER = re.compile(r"^[a-z0-9_]+(\.[a-z0-9_]+)*(\.\*)?$|^\*$")
+
+
+def _known(kind: str) -> str:
+    if kind not in families():
+        raise ValueError(f"{kind!r} is no trigger: choose one of {', '.join(families())}")
+    return kind
+
+
+TriggerKind = Annotated[str, AfterValidator(_known)]
+
+
+class Definition(BaseModel):
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class Rate(Definition):
+    """Calls per second that a connection may use."""
+
+    account: Annotated[
+        Annotated[float, Field(gt=0)] | None, Field(description="calls per second, all endpoints together")
+    ] = None
+    endpoint: Annotated[Annotated[float, Field(gt=0)] | None, Field(description="calls per second to one endpoint")] = (
+        None
+    )
+
+
+class Connection(Definition):
+    """One Stripe secret key. `hint` is all that is ever shown of it: `sk_test_…last4`."""
+
+    secret_key: Sealed
+    mode: Annotated[Mode, Field(description="the key's own: live or test")]
+    hint: Annotated[str, Field(description="what may be shown of the key: `sk_test_…last4`")]
+    rate: Annotated[Rate | None, Field(description="left out: Stripe's published limits on its own address")] = None
+
+    @cached_property
+    def key_name(self) -> str:
+        """A name of the key that tells nothing of it; a key that is pasted anew has another one."""
+        return hashlib.sha256(self.secret_key.encode()).hexdigest()[:12]
+
+
+class Trigger(Definition):
+    """One webhook URL with its ring of signing secrets. `mode` is its connection's, checked on every event."""
+
+    kind: Annotated[TriggerKind, Field(description="its family, like `stripe/payment-event`")]
+    connection: Annotated[Name, Field(description="whose events it receives, and whose account its steps use")]
+    mode: Annotated[Mode | None, Field(description="an event of the other mode is refused")] = None
+    signing_secrets: Annotated[
+        tuple[Sealed, ...], Field(description="any of them may have signed; with none it answers nothing")
+    ] = ()
+
+
+class Step(Definition):
+    """One step: an action, and its input, in which `=` marks an expression."""
+
+    id: Annotated[str, Field(pattern=STEP.pattern, description="expressions say `steps.<id>.<field>`")]
+    action: Annotated[str, Field(description="what it does, like `stripe/create-customer`")]
+    connection: Annotated[Name | None, Field(description="left out: its trigger's")] = None
+    input: Annotated[Mapping[str, Any], Field(description="a text that begins with `=` is an expression (CEL)")] = {}
+
+
+class Workflow(Definition):
+    """Steps to run for each event of a trigger that matches `types` and `where`."""
+
+    trigger: Annotated[Name, Field(description="whose events start it")]
+    types: Annotated[tuple[str, ...], Field(min_length=1, description="event types, or a prefix and `.*`")] = ("*",)
+    where: Annotated[str | None, Field(description="an expression (CEL) over the event; left out: every event")] = None
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20, description="one after the other")]
+
+    @field_validator("types")
+    @classmethod
+    def _filters(cls, types: tuple[str, ...]) -> tuple[str, ...]:
+        wrong = [name for name in types if not TYPE_FILTER.fullmatch(name)]
+        if wrong:
+            raise ValueError(f"{wrong[0]!r} is no type filter: write a type, or a prefix and .*, like charge.dispute.*")
+        return types
+
+    @model_validator(mode="after")
+    def _distinct(self) -> "Workflow":
+        ids = [step.id for step in self.steps]
+        if len(set(ids)) != len(ids):
+            raise ValueError("each step needs an id of its own")
+        return self
+
+    def wants(self, event_type: str) -> bool:
+        return any(matches(name, event_type) for name in self.types)
+
+
+def matches(type_filter: str, event_type: str) -> bool:
+    """Whether an event type passes a filter: exact, `prefix.*` (with the dot), or `*`."""
+    if type_filter.endswith("*"):
+        return event_type.startswith(type_filter[:-1])
+    return type_filter == event_type
+
+
+class State(Definition):
+    """What an executor has met: Stripe refused a connection's key. It holds until the key has another name."""
+
+    refused_key: Annotated[str, Field(description="a name of the key, which tells nothing of it")]
+    since: Annotated[int, Field(ge=0, description="milliseconds since the epoch")]
+
+
+AnyDefinition = Connection | Trigger | Workflow | State
+
+KINDS: Mapping[str, type[AnyDefinition]] = {
+    "connection": Connection,
+    "trigger": Trigger,
+    "workflow": Workflow,
+    "state": State,
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Definitions:
+    """All that the operator has defined, by name. Never changed in place: a change is another value."""
+
+    connections: Mapping[str, Connection] = field(default_factory=dict)
+    triggers: Mapping[str, Trigger] = field(default_factory=dict)
+    workflows: Mapping[str, Workflow] = field(default_factory=dict)
+    states: Mapping[str, State] = field(default_factory=dict)
+
+    @classmethod
+    def of(cls, by_key: Mapping[str, AnyDefinition]) -> "Definitions":
+        """Definitions out of control keys."""
+        return cls(
+            connections={name_of(key): value for key, value in by_key.items() if isinstance(value, Connection)},
+            triggers={name_of(key): value for key, value in by_key.items() if isinstance(value, Trigger)},
+            workflows={name_of(key): value for key, value in by_key.items() if isinstance(value, Workflow)},
+            states={name_of(key): value for key, value in by_key.items() if isinstance(value, State)},
+        )
+
+    def by_key(self) -> dict[str, AnyDefinition]:
+        """Control keys with their definitions, in the order connections, triggers, workflows, each by name."""
+        kinds: Sequence[tuple[str, Mapping[str, AnyDefinition]]] = (
+            ("connection", self.connections),
+            ("trigger", self.triggers),
+            ("workflow", self.workflows),
+        )
+        return {f"{kind}/{name}": named[name] for kind, named in kinds for name in sorted(named)}
+
+
+def name_of(key: str) -> str:
+    """`acme` of `connection/acme`."""
+    return key.partition("/")[2]
+
+
+def parse_definition(key: str, value: bytes) -> AnyDefinition:
+    """A record of `stripe.control`. Raises ValueError, which shows no value, for what is not one."""
+    kind, _, name = key.partition("/")
+    if kind not in KINDS or not NAME.fullmatch(name):
+        raise ValueError(f"{key!r} is no control key: it is KIND/NAME with one of {', '.join(KINDS)}")
+    try:
+        return KINDS[kind].model_validate_json(value)
+    except ValidationError as error:
+        raise ValueError(explain(error)) from None  # pydantic's own text would show the value
+
+
+def encode_definition(definition: AnyDefinition) -> bytes:
+    """A definition as the value of its record."""
+    return definition.model_dump_json(exclude_none=True).encode()

@@ -1,0 +1,1 @@
+"""The published contract: schemas and AsyncAPI generated from the models, compared with releases, and verified."""

@@ -1,0 +1,217 @@
+"""The topics as channels: what is on each, what its key means, and who may write and read it. Pure.
+
+A new topic is one entry here; its name and settings come from `contracts/topics.py`.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final
+
+from stripeline.contracts.families import families
+from stripeline.contracts.headers import SETTLES
+from stripeline.contracts.topics import Topic, Topics
+from stripeline.deploy.settings.settings import Settings
+
+ROLES: Final[Mapping[str, str]] = {
+    "other-teams": "Teams that build on Stripeline: they receive events and results, and send commands.",
+    "ingest": "Stripeline's receiver of webhooks.",
+    "router": "Stripeline's router: starts runs, and takes them on with each result.",
+    "executor": "Stripeline's executor: carries commands out at Stripe.",
+    "operator": "The person who runs Stripeline, with the command `stripeline`.",
+}
+
+_ID_KEY: Final = {"type": "string", "minLength": 1}
+_ORDER_KEY: Final = {
+    "type": ["string", "null"],
+    "maxLength": 1024,
+    "description": "the producer's ordering key: commands of one key run one after the other; null for no order",
+}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Message:
+    """One kind of record on a channel. payload, headers: names of published records; None for anything.
+
+    correlation: where to find what ties a command to its result.
+    marked_by: the header that tells it from the channel's other records.
+    ours: other teams have nothing to do with it.
+    """
+
+    name: str
+    title: str
+    key: Mapping[str, Any]
+    payload: str | None
+    headers: str | None = None
+    about: str = ""
+    content_type: str = "application/json"
+    correlation: str | None = None
+    marked_by: str | None = None
+    ours: bool = False
+
+    def open_to(self, role: str, action: str) -> bool:
+        return not (self.ours and (role in {"other-teams", "operator"} and action == "send"))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Channel:
+    """One topic."""
+
+    name: str
+    topic: Topic
+    title: str
+    about: str
+    messages: Sequence[Message]
+    writers: Sequence[str]
+    readers: Sequence[str]
+    address: str
+    reply: str | None = None
+
+
+@cache
+def channels() -> Sequence[Channel]:
+    """Every topic of the default prefix; the retry topics are one channel with a parameter."""
+    topics = Topics()
+    wanted = {topic.name: topic for topic in topics.all(int(Settings.model_fields["partitions"].default))}
+    events = [
+        _events(wanted[topics.event(family.topic)], family.topic, family.prefix) for family in families().values()
+    ]
+    first_retry = wanted[next(iter(topics.retries))]
+    return (
+        *events,
+        _commands(wanted[topics.command]),
+        _results(wanted[topics.result]),
+        _retries(first_retry),
+        _dead_letters(wanted[topics.dead_letter]),
+        _runs(wanted[topics.run]),
+        _ledger(wanted[topics.ledger]),
+        _control(wanted[topics.control]),
+    )
+
+
+def channel_by_topic(topics: Topics) -> Mapping[str, Channel]:
+    """The channel of each topic of a prefix, by the topic's name."""
+    return {
+        channel.address.format(prefix=topics.prefix, tier=tier.name): channel
+        for channel in channels()
+        for tier in topics.tiers
+    }
+
+
+def _address(topic: Topic) -> str:
+    return "{prefix}" + topic.name.removeprefix(Topics().prefix)
+
+
+def _events(topic: Topic, name: str, prefix: str) -> Channel:
+    key = {**_ID_KEY, "description": "the id of the object that the event is about: one object, one order"}
+    return Channel(
+        name=name,
+        topic=topic,
+        address=_address(topic),
+        title=f"events {prefix}*",
+        about=f"Stripe's verified events of the types `{prefix}*`, each as Stripe sent its object.",
+        messages=[Message(name=name, title=f"an event {prefix}*", key=key, payload=name, headers="event-headers")],
+        writers=("ingest", "operator"),
+        readers=("other-teams", "router"),
+    )
+
+
+def _commands(topic: Topic) -> Channel:
+    command = Message(
+        name="command", title="a command", key=_ORDER_KEY, payload="command", headers="command-headers",
+        about="Something to do at Stripe. Done once per `command_id` and key; ends with a result.",
+        correlation="$message.payload#/command_id",
+    )  # fmt: skip
+    settlement = Message(
+        name="settlement", title="a settlement", key={"type": "null"}, payload="settlement",
+        headers="settlement-headers", marked_by=SETTLES, ours=True,
+        about="A webhook's object that a command made, from the router to the executor. Others skip it.",
+    )  # fmt: skip
+    return Channel(
+        name="action-command", topic=topic, address=_address(topic), title="commands",
+        about="What to do at Stripe. Producers need acks=all and idempotence, and a key where the order matters.",
+        messages=[command, settlement], writers=("other-teams", "router", "operator"), readers=("executor",),
+        reply="action-result",
+    )  # fmt: skip
+
+
+def _results(topic: Topic) -> Channel:
+    result = Message(
+        name="action-result", title="a result", key=_ORDER_KEY, payload="result", headers="result-headers",
+        about="How a command ended, under the command's key and partition number.",
+        correlation="$message.payload#/command_id",
+    )  # fmt: skip
+    return Channel(
+        name="action-result", topic=topic, address=_address(topic), title="results",
+        about="One result for each command when it ends, and another with a higher revision when that is corrected.",
+        messages=[result], writers=("executor", "operator"), readers=("other-teams", "router", "operator"),
+    )  # fmt: skip
+
+
+def _retries(topic: Topic) -> Channel:
+    waiting = Message(
+        name="waiting-command", title="a command that waits", key=_ORDER_KEY, payload="command",
+        headers="retry-headers", about="The command, unchanged, until it is due.",
+    )  # fmt: skip
+    return Channel(
+        name="action-retry", topic=topic, address="{prefix}action-retry.{tier}", title="commands that wait",
+        about="One topic for each retry tier. Only the executor writes and reads them.",
+        messages=[waiting], writers=("executor",), readers=("executor",),
+    )  # fmt: skip
+
+
+def _dead_letters(topic: Topic) -> Channel:
+    letter = Message(
+        name="dead-letter", title="a dead letter", key={"type": ["string", "null"], "description": "the original key"},
+        payload=None, headers="dead-letter-headers", content_type="application/octet-stream",
+        about="The original bytes, unchanged, whatever they were.",
+    )  # fmt: skip
+    return Channel(
+        name="action-dead-letter", topic=topic, address=_address(topic), title="dead letters",
+        about="What could not be read or done, with the reason. `stripeline dead-letters replay` puts it back to work.",
+        messages=[letter], writers=("router", "executor"), readers=("operator",),
+    )  # fmt: skip
+
+
+def _runs(topic: Topic) -> Channel:
+    run = Message(
+        name="run", title="a run", key={**_ID_KEY, "description": "the run's id"}, payload="run",
+        about="State and history of one run; a record without a value forgets it.",
+    )  # fmt: skip
+    return Channel(
+        name="run", topic=topic, address=_address(topic), title="runs",
+        about="The router's changelog, and everybody's history of runs.",
+        messages=[run], writers=("router",), readers=("router", "operator"),
+    )  # fmt: skip
+
+
+def _ledger(topic: Topic) -> Channel:
+    command = Message(
+        name="ledger-command", title="a known command", payload="ledger-command",
+        key={**_ID_KEY, "pattern": "^command/", "description": "`command/` and the command's id"},
+    )  # fmt: skip
+    queue = Message(
+        name="ledger-queue", title="a key that waits", payload="ledger-queue",
+        key={**_ID_KEY, "pattern": "^queue/", "description": "`queue/` and the key"},
+    )  # fmt: skip
+    return Channel(
+        name="action-ledger", topic=topic, address=_address(topic), title="the ledger",
+        about="The executor's changelog; a record without a value forgets its key.",
+        messages=[command, queue], writers=("executor",), readers=("executor",),
+    )  # fmt: skip
+
+
+def _control(topic: Topic) -> Channel:
+    kinds = ("connection", "trigger", "workflow", "state")
+    messages = [
+        Message(
+            name=f"control-{kind}", title=f"a {kind}", payload=f"control-{kind}",
+            key={**_ID_KEY, "pattern": f"^{kind}/", "description": f"`{kind}/` and its name"},
+        )
+        for kind in kinds
+    ]  # fmt: skip
+    return Channel(
+        name="control", topic=topic, address=_address(topic), title="definitions",
+        about="What the operator defined, secrets sealed, and what executors met. A record without a value deletes.",
+        messages=messages, writers=("operator", "executor"), readers=("ingest", "router", "executor", "operator"),
+    )  # fmt: skip

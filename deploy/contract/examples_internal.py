@@ -1,0 +1,66 @@
+"""The examples of what only our own processes write and read: settlements, the ledger and the control table. Pure."""
+
+from typing import Final
+
+from stripeline.deploy.contract.examples import AT_MS, TRACE, Examples
+
+_SEALED: Final = "sealed:v1:RXhhbXBsZQ"
+
+SETTLEMENT_HEADERS: Final[Examples] = {
+    "settlement": {**TRACE, "stripeline-settles": "order-1234", "stripeline-connection": "acme"}
+}
+SETTLEMENTS: Final[Examples] = {
+    "customer": {
+        "id": "cus_Example1",
+        "object": "customer",
+        "metadata": {"stripeline_command": "order-1234", "stripeline_partition": "3"},
+    }
+}
+
+_KNOWN: Final = {"digest": "8c1f0e5d2b7a9346e1d05c7f", "revision": 0, "at": AT_MS}
+LEDGER_COMMANDS: Final[Examples] = {
+    "done": {**_KNOWN, "status": "succeeded"},
+    "unknown": {
+        **_KNOWN,
+        "status": "waiting",
+        "unknown": True,
+        "look_at": AT_MS + 120_000,
+        "told": {
+            "action": "stripe/create-customer",
+            "connection": "acme",
+            "run": None,
+            "key": "order-1234",
+            "attempts": 1,
+            "started_at": AT_MS,
+        },
+    },
+}
+LEDGER_QUEUES: Final[Examples] = {"three-wait": {"head": 0, "tail": 3, "due_at": AT_MS + 6_500}}
+
+CONNECTIONS: Final[Examples] = {
+    "test-key": {
+        "secret_key": _SEALED,
+        "mode": "test",
+        "hint": "sk_test_…wxyz",
+        "rate": {"account": 100, "endpoint": 25},
+    }
+}
+TRIGGERS: Final[Examples] = {
+    "payments": {
+        "kind": "stripe/payment-event",
+        "connection": "acme",
+        "mode": "test",
+        "signing_secrets": [_SEALED],
+    }
+}
+WORKFLOWS: Final[Examples] = {
+    "thank-big-spenders": {
+        "trigger": "acme-payments",
+        "types": ["payment_intent.succeeded"],
+        "where": "data.amount >= 5000",
+        "steps": [
+            {"id": "customer", "action": "stripe/create-customer", "input": {"email": "=data.receipt_email"}},
+        ],
+    }
+}
+STATES: Final[Examples] = {"key-refused": {"refused_key": "8c1f0e5d2b7a", "since": AT_MS}}

@@ -1,0 +1,103 @@
+"""Which records are published: each one's name, version, model, examples, and who reads it. Pure.
+
+A record is published under `<name>.v<version>`; a change that its readers can't take is a new version beside the old.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any, Final
+
+from pydantic import BaseModel
+
+from stripeline.contracts import definitions, header_models, internal_records, records
+from stripeline.contracts.families import Family, families
+from stripeline.deploy.contract import examples, examples_internal
+from stripeline.deploy.contract import schemas as variants
+from stripeline.deploy.contract.compatibility_rules import Side
+from stripeline.deploy.contract.examples import Examples
+from stripeline.workers.actions import actions
+
+RELEASE: Final = "0.1.0"
+"""The release that the contract is published with: the project's own version."""
+
+_URN: Final = "urn:stripeline:contract"
+_DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """One published record.
+
+    side: whether others read what we write, or we read what others, or older versions of us, wrote.
+    refine: what the schema says beyond its model.
+    """
+
+    name: str
+    model: type[BaseModel]
+    side: Side
+    examples: Examples
+    refine: variants.Refine = field(default=variants.as_it_is)
+    version: int = 1
+
+    @property
+    def schema_name(self) -> str:
+        return f"{self.name}.v{self.version}"
+
+    @property
+    def file_name(self) -> str:
+        return f"{self.schema_name}.schema.json"
+
+    @property
+    def component(self) -> str:
+        """Its name among other schemas: `PaymentEvent`, `PaymentEventV2`."""
+        return variants.pascal(self.name if self.version == 1 else f"{self.name}-v{self.version}")
+
+    @property
+    def folder(self) -> str:
+        """Where its examples are."""
+        return self.name if self.version == 1 else f"{self.name}.v{self.version}"
+
+    def schema(self) -> Mapping[str, Any]:
+        """The JSON Schema, with its examples."""
+        made = self.refine(variants.neat(self.model, side=self.side))
+        head = {"$schema": _DIALECT, "$id": f"{_URN}:{self.name}:v{self.version}", "title": self.name}
+        return {**made, **head, "examples": [self.examples[name] for name in sorted(self.examples)]}
+
+
+@cache
+def published() -> Sequence[Published]:
+    """Every record that crosses a topic, those for other teams first."""
+    return (
+        *(_event(family) for family in families().values()),
+        _written("event-headers", header_models.EventHeaders, examples.EVENT_HEADERS),
+        _read("command", records.Command, examples.commands(actions()), variants.commands(actions())),
+        _read("command-headers", header_models.CommandHeaders, examples.COMMAND_HEADERS),
+        _written("result", records.Result, examples.results(actions()), variants.results(actions())),
+        _written("result-headers", header_models.ResultHeaders, examples.RESULT_HEADERS),
+        _written("dead-letter-headers", header_models.DeadLetterHeaders, examples.DEAD_LETTER_HEADERS),
+        _read("retry-headers", header_models.RetryHeaders, examples.RETRY_HEADERS),
+        _read("run", records.Run, examples.runs(tuple(families().values()), actions())),
+        _read("settlement", internal_records.Settlement, examples_internal.SETTLEMENTS),
+        _read("settlement-headers", header_models.SettlementHeaders, examples_internal.SETTLEMENT_HEADERS),
+        _read("ledger-command", internal_records.LedgerCommand, examples_internal.LEDGER_COMMANDS),
+        _read("ledger-queue", internal_records.LedgerQueue, examples_internal.LEDGER_QUEUES),
+        _read("control-connection", definitions.Connection, examples_internal.CONNECTIONS),
+        _read("control-trigger", definitions.Trigger, examples_internal.TRIGGERS),
+        _read("control-workflow", definitions.Workflow, examples_internal.WORKFLOWS),
+        _read("control-state", definitions.State, examples_internal.STATES),
+    )
+
+
+def _event(family: Family) -> Published:
+    return _written(family.topic, records.Event, examples.events(family), variants.event(family))
+
+
+def _written(
+    name: str, model: type[BaseModel], given: Examples, refine: variants.Refine = variants.as_it_is
+) -> Published:
+    return Published(name=name, model=model, side=Side.WRITTEN, examples=given, refine=refine)
+
+
+def _read(name: str, model: type[BaseModel], given: Examples, refine: variants.Refine = variants.as_it_is) -> Published:
+    return Published(name=name, model=model, side=Side.READ, examples=given, refine=refine)

@@ -1,0 +1,1 @@
+"""The configuration file: read, checked, compared with what is stored, and shown."""

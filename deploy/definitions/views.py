@@ -1,0 +1,77 @@
+"""Connections, triggers and workflows as a person, or a script, sees them. Pure; of a key only its hint is shown."""
+
+from collections.abc import Iterator
+from typing import Any
+
+from stripeline.contracts.definitions import Connection, Definitions
+from stripeline.contracts.headers import rfc3339
+from stripeline.workers.secrets.vault import Vault, VaultError, connection_secret
+
+
+def connection_rows(stored: Definitions, vault: Vault | None) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "mode": connection.mode,
+            "key": connection.hint,
+            "state": _state(name, connection, stored, vault),
+            "rate": connection.rate.model_dump(exclude_none=True) if connection.rate else None,
+        }
+        for name, connection in sorted(stored.connections.items())
+    ]
+
+
+def _state(name: str, connection: Connection, stored: Definitions, vault: Vault | None) -> str:
+    met = stored.states.get(name)
+    if met is not None and met.refused_key == connection.key_name:
+        return f"paused: Stripe refused its key at {rfc3339(met.since)}; apply a new one"
+    if vault is None:
+        return "sealed"
+    try:
+        vault.open(connection_secret(name), connection.secret_key)
+    except VaultError:
+        return "unreadable"
+    return "ready"
+
+
+def trigger_rows(stored: Definitions) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "kind": trigger.kind,
+            "connection": trigger.connection,
+            "mode": trigger.mode,
+            "path": f"/webhooks/{name}",
+            "signing_secrets": len(trigger.signing_secrets),
+        }
+        for name, trigger in sorted(stored.triggers.items())
+    ]
+
+
+def workflow_rows(stored: Definitions) -> list[dict[str, Any]]:
+    return [
+        {"name": name, "trigger": workflow.trigger, "types": list(workflow.types), "where": workflow.where}
+        | {"steps": [step.model_dump(mode="json", exclude_none=True) for step in workflow.steps]}
+        for name, workflow in sorted(stored.workflows.items())
+    ]
+
+
+def users_of(kind: str, name: str, stored: Definitions) -> list[str]:
+    """What would be left without what it refers to."""
+    match kind:
+        case "connection":
+            return [*_triggers_of(name, stored), *_workflows_with(name, stored)]
+        case "trigger":
+            return [f"workflow {user}" for user, flow in sorted(stored.workflows.items()) if flow.trigger == name]
+        case _:
+            return []
+
+
+def _triggers_of(connection: str, stored: Definitions) -> Iterator[str]:
+    return (f"trigger {user}" for user, held in sorted(stored.triggers.items()) if held.connection == connection)
+
+
+def _workflows_with(connection: str, stored: Definitions) -> Iterator[str]:
+    for user, flow in sorted(stored.workflows.items()):
+        if any(step.connection == connection for step in flow.steps):
+            yield f"workflow {user}"

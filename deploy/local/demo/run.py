@@ -1,0 +1,106 @@
+"""Runs the demo: starts the stack, sends the scenario, watches the topics until all is settled, and checks the end."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from typing import Any
+
+import orjson
+from pydantic import SecretStr
+
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.local.demo.checks import checks, settled
+from stripeline.deploy.local.demo.kafka_traffic import follow, put
+from stripeline.deploy.local.demo.observations import Seen
+from stripeline.deploy.local.demo.scenario import CROWD, Delivery, deliveries, orders
+from stripeline.deploy.local.demo.screen import Screen
+from stripeline.deploy.local.stack import SECRETS, Stack, free_ports, local_stack
+from stripeline.deploy.local.webhook_sender import deliver
+
+SETTLED_S = 60.0
+_TIERS = "500ms,1s,2s"
+_SECRET_OF = {
+    "acme-payments": SECRETS["ACME_PAYMENTS_WHSEC"],
+    "acme-charges": SECRETS["ACME_CHARGES_WHSEC"],
+    "acme-customers": SECRETS["ACME_CUSTOMERS_WHSEC"],
+}
+
+
+async def run() -> None:
+    """The whole demo. Raises FailureError when a promise does not hold."""
+    began_s = time.monotonic()
+    with Screen() as screen:
+        async with local_stack(
+            lambda text: screen.line("starting", text), free_ports(), overrides={"retry_tiers": _TIERS}
+        ) as stack:
+            await _show(stack, screen, began_s)
+
+
+async def _show(stack: Stack, screen: Screen, began_s: float) -> None:
+    topics = stack.settings.topics
+    seen = Seen(topics=topics, show=screen.line)
+    screen.watch(seen)
+    names = (*topics.events, topics.run, topics.result, *topics.retries, topics.dead_letter)
+    watcher = asyncio.create_task(_watch(seen, names, stack.client))
+    started_s = time.monotonic()
+    try:
+        acknowledged, wrong = await _send(stack, screen, seen.quiet)
+        await _order(stack, screen)
+        await _settle(seen, acknowledged, watcher)
+    finally:
+        watcher.cancel()
+    found = checks(seen, acknowledged, wrong, stack.sandbox.sandbox.endpoints.ledger.view({})["effects"])
+    screen.summary(
+        found,
+        f"{len(seen.events)} events, {len(seen.runs)} runs, {len(seen.results)} results, {seen.retries} retries, "
+        f"{len(seen.dead_letters)} dead letters in {time.monotonic() - started_s:.1f} s "
+        f"({time.monotonic() - began_s:.1f} s with the start)",
+    )
+    if not all(check.holds for check in found):
+        raise FailureError("A promise does not hold, see above. This is a fault of Stripeline: please report it.")
+
+
+async def _watch(seen: Seen, topics: tuple[str, ...], client: Mapping[str, Any]) -> None:
+    async for read in follow(topics, client):
+        seen.take(read)
+
+
+async def _send(stack: Stack, screen: Screen, quiet: set[str]) -> tuple[int, int]:
+    """Send every delivery. Returns the acknowledged ones that belong on a topic, and the wrong answers."""
+    acknowledged = wrong = 0
+    for delivery in deliveries():
+        if delivery.shows:
+            screen.line("sent", delivery.shows)
+        else:
+            quiet.add(orjson.loads(delivery.body)["id"])
+        status = await _post(stack, delivery)
+        acknowledged += status == 200 and delivery.published  # noqa: PLR2004
+        wrong += status != delivery.expected
+    screen.line("sent", f"a crowd of {CROWD} more payments at once, counted and not shown")
+    return acknowledged, wrong
+
+
+async def _post(stack: Stack, delivery: Delivery) -> int:
+    secret = "whsec_somebody_elses" if delivery.forged else _SECRET_OF[delivery.trigger]
+    url = f"{stack.ingest_url}/{delivery.trigger}"
+    async for answer in deliver(url, SecretStr(secret), [delivery.body], lambda: int(time.time())):
+        return answer.status
+    raise AssertionError("one body, one answer")
+
+
+async def _order(stack: Stack, screen: Screen) -> None:
+    records = []
+    for order in orders():
+        screen.line("sent", order.shows)
+        records.append((order.key, order.value if isinstance(order.value, bytes) else orjson.dumps(order.value)))
+    await put(stack.settings.topics.command, stack.client, records)
+
+
+async def _settle(seen: Seen, acknowledged: int, watcher: asyncio.Task[None]) -> None:
+    deadline = time.monotonic() + SETTLED_S
+    while not settled(seen, acknowledged, commands=1, dead_letters=1):
+        if watcher.done():
+            await watcher
+        if time.monotonic() > deadline:
+            raise FailureError(f"Not everything came to its end within {SETTLED_S:g} s: {seen.running} runs still run.")
+        await asyncio.sleep(0.05)

@@ -1,0 +1,131 @@
+"""The whole product on this machine: a local Kafka, the sandbox, ingest, router and executor in one process.
+
+For trying out, never for real money: the keys are made up, and the sandbox moves none.
+"""
+
+import asyncio
+import tempfile
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from stripeline.deploy.definitions.diff import diff, publication
+from stripeline.deploy.definitions.load import load
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
+from stripeline.deploy.operations.topics import apply as apply_topics
+from stripeline.deploy.runtime.admin_server import what_is_missing
+from stripeline.deploy.runtime.processes import executor_part, ingest_part, router_part
+from stripeline.deploy.runtime.shared import base
+from stripeline.deploy.sandbox.http_server import SandboxServer
+from stripeline.deploy.settings.kafka_options import kafka_client_options
+from stripeline.deploy.settings.settings import Settings, load_settings
+from stripeline.workers.kafka.control_table import publish, read_all
+from stripeline.workers.secrets.vault import Vault, new_master_key
+
+EXAMPLE = Path(__file__).with_name("example.yaml")
+SECRETS: Mapping[str, str] = {
+    "ACME_STRIPE_KEY": "sk_test_sandboxacme",
+    "ACME_PAYMENTS_WHSEC": "whsec_sandboxpayments",
+    "ACME_CHARGES_WHSEC": "whsec_sandboxcharges",
+    "ACME_CUSTOMERS_WHSEC": "whsec_sandboxcustomers",
+}
+"""Made up, and known to everybody who reads this: they open the sandbox and nothing else."""
+
+READY_S = 60.0
+Progress = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Stack:
+    """A stack that is ready."""
+
+    settings: Settings
+    client: Mapping[str, Any]
+    sandbox: SandboxServer
+    ingest_url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Ports:
+    """Where things listen."""
+
+    kafka: int
+    sandbox: int
+    ingest: int
+
+
+def free_ports() -> Ports:
+    return Ports(kafka=free_port(), sandbox=free_port(), ingest=free_port())
+
+
+@asynccontextmanager
+async def local_stack(
+    progress: Progress, ports: Ports, *, data_dir: Path | None = None, overrides: Mapping[str, Any]
+) -> AsyncIterator[Stack]:
+    """Start everything, apply the example configuration, and yield when all is ready. Ends all of it afterwards."""
+    async with AsyncExitStack() as stack:
+        folder = data_dir or Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stripeline-")))
+        kafka = LocalKafka(KafkaSpec(port=ports.kafka, data_dir=folder / "kafka"))
+        stack.push_async_callback(kafka.stop)
+        await kafka.start(progress)
+        progress("Starting the sandbox Stripe")
+        sandbox = await stack.enter_async_context(SandboxServer(port=ports.sandbox))
+        settings = load_settings(
+            {
+                "master_key": new_master_key(),
+                "partitions": 4,
+                "kafka_bootstrap_servers": kafka.bootstrap_servers,
+                "stripe_api_base": sandbox.url,
+                "ingest_host": "127.0.0.1",
+                "ingest_port": ports.ingest,
+                **overrides,
+            }
+        )
+        client = kafka_client_options(settings)
+        progress("Creating the topics and applying the example configuration")
+        await apply_topics(settings.topics, settings.partitions, client)
+        await _configure(settings, client)
+        progress("Starting ingest, router and executor")
+        await stack.enter_async_context(_processes(settings))
+        yield Stack(
+            settings=settings, client=client, sandbox=sandbox, ingest_url=f"http://127.0.0.1:{ports.ingest}/webhooks"
+        )
+
+
+async def _configure(settings: Settings, client: Mapping[str, Any]) -> None:
+    stored = await read_all(settings.topics.control, client)
+    wanted = load(EXAMPLE, Vault.from_ring(settings.master_keys), stored, SECRETS.get)
+    changes = publication(diff(stored.by_key(), wanted, prune=False), wanted)
+    if changes:
+        await publish(settings.topics.control, client, changes)
+
+
+@asynccontextmanager
+async def _processes(settings: Settings) -> AsyncIterator[None]:
+    """Ingest, router and executor in this process, from ready until the end."""
+    stop = asyncio.Event()
+    async with base(settings) as shared:
+        shared.checks.pop("topics")  # just created
+        parts = asyncio.gather(*(part(shared, stop) for part in (ingest_part, router_part, executor_part)))
+        try:
+            await _ready(shared.checks, parts)
+            yield
+        finally:
+            stop.set()
+            await parts
+
+
+async def _ready(checks: Mapping[str, Callable[[], str | None]], parts: "asyncio.Future[Any]") -> None:
+    deadline = asyncio.get_running_loop().time() + READY_S
+    while len(checks) < 5 or what_is_missing(checks):  # noqa: PLR2004  (control, publisher, keys, router, executor)
+        if parts.done():
+            await parts
+        if asyncio.get_running_loop().time() > deadline:
+            missing = "; ".join(what_is_missing(checks).values())
+            raise FailureError(
+                f"The stack is not ready after {READY_S:g} s: {missing}. Try again; then look at the log."
+            )
+        await asyncio.sleep(0.02)

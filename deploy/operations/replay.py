@@ -1,0 +1,92 @@
+"""Puts dead letters back to work: the same bytes, key and partition, with who and why in a header.
+
+What becomes of them is the worker's decision: a replay is attempted with its own Idempotency-Key and keeps the time of
+its first append, so nothing here can charge twice.
+"""
+
+import asyncio
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+import orjson
+from aiokafka import AIOKafkaProducer
+
+from stripeline.contracts import headers as h
+from stripeline.contracts.errors import Code
+from stripeline.contracts.headers import Headers
+from stripeline.contracts.retry_tiers import HORIZON_MS
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.operations.views import DeadLetter
+
+_SEND_S: Final = 15.0
+_OURS: Final = frozenset(
+    {
+        h.ATTEMPT, h.DUE_AT, h.PLACE, h.REPLAY, h.ORIGIN_TOPIC, h.ORIGIN_PARTITION, h.ORIGIN_OFFSET, h.REASON, h.CODE,
+        h.ATTEMPTS, h.LAST_ERROR,
+    }
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Note:
+    """Who replays, and why: it stays on the record."""
+
+    by: str
+    why: str
+    at_ms: int
+
+
+def prospect(letter: DeadLetter, now_ms: int) -> str:
+    """What a replay will do, in words."""
+    headers = letter.read.headers
+    reason, code = h.text(headers, h.REASON), h.text(headers, h.CODE)
+    first_ms = h.number(headers, h.FIRST_APPENDED_AT) or now_ms
+    match reason:
+        case "id_reused":
+            return "is refused again: the id is known with another input"
+        case _ if letter.command is None:
+            return "is read again, unchanged"
+        case _ if now_ms - first_ms >= HORIZON_MS:
+            return "is looked up at Stripe, and not sent: it is older than 23 h"
+        case _ if code == Code.INDETERMINATE:
+            return "is looked up at Stripe, and sent with its own key if nothing is found"
+        case _:
+            return "is sent again with its own key"
+
+
+def target(topics: Topics, letter: DeadLetter) -> str:
+    """Where a letter goes: its origin; a command from a tier goes to the command topic."""
+    origin = h.text(letter.read.headers, h.ORIGIN_TOPIC) or ""
+    return origin if origin in {*topics.events, topics.result} else topics.command
+
+
+def replay_headers(letter: DeadLetter, note: Note) -> Headers:
+    told = {
+        "by": note.by,
+        "why": note.why,
+        "at": h.rfc3339(note.at_ms),
+        "dead_letter": f"{letter.read.partition}/{letter.read.offset}",
+    }
+    kept = h.without(letter.read.headers.items(), _OURS)
+    return (*kept, (h.REPLAY, orjson.dumps(told)))
+
+
+async def replay(
+    topics: Topics, client: Mapping[str, Any], letters: Sequence[DeadLetter], note: Note, rate_per_s: float
+) -> int:
+    """Write the letters, oldest first, at most `rate_per_s`. Returns how many. Raises KafkaError, TimeoutError."""
+    producer = AIOKafkaProducer(**client, enable_idempotence=True, max_request_size=2_097_152)
+    async with asyncio.timeout(_SEND_S):
+        await producer.start()
+    try:
+        for letter in sorted(letters, key=lambda letter: (letter.read.at_ms, letter.read.offset)):
+            async with asyncio.timeout(_SEND_S):
+                await producer.send_and_wait(
+                    target(topics, letter), letter.read.value, key=letter.read.key, partition=letter.read.partition,
+                    headers=list(replay_headers(letter, note)),
+                )  # fmt: skip
+            await asyncio.sleep(1 / rate_per_s)
+    finally:
+        await producer.stop()
+    return len(letters)

@@ -1,0 +1,152 @@
+"""Reads the newest records of a topic, from its end backwards, without a group: nobody's offsets move.
+
+Decides only which records are looked at. It never shows one: that is `stripeline.deploy.operations.views`, which masks.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import AsyncIterator, Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+
+from stripeline.contracts import headers
+from stripeline.deploy.operations.topics_admin import connected
+
+_DEADLINE_S: Final = 60.0
+_STOP_S: Final = 5.0
+_POLL_MS: Final = 500
+# A fetch that waits at the broker holds up every other request of its connection, up to 500 ms by default.
+_FETCH_WAIT_MS: Final = 50
+_FIRST_CHUNK: Final = 500
+_LAST_CHUNK: Final = 16_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Read:
+    """One record as it stands on its topic."""
+
+    topic: str
+    partition: int
+    offset: int
+    at_ms: int
+    key: bytes | None
+    value: bytes | None
+    headers: Mapping[str, bytes]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Page:
+    """Records, newest first; `cut` when there are more."""
+
+    records: tuple[Read, ...]
+    cut: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Wanted:
+    """Which records, and how many. `per_key`: only the newest of each key, and none where that one is a deletion."""
+
+    keep: Callable[[Read], bool]
+    limit: int
+    since_ms: int | None = None
+    per_key: bool = False
+
+
+@dataclass(slots=True, kw_only=True)
+class _Tail:
+    """What was found in one partition, going back from its end."""
+
+    wanted: Wanted
+    found: list[Read] = field(default_factory=list)
+    seen: set[bytes | None] = field(default_factory=set)
+    enough: bool = False
+
+    def take(self, chunk: list[Read]) -> None:
+        for read in reversed(chunk):
+            if self.wanted.per_key:
+                if read.key in self.seen:
+                    continue
+                self.seen.add(read.key)
+            if read.value is not None and self.wanted.keep(read):
+                self.found.append(read)
+        too_old = bool(chunk) and self.wanted.since_ms is not None and chunk[0].at_ms < self.wanted.since_ms
+        # One more than asked for tells whether the list was cut.
+        self.enough = too_old or len(self.found) > self.wanted.limit
+
+
+async def newest(topic: str, client: Mapping[str, Any], wanted: Wanted) -> Page:
+    """The newest wanted records of a topic. Raises FailureError for a missing topic, KafkaError, TimeoutError."""
+    async with asyncio.timeout(_DEADLINE_S), reader(client) as consumer:
+        found = await _tails(consumer, await partitions_of(topic, client), wanted)
+    found.sort(key=lambda read: (read.at_ms, read.offset), reverse=True)
+    return Page(records=tuple(found[: wanted.limit]), cut=len(found) > wanted.limit)
+
+
+async def partitions_of(topic: str, client: Mapping[str, Any]) -> list[TopicPartition]:
+    """A topic's partitions. Raises FailureError where it is missing: a consumer would wait for it, or create it."""
+    async with connected(client) as cluster:
+        return [TopicPartition(topic, number) for number in await cluster.partitions(topic)]
+
+
+@contextlib.asynccontextmanager
+async def reader(client: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
+    """A consumer without a group that sees committed records only."""
+    consumer = AIOKafkaConsumer(
+        **client,
+        group_id=None,
+        enable_auto_commit=False,
+        auto_offset_reset="earliest",
+        isolation_level="read_committed",
+        fetch_max_wait_ms=_FETCH_WAIT_MS,
+    )
+    try:
+        await consumer.start()
+        yield consumer
+    finally:
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_STOP_S):
+                await consumer.stop()
+
+
+async def _tails(consumer: AIOKafkaConsumer, partitions: list[TopicPartition], wanted: Wanted) -> list[Read]:
+    """What is wanted of each partition, all partitions at a time, chunk by chunk from their ends."""
+    begins = await consumer.beginning_offsets(partitions)
+    uppers = dict(await consumer.end_offsets(partitions))
+    tails = {partition: _Tail(wanted=wanted) for partition in partitions}
+    size = _FIRST_CHUNK
+    while open_ones := [one for one in partitions if uppers[one] > begins[one] and not tails[one].enough]:
+        lowers = {one: max(begins[one], uppers[one] - size) for one in open_ones}
+        for partition, chunk in (await _chunks(consumer, lowers, uppers)).items():
+            tails[partition].take(chunk)
+        uppers |= lowers
+        # Compaction leaves gaps: a wider look back each time keeps a sparse topic from costing a call per record.
+        size = min(size * 2, _LAST_CHUNK)
+    return [read for tail in tails.values() for read in tail.found]
+
+
+async def _chunks(
+    consumer: AIOKafkaConsumer, lowers: Mapping[TopicPartition, int], uppers: Mapping[TopicPartition, int]
+) -> dict[TopicPartition, list[Read]]:
+    """The records of each partition from its lower offset up to its upper one, which is not in it."""
+    consumer.assign(list(lowers))
+    for partition, lower in lowers.items():
+        consumer.seek(partition, lower)
+    chunks: dict[TopicPartition, list[Read]] = {partition: [] for partition in lowers}
+    while behind := [one for one in lowers if await consumer.position(one) < uppers[one]]:
+        for partition, records in (await consumer.getmany(*behind, timeout_ms=_POLL_MS)).items():
+            chunks[partition] += [read_of(record) for record in records if record.offset < uppers[partition]]
+    return chunks
+
+
+def read_of(record: ConsumerRecord) -> Read:
+    return Read(
+        topic=record.topic,
+        partition=record.partition,
+        offset=record.offset,
+        at_ms=record.timestamp,
+        key=record.key,
+        value=record.value,
+        headers=headers.read(record.headers),
+    )

@@ -1,0 +1,121 @@
+"""Runs and dead letters as a person, or a script, sees them: times as RFC 3339, secrets masked. Pure.
+
+The shapes of `--json` are a promise: others script against them.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from stripeline.contracts import headers
+from stripeline.contracts.records import Command, Run, parse_command
+from stripeline.deploy.operations.topic_reader import Read
+from stripeline.deploy.telemetry.masking import mask, mask_text
+
+_MAX_VALUE = 20_000
+
+
+def run_of(read: Read) -> Run | None:
+    """The run that a record of the run topic holds; None when it holds none."""
+    try:
+        return Run.model_validate_json(read.value or b"")
+    except ValidationError:
+        return None
+
+
+def run_view(run: Run) -> dict[str, Any]:
+    """A run as `runs list --json` has it."""
+    shown = run.model_dump(mode="json", exclude={"definition", "context"})
+    steps = [{**step, **_times(step)} for step in shown["steps"]]
+    view: dict[str, Any] = mask({**shown, "steps": steps, **_times(shown)})
+    return view
+
+
+def _times(shown: Mapping[str, Any]) -> dict[str, str | None]:
+    return {
+        name: headers.rfc3339(shown[name]) if shown[name] is not None else None
+        for name in ("started_at", "finished_at")
+    }
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeadLetter:
+    """A dead letter: its record, and its command where the bytes hold one."""
+
+    read: Read
+    command: Command | None
+
+    @property
+    def connection(self) -> str | None:
+        return self.command.connection if self.command else headers.text(self.read.headers, headers.CONNECTION)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """Which dead letters: None lets all pass."""
+
+    code: str | None = None
+    reason: str | None = None
+    action: str | None = None
+    connection: str | None = None
+    key: str | None = None
+    id: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+    def match(self, letter: DeadLetter) -> bool:
+        view = dead_letter_view(letter)
+        fields = {"code": self.code, "reason": self.reason, "action": self.action, "connection": self.connection}
+        fields |= {"key": self.key, "command_id": self.id}
+        at_ms = letter.read.at_ms
+        return (
+            all(wanted is None or view[name] == wanted for name, wanted in fields.items())
+            and (self.since_ms is None or at_ms >= self.since_ms)
+            and (self.until_ms is None or at_ms <= self.until_ms)
+        )
+
+
+def dead_letter_of(read: Read) -> DeadLetter:
+    command = parse_command(read.value)
+    return DeadLetter(read=read, command=command if isinstance(command, Command) else None)
+
+
+def dead_letter_view(letter: DeadLetter) -> dict[str, Any]:
+    """A dead letter as `dead-letters list --json` has it; topic, partition and offset are its own place."""
+    read = letter.read
+    first_ms = headers.number(read.headers, headers.FIRST_APPENDED_AT)
+    return {
+        "topic": read.topic,
+        "partition": read.partition,
+        "offset": read.offset,
+        "key": None if read.key is None else read.key.decode("utf-8", "replace"),
+        "command_id": letter.command.command_id if letter.command else None,
+        "action": letter.command.action if letter.command else None,
+        "connection": letter.connection,
+        "reason": headers.text(read.headers, headers.REASON),
+        "code": headers.text(read.headers, headers.CODE),
+        "attempts": headers.number(read.headers, headers.ATTEMPTS),
+        "first_attempt_at": None if first_ms is None else headers.rfc3339(first_ms),
+        "failed_at": headers.rfc3339(read.at_ms),
+    }
+
+
+def dead_letter_details(letter: DeadLetter) -> dict[str, Any]:
+    """All there is to see of one: also where it came from, its last error and its value."""
+    read = letter.read
+    last_error = headers.text(read.headers, headers.LAST_ERROR)
+    value = (read.value or b"").decode("utf-8", "replace")[:_MAX_VALUE]
+    return {
+        **dead_letter_view(letter),
+        "last_error": None if last_error is None else mask_text(last_error),
+        "origin": {
+            "topic": headers.text(read.headers, headers.ORIGIN_TOPIC),
+            "partition": headers.number(read.headers, headers.ORIGIN_PARTITION),
+            "offset": headers.number(read.headers, headers.ORIGIN_OFFSET),
+        },
+        "value": mask(letter.command.model_dump(mode="json", exclude_none=True))
+        if letter.command
+        else mask_text(value),
+    }

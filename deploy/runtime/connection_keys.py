@@ -1,0 +1,94 @@
+"""What the executor asks of a connection: its key, the name of that key, whether Stripe refused it, and its limits."""
+
+from collections.abc import Callable
+
+import structlog
+from pydantic import SecretStr
+
+from stripeline.contracts.definitions import Connection, Rate
+from stripeline.workers.kafka.control_table import ControlTable
+from stripeline.workers.secrets.cache import Secrets
+from stripeline.workers.secrets.vault import VaultError
+
+log = structlog.get_logger(__name__)
+STRIPES_OWN = "https://api.stripe.com"
+
+# https://docs.stripe.com/rate-limits: calls per second of an account, and of each endpoint of it.
+_NO_LIMITS = Rate()
+_PUBLISHED = {"live": Rate(account=100, endpoint=25), "test": Rate(account=25, endpoint=25)}
+
+
+def limits_of(table: ControlTable, *, stripes_own: bool) -> Callable[[str], Rate]:
+    """A connection's limits: its own, else Stripe's published ones at Stripe's own address, else none.
+
+    They are asked for on every call, and worked out when a connection has changed.
+    """
+    known: dict[str, tuple[Connection, Rate]] = {}
+
+    def of(name: str) -> Rate:
+        connection = table.connections.get(name)
+        if connection is None:
+            return _NO_LIMITS
+        found = known.get(name)
+        if found is None or found[0] is not connection:
+            found = known[name] = (connection, _limits(connection, stripes_own=stripes_own))
+        return found[1]
+
+    return of
+
+
+def _limits(connection: Connection, *, stripes_own: bool) -> Rate:
+    preset = _PUBLISHED[connection.mode] if stripes_own else _NO_LIMITS
+    given = connection.rate
+    return preset.model_copy(update=given.model_dump(exclude_none=True)) if given else preset
+
+
+def key_name(table: ControlTable, name: str) -> str | None:
+    connection = table.connections.get(name)
+    return None if connection is None else connection.key_name
+
+
+def refused_key(table: ControlTable, name: str) -> tuple[str, int] | None:
+    """The name of the key that Stripe refused, and since when."""
+    state = table.definitions.states.get(name)
+    return None if state is None else (state.refused_key, state.since)
+
+
+class Keys:
+    """The connections' keys in clear. One that can't be opened is held like one that Stripe refused: nothing is burnt.
+
+    A process with the wrong master key would else end every command that it meets, and a person could not undo it.
+    """
+
+    def __init__(self, table: ControlTable, secrets: Secrets, now_ms: Callable[[], int]) -> None:
+        self._table, self._secrets, self._now_ms = table, secrets, now_ms
+        self._unopened: dict[str, tuple[str, int]] = {}
+
+    def of(self, name: str) -> SecretStr | None:
+        connection = self._table.connections.get(name)
+        if connection is None:
+            return None
+        known = self._unopened.get(name)
+        if known is not None and known[0] == connection.key_name:
+            return None
+        try:
+            key = self._secrets.secret_key(name, connection)
+        except VaultError as error:
+            log.error("a connection's key can't be opened", connection=name, reason=str(error))  # noqa: TRY400
+            self._unopened[name] = (connection.key_name, self._now_ms())
+            return None
+        self._unopened.pop(name, None)
+        return key
+
+    def held(self, name: str) -> tuple[str, int] | None:
+        """The name of a key that must not be used, and since when."""
+        return refused_key(self._table, name) or (self._unopened.get(name) if self.of(name) is None else None)
+
+    def missing(self) -> str | None:
+        closed = [name for name in self._table.connections if self.of(name) is None]
+        if not closed:
+            return None
+        return (
+            f"the keys of {', '.join(closed[:5])} can't be opened: STRIPELINE_MASTER_KEY is not the one that sealed"
+            " them; their commands wait"
+        )

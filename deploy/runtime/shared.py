@@ -1,0 +1,60 @@
+"""What the parts of a process share: settings, the control table, a clock, and what it shows of itself."""
+
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from opentelemetry.trace import Tracer
+from prometheus_client import CollectorRegistry, ProcessCollector
+
+from stripeline.deploy.settings.kafka_options import kafka_client_options
+from stripeline.deploy.settings.settings import Settings
+from stripeline.deploy.telemetry.collector import Board
+from stripeline.deploy.telemetry.loop_lag import LoopLag
+from stripeline.deploy.telemetry.metrics import OF_A_PROCESS
+from stripeline.deploy.telemetry.sources import ProcessView, running_version
+from stripeline.deploy.telemetry.tracer import installed_tracer
+from stripeline.workers.kafka.broker_clock import BrokerClock
+from stripeline.workers.kafka.control_table import ControlTable
+
+Check = Callable[[], str | None]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Base:
+    """What every part of a process shares."""
+
+    settings: Settings
+    client: Mapping[str, Any]
+    table: ControlTable
+    clock: BrokerClock
+    checks: dict[str, Check]
+    board: Board
+    registry: CollectorRegistry
+    lag: LoopLag
+    tracer: Tracer | None
+
+
+@asynccontextmanager
+async def base(settings: Settings) -> AsyncIterator[Base]:
+    """What the parts share."""
+    client = kafka_client_options(settings)
+    table = ControlTable(settings.topics.control, client)
+    await table.start()
+    clock, lag, board, registry = BrokerClock(), LoopLag(), Board(), CollectorRegistry()
+    checks: dict[str, Check] = {"topics": lambda: "the topics are not checked yet", "control": table.missing}
+    registry.register(board)
+    ProcessCollector(registry=registry)  # memory, CPU and open files, under Prometheus' own names
+    version = running_version()
+    board.show(OF_A_PROCESS, lambda: ProcessView(
+        missing={name: check() for name, check in checks.items()}, lag=lag, skew_s=clock.skew_ms / 1000, version=version
+    ))  # fmt: skip
+    try:
+        with lag.measured():
+            yield Base(
+                settings=settings, client=client, table=table, clock=clock, checks=checks, board=board,
+                registry=registry, lag=lag, tracer=installed_tracer(),
+            )  # fmt: skip
+    finally:
+        await table.stop()

@@ -1,0 +1,1 @@
+"""Stripe's API as the sandbox serves it: requests, parameters, objects, lists, searches and errors."""

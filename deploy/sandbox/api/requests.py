@@ -1,0 +1,76 @@
+"""Reads a request: its route, its parameters, its key. Refuses what cannot be read; judges no parameter's value."""
+
+import re
+from dataclasses import dataclass
+
+from stripeline.deploy.sandbox.accounts import Caller
+from stripeline.deploy.sandbox.api import stripe_errors
+from stripeline.deploy.sandbox.api.execution import Order, route_of
+from stripeline.deploy.sandbox.api.form import FormError, Pairs, nested, pairs_of
+from stripeline.deploy.sandbox.api.values import Answer, Call, Params
+from stripeline.deploy.sandbox.faults import Subject
+from stripeline.deploy.sandbox.idempotency import MAX_KEY_LENGTH
+
+VERSION_SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z_]+)?(; ?[a-z_]+=v\d+)*")
+FORM_TYPE = "application/x-www-form-urlencoded"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Attempt:
+    """A POST or a read that was understood: its order, and what the idempotency layer needs."""
+
+    order: Order
+    fingerprint: int
+    subject: Subject
+    endpoint: str
+
+
+def understand(call: Call, caller: Caller, request_id: str) -> Attempt | Answer:
+    route = route_of(call.method, call.path)
+    pairs = _pairs(call)
+    if isinstance(pairs, Answer):
+        return pairs
+    if route is None:
+        return stripe_errors.unrecognised_url(call.method, call.path)
+    try:
+        params = nested(pairs)
+    except FormError as error:
+        return stripe_errors.invalid(str(error))
+    key = (call.idempotency_key or None) if call.method == "POST" else None
+    order = Order(
+        route=route,
+        params=params,
+        account=caller.account,
+        livemode=caller.livemode,
+        idempotency_key=key,
+        request_id=request_id,
+    )
+    fingerprint = hash((call.method, call.path, tuple(sorted(pairs))))
+    endpoint = f"{route.kind} {route.resource.path}"
+    return Attempt(order=order, fingerprint=fingerprint, subject=_subject(call, caller, params), endpoint=endpoint)
+
+
+def _pairs(call: Call) -> Pairs | Answer:
+    """The parameters; or what is wrong with the request's headers or encoding."""
+    if call.stripe_version is not None and not VERSION_SHAPE.fullmatch(call.stripe_version):
+        return stripe_errors.invalid(f"Invalid Stripe API version: {call.stripe_version}.")
+    if call.method == "POST" and call.idempotency_key is not None and len(call.idempotency_key) > MAX_KEY_LENGTH:
+        return stripe_errors.key_too_long()
+    if call.body and not call.content_type.startswith(FORM_TYPE):
+        return stripe_errors.invalid(f"Invalid content type: Stripe's API takes {FORM_TYPE}.")
+    try:
+        return pairs_of(call.body.decode() if call.method == "POST" else call.query)
+    except (FormError, UnicodeDecodeError):
+        return stripe_errors.invalid("Invalid request: the parameters could not be decoded.")
+
+
+def _subject(call: Call, caller: Caller, params: Params) -> Subject:
+    described, metadata = params.get("description"), params.get("metadata")
+    texts = list(metadata.values()) if isinstance(metadata, dict) else []
+    return Subject(
+        method=call.method,
+        path=call.path,
+        key_last4=caller.masked[-4:],
+        idempotency_key=call.idempotency_key,
+        texts=tuple(text for text in (*texts, described) if isinstance(text, str)),
+    )

@@ -1,0 +1,185 @@
+"""The control API under `/_sandbox`: a test's hand on the sandbox. Pure: takes method, path, query and body.
+
+Never answers with a key; whether the peer may call it at all is decided by the adapter.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict
+from typing import Any
+from urllib.parse import parse_qsl
+
+import orjson
+from pydantic import ValidationError
+
+from stripeline.deploy.sandbox import control_models as models
+from stripeline.deploy.sandbox.api.resources import RESOURCES
+from stripeline.deploy.sandbox.api.values import Answer, Call
+from stripeline.deploy.sandbox.magic import CHARGE_PREFIX, MAGIC, SEEDED_CHARGES, SEEDED_CUSTOMER
+from stripeline.deploy.sandbox.sandbox import Sandbox
+from stripeline.deploy.sandbox.store import EVERYBODY
+
+PREFIX = "/_sandbox"
+LEDGER_FILTERS = frozenset({"object", "account", "command", "idempotency_key", "id"})
+DEFAULT_REQUESTS = 100
+
+Query = Mapping[str, str]
+Operation = Callable[[Sandbox, Call, int], Any]
+
+
+class RefusedError(ValueError):
+    """The request does not make sense; the text says why and what to do."""
+
+
+def control(sandbox: Sandbox, call: Call, now_ms: int) -> Answer:
+    method, path = call.method, call.path
+    operation = OPERATIONS.get((method, path.removeprefix(PREFIX).rstrip("/")))
+    if operation is None:
+        return _answer(404, {"error": f"The sandbox has no {method} {path}: GET {PREFIX} lists what it has."})
+    try:
+        return _answer(200, operation(sandbox, call, now_ms))
+    except ValidationError as error:
+        problems = [f"{'.'.join(map(str, part['loc'])) or 'body'}: {part['msg']}" for part in error.errors()]
+        return _answer(400, {"error": f"The body of {method} {path} is refused: {'; '.join(problems)}."})
+    except RefusedError as error:
+        return _answer(400, {"error": str(error)})
+
+
+def _answer(status: int, value: Any) -> Answer:
+    return Answer(status=status, body=orjson.dumps(value))
+
+
+def _index(_sandbox: Sandbox, _call: Call, _now_ms: int) -> Any:
+    return {
+        "about": "Stripeline's sandbox Stripe. Everything is in memory; nothing reaches Stripe.",
+        "control": [f"{method} {PREFIX}{path}" for method, path in OPERATIONS],
+        "stripe": [f"/v1/{name}" for name in RESOURCES],
+        "magic": {str(number): magic.says for number, magic in MAGIC.items()},
+        "magic_use": f"amount of a PaymentIntent, [sandbox:NUMBER] in a description, charge id {CHARGE_PREFIX}NUMBER",
+        "seeded": [*(CHARGE_PREFIX + status for status in SEEDED_CHARGES), SEEDED_CUSTOMER],
+    }
+
+
+def _ledger(sandbox: Sandbox, call: Call, _now_ms: int) -> Any:
+    query = dict(parse_qsl(call.query))
+    filters = {name: value for name, value in query.items() if name not in ("limit", "after")}
+    if unknown := filters.keys() - LEDGER_FILTERS:
+        raise RefusedError(f"Unknown filter {', '.join(sorted(unknown))}: use {', '.join(sorted(LEDGER_FILTERS))}.")
+    limit = _number(query, "limit", None)
+    return sandbox.endpoints.ledger.view(filters, after=_number(query, "after", 0) or 0, limit=limit)
+
+
+def _requests(sandbox: Sandbox, call: Call, _now_ms: int) -> Any:
+    return {
+        "requests": sandbox.endpoints.ledger.recent(
+            _number(dict(parse_qsl(call.query)), "limit", None) or DEFAULT_REQUESTS
+        )
+    }
+
+
+def _number(query: Query, name: str, default: int | None) -> int | None:
+    raw = query.get(name)
+    if raw is None:
+        return default
+    if not raw.isdecimal():
+        raise RefusedError(f"{name} is {raw!r}: give a number, 0 or more.")
+    return int(raw)
+
+
+def _clock(sandbox: Sandbox, _call: Call, now_ms: int) -> Any:
+    return {"now_ms": now_ms, "offset_s": sandbox.clock_offset_ms / 1000}
+
+
+def _advance(sandbox: Sandbox, call: Call, now_ms: int) -> Any:
+    advance_ms = round(models.ClockBody.model_validate_json(call.body).advance_s * 1000)
+    sandbox.clock_offset_ms += advance_ms
+    return _clock(sandbox, call, now_ms + advance_ms)
+
+
+def _faults(sandbox: Sandbox, _call: Call, _now_ms: int) -> Any:
+    return {"rules": [asdict(rule) for rule in sandbox.faults.rules]}
+
+
+def _add_fault(sandbox: Sandbox, call: Call, now_ms: int) -> Any:
+    sandbox.faults.add(models.RuleBody.model_validate_json(call.body).rule())
+    return _faults(sandbox, call, now_ms)
+
+
+def _clear_faults(sandbox: Sandbox, call: Call, now_ms: int) -> Any:
+    sandbox.faults.clear()
+    return _faults(sandbox, call, now_ms)
+
+
+def _settings(sandbox: Sandbox, _call: Call, _now_ms: int) -> Any:
+    return {
+        "latency_s": sandbox.latency_s,
+        "search_delay_s": sandbox.endpoints.search_delay_ms / 1000,
+        "account_per_s": sandbox.limiter.account_per_s,
+        "endpoint_per_s": sandbox.limiter.endpoint_per_s,
+    }
+
+
+def _set(sandbox: Sandbox, call: Call, now_ms: int) -> Any:
+    wanted = models.SettingsBody.model_validate_json(call.body)
+    for name in wanted.model_fields_set:
+        value = getattr(wanted, name)
+        match name:
+            case "latency_s":
+                sandbox.latency_s = value
+            case "search_delay_s":
+                sandbox.endpoints.search_delay_ms = round(value * 1000)
+            case "seed":
+                sandbox.faults.rng.seed(value)
+            case _:
+                setattr(sandbox.limiter, name, value)
+    return _settings(sandbox, call, now_ms)
+
+
+def _keys(sandbox: Sandbox, _call: Call, _now_ms: int) -> Any:
+    return {"keys": sandbox.accounts.listing()}
+
+
+def _set_key(sandbox: Sandbox, call: Call, now_ms: int) -> Any:
+    wanted = models.KeyBody.model_validate_json(call.body)
+    key = wanted.key.get_secret_value()
+    if wanted.account is not None:
+        sandbox.accounts.assign(key, wanted.account)
+    if wanted.revoked is not None:
+        (sandbox.accounts.revoke if wanted.revoked else sandbox.accounts.restore)(key)
+    return _keys(sandbox, call, now_ms)
+
+
+def _seed(resource: str, model: type[models.SeedBody]) -> Operation:
+    def seed(sandbox: Sandbox, call: Call, now_ms: int) -> Any:
+        wanted = model.model_validate_json(call.body)
+        row = RESOURCES[resource]
+        if wanted.id is not None and not wanted.id.startswith(row.prefix):
+            raise RefusedError(f"The id of one of the {resource} starts with {row.prefix}.")
+        account = EVERYBODY if wanted.key is None else sandbox.accounts.account_of(wanted.key.get_secret_value())
+        values = wanted.model_dump(exclude={"id", "key"}, exclude_none=True)
+        return sandbox.endpoints.seed(row, wanted.id, values, account, now_ms)
+
+    return seed
+
+
+def _reset(sandbox: Sandbox, _call: Call, _now_ms: int) -> Any:
+    sandbox.reset()
+    return {"reset": True}
+
+
+OPERATIONS: Mapping[tuple[str, str], Operation] = {
+    ("GET", ""): _index,
+    ("GET", "/ledger"): _ledger,
+    ("GET", "/requests"): _requests,
+    ("GET", "/clock"): _clock,
+    ("POST", "/clock"): _advance,
+    ("GET", "/faults"): _faults,
+    ("POST", "/faults"): _add_fault,
+    ("DELETE", "/faults"): _clear_faults,
+    ("GET", "/settings"): _settings,
+    ("POST", "/settings"): _set,
+    ("GET", "/keys"): _keys,
+    ("POST", "/keys"): _set_key,
+    ("POST", "/charges"): _seed("charges", models.ChargeBody),
+    ("POST", "/customers"): _seed("customers", models.CustomerBody),
+    ("POST", "/reset"): _reset,
+}

@@ -1,0 +1,1 @@
+"""Settings from the environment, `.env` and options, and what follows from them for Kafka clients."""

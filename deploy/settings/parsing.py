@@ -1,0 +1,69 @@
+"""Reads and writes the values of settings: durations, sizes, addresses. Pure; the environment is not read here."""
+
+import ipaddress
+import re
+from typing import Any
+from urllib.parse import urlsplit
+
+from stripeline.contracts.retry_tiers import parse_duration_ms
+
+_SIZES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2}
+_SIZE = re.compile(r"^(\d{1,12}) ?(B|KiB|MiB)?$")
+# What Kafka allows in a topic's name; 200 leaves room for our own part of its 249 characters.
+_PREFIX = re.compile(r"^[A-Za-z0-9._-]{0,200}$")
+_DURATIONS = (("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
+
+
+def duration_ms(value: Any) -> Any:
+    """`5s` in milliseconds; what is a number already stays."""
+    return parse_duration_ms(value) if isinstance(value, str) else value
+
+
+def duration_text(value_ms: int) -> str:
+    """Milliseconds as `5s`, in the largest unit that needs no fraction."""
+    unit, size = next((unit, size) for unit, size in _DURATIONS if value_ms % size == 0)
+    return f"{value_ms // size}{unit}"
+
+
+def size_bytes(value: Any) -> Any:
+    """`900KiB` in bytes; what is a number already stays."""
+    if not isinstance(value, str):
+        return value
+    match = _SIZE.fullmatch(value.strip())
+    if match is None:
+        raise ValueError(f"{value!r} is not a size: write bytes, or a number with KiB or MiB, like 900KiB")
+    return int(match[1]) * _SIZES[match[2] or ""]
+
+
+def size_text(value: int) -> str:
+    return f"{value // 1024}KiB" if value % 1024 == 0 else str(value)
+
+
+def topic_prefix(value: Any) -> Any:
+    if isinstance(value, str) and not _PREFIX.fullmatch(value):
+        raise ValueError(f"{value!r} can't start a topic's name: use letters, digits, dot, dash and underscore")
+    return value
+
+
+def api_base(value: Any) -> str:
+    """Scheme, host and port of Stripe, or of a stand-in for it."""
+    text = str(value).rstrip("/")
+    parts = urlsplit(text)
+    if parts.path.rstrip("/") == "/v1":
+        raise ValueError("leave /v1 away: it is part of each call's path; write https://api.stripe.com")
+    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.path or parts.query or parts.fragment:
+        raise ValueError("it must be scheme, host and port, like https://api.stripe.com or http://127.0.0.1:12111")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("it must not carry a user or password: the key belongs to a connection")
+    return text
+
+
+def sends_keys_in_clear(base: str) -> bool:
+    """Whether secret keys would cross a network unencrypted: http to another machine."""
+    parts = urlsplit(base)
+    host = parts.hostname or ""
+    try:
+        local = ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        local = host == "localhost"
+    return parts.scheme == "http" and not local

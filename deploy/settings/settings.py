@@ -1,0 +1,131 @@
+"""Reads the settings: the environment, a `.env` file, and options that overrule both. The only reader of any of them.
+
+Every setting is listed once, here, with its meaning; `stripeline settings` and the options of the command follow from
+it. Never puts a secret into an error: a value of a secret setting is not repeated.
+"""
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from dotenv import dotenv_values
+from pydantic import AliasGenerator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+
+from stripeline.contracts.retry_tiers import DEFAULT_TIERS, Tier, parse_tiers
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.settings.parsing import api_base, duration_ms, size_bytes, topic_prefix
+
+DOTENV = ".env"
+Port = Annotated[int, Field(ge=0, le=65_535)]
+DurationMs = Annotated[int, BeforeValidator(duration_ms), Field(ge=1)]
+Prefix = Annotated[str, BeforeValidator(topic_prefix)]
+ApiBase = Annotated[str, BeforeValidator(api_base)]
+SizeBytes = Annotated[int, BeforeValidator(size_bytes), Field(ge=1)]
+Tiers = Annotated[tuple[Tier, ...], NoDecode, BeforeValidator(lambda v: parse_tiers(v) if isinstance(v, str) else v)]
+Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+Level = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())]
+
+
+class SettingsError(FailureError):
+    """Settings that can't be used: which, why, and what to write instead."""
+
+
+def variable(field: str) -> str:
+    """A field's environment variable; the unit in its name is ours alone."""
+    name = field.removesuffix("_ms").removesuffix("_bytes").upper()
+    return name if name == "KAFKA_BOOTSTRAP_SERVERS" else f"STRIPELINE_{name}"
+
+
+class Settings(BaseSettings):
+    """All settings of all processes. A field's description is what `stripeline settings` shows."""
+
+    model_config = SettingsConfigDict(
+        alias_generator=AliasGenerator(validation_alias=variable),
+        env_file=DOTENV,
+        env_ignore_empty=True,
+        extra="ignore",
+        frozen=True,
+        hide_input_in_errors=True,
+    )
+
+    kafka_bootstrap_servers: str = Field("localhost:9092", description="Kafka's addresses, host:port, comma separated")
+    kafka_security_protocol: Protocol = Field("PLAINTEXT", description="how to speak to Kafka")
+    kafka_sasl_mechanism: Mechanism = Field("PLAIN", description="how to log in, with a SASL_ protocol")
+    kafka_sasl_username: str | None = Field(None, description="who logs in to Kafka")
+    kafka_sasl_password: SecretStr | None = Field(None, description="the password of that user")
+    kafka_ca_file: Path | None = Field(None, description="the CA of Kafka's certificate (default: the system's)")
+    master_key: SecretStr | None = Field(
+        None, description="seals the secrets on the control topic: base64 of 32 bytes; in a ring the first seals"
+    )
+    topic_prefix: Prefix = Field("stripe.", description="what every topic's name starts with")
+    partitions: int = Field(8, ge=1, le=10_000, description="partitions of each topic but control; fixed once created")
+    replication_factor: int = Field(
+        -1, ge=-1, le=32_767, description="copies of each partition that `topics apply` asks for; -1 is Kafka's default"
+    )
+    retry_tiers: Tiers = Field(
+        parse_tiers(DEFAULT_TIERS), description="how long a command waits after each failure; a topic per tier"
+    )
+    stripe_api_base: ApiBase = Field(
+        "https://api.stripe.com", description="Stripe's address: scheme, host and port, without /v1"
+    )
+    ingest_host: str = Field("0.0.0.0", description="where the webhooks are served")  # noqa: S104  (the public port)
+    ingest_port: Port = Field(8080, description="the public port, for /webhooks/{trigger}")
+    ingest_max_body_bytes: SizeBytes = Field(900 * 1024, description="the largest delivery: it must fit a record")
+    ingest_publish_deadline_ms: DurationMs = Field(5_000, description="then Stripe gets a 503, and sends again")
+    admin_host: str = Field("127.0.0.1", description="where /healthz, /readyz and /metrics are served")
+    admin_port: Port = Field(9464, description="the port of /healthz, /readyz and /metrics")
+    executor_concurrency: int = Field(256, ge=1, le=100_000, description="calls to Stripe at a time, per process")
+    reconcile_after_ms: DurationMs = Field(120_000, description="how long Stripe's search may lag behind a call")
+    call_timeout_ms: DurationMs = Field(30_000, description="how long one call to Stripe may take")
+    session_timeout_ms: DurationMs = Field(6_000, description="then a silent worker's tasks go to another")
+    commit_interval_ms: DurationMs = Field(50, description="what has finished is committed this often")
+    drain_timeout_ms: DurationMs = Field(10_000, description="how long calls in flight may take when a process ends")
+    instance_id: str | None = Field(
+        None, min_length=1, max_length=200, description="a name that outlives a restart: a pod's name in a StatefulSet"
+    )
+    log_level: Level = Field("info", description="debug, info, warning or error")
+
+    @property
+    def topics(self) -> Topics:
+        return Topics(prefix=self.topic_prefix, tiers=self.retry_tiers)
+
+    @property
+    def master_keys(self) -> tuple[SecretStr, ...]:
+        """The ring of master keys; empty when there is none."""
+        ring = self.master_key.get_secret_value() if self.master_key else ""
+        return tuple(SecretStr(key.strip()) for key in ring.split(",") if key.strip())
+
+
+def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
+    """The settings; `overrides` by field name come before the environment. Raises SettingsError."""
+    given = {variable(field): value for field, value in (overrides or {}).items()}
+    try:
+        return Settings(**given)
+    except ValidationError as error:
+        raise SettingsError(_sentence(error)) from None  # pydantic's own text is for programmers
+    except UnicodeDecodeError:
+        raise SettingsError(f"The file {DOTENV} is not UTF-8. Save it as UTF-8, one NAME=value a line.") from None
+
+
+def environment(name: str) -> str | None:
+    """A variable that the configuration file asks for with `${env:NAME}`: the environment's, else `.env`'s."""
+    return os.environ.get(name) or dotenv_values(DOTENV).get(name) or None
+
+
+def unknown_variables() -> list[str]:
+    """`STRIPELINE_…` variables that mean nothing: most often a typing mistake."""
+    known = {variable(field) for field in Settings.model_fields}
+    given = {*os.environ, *dotenv_values(DOTENV)}
+    return sorted(name for name in given if name.startswith("STRIPELINE_") and name not in known)
+
+
+def _sentence(error: ValidationError) -> str:
+    problems = [
+        f"{'.'.join(map(str, problem['loc'][:1]))}: {problem['msg'].removeprefix('Value error, ')}"
+        for problem in error.errors(include_url=False, include_input=False, include_context=False)
+    ]
+    return f"The settings can't be used. {'. '.join(problems)}. `stripeline settings --help` tells where they are read."

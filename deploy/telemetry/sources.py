@@ -1,0 +1,78 @@
+"""What the metrics table reads, gathered once a scrape. It asks nobody on the network: lag is what the fetches told."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from typing import Any, Self
+
+from stripeline.contracts.retry_tiers import Tier
+from stripeline.deploy.telemetry.loop_lag import LoopLag
+from stripeline.workers.kafka.group_member import Worker
+from stripeline.workers.task.counters import Counts
+from stripeline.workers.task.decision import Taken
+from stripeline.workers.task.input_partition import Input, Load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerView:
+    """A worker now, by partition.
+
+    inputs: each input partition by topic and number, with its end as the last fetch told it.
+    tiers: the retry topics with the names of their tiers.
+    """
+
+    role: str
+    counts: Counts
+    loads: Mapping[str, Load]
+    open: Mapping[str, bool]
+    inputs: Mapping[tuple[str, str], tuple[Input, int]]
+    tiers: Mapping[str, str]
+    now_ms: int
+    due_ms: Callable[[Taken], int]
+
+    @classmethod
+    def of(cls, worker: Worker[Any], tiers: Mapping[str, Tier]) -> Self:
+        tasks = {str(number): task for number, task in worker.tasks.items()}
+        working = {number: task for number, task in tasks.items() if task.open}
+        return cls(
+            role=worker.job.name,
+            counts=worker.counts,
+            loads={number: task.load for number, task in tasks.items()},
+            open={number: task.open for number, task in tasks.items()},
+            inputs={
+                (tp.topic, number): (source, worker.end(tp) or source.watermark.position)
+                for number, task in working.items()
+                for tp, source in task.inputs.items()
+            },
+            tiers={topic: tier.name for topic, tier in tiers.items()},
+            now_ms=worker.clock.now_ms(),
+            due_ms=worker.job.due_ms,
+        )
+
+    def age_s(self, source: Input) -> float:
+        return max(0.0, (self.now_ms - source.buffer[0].timestamp) / 1000) if source.buffer else 0.0
+
+    def overdue_s(self, source: Input) -> float:
+        return max(0.0, (self.now_ms - self.due_ms(source.buffer[0])) / 1000) if source.buffer else 0.0
+
+    @staticmethod
+    def waiting(source: Input, end: int) -> int:
+        """What was read and not taken, and what lies behind it."""
+        return len(source.buffer) + max(0, end - max(source.read_to, source.watermark.next))
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProcessView:
+    """A process now. `missing`: the checks of /readyz."""
+
+    missing: Mapping[str, str | None]
+    lag: LoopLag
+    skew_s: float
+    version: str
+
+
+def running_version() -> str:
+    try:
+        return version("stripeline")
+    except PackageNotFoundError:  # run from a checkout that was never installed
+        return "unknown"

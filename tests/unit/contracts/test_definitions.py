@@ -1,0 +1,81 @@
+"""Definitions survive their way over the control topic; what is none is refused without showing its value."""
+
+import pytest
+
+from stripeline.contracts.definitions import (
+    AnyDefinition,
+    Connection,
+    Definitions,
+    Rate,
+    Step,
+    Trigger,
+    Workflow,
+    encode_definition,
+    matches,
+    name_of,
+    parse_definition,
+)
+
+CONNECTION = Connection(secret_key="sealed:v1:a:b", mode="test", hint="sk_test_…1234", rate=Rate(account=100))
+TRIGGER = Trigger(kind="stripe/payment-event", connection="acme", mode="test", signing_secrets=("sealed:v1:a:c",))
+WORKFLOW = Workflow(trigger="pay", steps=(Step(id="one", action="stripe/create-customer", input={"name": None}),))
+
+
+@pytest.mark.parametrize(
+    ("key", "definition"),
+    [("connection/acme", CONNECTION), ("trigger/pay", TRIGGER), ("workflow/flow", WORKFLOW)],
+)
+def test_comes_back_as_it_was_written(key: str, definition: AnyDefinition) -> None:
+    written = encode_definition(definition)
+    assert encode_definition(parse_definition(key, written)) == written
+
+
+def test_an_input_that_is_null_stays_one() -> None:
+    parsed = parse_definition("workflow/flow", encode_definition(WORKFLOW))
+    assert parsed == WORKFLOW
+
+
+@pytest.mark.parametrize("key", ["", "connection", "connection/", "connection/A", "thing/acme", "connection/a/b"])
+def test_refuses_a_key_that_is_none(key: str) -> None:
+    with pytest.raises(ValueError, match="no control key"):
+        parse_definition(key, b"{}")
+
+
+def test_refuses_a_value_without_showing_it() -> None:
+    with pytest.raises(ValueError, match="secret_key") as caught:
+        parse_definition("connection/acme", b'{"secret_key": "sk_live_inclear", "mode": "test", "hint": "x"}')
+    assert "inclear" not in str(caught.value)
+
+
+def test_definitions_go_by_kind_and_name() -> None:
+    by_key: dict[str, AnyDefinition] = {"workflow/f": WORKFLOW, "trigger/pay": TRIGGER, "connection/acme": CONNECTION}
+    stored = Definitions.of(by_key)
+    assert stored.connections == {"acme": CONNECTION}
+    assert list(stored.by_key()) == ["connection/acme", "trigger/pay", "workflow/f"]
+    assert name_of("connection/acme") == "acme"
+
+
+def test_refuses_a_trigger_of_no_family_and_steps_of_one_id() -> None:
+    with pytest.raises(ValueError, match="no trigger: choose one of stripe/charge-event"):
+        Trigger(kind="stripe/payout-event", connection="acme")
+    step = WORKFLOW.steps[0]
+    with pytest.raises(ValueError, match="an id of its own"):
+        Workflow(trigger="pay", steps=(step, step))
+    with pytest.raises(ValueError, match="no type filter"):
+        Workflow(trigger="pay", types=("charge*",), steps=(step,))
+
+
+@pytest.mark.parametrize(
+    ("type_filter", "event_type", "passes"),
+    [
+        ("*", "charge.failed", True),
+        ("charge.*", "charge.dispute.created", True),
+        ("charge.dispute.*", "charge.disputed", False),
+        ("charge.failed", "charge.failed", True),
+        ("charge.failed", "charge.failed.twice", False),
+    ],
+)
+def test_a_type_filter_is_exact_or_a_prefix_with_its_dot(type_filter: str, event_type: str, passes: bool) -> None:
+    assert matches(type_filter, event_type) is passes
+    flow = Workflow(trigger="pay", types=(type_filter,), steps=WORKFLOW.steps)
+    assert flow.wants(event_type) is passes

@@ -1,0 +1,30 @@
+"""Each expected failure is one paragraph that says what to do."""
+
+import pytest
+from aiokafka.errors import (
+    KafkaConnectionError,
+    TopicAuthorizationFailedError,
+    UnknownTopicOrPartitionError,
+)
+
+from stripeline.deploy.cli.failures import EXPECTED, explain_failure
+from stripeline.deploy.cli.options import overruling
+from stripeline.deploy.failure import FailureError
+
+
+@pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (KafkaConnectionError("no"), "Kafka at nowhere:1 does not answer"),
+        (TimeoutError(), "Kafka at nowhere:1 does not answer"),
+        (UnknownTopicOrPartitionError(), "stripeline topics check"),
+        (TopicAuthorizationFailedError(), "Kafka refused: "),
+        (FileNotFoundError(2, "No such file", "a.pem"), "The system refused a.pem: No such file."),
+        (OSError("odd"), "The system refused: odd."),
+        (FailureError("Because."), "Because."),
+    ],
+)
+def test_says_what_happened_and_what_to_do(error: Exception, words: str) -> None:
+    assert isinstance(error, EXPECTED)
+    with overruling({"kafka_bootstrap_servers": "nowhere:1"}):
+        assert words in explain_failure(error)

@@ -1,0 +1,45 @@
+"""Keys that this process can't open are held, not used, and said."""
+
+from types import SimpleNamespace
+
+from pydantic import SecretStr
+
+from stripeline.contracts.definitions import Connection, Definitions, State
+from stripeline.deploy.runtime.connection_keys import Keys
+from stripeline.workers.secrets.cache import Secrets
+from stripeline.workers.secrets.vault import Vault, connection_secret, new_master_key
+
+MINE, THEIRS = Vault.from_ring([SecretStr(new_master_key())]), Vault.from_ring([SecretStr(new_master_key())])
+
+
+def connection(vault: Vault, name: str = "acme", key: str = "sk_test_1") -> Connection:
+    sealed = vault.seal(connection_secret(name), SecretStr(key))
+    return Connection(secret_key=sealed, mode="test", hint="sk_test_…1")
+
+
+def keys_of(states=None, **connections: Connection):
+    definitions = Definitions(connections=connections, states=states or {})
+    table = SimpleNamespace(connections=definitions.connections, definitions=definitions)
+    return table, Keys(table, Secrets(MINE), lambda: 1_000)
+
+
+def test_a_key_that_opens_is_not_held():
+    _, keys = keys_of(acme=connection(MINE))
+    assert keys.of("acme") == SecretStr("sk_test_1")
+    assert (keys.held("acme"), keys.missing()) == (None, None)
+    assert keys.of("nobody") is None
+
+
+def test_a_key_of_another_master_key_is_held_until_it_is_sealed_anew():
+    table, keys = keys_of(acme=connection(THEIRS))
+    assert keys.held("acme") == (table.connections["acme"].key_name, 1_000)
+    assert keys.of("acme") is None
+    assert "acme can't be opened" in str(keys.missing())
+    table.connections["acme"] = connection(MINE)
+    assert (keys.held("acme"), keys.missing()) == (None, None)
+
+
+def test_a_key_that_stripe_refused_is_held_as_well():
+    _, keys = keys_of(states={"acme": State(refused_key="k", since=5)}, acme=connection(MINE))
+    assert keys.held("acme") == ("k", 5)
+    assert keys.missing() is None

@@ -1,0 +1,315 @@
+"""What a command record becomes, before its call and after it."""
+
+import orjson
+import pytest
+
+from stripeline.contracts import headers as h
+from stripeline.contracts.errors import Code
+from stripeline.contracts.retry_tiers import WINDOW_MS, parse_tiers
+from stripeline.contracts.topics import Topics
+from stripeline.workers.actions import actions
+from stripeline.workers.executor.before_call import Call, Executor
+from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.executor.stripe_answer import Answer, Succeeded, classify
+from stripeline.workers.task.decision import Fate
+from tests.support.records import Record, command, command_record
+
+NOW = 2_000_000
+TOPICS = Topics(tiers=parse_tiers("5s,30s"))
+EXECUTOR = Executor(topics=TOPICS, actions=actions(), has_connection=lambda name: name == "acme")
+DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1})
+TRACE = ("traceparent", b"00-aa-bb-01")
+
+
+def take(ledger, record, now_ms=NOW):
+    decided = EXECUTOR.take(ledger, record, now_ms)
+    if isinstance(decided, Fate):
+        apply(ledger, decided)
+    return decided
+
+
+def settle(ledger, call, outcome, now_ms=NOW):
+    fate = EXECUTOR.settle(ledger, call, outcome, now_ms)
+    apply(ledger, fate)
+    return fate
+
+
+def apply(ledger, fate):
+    for change in fate.changes:
+        ledger.apply(change.key, change.value and orjson.loads(orjson.dumps(change.value)))
+
+
+def run(ledger, record, outcome=DONE, now_ms=NOW):
+    call = take(ledger, record, now_ms)
+    assert isinstance(call, Call)
+    return settle(ledger, call, outcome, now_ms)
+
+
+def failure(status=500, action="stripe/create-customer", **headers):
+    given = {name.replace("_", "-"): value for name, value in headers.items()}
+    return classify(actions()[action], Answer(status=status, headers=given, body=b'{"error":{}}'))
+
+
+def returned(fate, number=0, **fields):
+    """The record that a fate wrote into a tier, as the executor reads it back."""
+    output = fate.outputs[number]
+    return Record(topic=output.topic, key=output.key, value=output.value, headers=output.headers, **fields)
+
+
+def results(fate):
+    return [orjson.loads(output.value) for output in fate.outputs if output.topic == TOPICS.result]
+
+
+def dead(fate):
+    return [h.read(output.headers) for output in fate.outputs if output.topic == TOPICS.dead_letter]
+
+
+def test_a_command_becomes_one_call_with_everything_derived_from_it():
+    call = take(Ledger(), command_record(command(input={"name": "Ada"}), partition=3))
+    assert isinstance(call, Call)
+    assert (call.request.method, call.request.path) == ("POST", "/v1/customers")
+    assert call.request.params == {
+        "name": "Ada",
+        "metadata": {"stripeline_command": "c1", "stripeline_partition": "3"},
+    }
+    assert call.idempotency_key == "stripeline:c1"
+
+
+def test_a_read_carries_no_key_and_no_metadata():
+    call = take(Ledger(), command_record(command(action="stripe/retrieve-charge", input={"id": "ch_1"})))
+    assert isinstance(call, Call)
+    assert (call.request.path, call.request.params, call.idempotency_key) == ("/v1/charges/ch_1", {}, None)
+
+
+def test_a_success_is_one_result_under_the_commands_key():
+    fate = run(Ledger(), command_record(command(run={"run_id": "r", "workflow": "w", "step": "s"}), headers=(TRACE,)))
+    (output,) = fate.outputs
+    assert (output.topic, output.key) == (TOPICS.result, b"k1")
+    assert orjson.loads(output.value) == {
+        "command_id": "c1", "revision": 0, "action": "stripe/create-customer", "connection": "acme",
+        "status": "succeeded", "output": dict(DONE.output), "error": None, "attempts": 1, "started_at": 1_000_000,
+        "finished_at": NOW, "run": {"run_id": "r", "workflow": "w", "step": "s"},
+    }  # fmt: skip
+    headers = h.read(output.headers)
+    assert headers["traceparent"] == b"00-aa-bb-01"
+    assert headers["ce_id"] == b"c1:0"
+    assert headers["stripeline-connection"] == b"acme"
+
+
+@pytest.mark.parametrize(
+    "value",
+    [
+        None, b"", b"not JSON", b"[]", b"null", b"{}", orjson.dumps(command(command_id="")), b"\xff" * 100,
+        orjson.dumps(command(command_id="with space")), orjson.dumps(command(input=[])),
+        orjson.dumps({**command(), "command_id": "x" * 201}), orjson.dumps({**command(), "run": {"run_id": 5}}),
+    ],
+)  # fmt: skip
+def test_what_is_no_command_is_a_dead_letter_with_its_bytes_and_origin(value):
+    record = Record(topic=TOPICS.command, partition=3, offset=42, key=b"k", value=value, headers=(("x", b"y"),))
+    fate = take(Ledger(), record)
+    (letter,) = dead(fate)
+    assert (fate.outputs[0].key, fate.outputs[0].value) == (b"k", value)
+    assert letter[h.REASON] == b"unreadable"
+    assert letter[h.CODE] == b"VALIDATION_ERROR"
+    assert (letter[h.ORIGIN_TOPIC], letter[h.ORIGIN_PARTITION], letter[h.ORIGIN_OFFSET]) == (
+        TOPICS.command.encode(), b"3", b"42",
+    )  # fmt: skip
+    assert letter["x"] == b"y"
+    assert fate.changes == ()
+
+
+def test_a_key_of_a_megabyte_is_a_dead_letter():
+    fate = take(Ledger(), command_record(key=b"k" * 1_000_000))
+    assert b"key is longer" in dead(fate)[0][h.LAST_ERROR]
+
+
+@pytest.mark.parametrize(
+    ("fields", "code", "says"),
+    [
+        ({"action": "stripe/refund"}, "VALIDATION_ERROR", "no such action"),
+        ({"connection": "other"}, "VALIDATION_ERROR", "no connection 'other'"),
+        ({"input": {"nmae": "Ada"}}, "VALIDATION_ERROR", "nmae"),
+        ({"input": {"name": 5}}, "VALIDATION_ERROR", "name"),
+        ({"not_after": NOW - 1}, "EXPIRED", "not_after"),
+    ],
+)
+def test_what_we_refuse_ourselves_is_a_failed_result_without_a_call(fields, code, says):
+    ledger = Ledger()
+    fate = take(ledger, command_record(command(**fields)))
+    (result,) = results(fate)
+    assert (result["status"], result["error"]["code"], result["error"]["retryable"]) == ("failed", code, False)
+    assert says in result["error"]["message"]
+    assert result["attempts"] == 0
+    assert dead(fate) == []
+    assert take(ledger, command_record(command(**fields))).verdict == "known"
+
+
+def test_a_path_can_not_be_injected_through_an_id():
+    for wrong in ("", "..", "ch_1/refund", "a b", "ch?x=1"):
+        fate = take(Ledger(), command_record(command(action="stripe/retrieve-charge", input={"id": wrong})))
+        assert results(fate)[0]["error"]["code"] == "VALIDATION_ERROR"
+
+
+def test_a_known_id_is_skipped_however_it_ended():
+    for outcome in (DONE, failure(402)):
+        ledger = Ledger()
+        run(ledger, command_record(), outcome)
+        assert take(ledger, command_record()) == Fate("known")
+
+
+def test_a_known_id_that_asks_for_something_else_is_refused_loudly():
+    ledger = Ledger()
+    run(ledger, command_record())
+    fate = take(ledger, command_record(command(input={"name": "another"})))
+    assert fate.verdict == "id_reused"
+    assert dead(fate)[0][h.REASON] == b"id_reused"
+    assert results(fate) == []
+
+
+def test_the_same_id_in_flight_twice_gives_one_result():
+    """Records without a key have no lane in common."""
+    ledger = Ledger()
+    first = take(ledger, command_record(key=None, offset=1))
+    second = take(ledger, command_record(key=None, offset=2))
+    assert len(results(settle(ledger, first, DONE))) == 1
+    assert settle(ledger, second, DONE) == Fate("known")
+
+
+def test_a_final_failure_is_a_failed_result():
+    fate = run(Ledger(), command_record(), failure(402))
+    (result,) = results(fate)
+    assert (result["status"], result["error"]["code"]) == ("failed", "PAYMENT_REQUIRED")
+    assert dead(fate) == []
+
+
+def test_a_retryable_failure_goes_to_the_first_tier_with_all_that_must_last():
+    ledger = Ledger()
+    fate = run(ledger, command_record(headers=(TRACE,)), failure(429))
+    (output,) = fate.outputs
+    headers = h.read(output.headers)
+    assert output.topic == "stripe.action-retry.5s"
+    assert (output.key, output.value) == (b"k1", command_record().value)
+    assert {name: headers[name] for name in (h.ATTEMPT, h.DUE_AT, h.FIRST_APPENDED_AT, h.PLACE)} == {
+        h.ATTEMPT: b"1", h.DUE_AT: str(NOW + 5_000).encode(), h.FIRST_APPENDED_AT: b"1000000", h.PLACE: b"0",
+    }  # fmt: skip
+    assert headers["traceparent"] == b"00-aa-bb-01"
+    assert b"RATE_LIMITED" in headers[h.LAST_ERROR]
+    assert EXECUTOR.due_ms(returned(fate)) == NOW + 5_000
+    assert EXECUTOR.due_ms(command_record()) == 0
+
+
+def test_attempts_are_used_up_one_tier_after_the_other_then_it_is_a_dead_letter():
+    ledger = Ledger()
+    first = run(ledger, command_record(), failure(429))
+    second = run(ledger, returned(first), failure(429))
+    assert second.outputs[0].topic == "stripe.action-retry.30s"
+    third = run(ledger, returned(second, partition=2, offset=7), failure(429))
+    (result,) = results(third)
+    (letter,) = dead(third)
+    assert (result["status"], result["attempts"], result["error"]["code"]) == ("failed", 3, "RATE_LIMITED")
+    assert (letter[h.REASON], letter[h.CODE], letter[h.ATTEMPTS]) == (b"exhausted", b"RATE_LIMITED", b"3")
+    assert h.DUE_AT not in letter
+    assert h.PLACE not in letter
+    assert ledger.sizes["queues"] == 0
+
+
+def test_retry_after_takes_the_tier_that_covers_it():
+    fate = run(Ledger(), command_record(), failure(429, retry_after="20"))
+    assert fate.outputs[0].topic == "stripe.action-retry.30s"
+    fate = run(Ledger(), command_record(), failure(429, retry_after="9999"))
+    assert fate.outputs[0].topic == "stripe.action-retry.30s"
+
+
+def test_a_read_is_never_indeterminate():
+    record = command_record(command(action="stripe/retrieve-charge", input={"id": "ch_1"}))
+    ledger = Ledger()
+    fate = run(ledger, record, failure(500, "stripe/retrieve-charge"))
+    for _ in range(2):
+        fate = run(ledger, returned(fate), failure(500, "stripe/retrieve-charge"))
+    assert results(fate)[0]["status"] == "failed"
+
+
+def test_headers_of_another_team_are_not_ours():
+    headers = ((h.ATTEMPT, b"99"), (h.FIRST_APPENDED_AT, b"9" * 13), (h.PLACE, b"7"), (h.DUE_AT, b"9" * 13))
+    record = command_record(headers=headers)
+    assert EXECUTOR.due_ms(record) == 0
+    (result,) = results(run(Ledger(), record))
+    assert (result["attempts"], result["started_at"]) == (1, record.timestamp)
+
+
+def test_lanes_are_keys_and_no_key_is_a_lane_of_its_own():
+    assert EXECUTOR.lane(command_record(offset=1)) == EXECUTOR.lane(command_record(offset=2))
+    assert EXECUTOR.lane(command_record(key=None, offset=1)) != EXECUTOR.lane(command_record(key=None, offset=2))
+
+
+def test_commands_without_a_key_never_queue():
+    ledger = Ledger()
+    fate = run(ledger, command_record(key=None), failure(429))
+    assert h.PLACE not in h.read(fate.outputs[0].headers)
+    assert ledger.sizes == {"commands": 1, "waiting": 1, "queues": 0}
+    assert isinstance(take(ledger, command_record(command("c2"), key=None)), Call)
+
+
+def test_later_commands_of_a_key_wait_behind_the_one_that_failed():
+    ledger = Ledger()
+    first = run(ledger, command_record(command("c1")), failure(429))
+    second = take(ledger, command_record(command("c2")))
+    third = take(ledger, command_record(command("c3")))
+    assert [fate.verdict for fate in (second, third)] == ["held", "held"]
+    assert [h.read(fate.outputs[0].headers)[h.PLACE] for fate in (first, second, third)] == [b"0", b"1", b"2"]
+    assert isinstance(take(ledger, command_record(command("other"), key=b"k2")), Call)
+    again = take(ledger, returned(third))
+    assert again.verdict == "held"
+    assert h.read(again.outputs[0].headers)[h.PLACE] == b"2"
+    assert again.changes == ()
+    run(ledger, returned(first))
+    run(ledger, returned(second))
+    assert isinstance(take(ledger, command_record(command("c4"))), Fate)
+    run(ledger, returned(again))
+    assert ledger.queue("k1") is not None
+
+
+def test_a_waiting_command_comes_back_when_the_head_is_due():
+    ledger = Ledger()
+    run(ledger, command_record(command("c1")), failure(429, retry_after="20"))
+    held = take(ledger, command_record(command("c2")), NOW + 10_000)
+    assert held.outputs[0].topic == "stripe.action-retry.30s"
+    held = take(ledger, command_record(command("c3")), NOW + 26_000)
+    assert held.outputs[0].topic == "stripe.action-retry.5s"
+
+
+def test_a_dead_letter_frees_its_key():
+    ledger = Ledger()
+    fate = run(ledger, command_record(command("c1")), failure(429))
+    second = take(ledger, command_record(command("c2")))
+    for _ in range(2):
+        fate = run(ledger, returned(fate), failure(429))
+    assert dead(fate)
+    assert isinstance(take(ledger, returned(second)), Call)
+
+
+def test_a_waiting_command_that_was_settled_meanwhile_frees_its_key():
+    ledger = Ledger()
+    first = run(ledger, command_record(command("c1")), failure(500))
+    known = ledger.known("c1")
+    ledger.apply("command/c1", {"status": "succeeded", "digest": known.digest, "revision": 1, "at": NOW})
+    assert take(ledger, returned(first)).verdict == "known"
+    assert ledger.queue("k1") is None
+
+
+def test_ids_are_forgotten_after_the_window_and_waiting_ones_are_not():
+    ledger = Ledger()
+    run(ledger, command_record(command("done")))
+    run(ledger, command_record(command("waits"), key=b"k2"), failure(429))
+    run(ledger, command_record(command("young"), key=b"k3"), now_ms=NOW + 10)
+    assert [change.key for change in ledger.expired(NOW + WINDOW_MS - 1)] == []
+    changes = list(ledger.expired(NOW + WINDOW_MS + 5))
+    assert [(change.key, change.value) for change in changes] == [("command/done", None)]
+    apply(ledger, Fate("", changes=tuple(changes)))
+    assert ledger.known("done") is None
+    assert ledger.sizes["commands"] == 2
+
+
+def test_every_result_code_is_one_of_the_nine():
+    assert {code.value for code in Code} >= {"EXPIRED", "INDETERMINATE"}
+    assert len(Code) == 9

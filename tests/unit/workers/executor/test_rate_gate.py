@@ -1,0 +1,309 @@
+"""The gate: pacing per connection and endpoint, and a breaker that burns nothing while a key is refused."""
+
+from itertools import pairwise
+
+import orjson
+import pytest
+
+from stripeline.contracts import headers as h
+from stripeline.contracts.definitions import Connection, Rate
+from stripeline.contracts.retry_tiers import parse_tiers, within
+from stripeline.contracts.topics import Topics
+from stripeline.workers.actions import actions
+from stripeline.workers.executor.before_call import Executor
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.executor.rate_gate import PACE_MS, PAUSE_MAX_MS, Gate, Hold, Pass, Seen, Standing
+from stripeline.workers.executor.stripe_answer import Answer, Succeeded, classify
+from stripeline.workers.task.decision import Fate
+from tests.support.records import Record, command, command_record
+
+NOW = 1_000_000
+CREATE = actions()["stripe/create-customer"]
+DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1})
+
+
+def failure(status):
+    return classify(CREATE, Answer(status=status, headers={}, body=b'{"error":{}}'))
+
+
+class Facts:
+    """What the control table says."""
+
+    def __init__(self, account=None, endpoint=None):
+        self.rates = {"acme": Rate(account=account, endpoint=endpoint)}
+        self.part, self.keys, self.told = 1.0, {"acme": "k1", "other": "k1"}, {}
+        self.gate = Gate(
+            limits=lambda name: self.rates.get(name, Rate()),
+            share=lambda: self.part,
+            key=self.keys.get,
+            refused=self.told.get,
+        )
+
+    def ask(self, now_ms=NOW, endpoint="/v1/customers", connection="acme"):
+        return self.gate.ask(connection, endpoint, now_ms)
+
+
+def passes(facts, now_ms=NOW, **where):
+    """How many calls pass before one is held."""
+    count = 0
+    while isinstance(facts.ask(now_ms, **where), Pass):
+        count += 1
+        assert count < 10_000
+    return count
+
+
+class TestPacing:
+    def test_no_limit_is_no_wait(self):
+        facts = Facts()
+        assert {facts.ask().delay_ms for _ in range(1_000)} == {0}
+
+    def test_calls_get_their_turns_one_after_the_other(self):
+        facts = Facts(account=10)
+        assert [facts.ask().delay_ms for _ in range(4)] == [0, 100, 200, 300]
+        assert facts.ask(NOW + 1_000).delay_ms == 0
+
+    def test_the_slower_of_account_and_endpoint_counts(self):
+        facts = Facts(account=10, endpoint=5)
+        assert [facts.ask().delay_ms for _ in range(3)] == [0, 200, 400]
+        assert facts.ask(endpoint="/v1/charges/{id}").delay_ms == 300
+
+    def test_beyond_a_bound_a_command_goes_round(self):
+        facts = Facts(account=10)
+        assert passes(facts) == PACE_MS / 100 + 1
+        held = facts.ask()
+        assert isinstance(held, Hold)
+        assert held.wait_ms > PACE_MS
+
+    def test_what_goes_round_has_a_turn_that_nobody_passes(self):
+        facts = Facts(account=10)
+        passes(facts)
+        turns = [facts.ask().turn_ms for _ in range(3)]
+        assert [later - earlier for earlier, later in pairwise(turns)] == [100, 100]
+        early = facts.gate.ask("acme", "/v1/customers", NOW, turns[2])
+        assert early == Hold(wait_ms=turns[2] - NOW, why="waits for its connection's rate", turn_ms=turns[2])
+        assert isinstance(facts.gate.ask("acme", "/v1/customers", turns[0], turns[0]), Pass)
+
+    def test_a_turn_that_comes_while_there_is_no_room_is_given_anew(self):
+        facts = Facts(account=10)
+        passes(facts)
+        held = facts.gate.ask("acme", "/v1/customers", NOW, NOW)
+        assert isinstance(held, Hold)
+        assert held.turn_ms > NOW + PACE_MS
+
+    def test_a_connection_at_its_limit_never_delays_another(self):
+        facts = Facts(account=1)
+        passes(facts)
+        assert facts.ask(connection="other") == Pass(key="k1")
+
+    def test_a_process_uses_its_share(self):
+        facts = Facts(account=10)
+        facts.part = 0.5
+        assert [facts.ask().delay_ms for _ in range(3)] == [0, 200, 400]
+        facts.part = 1.0
+        assert facts.ask(NOW + 10_000).delay_ms == 0
+        assert facts.ask(NOW + 10_000).delay_ms == 100
+
+    def test_without_a_share_nothing_is_counted(self):
+        facts = Facts(account=10)
+        facts.part = 0.0
+        assert [facts.ask().delay_ms for _ in range(3)] == [0, 0, 0]
+
+    def test_a_429_halves_the_rate_once_a_burst_and_a_quiet_time_restores_it(self):
+        facts = Facts(account=10)
+        passed = facts.ask()
+        for _ in range(5):
+            facts.gate.saw("acme", "/v1/customers", failure(429), passed, NOW)
+        start = NOW + 1_000
+        assert [facts.ask(start).delay_ms // 20 for _ in range(3)] == [0, 9, 19]
+        later = NOW + 120_000
+        assert [facts.ask(later).delay_ms for _ in range(3)] == [0, 100, 200]
+
+    def test_a_rate_that_nobody_slowed_stays_as_it_is(self):
+        facts = Facts(account=10)
+        for ms in (0, 10_000, 50_000):
+            assert facts.ask(NOW + ms).delay_ms == 0
+        assert facts.ask(NOW + 50_000).delay_ms == 100
+
+    def test_a_storm_of_429_ends_at_a_floor(self):
+        facts = Facts(account=32)
+        for second in range(50):
+            facts.gate.saw("acme", "/v1/customers", failure(429), Pass(), NOW + second * 1_000)
+        assert facts.ask(NOW + 49_100).delay_ms == 0
+        assert facts.ask(NOW + 49_100).delay_ms == 1_000
+
+    @pytest.mark.parametrize(("backlog", "rate"), [(200, 10), (1_000, 25), (4_000, 25)])
+    def test_a_backlog_is_worked_off_at_nearly_the_limit(self, backlog, rate):
+        """Everything that goes round comes back in time to keep the connection busy."""
+        tiers = parse_tiers("5s,30s,2m,10m,1h")
+        facts, now, done, rounds = Facts(account=rate), NOW, [], 0
+        waiting = [(NOW, None)] * backlog
+        while waiting:
+            due = [turn for at, turn in waiting if at <= now]
+            waiting = [(at, turn) for at, turn in waiting if at > now]
+            for turn in due:
+                answer = facts.gate.ask("acme", "/v1/customers", now, turn)
+                if isinstance(answer, Pass):
+                    done.append(now + answer.delay_ms)
+                else:
+                    rounds += 1
+                    waiting.append((now + within(tiers, answer.wait_ms).delay_ms, answer.turn_ms))
+            now += 500
+        took_s = (max(done) - NOW) / 1000
+        assert backlog / rate - 1 <= took_s <= 1.15 * backlog / rate
+        assert rounds < 9 * backlog
+
+
+class TestBreaker:
+    def refused(self):
+        facts = Facts()
+        passed = facts.ask()
+        assert facts.gate.saw("acme", "/v1/customers", failure(401), passed, NOW) is Seen.KEY_REFUSED
+        return facts
+
+    def test_the_first_401_of_a_key_closes_the_gate_for_its_connection_alone(self):
+        facts = self.refused()
+        held = facts.ask()
+        assert isinstance(held, Hold)
+        assert held.turn_ms is None
+        assert isinstance(facts.ask(connection="other"), Pass)
+
+    def test_calls_that_were_under_way_are_not_burnt(self):
+        facts = Facts()
+        first, second = facts.ask(), facts.ask()
+        assert facts.gate.saw("acme", "/v1/customers", failure(401), first, NOW) is Seen.KEY_REFUSED
+        assert facts.gate.saw("acme", "/v1/customers", failure(401), second, NOW) is Seen.REFUSED_AGAIN
+
+    def test_it_asks_less_and_less_often(self):
+        facts = self.refused()
+        assert [facts.ask(NOW + ms).wait_ms for ms in (0, 30_000, 10**9)] == [1_000, 30_000, PAUSE_MAX_MS]
+
+    def test_one_call_tries_a_new_key_and_the_others_follow(self):
+        facts = self.refused()
+        facts.keys["acme"] = "k2"
+        probe = facts.ask()
+        assert probe == Pass(key="k2", probe=True)
+        assert isinstance(facts.ask(), Hold)
+        assert facts.gate.saw("acme", "/v1/customers", DONE, probe, NOW) is Seen.FINE
+        assert facts.ask() == Pass(key="k2")
+
+    def test_a_new_key_that_is_refused_too_closes_it_again(self):
+        facts = self.refused()
+        facts.keys["acme"] = "k2"
+        probe = facts.ask()
+        assert facts.gate.saw("acme", "/v1/customers", failure(401), probe, NOW) is Seen.KEY_REFUSED
+        assert isinstance(facts.ask(), Hold)
+
+    def test_a_late_answer_to_the_old_key_says_nothing_of_the_new_one(self):
+        facts = Facts()
+        old, older = facts.ask(), facts.ask()
+        facts.gate.saw("acme", "/v1/customers", failure(401), old, NOW)
+        facts.keys["acme"] = "k2"
+        probe = facts.ask()
+        assert facts.gate.saw("acme", "/v1/customers", failure(401), older, NOW) is Seen.REFUSED_AGAIN
+        assert isinstance(facts.ask(), Hold)
+        facts.gate.saw("acme", "/v1/customers", DONE, probe, NOW)
+        assert isinstance(facts.ask(), Pass)
+
+    def test_what_another_process_has_met_holds_here_too(self):
+        facts = Facts()
+        facts.told["acme"] = ("k1", NOW - 5_000)
+        assert facts.ask().wait_ms == 5_000
+        facts.keys["acme"] = "k2"
+        assert facts.ask() == Pass(key="k2", probe=True)
+
+    def test_an_old_note_about_another_key_means_nothing(self):
+        facts = Facts()
+        facts.told["acme"] = ("k0", NOW - 5_000)
+        assert facts.ask() == Pass(key="k1")
+
+    def test_other_failures_leave_it_open(self):
+        facts = Facts()
+        for status in (400, 403, 404, 500):
+            assert facts.gate.saw("acme", "/v1/customers", failure(status), facts.ask(), NOW) is Seen.FINE
+        assert isinstance(facts.ask(), Pass)
+
+    def test_a_gate_that_knows_no_keys_never_closes(self):
+        facts = Facts()
+        facts.keys.clear()
+        assert facts.gate.saw("acme", "/v1/customers", failure(401), facts.ask(), NOW) is Seen.FINE
+
+
+def test_a_key_pasted_anew_has_another_name_that_tells_nothing():
+    first, second = (Connection(secret_key=f"sealed:{text}", mode="test", hint="sk_test_…") for text in ("a", "b"))
+    assert first.key_name != second.key_name
+    assert "sealed" not in first.key_name
+
+
+class TestInTheExecutor:
+    def executor(self, facts):
+        topics = Topics(tiers=parse_tiers("5s,30s"))
+        return Executor(topics=topics, actions=actions(), has_connection=lambda _: True, gate=facts.gate)
+
+    def apply(self, ledger, fate):
+        assert isinstance(fate, Fate)
+        for change in fate.changes:
+            ledger.apply(change.key, change.value and orjson.loads(orjson.dumps(change.value)))
+        return fate
+
+    def back(self, fate):
+        output = fate.outputs[0]
+        return Record(topic=output.topic, key=output.key, value=output.value, headers=output.headers)
+
+    def test_a_paced_command_goes_round_in_order_without_an_attempt(self):
+        facts, ledger = Facts(account=0.05), Ledger()
+        executor = self.executor(facts)
+        assert isinstance(executor.take(ledger, command_record(command("c0"), key=b"k0"), NOW), Call)
+        held = self.apply(ledger, executor.take(ledger, command_record(command("c1")), NOW))
+        headers = h.read(held.outputs[0].headers)
+        assert (headers[h.ATTEMPT], headers[h.PLACE]) == (b"0", b"0")
+        assert self.apply(ledger, executor.take(ledger, command_record(command("c2")), NOW)).verdict == "held"
+        call = executor.take(ledger, self.back(held), NOW + 40_000)
+        assert isinstance(call, Call)
+        fate = self.apply(ledger, executor.settle(ledger, call, DONE, NOW + 40_000))
+        assert orjson.loads(fate.outputs[0].value)["attempts"] == 1
+
+    def test_the_first_401_ends_its_command_and_tells_everybody_and_the_rest_wait(self):
+        facts, ledger = Facts(), Ledger()
+        executor = self.executor(facts)
+        first = executor.take(ledger, command_record(command("c1"), key=b"k1"), NOW)
+        second = executor.take(ledger, command_record(command("c2"), key=b"k2"), NOW)
+        fate = self.apply(ledger, executor.settle(ledger, first, failure(401), NOW))
+        result, letter, state = fate.outputs
+        assert orjson.loads(result.value)["error"]["code"] == "AUTH_EXPIRED"
+        assert h.read(letter.headers)[h.REASON] == b"key_refused"
+        assert (state.topic, state.key, state.partition) == ("stripe.control", b"state/acme", 0)
+        assert orjson.loads(state.value) == {"refused_key": "k1", "since": NOW}
+        waits = self.apply(ledger, executor.settle(ledger, second, failure(401), NOW))
+        assert waits.verdict == "retried"
+        assert h.read(waits.outputs[0].headers)[h.ATTEMPT] == b"0"
+        held = self.apply(ledger, executor.take(ledger, command_record(command("c3"), key=b"k3"), NOW))
+        assert held.verdict == "retried"
+        facts.keys["acme"] = "k2"
+        probe = executor.take(ledger, self.back(waits), NOW + 5_000)
+        assert isinstance(probe, Call)
+        self.apply(ledger, executor.settle(ledger, probe, DONE, NOW + 5_000))
+        assert isinstance(executor.take(ledger, self.back(held), NOW + 5_000), Call)
+
+
+class TestStandings:
+    def test_rates_lines_and_their_recovery(self):
+        facts = Facts(account=10)
+        assert list(facts.gate.standings(NOW)) == []
+        assert passes(facts) > 0
+        assert isinstance(facts.ask(), Hold)
+        facts.gate.saw("acme", "/v1/customers", failure(429), Pass(), NOW + 1_000)
+        (seen,) = facts.gate.standings(NOW + 1_000)
+        assert (seen.paused, seen.rates) == (False, {"": (5, 10)})
+        assert seen.line_ms > 0
+        (seen,) = facts.gate.standings(NOW + 120_000)
+        assert (seen.line_ms, seen.rates) == (0, {"": (10, 10)})
+
+    def test_a_connection_is_paused_by_its_own_401_or_by_anothers(self):
+        facts = Facts()
+        facts.gate.saw("acme", "/v1/customers", failure(401), facts.ask(), NOW)
+        facts.ask(connection="other")
+        facts.told["other"] = ("k1", NOW)
+        assert [seen.paused for seen in facts.gate.standings(NOW)] == [True, True]
+        facts.keys["other"] = "k2"
+        assert list(facts.gate.standings(NOW))[1] == Standing(connection="other", paused=False, line_ms=0, rates={})

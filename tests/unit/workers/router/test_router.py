@@ -1,0 +1,300 @@
+"""Which runs an event starts, and how a result takes its run on."""
+
+import orjson
+import pytest
+
+from stripeline.contracts.definitions import Workflow
+from stripeline.contracts.records import Command, Run
+from stripeline.contracts.retry_tiers import WINDOW_MS
+from stripeline.contracts.topics import Topics
+from stripeline.workers.router import runs
+from stripeline.workers.router.router import Router
+from stripeline.workers.router.runs import Runs
+from tests.support.records import Record, event, event_record
+
+NOW = 1_000_000
+TOPICS = Topics()
+TWO_STEPS = Workflow.model_validate(
+    {
+        "trigger": "acme-payments",
+        "types": ["payment_intent.succeeded"],
+        "where": "data.amount >= 5000",
+        "steps": [
+            {"id": "customer", "action": "stripe/create-customer", "input": {"email": "=data.receipt_email"}},
+            {
+                "id": "deposit",
+                "action": "stripe/create-payment-intent",
+                "connection": "other",
+                "input": {"amount": 100, "currency": "=data.currency", "customer": "=steps.customer.id"},
+            },
+        ],
+    }
+)
+RUN = "evt_1:thanks"
+
+
+class World:
+    def __init__(self, **workflows):
+        self.workflows = {"thanks": TWO_STEPS, **workflows}
+        self.router = Router(
+            topics=TOPICS, workflows=lambda name: self.workflows if name == "acme-payments" else {}, partitions=8
+        )
+        self.state = Runs()
+        self.records = {}
+
+    def take(self, record, now_ms=NOW):
+        fate = self.router.take(self.state, record, now_ms)
+        for change in fate.changes:
+            value = change.value and orjson.loads(orjson.dumps(change.value))
+            self.state.apply(change.key, value)
+            self.records[change.key] = value
+            if value is not None:
+                Run.model_validate(value)
+        return fate
+
+    def commands(self, fate):
+        return [Command.model_validate_json(output.value).model_dump(exclude_none=True) for output in fate.outputs]
+
+
+def result(step="customer", status="succeeded", revision=0, run=RUN, **fields):
+    value = {
+        "command_id": f"{run}:{step}", "revision": revision, "status": status, "finished_at": NOW,
+        "output": {"id": f"{step}_id"} if status == "succeeded" else None,
+        "error": None if status == "succeeded" else {"code": "PAYMENT_REQUIRED", "message": "no", "retryable": False},
+        "run": {"run_id": run, "workflow": "thanks", "step": step}, **fields,
+    }  # fmt: skip
+    headers = (("traceparent", b"00-cc-dd-01"),)
+    return Record(topic=TOPICS.result, key=b"pi_1", value=orjson.dumps(value), headers=headers)
+
+
+def test_an_event_starts_a_run_and_its_first_command():
+    world = World()
+    fate = world.take(event_record())
+    (output,) = fate.outputs
+    assert fate.verdict == "started"
+    assert (output.topic, output.key) == (TOPICS.command, b"pi_1")
+    assert world.commands(fate) == [
+        {
+            "command_id": "evt_1:thanks:customer", "action": "stripe/create-customer", "connection": "acme",
+            "input": {"email": "a@b.c"}, "run": {"run_id": RUN, "workflow": "thanks", "step": "customer"},
+        }
+    ]  # fmt: skip
+    headers = dict(output.headers)
+    assert headers["ce_id"] == b"evt_1:thanks:customer"
+    assert headers["traceparent"] == b"00-aa-bb-01"
+    assert headers["stripeline-connection"] == b"acme"
+    assert world.records[RUN]["status"] == "running"
+
+
+def test_each_result_takes_the_run_one_step_on_until_it_has_succeeded():
+    world = World()
+    world.take(event_record())
+    fate = world.take(result("customer"))
+    assert world.commands(fate)[0]["input"] == {"amount": 100, "currency": "eur", "customer": "customer_id"}
+    assert world.commands(fate)[0]["connection"] == "other"
+    assert dict(fate.outputs[0].headers)["traceparent"] == b"00-cc-dd-01"
+    fate = world.take(result("deposit"))
+    assert (fate.verdict, fate.outputs) == ("succeeded", ())
+    run = world.records[RUN]
+    assert (run["status"], run["step"], run["finished_at"]) == ("succeeded", None, NOW)
+    assert [(step["id"], step["status"], step["output"]) for step in run["steps"]] == [
+        ("customer", "succeeded", {"id": "customer_id"}), ("deposit", "succeeded", {"id": "deposit_id"}),
+    ]  # fmt: skip
+    assert run["context"] is None
+    assert world.state.sizes == {"open": 0, "finished": 1}
+
+
+@pytest.mark.parametrize("after", [0, 1, 2])
+def test_a_second_delivery_is_the_same_run(after):
+    world = World()
+    for record in [event_record(), result("customer"), result("deposit")][: after + 1]:
+        world.take(record)
+    fate = world.take(event_record())
+    assert (fate.verdict, fate.outputs, fate.changes) == ("no_run", (), ())
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        event_record(event(type="payment_intent.created")),
+        event_record(event(data={"amount": 4_999})),
+        event_record(trigger="another"),
+        event_record(headers=()),
+    ],
+)
+def test_what_no_workflow_wants_starts_nothing(record):
+    fate = World().take(record)
+    assert (fate.verdict, fate.outputs, fate.changes) == ("no_run", (), ())
+
+
+def test_an_event_starts_one_run_of_each_matching_workflow():
+    world = World(
+        all=Workflow.model_validate({**TWO_STEPS.model_dump(), "types": ("payment_intent.*",), "where": None})
+    )
+    fate = world.take(event_record())
+    assert [command["command_id"] for command in world.commands(fate)] == [
+        "evt_1:all:customer",
+        "evt_1:thanks:customer",
+    ]
+
+
+@pytest.mark.parametrize("status", ["failed", "indeterminate"])
+def test_an_error_stops_the_run_at_that_step_with_code_and_message(status):
+    world = World()
+    world.take(event_record())
+    fate = world.take(result("customer", status))
+    assert (fate.verdict, fate.outputs) == ("stopped", ())
+    run = world.records[RUN]
+    assert (run["status"], run["step"], run["error"]["code"]) == ("stopped", "customer", "PAYMENT_REQUIRED")
+    assert run["steps"][0]["status"] == status
+
+
+def test_a_later_revision_resumes_a_run_that_had_stopped_there():
+    world = World()
+    world.take(event_record())
+    world.take(result("customer", "indeterminate"))
+    fate = world.take(result("customer", "succeeded", revision=1))
+    assert fate.verdict == "advanced"
+    assert (world.records[RUN]["status"], world.records[RUN]["error"]) == ("running", None)
+
+
+@pytest.mark.parametrize("late", [result("customer"), result("customer", "failed", revision=0)])
+def test_a_result_that_was_told_already_changes_nothing(late):
+    world = World()
+    world.take(event_record())
+    world.take(result("customer", "failed"))
+    assert world.take(late).verdict == "unrelated"
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        result("deposit"),
+        result("customer", run="evt_9:thanks"),
+        Record(topic=TOPICS.result, value=b'{"command_id":"x","revision":0,"status":"succeeded","run":null}'),
+        Record(topic=TOPICS.result, value=b'{"command_id":"x","revision":0,"status":"succeeded","run":{}}'),
+    ],
+)  # fmt: skip
+def test_a_result_of_no_waiting_step_is_unrelated(other):
+    world = World()
+    world.take(event_record())
+    assert world.take(other).verdict == "unrelated"
+
+
+@pytest.mark.parametrize("where", ["data.missing > 5", "data.amount"])
+def test_a_broken_where_stops_the_run_with_a_reason(where):
+    world = World(thanks=TWO_STEPS.model_copy(update={"where": where}))
+    fate = world.take(event_record())
+    assert (fate.verdict, fate.outputs) == ("started", ())
+    run = world.records[RUN]
+    assert (run["status"], run["step"], run["error"]["code"]) == ("stopped", None, "VALIDATION_ERROR")
+    assert where.split()[0] in run["error"]["message"]
+
+
+def test_a_broken_mapping_stops_the_run_at_its_step():
+    world = World()
+    world.take(event_record(event(data={"amount": 6_000, "receipt_email": "a@b.c"})))
+    fate = world.take(result("customer"))
+    run = world.records[RUN]
+    assert (fate.verdict, fate.outputs) == ("stopped", ())
+    assert (run["status"], run["step"], run["steps"][1]["status"]) == ("stopped", "deposit", "failed")
+    assert "currency" in run["error"]["message"]
+
+
+def test_an_input_that_no_record_can_hold_stops_the_run_and_not_the_task():
+    """Kafka refuses a transaction with such a record, however often it is tried."""
+    step = {"id": "customer", "action": "stripe/create-customer", "input": {"name": "=data.big + data.big"}}
+    world = World(thanks=Workflow.model_validate({**TWO_STEPS.model_dump(), "steps": [step]}))
+    fate = world.take(event_record(event(data={"amount": 6_000, "big": "x" * 500_000})))
+    assert (fate.verdict, fate.outputs) == ("started", ())
+    run = world.records[RUN]
+    assert (run["status"], run["step"], run["error"]["code"]) == ("stopped", "customer", "VALIDATION_ERROR")
+    assert run["steps"][0]["status"] == "failed"
+
+
+class TestSettlement:
+    """An object that one of our commands made is told to the executor's task that may wait for it."""
+
+    def tagged(self, **metadata):
+        return event(data={"id": "pi_1", "object": "payment_intent", "amount": 1, "metadata": metadata})
+
+    def test_goes_to_the_partition_that_its_metadata_names(self):
+        record = event_record(self.tagged(stripeline_command="c1", stripeline_partition="3"))
+        (output,) = World().take(record).outputs
+        assert (output.topic, output.key, output.partition) == (TOPICS.command, None, 3)
+        headers = dict(output.headers)
+        assert headers["stripeline-settles"] == b"c1"
+        assert headers["stripeline-connection"] == b"acme"
+        assert orjson.loads(output.value)["id"] == "pi_1"
+
+    @pytest.mark.parametrize(
+        "metadata",
+        [
+            {"stripeline_command": "c1"}, {"stripeline_partition": "3"}, {},
+            {"stripeline_command": "c1", "stripeline_partition": "x"},
+            {"stripeline_command": "c1", "stripeline_partition": 3},
+            {"stripeline_command": "c1", "stripeline_partition": "9" * 30},
+            {"stripeline_command": "c1", "stripeline_partition": "8"},
+        ],
+    )  # fmt: skip
+    def test_of_anything_else_is_nobodys(self, metadata):
+        assert World().take(event_record(self.tagged(**metadata))).outputs == ()
+
+
+def test_a_command_of_an_event_older_than_every_id_carries_its_age():
+    world = World()
+    fate = world.take(event_record(event(created=5)), now_ms=WINDOW_MS + 6_000)
+    assert dict(fate.outputs[0].headers)["stripeline-first-appended-at"] == b"5000"
+    world = World()
+    fate = world.take(event_record(event(created=5)), now_ms=WINDOW_MS + 4_000)
+    assert "stripeline-first-appended-at" not in dict(fate.outputs[0].headers)
+
+
+def test_a_run_in_flight_keeps_the_definition_that_it_started_with():
+    world = World()
+    world.take(event_record())
+    world.workflows = {}
+    assert world.commands(world.take(result("customer")))[0]["action"] == "stripe/create-payment-intent"
+
+
+@pytest.mark.parametrize(
+    ("value", "says"),
+    [
+        (None, "no value"), (b"not JSON", "not JSON"), (b"[]", "no JSON object"), (b'{"id": 5}', "id is missing"),
+        (orjson.dumps({**event(), "data": None}), "data is missing"),
+    ],
+)  # fmt: skip
+def test_a_record_that_is_no_event_is_a_dead_letter(value, says):
+    record = Record(topic="stripe.payment-event", key=b"k", value=value, offset=9)
+    fate = World().take(record)
+    (output,) = fate.outputs
+    headers = dict(output.headers)
+    assert (fate.verdict, output.topic, output.value) == ("unreadable", TOPICS.dead_letter, value)
+    assert headers["stripeline-origin-offset"] == b"9"
+    assert says in headers["stripeline-last-error"].decode()
+
+
+def test_lanes_and_due_times_of_a_router():
+    router = World().router
+    assert router.lane(event_record()) == b"pi_1"
+    assert router.due_ms(event_record()) == 0
+
+
+def test_old_runs_are_forgotten_and_running_ones_are_not():
+    world = World()
+    for number, fates in ((1, ["customer", "deposit"]), (2, []), (3, ["stop"])):
+        world.take(event_record(event(id=f"evt_{number}")))
+        for step in fates:
+            run = f"evt_{number}:thanks"
+            world.take(result("customer", "failed", run=run) if step == "stop" else result(step, run=run))
+    assert list(world.state.expired(NOW + WINDOW_MS)) == []
+    old = list(world.state.expired(NOW + WINDOW_MS + 1))
+    assert {change.key for change in old} == {"evt_1:thanks", "evt_3:thanks"}
+    for change in old:
+        world.state.apply(change.key, change.value)
+    assert not world.state.knows("evt_1:thanks")
+    assert world.state.knows("evt_2:thanks")
+
+
+def test_a_result_before_any_step_is_nobodys():
+    assert runs.after({"steps": []}, {"command_id": "x"}, NOW) is None

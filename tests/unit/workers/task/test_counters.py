@@ -1,0 +1,55 @@
+import pytest
+
+from stripeline.contracts.topics import Topics
+from stripeline.workers.actions import actions
+from stripeline.workers.executor.before_call import Executor
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.executor.stripe_answer import Succeeded
+from stripeline.workers.task.counters import Counts, Histogram, Histograms
+from stripeline.workers.task.decision import Ended
+from tests.support.records import command, command_record
+
+DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1})
+
+
+def test_a_bound_is_in_its_bucket_and_what_is_above_all_is_in_the_last():
+    seen = Histogram((1.0, 2.0))
+    for value in (0.5, 1.0, 1.5, 2.0, 9.0):
+        seen.add(value)
+    assert (seen.counts, seen.total) == ([2, 2, 1], 14.0)
+
+
+def test_histograms_are_made_when_their_first_value_comes():
+    by_action = Histograms((1.0,))
+    by_action["a",].add(1)
+    by_action["a",].add(2)
+    assert {labels: found.counts for labels, found in by_action.items()} == {("a",): [1, 1]}
+
+
+def test_records_are_counted_by_verdict_and_ends_by_code():
+    counts = Counts()
+    counts.finished("commands", "retried", None)
+    counts.finished("commands", "failed", Ended("stripe/create-customer", "RATE_LIMITED", 6))
+    counts.committed(0.01, 2)
+    assert dict(counts.records) == {("commands", "retried"): 1, ("commands", "failed"): 1}
+    assert dict(counts.results) == {("stripe/create-customer", "RATE_LIMITED"): 1}
+    assert counts.attempts["stripe/create-customer",].total == 6
+    assert (sum(counts.commit_s.counts), counts.commit_records.total) == (1, 2)
+
+
+@pytest.mark.parametrize(
+    ("fields", "ended"),
+    [
+        ({}, Ended("stripe/create-customer", "OK", 1)),
+        ({"connection": "nobody"}, Ended("stripe/create-customer", "VALIDATION_ERROR", 0)),
+        ({"action": "stripe/made-up"}, Ended("unknown", "VALIDATION_ERROR", 0)),
+    ],
+)
+def test_an_end_names_an_action_of_ours_and_never_another_teams_text(fields, ended):
+    executor = Executor(topics=Topics(), actions=actions(), has_connection=lambda name: name == "acme")
+    ledger = Ledger()
+    fate = executor.take(ledger, command_record(command(**fields)), 1_000)
+    if isinstance(fate, Call):
+        fate = executor.settle(ledger, fate, DONE, 1_000)
+    assert fate.ended == ended

@@ -1,0 +1,60 @@
+"""An input partition: bounded by records and by bytes."""
+
+from stripeline.deploy.telemetry.sources import WorkerView
+from stripeline.workers.executor import ledger
+from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.router import runs
+from stripeline.workers.router.runs import Runs
+from stripeline.workers.task.input_partition import BUFFER_BYTES, BUFFER_RECORDS, Input
+from tests.support.records import Record
+
+
+def record(size: int) -> Record:
+    return Record(topic="t", key=b"k", value=b"x" * size)
+
+
+def test_it_is_read_until_half_of_its_records_are_there():
+    source = Input(grows=True)
+    assert source.wants
+    source.put([record(1)] * (BUFFER_RECORDS // 2), BUFFER_RECORDS // 2)
+    assert not source.wants
+    source.pop()
+    assert source.wants
+
+
+def test_it_is_read_until_its_bytes_are_there():
+    source = Input(grows=True)
+    source.put([record(BUFFER_BYTES), Record(topic="t", key=None, value=None)], 2)
+    assert not source.wants
+    assert source.pop().value is not None
+    assert source.wants
+    source.pop()
+    assert source.bytes == 0
+
+
+def test_it_tells_where_it_stands_when_that_is_news():
+    source = Input(grows=True)
+    assert source.moved() == (0, "")
+    assert source.moved() is None
+    source.watermark.take(0)
+    source.watermark.finish(0)
+    assert source.moved() == (1, "")
+
+
+def test_a_state_is_full_when_it_holds_too_much_of_anything(monkeypatch):
+    for module, name, state in (
+        (ledger, "MAX_COMMANDS", Ledger()), (ledger, "MAX_QUEUES", Ledger()),
+        (runs, "MAX_OPEN", Runs()), (runs, "MAX_FINISHED", Runs()),
+    ):  # fmt: skip
+        assert not state.full
+        with monkeypatch.context() as patch:
+            patch.setattr(module, name, 0)
+            assert state.full
+
+
+def test_what_waits_are_records_and_not_the_markers_behind_them():
+    source = Input(grows=True)
+    source.put([Record(topic="t", key=None, value=b"", offset=5)], 6)
+    assert WorkerView.waiting(source, 7) == 2  # what was not read may be a record
+    source.put([], 7)
+    assert WorkerView.waiting(source, 7) == 1

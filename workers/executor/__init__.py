@@ -1,0 +1,1 @@
+"""The executor's decisions: what a command becomes before a call, after it, and how both wait or finish. Pure."""

@@ -1,0 +1,159 @@
+"""Turns Stripe's answer, or the lack of one, into an outcome. Pure, and the only place that reads an answer.
+
+The order of judgement: a 2xx whose body is the object the card promises is a success; else `Stripe-Should-Retry`
+overrules the table; else the table of `contracts/errors.py`.
+https://docs.stripe.com/error-low-level · https://docs.stripe.com/rate-limits
+"""
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+import orjson
+from pydantic import ValidationError
+
+from stripeline.contracts.action import Action
+from stripeline.contracts.errors import FAULTS, KEY_IN_USE, Code, Fault, Meaning, meaning_of
+from stripeline.contracts.frozen import frozen
+
+MAX_MESSAGE = 500
+MAX_RETRY_AFTER_S = 24 * 3600
+
+
+@frozen
+class Answer:
+    """An HTTP answer. Header names in lower case."""
+
+    status: int
+    headers: Mapping[str, str]
+    body: bytes
+
+
+@frozen
+class Succeeded:
+    """The card's output fields."""
+
+    output: Mapping[str, Any]
+
+
+@frozen
+class Failed:
+    """A failure. `error` is the result's `error`.
+
+    unknown: the call may have had its effect.
+    decisive: it also says that earlier attempts with the same key had none.
+    stored: Stripe has kept this failure under the key, and will answer nothing else.
+    """
+
+    error: Mapping[str, Any]
+    retryable: bool
+    unknown: bool
+    decisive: bool = True
+    stored: bool = False
+    retry_after_ms: int = 0
+
+
+Outcome = Succeeded | Failed
+
+
+def classify(action: Action, answer: Answer | Fault) -> Outcome:
+    """The outcome of one call."""
+    if isinstance(answer, Fault):
+        return failed(action, FAULTS[answer], _FAULT_MESSAGES[answer])
+    if 200 <= answer.status < 300:  # noqa: PLR2004
+        return _success(action, answer)
+    body = json_object(answer.body)
+    found = _failure(action, answer, body or {})
+    # Without Stripe's `error` it is no answer of Stripe's: a gateway in between has not looked at the key.
+    told = body is not None and isinstance(body.get("error"), dict)
+    return found if told else replace(found, decisive=False)
+
+
+def failed(action: Action, meaning: Meaning, message: str, **details: Any) -> Failed:
+    """A failure of one meaning, with a message for people."""
+    error = {"code": meaning.code.value, "message": message[:MAX_MESSAGE], "retryable": meaning.retryable, **details}
+    unknown = meaning.effect_possible and action.method == "POST"
+    return Failed(error=error, retryable=meaning.retryable, unknown=unknown, decisive=meaning.decisive)
+
+
+_FAULT_MESSAGES = {
+    Fault.REFUSED: "no connection to Stripe; nothing was sent",
+    Fault.LOST: "the call was sent and no whole answer came back in time",
+    Fault.UNREADABLE: "Stripe's answer is too large, or not the object that it should be",
+}
+
+
+def _success(action: Action, answer: Answer) -> Outcome:
+    try:
+        return Succeeded(output=action.output.model_validate_json(answer.body).model_dump())
+    except ValidationError:
+        message = _FAULT_MESSAGES[Fault.UNREADABLE]
+        return failed(action, FAULTS[Fault.UNREADABLE], message, **_raw(answer, {}))
+
+
+def _failure(action: Action, answer: Answer, body: Mapping[str, Any]) -> Failed:
+    error = body.get("error")
+    error = error if isinstance(error, Mapping) else {}
+    meaning = _meaning(answer, error)
+    # Stripe's own message never carries a secret; its embedded payment_intent does (client_secret), and is left out.
+    message = error.get("message")
+    text = message if isinstance(message, str) and message else f"Stripe answered {answer.status}"
+    found = failed(action, meaning, text, **_raw(answer, error))
+    return replace(
+        found,
+        stored=answer.headers.get("idempotent-replayed") == "true",
+        retry_after_ms=_retry_after_ms(answer.headers.get("retry-after", "")),
+    )
+
+
+def _meaning(answer: Answer, error: Mapping[str, Any]) -> Meaning:
+    table = _special(answer.status, error) or meaning_of(answer.status)
+    match answer.headers.get("stripe-should-retry"):
+        case "true":
+            return replace(table, retryable=True)
+        case "false":
+            return replace(table, retryable=False)
+        case _:
+            return table
+
+
+def _special(status: int, error: Mapping[str, Any]) -> Meaning | None:
+    match status, error.get("type"), error.get("code"):
+        case 409, _, "idempotency_key_in_use":
+            return KEY_IN_USE
+        case 400, _, "rate_limit":  # an old form of 429: stripe-python `_api_requestor.py`
+            return meaning_of(429)
+        case 400, "idempotency_error", _:  # an attempt with other parameters, of an older release, may have succeeded
+            return replace(meaning_of(400), decisive=False)
+        case _:
+            return None
+
+
+def _raw(answer: Answer, error: Mapping[str, Any]) -> Mapping[str, Any]:
+    """Stripe's own words beside our code."""
+    given = {"stripe_code": error.get("code"), "decline_code": error.get("decline_code")}
+    given["request_id"] = answer.headers.get("request-id")
+    return {"http_status": answer.status, **{k: v[:255] for k, v in given.items() if isinstance(v, str)}}
+
+
+def _retry_after_ms(text: str) -> int:
+    """`Retry-After` in seconds; garbage and dates are ignored, a long one is capped."""
+    if not text.isascii() or not text.isdigit():
+        return 0
+    return min(int(text[:9]), MAX_RETRY_AFTER_S) * 1000
+
+
+def json_object(body: bytes) -> Mapping[str, Any] | None:
+    """A body as the JSON object that it is; None for anything else."""
+    try:
+        parsed = orjson.loads(body)
+    except orjson.JSONDecodeError:
+        return None
+    return parsed if isinstance(parsed, dict) else None
+
+
+def refusal(action_key: str, message: str, code: Code = Code.VALIDATION_ERROR) -> Failed:
+    """What we refuse ourselves before a call: final, and without an effect."""
+    text = f"{action_key}: {message}"[:MAX_MESSAGE]
+    error = {"code": code.value, "message": text, "retryable": False}
+    return Failed(error=error, retryable=False, unknown=False, decisive=False)

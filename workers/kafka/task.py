@@ -1,0 +1,299 @@
+"""A task: everything of one partition number of one role. Carries decisions out, and makes none.
+
+    deliver ─► buffers ─► lanes ─► take ─► fate ─────────────► pending ─► one transaction ─► Kafka
+                                     └───► call ─► settle ───────┘
+
+Records that the consumer read are taken in order and go to lanes. Fates change the state at once and go out with the
+next commit, together with the offsets. If a commit fails the task is of no further use: state and fates are dropped,
+and a new task goes on from the last commit.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from typing import Any, Generic, TypeVar
+
+import structlog
+from aiokafka.errors import KafkaError
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.stripe_lookup import Sight
+from stripeline.workers.kafka.broker_clock import BrokerClock
+from stripeline.workers.kafka.restore import Kept, restore, watermarks
+from stripeline.workers.kafka.transaction import Transactions
+from stripeline.workers.roles import Job
+from stripeline.workers.stripe.call_slots import Room
+from stripeline.workers.task.counters import Counts
+from stripeline.workers.task.decision import Change, Fate, State, Taken
+from stripeline.workers.task.input_partition import Input, Load
+from stripeline.workers.task.intake import MAX_PENDING, SLICE, Intake
+from stripeline.workers.task.pending import Pending
+from stripeline.workers.task.watermark import Watermark
+
+S = TypeVar("S", bound=State)
+Beginnings = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
+_WAITING_CALLS = 8
+_RESTS_A_COMMIT = 4
+_REST_MAX_S = 0.5
+_EXPIRE_EVERY_S = 60.0
+_SLOW_COMMIT_S = 3.0
+log = structlog.get_logger()
+
+
+class Task(Generic[S]):
+    """One partition number of one job."""
+
+    def __init__(
+        self, job: Job[S], partition: int, *, clock: BrokerClock, client: Mapping[str, Any], commit_interval_s: float,
+        room: Room, kept: Kept[S] | None = None, counts: Counts | None = None,
+    ) -> None:  # fmt: skip
+        self.job, self.partition, self.counts = job, partition, counts or Counts()
+        self.kept = kept or Kept(job.new_state(), 0)
+        self.inputs = {TopicPartition(topic, partition): Input(grows=topic in job.grows) for topic in job.inputs}
+        # What waits for its connection's turn runs too, as far as a lane is concerned, and takes no place of others.
+        sources = {tp.topic: source for tp, source in self.inputs.items()}
+        self._intake = Intake(sources, job.lane, job.due_ms, 2 * job.concurrency)
+        self._share = room.share()
+        self.open = False
+        self._clock, self._client, self._interval_s = clock, client, commit_interval_s
+        self._pending = Pending()
+        self._calls: set[asyncio.Task[None]] = set()
+        self._committing = asyncio.Lock()
+        self._wake = asyncio.Event()
+        self._crowded = asyncio.Event()  # so much has finished that calls will soon wait for the next commit
+        self._timer: asyncio.TimerHandle | None = None
+        self._pump_scheduled = False
+        self._closing = False
+        self._commit_began_s: float | None = None
+        self._busy_s = 0.0
+        self._expire_at_s = 0.0
+        self._log = log.bind(task=f"{job.name}-{partition}")
+        self._transactions = Transactions(
+            group=job.group, partition=partition, changelog=job.changelog, clock=clock, client=client
+        )
+
+    async def start(self, beginnings: Beginnings, seek: Callable[[Mapping[TopicPartition, int]], None]) -> None:
+        """Open the producer, restore, then start: in this order, so that no zombie can add to what is restored."""
+        began = time.monotonic()
+        await self._transactions.open()
+        found = await watermarks(self.job.group, list(self.inputs), self._client)
+        changelog = TopicPartition(self.job.changelog, self.partition)
+        ends = await restore(changelog, self.kept, list(self.inputs), self._client)
+        # The consumer may have read on meanwhile, for nobody: also where nothing was ever committed it is sent back.
+        fresh = await beginnings([tp for tp in self.inputs if tp not in found])
+        marks = {tp: found.get(tp) or Watermark(fresh[tp]) for tp in self.inputs}
+        for tp, source in self.inputs.items():
+            source.stood, source.watermark = ends[tp], marks[tp]
+        # From here on without a pause: what is read after this is delivered.
+        seek({tp: mark.position for tp, mark in marks.items()})
+        self.open = True
+        restore_s = self.counts.restore_s[str(self.partition)] = time.monotonic() - began
+        self._log.info("task_open", restore_s=round(restore_s, 3), changelog=self.kept.upto)
+
+    @property
+    def load(self) -> Load:
+        """What the task has in hand now, for those who watch it."""
+        return self._intake.load(calls=len(self._calls), state=self.kept.state)
+
+    @property
+    def stuck(self) -> bool:
+        """Its commit takes far longer than commits take: Kafka is slow, or a topic that it writes to is gone."""
+        return self._commit_began_s is not None and time.monotonic() - self._commit_began_s > _SLOW_COMMIT_S
+
+    def wanted(self) -> Sequence[TopicPartition]:
+        """The input partitions that have room for more records."""
+        if not self.open or self._closing:
+            return ()
+        return [TopicPartition(topic, self.partition) for topic in self._intake.wanted()]
+
+    def deliver(self, tp: TopicPartition, records: Sequence[Taken], position: int) -> None:
+        """Records that were read, in order; the consumer then stands at `position`."""
+        source = self.inputs[tp]
+        source.put(records, position)
+        if records:
+            self._pump()
+        elif not source.buffer and not source.watermark.unfinished and position > source.watermark.position:
+            source.watermark.advance(position)
+            self._wake.set()
+
+    async def run(self) -> None:
+        """Commit what finishes, paced, until closed. Raises what makes the task useless."""
+        while not self._closing:
+            await self._wake.wait()
+            self._wake.clear()
+            await self._commit()
+            with contextlib.suppress(TimeoutError):
+                async with asyncio.timeout(rest_s(self._interval_s, self._busy_s)):
+                    await self._crowded.wait()
+
+    async def close(self, deadline_s: float) -> Kept[S] | None:
+        """Take no more, wait for calls in flight, commit, close. The state that may be kept, None after a failure."""
+        self._closing = True
+        if self._calls:
+            await asyncio.wait(self._calls, timeout=deadline_s)
+        self.abandon()
+        try:
+            await self._commit()  # raises, too, when one has failed while the calls were waited for
+        except Exception as error:  # noqa: BLE001  (the next owner goes on from the last commit)
+            self._log.warning("last_commit_failed", error=repr(error))
+            return None
+        finally:
+            self.open = False
+            await self._transactions.close()
+        return self.kept
+
+    def abandon(self) -> None:
+        """Cut calls short. Whoever comes next repeats them with the same Idempotency-Key."""
+        self._closing = True
+        if self._timer is not None:
+            self._timer.cancel()
+        for call in self._calls:
+            call.cancel()
+
+    async def discard(self) -> None:
+        """End after a failure: nothing of it counts."""
+        self.abandon()
+        self.open = False
+        await self._transactions.close()
+
+    def _pump(self) -> None:
+        """Take what may be taken, and start what may run."""
+        self._pump_scheduled = False
+        if self._closing or not self.open:
+            return
+        filled = self._intake.fill(self._clock.now_ms(), pending=self._pending.records, full=self.kept.state.full)
+        while (work := self._next_call()) is not None:
+            runner = asyncio.create_task(self._carry_out(*work))
+            self._calls.add(runner)
+            runner.add_done_callback(self._calls.discard)
+        if filled.taken >= SLICE:
+            self._pump_soon()
+        if filled.again_ms is not None:
+            self._pump_in(filled.again_ms / 1000)
+
+    def _pump_soon(self) -> None:
+        """Once for all calls that end in the same turn of the loop."""
+        if not self._pump_scheduled:
+            self._pump_scheduled = True
+            asyncio.get_running_loop().call_soon(self._pump)
+
+    def _pump_in(self, delay_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = asyncio.get_running_loop().call_later(min(delay_s, 1.0) + 0.001, self._pump)
+
+    def _next_call(self) -> tuple[Hashable, Taken, Call] | None:
+        """Start records until one of them asks for a call; None when no more may start."""
+        while self._may_call() and (started := self._intake.lanes.start()) is not None:
+            lane, record = started
+            again = record.offset < self._intake.inputs[record.topic].stood
+            try:
+                decided = self.job.take(self.kept.state, record, self._clock.now_ms(), again)
+            except Exception as error:  # noqa: BLE001
+                decided = self._broken(record, error)
+            if isinstance(decided, Call):
+                return lane, record, decided
+            self._finish(lane, record, decided)
+        return None
+
+    def _may_call(self) -> bool:
+        """A few may wait for a place, so that one that comes free is taken at once; more would only take memory."""
+        return not self._closing and self._share.waiting < _WAITING_CALLS
+
+    async def _carry_out(self, lane: Hashable, record: Taken, call: Call) -> None:
+        """One call after the other: to go on with the next lane's record is cheaper than another task for it."""
+        work: tuple[Hashable, Taken, Call] | None = (lane, record, call)
+        while work is not None:
+            lane, record, decided = work
+            self._finish(lane, record, await self._called(record, decided))
+            self._pump_soon()
+            work = self._next_call()
+
+    async def _called(self, record: Taken, decided: Fate | Call) -> Fate:
+        while isinstance(decided, Call):
+            outcome = await self._in_its_place(decided)
+            try:
+                decided = self.job.settle(self.kept.state, decided, outcome, self._clock.now_ms())
+            except Exception as error:  # noqa: BLE001
+                decided = self._broken(record, error)
+        return decided
+
+    async def _in_its_place(self, call: Call) -> Sight:
+        if call.passed.delay_ms:
+            await asyncio.sleep(call.passed.delay_ms / 1000)
+        if not self._share.enter_now():
+            await self._share.enter()
+            self._pump_soon()
+        try:
+            return await self.job.carry_out(call)
+        finally:
+            self._share.leave()
+
+    def _broken(self, record: Taken, error: Exception) -> Fate:
+        """One record's fault is that record's fate."""
+        self._log.error("decision_failed", topic=record.topic, offset=record.offset, exc_info=error)
+        return self.job.broken(self.kept.state, record, error)
+
+    def _finish(self, lane: Hashable, record: Taken, fate: Fate) -> None:
+        for change in fate.changes:
+            self.kept.state.apply(change.key, change.value)
+        self._pending.add(fate)
+        if self._pending.records == MAX_PENDING // 2:
+            self._crowded.set()
+        self.counts.finished(record.topic, fate.verdict, fate.ended)
+        self._intake.finish(lane, record)
+        self._wake.set()
+
+    async def _commit(self) -> None:
+        async with self._committing:
+            if not self.open:
+                raise KafkaError("an earlier commit failed: what it held must not be skipped by a later one")
+            self._expire()
+            pending, self._pending = self._pending, Pending()
+            self._crowded.clear()
+            offsets = self._offsets()
+            self._pump()  # what waited for this commit alone need not wait for its end
+            if pending or offsets:
+                await self._publish(pending, offsets)
+        self._pump()
+
+    async def _publish(self, pending: Pending, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+        self._commit_began_s = began_s = time.monotonic()
+        used_s = time.thread_time()
+        try:
+            upto = await self._transactions.commit(pending, offsets)
+            self._busy_s = time.thread_time() - used_s
+            self.counts.committed(time.monotonic() - began_s, pending.records)
+            self.job.committed(pending.outputs)
+        except BaseException:
+            self.open = False
+            raise
+        finally:
+            self._commit_began_s = None
+        self.kept.upto = self.kept.upto if upto is None else upto
+
+    def _offsets(self) -> Mapping[TopicPartition, OffsetAndMetadata]:
+        moved = {tp: source.moved() for tp, source in self.inputs.items()}
+        return {tp: OffsetAndMetadata(*now) for tp, now in moved.items() if now is not None}
+
+    def _expire(self) -> None:
+        now_s = time.monotonic()
+        if now_s < self._expire_at_s:
+            return
+        self._expire_at_s = now_s + _EXPIRE_EVERY_S
+        old: tuple[Change, ...] = tuple(self.job.expired(self.kept.state, self._clock.now_ms()))
+        for change in old:
+            self.kept.state.apply(change.key, change.value)
+            self._pending.changes[change.key] = change.value
+
+
+def rest_s(interval_s: float, busy_s: float) -> float:
+    """How long a task rests between two commits. `busy_s`: CPU of the process while the last one was under way.
+
+    At least the interval: Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's
+    end. And where the process is busy so long that a fifth of its time goes to a task's commits at most: a transaction
+    costs six requests, whatever is in it, so that many partitions make fewer of them, and larger ones.
+    """
+    return max(interval_s, min(_RESTS_A_COMMIT * busy_s, _REST_MAX_S))

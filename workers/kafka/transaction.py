@@ -1,0 +1,135 @@
+"""One transactional producer of one task: what finished goes out whole, or not at all.
+
+aiokafka has no KIP-447, so a zombie is fenced by its transactional id alone: hence one producer per partition number,
+with the id `{group}-{partition}`.
+"""
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from typing import Any
+
+import orjson
+from aiokafka import AIOKafkaProducer
+from aiokafka.errors import KafkaError
+from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+
+from stripeline.workers.kafka.broker_clock import BrokerClock
+from stripeline.workers.task.decision import Output
+from stripeline.workers.task.pending import Pending
+
+TRANSACTION_TIMEOUT_MS = 10_000
+MAX_REQUEST_BYTES = 2_097_152
+_STOP_S = 2.0
+Offsets = Mapping[TopicPartition, OffsetAndMetadata]
+
+
+class Transactions:
+    """The transactions of one task."""
+
+    def __init__(
+        self, *, group: str, partition: int, changelog: str, clock: BrokerClock, client: Mapping[str, Any]
+    ) -> None:
+        self._group, self._partition, self._changelog, self._clock = group, partition, changelog, clock
+        self._producer = AIOKafkaProducer(
+            **client,
+            transactional_id=f"{group}-{partition}",
+            transaction_timeout_ms=TRANSACTION_TIMEOUT_MS,
+            max_batch_size=262_144,
+            max_request_size=MAX_REQUEST_BYTES,
+            linger_ms=0,
+        )
+
+    async def open(self) -> None:
+        """Take the transactional id over: fences whoever had it, and ends a transaction that was left open."""
+        async with asyncio.timeout(TRANSACTION_TIMEOUT_MS / 1000 * 3):
+            await self._producer.start()
+
+    async def commit(self, pending: Pending, offsets: Offsets) -> int | None:
+        """Publish what finished, the state changes and the offsets in one transaction.
+
+        Returns the changelog offset after the last change, None without a change. Raises KafkaError or TimeoutError:
+        then nothing of it counts and the producer is of no further use.
+        """
+        try:
+            async with asyncio.timeout(TRANSACTION_TIMEOUT_MS / 1000):
+                return await self._commit(pending, offsets)
+        except TimeoutError:
+            topics = ", ".join(sorted({out.topic for out in pending.outputs} | {self._changelog}))
+            raise TimeoutError(
+                f"not committed within {TRANSACTION_TIMEOUT_MS / 1000:.0f} s: Kafka is slow, or one of {topics} is"
+                " gone; `stripeline topics check` tells"
+            ) from None
+
+    async def _commit(self, pending: Pending, offsets: Offsets) -> int | None:
+        sent_s = time.monotonic()
+        await self._producer.begin_transaction()
+        sent = [await self._send(place, batch) for place, batch in self._batches(pending.outputs)]
+        changes = (
+            Output(self._changelog, key.encode(), None if value is None else orjson.dumps(value))
+            for key, value in pending.changes.items()
+        )
+        changed = [(await self._send(place, batch), batch) for place, batch in self._batches(changes)]
+        if offsets:
+            await self._producer.send_offsets_to_transaction(dict(offsets), self._group)
+        done = await asyncio.gather(*sent, *(future for future, _ in changed))
+        # Watched before the commit: a transaction's own end may wait 20 ms and says nothing about the append.
+        if changed:
+            self._clock.observe(done[-1].timestamp, sent_s)
+        await self._producer.commit_transaction()
+        return done[-1].offset + changed[-1][1].record_count() if changed else None
+
+    def _batches(self, outputs: Iterable[Output]) -> Iterator[tuple[TopicPartition, BatchBuilder]]:
+        """The records as batches in their order: one append each, and no future, costs a third of a send."""
+        open_: dict[TopicPartition, BatchBuilder] = {}
+        for out in outputs:
+            place = TopicPartition(out.topic, self._partition if out.partition is None else out.partition)
+            while not self._appended(open_.get(place), out):
+                if place in open_:
+                    yield place, open_.pop(place)
+                open_[place] = self._producer.create_batch()
+        yield from open_.items()
+
+    @staticmethod
+    def _appended(batch: BatchBuilder | None, out: Output) -> bool:
+        if batch is None:
+            return False
+        return batch.append(timestamp=None, key=out.key, value=out.value, headers=list(out.headers)) is not None
+
+    async def _send(self, place: TopicPartition, batch: BatchBuilder) -> asyncio.Future[Any]:
+        batch.close()
+        return await self._producer.send_batch(batch, place.topic, partition=place.partition)  # type: ignore[no-any-return]
+
+    async def close(self) -> None:
+        """End, bounded: aiokafka's own stop waits for ever when the broker, or a topic, is gone.
+
+        Cut short it leaves its sender running, which asks for the topic's leader for ever, and its connections open.
+        """
+        if not await _ended(self._producer.stop):
+            unsent, sender = self._producer._message_accumulator, self._producer._sender  # noqa: SLF001
+            unsent.fail_all(KafkaError("the producer is closed"))
+            await _ended(sender.close)
+            await _ended(self._producer.client.close)
+        await _ended(self._seal)
+
+    async def _seal(self) -> None:
+        """What a fenced sender of aiokafka left behind goes on, and would open connections that nobody closes."""
+        client: Any = self._producer.client
+        client._get_conn = _no_connection  # noqa: SLF001
+        async with client._get_conn_lock:  # noqa: SLF001  (one may be opened just now)
+            await client.close()
+
+
+async def _ended(end: Callable[[], Awaitable[None]]) -> bool:
+    """Whether it ended, and well, within its time."""
+    with contextlib.suppress(Exception):
+        async with asyncio.timeout(_STOP_S):
+            await end()
+            return True
+    return False
+
+
+async def _no_connection(*_: object, **__: object) -> None:
+    """What aiokafka takes for a node that is not ready."""

@@ -1,0 +1,1 @@
+"""The router's decisions: which runs an event starts, and how a result takes a run to its next step. Pure."""

@@ -1,0 +1,1 @@
+"""Sealing and opening secrets, and a bounded cache of opened ones."""

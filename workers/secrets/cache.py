@@ -1,0 +1,37 @@
+"""Opens the secrets of definitions for the processes that use them, and remembers them by their sealed text.
+
+What is remembered lives in memory only, as SecretStr, and is bounded.
+"""
+
+from typing import Final
+
+from pydantic import SecretStr
+
+from stripeline.contracts.definitions import Connection, Trigger
+from stripeline.workers.secrets.vault import Vault, connection_secret, signing_secret
+
+_REMEMBERED: Final = 4_096
+
+
+class Secrets:
+    """The secrets of connections and triggers, in clear."""
+
+    def __init__(self, vault: Vault) -> None:
+        self._vault = vault
+        self._opened: dict[tuple[str, str], SecretStr] = {}
+
+    def secret_key(self, name: str, connection: Connection) -> SecretStr:
+        """A connection's secret key. Raises VaultError."""
+        return self._open(connection_secret(name), connection.secret_key)
+
+    def signing_secrets(self, name: str, trigger: Trigger) -> tuple[SecretStr, ...]:
+        """A trigger's signing secrets, in its own order. Raises VaultError."""
+        return tuple(self._open(signing_secret(name), sealed) for sealed in trigger.signing_secrets)
+
+    def _open(self, name: str, sealed: str) -> SecretStr:
+        known = self._opened.get((name, sealed))
+        if known is not None:
+            return known
+        if len(self._opened) >= _REMEMBERED:  # keys replaced over months must not pile up
+            self._opened.clear()
+        return self._opened.setdefault((name, sealed), self._vault.open(name, sealed))

@@ -1,0 +1,1 @@
+"""What every task does, whichever its role: intake, key lanes, watermark, pending outputs, counters, health. Pure."""

@@ -1,0 +1,74 @@
+"""One input partition of a task: what was read and not yet taken, and how far it is finished. Pure."""
+
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+from stripeline.contracts.frozen import frozen
+from stripeline.workers.task.decision import Taken
+from stripeline.workers.task.watermark import Watermark
+
+BUFFER_RECORDS = 1_000
+BUFFER_BYTES = 16 * 1024 * 1024
+
+
+@dataclass(slots=True)
+class Input:
+    """One input partition.
+
+    grows: what is taken from it makes the state grow.
+    stood: its end when the task began. What lies before it may have been taken by another one.
+    bytes: of the records in the buffer.
+    read_to: what lies before it was read, transaction markers included.
+    """
+
+    grows: bool
+    stood: int = 0
+    bytes: int = 0
+    read_to: int = 0
+    watermark: Watermark = field(default_factory=lambda: Watermark(0))
+    buffer: deque[Taken] = field(default_factory=deque)
+    committed: tuple[int, str] | None = None
+
+    @property
+    def wants(self) -> bool:
+        """Whether more may be read. Half of the buffer is what it lives on until the next read comes."""
+        return len(self.buffer) < BUFFER_RECORDS // 2 and self.bytes < BUFFER_BYTES
+
+    def put(self, records: Sequence[Taken], read_to: int) -> None:
+        self.read_to = read_to
+        self.buffer.extend(records)
+        self.bytes += sum(map(size, records))
+
+    def moved(self) -> tuple[int, str] | None:
+        """Offset and metadata to commit; None when they are those of the last time."""
+        now = (self.watermark.position, self.watermark.metadata())
+        if now == self.committed:
+            return None
+        self.committed = now
+        return now
+
+    def pop(self) -> Taken:
+        record = self.buffer.popleft()
+        self.bytes -= size(record)
+        return record
+
+
+@frozen
+class Load:
+    """What a task has in hand. `waiting`: read and not taken; `held`: taken and not finished; `running`: at work."""
+
+    records_waiting: int
+    bytes_waiting: int
+    records_held: int
+    bytes_held: int
+    running: int
+    room: int
+    calls: int
+    state: Mapping[str, int]
+    full: bool
+    head_due_ms: int | None
+
+
+def size(record: Taken) -> int:
+    return len(record.value or b"") + len(record.key or b"")

@@ -1,0 +1,89 @@
+"""What a task takes, and when: its inputs in turn, into lanes, within bounds. Pure.
+
+Bounded are the records in hand, their bytes, what waits for a commit, the state, and the metadata of a commit. Each
+input is first in turn, or one deep backlog would take all the room that comes free.
+"""
+
+from collections import deque
+from collections.abc import Callable, Hashable, Mapping, Sequence
+
+from stripeline.contracts.frozen import frozen
+from stripeline.workers.task.decision import State, Taken
+from stripeline.workers.task.input_partition import Input, Load, size
+from stripeline.workers.task.key_lanes import Lanes
+
+HELD_BYTES = 32 * 1024 * 1024  # of one task: records that are taken and not finished
+MAX_PENDING = 4_000
+SLICE = 200  # records taken in one go, so that heartbeats and other tasks get their turn
+_FULL_AGAIN_MS = 1_000
+
+
+@frozen(kw_only=False)
+class Filled:
+    """How many records were taken, and after what time more may be: None when a finished record makes the room."""
+
+    taken: int
+    again_ms: int | None
+
+
+class Intake:
+    """The inputs of one task, by topic, and its lanes."""
+
+    def __init__(
+        self, inputs: Mapping[str, Input], lane: Callable[[Taken], Hashable], due_ms: Callable[[Taken], int], limit: int
+    ) -> None:
+        self.inputs, self._lane, self._due_ms = inputs, lane, due_ms
+        self.lanes: Lanes[Taken] = Lanes(limit)
+        self.held_bytes = 0
+        self._window = max(512, 2 * limit)
+        self._turn = deque(inputs.values())
+
+    def wanted(self) -> Sequence[str]:
+        """The topics of which more may be read."""
+        return [topic for topic, source in self.inputs.items() if source.wants]
+
+    def fill(self, now_ms: int, *, pending: int, full: bool) -> Filled:
+        """Take what there is room for. `pending` records wait for the commit; `full` is the state."""
+        taken, again_ms = 0, None
+        self._turn.rotate(-1)
+        for source in self._turn:
+            while source.buffer and taken < SLICE and self._room(source, pending):
+                wait_ms = _FULL_AGAIN_MS if full and source.grows else self._due_ms(source.buffer[0]) - now_ms
+                if wait_ms > 0:
+                    again_ms = wait_ms if again_ms is None else min(again_ms, wait_ms)
+                    break
+                self._take(source)
+                taken += 1
+        return Filled(taken, again_ms)
+
+    def finish(self, lane: Hashable, record: Taken) -> None:
+        self.held_bytes -= size(record)
+        self.inputs[record.topic].watermark.finish(record.offset)
+        self.lanes.finish(lane)
+
+    def load(self, *, calls: int, state: State) -> Load:
+        """What is in hand now, for those who watch it."""
+        sources = self.inputs.values()
+        return Load(
+            records_waiting=sum(len(source.buffer) for source in sources),
+            bytes_waiting=sum(source.bytes for source in sources),
+            records_held=len(self.lanes),
+            bytes_held=self.held_bytes,
+            running=self.lanes.running,
+            room=self.lanes.limit,
+            calls=calls,
+            state=state.sizes,
+            full=state.full,
+            head_due_ms=state.head_due_ms,
+        )
+
+    def _room(self, source: Input, pending: int) -> bool:
+        if len(self.lanes) >= self._window or self.held_bytes >= HELD_BYTES or pending >= MAX_PENDING:
+            return False
+        return source.watermark.may_take()
+
+    def _take(self, source: Input) -> None:
+        record = source.pop()
+        if source.watermark.take(record.offset):
+            self.held_bytes += size(record)
+            self.lanes.add(self._lane(record), record)

@@ -1,0 +1,26 @@
+"""What finished since the last commit: the contents of the next transaction. Pure."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from stripeline.workers.task.decision import Fate, Output
+
+
+class Pending:
+    """Outputs in the order in which they were decided; of the changes of one key only the last one matters."""
+
+    def __init__(self) -> None:
+        self.outputs: list[Output] = []
+        self.changes: dict[str, Mapping[str, Any] | None] = {}
+        self.records = 0
+
+    def __bool__(self) -> bool:
+        return bool(self.records or self.changes)
+
+    def add(self, fate: Fate) -> None:
+        self.records += 1
+        self.outputs.extend(fate.outputs)
+        for change in fate.changes:
+            # Moved to the end: the changelog keeps the order of last changes, which expiry relies on after a restore.
+            self.changes.pop(change.key, None)
+            self.changes[change.key] = change.value
