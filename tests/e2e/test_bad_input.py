@@ -25,9 +25,9 @@ from hypothesis import strategies as st
 from stripeline.deploy.local.example_events import example_event, sign
 from tests.faults.samples import MIB, sampled
 from tests.support.broker import Broker
-from tests.support.checker import read_topic
 from tests.support.cluster import SECRET, Cluster, cluster
-from tests.support.hostile import WAYS, Hostile, delivery, spoil
+from tests.support.end_state import read_topic
+from tests.support.spoiled_requests import WAYS, SpoiledRequest, delivery, spoil
 
 EXAMPLES, STALLED = 150, 500
 SILENCE_S = 0.05
@@ -286,7 +286,7 @@ async def test_clients_that_leave_publish_nothing_by_halves_and_make_no_noise(
         assert found.processes["ingest"].log.stat().st_size == log_before
 
 
-async def leave(port: int, made: Hostile, *, whole: bool) -> None:
+async def leave(port: int, made: SpoiledRequest, *, whole: bool) -> None:
     _, writer = await asyncio.open_connection("127.0.0.1", port)
     writer.write(made.wire if whole else made.wire[:-20])
     await writer.drain()

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from tests.support.broker import Broker
-from tests.support.checker import check, find, no_lag
 from tests.support.cluster import Cluster, cluster
+from tests.support.end_state import check, find, no_lag
 from tests.support.traffic import Traffic
 
 SECONDS = float(os.environ.get("FAULT_SECONDS", "20"))

@@ -12,8 +12,8 @@ import orjson
 from aiokafka import AIOKafkaProducer
 
 from tests.support.broker import Broker
-from tests.support.checker import check_once, find, no_lag
 from tests.support.cluster import Cluster, cluster
+from tests.support.end_state import check_once, find, no_lag
 
 KEYS, EACH = int(os.environ.get("FAULT_KEYS", "20")), int(os.environ.get("FAULT_EACH", "50"))
 KILLS = int(os.environ.get("FAULT_KILLS", "4"))

@@ -7,8 +7,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.support.broker import Broker
-from tests.support.checker import no_lag
 from tests.support.cluster import KEY, Cluster, cluster, configure
+from tests.support.end_state import no_lag
 from tests.support.money import Order, effects, ended, order, results, revised, stripeline, until
 
 OTHER_KEY, NEW_KEY = "sk_test_beta", "sk_test_replaced"

@@ -10,8 +10,8 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.deploy.operations.topics import apply as apply_topics
 from tests.support.broker import Broker, admin, delete_topics
-from tests.support.checker import no_lag, read_topic
 from tests.support.cluster import Cluster, Process, cluster
+from tests.support.end_state import no_lag, read_topic
 from tests.support.money import Order, effects, ended, order, results, until
 
 SETTINGS = {"retry_tiers": "200ms,400ms", "reconcile_after": "500ms"}

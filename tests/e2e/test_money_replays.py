@@ -9,8 +9,8 @@ import orjson
 
 from stripeline.contracts import headers as h
 from tests.support.broker import Broker
-from tests.support.checker import no_lag, read_topic
 from tests.support.cluster import Cluster, cluster
+from tests.support.end_state import no_lag, read_topic
 from tests.support.money import (
     PAYMENT,
     Order,

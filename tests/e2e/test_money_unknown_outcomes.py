@@ -8,8 +8,8 @@ import orjson
 
 from stripeline.contracts.retry_tiers import HORIZON_MS
 from tests.support.broker import Broker
-from tests.support.checker import find, no_lag, read_topic
 from tests.support.cluster import Cluster, cluster
+from tests.support.end_state import find, no_lag, read_topic
 from tests.support.money import (
     PAYMENT,
     Order,

@@ -18,8 +18,8 @@ from stripeline.deploy.local.example_events import example_event
 from stripeline.deploy.local.kafka import LocalKafka
 from stripeline.deploy.local.webhook_sender import deliver
 from tests.support.broker import Broker
-from tests.support.checker import check, find, no_lag
 from tests.support.cluster import CONFIG, KEY, SECRET, Cluster, cluster, configure
+from tests.support.end_state import check, find, no_lag
 from tests.support.traffic import Traffic
 
 RUN_FIELDS = {

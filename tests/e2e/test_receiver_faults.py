@@ -24,8 +24,8 @@ from stripeline.deploy.local.example_events import example_event, sign
 from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
 from tests.faults.samples import MIB, PAGE_BYTES
 from tests.support.broker import Broker, proxied_kafka
-from tests.support.checker import check, find, no_lag, read_topic
 from tests.support.cluster import SECRET, Cluster, cluster
+from tests.support.end_state import check, find, no_lag, read_topic
 from tests.support.proxy import Proxy
 from tests.support.traffic import Traffic
 

@@ -9,8 +9,8 @@ import orjson
 from stripeline.contracts import headers as h
 from stripeline.contracts.records import Command, parse_command
 from tests.faults.sets import Dead, OnTopic, Seen
-from tests.support.checker import find
 from tests.support.cluster import KEY, SECRET, Cluster
+from tests.support.end_state import find
 
 SECRETS = re.compile(rf"{KEY}|whsec_\w+|_secret_\w+")
 FORBIDDEN: Mapping[str, re.Pattern[str]] = {

@@ -19,8 +19,8 @@ from tests.faults.sets import Seen, Sent, broken_rules
 from tests.faults.table import FAULTS
 from tests.faults.world import World
 from tests.support.broker import proxied_kafka
-from tests.support.checker import no_lag
 from tests.support.cluster import cluster
+from tests.support.end_state import no_lag
 from tests.support.proxy import Proxy
 
 PROGRESS_S = 10.0

@@ -10,7 +10,7 @@ from typing import Any
 from tests.faults.schedule import Planned
 from tests.faults.world import LASTING, World
 from tests.support.cluster import SECRET
-from tests.support.hostile import delivery, random_hostile
+from tests.support.spoiled_requests import delivery, random_spoiled
 
 Fault = Callable[[World, Planned], Awaitable[None]]
 
@@ -132,7 +132,7 @@ async def bad_input(world: World, planned: Planned) -> None:
     stalled = [asyncio.create_task(_stall(world, number, planned.lasts_s)) for number in range(STALLED)]
     while loop.time() < until_s:
         # Their ids begin like no event of the generator: one that is published would be found out.
-        wire = random_hostile("evt_hostile", "whsec_not_ours", choice).wire
+        wire = random_spoiled("evt_hostile", "whsec_not_ours", choice).wire
         with contextlib.suppress(OSError, TimeoutError):
             await _throw(world, wire)
     await asyncio.gather(*stalled)

@@ -9,14 +9,14 @@ from pydantic import SecretStr
 
 from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.workers.stripe.api import StripeApi
-from tests.support.money_world import GATEWAY, INTENT, KEY, REFUSAL, WorkerDiedError, World, dies
+from tests.support.in_memory_executor import GATEWAY, INTENT, KEY, REFUSAL, InMemoryExecutor, WorkerDiedError, dies
 from tests.support.records import command
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
+async def world() -> AsyncIterator[InMemoryExecutor]:
     async with SandboxServer() as server, StripeApi(server.url, lambda _: SecretStr(KEY)) as api:
-        yield World(api.carry_out, server.sandbox)
+        yield InMemoryExecutor(api.carry_out, server.sandbox)
 
 
 FAULTS = (
@@ -46,7 +46,7 @@ COMMANDS = 150
 
 @pytest.mark.parametrize("deaths", [0.0, 0.1])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_random_faults_and_deaths_give_one_result_and_the_right_effect(world: World, seed, deaths, note):
+async def test_random_faults_and_deaths_give_one_result_and_the_right_effect(world, seed, deaths, note):
     """Customers and intents of 60 keys; half of the POSTs and a third of the look-ups meet a fault, a tenth a death."""
     choice = random.Random(seed)
     world.sandbox.faults.rng.seed(seed)
@@ -67,7 +67,7 @@ async def test_random_faults_and_deaths_give_one_result_and_the_right_effect(wor
     note(f"seed {seed}: {dict(ended)}, {len(world.posts)} POSTs, {len(world.looks)} look-ups, {died} deaths")
 
 
-async def run_and_die(world: World, choice: random.Random, probability: float) -> int:
+async def run_and_die(world: InMemoryExecutor, choice: random.Random, probability: float) -> int:
     """Each death loses one record's outcome, and the record is read again first: it was not committed."""
     died = 0
     while (record := world.next_due()) is not None:
@@ -79,7 +79,7 @@ async def run_and_die(world: World, choice: random.Random, probability: float) -
     return died
 
 
-def check(world: World, wanted: set[str]) -> Counter:
+def check(world: InMemoryExecutor, wanted: set[str]) -> Counter:
     results = {result["command_id"]: result for result in world.results}
     assert (len(world.results), set(results)) == (len(wanted), wanted)
     effects = Counter(effect.command for effect in world.effects)
@@ -97,7 +97,7 @@ def check(world: World, wanted: set[str]) -> Counter:
     return Counter(result["status"] for result in world.results)
 
 
-def check_order(world: World, key_of: dict[str, bytes]) -> None:
+def check_order(world: InMemoryExecutor, key_of: dict[str, bytes]) -> None:
     done, asked = defaultdict(list), defaultdict(list)
     made = {effect.command for effect in world.effects}
     for effect in world.effects:

@@ -20,7 +20,7 @@ from stripeline.deploy.sandbox.faults import Match, Rule
 from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.workers.executor.stripe_answer import Failed, Succeeded
 from stripeline.workers.stripe.api import MAX_BODY_BYTES, StripeApi
-from tests.support.money_world import INTENT, KEY, TOPICS, World, call_of
+from tests.support.in_memory_executor import INTENT, KEY, TOPICS, InMemoryExecutor, call_of
 from tests.support.records import command
 
 CUSTOMER = b'{"id":"cus_1","object":"customer","email":null,"name":null,"created":1}'
@@ -81,8 +81,8 @@ async def api(server: SandboxServer) -> AsyncIterator[StripeApi]:
 
 
 @pytest.fixture
-def world(api: StripeApi, server: SandboxServer) -> World:
-    return World(api.carry_out, server.sandbox)
+def world(api: StripeApi, server: SandboxServer) -> InMemoryExecutor:
+    return InMemoryExecutor(api.carry_out, server.sandbox)
 
 
 BROKEN = {
@@ -214,7 +214,7 @@ STATUSES: dict[int, Meaning] = {
 
 @pytest.mark.parametrize(("status", "meaning"), STATUSES.items(), ids=STATUSES)
 @pytest.mark.parametrize("told", [None, "true", "false"])
-async def test_each_status_means_what_the_table_says_unless_stripe_says_more(world: World, status, meaning, told):
+async def test_each_status_means_what_the_table_says_unless_stripe_says_more(world, status, meaning, told):
     headers = {} if told is None else {"Stripe-Should-Retry": told}
     world.fault(status=status, headers=headers)
     outcome = await world.carry_out(call_of(command(**INTENT)))
@@ -230,7 +230,7 @@ WAITS = {"0": 0, "3": 3_000, "30": 30_000, "1000000000": 86_400_000, "abc": 0, "
 
 
 @pytest.mark.parametrize(("text", "wait_ms"), WAITS.items(), ids=[text[:12] for text in WAITS])
-async def test_retry_after_is_honoured_within_the_tiers(world: World, text, wait_ms):
+async def test_retry_after_is_honoured_within_the_tiers(world: InMemoryExecutor, text, wait_ms):
     world.fault(status=429, headers={"Retry-After": text, "Stripe-Rate-Limited-Reason": "global-rate"})
     outcome = await world.carry_out(call_of(command()))
     assert (outcome.error["code"], outcome.retry_after_ms) == (Code.RATE_LIMITED, wait_ms)
@@ -243,7 +243,7 @@ async def test_retry_after_is_honoured_within_the_tiers(world: World, text, wait
     assert (world.only_result()["status"], len(world.effects)) == ("succeeded", 1)
 
 
-async def test_neither_the_key_nor_a_client_secret_is_in_an_error_or_a_log(world: World, caplog):
+async def test_neither_the_key_nor_a_client_secret_is_in_an_error_or_a_log(world: InMemoryExecutor, caplog):
     """A decline's answer embeds the PaymentIntent, with its client_secret."""
     caplog.set_level(logging.DEBUG)
     with capture_logs() as logs:

@@ -14,7 +14,7 @@ from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.trigger import TriggerView
 from stripeline.ingest.webhook import make_app
 from tests.support.broker import Broker, create_topics
-from tests.support.shop import LIMITED, Desk, customers, open_shop, until
+from tests.support.scripted_workers import LIMITED, ScriptedStripe, customers, scripted_workers, until
 
 SECRET = "whsec_test"
 TRIGGER = TriggerView(
@@ -51,16 +51,16 @@ def wall(monkeypatch: pytest.MonkeyPatch) -> Wall:
 
 @pytest.mark.parametrize("jump_s", [HOUR_S, -HOUR_S])
 async def test_a_retry_comes_back_when_it_is_due(broker: Broker, prefix: str, wall: Wall, jump_s: float):
-    async with open_shop(broker.bootstrap_servers, prefix) as shop:
-        desk = Desk(script={"c1": [LIMITED]})
-        await shop.start(desk).ready(1)
-        await shop.send(*customers("c0"))
-        await shop.all_have_results("c0")  # the broker's time is known
-        await shop.send(*customers("c1"), key="k")
-        await until(lambda: desk.commands == ["c0", "c1"], "the first attempt")
+    async with scripted_workers(broker.bootstrap_servers, prefix) as workers:
+        stripe = ScriptedStripe(script={"c1": [LIMITED]})
+        await workers.start(stripe).ready(1)
+        await workers.send(*customers("c0"))
+        await workers.all_have_results("c0")  # the broker's time is known
+        await workers.send(*customers("c1"), key="k")
+        await until(lambda: stripe.commands == ["c0", "c1"], "the first attempt")
         wall.ahead_s = jump_s
-        await shop.all_have_results("c1", within_s=10)
-        first, second = [made.at_s for made in desk.made[1:]]
+        await workers.all_have_results("c1", within_s=10)
+        first, second = [made.at_s for made in stripe.made[1:]]
         assert TIER_S - 0.05 <= second - first < 5
 
 

@@ -16,7 +16,7 @@ from stripeline.deploy.contract.channels import channel_by_topic
 from stripeline.deploy.settings.settings import Settings, load_settings
 from stripeline.workers.secrets.vault import new_master_key
 from tests.support.broker import Broker
-from tests.support.published import COMMAND, EXAMPLES, KINDS, first
+from tests.support.record_examples import COMMAND, EXAMPLES, KINDS, first
 
 SECRET = "pi_1_secret_hidden"
 OUTSIDE = {"topic", "partition", "offset", "at", "record", "reason"}

@@ -19,8 +19,8 @@ from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.trigger import TriggerView
 from stripeline.ingest.webhook import make_app
 from tests.support.broker import Broker
-from tests.support.checker import read_topic
-from tests.support.shop import until
+from tests.support.end_state import read_topic
+from tests.support.scripted_workers import until
 from tests.support.stripe_events import EVENT_TYPES, EVERY_TYPE
 
 SECRET = "whsec_test"

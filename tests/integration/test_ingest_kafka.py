@@ -20,7 +20,7 @@ from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.publish_result import NotTaken, Published, Reason
 from stripeline.ingest.routing import Publication
 from tests.support.broker import Broker, create_topics, delete_topics
-from tests.support.publishing import published
+from tests.support.publish_futures import published
 
 PARTITIONS = 4
 

@@ -18,9 +18,9 @@ from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.publish_result import NotTaken, Published
 from stripeline.ingest.routing import Publication
 from tests.support.broker import Broker, create_topics
-from tests.support.checker import read_topic
-from tests.support.publishing import published
-from tests.support.shop import until
+from tests.support.end_state import read_topic
+from tests.support.publish_futures import published
+from tests.support.scripted_workers import until
 
 DEADLINE_S = 0.5
 

@@ -11,7 +11,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 from stripeline.workers.executor.before_call import Call
 from stripeline.workers.executor.stripe_answer import Outcome
 from tests.support.broker import Broker
-from tests.support.shop import LIMITED, Desk, Shop, customers, open_shop
+from tests.support.scripted_workers import LIMITED, ScriptedStripe, ScriptedWorkers, customers, scripted_workers
 
 PARTITIONS, KEYS, OF_EACH, WITHOUT = 4, 25, 8, 60
 LIMITED_ONCE = "key3-2"
@@ -25,10 +25,10 @@ def orders() -> list[tuple[str | None, str]]:
     return [*keyed[: len(keyed) // 2], *free, *keyed[len(keyed) // 2 :]]
 
 
-def produce(shop: Shop) -> dict[str, int]:
+def produce(workers: ScriptedWorkers) -> dict[str, int]:
     """The partition of each command, as the broker told it."""
     places: dict[str, int] = {}
-    producer = Producer({"bootstrap.servers": shop.bootstrap, "enable.idempotence": True})
+    producer = Producer({"bootstrap.servers": workers.bootstrap, "enable.idempotence": True})
     for key, command_id in orders():
 
         def delivered(error: KafkaError | None, message: Message, command_id: str = command_id) -> None:
@@ -36,18 +36,18 @@ def produce(shop: Shop) -> dict[str, int]:
             places[command_id] = message.partition()
 
         (command,) = customers(command_id)
-        producer.produce(shop.topics.command, json.dumps(command), key, on_delivery=delivered)
+        producer.produce(workers.topics.command, json.dumps(command), key, on_delivery=delivered)
     assert producer.flush(WITHIN_S) == 0
     return places
 
 
-def consume(shop: Shop, count: int) -> list[Message]:
+def consume(workers: ScriptedWorkers, count: int) -> list[Message]:
     """So many results from the beginning on, and whatever comes just behind them."""
     consumer = Consumer(
-        {"bootstrap.servers": shop.bootstrap, "group.id": "another-team", "isolation.level": "read_committed"}
+        {"bootstrap.servers": workers.bootstrap, "group.id": "another-team", "isolation.level": "read_committed"}
     )
     try:
-        consumer.assign([TopicPartition(shop.topics.result, number, 0) for number in range(PARTITIONS)])
+        consumer.assign([TopicPartition(workers.topics.result, number, 0) for number in range(PARTITIONS)])
         found: list[Message] = []
         deadline = time.monotonic() + WITHIN_S
         while len(found) < count and time.monotonic() < deadline:
@@ -57,7 +57,7 @@ def consume(shop: Shop, count: int) -> list[Message]:
         consumer.close()
 
 
-class Counting(Desk):
+class Counting(ScriptedStripe):
     """How many calls of one key were under way together, at most."""
 
     def __init__(self, script: Mapping[str, list[Outcome]]) -> None:
@@ -77,14 +77,14 @@ class Counting(Desk):
 
 
 async def test_each_command_has_one_result_where_it_came_from_and_each_key_keeps_its_order(broker: Broker, prefix: str):
-    async with open_shop(broker.bootstrap_servers, prefix, partitions=PARTITIONS) as shop:
-        desk = Counting({LIMITED_ONCE: [LIMITED]})
-        await shop.start(desk).ready(PARTITIONS)
-        places = await asyncio.to_thread(produce, shop)
+    async with scripted_workers(broker.bootstrap_servers, prefix, partitions=PARTITIONS) as workers:
+        stripe = Counting({LIMITED_ONCE: [LIMITED]})
+        await workers.start(stripe).ready(PARTITIONS)
+        places = await asyncio.to_thread(produce, workers)
         wanted = [command_id for _, command_id in orders()]
         assert set(places) == set(wanted)
         assert set(places.values()) == set(range(PARTITIONS))
-        messages = await asyncio.to_thread(consume, shop, len(wanted))
+        messages = await asyncio.to_thread(consume, workers, len(wanted))
         results = [(message, json.loads(message.value() or b"null")) for message in messages]
         assert Counter(result["command_id"] for _, result in results) == Counter(wanted)
         for message, result in results:
@@ -93,8 +93,8 @@ async def test_each_command_has_one_result_where_it_came_from_and_each_key_keeps
             assert message.key() == (None if name.startswith("free") else name.rpartition("-")[0].encode())
             assert result["status"] == "succeeded"
         _in_order([result["command_id"] for _, result in results])
-        _in_order([name for name in desk.ended if name != LIMITED_ONCE])
-        assert {key: most for key, most in desk.most.items() if key != "free" and most > 1} == {}
+        _in_order([name for name in stripe.ended if name != LIMITED_ONCE])
+        assert {key: most for key, most in stripe.most.items() if key != "free" and most > 1} == {}
 
 
 def _in_order(names: list[str]) -> None:

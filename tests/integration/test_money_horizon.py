@@ -23,7 +23,7 @@ from stripeline.workers.kafka.group_member import Membership, Worker
 from stripeline.workers.roles import CarryOut, executor_job
 from stripeline.workers.stripe.api import StripeApi
 from tests.support.broker import Broker
-from tests.support.checker import read_topic
+from tests.support.end_state import read_topic
 
 PARTITIONS, WITHIN_S = 2, 20
 LATER_MS = 25 * 3_600_000

@@ -10,26 +10,26 @@ from aiokafka.structs import TopicPartition
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.kafka.restore import Kept, restore
 from tests.support.broker import Broker
-from tests.support.shop import Shop, numbered, open_shop
+from tests.support.scripted_workers import ScriptedWorkers, numbered, scripted_workers
 
 
 @pytest.fixture
-async def shop(broker: Broker, prefix: str) -> AsyncIterator[Shop]:
-    async with open_shop(broker.bootstrap_servers, prefix) as opened:
+async def workers(broker: Broker, prefix: str) -> AsyncIterator[ScriptedWorkers]:
+    async with scripted_workers(broker.bootstrap_servers, prefix) as opened:
         yield opened
 
 
-async def test_a_restore_leaves_no_fetch_for_the_collector(shop: Shop):
+async def test_a_restore_leaves_no_fetch_for_the_collector(workers: ScriptedWorkers):
     """Each would be up to 8 MB, and a collector that looks rarely would find them after hundreds of rebalances."""
     names = numbered(0, 30)
-    await shop.work_off(*names, key="k")
+    await workers.work_off(*names, key="k")
     gc.collect()
     gc.disable()
     try:
         for upto in (0, 20):
             kept = Kept(Ledger(), upto)
-            command = TopicPartition(shop.topics.command, 0)
-            ends = await restore(TopicPartition(shop.topics.ledger, 0), kept, [command], shop.client)
+            command = TopicPartition(workers.topics.command, 0)
+            ends = await restore(TopicPartition(workers.topics.ledger, 0), kept, [command], workers.client)
             assert ends == {command: len(names)}
             assert kept.upto > len(names)
             assert [found for found in gc.get_objects() if isinstance(found, PartitionRecords)] == []

@@ -17,8 +17,8 @@ from stripeline.deploy.telemetry.tracer import installed_tracer
 from tests.integration.test_telemetry import SECRETS, paid, send
 from tests.integration.test_worker_task import until
 from tests.support.broker import Broker
-from tests.support.checker import read_topic
-from tests.support.whole import whole
+from tests.support.end_state import read_topic
+from tests.support.in_process_stack import in_process_stack
 
 
 class Exporter(InMemorySpanExporter):
@@ -54,7 +54,7 @@ def test_without_an_sdk_nothing_is_traced():
 async def test_one_trace_from_the_webhook_through_every_topic(
     broker: Broker, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exporter: Exporter, tracer
 ):
-    async with whole(broker.bootstrap_servers, prefix, tmp_path, monkeypatch, tracer=tracer) as found:
+    async with in_process_stack(broker.bootstrap_servers, prefix, tmp_path, monkeypatch, tracer=tracer) as found:
         assert await send(found, paid(1, amount=4029), paid(2, type="x"), paid(3, amount=10)) == [200, 200, 200]
         assert await send(found, b"{}") == [400]
         run = f"process {prefix}action-result"
@@ -87,7 +87,7 @@ async def test_one_trace_from_the_webhook_through_every_topic(
 async def test_a_call_to_stripe_is_a_client_span_below_its_record(
     broker: Broker, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, exporter: Exporter, tracer
 ):
-    async with whole(broker.bootstrap_servers, prefix, tmp_path, monkeypatch, tracer=tracer) as found:
+    async with in_process_stack(broker.bootstrap_servers, prefix, tmp_path, monkeypatch, tracer=tracer) as found:
         assert await send(found, paid(1, amount=4029)) == [200]
         await until(lambda: sum(span.name == f"process {prefix}action-result" for span in exporter.spans) == 2)
     calls = [span for span in exporter.spans if span.kind is SpanKind.CLIENT]

@@ -20,8 +20,8 @@ from stripeline.workers.secrets.vault import new_master_key
 from tests.integration.test_worker_task import until
 from tests.support.broker import Broker
 from tests.support.cluster import CONFIG, KEY, SECRET, configure
+from tests.support.in_process_stack import InProcessStack, in_process_stack
 from tests.support.records import command
-from tests.support.whole import Whole, whole
 
 SECRETS = re.compile(r"sk_(test|live)_|whsec_|_secret_|[\w.]+@[\w.]+\.\w+|pi_\d|cus_|evt_")
 EMAIL = "ada@example.com"
@@ -32,7 +32,7 @@ def paid(number: int, **fields: Any) -> bytes:
     return example_event("payment_intent.succeeded", intent, event_id=f"evt_{number:04}")
 
 
-async def send(found: Whole, *bodies: bytes, skew_s: int = 0, secret: str = SECRET) -> list[int]:
+async def send(found: InProcessStack, *bodies: bytes, skew_s: int = 0, secret: str = SECRET) -> list[int]:
     answers = deliver(found.cluster.url, SecretStr(secret), list(bodies), lambda: int(time.time()) + skew_s)
     return [answer.status async for answer in answers]
 
@@ -99,7 +99,7 @@ async def test_every_metric_of_the_table_tells_what_happened(
     broker: Broker, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     config = (Path(__file__).parents[1] / "support/telemetry.yaml").read_text()
-    async with whole(broker.bootstrap_servers, prefix, tmp_path, monkeypatch, config=config) as found:
+    async with in_process_stack(broker.bootstrap_servers, prefix, tmp_path, monkeypatch, config=config) as found:
         assert await send(found, *(paid(number) for number in range(20))) == [200] * 20
         assert await send(found, paid(21, amount=4002), paid(22, amount=4029)) == [200, 200]
         assert await send(found, example_event("charge.succeeded", {"id": "ch_1"}, event_id="evt_c")) == [200]
@@ -123,7 +123,7 @@ async def test_every_metric_of_the_table_tells_what_happened(
 async def test_a_tier_and_a_paused_connection_are_seen(
     broker: Broker, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    async with whole(broker.bootstrap_servers, prefix, tmp_path, monkeypatch, retry_tiers="30s,1m") as found:
+    async with in_process_stack(broker.bootstrap_servers, prefix, tmp_path, monkeypatch, retry_tiers="30s,1m") as found:
         await found.cluster.sandbox("/keys", {"key": KEY, "revoked": True})
         assert await send(found, *(paid(number) for number in range(3))) == [200] * 3
         await until(lambda: total(samples(found.metrics), "stripeline_task_state_entries", kind="waiting") == 2)
@@ -139,7 +139,7 @@ async def test_a_tier_and_a_paused_connection_are_seen(
 async def test_with_the_wrong_master_key_commands_wait_and_are_not_burnt(
     broker: Broker, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
-    async with whole(broker.bootstrap_servers, prefix, tmp_path, monkeypatch, retry_tiers="30s,1m") as found:
+    async with in_process_stack(broker.bootstrap_servers, prefix, tmp_path, monkeypatch, retry_tiers="30s,1m") as found:
         theirs = found.cluster.settings.model_copy(update={"master_key": SecretStr(new_master_key())})
         sealed_by_another = replace(found.cluster, settings=theirs)
         other = CONFIG.replace("acme", "other").split("triggers:")[0]

@@ -12,91 +12,91 @@ from stripeline.workers.kafka import task as task_module
 from stripeline.workers.task import intake
 from stripeline.workers.task.watermark import decode
 from tests.support.broker import Broker, quiet_fencing
-from tests.support.shop import Desk, Shop, customers, numbered, open_shop, until
+from tests.support.scripted_workers import ScriptedStripe, ScriptedWorkers, customers, numbered, scripted_workers, until
 
 
 @pytest.fixture
-async def shop(broker: Broker, prefix: str) -> AsyncIterator[Shop]:
-    async with open_shop(broker.bootstrap_servers, prefix) as opened:
+async def workers(broker: Broker, prefix: str) -> AsyncIterator[ScriptedWorkers]:
+    async with scripted_workers(broker.bootstrap_servers, prefix) as opened:
         yield opened
 
 
 @pytest.fixture
-async def wide(broker: Broker, prefix: str) -> AsyncIterator[Shop]:
+async def wide(broker: Broker, prefix: str) -> AsyncIterator[ScriptedWorkers]:
     """Two partitions."""
-    async with open_shop(broker.bootstrap_servers, prefix, partitions=2) as opened:
+    async with scripted_workers(broker.bootstrap_servers, prefix, partitions=2) as opened:
         yield opened
 
 
-def fencing(shop: Shop) -> AIOKafkaProducer:
-    return AIOKafkaProducer(**shop.client, transactional_id=f"{shop.topics.prefix}executor-0")
+def fencing(workers: ScriptedWorkers) -> AIOKafkaProducer:
+    return AIOKafkaProducer(**workers.client, transactional_id=f"{workers.topics.prefix}executor-0")
 
 
-async def test_a_commit_that_fails_half_way_shows_nothing_and_the_worker_heals(shop: Shop):
+async def test_a_commit_that_fails_half_way_shows_nothing_and_the_worker_heals(workers: ScriptedWorkers):
     quiet_fencing()
-    desk, names = Desk(), numbered(0, 20)
-    worker = shop.start(desk)
+    stripe, names = ScriptedStripe(), numbered(0, 20)
+    worker = workers.start(stripe)
     await worker.ready()
-    await shop.send(*customers("before"), key="k")
-    await shop.all_have_results("before")
-    await shop.no_lag(shop.topics.command)
-    offset = (await shop.committed(shop.topics.command)).offset
+    await workers.send(*customers("before"), key="k")
+    await workers.all_have_results("before")
+    await workers.no_lag(workers.topics.command)
+    offset = (await workers.committed(workers.topics.command)).offset
     producer = worker.worker.tasks[0]._transactions._producer
     commit, seen = producer.commit_transaction, {}
 
     async def fenced_just_before_its_end() -> None:
         # Everything of this transaction is written: only its end is missing.
         await producer.flush()
-        seen["written"] = len(await shop.read(shop.topics.result, committed=False))
-        async with fencing(shop):
-            seen["shown"] = [len(await shop.read(name)) for name in (shop.topics.result, shop.topics.ledger)]
-            seen["offset"] = (await shop.committed(shop.topics.command)).offset
+        seen["written"] = len(await workers.read(workers.topics.result, committed=False))
+        async with fencing(workers):
+            seen["shown"] = [len(await workers.read(name)) for name in (workers.topics.result, workers.topics.ledger)]
+            seen["offset"] = (await workers.committed(workers.topics.command)).offset
         await commit()
 
     producer.commit_transaction = fenced_just_before_its_end
     for name in names:
-        await shop.send(*customers(name), key=name)
-    results = await shop.all_have_results(*names)
+        await workers.send(*customers(name), key=name)
+    results = await workers.all_have_results(*names)
     assert seen["written"] > 1
     assert seen["shown"] == [1, 1]
     assert seen["offset"] == offset
-    await shop.no_lag(shop.topics.command)
+    await workers.no_lag(workers.topics.command)
     assert Counter(results) == Counter(["before", *names])
-    assert len(await shop.read(shop.topics.ledger)) == 21
+    assert len(await workers.read(workers.topics.ledger)) == 21
     assert not worker.task.done()
 
 
-async def test_a_fenced_worker_takes_its_partition_up_anew(shop: Shop):
+async def test_a_fenced_worker_takes_its_partition_up_anew(workers: ScriptedWorkers):
     quiet_fencing()
-    desk, names = Desk(), numbered(0, 50)
-    gate = desk.gate(*names)
-    worker = shop.start(desk)
+    stripe, names = ScriptedStripe(), numbered(0, 50)
+    gate = stripe.gate(*names)
+    worker = workers.start(stripe)
     await worker.ready()
     first = worker.worker.tasks[0]
-    await shop.send(*customers(*names))
-    await until(lambda: len(desk.made) == 50, "all calls are in flight")
-    async with fencing(shop):
+    await workers.send(*customers(*names))
+    await until(lambda: len(stripe.made) == 50, "all calls are in flight")
+    async with fencing(workers):
         gate.set()
         await until(lambda: not first.open, "the fenced task is closed")
-        assert await shop.results() == []
-    assert Counter(await shop.all_have_results(*names)) == Counter(names)
+        assert await workers.results() == []
+    assert Counter(await workers.all_have_results(*names)) == Counter(names)
     await worker.ready()
     assert worker.worker.tasks[0] is not first
-    keys = {made.command: made.key for made in desk.made}
-    assert {(made.command, made.key) for made in desk.made} == set(keys.items())
+    keys = {made.command: made.key for made in stripe.made}
+    assert {(made.command, made.key) for made in stripe.made} == set(keys.items())
 
 
-async def test_a_state_is_not_kept_when_a_commit_fails_while_a_revoked_task_waits_for_its_calls(shop: Shop):
+async def test_a_state_is_not_kept_when_a_commit_fails_while_a_revoked_task_waits_for_its_calls(workers):
     """What a fenced commit held is in the state and nowhere else: commands that seem done, keys that seem to wait."""
     quiet_fencing()
-    desk = Desk()
-    quick, slow = desk.gate("quick"), desk.gate("slow")
-    worker = shop.start(desk)
+    stripe = ScriptedStripe()
+    quick, slow = stripe.gate("quick"), stripe.gate("slow")
+    worker = workers.start(stripe)
     await worker.ready()
     task = worker.worker.tasks[0]
-    await shop.send(*customers("quick", "slow"))
-    await until(lambda: len(desk.made) == 2, "both calls are in flight")
-    async with fencing(shop):
+    await workers.send(*customers("quick", "slow"))
+    await until(lambda: len(stripe.made) == 2, "both calls are in flight")
+    async with fencing(workers):
         closing = asyncio.create_task(task.close(10))
         await until(lambda: task.wanted() == (), "it takes no more")
         quick.set()
@@ -105,45 +105,45 @@ async def test_a_state_is_not_kept_when_a_commit_fails_while_a_revoked_task_wait
         assert await closing is None
 
 
-async def test_a_slow_call_holds_nobody_and_is_alone_in_being_repeated(shop: Shop):
-    desk, names = Desk(), numbered(0, 201)
+async def test_a_slow_call_holds_nobody_and_is_alone_in_being_repeated(workers: ScriptedWorkers):
+    stripe, names = ScriptedStripe(), numbered(0, 201)
     slow = names[100]
-    desk.gate(slow)
-    worker = shop.start(desk)
+    stripe.gate(slow)
+    worker = workers.start(stripe)
     await worker.ready()
-    await shop.send(*customers(*names))
+    await workers.send(*customers(*names))
     fast = set(names) - {slow}
-    assert set(await shop.all_have_results(*fast)) == fast
+    assert set(await workers.all_have_results(*fast)) == fast
 
     async def committed() -> bool:
-        return (await shop.committed(shop.topics.command)).offset == 100
+        return (await workers.committed(workers.topics.command)).offset == 100
 
     await until(committed, "the committed offset is the slow one's")
-    found = await shop.committed(shop.topics.command)
+    found = await workers.committed(workers.topics.command)
     assert decode(found.offset, found.metadata) == ((101, 200),)
     await worker.kill()
 
-    next_desk = Desk()
-    await shop.start(next_desk).ready()
-    assert Counter(await shop.all_have_results(*names)) == Counter(names)
-    await shop.no_lag(shop.topics.command)
+    next_desk = ScriptedStripe()
+    await workers.start(next_desk).ready()
+    assert Counter(await workers.all_have_results(*names)) == Counter(names)
+    await workers.no_lag(workers.topics.command)
     assert next_desk.commands == [slow]
-    assert [made.key for made in next_desk.made] == [made.key for made in desk.made if made.command == slow]
-    assert (await shop.committed(shop.topics.command)).metadata == ""
+    assert [made.key for made in next_desk.made] == [made.key for made in stripe.made if made.command == slow]
+    assert (await workers.committed(workers.topics.command)).metadata == ""
 
 
-async def test_a_fresh_worker_knows_from_the_changelog_what_was_done(shop: Shop):
+async def test_a_fresh_worker_knows_from_the_changelog_what_was_done(workers: ScriptedWorkers):
     names = numbered(0, 30)
-    await shop.work_off(*names, key="k")
+    await workers.work_off(*names, key="k")
 
-    desk = Desk()
-    await shop.start(desk).ready()
-    await shop.send(*customers(*names, "new"), key="k")
-    assert Counter(await shop.all_have_results("new")) == Counter([*names, "new"])
-    assert desk.commands == ["new"]
+    stripe = ScriptedStripe()
+    await workers.start(stripe).ready()
+    await workers.send(*customers(*names, "new"), key="k")
+    assert Counter(await workers.all_have_results("new")) == Counter([*names, "new"])
+    assert stripe.commands == ["new"]
 
 
-async def test_a_task_that_comes_back_goes_on_from_the_state_it_kept(wide: Shop, monkeypatch: pytest.MonkeyPatch):
+async def test_a_task_that_comes_back_goes_on_from_the_state_it_kept(wide, monkeypatch: pytest.MonkeyPatch):
     restored: list[tuple[int, int, int]] = []
     restore = task_module.restore
 
@@ -154,8 +154,8 @@ async def test_a_task_that_comes_back_goes_on_from_the_state_it_kept(wide: Shop,
         return ends
 
     monkeypatch.setattr(task_module, "restore", watched)
-    desk, names = Desk(), numbered(0, 40)
-    stays, leaves = wide.start(desk), None
+    stripe, names = ScriptedStripe(), numbered(0, 40)
+    stays, leaves = wide.start(stripe), None
     await stays.ready(2)
 
     async def send_all() -> None:
@@ -168,7 +168,7 @@ async def test_a_task_that_comes_back_goes_on_from_the_state_it_kept(wide: Shop,
     upto = {number: stays.worker.tasks[number].kept.upto for number in (0, 1)}
     restored.clear()
 
-    leaves = wide.start(desk)
+    leaves = wide.start(stripe)
     await asyncio.gather(stays.ready(1), leaves.ready(1))
     (kept,), (moved,) = stays.worker.tasks, leaves.worker.tasks
     assert {number: start for number, start, _ in restored} == {kept: upto[kept], moved: 0}
@@ -183,77 +183,77 @@ async def test_a_task_that_comes_back_goes_on_from_the_state_it_kept(wide: Shop,
     await wide.send(*customers("last-0"), partition=0)
     await wide.send(*customers("last-1"), partition=1)
     assert Counter(await wide.all_have_results("last-0", "last-1")) == Counter([*names, "last-0", "last-1"])
-    assert Counter(desk.commands) == Counter([*names, "last-0", "last-1"])
+    assert Counter(stripe.commands) == Counter([*names, "last-0", "last-1"])
 
 
-async def test_a_deep_partition_of_slow_calls_does_not_stop_another(wide: Shop):
-    desk, deep, other = Desk(), numbered(0, 1_200), numbered(2_000, 50)
-    gate = desk.gate(*deep)
-    worker = wide.start(desk, job=wide.job(desk, concurrency=8))
+async def test_a_deep_partition_of_slow_calls_does_not_stop_another(wide: ScriptedWorkers):
+    stripe, deep, other = ScriptedStripe(), numbered(0, 1_200), numbered(2_000, 50)
+    gate = stripe.gate(*deep)
+    worker = wide.start(stripe, job=wide.job(stripe, concurrency=8))
     await worker.ready(2)
     await wide.send(*customers(*deep), partition=0)
-    await until(lambda: len(desk.made) == 8, "the deep partition is full")
+    await until(lambda: len(stripe.made) == 8, "the deep partition is full")
     await wide.send(*customers(*other), partition=1)
     assert Counter(await wide.all_have_results(*other)) == Counter(other)
-    assert len(set(desk.commands) & set(deep)) == 8
+    assert len(set(stripe.commands) & set(deep)) == 8
     gate.set()
     assert Counter(await wide.all_have_results(*deep)) == Counter([*deep, *other])
 
 
-async def test_a_call_in_flight_when_the_worker_ends_is_waited_for_and_committed(shop: Shop):
-    desk = Desk()
-    gate = desk.gate("c0")
-    worker = shop.start(desk)
+async def test_a_call_in_flight_when_the_worker_ends_is_waited_for_and_committed(workers: ScriptedWorkers):
+    stripe = ScriptedStripe()
+    gate = stripe.gate("c0")
+    worker = workers.start(stripe)
     await worker.ready()
-    await shop.send(*customers("c0", "c1"), key="k")
-    await until(lambda: desk.commands == ["c0"], "the call is in flight")
+    await workers.send(*customers("c0", "c1"), key="k")
+    await until(lambda: stripe.commands == ["c0"], "the call is in flight")
     worker.stop.set()
     await until(lambda: not worker.worker.tasks, "the task drains")
     gate.set()
     await worker.end()
-    assert await shop.all_have_results("c0") == ["c0"]
-    assert desk.commands == ["c0"], "a draining task took a record"
+    assert await workers.all_have_results("c0") == ["c0"]
+    assert stripe.commands == ["c0"], "a draining task took a record"
 
-    after = Desk()
-    await shop.start(after).ready()
-    assert await shop.all_have_results("c1") == ["c0", "c1"]
+    after = ScriptedStripe()
+    await workers.start(after).ready()
+    assert await workers.all_have_results("c1") == ["c0", "c1"]
     assert after.commands == ["c1"]
 
 
-async def test_a_call_longer_than_the_drain_is_cut_and_repeated_with_the_same_key(shop: Shop):
-    desk = Desk()
-    desk.gate("c0")
-    worker = shop.start(desk, drain_s=0.3)
+async def test_a_call_longer_than_the_drain_is_cut_and_repeated_with_the_same_key(workers: ScriptedWorkers):
+    stripe = ScriptedStripe()
+    stripe.gate("c0")
+    worker = workers.start(stripe, drain_s=0.3)
     await worker.ready()
-    await shop.send(*customers("c0", "c1"))
-    await shop.all_have_results("c1")
+    await workers.send(*customers("c0", "c1"))
+    await workers.all_have_results("c1")
     await worker.end(within_s=5)
 
-    after = Desk()
-    await shop.start(after).ready()
-    assert await shop.all_have_results("c0") == ["c1", "c0"]
+    after = ScriptedStripe()
+    await workers.start(after).ready()
+    assert await workers.all_have_results("c0") == ["c1", "c0"]
     assert [(made.command, made.key) for made in after.made] == [("c0", "stripeline:c0")]
-    assert {made.key for made in desk.made if made.command == "c0"} == {"stripeline:c0"}
+    assert {made.key for made in stripe.made if made.command == "c0"} == {"stripeline:c0"}
 
 
-async def test_a_rebalance_waits_for_the_calls_of_a_revoked_task(wide: Shop):
-    desk, names = Desk(), numbered(0, 10)
-    gate = desk.gate(*names)
-    first = wide.start(desk)
+async def test_a_rebalance_waits_for_the_calls_of_a_revoked_task(wide: ScriptedWorkers):
+    stripe, names = ScriptedStripe(), numbered(0, 10)
+    gate = stripe.gate(*names)
+    first = wide.start(stripe)
     await first.ready(2)
     for partition in (0, 1):
         await wide.send(*customers(*names[partition::2]), partition=partition)
-    await until(lambda: len(desk.made) == 10, "all calls are in flight")
-    second = wide.start(desk)
+    await until(lambda: len(stripe.made) == 10, "all calls are in flight")
+    second = wide.start(stripe)
     await until(lambda: not first.worker.tasks, "the tasks drain")
     gate.set()
     await asyncio.gather(first.ready(1), second.ready(1))
     assert Counter(await wide.all_have_results(*names)) == Counter(names)
     await asyncio.gather(*(wide.no_lag(wide.topics.command, partition=number) for number in (0, 1)))
-    assert Counter(desk.commands) == Counter(names)
+    assert Counter(stripe.commands) == Counter(names)
 
 
-async def test_what_was_there_before_the_first_worker_is_worked_off(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+async def test_what_was_there_before_the_first_worker_is_worked_off(workers, monkeypatch: pytest.MonkeyPatch):
     watermarks, names = task_module.watermarks, numbered(0, 30)
 
     async def after_a_read_for_nobody(*arguments: Any) -> Any:
@@ -263,19 +263,19 @@ async def test_what_was_there_before_the_first_worker_is_worked_off(shop: Shop, 
         await consumer.getmany(timeout_ms=1_000)
         return await watermarks(*arguments)
 
-    await shop.send(*customers(*names))
+    await workers.send(*customers(*names))
     monkeypatch.setattr(task_module, "watermarks", after_a_read_for_nobody)
-    desk = Desk()
-    worker = shop.start(desk)
-    assert Counter(await shop.all_have_results(*names)) == Counter(names)
+    stripe = ScriptedStripe()
+    worker = workers.start(stripe)
+    assert Counter(await workers.all_have_results(*names)) == Counter(names)
 
 
-async def test_what_waits_for_a_commit_alone_goes_on_when_it_begins(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+async def test_what_waits_for_a_commit_alone_goes_on_when_it_begins(workers, monkeypatch: pytest.MonkeyPatch):
     """It used to wait for its end: a busy executor stood still for a tenth of its time."""
     monkeypatch.setattr(intake, "MAX_PENDING", 10)
-    desk, names = Desk(), numbered(0, 600)
-    calls, commits = desk.gate(*names), asyncio.Semaphore(0)
-    worker = shop.start(desk, job=shop.job(desk, concurrency=8))
+    stripe, names = ScriptedStripe(), numbered(0, 600)
+    calls, commits = stripe.gate(*names), asyncio.Semaphore(0)
+    worker = workers.start(stripe, job=workers.job(stripe, concurrency=8))
     await worker.ready()
     task = worker.worker.tasks[0]
     producer = task._transactions._producer
@@ -287,25 +287,25 @@ async def test_what_waits_for_a_commit_alone_goes_on_when_it_begins(shop: Shop, 
         await commit()
 
     producer.commit_transaction = held
-    await shop.send(*customers(*names))
+    await workers.send(*customers(*names))
     await until(lambda: task.load.records_held == 512 and task.load.records_waiting == 88, "the window is full")
     calls.set()
     await until(lambda: task.load.records_held == 0, "what was taken is finished")
-    assert len(set(desk.commands)) < 600
+    assert len(set(stripe.commands)) < 600
     commits.release()
-    await until(lambda: len(set(desk.commands)) == 600, "the rest is called during the commit")
+    await until(lambda: len(set(stripe.commands)) == 600, "the rest is called during the commit")
     await until(lambda: len(begun) == 2, "that commit is about to end")
     assert task.open, "the commit failed, and a task that was opened anew made the calls"
     for _ in range(20):
         commits.release()
-    assert Counter(await shop.all_have_results(*names)) == Counter(names)
+    assert Counter(await workers.all_have_results(*names)) == Counter(names)
 
 
-async def test_a_long_rest_ends_when_calls_would_soon_wait_for_its_end(shop: Shop, monkeypatch: pytest.MonkeyPatch):
+async def test_a_long_rest_ends_when_calls_would_soon_wait_for_its_end(workers, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(task_module, "rest_s", lambda *_: 600.0)
     for module in (intake, task_module):
         monkeypatch.setattr(module, "MAX_PENDING", 10)
-    desk, names = Desk(), numbered(0, 1_200)
-    shop.start(desk)
-    await shop.send(*customers(*names))
-    await until(lambda: len(set(desk.commands)) == 1_200, "all calls are made")
+    stripe, names = ScriptedStripe(), numbered(0, 1_200)
+    workers.start(stripe)
+    await workers.send(*customers(*names))
+    await until(lambda: len(set(stripe.commands)) == 1_200, "all calls are made")

@@ -9,14 +9,14 @@ from stripeline.contracts.topics import Topics
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.group_member import Membership, Worker, _cancelled
 from tests.support.broker import Broker
-from tests.support.shop import Desk, Shop, open_shop
+from tests.support.scripted_workers import ScriptedStripe, ScriptedWorkers, scripted_workers
 
 
 async def test_a_worker_ends_though_the_client_waits_for_the_group(
     broker: Broker, prefix: str, monkeypatch: pytest.MonkeyPatch
 ):
-    async with open_shop(broker.bootstrap_servers, prefix) as shop:
-        running, waits = shop.start(Desk(), drain_s=1), asyncio.Event()
+    async with scripted_workers(broker.bootstrap_servers, prefix) as workers:
+        running, waits = workers.start(ScriptedStripe(), drain_s=1), asyncio.Event()
         await running.ready(1)
 
         async def joins(*_: object, **__: object) -> None:
@@ -32,10 +32,10 @@ async def test_a_worker_ends_though_the_client_waits_for_the_group(
 
 async def test_a_worker_that_leaves_opens_nothing_that_the_group_still_gives_it(prefix: str):
     """Or it would fence the rightful owner, and nobody would close what it opened."""
-    shop = Shop("127.0.0.1:1", Topics(prefix=prefix), 1)
-    worker = Worker(shop.job(Desk()), Membership(client=shop.client), BrokerClock())
+    workers = ScriptedWorkers("127.0.0.1:1", Topics(prefix=prefix), 1)
+    worker = Worker(workers.job(ScriptedStripe()), Membership(client=workers.client), BrokerClock())
     worker._leaving = True
-    await worker.on_partitions_assigned([TopicPartition(shop.topics.command, 0)])
+    await worker.on_partitions_assigned([TopicPartition(workers.topics.command, 0)])
     assert worker.tasks == {}
 
 

@@ -16,7 +16,7 @@ from stripeline.workers.router.router import Router
 from stripeline.workers.task.decision import Fate, Taken
 from tests.support.broker import Broker
 from tests.support.records import event
-from tests.support.shop import Desk, Shop, customers, open_shop, until
+from tests.support.scripted_workers import ScriptedStripe, ScriptedWorkers, customers, scripted_workers, until
 
 POISON: dict[str, tuple[bytes | None, bytes | None]] = {
     "not JSON": (b"k", b"not JSON"),
@@ -33,17 +33,17 @@ POISON: dict[str, tuple[bytes | None, bytes | None]] = {
 
 
 @pytest.fixture
-async def shop(broker: Broker, prefix: str) -> AsyncIterator[Shop]:
-    async with open_shop(broker.bootstrap_servers, prefix) as opened:
+async def workers(broker: Broker, prefix: str) -> AsyncIterator[ScriptedWorkers]:
+    async with scripted_workers(broker.bootstrap_servers, prefix) as opened:
         yield opened
 
 
-async def letters(shop: Shop, count: int) -> list[Any]:
+async def letters(workers: ScriptedWorkers, count: int) -> list[Any]:
     """Wait for exactly so many dead letters; by their origin, because records of different keys end in any order."""
     found: list[Any] = []
 
     async def there() -> bool:
-        found[:] = await shop.read(shop.topics.dead_letter)
+        found[:] = await workers.read(workers.topics.dead_letter)
         return len(found) >= count
 
     await until(there, f"{count} dead letters")
@@ -51,43 +51,43 @@ async def letters(shop: Shop, count: int) -> list[Any]:
     return sorted(found, key=lambda letter: int(h.read(letter.headers)[h.ORIGIN_OFFSET]))
 
 
-async def test_commands_that_nobody_can_read_are_dead_letters_and_hold_nothing(shop: Shop):
+async def test_commands_that_nobody_can_read_are_dead_letters_and_hold_nothing(workers: ScriptedWorkers):
     huge = (b"k" * 1_000_000, orjson.dumps(customers("huge")[0]))
     poison = [*POISON.values(), huge]
-    await shop.put(shop.topics.command, *poison, headers=[("of-theirs", b"stays"), ("empty", None)])
-    await shop.send(*customers("good"), key="k")
-    desk = Desk()
-    await shop.start(desk).ready()
-    assert await shop.all_have_results("good") == ["good"]
-    await shop.no_lag(shop.topics.command)
-    found = await letters(shop, len(poison))
+    await workers.put(workers.topics.command, *poison, headers=[("of-theirs", b"stays"), ("empty", None)])
+    await workers.send(*customers("good"), key="k")
+    stripe = ScriptedStripe()
+    await workers.start(stripe).ready()
+    assert await workers.all_have_results("good") == ["good"]
+    await workers.no_lag(workers.topics.command)
+    found = await letters(workers, len(poison))
     assert [(letter.key, letter.value) for letter in found] == poison
     for number, letter in enumerate(found):
         headers = h.read(letter.headers)
         assert headers[h.REASON] == b"unreadable"
-        assert headers[h.ORIGIN_TOPIC].decode() == shop.topics.command
+        assert headers[h.ORIGIN_TOPIC].decode() == workers.topics.command
         assert (headers[h.ORIGIN_PARTITION], headers[h.ORIGIN_OFFSET]) == (b"0", str(number).encode())
         assert headers[h.LAST_ERROR]
         assert headers["of-theirs"] == b"stays"
-    assert desk.commands == ["good"]
+    assert stripe.commands == ["good"]
 
 
-async def test_events_that_nobody_can_read_are_dead_letters_and_hold_nothing(shop: Shop):
-    topic, poison = shop.topics.events[0], [*POISON.values()]
-    await shop.put(topic, *poison, (b"pi_1", orjson.dumps(event())))
-    router = router_job(shop.topics, Router(topics=shop.topics, workflows=lambda _: {}))
-    await shop.start(Desk(), job=router).ready()
-    found = await letters(shop, len(poison))
+async def test_events_that_nobody_can_read_are_dead_letters_and_hold_nothing(workers: ScriptedWorkers):
+    topic, poison = workers.topics.events[0], [*POISON.values()]
+    await workers.put(topic, *poison, (b"pi_1", orjson.dumps(event())))
+    router = router_job(workers.topics, Router(topics=workers.topics, workflows=lambda _: {}))
+    await workers.start(ScriptedStripe(), job=router).ready()
+    found = await letters(workers, len(poison))
     assert [(letter.key, letter.value) for letter in found] == poison
     assert {h.read(letter.headers)[h.ORIGIN_TOPIC].decode() for letter in found} == {topic}
     assert {h.read(letter.headers)[h.REASON] for letter in found} == {b"unreadable"}
-    await shop.no_lag(topic, group="router")
+    await workers.no_lag(topic, group="router")
 
 
 @pytest.mark.parametrize("moment", ["take", "settle"])
-async def test_a_decision_that_raises_is_a_dead_letter_of_its_record_alone(shop: Shop, moment: str):
-    desk = Desk()
-    job = shop.job(desk)
+async def test_a_decision_that_raises_is_a_dead_letter_of_its_record_alone(workers: ScriptedWorkers, moment: str):
+    stripe = ScriptedStripe()
+    job = workers.job(stripe)
 
     def take(ledger: Ledger, record: Taken, now_ms: int, again: bool) -> Fate | Call:
         if moment == "take" and b'"bad"' in (record.value or b""):
@@ -99,16 +99,16 @@ async def test_a_decision_that_raises_is_a_dead_letter_of_its_record_alone(shop:
             raise RuntimeError("a fault of ours")
         return job.settle(ledger, call, outcome, now_ms)
 
-    worker = shop.start(desk, job=replace(job, take=take, settle=settle))
+    worker = workers.start(stripe, job=replace(job, take=take, settle=settle))
     await worker.ready()
-    await shop.send(*customers("first", "bad", "last"), key="k")
-    await shop.all_have_results("last")
-    [letter] = await letters(shop, 1)
+    await workers.send(*customers("first", "bad", "last"), key="k")
+    await workers.all_have_results("last")
+    [letter] = await letters(workers, 1)
     headers = h.read(letter.headers)
     assert headers[h.REASON] == b"internal_error"
-    assert (headers[h.ORIGIN_OFFSET], headers[h.ORIGIN_TOPIC].decode()) == (b"1", shop.topics.command)
+    assert (headers[h.ORIGIN_OFFSET], headers[h.ORIGIN_TOPIC].decode()) == (b"1", workers.topics.command)
     assert orjson.loads(letter.value)["command_id"] == "bad"
-    await shop.no_lag(shop.topics.command)
+    await workers.no_lag(workers.topics.command)
     made = ["first", "last"] if moment == "take" else ["first", "bad", "last"]
-    assert desk.commands == made
+    assert stripe.commands == made
     assert not worker.task.done()

@@ -34,7 +34,7 @@ from stripeline.workers.task.input_partition import BUFFER_BYTES
 from stripeline.workers.task.intake import HELD_BYTES
 from stripeline.workers.task.watermark import decode
 from tests.support.broker import Broker, quiet_fencing
-from tests.support.checker import read_topic
+from tests.support.end_state import read_topic
 from tests.support.records import command
 
 PARTITIONS = 2

@@ -19,8 +19,8 @@ from aiokafka.partitioner import DefaultPartitioner
 
 from stripeline.deploy.local.kafka_jars import fetch
 from tests.support.broker import Broker
-from tests.support.checker import read_topic
 from tests.support.cluster import Cluster, cluster
+from tests.support.end_state import read_topic
 from tests.support.money import deliver, effects
 from tests.support.tools import jar_version, java_program, node, npm_project
 

@@ -17,7 +17,7 @@ from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_answer import Answer, Failed, Outcome, Succeeded
 from stripeline.workers.executor.stripe_lookup import Missing
 from stripeline.workers.stripe.api import StripeApi
-from tests.support.money_world import ACTIONS, call_of
+from tests.support.in_memory_executor import ACTIONS, call_of
 from tests.support.records import command
 from tests.support.stripe_mock import KEY, StripeMock
 

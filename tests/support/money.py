@@ -16,8 +16,8 @@ import orjson
 from aiokafka import AIOKafkaProducer
 
 from stripeline.deploy.local.example_events import example_event, sign
-from tests.support.checker import read_topic
 from tests.support.cluster import KEY, SECRET, Cluster
+from tests.support.end_state import read_topic
 
 CUSTOMER, PAYMENT = "stripe/create-customer", "stripe/create-payment-intent"
 

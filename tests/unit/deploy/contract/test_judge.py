@@ -12,7 +12,7 @@ from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.contract.channels import channel_by_topic
 from stripeline.deploy.contract.judge import Contract, Verdict
-from tests.support.published import COMMAND, EVENT_HEADERS, EXAMPLES, KINDS, RESULT_HEADERS, first
+from tests.support.record_examples import COMMAND, EVENT_HEADERS, EXAMPLES, KINDS, RESULT_HEADERS, first
 
 TOPICS = Topics(prefix="x.", tiers=parse_tiers("5s,1h"))
 CHANNELS = channel_by_topic(TOPICS)

@@ -16,7 +16,7 @@ from stripeline.ingest.kafka.batches import BATCH_BYTES, Lane
 from stripeline.ingest.kafka.producer_supervisor import Session
 from stripeline.ingest.publish_result import NotTaken, Published, Reason
 from stripeline.ingest.routing import Publication
-from tests.support.publishing import outcome_of
+from tests.support.publish_futures import outcome_of
 
 SIZE = 100
 LATE = NotTaken(Reason.LATE)

@@ -15,7 +15,7 @@ from stripeline.contracts.action import Refused
 from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.stripe.api import STRIPE_VERSION, StripeApi, form
-from tests.support.money_world import ACTIONS, KEY, call_of
+from tests.support.in_memory_executor import ACTIONS, KEY, call_of
 from tests.support.records import command
 
 METADATA = {"stripeline_command": "c1", "stripeline_partition": "0"}

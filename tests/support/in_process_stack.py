@@ -24,7 +24,7 @@ from tests.support.cluster import CONFIG, Cluster, configure
 
 
 @dataclass(frozen=True, slots=True)
-class Whole:
+class InProcessStack:
     shared: Base
     sandbox: SandboxServer
     cluster: Cluster
@@ -36,10 +36,10 @@ class Whole:
 
 
 @asynccontextmanager
-async def whole(
+async def in_process_stack(
     bootstrap: str, prefix: str, folder: Path, monkeypatch: pytest.MonkeyPatch, *, tracer: Tracer | None = None,
     config: str = CONFIG, **settings: Any,
-) -> AsyncIterator[Whole]:  # fmt: skip
+) -> AsyncIterator[InProcessStack]:  # fmt: skip
     """Ingest, router and executor, from ready until the end of the block."""
     monkeypatch.setattr(shared_base, "installed_tracer", lambda: tracer)
     async with AsyncExitStack() as stack:
@@ -64,7 +64,7 @@ async def whole(
                     if parts.done():
                         await parts
                     await asyncio.sleep(0.02)
-            yield Whole(shared, sandbox, cluster)
+            yield InProcessStack(shared, sandbox, cluster)
         finally:
             stop.set()
             await parts

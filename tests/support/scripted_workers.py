@@ -55,7 +55,7 @@ class Made:
 
 
 @dataclass
-class Desk:
+class ScriptedStripe:
     """Stands where Stripe would: notes each call, and answers as the script says; a gated one waits for its gate."""
 
     made: list[Made] = field(default_factory=list)
@@ -88,7 +88,7 @@ class Running:
     """A worker that runs."""
 
     worker: Worker[Any]
-    desk: Desk
+    stripe: ScriptedStripe
     stop: asyncio.Event
     task: asyncio.Task[None]
 
@@ -119,7 +119,7 @@ class Running:
 
 
 @dataclass
-class Shop:
+class ScriptedWorkers:
     """The topics of one prefix, and what a test asks of them."""
 
     bootstrap: str
@@ -131,21 +131,21 @@ class Shop:
     def client(self) -> Mapping[str, Any]:
         return {"bootstrap_servers": self.bootstrap, "retry_backoff_ms": 20}
 
-    def job(self, desk: Desk, concurrency: int = 256) -> Job[Ledger]:
+    def job(self, stripe: ScriptedStripe, concurrency: int = 256) -> Job[Ledger]:
         executor = Executor(topics=self.topics, actions=actions(), has_connection=lambda _: True)
-        return executor_job(self.topics, executor, desk.carry_out, concurrency)
+        return executor_job(self.topics, executor, stripe.carry_out, concurrency)
 
-    def start(self, desk: Desk, *, job: Job[Any] | None = None, drain_s: float = 10.0) -> Running:
+    def start(self, stripe: ScriptedStripe, *, job: Job[Any] | None = None, drain_s: float = 10.0) -> Running:
         membership = Membership(client=self.client, drain_s=drain_s)
-        worker: Worker[Any] = Worker(job or self.job(desk), membership, BrokerClock())
+        worker: Worker[Any] = Worker(job or self.job(stripe), membership, BrokerClock())
         stop = asyncio.Event()
-        started = Running(worker, desk, stop, asyncio.create_task(worker.run(stop)))
+        started = Running(worker, stripe, stop, asyncio.create_task(worker.run(stop)))
         self.running.append(started)
         return started
 
     async def work_off(self, *names: str, key: str) -> None:
         """Have commands of one key done by a worker of their own, which then ends: what it knew is in the changelog."""
-        worker = self.start(Desk())
+        worker = self.start(ScriptedStripe())
         await worker.ready()
         await self.send(*customers(*names), key=key)
         await self.all_have_results(*names)
@@ -223,14 +223,16 @@ class Shop:
 
 
 @contextlib.asynccontextmanager
-async def open_shop(bootstrap: str, prefix: str, *, partitions: int = 1, tiers: str = TIERS) -> AsyncIterator[Shop]:
+async def scripted_workers(
+    bootstrap: str, prefix: str, *, partitions: int = 1, tiers: str = TIERS
+) -> AsyncIterator[ScriptedWorkers]:
     topics = Topics(prefix=prefix, tiers=parse_tiers(tiers))
-    shop = Shop(bootstrap, topics, partitions)
-    await apply_topics(topics, partitions, shop.client)
+    workers = ScriptedWorkers(bootstrap, topics, partitions)
+    await apply_topics(topics, partitions, workers.client)
     try:
-        yield shop
+        yield workers
     finally:
-        await shop.close()
+        await workers.close()
 
 
 def customers(*names: str) -> list[dict[str, Any]]:

@@ -43,7 +43,7 @@ def call_of(value: dict, **fields) -> Call:
     return call
 
 
-class World:
+class InMemoryExecutor:
     """An executor with its topics in memory. The next record is the one that is due first."""
 
     def __init__(self, carry_out: CarryOut, sandbox: Sandbox) -> None:
@@ -141,7 +141,7 @@ def same(first: Request, second: Request) -> bool:
     return (first.method, first.path, first.params) == (second.method, second.path, second.params)
 
 
-def succeeded_once(world: World, object_name: str | None = None) -> None:
+def succeeded_once(world: InMemoryExecutor, object_name: str | None = None) -> None:
     """One result, one effect, and it is the one that the result tells of."""
     result, (effect,) = world.only_result(), world.effects
     assert (result["status"], result["error"]) == ("succeeded", None)
@@ -153,7 +153,7 @@ class WorkerDiedError(Exception):
     """The process is gone; what it knew of the call is lost, and nothing was committed."""
 
 
-def dies(world: World, after: bool, when: Callable[[], bool] = lambda: True) -> CarryOut:
+def dies(world: InMemoryExecutor, after: bool, when: Callable[[], bool] = lambda: True) -> CarryOut:
     async def carry_out(call):
         dead = when()
         if dead and not after:

@@ -9,15 +9,15 @@ from pydantic import SecretStr
 from stripeline.contracts import headers as h
 from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.workers.stripe.api import StripeApi
-from tests.support.money_world import (
+from tests.support.in_memory_executor import (
     ACTIONS,
     GATEWAY,
     INTENT,
     KEY,
     PATHS,
     REFUSAL,
+    InMemoryExecutor,
     WorkerDiedError,
-    World,
     dies,
     same,
     succeeded_once,
@@ -26,13 +26,13 @@ from tests.support.records import command
 
 
 @pytest.fixture
-async def world() -> AsyncIterator[World]:
+async def world() -> AsyncIterator[InMemoryExecutor]:
     async with SandboxServer() as server, StripeApi(server.url, lambda _: SecretStr(KEY)) as api:
-        yield World(api.carry_out, server.sandbox)
+        yield InMemoryExecutor(api.carry_out, server.sandbox)
 
 
 @pytest.mark.parametrize("fault", [{"drop": True}, {"status": 503}, {"status": 502, "body": GATEWAY}])
-async def test_lost_before_the_effect_is_asked_again_with_the_same_key(world: World, fault):
+async def test_lost_before_the_effect_is_asked_again_with_the_same_key(world: InMemoryExecutor, fault):
     world.fault(**fault)
     world.send(command(**INTENT))
     await world.run()
@@ -50,7 +50,7 @@ LOST_AFTER = [
 
 
 @pytest.mark.parametrize("fault", LOST_AFTER)
-async def test_lost_after_the_effect_is_replayed_by_stripe_and_recognised(world: World, fault):
+async def test_lost_after_the_effect_is_replayed_by_stripe_and_recognised(world: InMemoryExecutor, fault):
     world.fault(**fault)
     world.send(command(**INTENT))
     await world.run()
@@ -62,7 +62,7 @@ async def test_lost_after_the_effect_is_replayed_by_stripe_and_recognised(world:
     assert world.sandbox.endpoints.ledger.recent(1)[0]["replayed"]
 
 
-async def test_a_key_that_is_in_use_is_asked_again_and_ends_well(world: World):
+async def test_a_key_that_is_in_use_is_asked_again_and_ends_well(world: InMemoryExecutor):
     world.fault(status=409, code="idempotency_key_in_use", times=2)
     world.send(command())
     await world.run()
@@ -70,7 +70,7 @@ async def test_a_key_that_is_in_use_is_asked_again_and_ends_well(world: World):
     assert len(world.posts) == 3
 
 
-async def test_another_conflict_is_final(world: World):
+async def test_another_conflict_is_final(world: InMemoryExecutor):
     world.fault(status=409, code="resource_conflict")
     world.send(command())
     await world.run()
@@ -80,7 +80,7 @@ async def test_another_conflict_is_final(world: World):
 
 
 @pytest.mark.parametrize("when", ["before", "after"])
-async def test_a_stored_500_that_may_not_be_asked_again_is_looked_up(world: World, when):
+async def test_a_stored_500_that_may_not_be_asked_again_is_looked_up(world: InMemoryExecutor, when):
     world.fault(status=500, stored=True, when=when, headers={"Stripe-Should-Retry": "false"})
     world.send(command(**INTENT))
     await world.run()
@@ -92,7 +92,7 @@ async def test_a_stored_500_that_may_not_be_asked_again_is_looked_up(world: Worl
     return None
 
 
-async def test_a_stored_500_without_advice_is_asked_once_more_and_then_looked_up(world: World):
+async def test_a_stored_500_without_advice_is_asked_once_more_and_then_looked_up(world: InMemoryExecutor):
     world.fault(status=500, stored=True, when="after")
     world.send(command())
     await world.run()
@@ -100,7 +100,7 @@ async def test_a_stored_500_without_advice_is_asked_once_more_and_then_looked_up
     assert (len(world.posts), len(world.looks)) == (2, 1)
 
 
-async def test_a_lost_connection_in_every_attempt_ends_with_what_the_look_up_finds(world: World):
+async def test_a_lost_connection_in_every_attempt_ends_with_what_the_look_up_finds(world: InMemoryExecutor):
     world.fault(drop=True, when="after", method="POST", times=None)
     world.send(command())
     await world.run()
@@ -116,7 +116,7 @@ GATEWAYS = [
 
 
 @pytest.mark.parametrize("then", GATEWAYS)
-async def test_a_refusal_that_is_not_stripes_does_not_decide_what_became_of_an_earlier_attempt(world: World, then):
+async def test_a_refusal_that_is_not_stripes_does_not_decide_what_became_of_an_earlier_attempt(world, then):
     world.fault(drop=True, when="after")
     world.fault(**then)
     world.send(command())
@@ -124,7 +124,7 @@ async def test_a_refusal_that_is_not_stripes_does_not_decide_what_became_of_an_e
     succeeded_once(world)
 
 
-async def test_an_attempt_of_an_older_release_that_sent_other_parameters_is_looked_up(world: World):
+async def test_an_attempt_of_an_older_release_that_sent_other_parameters_is_looked_up(world: InMemoryExecutor):
     """Stripe refuses the key with other parameters: that says nothing about what the first attempt did."""
     world.fault(drop=True, when="after")
     world.send(command())
@@ -137,10 +137,10 @@ async def test_an_attempt_of_an_older_release_that_sent_other_parameters_is_look
     assert len(world.posts) == 2
 
 
-async def test_the_same_id_in_another_partition_has_no_second_effect(world: World):
+async def test_the_same_id_in_another_partition_has_no_second_effect(world: InMemoryExecutor):
     world.send(command())
     await world.run()
-    other = World(world.carry_out, world.sandbox)
+    other = InMemoryExecutor(world.carry_out, world.sandbox)
     other.send(command(), partition=7, key=b"k2")
     await other.run()
     assert len(world.effects) == 1
@@ -149,7 +149,7 @@ async def test_the_same_id_in_another_partition_has_no_second_effect(world: Worl
 
 class TestLookUp:
     @pytest.mark.parametrize("action", PATHS)
-    async def test_waits_until_the_search_index_can_have_it(self, world: World, action):
+    async def test_waits_until_the_search_index_can_have_it(self, world: InMemoryExecutor, action):
         world.sandbox.endpoints.search_delay_ms = 90_000
         world.fault(status=500, stored=True, when="after", headers={"Stripe-Should-Retry": "false"})
         start_ms = world.now_ms
@@ -161,14 +161,14 @@ class TestLookUp:
 
     @pytest.mark.parametrize("status", [400, 403, 404])
     @pytest.mark.parametrize("action", PATHS)
-    async def test_lists_where_search_is_not_offered(self, world: World, action, status):
+    async def test_lists_where_search_is_not_offered(self, world: InMemoryExecutor, action, status):
         world.fault(**{**REFUSAL, "status": status}, path=f"{PATHS[action]}/search", times=None)
         world.fault(status=500, stored=True, when="after", method="POST")
         world.send(command(action=action, input=INTENT["input"] if "intent" in action else {}))
         await world.run()
         succeeded_once(world)
 
-    async def test_lists_through_all_pages(self, world: World):
+    async def test_lists_through_all_pages(self, world: InMemoryExecutor):
         world.fault(status=500, stored=True, when="after", method="POST")
         world.send(command())
         await self.and_then(world, others=250)
@@ -176,13 +176,13 @@ class TestLookUp:
         paths = [request["path"] for request in world.sandbox.endpoints.ledger.recent(4)]
         assert paths == ["/v1/customers"] * 3 + ["/v1/customers/search"]
 
-    async def test_lists_through_all_pages_and_finds_nothing(self, world: World):
+    async def test_lists_through_all_pages_and_finds_nothing(self, world: InMemoryExecutor):
         world.fault(status=500, stored=True, when="before", method="POST")
         world.send(command())
         await self.and_then(world, others=250)
         assert (world.only_result()["status"], len(world.effects)) == ("indeterminate", 250)
 
-    async def test_of_more_than_may_be_listed_says_that_it_does_not_know(self, world: World, monkeypatch):
+    async def test_of_more_than_may_be_listed_says_that_it_does_not_know(self, world: InMemoryExecutor, monkeypatch):
         monkeypatch.setattr("stripeline.workers.executor.stripe_lookup.MAX_PAGES", 2)
         world.fault(status=500, stored=True, when="after", method="POST")
         world.send(command())
@@ -191,7 +191,7 @@ class TestLookUp:
         assert "dashboard" in world.only_result()["error"]["message"]
 
     @staticmethod
-    async def and_then(world: World, *, others: int) -> None:
+    async def and_then(world: InMemoryExecutor, *, others: int) -> None:
         """The command's own attempt, then objects of others, then its look-up, without search."""
         await world.once(world.next_due())
         endpoints = world.sandbox.endpoints
@@ -201,7 +201,7 @@ class TestLookUp:
         world.fault(**REFUSAL, path="/v1/customers/search", times=None)
         await world.run()
 
-    async def test_that_fails_is_made_again(self, world: World):
+    async def test_that_fails_is_made_again(self, world: InMemoryExecutor):
         world.fault(status=500, stored=True, when="after", method="POST")
         for fault in ({"cut_body": True}, {"status": 503}, {"status": 429}, {"status": 200, "body": "<html>"}):
             world.fault(**fault, path="/v1/customers/search")
@@ -211,20 +211,20 @@ class TestLookUp:
         assert len(world.looks) == 5
 
 
-def other_call(world: World, number: int):
+def other_call(world: InMemoryExecutor, number: int):
     call = world.posts[0]
     params = {**call.request.params, "metadata": {"stripeline_command": f"other-{number}"}}
     return replace(call, request=replace(call.request, params=params), idempotency_key=f"other-{number}")
 
 
-def succeeded_once_of(world: World, command_id: str) -> None:
+def succeeded_once_of(world: InMemoryExecutor, command_id: str) -> None:
     (effect,) = [effect for effect in world.effects if effect.command == command_id]
     assert (world.only_result()["status"], world.only_result()["output"]["id"]) == ("succeeded", effect.id)
 
 
 @pytest.mark.parametrize("action", PATHS)
 @pytest.mark.parametrize("search_is_offered", [True, False])
-async def test_after_an_outage_of_25_hours_nothing_is_posted_again(world: World, action, search_is_offered):
+async def test_after_an_outage_of_25_hours_nothing_is_posted_again(world: InMemoryExecutor, action, search_is_offered):
     """Stripe has forgotten the key by then: the same POST would be a second effect."""
     if not search_is_offered:
         world.fault(**REFUSAL, path=f"{PATHS[action]}/search", times=None)
@@ -244,7 +244,7 @@ async def test_after_an_outage_of_25_hours_nothing_is_posted_again(world: World,
 
 @pytest.mark.parametrize("after", [True, False])
 async def test_a_call_that_a_worker_died_of_is_looked_up_though_the_time_of_its_command_is_over(
-    world: World, after: bool
+    world: InMemoryExecutor, after: bool
 ):
     """Told EXPIRED of a payment that was made, a team would send it again under a new id."""
     record = world.send(command(**INTENT, not_after=world.now_ms + 60_000))
@@ -260,7 +260,7 @@ async def test_a_call_that_a_worker_died_of_is_looked_up_though_the_time_of_its_
     assert world.effects == []
 
 
-async def test_after_an_outage_of_25_hours_what_never_happened_is_left_to_a_person(world: World):
+async def test_after_an_outage_of_25_hours_what_never_happened_is_left_to_a_person(world: InMemoryExecutor):
     record = world.send(command())
     with pytest.raises(WorkerDiedError):
         await world.run(dies(world, after=False))
@@ -274,7 +274,7 @@ async def test_after_an_outage_of_25_hours_what_never_happened_is_left_to_a_pers
 
 
 @pytest.mark.parametrize("hours", [0, 1, 22.9])
-async def test_within_the_horizon_a_dead_worker_s_call_is_repeated_with_the_same_key(world: World, hours):
+async def test_within_the_horizon_a_dead_worker_s_call_is_repeated_with_the_same_key(world: InMemoryExecutor, hours):
     record = world.send(command())
     with pytest.raises(WorkerDiedError):
         await world.run(dies(world, after=True))
@@ -286,7 +286,7 @@ async def test_within_the_horizon_a_dead_worker_s_call_is_repeated_with_the_same
 
 
 @pytest.mark.parametrize("then", [{"status": 403}, {"status": 400, "body": GATEWAY}, {"status": 429, "times": 6}])
-async def test_a_refusal_that_decides_nothing_does_not_fail_what_a_dead_worker_has_done(world: World, then):
+async def test_a_refusal_that_decides_nothing_does_not_fail_what_a_dead_worker_has_done(world: InMemoryExecutor, then):
     record = world.send(command())
     with pytest.raises(WorkerDiedError):
         await world.run(dies(world, after=True))
@@ -297,7 +297,7 @@ async def test_a_refusal_that_decides_nothing_does_not_fail_what_a_dead_worker_h
     assert world.only_result()["status"] != "failed"
 
 
-async def test_a_replay_of_what_was_found_like_this_changes_nothing(world: World):
+async def test_a_replay_of_what_was_found_like_this_changes_nothing(world: InMemoryExecutor):
     record = world.send(command())
     with pytest.raises(WorkerDiedError):
         await world.run(dies(world, after=True))

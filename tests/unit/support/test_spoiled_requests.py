@@ -5,7 +5,7 @@ import random
 
 import pytest
 
-from tests.support.hostile import WAYS, delivery, random_hostile, spoil
+from tests.support.spoiled_requests import WAYS, delivery, random_spoiled, spoil
 
 
 @pytest.mark.parametrize("first", sorted(WAYS))
@@ -16,4 +16,4 @@ def test_every_two_ways_go_together(first: str):
 
 def test_chance_makes_nothing_else():
     choice = random.Random(1)
-    assert all(random_hostile("evt_1", "whsec_test", choice).wire for _ in range(1_000))
+    assert all(random_spoiled("evt_1", "whsec_test", choice).wire for _ in range(1_000))
