@@ -5,8 +5,9 @@ get the nearest of its seven codes, and the raw status is kept beside the code.
 Statuses: https://docs.stripe.com/api/errors · https://docs.stripe.com/error-low-level
 """
 
-from dataclasses import dataclass
 from enum import StrEnum
+
+from msgspec import Struct
 
 
 class Code(StrEnum):
@@ -23,8 +24,7 @@ class Code(StrEnum):
     INDETERMINATE = "INDETERMINATE"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Meaning:
+class Meaning(Struct, frozen=True, kw_only=True):
     """What a failure means.
 
     code: the normalised code.

@@ -9,7 +9,6 @@ a record's key, a secret or an id of Stripe's. https://opentelemetry.io/docs/spe
 
 import time
 from collections.abc import Iterable
-from dataclasses import replace
 from typing import Generic, TypeVar
 
 from opentelemetry import trace
@@ -20,7 +19,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from stripeline.contracts import headers as h
 from stripeline.contracts.action import Request
 from stripeline.contracts.errors import Fault
-from stripeline.contracts.frozen import frozen
+from stripeline.contracts.frozen import frozen, replace
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_answer import Answer
 from stripeline.workers.executor.stripe_lookup import Sight

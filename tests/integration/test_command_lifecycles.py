@@ -1,12 +1,12 @@
 """Whole lives of commands: faults before and after the effect, look-ups, dead workers, an outage of 25 hours."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 
 import pytest
 from pydantic import SecretStr
 
 from stripeline.contracts import headers as h
+from stripeline.contracts.frozen import replace
 from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.workers.stripe.api import StripeApi
 from tests.support.in_memory_executor import (

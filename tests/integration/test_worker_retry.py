@@ -2,13 +2,13 @@
 
 from collections import Counter
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from itertools import pairwise
 
 import orjson
 import pytest
 
 from stripeline.contracts import headers as h
+from stripeline.contracts.frozen import replace
 from tests.support.broker import Broker
 from tests.support.scripted_workers import (
     LIMITED,

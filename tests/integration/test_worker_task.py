@@ -4,7 +4,7 @@ import asyncio
 from collections import Counter
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
@@ -15,6 +15,7 @@ from aiokafka.structs import TopicPartition
 from prometheus_client import CollectorRegistry, generate_latest
 
 from stripeline.contracts import headers as h
+from stripeline.contracts.frozen import replace
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.operations.topics import apply

@@ -4,7 +4,6 @@ Every call is made by the product's own adapter, and every answer is read by the
 """
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import replace
 from itertools import product
 from typing import Any
 
@@ -12,6 +11,7 @@ import pytest
 from pydantic import SecretStr
 
 from stripeline.contracts.action import Request
+from stripeline.contracts.frozen import replace
 from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_answer import Answer, Failed, Outcome, Succeeded

@@ -16,12 +16,12 @@ past its time (`workers/executor/before_call.py`).
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.action import Action
 from stripeline.contracts.errors import Code
+from stripeline.contracts.frozen import replace
 from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.retry_tiers import HORIZON_MS, Tier, covering, tier_for, within
 from stripeline.contracts.topics import Topics

@@ -4,14 +4,14 @@ A record of the command topic or of a retry topic is taken: it is refused, skipp
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import field, replace
+from dataclasses import field
 
 import orjson
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.action import Action, Refused, Request
 from stripeline.contracts.errors import Code
-from stripeline.contracts.frozen import frozen
+from stripeline.contracts.frozen import frozen, replace
 from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.records import Command, Unreadable, parse_command
 from stripeline.contracts.retry_tiers import HORIZON_MS, Tier, covering, within

@@ -5,14 +5,13 @@ told otherwise by Stripe, is indeterminate.
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.errors import Code
-from stripeline.contracts.frozen import frozen
+from stripeline.contracts.frozen import frozen, replace
 from stripeline.contracts.headers import cloud_event
 from stripeline.contracts.records import Status
 from stripeline.contracts.topics import Topics

@@ -6,7 +6,6 @@ https://docs.stripe.com/error-low-level · https://docs.stripe.com/rate-limits
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -14,7 +13,7 @@ from pydantic import ValidationError
 
 from stripeline.contracts.action import Action
 from stripeline.contracts.errors import FAULTS, KEY_IN_USE, Code, Fault, Meaning, meaning_of
-from stripeline.contracts.frozen import frozen
+from stripeline.contracts.frozen import frozen, replace
 
 MAX_MESSAGE = 500
 MAX_RETRY_AFTER_S = 24 * 3600

@@ -5,14 +5,13 @@ https://docs.stripe.com/search · https://docs.stripe.com/api/pagination
 """
 
 from collections.abc import Mapping
-from dataclasses import replace
 from typing import Any
 
 import orjson
 
 from stripeline.contracts.action import Action, Request
 from stripeline.contracts.errors import FAULTS, Fault
-from stripeline.contracts.frozen import frozen
+from stripeline.contracts.frozen import frozen, replace
 from stripeline.workers.executor.stripe_answer import (
     Answer,
     Failed,

@@ -1,12 +1,11 @@
 """Unknown outcomes: the same key again, then a look-up, then settled or parked. Replays. Never a second effect."""
 
-from dataclasses import replace
-
 import orjson
 import pytest
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.errors import Fault
+from stripeline.contracts.frozen import replace
 from stripeline.contracts.retry_tiers import HORIZON_MS, parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.workers.actions import actions
