@@ -1,0 +1,293 @@
+"""One name for one thing, no import circle, folders that fit on a screen, and test names that can be read.
+
+Each rule is a function over all modules. It is held against the product, and against a bad example that it must refuse.
+An exception stands in a table with its reason; one that is no longer needed is refused as well.
+"""
+
+import ast
+from collections import Counter, defaultdict
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from graphlib import CycleError, TopologicalSorter
+from pathlib import PurePosixPath
+
+import pytest
+
+from tests.support.product_sources import ROOT, SOURCES, file_of, imports
+
+Sources = Mapping[str, str]
+Rule = Callable[[Sources], list[str]]
+
+MAX_MODULES_IN_A_FOLDER = 20
+MAX_TEST_NAME = 60
+TESTS = {
+    path.relative_to(ROOT).as_posix(): path.read_text(encoding="utf-8")
+    for path in sorted((ROOT / "tests").rglob("*.py"))
+}
+
+SHARED_MODULE_NAMES = {
+    # A group of the command line has the name of what it acts on, as in `stripeline topics`.
+    "definitions": ("contracts/definitions.py", "deploy/cli/definitions.py"),
+    "processes": ("deploy/cli/processes.py", "deploy/runtime/processes.py"),
+    "runs": ("deploy/cli/runs.py", "workers/router/runs.py"),
+    "settings": ("deploy/cli/settings.py", "deploy/settings/settings.py"),
+    "trigger": ("deploy/cli/trigger.py", "ingest/trigger.py"),
+    # The topic model, what holds it against a cluster, and its group.
+    "topics": ("contracts/topics.py", "deploy/cli/topics.py", "deploy/operations/topics.py"),
+}
+"""Modules that share a name because they are about the same thing."""
+
+SHARED_CLASS_NAMES = {
+    # Each file of an action has its own two models, so that a new one is a copy of another.
+    "Input": ("workers/actions/",),
+    "Output": ("workers/actions/",),
+}
+"""Class names that every file of a folder has."""
+
+# The next three tables are what is left of a larger clean-up. Each must become empty; nothing may be added.
+STILL_IN_A_CIRCLE = frozenset({"ingest/http/connection.py"})
+NOT_YET_RENAMED = frozenset(
+    {
+        "Answer",
+        "Body",
+        "Call",
+        "Change",
+        "Connection",
+        "Delivery",
+        "Fault",
+        "Input",
+        "Ledger",
+        "Limits",
+        "Order",
+        "Output",
+        "Problem",
+        "Published",
+        "Reason",
+        "Refused",
+        "Reply",
+        "Request",
+        "Row",
+        "Rule",
+        "Seen",
+        "State",
+        "Ticket",
+        "Told",
+        "Verdict",
+        "checks",
+        "views",
+    }
+)
+"""Class and module names with several meanings."""
+
+TEST_FILES_WITH_LONG_NAMES = frozenset(
+    {
+        "tests/behaviour/test_ingest_connections.py",
+        "tests/behaviour/test_ingest_http.py",
+        "tests/behaviour/test_sandbox_judged_by_stripe.py",
+        "tests/behaviour/test_sandbox_over_http.py",
+        "tests/contract/test_compatibility_rules.py",
+        "tests/contract/test_contract_files.py",
+        "tests/contract/test_produced_records.py",
+        "tests/contract/test_records_written_by_hand.py",
+        "tests/contract/test_what_may_arrive.py",
+        "tests/e2e/test_bad_input.py",
+        "tests/e2e/test_endings.py",
+        "tests/e2e/test_money.py",
+        "tests/e2e/test_money_connections.py",
+        "tests/e2e/test_money_no_dead_letters.py",
+        "tests/e2e/test_money_unknown_outcomes.py",
+        "tests/e2e/test_processes.py",
+        "tests/e2e/test_receiver_faults.py",
+        "tests/integration/test_calls_at_random.py",
+        "tests/integration/test_calls_faults.py",
+        "tests/integration/test_clock_jumps.py",
+        "tests/integration/test_command_lifecycles.py",
+        "tests/integration/test_contracts_verify.py",
+        "tests/integration/test_http_client.py",
+        "tests/integration/test_http_client_tls.py",
+        "tests/integration/test_ingest_end_to_end.py",
+        "tests/integration/test_ingest_kafka.py",
+        "tests/integration/test_ingest_replicas.py",
+        "tests/integration/test_librdkafka.py",
+        "tests/integration/test_local_kafka.py",
+        "tests/integration/test_money_horizon.py",
+        "tests/integration/test_money_producers.py",
+        "tests/integration/test_requests_match_stripe_sdk.py",
+        "tests/integration/test_telemetry.py",
+        "tests/integration/test_watchdog.py",
+        "tests/integration/test_worker_commits.py",
+        "tests/integration/test_worker_ending.py",
+        "tests/integration/test_worker_poison.py",
+        "tests/integration/test_worker_retry.py",
+        "tests/integration/test_worker_task.py",
+        "tests/judges/test_examples.py",
+        "tests/judges/test_stripe_mock.py",
+        "tests/unit/bench/test_harness.py",
+        "tests/unit/contracts/test_action.py",
+        "tests/unit/contracts/test_errors.py",
+        "tests/unit/contracts/test_headers.py",
+        "tests/unit/contracts/test_ids.py",
+        "tests/unit/contracts/test_retry_tiers.py",
+        "tests/unit/contracts/test_topics.py",
+        "tests/unit/deploy/cli/test_options.py",
+        "tests/unit/deploy/contract/test_judge.py",
+        "tests/unit/deploy/definitions/test_diff.py",
+        "tests/unit/deploy/definitions/test_load.py",
+        "tests/unit/deploy/local/test_kafka.py",
+        "tests/unit/deploy/operations/test_views.py",
+        "tests/unit/deploy/runtime/test_connection_keys.py",
+        "tests/unit/deploy/runtime/test_loop_exceptions.py",
+        "tests/unit/deploy/sandbox/test_flow.py",
+        "tests/unit/deploy/settings/test_settings.py",
+        "tests/unit/deploy/telemetry/test_metrics.py",
+        "tests/unit/faults/test_cases.py",
+        "tests/unit/faults/test_four_sets.py",
+        "tests/unit/ingest/kafka/test_batches.py",
+        "tests/unit/ingest/kafka/test_linger.py",
+        "tests/unit/workers/executor/test_after_call.py",
+        "tests/unit/workers/executor/test_before_call.py",
+        "tests/unit/workers/executor/test_key_order.py",
+        "tests/unit/workers/executor/test_outcome_records.py",
+        "tests/unit/workers/executor/test_rate_gate.py",
+        "tests/unit/workers/executor/test_stripe_answer.py",
+        "tests/unit/workers/kafka/test_broker_clock.py",
+        "tests/unit/workers/kafka/test_rest_between_commits.py",
+        "tests/unit/workers/kafka/test_restore.py",
+        "tests/unit/workers/router/test_expressions.py",
+        "tests/unit/workers/router/test_router.py",
+        "tests/unit/workers/secrets/test_vault.py",
+        "tests/unit/workers/stripe/test_call_slots.py",
+        "tests/unit/workers/task/test_counters.py",
+        "tests/unit/workers/task/test_health.py",
+        "tests/unit/workers/task/test_intake.py",
+        "tests/unit/workers/task/test_key_lanes.py",
+        "tests/unit/workers/task/test_pending.py",
+        "tests/unit/workers/task/test_watermark.py",
+    }
+)
+"""Files with test names over the limit."""
+
+
+def circles(sources: Sources) -> list[str]:
+    graph = {path: set(imported_files(path, sources)) for path in sources if path not in STILL_IN_A_CIRCLE}
+    try:
+        TopologicalSorter(graph).prepare()
+    except CycleError as error:
+        return [" imports ".join(reversed(error.args[1]))]
+    return []
+
+
+def imported_files(path: str, sources: Sources) -> Iterator[str]:
+    for name in imports(path, sources[path]):
+        if name.startswith("stripeline.") and (found := file_of(name, sources)) not in {None, path}:
+            yield str(found)
+
+
+def module_names(sources: Sources) -> list[str]:
+    places = defaultdict(list)
+    for path in sources:
+        name = PurePosixPath(path).stem
+        if not name.startswith("__"):
+            places[name].append(path)
+    return [
+        f"{len(paths)} modules are named {name}: {', '.join(paths)}"
+        for name, paths in sorted(places.items())
+        if len(paths) > 1 and not set(paths) <= set(SHARED_MODULE_NAMES.get(name, ()))
+    ]
+
+
+def class_names(sources: Sources) -> list[str]:
+    places = defaultdict(list)
+    for path, source in sources.items():
+        for node in ast.parse(source).body:
+            if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+                shared = SHARED_CLASS_NAMES.get(node.name, ())
+                places[node.name].append(next((folder for folder in shared if path.startswith(folder)), path))
+    return [
+        f"{len(paths)} classes are named {name}: {', '.join(paths)}"
+        for name, found in sorted(places.items())
+        if len(paths := sorted(set(found))) > 1
+    ]
+
+
+def folder_sizes(sources: Sources) -> list[str]:
+    counts = Counter(str(PurePosixPath(path).parent) for path in sources if not path.endswith("__init__.py"))
+    return [f"{folder} has {count} modules" for folder, count in counts.items() if count > MAX_MODULES_IN_A_FOLDER]
+
+
+def test_names(sources: Sources) -> list[str]:
+    return [
+        f"{path}: {name} has {len(name)} characters"
+        for path, source in sources.items()
+        if path not in TEST_FILES_WITH_LONG_NAMES
+        for name in long_test_names(source)
+    ]
+
+
+def long_test_names(source: str) -> Iterable[str]:
+    for node in ast.walk(ast.parse(source)):
+        is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        if is_function and node.name.startswith("test_") and len(node.name) > MAX_TEST_NAME:
+            yield node.name
+
+
+test_names.__test__ = False  # a rule, not a test
+RULES: tuple[tuple[Rule, Sources], ...] = (
+    (circles, SOURCES),
+    (module_names, SOURCES),
+    (class_names, SOURCES),
+    (folder_sizes, SOURCES),
+    (test_names, TESTS),
+)
+
+
+@pytest.mark.parametrize(("rule", "sources"), RULES, ids=lambda value: getattr(value, "__name__", ""))
+def test_all_modules_keep_the_rule(rule, sources):
+    assert [
+        problem for problem in rule(sources) if not any(f" named {name}: " in problem for name in NOT_YET_RENAMED)
+    ] == []
+
+
+BAD = [
+    (
+        circles,
+        {
+            "deploy/a.py": "from stripeline.deploy.b import x",
+            "deploy/b.py": "def f():\n    from stripeline.deploy import c",
+            "deploy/c.py": "import stripeline.deploy.a",
+        },
+    ),
+    (circles, {"ingest/a.py": "from . import b", "ingest/b.py": "from .a import x"}),
+    (module_names, {"deploy/runtime/x.py": "", "ingest/x.py": ""}),
+    (module_names, {"contracts/topics.py": "", "ingest/topics.py": ""}),
+    (class_names, {"deploy/a.py": "class X: ...", "ingest/b.py": "class X(Y): ..."}),
+    (class_names, {"workers/actions/a.py": "class Input: ...", "ingest/b.py": "class Input: ..."}),
+    (folder_sizes, {f"deploy/cli/m{number}.py": "" for number in range(21)}),
+    (test_names, {"tests/test_a.py": f"def test_{'x' * 56}(): ..."}),
+    (test_names, {"tests/test_a.py": f"class TestA:\n    async def test_{'x' * 56}(self): ..."}),
+]
+
+
+@pytest.mark.parametrize(("rule", "sources"), BAD)
+def test_the_rule_refuses_a_bad_example(rule, sources):
+    assert len(rule(sources)) == 1
+
+
+GOOD = [
+    (circles, {"deploy/a.py": "from stripeline.deploy.b import x", "deploy/b.py": "import a"}),
+    (module_names, {"deploy/a/__init__.py": "", "deploy/b/__init__.py": "", "deploy/c.py": ""}),
+    (module_names, {"contracts/topics.py": "", "deploy/cli/topics.py": ""}),
+    (class_names, {"deploy/a.py": "class _X: ...", "ingest/b.py": "class _X: ...\ndef f():\n    class X: ..."}),
+    (class_names, {"workers/actions/a.py": "class Input: ...", "workers/actions/b.py": "class Input: ..."}),
+    (folder_sizes, {f"deploy/cli/m{number}.py": "" for number in range(20)} | {"deploy/cli/__init__.py": ""}),
+    (test_names, {"tests/test_a.py": f"def test_{'x' * 55}(): ...\ndef helper_{'x' * 90}(): ..."}),
+]
+
+
+@pytest.mark.parametrize(("rule", "sources"), GOOD)
+def test_the_rule_lets_a_good_example_pass(rule, sources):
+    assert rule(sources) == []
+
+
+def test_the_exceptions_are_still_needed():
+    unused = [path for paths in SHARED_MODULE_NAMES.values() for path in paths if path not in SOURCES]
+    assert unused == []
