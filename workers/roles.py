@@ -16,7 +16,7 @@ from stripeline.workers.executor.outcome_records import broken
 from stripeline.workers.executor.stripe_lookup import Sight
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.runs import Runs
-from stripeline.workers.task.decision import Change, Fate, Output, State, Taken
+from stripeline.workers.task.decision import Decision, InputRecord, Output, State, StateChange
 
 S = TypeVar("S", bound=State)
 
@@ -41,13 +41,13 @@ class Job(Generic[S]):
     changelog: str
     concurrency: int
     new_state: Callable[[], S]
-    lane: Callable[[Taken], Hashable]
-    due_ms: Callable[[Taken], int]
-    take: Callable[[S, Taken, int, bool], Fate | Call]
-    settle: Callable[[S, Call, Sight, int], Fate | Call]
-    broken: Callable[[S, Taken, Exception], Fate]
+    lane: Callable[[InputRecord], Hashable]
+    due_ms: Callable[[InputRecord], int]
+    take: Callable[[S, InputRecord, int, bool], Decision | Call]
+    settle: Callable[[S, Call, Sight, int], Decision | Call]
+    broken: Callable[[S, InputRecord, Exception], Decision]
     carry_out: CarryOut
-    expired: Callable[[S, int], Iterable[Change]]
+    expired: Callable[[S, int], Iterable[StateChange]]
     committed: Callable[[Iterable[Output]], None] = lambda _: None
 
 
@@ -89,7 +89,7 @@ def executor_job(topics: Topics, executor: Executor, carry_out: CarryOut, concur
     )
 
 
-def _no_settling(state: Runs, call: Call, outcome: Sight, now_ms: int) -> Fate:  # noqa: ARG001
+def _no_settling(state: Runs, call: Call, outcome: Sight, now_ms: int) -> Decision:  # noqa: ARG001
     raise AssertionError("the router makes no call")
 
 

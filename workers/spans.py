@@ -24,7 +24,7 @@ from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_answer import Answer
 from stripeline.workers.executor.stripe_lookup import Sight
 from stripeline.workers.roles import Job
-from stripeline.workers.task.decision import Fate, Output, State, Taken
+from stripeline.workers.task.decision import Decision, InputRecord, Output, State
 
 S = TypeVar("S", bound=State)
 _W3C = TraceContextTextMapPropagator()
@@ -79,7 +79,7 @@ class _Spans(Generic[S]):
         self._job, self._tracer = job, tracer
         self._open: dict[tuple[str, int, int], Span] = {}
 
-    def take(self, state: S, record: Taken, now_ms: int, again: bool) -> Fate | Call:
+    def take(self, state: S, record: InputRecord, now_ms: int, again: bool) -> Decision | Call:
         self._end(record)  # a task that was opened anew takes its records again
         parent = parent_of(h.read(record.headers).get(h.TRACEPARENT))
         self._open[_place(record)] = self._tracer.start_span(
@@ -87,10 +87,10 @@ class _Spans(Generic[S]):
         )
         return self._decided(record, self._job.take(state, record, now_ms, again))
 
-    def settle(self, state: S, call: Call, outcome: Sight, now_ms: int) -> Fate | Call:
+    def settle(self, state: S, call: Call, outcome: Sight, now_ms: int) -> Decision | Call:
         return self._decided(call.work.ticket.record, self._job.settle(state, call, outcome, now_ms))
 
-    def broken(self, state: S, record: Taken, error: Exception) -> Fate:
+    def broken(self, state: S, record: InputRecord, error: Exception) -> Decision:
         span = self._open.get(_place(record))
         if span is not None:
             span.set_status(StatusCode.ERROR, type(error).__name__)  # its message may quote the record
@@ -115,21 +115,21 @@ class _Spans(Generic[S]):
             if isinstance(output, _Sending):
                 output.span.end()
 
-    def _decided(self, record: Taken, decided: Fate | Call) -> Fate | Call:
-        return self._finished(record, decided) if isinstance(decided, Fate) else decided
+    def _decided(self, record: InputRecord, decided: Decision | Call) -> Decision | Call:
+        return self._finished(record, decided) if isinstance(decided, Decision) else decided
 
-    def _finished(self, record: Taken, fate: Fate) -> Fate:
+    def _finished(self, record: InputRecord, decision: Decision) -> Decision:
         span = self._open.pop(_place(record), None)
         if span is None:
-            return fate
-        span.set_attribute("stripeline.verdict", fate.verdict)
-        if fate.ended is not None:
-            span.set_attributes({"stripeline.action": fate.ended.action, "stripeline.code": fate.ended.code})
-        outputs = tuple(self._sending(span, record, output) for output in fate.outputs)
+            return decision
+        span.set_attribute("stripeline.verdict", decision.verdict)
+        if decision.ended is not None:
+            span.set_attributes({"stripeline.action": decision.ended.action, "stripeline.code": decision.ended.code})
+        outputs = tuple(self._sending(span, record, output) for output in decision.outputs)
         span.end()
-        return replace(fate, outputs=outputs)
+        return replace(decision, outputs=outputs)
 
-    def _sending(self, span: Span, record: Taken, output: Output) -> Output:
+    def _sending(self, span: Span, record: InputRecord, output: Output) -> Output:
         partition = record.partition if output.partition is None else output.partition
         attributes = {**sending(output.topic), "messaging.destination.partition.id": str(partition)}
         below = trace.set_span_in_context(span, Context())
@@ -139,13 +139,13 @@ class _Spans(Generic[S]):
         headers = (*h.without(output.headers, _TRACE), (h.TRACEPARENT, traceparent_of(mine)))
         return _Sending(output.topic, output.key, output.value, headers, output.partition, mine)
 
-    def _end(self, record: Taken) -> None:
+    def _end(self, record: InputRecord) -> None:
         span = self._open.pop(_place(record), None)
         if span is not None:
             span.set_attribute("stripeline.verdict", "cut_short")
             span.end()
 
-    def _about(self, record: Taken) -> Attributes:
+    def _about(self, record: InputRecord) -> Attributes:
         return {
             **_messaging("process", record.topic),
             "messaging.destination.partition.id": str(record.partition),
@@ -154,7 +154,7 @@ class _Spans(Generic[S]):
         }
 
 
-def _place(record: Taken) -> tuple[str, int, int]:
+def _place(record: InputRecord) -> tuple[str, int, int]:
     return record.topic, record.partition, record.offset
 
 

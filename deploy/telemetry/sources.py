@@ -9,7 +9,7 @@ from stripeline.contracts.retry_tiers import Tier
 from stripeline.deploy.telemetry.loop_lag import LoopLag
 from stripeline.workers.kafka.group_member import Worker
 from stripeline.workers.task.counters import Counts
-from stripeline.workers.task.decision import Taken
+from stripeline.workers.task.decision import InputRecord
 from stripeline.workers.task.input_partition import Input, Load
 
 
@@ -28,7 +28,7 @@ class WorkerView:
     inputs: Mapping[tuple[str, str], tuple[Input, int]]
     tiers: Mapping[str, str]
     now_ms: int
-    due_ms: Callable[[Taken], int]
+    due_ms: Callable[[InputRecord], int]
 
     @classmethod
     def of(cls, worker: Worker[Any], tiers: Mapping[str, Tier]) -> Self:

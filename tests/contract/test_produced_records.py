@@ -22,7 +22,7 @@ from stripeline.workers.executor.stripe_answer import Answer, Outcome, Succeeded
 from stripeline.workers.executor.stripe_lookup import Missing, Sight
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.runs import Runs
-from stripeline.workers.task.decision import Fate, Output
+from stripeline.workers.task.decision import Decision, Output
 from tests.support.records import Record
 from tests.support.schemas import header_problems, problems
 from tests.support.stripe_events import CREATED_S, EVERY_TYPE, RECEIVED_MS, TRACE, delivery, routed
@@ -91,13 +91,13 @@ class World:
         self.apply(self.router.take(self.runs, record, self.now_ms), self.runs)
         return made
 
-    def execute(self, output: Output, *sights: Sight) -> Fate:
+    def execute(self, output: Output, *sights: Sight) -> Decision:
         """A command record, and what its calls end with, in their order."""
         decided = self.executor.take(self.ledger, self.record(output), self.now_ms)
         for sight in sights:
             assert isinstance(decided, Call)
             decided = self.executor.settle(self.ledger, decided, sight, self.now_ms)
-        assert isinstance(decided, Fate)
+        assert isinstance(decided, Decision)
         self.apply(decided, self.ledger)
         return decided
 
@@ -109,14 +109,14 @@ class World:
             topic=output.topic, key=output.key, value=output.value, headers=output.headers, timestamp=self.now_ms
         )
 
-    def apply(self, fate: Fate, state: Runs | Ledger) -> None:
-        for change in fate.changes:
+    def apply(self, decision: Decision, state: Runs | Ledger) -> None:
+        for change in decision.changes:
             value = change.value and orjson.loads(orjson.dumps(change.value))
             if value is not None:
                 name = "run" if state is self.runs else f"ledger-{change.key.partition('/')[0]}"
                 assert problems(name, value) == []
             state.apply(change.key, value)
-        for output in fate.outputs:
+        for output in decision.outputs:
             if output.topic == TOPICS.control:
                 assert problems("control-state", output.value) == []
             else:
@@ -217,9 +217,9 @@ def test_event_command_and_result_are_cloud_events_in_binary_mode():
 )
 def test_every_way_to_end_another_teams_command_is_of_the_contract(action, given, sight, status):
     world = World()
-    fate = world.execute(ordered(world, action, given, (h.TRACEPARENT, TRACE)), *([] if sight is None else [sight]))
+    decision = world.execute(ordered(world, action, given, (h.TRACEPARENT, TRACE)), *([] if sight is None else [sight]))
     result = world.last(TOPICS.result)
-    assert fate.verdict == orjson.loads(result.value)["status"] == status
+    assert decision.verdict == orjson.loads(result.value)["status"] == status
     assert dict(result.headers)[h.TRACEPARENT] == TRACE
     envelope(result.key, result.value, result.headers)
 
@@ -229,9 +229,9 @@ def test_retries_used_up_and_an_unknown_outcome_leave_dead_letters_of_the_contra
         world = World()
         waits = ordered(world, "stripe/create-customer", {}, (h.TRACEPARENT, TRACE))
         for _ in range(3):
-            fate = world.execute(waits, answered("stripe/create-customer", code))
+            decision = world.execute(waits, answered("stripe/create-customer", code))
             world.now_ms += 130_000
-            waits = fate.outputs[0]
+            waits = decision.outputs[0]
         if code == 500:
             world.execute(waits, Missing())
         letter = world.last(TOPICS.dead_letter)
@@ -255,9 +255,9 @@ def test_what_is_no_command_and_a_reused_id_leave_dead_letters_of_the_contract()
 def test_a_command_that_waits_behind_its_key_is_of_the_contract():
     world = World()
     world.execute(ordered(world, "stripe/create-customer", {}), answered("stripe/create-customer", 429))
-    fate = world.execute(ordered(world, "stripe/create-customer", {}, (h.TRACEPARENT, TRACE), command_id="order-2"))
-    assert fate.verdict == "held"
-    about = dict(fate.outputs[0].headers)
+    decision = world.execute(ordered(world, "stripe/create-customer", {}, (h.TRACEPARENT, TRACE), command_id="order-2"))
+    assert decision.verdict == "held"
+    about = dict(decision.outputs[0].headers)
     assert (about[h.PLACE], about[h.TRACEPARENT]) == (b"1", TRACE)
 
 
@@ -268,8 +268,8 @@ def test_a_settlement_and_the_result_that_it_makes_are_of_the_contract():
     marked = {**CUSTOMER, "metadata": {"stripeline_command": "order-1", "stripeline_partition": "0"}}
     world.router = Router(topics=TOPICS, workflows=lambda _: {})
     world.deliver("customer-event", delivery("customer.created", data={"object": marked}))
-    fate = world.execute(world.last(TOPICS.command))
-    assert fate.verdict == "settled"
+    decision = world.execute(world.last(TOPICS.command))
+    assert decision.verdict == "settled"
     result = world.last(TOPICS.result)
     assert dict(result.headers)[h.TRACEPARENT] == TRACE
     envelope(result.key, result.value, result.headers)

@@ -100,14 +100,14 @@ def test_every_result_that_the_executor_publishes_while_a_command_is_retried_to_
     ledger, record = Ledger(), command_record(command(run=RUN))
     for last in (False, True):
         call = EXECUTOR.take(ledger, record, NOW)
-        fate = EXECUTOR.settle(ledger, call, classify(CREATE, answer(429)), NOW)
-        for change in fate.changes:
+        decision = EXECUTOR.settle(ledger, call, classify(CREATE, answer(429)), NOW)
+        for change in decision.changes:
             ledger.apply(change.key, change.value)
-        results = [output for output in fate.outputs if output.topic == TOPICS.result]
+        results = [output for output in decision.outputs if output.topic == TOPICS.result]
         assert bool(results) is last
         for output in results:
             exactly(Result, orjson.loads(output.value))
-        retried = fate.outputs[0]
+        retried = decision.outputs[0]
         record = Record(topic=retried.topic, key=retried.key, value=retried.value, headers=retried.headers)
 
 
@@ -120,14 +120,14 @@ class World:
         self.state, self.runs, self.commands = Runs(), [], []
 
     def take(self, record):
-        fate = self.router.take(self.state, record, NOW)
-        for change in fate.changes:
+        decision = self.router.take(self.state, record, NOW)
+        for change in decision.changes:
             written = orjson.loads(orjson.dumps(change.value))
             self.state.apply(change.key, written)
             for step in written["steps"]:
                 exactly(RunStep, step)
             self.runs.append(exactly(Run, written))
-        for output in fate.outputs:
+        for output in decision.outputs:
             written = orjson.loads(output.value)
             exactly(RunRef, written["run"])
             # A step has no deadline of its own.

@@ -7,14 +7,16 @@ import pytest
 from stripeline.workers.kafka import transaction
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.transaction import Transactions
-from stripeline.workers.task.decision import Change, Fate, Output
+from stripeline.workers.task.decision import Decision, Output, StateChange
 from stripeline.workers.task.pending import Pending
 from tests.support.broker import Broker, TopicFactory, create_topics, delete_topics
 
 
 def poison(topic: str) -> Pending:
     pending = Pending()
-    pending.add(Fate("unreadable", (Output(topic, None, b"\x00", ()),), (Change("command/a", {"status": "failed"}),)))
+    pending.add(
+        Decision("unreadable", (Output(topic, None, b"\x00", ()),), (StateChange("command/a", {"status": "failed"}),))
+    )
     return pending
 
 

@@ -13,7 +13,7 @@ from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.stripe_lookup import Sight
 from stripeline.workers.roles import router_job
 from stripeline.workers.router.router import Router
-from stripeline.workers.task.decision import Fate, Taken
+from stripeline.workers.task.decision import Decision, InputRecord
 from tests.support.broker import Broker
 from tests.support.records import event
 from tests.support.scripted_workers import ScriptedStripe, ScriptedWorkers, customers, scripted_workers, until
@@ -89,12 +89,12 @@ async def test_a_decision_that_raises_is_a_dead_letter_of_its_record_alone(worke
     stripe = ScriptedStripe()
     job = workers.job(stripe)
 
-    def take(ledger: Ledger, record: Taken, now_ms: int, again: bool) -> Fate | Call:
+    def take(ledger: Ledger, record: InputRecord, now_ms: int, again: bool) -> Decision | Call:
         if moment == "take" and b'"bad"' in (record.value or b""):
             raise RuntimeError("a fault of ours")
         return job.take(ledger, record, now_ms, again)
 
-    def settle(ledger: Ledger, call: Call, outcome: Sight, now_ms: int) -> Fate | Call:
+    def settle(ledger: Ledger, call: Call, outcome: Sight, now_ms: int) -> Decision | Call:
         if moment == "settle" and call.command.command_id == "bad":
             raise RuntimeError("a fault of ours")
         return job.settle(ledger, call, outcome, now_ms)

@@ -17,7 +17,7 @@ from stripeline.workers.actions import actions
 from stripeline.workers.executor.before_call import Executor
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.task.decision import Fate
+from stripeline.workers.task.decision import Decision
 from tests.support.records import Record, command_record
 
 KEY = "sk_test_money4242"
@@ -96,8 +96,8 @@ class InMemoryExecutor:
         self.advance(due_ms - self.now_ms)
         return record
 
-    async def once(self, record: Record, carry_out: CarryOut | None = None) -> Fate:
-        """One record, from its being taken to its fate."""
+    async def once(self, record: Record, carry_out: CarryOut | None = None) -> Decision:
+        """One record, from its being taken to its decision."""
         decided = self.executor.take(self.ledger, record, self.now_ms, record in self.seen_before)
         while isinstance(decided, Call):
             self.calls.append(decided)

@@ -33,19 +33,19 @@ from stripeline.workers.executor.rate_gate import Hold
 from stripeline.workers.executor.retry_headers import Ticket, waiting_headers
 from stripeline.workers.executor.stripe_answer import Failed, Outcome, Succeeded, json_object, refusal
 from stripeline.workers.executor.stripe_lookup import Missing, Sight
-from stripeline.workers.task.decision import Fate, Output
+from stripeline.workers.task.decision import Decision, Output
 
 MAX_LOOKS = 5
 
 
 def settle(
     topics: Topics, ledger: Ledger, call: Call, outcome: Sight, now_ms: int, reconcile_after_ms: int
-) -> Fate | Work:
-    """The fate of a record after its call; the work itself when it is to be attempted now."""
+) -> Decision | Work:
+    """The decision about a record after its call; the work itself when it is to be attempted now."""
     work = call.work
     known = ledger.known(work.command.command_id)
     if known is not None and known != work.seen and known.status != "waiting":
-        return Fate(
+        return Decision(
             "known", changes=outcome_records.next_of_key(ledger, work.ticket)
         )  # settled while the call was made
     match outcome:
@@ -59,7 +59,9 @@ def settle(
             return _failed(topics, ledger, work, failed, now_ms, reconcile_after_ms)
 
 
-def _failed(topics: Topics, ledger: Ledger, work: Work, failed: Failed, now_ms: int, reconcile_after_ms: int) -> Fate:
+def _failed(
+    topics: Topics, ledger: Ledger, work: Work, failed: Failed, now_ms: int, reconcile_after_ms: int
+) -> Decision:
     attempts = work.ticket.attempts + 1
     unknown = failed.unknown or (work.unknown and not failed.decisive)
     now = replace(work, unknown=unknown, turn_ms=None)
@@ -81,7 +83,7 @@ def _dead_reason(failed: Failed) -> str | None:
     return "key_refused" if failed.error["code"] == Code.AUTH_EXPIRED else None
 
 
-def hold(topics: Topics, ledger: Ledger, work: Work, held: Hold, now_ms: int) -> Fate:
+def hold(topics: Topics, ledger: Ledger, work: Work, held: Hold, now_ms: int) -> Decision:
     """Round through a tier without an attempt: its connection is at its limit, or its key is refused."""
     tier, waits = within(topics.tiers, held.wait_ms), replace(work, turn_ms=held.turn_ms)
     return _wait(topics, ledger, waits, tier, now_ms, attempts=work.ticket.attempts, last_error=held.why)
@@ -89,13 +91,13 @@ def hold(topics: Topics, ledger: Ledger, work: Work, held: Hold, now_ms: int) ->
 
 def wait_for_look(
     topics: Topics, ledger: Ledger, work: Work, now_ms: int, *, attempts: int, last_error: str = "waits for its look-up"
-) -> Fate:
+) -> Decision:
     """Into the tier that covers the time until the search index can have it."""
     tier = covering(topics.tiers, (work.look_at_ms or now_ms) - now_ms)
     return _wait(topics, ledger, work, tier, now_ms, attempts=attempts, last_error=last_error)
 
 
-def _look_again(topics: Topics, ledger: Ledger, work: Work, failed: Failed, now_ms: int) -> Fate:
+def _look_again(topics: Topics, ledger: Ledger, work: Work, failed: Failed, now_ms: int) -> Decision:
     looks = work.looks + 1
     if not failed.retryable or looks >= MAX_LOOKS:
         unsure = refusal(work.command.action, f"could not be looked up at Stripe: {_text(failed)}", Code.INDETERMINATE)
@@ -105,7 +107,7 @@ def _look_again(topics: Topics, ledger: Ledger, work: Work, failed: Failed, now_
     return _wait(topics, ledger, again, tier, now_ms, attempts=work.ticket.attempts, last_error=_text(failed))
 
 
-def _not_found(topics: Topics, ledger: Ledger, call: Call, now_ms: int) -> Fate | Work:
+def _not_found(topics: Topics, ledger: Ledger, call: Call, now_ms: int) -> Decision | Work:
     work = call.work
     if work.failure is not None and not work.unknown:
         failed = Failed(error=work.failure["error"], retryable=False, unknown=False)
@@ -123,7 +125,7 @@ def _not_found(topics: Topics, ledger: Ledger, call: Call, now_ms: int) -> Fate 
 
 def _wait(
     topics: Topics, ledger: Ledger, work: Work, tier: Tier, now_ms: int, *, attempts: int, last_error: str
-) -> Fate:
+) -> Decision:
     """Into a tier, as the head of its key's queue."""
     of, due_ms = work.ticket, now_ms + tier.delay_ms
     changes = [remember(work.command.command_id, work.waiting(now_ms))]
@@ -134,13 +136,13 @@ def _wait(
         changes.append(set_queue(of.key, replace(queue, due_ms=due_ms)))
     headers = waiting_headers(of, attempts=attempts, due_ms=due_ms, place=place, last_error=last_error)
     output = Output(topics.retry(tier), of.record.key, of.record.value, headers)
-    return Fate("retried", (output,), tuple(changes))
+    return Decision("retried", (output,), tuple(changes))
 
 
 def ended(
     topics: Topics, ledger: Ledger, work: Work, outcome: Outcome, now_ms: int, *, calls: int = 0,
     reason: str | None = None,
-) -> Fate:  # fmt: skip
+) -> Decision:  # fmt: skip
     """A result, the next of its key, and a dead letter where a person has to look."""
     of, command = work.ticket, work.command
     end = outcome_records.end(outcome, earlier_unknown=work.unknown, attempts=of.attempts + calls, reason=reason)
@@ -148,7 +150,7 @@ def ended(
     if end.dead_reason is not None:
         outputs.append(outcome_records.dead_letter(topics, of, end))
     changes = (remember(command.command_id, work.ended(end.status, now_ms)), *outcome_records.next_of_key(ledger, of))
-    return Fate(end.status, tuple(outputs), changes, outcome_records.ended(command.action, end))
+    return Decision(end.status, tuple(outputs), changes, outcome_records.ended(command.action, end))
 
 
 def told_of(work: Work) -> Told:
@@ -165,24 +167,26 @@ def told_of(work: Work) -> Told:
     )
 
 
-def settled_by_webhook(topics: Topics, actions: Mapping[str, Action], ledger: Ledger, of: Ticket, now_ms: int) -> Fate:
+def settled_by_webhook(
+    topics: Topics, actions: Mapping[str, Action], ledger: Ledger, of: Ticket, now_ms: int
+) -> Decision:
     """An event's object that carries the id of a command: if nobody knew what became of it, now we do."""
     command_id = h.text(of.headers, h.SETTLES) or ""
     known = ledger.known(command_id)
     if known is None or known.told is None or known.status not in {"waiting", "indeterminate"}:
-        return Fate("unrelated")
+        return Decision("unrelated")
     action = actions.get(known.told["action"])
     found = json_object(of.record.value or b"") or {}
     same_account = h.text(of.headers, h.CONNECTION) == known.told["connection"]
     if action is None or not same_account or found.get("object") != action.makes:
-        return Fate("unrelated")
+        return Decision("unrelated")
     outcome = stripe_lookup.output_of(action, found)
     if stripe_lookup.of_command(found) != command_id or not isinstance(outcome, Succeeded):
-        return Fate("unrelated")
+        return Decision("unrelated")
     return _settlement(topics, known, command_id, outcome, of, now_ms)
 
 
-def _settlement(topics: Topics, known: Known, command_id: str, outcome: Succeeded, of: Ticket, now_ms: int) -> Fate:
+def _settlement(topics: Topics, known: Known, command_id: str, outcome: Succeeded, of: Ticket, now_ms: int) -> Decision:
     held: Mapping[str, Any] = known.told or {}
     revision = known.revision if known.status == "waiting" else known.revision + 1
     told = Told(
@@ -193,7 +197,7 @@ def _settlement(topics: Topics, known: Known, command_id: str, outcome: Succeede
     end = outcome_records.end(outcome, earlier_unknown=False, attempts=held["attempts"], reason=None)
     done = Known(status="succeeded", digest=known.digest, revision=revision, at_ms=now_ms)
     outputs = (outcome_records.result(topics, told, end, revision, now_ms),)
-    return Fate("settled", outputs, (remember(command_id, done),), outcome_records.ended(told.action, end))
+    return Decision("settled", outputs, (remember(command_id, done),), outcome_records.ended(told.action, end))
 
 
 def _text(failed: Failed) -> str:

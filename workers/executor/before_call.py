@@ -23,7 +23,7 @@ from stripeline.workers.executor.rate_gate import Gate, Pass, Seen, open_gate
 from stripeline.workers.executor.retry_headers import Ticket, ticket, waiting_headers
 from stripeline.workers.executor.stripe_answer import Failed, refusal
 from stripeline.workers.executor.stripe_lookup import Sight
-from stripeline.workers.task.decision import Ended, Fate, Output, Taken
+from stripeline.workers.task.decision import Decision, Ended, InputRecord, Output
 
 MAX_KEY_BYTES = 1_024
 PLACE_MS = 200  # about what a call to Stripe takes
@@ -43,15 +43,15 @@ class Executor:
     gate: Gate = field(default_factory=open_gate)
     reconcile_after_ms: int = 120_000
 
-    def lane(self, record: Taken) -> object:
+    def lane(self, record: InputRecord) -> object:
         return record.key if record.key is not None else (record.topic, record.offset)
 
-    def due_ms(self, record: Taken) -> int:
+    def due_ms(self, record: InputRecord) -> int:
         """When a record may be taken: at once, but for one that waits in a tier."""
         return h.number(h.read(record.headers), h.DUE_AT) or 0 if record.topic in self.topics.retries else 0
 
-    def take(self, ledger: Ledger, record: Taken, now_ms: int, again: bool = False) -> Fate | Call:
-        """The fate of a record, or the call that its fate depends on. `again`: another task may have had it before."""
+    def take(self, ledger: Ledger, record: InputRecord, now_ms: int, again: bool = False) -> Decision | Call:
+        """The decision about a record, or the call that it depends on. `again`: another task may have had it before."""
         of = ticket(record, returned=record.topic in self.topics.retries, again=again)
         if h.SETTLES in of.headers and not of.returned:
             return after_call.settled_by_webhook(self.topics, self.actions, ledger, of, now_ms)
@@ -62,61 +62,61 @@ class Executor:
             return outcome_records.unreadable(self.topics, ledger, of, command.reason)
         work = work_of(ledger, of, command, self.reconcile_after_ms)
         queue = None if of.key is None else ledger.queue(of.key)
-        fate = self._returned(ledger, work, queue, now_ms) if of.returned else self._fresh(work, queue, now_ms)
-        return fate or self._begin(ledger, work, now_ms)
+        decision = self._returned(ledger, work, queue, now_ms) if of.returned else self._fresh(work, queue, now_ms)
+        return decision or self._begin(ledger, work, now_ms)
 
-    def settle(self, ledger: Ledger, call: Call, outcome: Sight, now_ms: int) -> Fate | Call:
-        """The fate of a record after its call, or the next call."""
+    def settle(self, ledger: Ledger, call: Call, outcome: Sight, now_ms: int) -> Decision | Call:
+        """The decision about a record after its call, or the next call."""
         command = call.command
         seen = self.gate.saw(command.connection, call.endpoint, outcome, call.passed, now_ms)
         if seen is Seen.REFUSED_AGAIN:
             return self._gated(ledger, call.work, call.action, call.request, now_ms, look=call.look)
         settled = after_call.settle(self.topics, ledger, call, outcome, now_ms, self.reconcile_after_ms)
-        if not isinstance(settled, Fate):
+        if not isinstance(settled, Decision):
             return self._attempted(ledger, settled, call.action, now_ms)
         return self._tell_refused(settled, call, now_ms) if seen is Seen.KEY_REFUSED else settled
 
-    def _tell_refused(self, fate: Fate, call: Call, now_ms: int) -> Fate:
+    def _tell_refused(self, decision: Decision, call: Call, now_ms: int) -> Decision:
         """The other processes, and the operator, learn from the control topic that a key is refused."""
         state = orjson.dumps({"refused_key": call.passed.key, "since": now_ms})
         output = Output(self.topics.control, f"state/{call.command.connection}".encode(), state, (), 0)
-        return replace(fate, outputs=(*fate.outputs, output))
+        return replace(decision, outputs=(*decision.outputs, output))
 
-    def broken(self, ledger: Ledger, record: Taken, error: Exception) -> Fate:
+    def broken(self, ledger: Ledger, record: InputRecord, error: Exception) -> Decision:
         """A record that a fault of ours keeps from being decided: a dead letter; its key goes on without it."""
         of = ticket(record, returned=record.topic in self.topics.retries)
-        fate = outcome_records.broken(self.topics.dead_letter, record, error)
+        decision = outcome_records.broken(self.topics.dead_letter, record, error)
         command = parse_command(record.value)
         known = None if isinstance(command, Unreadable) else ledger.known(command.command_id)
         changes = outcome_records.next_of_key(ledger, of)
         if isinstance(command, Command) and known is not None and known.status == "waiting":
             changes = (*changes, forget(command.command_id))  # or a replay would find it waiting
-        return replace(fate, changes=changes)
+        return replace(decision, changes=changes)
 
-    def _returned(self, ledger: Ledger, work: Work, queue: Queue | None, now_ms: int) -> Fate | None:
+    def _returned(self, ledger: Ledger, work: Work, queue: Queue | None, now_ms: int) -> Decision | None:
         """Back from a tier: not its turn, or settled meanwhile, or None: it goes on."""
         of = work.ticket
         if queue is not None and of.place is not None and of.place != queue.head:
-            return Fate("held", (self._behind(of, queue, of.place, now_ms),))
+            return Decision("held", (self._behind(of, queue, of.place, now_ms),))
         if work.seen is not None and work.seen.status != "waiting":
-            return Fate("known", changes=outcome_records.next_of_key(ledger, of))
+            return Decision("known", changes=outcome_records.next_of_key(ledger, of))
         return None
 
-    def _fresh(self, work: Work, queue: Queue | None, now_ms: int) -> Fate | None:
+    def _fresh(self, work: Work, queue: Queue | None, now_ms: int) -> Decision | None:
         """From the command topic: known, or behind another of its key, or None: it goes on."""
         of, seen = work.ticket, work.seen
         if seen is not None:
             if seen.digest != digest_of(work.command):
                 return outcome_records.id_reused(self.topics, of)
             if not (of.replayed and seen.status in REPLAYABLE):
-                return Fate("known")
+                return Decision("known")
         if queue is None or of.key is None:
             return None
         changes = (
             remember(work.command.command_id, work.waiting(now_ms)),
             set_queue(of.key, replace(queue, tail=queue.tail + 1)),
         )
-        return Fate("held", (self._behind(of, queue, queue.tail, now_ms),), changes)
+        return Decision("held", (self._behind(of, queue, queue.tail, now_ms),), changes)
 
     def _behind(self, of: Ticket, queue: Queue, place: int, now_ms: int) -> Output:
         """Behind the head of its key's queue, to come back when the head is due, or later if many are before it.
@@ -131,7 +131,7 @@ class Executor:
         )
         return Output(self.topics.retry(tier), of.record.key, of.record.value, headers)
 
-    def _begin(self, ledger: Ledger, work: Work, now_ms: int) -> Fate | Call:
+    def _begin(self, ledger: Ledger, work: Work, now_ms: int) -> Decision | Call:
         """The call, unless we refuse it ourselves."""
         command = work.command
         action = self.actions.get(command.action)
@@ -141,9 +141,11 @@ class Executor:
                 return self._look(ledger, self._late(work, refused, now_ms), action, now_ms)
             work = replace(work, unknown=True)  # without its connection there is no key to look it up with
         if action is None or refused is not None:
-            fate = after_call.ended(self.topics, ledger, work, refused or refusal(command.action, "unknown"), now_ms)
+            decision = after_call.ended(
+                self.topics, ledger, work, refused or refusal(command.action, "unknown"), now_ms
+            )
             # What names no action of ours is another team's text: it must not name a metric.
-            return fate if action else replace(fate, ended=Ended("unknown", Code.VALIDATION_ERROR.value, 0))
+            return decision if action else replace(decision, ended=Ended("unknown", Code.VALIDATION_ERROR.value, 0))
         if action.method == "POST":
             look_at_ms = self._look_at_ms(work, now_ms)
             if look_at_ms is not None:
@@ -165,14 +167,14 @@ class Executor:
             return horizon_ms + self.reconcile_after_ms
         return work.look_at_ms
 
-    def _look(self, ledger: Ledger, work: Work, action: Action, now_ms: int) -> Fate | Call:
+    def _look(self, ledger: Ledger, work: Work, action: Action, now_ms: int) -> Decision | Call:
         if work.look_at_ms is not None and now_ms < work.look_at_ms:
             return after_call.wait_for_look(self.topics, ledger, work, now_ms, attempts=work.ticket.attempts)
         return self._gated(
             ledger, work, action, stripe_lookup.search(action, work.command.command_id), now_ms, look=True
         )
 
-    def _attempted(self, ledger: Ledger, work: Work, action: Action, now_ms: int) -> Fate | Call:
+    def _attempted(self, ledger: Ledger, work: Work, action: Action, now_ms: int) -> Decision | Call:
         marks = (
             stripe_lookup.marks(work.command.command_id, work.ticket.record.partition)
             if action.method == "POST"
@@ -185,7 +187,7 @@ class Executor:
 
     def _gated(
         self, ledger: Ledger, work: Work, action: Action, request: Request, now_ms: int, *, look: bool = False
-    ) -> Fate | Call:
+    ) -> Decision | Call:
         """The call when its connection has room for it; else it goes round, and nothing is burnt."""
         command = work.command
         match self.gate.ask(command.connection, endpoint(action, look=look), now_ms, work.turn_ms):

@@ -24,7 +24,7 @@ import orjson
 
 from stripeline.contracts.frozen import frozen
 from stripeline.contracts.retry_tiers import WINDOW_MS
-from stripeline.workers.task.decision import Change
+from stripeline.workers.task.decision import StateChange
 
 MAX_COMMANDS = 5_000_000
 MAX_QUEUES = 100_000
@@ -120,7 +120,7 @@ class Ledger:
     def sizes(self) -> Mapping[str, int]:
         return {"commands": len(self._known), "waiting": self._waiting, "queues": len(self._queues)}
 
-    def expired(self, now_ms: int, limit: int = 1_000) -> Iterator[Change]:
+    def expired(self, now_ms: int, limit: int = 1_000) -> Iterator[StateChange]:
         """Ids older than the window, oldest first. A waiting one is never forgotten."""
         for command_id, kept in list(islice(self._known.items(), limit)):
             known = _read(kept)
@@ -147,21 +147,21 @@ def _read(kept: bytes) -> Known:
     )
 
 
-def remember(command_id: str, known: Known) -> Change:
+def remember(command_id: str, known: Known) -> StateChange:
     value = {"status": known.status, "digest": known.digest, "revision": known.revision, "at": known.at_ms}
     if known.status != "succeeded":
         rare = {"unknown": known.unknown, "look_at": known.look_at_ms, "looks": known.looks, "told": known.told}
         rare |= {"turn": known.turn_ms, "failure": known.failure, "suspect": known.suspect}
         value |= {name: held for name, held in rare.items() if held}
-    return Change(_COMMAND + command_id, value)
+    return StateChange(_COMMAND + command_id, value)
 
 
-def forget(command_id: str) -> Change:
-    return Change(_COMMAND + command_id, None)
+def forget(command_id: str) -> StateChange:
+    return StateChange(_COMMAND + command_id, None)
 
 
-def set_queue(key: str, queue: Queue) -> Change:
+def set_queue(key: str, queue: Queue) -> StateChange:
     """The queue as it stands now; a queue whose head reached its tail is gone."""
     if queue.head >= queue.tail:
-        return Change(_QUEUE + key, None)
-    return Change(_QUEUE + key, {"head": queue.head, "tail": queue.tail, "due_at": queue.due_ms})
+        return StateChange(_QUEUE + key, None)
+    return StateChange(_QUEUE + key, {"head": queue.head, "tail": queue.tail, "due_at": queue.due_ms})

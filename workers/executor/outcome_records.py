@@ -18,7 +18,7 @@ from stripeline.contracts.topics import Topics
 from stripeline.workers.executor.ledger import Ledger, set_queue
 from stripeline.workers.executor.retry_headers import Ticket, dead_headers, ticket
 from stripeline.workers.executor.stripe_answer import Failed, Outcome, Succeeded
-from stripeline.workers.task.decision import Change, Ended, Fate, Output, Taken
+from stripeline.workers.task.decision import Decision, Ended, InputRecord, Output, StateChange
 
 RESULT_TYPE = "stripeline.action-result"
 SOURCE = "/stripeline/executor"
@@ -102,22 +102,22 @@ def _dead(topics: Topics, of: Ticket, *, reason: str, code: str, attempts: int, 
     return Output(topics.dead_letter, of.record.key, of.record.value, headers)
 
 
-def unreadable(topics: Topics, ledger: Ledger | None, of: Ticket, why: str) -> Fate:
+def unreadable(topics: Topics, ledger: Ledger | None, of: Ticket, why: str) -> Decision:
     """A record that is no command: unchanged to the dead letters; there is no id that a result could name."""
     letter = _dead(
         topics, of, reason="unreadable", code=Code.VALIDATION_ERROR.value, attempts=of.attempts, last_error=why
     )
-    return Fate("unreadable", (letter,), () if ledger is None else next_of_key(ledger, of))
+    return Decision("unreadable", (letter,), () if ledger is None else next_of_key(ledger, of))
 
 
-def id_reused(topics: Topics, of: Ticket) -> Fate:
+def id_reused(topics: Topics, of: Ticket) -> Decision:
     """A known id that asks for something else: refused loudly, because one of the two was not meant."""
     why = "this command_id is known with another action, connection or input; send the new command under a new id"
     letter = _dead(topics, of, reason="id_reused", code=Code.CONFLICT.value, attempts=0, last_error=why)
-    return Fate("id_reused", (letter,))
+    return Decision("id_reused", (letter,))
 
 
-def next_of_key(ledger: Ledger, of: Ticket) -> tuple[Change, ...]:
+def next_of_key(ledger: Ledger, of: Ticket) -> tuple[StateChange, ...]:
     """The head of a key's queue has ended, whichever way: the next place has its turn."""
     queue = None if of.key is None else ledger.queue(of.key)
     if of.key is None or queue is None or of.place != queue.head:
@@ -125,7 +125,7 @@ def next_of_key(ledger: Ledger, of: Ticket) -> tuple[Change, ...]:
     return (set_queue(of.key, replace(queue, head=queue.head + 1)),)
 
 
-def broken(dead_letter_topic: str, record: Taken, error: Exception) -> Fate:
+def broken(dead_letter_topic: str, record: InputRecord, error: Exception) -> Decision:
     """A record that a fault of ours keeps from being decided: kept as a dead letter, so the partition moves on.
 
     The state is as it was: a replay finds the command unknown, and repeats it with the same Idempotency-Key.
@@ -137,4 +137,4 @@ def broken(dead_letter_topic: str, record: Taken, error: Exception) -> Fate:
         attempts=0,
         last_error=f"{type(error).__name__}: this is a fault of Stripeline; the log has the traceback",
     )
-    return Fate("broken", (Output(dead_letter_topic, record.key, record.value, headers),))
+    return Decision("broken", (Output(dead_letter_topic, record.key, record.value, headers),))

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from stripeline.contracts import headers as h
 from stripeline.contracts.frozen import frozen
 from stripeline.contracts.headers import Headers
-from stripeline.workers.task.decision import Taken
+from stripeline.workers.task.decision import InputRecord
 
 
 @frozen
@@ -23,7 +23,7 @@ class Ticket:
     again: it stood there before this task began: somebody may have made its call, and died before he could say so.
     """
 
-    record: Taken
+    record: InputRecord
     key: str | None
     attempts: int
     first_appended_ms: int
@@ -41,7 +41,7 @@ class Ticket:
         return self.headers.get(h.TRACEPARENT)
 
 
-def ticket(record: Taken, *, returned: bool, again: bool = False) -> Ticket:
+def ticket(record: InputRecord, *, returned: bool, again: bool = False) -> Ticket:
     """A command record's ticket. `returned` says that it comes from a retry topic."""
     headers = h.read(record.headers)
     ours = headers if returned else {}

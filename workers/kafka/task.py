@@ -1,10 +1,10 @@
 """A task: everything of one partition number of one role. Carries decisions out, and makes none.
 
-    deliver ─► buffers ─► lanes ─► take ─► fate ─────────────► pending ─► one transaction ─► Kafka
-                                     └───► call ─► settle ───────┘
+    deliver ─► buffers ─► lanes ─► take ─► decision ──────────► pending ─► one transaction ─► Kafka
+                                     └───► call ─► settle ──────┘
 
-Records that the consumer read are taken in order and go to lanes. Fates change the state at once and go out with the
-next commit, together with the offsets. If a commit fails the task is of no further use: state and fates are dropped,
+Records that the consumer read are taken in order and go to lanes. Decisions change the state at once and go
+out with the next commit, together with the offsets. If a commit fails, the task discards its state and its decisions,
 and a new task goes on from the last commit.
 """
 
@@ -26,7 +26,7 @@ from stripeline.workers.kafka.transaction import Transactions
 from stripeline.workers.roles import Job
 from stripeline.workers.stripe.call_slots import Room
 from stripeline.workers.task.counters import Counts
-from stripeline.workers.task.decision import Change, Fate, State, Taken
+from stripeline.workers.task.decision import Decision, InputRecord, State, StateChange
 from stripeline.workers.task.input_partition import Input, Load
 from stripeline.workers.task.intake import MAX_PENDING, SLICE, Intake
 from stripeline.workers.task.pending import Pending
@@ -108,7 +108,7 @@ class Task(Generic[S]):
             return ()
         return [TopicPartition(topic, self.partition) for topic in self._intake.wanted()]
 
-    def deliver(self, tp: TopicPartition, records: Sequence[Taken], position: int) -> None:
+    def deliver(self, tp: TopicPartition, records: Sequence[InputRecord], position: int) -> None:
         """Records that were read, in order; the consumer then stands at `position`."""
         source = self.inputs[tp]
         source.put(records, position)
@@ -184,7 +184,7 @@ class Task(Generic[S]):
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(min(delay_s, 1.0) + 0.001, self._pump)
 
-    def _next_call(self) -> tuple[Hashable, Taken, Call] | None:
+    def _next_call(self) -> tuple[Hashable, InputRecord, Call] | None:
         """Start records until one of them asks for a call; None when no more may start."""
         while self._may_call() and (started := self._intake.lanes.start()) is not None:
             lane, record = started
@@ -202,16 +202,16 @@ class Task(Generic[S]):
         """A few may wait for a place, so that one that comes free is taken at once; more would only take memory."""
         return not self._closing and self._share.waiting < _WAITING_CALLS
 
-    async def _carry_out(self, lane: Hashable, record: Taken, call: Call) -> None:
+    async def _carry_out(self, lane: Hashable, record: InputRecord, call: Call) -> None:
         """One call after the other: to go on with the next lane's record is cheaper than another task for it."""
-        work: tuple[Hashable, Taken, Call] | None = (lane, record, call)
+        work: tuple[Hashable, InputRecord, Call] | None = (lane, record, call)
         while work is not None:
             lane, record, decided = work
             self._finish(lane, record, await self._called(record, decided))
             self._pump_soon()
             work = self._next_call()
 
-    async def _called(self, record: Taken, decided: Fate | Call) -> Fate:
+    async def _called(self, record: InputRecord, decided: Decision | Call) -> Decision:
         while isinstance(decided, Call):
             outcome = await self._in_its_place(decided)
             try:
@@ -231,18 +231,18 @@ class Task(Generic[S]):
         finally:
             self._share.leave()
 
-    def _broken(self, record: Taken, error: Exception) -> Fate:
-        """One record's fault is that record's fate."""
+    def _broken(self, record: InputRecord, error: Exception) -> Decision:
+        """A fault in deciding about one record ends that record only."""
         self._log.error("decision_failed", topic=record.topic, offset=record.offset, exc_info=error)
         return self.job.broken(self.kept.state, record, error)
 
-    def _finish(self, lane: Hashable, record: Taken, fate: Fate) -> None:
-        for change in fate.changes:
+    def _finish(self, lane: Hashable, record: InputRecord, decision: Decision) -> None:
+        for change in decision.changes:
             self.kept.state.apply(change.key, change.value)
-        self._pending.add(fate)
+        self._pending.add(decision)
         if self._pending.records == MAX_PENDING // 2:
             self._crowded.set()
-        self.counts.finished(record.topic, fate.verdict, fate.ended)
+        self.counts.finished(record.topic, decision.verdict, decision.ended)
         self._intake.finish(lane, record)
         self._wake.set()
 
@@ -283,7 +283,7 @@ class Task(Generic[S]):
         if now_s < self._expire_at_s:
             return
         self._expire_at_s = now_s + _EXPIRE_EVERY_S
-        old: tuple[Change, ...] = tuple(self.job.expired(self.kept.state, self._clock.now_ms()))
+        old: tuple[StateChange, ...] = tuple(self.job.expired(self.kept.state, self._clock.now_ms()))
         for change in old:
             self.kept.state.apply(change.key, change.value)
             self._pending.changes[change.key] = change.value

@@ -21,7 +21,7 @@ from stripeline.workers.executor.retry_headers import ticket
 from stripeline.workers.router import runs
 from stripeline.workers.router.expressions import ExpressionError, holds
 from stripeline.workers.router.runs import Move, Runs
-from stripeline.workers.task.decision import Change, Fate, Output, Taken
+from stripeline.workers.task.decision import Decision, InputRecord, Output, StateChange
 
 COMMAND_TYPE = "stripeline.action-command"
 SOURCE = "/stripeline/router"
@@ -39,14 +39,14 @@ class Router:
     workflows: Callable[[str], Mapping[str, Workflow]]
     partitions: int = 1_000_000
 
-    def lane(self, record: Taken) -> object:
+    def lane(self, record: InputRecord) -> object:
         return record.key
 
-    def due_ms(self, _: Taken) -> int:
+    def due_ms(self, _: InputRecord) -> int:
         return 0
 
-    def take(self, state: Runs, record: Taken, now_ms: int, again: bool = False) -> Fate:  # noqa: ARG002
-        """The fate of an event or a result."""
+    def take(self, state: Runs, record: InputRecord, now_ms: int, again: bool = False) -> Decision:  # noqa: ARG002
+        """The decision about an event or a result."""
         is_result = record.topic == self.topics.result
         value = _read(record.value, _RESULT_FIELDS if is_result else _EVENT_FIELDS)
         if isinstance(value, str):
@@ -57,15 +57,15 @@ class Router:
         return self._event(state, record, value, headers, now_ms)
 
     def _event(
-        self, state: Runs, record: Taken, event: Mapping[str, Any], headers: Mapping[str, bytes], now_ms: int
-    ) -> Fate:
+        self, state: Runs, record: InputRecord, event: Mapping[str, Any], headers: Mapping[str, bytes], now_ms: int
+    ) -> Decision:
         connection = h.text(headers, h.CONNECTION) or ""
         found = self.workflows(h.text(headers, h.TRIGGER) or "")
         moves = [self._start(state, name, found[name], event, connection, now_ms) for name in sorted(found)]
-        fates = [self._moved(record, headers, move, now_ms) for move in moves if move is not None]
-        outputs = (*(output for fate in fates for output in fate.outputs), *self._settles(event, headers))
-        changes = tuple(change for fate in fates for change in fate.changes)
-        return Fate("started" if fates else "no_run", outputs, changes)
+        decisions = [self._moved(record, headers, move, now_ms) for move in moves if move is not None]
+        outputs = (*(output for decision in decisions for output in decision.outputs), *self._settles(event, headers))
+        changes = tuple(change for decision in decisions for change in decision.changes)
+        return Decision("started" if decisions else "no_run", outputs, changes)
 
     def _settles(self, event: Mapping[str, Any], headers: Mapping[str, bytes]) -> tuple[Output, ...]:
         """An object that one of our commands made: its executor may not know that it was done.
@@ -94,17 +94,17 @@ class Router:
             return Move(run=runs.stop(run, runs.broken(error), now_ms))
 
     def _result(
-        self, state: Runs, record: Taken, result: Mapping[str, Any], headers: Mapping[str, bytes], now_ms: int
-    ) -> Fate:
+        self, state: Runs, record: InputRecord, result: Mapping[str, Any], headers: Mapping[str, bytes], now_ms: int
+    ) -> Decision:
         reference = result.get("run")
         run = state.get(reference["run_id"]) if isinstance(reference, dict) and "run_id" in reference else None
         move = None if run is None else runs.after(run, result, now_ms)
-        return Fate("unrelated") if move is None else self._moved(record, headers, move, now_ms)
+        return Decision("unrelated") if move is None else self._moved(record, headers, move, now_ms)
 
-    def _moved(self, record: Taken, headers: Mapping[str, bytes], move: Move, now_ms: int) -> Fate:
+    def _moved(self, record: InputRecord, headers: Mapping[str, bytes], move: Move, now_ms: int) -> Decision:
         command = move.command
         if command is None:
-            return Fate(move.run["status"], changes=(Change(move.run["run"], move.run),))
+            return Decision(move.run["status"], changes=(StateChange(move.run["run"], move.run),))
         value = orjson.dumps(command)
         if len(value) > MAX_COMMAND_BYTES:
             # Kafka would refuse the whole transaction, and the next one, for ever.
@@ -115,7 +115,7 @@ class Router:
         )
         connection = (h.CONNECTION, command["connection"].encode())
         output = Output(self.topics.command, record.key, value, (*about, connection, *_age(move.run, now_ms)))
-        return Fate("advanced", (output,), (Change(move.run["run"], move.run),))
+        return Decision("advanced", (output,), (StateChange(move.run["run"], move.run),))
 
 
 def _age(run: Mapping[str, Any], now_ms: int) -> Headers:

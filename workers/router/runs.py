@@ -19,7 +19,7 @@ from stripeline.contracts.frozen import frozen
 from stripeline.contracts.ids import command_id, run_id
 from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.workers.router.expressions import ExpressionError, resolve
-from stripeline.workers.task.decision import Change
+from stripeline.workers.task.decision import StateChange
 
 Run = Mapping[str, Any]
 
@@ -73,10 +73,10 @@ class Runs:
     def sizes(self) -> Mapping[str, int]:
         return {"open": len(self._open), "finished": len(self._finished)}
 
-    def expired(self, now_ms: int, limit: int = 1_000) -> Iterator[Change]:
+    def expired(self, now_ms: int, limit: int = 1_000) -> Iterator[StateChange]:
         """Finished and stopped runs older than the window. Both dicts are in the order of their last change."""
         ends = [*islice(self._finished.items(), limit), *islice(self._stopped(), limit)]
-        return (Change(key, None) for key, at_ms in ends if at_ms < now_ms - WINDOW_MS)
+        return (StateChange(key, None) for key, at_ms in ends if at_ms < now_ms - WINDOW_MS)
 
     def _stopped(self) -> Iterator[tuple[str, int]]:
         return ((key, run["finished_at"]) for key, run in self._open.items() if run["finished_at"] is not None)

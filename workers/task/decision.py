@@ -1,4 +1,4 @@
-"""Fate: what becomes of one record, as a value. A role decides it, the task carries it out in one transaction.
+"""Decision: what becomes of one record, as a value. A role decides it, the task carries it out in one transaction.
 
 Nothing here says when.
 """
@@ -10,7 +10,7 @@ from stripeline.contracts.frozen import frozen
 from stripeline.contracts.headers import Headers
 
 
-class Taken(Protocol):
+class InputRecord(Protocol):
     """A record as it was read (aiokafka's ConsumerRecord has this shape)."""
 
     @property
@@ -41,7 +41,7 @@ class Output:
 
 
 @frozen(kw_only=False)
-class Change:
+class StateChange:
     """A change of the task's state: the new value under a key, None to forget it. Goes to the changelog as JSON."""
 
     key: str
@@ -60,12 +60,12 @@ class Ended(NamedTuple):
 
 
 @frozen(kw_only=False)
-class Fate:
+class Decision:
     """Everything that follows from one record. `verdict` names it for metrics and tests."""
 
     verdict: str
     outputs: tuple[Output, ...] = ()
-    changes: tuple[Change, ...] = ()
+    changes: tuple[StateChange, ...] = ()
     ended: Ended | None = None
 
 

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stripeline.contracts.frozen import frozen
-from stripeline.workers.task.decision import Taken
+from stripeline.workers.task.decision import InputRecord
 from stripeline.workers.task.watermark import Watermark
 
 BUFFER_RECORDS = 1_000
@@ -27,7 +27,7 @@ class Input:
     bytes: int = 0
     read_to: int = 0
     watermark: Watermark = field(default_factory=lambda: Watermark(0))
-    buffer: deque[Taken] = field(default_factory=deque)
+    buffer: deque[InputRecord] = field(default_factory=deque)
     committed: tuple[int, str] | None = None
 
     @property
@@ -35,7 +35,7 @@ class Input:
         """Whether more may be read. Half of the buffer is what it lives on until the next read comes."""
         return len(self.buffer) < BUFFER_RECORDS // 2 and self.bytes < BUFFER_BYTES
 
-    def put(self, records: Sequence[Taken], read_to: int) -> None:
+    def put(self, records: Sequence[InputRecord], read_to: int) -> None:
         self.read_to = read_to
         self.buffer.extend(records)
         self.bytes += sum(map(size, records))
@@ -48,7 +48,7 @@ class Input:
         self.committed = now
         return now
 
-    def pop(self) -> Taken:
+    def pop(self) -> InputRecord:
         record = self.buffer.popleft()
         self.bytes -= size(record)
         return record
@@ -70,5 +70,5 @@ class Load:
     head_due_ms: int | None
 
 
-def size(record: Taken) -> int:
+def size(record: InputRecord) -> int:
     return len(record.value or b"") + len(record.key or b"")

@@ -8,7 +8,7 @@ from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from stripeline.contracts.frozen import frozen
-from stripeline.workers.task.decision import State, Taken
+from stripeline.workers.task.decision import InputRecord, State
 from stripeline.workers.task.input_partition import Input, Load, size
 from stripeline.workers.task.key_lanes import Lanes
 
@@ -30,10 +30,14 @@ class Intake:
     """The inputs of one task, by topic, and its lanes."""
 
     def __init__(
-        self, inputs: Mapping[str, Input], lane: Callable[[Taken], Hashable], due_ms: Callable[[Taken], int], limit: int
+        self,
+        inputs: Mapping[str, Input],
+        lane: Callable[[InputRecord], Hashable],
+        due_ms: Callable[[InputRecord], int],
+        limit: int,
     ) -> None:
         self.inputs, self._lane, self._due_ms = inputs, lane, due_ms
-        self.lanes: Lanes[Taken] = Lanes(limit)
+        self.lanes: Lanes[InputRecord] = Lanes(limit)
         self.held_bytes = 0
         self._window = max(512, 2 * limit)
         self._turn = deque(inputs.values())
@@ -56,7 +60,7 @@ class Intake:
                 taken += 1
         return Filled(taken, again_ms)
 
-    def finish(self, lane: Hashable, record: Taken) -> None:
+    def finish(self, lane: Hashable, record: InputRecord) -> None:
         self.held_bytes -= size(record)
         self.inputs[record.topic].watermark.finish(record.offset)
         self.lanes.finish(lane)

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from typing import Any
 
-from stripeline.workers.task.decision import Fate, Output
+from stripeline.workers.task.decision import Decision, Output
 
 
 class Pending:
@@ -17,10 +17,10 @@ class Pending:
     def __bool__(self) -> bool:
         return bool(self.records or self.changes)
 
-    def add(self, fate: Fate) -> None:
+    def add(self, decision: Decision) -> None:
         self.records += 1
-        self.outputs.extend(fate.outputs)
-        for change in fate.changes:
+        self.outputs.extend(decision.outputs)
+        for change in decision.changes:
             # Moved to the end: the changelog keeps the order of last changes, which expiry relies on after a restore.
             self.changes.pop(change.key, None)
             self.changes[change.key] = change.value

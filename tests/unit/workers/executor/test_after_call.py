@@ -16,7 +16,7 @@ from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.stripe_answer import Answer, Failed, Succeeded, classify
 from stripeline.workers.executor.stripe_lookup import Missing
-from stripeline.workers.task.decision import Fate
+from stripeline.workers.task.decision import Decision
 from tests.support.records import Record, command, command_record
 
 START = 1_000_000
@@ -51,10 +51,10 @@ class World:
         self.now = self.now if now_ms is None else now_ms
         left = list(outcomes)
         while True:
-            fate = self.decide(self.executor.take(self.ledger, record, self.now, again), left)
-            waits = [output for output in fate.outputs if output.topic in TOPICS.retries]
+            decision = self.decide(self.executor.take(self.ledger, record, self.now, again), left)
+            waits = [output for output in decision.outputs if output.topic in TOPICS.retries]
             if not waits or not left:
-                return fate
+                return decision
             record = self.returned(waits[0])
             self.now = max(self.now, self.executor.due_ms(record))
 
@@ -108,15 +108,15 @@ def test_an_unknown_outcome_is_looked_up_when_its_attempts_are_used_up():
 def test_a_look_up_is_not_made_before_the_index_can_have_it():
     """The last tier is shorter than the index may lag: the command goes round as often as it must."""
     world = World()
-    fate = world.run(command_record(), STORED)
+    decision = world.run(command_record(), STORED)
     for _ in range(4):
-        record = world.returned(fate.outputs[0])
+        record = world.returned(decision.outputs[0])
         world.now = world.executor.due_ms(record)
-        fate = world.executor.take(world.ledger, record, world.now)
-        if isinstance(fate, Call):
+        decision = world.executor.take(world.ledger, record, world.now)
+        if isinstance(decision, Call):
             break
-    assert isinstance(fate, Call)
-    assert fate.look
+    assert isinstance(decision, Call)
+    assert decision.look
     assert START + AFTER_MS <= world.now < START + AFTER_MS + 30_000
 
 
@@ -204,8 +204,8 @@ def test_a_header_can_make_a_command_older_and_never_younger():
 
 def test_the_horizon_counts_from_the_first_append_across_tiers():
     world = World()
-    fate = world.run(command_record(), LOST)
-    world.run(world.returned(fate.outputs[0]), Missing(), now_ms=START + HORIZON_MS + AFTER_MS)
+    decision = world.run(command_record(), LOST)
+    world.run(world.returned(decision.outputs[0]), Missing(), now_ms=START + HORIZON_MS + AFTER_MS)
     assert (len(world.attempts), world.looks) == (1, 1)
 
 
@@ -256,8 +256,8 @@ class TestPastItsTime:
     def test_why_it_failed_before_is_kept(self):
         """Refused while a worker that died may have had it, and then its time is over before it is looked up."""
         world = World()
-        fate = world.run(command_record(command(not_after=START)), failure(401), again=True)
-        world.run(world.returned(fate.outputs[0]), Missing(), now_ms=START + 5_000)
+        decision = world.run(command_record(command(not_after=START)), failure(401), again=True)
+        world.run(world.returned(decision.outputs[0]), Missing(), now_ms=START + 5_000)
         assert [result["error"]["code"] for result in world.results] == ["AUTH_EXPIRED"]
 
     def test_what_nobody_can_have_attempted_and_what_has_no_effect_expires_at_once(self):
@@ -297,7 +297,7 @@ class TestReplay:
     def test_twice_gives_one_effect_and_one_result(self):
         world = self.parked(failure(402))
         world.run(command_record(headers=REPLAY), FOUND)
-        assert world.run(command_record(headers=REPLAY)) == Fate("known")
+        assert world.run(command_record(headers=REPLAY)) == Decision("known")
 
     def test_of_an_indeterminate_command_is_looked_up_first(self):
         world = self.parked(STORED, Missing())
@@ -335,20 +335,20 @@ class TestReplay:
         world = self.parked(failure(402))
         world.run(command_record(command("c2")), failure(429))
         assert world.run(command_record(headers=REPLAY)).verdict == "held"
-        assert world.run(command_record(headers=REPLAY)) == Fate("known")
+        assert world.run(command_record(headers=REPLAY)) == Decision("known")
 
 
 class TestWebhook:
     def test_settles_an_indeterminate_command_with_the_next_revision(self):
         world = World()
         world.run(command_record(command(run={"run_id": "r", "workflow": "w", "step": "s"})), STORED, Missing())
-        fate = world.webhook(tagged())
-        assert fate.verdict == "settled"
+        decision = world.webhook(tagged())
+        assert decision.verdict == "settled"
         result = world.results[-1]
         assert (result["status"], result["revision"], result["output"]) == ("succeeded", 1, CUSTOMER)
         assert (result["run"]["run_id"], result["action"], result["connection"]) == ("r", CREATE.key, "acme")
-        assert fate.outputs[0].key == b"k1"
-        assert h.read(fate.outputs[0].headers)["traceparent"] == b"00-ee-ff-01"
+        assert decision.outputs[0].key == b"k1"
+        assert h.read(decision.outputs[0].headers)["traceparent"] == b"00-ee-ff-01"
         assert world.webhook(tagged()).verdict == "unrelated"
 
     def test_settles_a_command_that_waits_and_frees_its_key(self):
@@ -356,8 +356,8 @@ class TestWebhook:
         waits = world.run(command_record(), LOST)
         world.webhook(tagged())
         assert [(result["status"], result["revision"]) for result in world.results] == [("succeeded", 0)]
-        fate = world.run(world.returned(waits.outputs[0]))
-        assert (fate.verdict, world.ledger.queue("k1")) == ("known", None)
+        decision = world.run(world.returned(waits.outputs[0]))
+        assert (decision.verdict, world.ledger.queue("k1")) == ("known", None)
 
     def test_settles_a_command_without_a_key(self):
         world = World()
@@ -407,10 +407,12 @@ class TestBroken:
         world = World()
         waits = world.run(command_record(), failure(429))
         behind = world.run(command_record(command("c2")))
-        fate = world.decide(world.executor.broken(world.ledger, world.returned(waits.outputs[0]), KeyError("x")), [])
+        decision = world.decide(
+            world.executor.broken(world.ledger, world.returned(waits.outputs[0]), KeyError("x")), []
+        )
         assert world.dead[0][h.REASON] == b"internal_error"
         assert world.ledger.known("c1") is None
-        assert fate.verdict == "broken"
+        assert decision.verdict == "broken"
         world.run(world.returned(behind.outputs[0]), FOUND)
         assert world.results[-1]["command_id"] == "c2"
 

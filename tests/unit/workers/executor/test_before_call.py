@@ -11,7 +11,7 @@ from stripeline.workers.actions import actions
 from stripeline.workers.executor.before_call import Call, Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.stripe_answer import Answer, Succeeded, classify
-from stripeline.workers.task.decision import Fate
+from stripeline.workers.task.decision import Decision
 from tests.support.records import Record, command, command_record
 
 NOW = 2_000_000
@@ -23,19 +23,19 @@ TRACE = ("traceparent", b"00-aa-bb-01")
 
 def take(ledger, record, now_ms=NOW):
     decided = EXECUTOR.take(ledger, record, now_ms)
-    if isinstance(decided, Fate):
+    if isinstance(decided, Decision):
         apply(ledger, decided)
     return decided
 
 
 def settle(ledger, call, outcome, now_ms=NOW):
-    fate = EXECUTOR.settle(ledger, call, outcome, now_ms)
-    apply(ledger, fate)
-    return fate
+    decision = EXECUTOR.settle(ledger, call, outcome, now_ms)
+    apply(ledger, decision)
+    return decision
 
 
-def apply(ledger, fate):
-    for change in fate.changes:
+def apply(ledger, decision):
+    for change in decision.changes:
         ledger.apply(change.key, change.value and orjson.loads(orjson.dumps(change.value)))
 
 
@@ -50,18 +50,18 @@ def failure(status=500, action="stripe/create-customer", **headers):
     return classify(actions()[action], Answer(status=status, headers=given, body=b'{"error":{}}'))
 
 
-def returned(fate, number=0, **fields):
-    """The record that a fate wrote into a tier, as the executor reads it back."""
-    output = fate.outputs[number]
+def returned(decision, number=0, **fields):
+    """The record that an outcome wrote into a tier, as the executor reads it back."""
+    output = decision.outputs[number]
     return Record(topic=output.topic, key=output.key, value=output.value, headers=output.headers, **fields)
 
 
-def results(fate):
-    return [orjson.loads(output.value) for output in fate.outputs if output.topic == TOPICS.result]
+def results(decision):
+    return [orjson.loads(output.value) for output in decision.outputs if output.topic == TOPICS.result]
 
 
-def dead(fate):
-    return [h.read(output.headers) for output in fate.outputs if output.topic == TOPICS.dead_letter]
+def dead(decision):
+    return [h.read(output.headers) for output in decision.outputs if output.topic == TOPICS.dead_letter]
 
 
 def test_a_command_becomes_one_call_with_everything_derived_from_it():
@@ -82,8 +82,10 @@ def test_a_read_carries_no_key_and_no_metadata():
 
 
 def test_a_success_is_one_result_under_the_commands_key():
-    fate = run(Ledger(), command_record(command(run={"run_id": "r", "workflow": "w", "step": "s"}), headers=(TRACE,)))
-    (output,) = fate.outputs
+    decision = run(
+        Ledger(), command_record(command(run={"run_id": "r", "workflow": "w", "step": "s"}), headers=(TRACE,))
+    )
+    (output,) = decision.outputs
     assert (output.topic, output.key) == (TOPICS.result, b"k1")
     assert orjson.loads(output.value) == {
         "command_id": "c1", "revision": 0, "action": "stripe/create-customer", "connection": "acme",
@@ -106,21 +108,21 @@ def test_a_success_is_one_result_under_the_commands_key():
 )  # fmt: skip
 def test_what_is_no_command_is_a_dead_letter_with_its_bytes_and_origin(value):
     record = Record(topic=TOPICS.command, partition=3, offset=42, key=b"k", value=value, headers=(("x", b"y"),))
-    fate = take(Ledger(), record)
-    (letter,) = dead(fate)
-    assert (fate.outputs[0].key, fate.outputs[0].value) == (b"k", value)
+    decision = take(Ledger(), record)
+    (letter,) = dead(decision)
+    assert (decision.outputs[0].key, decision.outputs[0].value) == (b"k", value)
     assert letter[h.REASON] == b"unreadable"
     assert letter[h.CODE] == b"VALIDATION_ERROR"
     assert (letter[h.ORIGIN_TOPIC], letter[h.ORIGIN_PARTITION], letter[h.ORIGIN_OFFSET]) == (
         TOPICS.command.encode(), b"3", b"42",
     )  # fmt: skip
     assert letter["x"] == b"y"
-    assert fate.changes == ()
+    assert decision.changes == ()
 
 
 def test_a_key_of_a_megabyte_is_a_dead_letter():
-    fate = take(Ledger(), command_record(key=b"k" * 1_000_000))
-    assert b"key is longer" in dead(fate)[0][h.LAST_ERROR]
+    decision = take(Ledger(), command_record(key=b"k" * 1_000_000))
+    assert b"key is longer" in dead(decision)[0][h.LAST_ERROR]
 
 
 @pytest.mark.parametrize(
@@ -135,35 +137,35 @@ def test_a_key_of_a_megabyte_is_a_dead_letter():
 )
 def test_what_we_refuse_ourselves_is_a_failed_result_without_a_call(fields, code, says):
     ledger = Ledger()
-    fate = take(ledger, command_record(command(**fields)))
-    (result,) = results(fate)
+    decision = take(ledger, command_record(command(**fields)))
+    (result,) = results(decision)
     assert (result["status"], result["error"]["code"], result["error"]["retryable"]) == ("failed", code, False)
     assert says in result["error"]["message"]
     assert result["attempts"] == 0
-    assert dead(fate) == []
+    assert dead(decision) == []
     assert take(ledger, command_record(command(**fields))).verdict == "known"
 
 
 def test_a_path_can_not_be_injected_through_an_id():
     for wrong in ("", "..", "ch_1/refund", "a b", "ch?x=1"):
-        fate = take(Ledger(), command_record(command(action="stripe/retrieve-charge", input={"id": wrong})))
-        assert results(fate)[0]["error"]["code"] == "VALIDATION_ERROR"
+        decision = take(Ledger(), command_record(command(action="stripe/retrieve-charge", input={"id": wrong})))
+        assert results(decision)[0]["error"]["code"] == "VALIDATION_ERROR"
 
 
 def test_a_known_id_is_skipped_however_it_ended():
     for outcome in (DONE, failure(402)):
         ledger = Ledger()
         run(ledger, command_record(), outcome)
-        assert take(ledger, command_record()) == Fate("known")
+        assert take(ledger, command_record()) == Decision("known")
 
 
 def test_a_known_id_that_asks_for_something_else_is_refused_loudly():
     ledger = Ledger()
     run(ledger, command_record())
-    fate = take(ledger, command_record(command(input={"name": "another"})))
-    assert fate.verdict == "id_reused"
-    assert dead(fate)[0][h.REASON] == b"id_reused"
-    assert results(fate) == []
+    decision = take(ledger, command_record(command(input={"name": "another"})))
+    assert decision.verdict == "id_reused"
+    assert dead(decision)[0][h.REASON] == b"id_reused"
+    assert results(decision) == []
 
 
 def test_the_same_id_in_flight_twice_gives_one_result():
@@ -172,20 +174,20 @@ def test_the_same_id_in_flight_twice_gives_one_result():
     first = take(ledger, command_record(key=None, offset=1))
     second = take(ledger, command_record(key=None, offset=2))
     assert len(results(settle(ledger, first, DONE))) == 1
-    assert settle(ledger, second, DONE) == Fate("known")
+    assert settle(ledger, second, DONE) == Decision("known")
 
 
 def test_a_final_failure_is_a_failed_result():
-    fate = run(Ledger(), command_record(), failure(402))
-    (result,) = results(fate)
+    decision = run(Ledger(), command_record(), failure(402))
+    (result,) = results(decision)
     assert (result["status"], result["error"]["code"]) == ("failed", "PAYMENT_REQUIRED")
-    assert dead(fate) == []
+    assert dead(decision) == []
 
 
 def test_a_retryable_failure_goes_to_the_first_tier_with_all_that_must_last():
     ledger = Ledger()
-    fate = run(ledger, command_record(headers=(TRACE,)), failure(429))
-    (output,) = fate.outputs
+    decision = run(ledger, command_record(headers=(TRACE,)), failure(429))
+    (output,) = decision.outputs
     headers = h.read(output.headers)
     assert output.topic == "stripe.action-retry.5s"
     assert (output.key, output.value) == (b"k1", command_record().value)
@@ -194,7 +196,7 @@ def test_a_retryable_failure_goes_to_the_first_tier_with_all_that_must_last():
     }  # fmt: skip
     assert headers["traceparent"] == b"00-aa-bb-01"
     assert b"RATE_LIMITED" in headers[h.LAST_ERROR]
-    assert EXECUTOR.due_ms(returned(fate)) == NOW + 5_000
+    assert EXECUTOR.due_ms(returned(decision)) == NOW + 5_000
     assert EXECUTOR.due_ms(command_record()) == 0
 
 
@@ -214,19 +216,19 @@ def test_attempts_are_used_up_one_tier_after_the_other_then_it_is_a_dead_letter(
 
 
 def test_retry_after_takes_the_tier_that_covers_it():
-    fate = run(Ledger(), command_record(), failure(429, retry_after="20"))
-    assert fate.outputs[0].topic == "stripe.action-retry.30s"
-    fate = run(Ledger(), command_record(), failure(429, retry_after="9999"))
-    assert fate.outputs[0].topic == "stripe.action-retry.30s"
+    decision = run(Ledger(), command_record(), failure(429, retry_after="20"))
+    assert decision.outputs[0].topic == "stripe.action-retry.30s"
+    decision = run(Ledger(), command_record(), failure(429, retry_after="9999"))
+    assert decision.outputs[0].topic == "stripe.action-retry.30s"
 
 
 def test_a_read_is_never_indeterminate():
     record = command_record(command(action="stripe/retrieve-charge", input={"id": "ch_1"}))
     ledger = Ledger()
-    fate = run(ledger, record, failure(500, "stripe/retrieve-charge"))
+    decision = run(ledger, record, failure(500, "stripe/retrieve-charge"))
     for _ in range(2):
-        fate = run(ledger, returned(fate), failure(500, "stripe/retrieve-charge"))
-    assert results(fate)[0]["status"] == "failed"
+        decision = run(ledger, returned(decision), failure(500, "stripe/retrieve-charge"))
+    assert results(decision)[0]["status"] == "failed"
 
 
 def test_headers_of_another_team_are_not_ours():
@@ -244,8 +246,8 @@ def test_lanes_are_keys_and_no_key_is_a_lane_of_its_own():
 
 def test_commands_without_a_key_never_queue():
     ledger = Ledger()
-    fate = run(ledger, command_record(key=None), failure(429))
-    assert h.PLACE not in h.read(fate.outputs[0].headers)
+    decision = run(ledger, command_record(key=None), failure(429))
+    assert h.PLACE not in h.read(decision.outputs[0].headers)
     assert ledger.sizes == {"commands": 1, "waiting": 1, "queues": 0}
     assert isinstance(take(ledger, command_record(command("c2"), key=None)), Call)
 
@@ -255,8 +257,8 @@ def test_later_commands_of_a_key_wait_behind_the_one_that_failed():
     first = run(ledger, command_record(command("c1")), failure(429))
     second = take(ledger, command_record(command("c2")))
     third = take(ledger, command_record(command("c3")))
-    assert [fate.verdict for fate in (second, third)] == ["held", "held"]
-    assert [h.read(fate.outputs[0].headers)[h.PLACE] for fate in (first, second, third)] == [b"0", b"1", b"2"]
+    assert [decision.verdict for decision in (second, third)] == ["held", "held"]
+    assert [h.read(decision.outputs[0].headers)[h.PLACE] for decision in (first, second, third)] == [b"0", b"1", b"2"]
     assert isinstance(take(ledger, command_record(command("other"), key=b"k2")), Call)
     again = take(ledger, returned(third))
     assert again.verdict == "held"
@@ -264,7 +266,7 @@ def test_later_commands_of_a_key_wait_behind_the_one_that_failed():
     assert again.changes == ()
     run(ledger, returned(first))
     run(ledger, returned(second))
-    assert isinstance(take(ledger, command_record(command("c4"))), Fate)
+    assert isinstance(take(ledger, command_record(command("c4"))), Decision)
     run(ledger, returned(again))
     assert ledger.queue("k1") is not None
 
@@ -280,11 +282,11 @@ def test_a_waiting_command_comes_back_when_the_head_is_due():
 
 def test_a_dead_letter_frees_its_key():
     ledger = Ledger()
-    fate = run(ledger, command_record(command("c1")), failure(429))
+    decision = run(ledger, command_record(command("c1")), failure(429))
     second = take(ledger, command_record(command("c2")))
     for _ in range(2):
-        fate = run(ledger, returned(fate), failure(429))
-    assert dead(fate)
+        decision = run(ledger, returned(decision), failure(429))
+    assert dead(decision)
     assert isinstance(take(ledger, returned(second)), Call)
 
 
@@ -305,7 +307,7 @@ def test_ids_are_forgotten_after_the_window_and_waiting_ones_are_not():
     assert [change.key for change in ledger.expired(NOW + WINDOW_MS - 1)] == []
     changes = list(ledger.expired(NOW + WINDOW_MS + 5))
     assert [(change.key, change.value) for change in changes] == [("command/done", None)]
-    apply(ledger, Fate("", changes=tuple(changes)))
+    apply(ledger, Decision("", changes=tuple(changes)))
     assert ledger.known("done") is None
     assert ledger.sizes["commands"] == 2
 

@@ -73,9 +73,9 @@ def test_a_fault_of_ours_keeps_the_record_and_says_that_it_is_ours():
         topic="stripe.action-retry.5s", partition=3, offset=9, value=b"v", timestamp=7,
         headers=(("x", b"y"), (h.PLACE, b"1"), (h.FIRST_APPENDED_AT, b"5")),
     )  # fmt: skip
-    fate = outcome_records.broken(TOPICS.dead_letter, record, KeyError("sk_live_x"))
-    (letter,) = fate.outputs
-    assert (fate.verdict, fate.changes) == ("broken", ())
+    decision = outcome_records.broken(TOPICS.dead_letter, record, KeyError("sk_live_x"))
+    (letter,) = decision.outputs
+    assert (decision.verdict, decision.changes) == ("broken", ())
     assert (letter.topic, letter.key, letter.value) == (TOPICS.dead_letter, b"k1", b"v")
     assert h.read(letter.headers) == {
         "x": b"y", h.ORIGIN_TOPIC: b"stripe.action-retry.5s", h.ORIGIN_PARTITION: b"3", h.ORIGIN_OFFSET: b"9",

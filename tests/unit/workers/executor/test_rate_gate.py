@@ -15,7 +15,7 @@ from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.rate_gate import PACE_MS, PAUSE_MAX_MS, Gate, Hold, Pass, Seen, Standing
 from stripeline.workers.executor.stripe_answer import Answer, Succeeded, classify
-from stripeline.workers.task.decision import Fate
+from stripeline.workers.task.decision import Decision
 from tests.support.records import Record, command, command_record
 
 NOW = 1_000_000
@@ -240,14 +240,14 @@ class TestInTheExecutor:
         topics = Topics(tiers=parse_tiers("5s,30s"))
         return Executor(topics=topics, actions=actions(), has_connection=lambda _: True, gate=facts.gate)
 
-    def apply(self, ledger, fate):
-        assert isinstance(fate, Fate)
-        for change in fate.changes:
+    def apply(self, ledger, decision):
+        assert isinstance(decision, Decision)
+        for change in decision.changes:
             ledger.apply(change.key, change.value and orjson.loads(orjson.dumps(change.value)))
-        return fate
+        return decision
 
-    def back(self, fate):
-        output = fate.outputs[0]
+    def back(self, decision):
+        output = decision.outputs[0]
         return Record(topic=output.topic, key=output.key, value=output.value, headers=output.headers)
 
     def test_a_paced_command_goes_round_in_order_without_an_attempt(self):
@@ -260,16 +260,16 @@ class TestInTheExecutor:
         assert self.apply(ledger, executor.take(ledger, command_record(command("c2")), NOW)).verdict == "held"
         call = executor.take(ledger, self.back(held), NOW + 40_000)
         assert isinstance(call, Call)
-        fate = self.apply(ledger, executor.settle(ledger, call, DONE, NOW + 40_000))
-        assert orjson.loads(fate.outputs[0].value)["attempts"] == 1
+        decision = self.apply(ledger, executor.settle(ledger, call, DONE, NOW + 40_000))
+        assert orjson.loads(decision.outputs[0].value)["attempts"] == 1
 
     def test_the_first_401_ends_its_command_and_tells_everybody_and_the_rest_wait(self):
         facts, ledger = Facts(), Ledger()
         executor = self.executor(facts)
         first = executor.take(ledger, command_record(command("c1"), key=b"k1"), NOW)
         second = executor.take(ledger, command_record(command("c2"), key=b"k2"), NOW)
-        fate = self.apply(ledger, executor.settle(ledger, first, failure(401), NOW))
-        result, letter, state = fate.outputs
+        decision = self.apply(ledger, executor.settle(ledger, first, failure(401), NOW))
+        result, letter, state = decision.outputs
         assert orjson.loads(result.value)["error"]["code"] == "AUTH_EXPIRED"
         assert h.read(letter.headers)[h.REASON] == b"key_refused"
         assert (state.topic, state.key, state.partition) == ("stripe.control", b"state/acme", 0)

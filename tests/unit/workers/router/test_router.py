@@ -43,17 +43,17 @@ class World:
         self.records = {}
 
     def take(self, record, now_ms=NOW):
-        fate = self.router.take(self.state, record, now_ms)
-        for change in fate.changes:
+        decision = self.router.take(self.state, record, now_ms)
+        for change in decision.changes:
             value = change.value and orjson.loads(orjson.dumps(change.value))
             self.state.apply(change.key, value)
             self.records[change.key] = value
             if value is not None:
                 Run.model_validate(value)
-        return fate
+        return decision
 
-    def commands(self, fate):
-        return [Command.model_validate_json(output.value).model_dump(exclude_none=True) for output in fate.outputs]
+    def commands(self, decision):
+        return [Command.model_validate_json(output.value).model_dump(exclude_none=True) for output in decision.outputs]
 
 
 def result(step="customer", status="succeeded", revision=0, run=RUN, **fields):
@@ -69,11 +69,11 @@ def result(step="customer", status="succeeded", revision=0, run=RUN, **fields):
 
 def test_an_event_starts_a_run_and_its_first_command():
     world = World()
-    fate = world.take(event_record())
-    (output,) = fate.outputs
-    assert fate.verdict == "started"
+    decision = world.take(event_record())
+    (output,) = decision.outputs
+    assert decision.verdict == "started"
     assert (output.topic, output.key) == (TOPICS.command, b"pi_1")
-    assert world.commands(fate) == [
+    assert world.commands(decision) == [
         {
             "command_id": "evt_1:thanks:customer", "action": "stripe/create-customer", "connection": "acme",
             "input": {"email": "a@b.c"}, "run": {"run_id": RUN, "workflow": "thanks", "step": "customer"},
@@ -89,12 +89,12 @@ def test_an_event_starts_a_run_and_its_first_command():
 def test_each_result_takes_the_run_one_step_on_until_it_has_succeeded():
     world = World()
     world.take(event_record())
-    fate = world.take(result("customer"))
-    assert world.commands(fate)[0]["input"] == {"amount": 100, "currency": "eur", "customer": "customer_id"}
-    assert world.commands(fate)[0]["connection"] == "other"
-    assert dict(fate.outputs[0].headers)["traceparent"] == b"00-cc-dd-01"
-    fate = world.take(result("deposit"))
-    assert (fate.verdict, fate.outputs) == ("succeeded", ())
+    decision = world.take(result("customer"))
+    assert world.commands(decision)[0]["input"] == {"amount": 100, "currency": "eur", "customer": "customer_id"}
+    assert world.commands(decision)[0]["connection"] == "other"
+    assert dict(decision.outputs[0].headers)["traceparent"] == b"00-cc-dd-01"
+    decision = world.take(result("deposit"))
+    assert (decision.verdict, decision.outputs) == ("succeeded", ())
     run = world.records[RUN]
     assert (run["status"], run["step"], run["finished_at"]) == ("succeeded", None, NOW)
     assert [(step["id"], step["status"], step["output"]) for step in run["steps"]] == [
@@ -109,8 +109,8 @@ def test_a_second_delivery_is_the_same_run(after):
     world = World()
     for record in [event_record(), result("customer"), result("deposit")][: after + 1]:
         world.take(record)
-    fate = world.take(event_record())
-    assert (fate.verdict, fate.outputs, fate.changes) == ("no_run", (), ())
+    decision = world.take(event_record())
+    assert (decision.verdict, decision.outputs, decision.changes) == ("no_run", (), ())
 
 
 @pytest.mark.parametrize(
@@ -123,16 +123,16 @@ def test_a_second_delivery_is_the_same_run(after):
     ],
 )
 def test_what_no_workflow_wants_starts_nothing(record):
-    fate = World().take(record)
-    assert (fate.verdict, fate.outputs, fate.changes) == ("no_run", (), ())
+    decision = World().take(record)
+    assert (decision.verdict, decision.outputs, decision.changes) == ("no_run", (), ())
 
 
 def test_an_event_starts_one_run_of_each_matching_workflow():
     world = World(
         all=Workflow.model_validate({**TWO_STEPS.model_dump(), "types": ("payment_intent.*",), "where": None})
     )
-    fate = world.take(event_record())
-    assert [command["command_id"] for command in world.commands(fate)] == [
+    decision = world.take(event_record())
+    assert [command["command_id"] for command in world.commands(decision)] == [
         "evt_1:all:customer",
         "evt_1:thanks:customer",
     ]
@@ -142,8 +142,8 @@ def test_an_event_starts_one_run_of_each_matching_workflow():
 def test_an_error_stops_the_run_at_that_step_with_code_and_message(status):
     world = World()
     world.take(event_record())
-    fate = world.take(result("customer", status))
-    assert (fate.verdict, fate.outputs) == ("stopped", ())
+    decision = world.take(result("customer", status))
+    assert (decision.verdict, decision.outputs) == ("stopped", ())
     run = world.records[RUN]
     assert (run["status"], run["step"], run["error"]["code"]) == ("stopped", "customer", "PAYMENT_REQUIRED")
     assert run["steps"][0]["status"] == status
@@ -153,8 +153,8 @@ def test_a_later_revision_resumes_a_run_that_had_stopped_there():
     world = World()
     world.take(event_record())
     world.take(result("customer", "indeterminate"))
-    fate = world.take(result("customer", "succeeded", revision=1))
-    assert fate.verdict == "advanced"
+    decision = world.take(result("customer", "succeeded", revision=1))
+    assert decision.verdict == "advanced"
     assert (world.records[RUN]["status"], world.records[RUN]["error"]) == ("running", None)
 
 
@@ -184,8 +184,8 @@ def test_a_result_of_no_waiting_step_is_unrelated(other):
 @pytest.mark.parametrize("where", ["data.missing > 5", "data.amount"])
 def test_a_broken_where_stops_the_run_with_a_reason(where):
     world = World(thanks=TWO_STEPS.model_copy(update={"where": where}))
-    fate = world.take(event_record())
-    assert (fate.verdict, fate.outputs) == ("started", ())
+    decision = world.take(event_record())
+    assert (decision.verdict, decision.outputs) == ("started", ())
     run = world.records[RUN]
     assert (run["status"], run["step"], run["error"]["code"]) == ("stopped", None, "VALIDATION_ERROR")
     assert where.split()[0] in run["error"]["message"]
@@ -194,9 +194,9 @@ def test_a_broken_where_stops_the_run_with_a_reason(where):
 def test_a_broken_mapping_stops_the_run_at_its_step():
     world = World()
     world.take(event_record(event(data={"amount": 6_000, "receipt_email": "a@b.c"})))
-    fate = world.take(result("customer"))
+    decision = world.take(result("customer"))
     run = world.records[RUN]
-    assert (fate.verdict, fate.outputs) == ("stopped", ())
+    assert (decision.verdict, decision.outputs) == ("stopped", ())
     assert (run["status"], run["step"], run["steps"][1]["status"]) == ("stopped", "deposit", "failed")
     assert "currency" in run["error"]["message"]
 
@@ -205,8 +205,8 @@ def test_an_input_that_no_record_can_hold_stops_the_run_and_not_the_task():
     """Kafka refuses a transaction with such a record, however often it is tried."""
     step = {"id": "customer", "action": "stripe/create-customer", "input": {"name": "=data.big + data.big"}}
     world = World(thanks=Workflow.model_validate({**TWO_STEPS.model_dump(), "steps": [step]}))
-    fate = world.take(event_record(event(data={"amount": 6_000, "big": "x" * 500_000})))
-    assert (fate.verdict, fate.outputs) == ("started", ())
+    decision = world.take(event_record(event(data={"amount": 6_000, "big": "x" * 500_000})))
+    assert (decision.verdict, decision.outputs) == ("started", ())
     run = world.records[RUN]
     assert (run["status"], run["step"], run["error"]["code"]) == ("stopped", "customer", "VALIDATION_ERROR")
     assert run["steps"][0]["status"] == "failed"
@@ -243,11 +243,11 @@ class TestSettlement:
 
 def test_a_command_of_an_event_older_than_every_id_carries_its_age():
     world = World()
-    fate = world.take(event_record(event(created=5)), now_ms=WINDOW_MS + 6_000)
-    assert dict(fate.outputs[0].headers)["stripeline-first-appended-at"] == b"5000"
+    decision = world.take(event_record(event(created=5)), now_ms=WINDOW_MS + 6_000)
+    assert dict(decision.outputs[0].headers)["stripeline-first-appended-at"] == b"5000"
     world = World()
-    fate = world.take(event_record(event(created=5)), now_ms=WINDOW_MS + 4_000)
-    assert "stripeline-first-appended-at" not in dict(fate.outputs[0].headers)
+    decision = world.take(event_record(event(created=5)), now_ms=WINDOW_MS + 4_000)
+    assert "stripeline-first-appended-at" not in dict(decision.outputs[0].headers)
 
 
 def test_a_run_in_flight_keeps_the_definition_that_it_started_with():
@@ -266,10 +266,10 @@ def test_a_run_in_flight_keeps_the_definition_that_it_started_with():
 )  # fmt: skip
 def test_a_record_that_is_no_event_is_a_dead_letter(value, says):
     record = Record(topic="stripe.payment-event", key=b"k", value=value, offset=9)
-    fate = World().take(record)
-    (output,) = fate.outputs
+    decision = World().take(record)
+    (output,) = decision.outputs
     headers = dict(output.headers)
-    assert (fate.verdict, output.topic, output.value) == ("unreadable", TOPICS.dead_letter, value)
+    assert (decision.verdict, output.topic, output.value) == ("unreadable", TOPICS.dead_letter, value)
     assert headers["stripeline-origin-offset"] == b"9"
     assert says in headers["stripeline-last-error"].decode()
 
@@ -282,9 +282,9 @@ def test_lanes_and_due_times_of_a_router():
 
 def test_old_runs_are_forgotten_and_running_ones_are_not():
     world = World()
-    for number, fates in ((1, ["customer", "deposit"]), (2, []), (3, ["stop"])):
+    for number, decisions in ((1, ["customer", "deposit"]), (2, []), (3, ["stop"])):
         world.take(event_record(event(id=f"evt_{number}")))
-        for step in fates:
+        for step in decisions:
             run = f"evt_{number}:thanks"
             world.take(result("customer", "failed", run=run) if step == "stop" else result(step, run=run))
     assert list(world.state.expired(NOW + WINDOW_MS)) == []

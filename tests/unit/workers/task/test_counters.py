@@ -49,7 +49,7 @@ def test_records_are_counted_by_verdict_and_ends_by_code():
 def test_an_end_names_an_action_of_ours_and_never_another_teams_text(fields, ended):
     executor = Executor(topics=Topics(), actions=actions(), has_connection=lambda name: name == "acme")
     ledger = Ledger()
-    fate = executor.take(ledger, command_record(command(**fields)), 1_000)
-    if isinstance(fate, Call):
-        fate = executor.settle(ledger, fate, DONE, 1_000)
-    assert fate.ended == ended
+    decision = executor.take(ledger, command_record(command(**fields)), 1_000)
+    if isinstance(decision, Call):
+        decision = executor.settle(ledger, decision, DONE, 1_000)
+    assert decision.ended == ended
