@@ -2,15 +2,15 @@ import pytest
 
 from stripeline.contracts.action import Request
 from stripeline.contracts.errors import CARD
-from stripeline.workers.task.decision import Change, Fate
+from stripeline.workers.task.decision import Decision, StateChange
 
 
 @pytest.mark.parametrize(
     ("value", "name"),
     [
         (Request(method="GET", path="/v1/charges/ch_1", params={}), "path"),
-        (Fate("done"), "verdict"),
-        (Change("queue/a", None), "key"),
+        (Decision("done"), "verdict"),
+        (StateChange("queue/a", None), "key"),
         (CARD[429], "retryable"),
     ],
 )
