@@ -11,8 +11,9 @@ from urllib.parse import quote
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
 
-from stripeline.contracts.errors import CARD, Code
+from stripeline.contracts.errors import CARD
 from stripeline.contracts.frozen import frozen
+from stripeline.contracts.vocabulary import Code
 
 SENSITIVE: Final[JsonDict] = {"x-sensitive": True}
 """The tag of a field that must be masked wherever a person looks: `Field(json_schema_extra=SENSITIVE)`."""

@@ -5,23 +5,9 @@ get the nearest of its seven codes, and the raw status is kept beside the code.
 Statuses: https://docs.stripe.com/api/errors · https://docs.stripe.com/error-low-level
 """
 
-from enum import StrEnum
-
 from msgspec import Struct
 
-
-class Code(StrEnum):
-    """The card's seven codes and two of our own."""
-
-    VALIDATION_ERROR = "VALIDATION_ERROR"
-    AUTH_EXPIRED = "AUTH_EXPIRED"
-    PAYMENT_REQUIRED = "PAYMENT_REQUIRED"
-    NOT_FOUND = "NOT_FOUND"
-    CONFLICT = "CONFLICT"
-    RATE_LIMITED = "RATE_LIMITED"
-    PROVIDER_ERROR = "PROVIDER_ERROR"
-    EXPIRED = "EXPIRED"
-    INDETERMINATE = "INDETERMINATE"
+from stripeline.contracts.vocabulary import Code, Fault
 
 
 class Meaning(Struct, frozen=True, kw_only=True):
@@ -62,14 +48,6 @@ BESIDE_THE_CARD: dict[int, Meaning] = {
     504: Meaning(code=Code.PROVIDER_ERROR, retryable=True, effect_possible=True),
 }
 """Statuses that Stripe, or something between us and Stripe, sends as well."""
-
-
-class Fault(StrEnum):
-    """A call that ended without a usable answer."""
-
-    REFUSED = "refused"  # no connection: DNS, connection refused, TLS. Nothing was sent.
-    LOST = "lost"  # a deadline, a reset or a cut body after the request may have been sent.
-    UNREADABLE = "unreadable"  # an answer that is not the JSON object it should be, or is too large.
 
 
 FAULTS: dict[Fault, Meaning] = {

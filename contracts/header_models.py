@@ -11,6 +11,7 @@ from pydantic import ConfigDict, Field
 from stripeline.contracts import headers as h
 from stripeline.contracts.ids import NAME
 from stripeline.contracts.records import LeftOut, Record
+from stripeline.contracts.vocabulary import DeadLetterReason
 
 Digits = Annotated[str, Field(pattern=r"^[0-9]{1,18}$")]
 Name = Annotated[str, Field(pattern=NAME.pattern)]
@@ -114,8 +115,7 @@ class DeadLetterHeaders(Headers):
         Field(
             alias=h.REASON,
             pattern=r"^[a-z]+(_[a-z]+)*$",
-            description="`unreadable`, `id_reused`, `exhausted`, `key_refused`, `indeterminate`, `past_horizon`,"
-            " `internal_error`; new ones may come",
+            description=f"{', '.join(f'`{reason}`' for reason in DeadLetterReason)}; new ones may come",
         ),
     ]
     code: Annotated[Code, Field(alias=h.CODE, description="the error's code")]

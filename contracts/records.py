@@ -13,9 +13,9 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
 from stripeline.contracts.action import SENSITIVE, explain
-from stripeline.contracts.errors import Code
 from stripeline.contracts.frozen import frozen
 from stripeline.contracts.ids import COMMAND_ID, EVENT_ID
+from stripeline.contracts.vocabulary import Code
 
 EpochMs = Annotated[int, Field(ge=0, description="milliseconds since the epoch")]
 

@@ -11,47 +11,50 @@ from typing import Final
 
 import orjson
 
+from stripeline.contracts.vocabulary import EventReason, RefusalReason, SignatureReason
+
 RETRY_AFTER_S: Final = 5
 CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(frozen=True, slots=True)
 class Refusal:
     """An answer other than 200. `reason` is for metrics, `text` for the client."""
 
     status: int
-    reason: str
+    reason: RefusalReason | SignatureReason | EventReason
     text: str
 
 
-UNKNOWN_PATH: Final = Refusal(status=404, reason="unknown_path", text="there is nothing here: POST /webhooks/{trigger}")
-UNKNOWN_TRIGGER: Final = Refusal(status=404, reason="unknown_trigger", text="there is no such trigger")
-NOT_POST: Final = Refusal(status=405, reason="method", text="send a POST")
-ENCODED: Final = Refusal(status=415, reason="content_encoding", text="send the body as it was signed, not encoded")
-NOT_JSON: Final = Refusal(status=415, reason="content_type", text="send application/json")
-TOO_LARGE: Final = Refusal(status=413, reason="too_large", text="the body is too large")
-TOO_SLOW: Final = Refusal(status=408, reason="slow_body", text="the body did not arrive in time")
-CUT_OFF: Final = Refusal(status=400, reason="cut_off", text="the body ended too early")
-NOT_HTTP: Final = Refusal(status=400, reason="not_http", text="the request is not HTTP")
-TWO_SIGNATURES: Final = Refusal(status=400, reason="two_signatures", text="send one Stripe-Signature header")
-FAILED: Final = Refusal(status=500, reason="failed", text="the receiver failed, send it again")
-NO_SECRET: Final = Refusal(status=503, reason="no_secret", text="the trigger has no signing secret yet")
-NOT_TAKEN: Final = Refusal(status=503, reason="not_taken", text="the event could not be stored, send it again")
-BUSY: Final = Refusal(status=503, reason="busy", text="too many bodies at a time, send it again")
+UNKNOWN_PATH: Final = Refusal(404, RefusalReason.UNKNOWN_PATH, "there is nothing here: POST /webhooks/{trigger}")
+UNKNOWN_TRIGGER: Final = Refusal(404, RefusalReason.UNKNOWN_TRIGGER, "there is no such trigger")
+NOT_POST: Final = Refusal(405, RefusalReason.METHOD, "send a POST")
+ENCODED: Final = Refusal(415, RefusalReason.CONTENT_ENCODING, "send the body as it was signed, not encoded")
+NOT_JSON: Final = Refusal(415, RefusalReason.CONTENT_TYPE, "send application/json")
+TOO_LARGE: Final = Refusal(413, RefusalReason.TOO_LARGE, "the body is too large")
+TOO_SLOW: Final = Refusal(408, RefusalReason.SLOW_BODY, "the body did not arrive in time")
+CUT_OFF: Final = Refusal(400, RefusalReason.CUT_OFF, "the body ended too early")
+NOT_HTTP: Final = Refusal(400, RefusalReason.NOT_HTTP, "the request is not HTTP")
+TWO_SIGNATURES: Final = Refusal(400, RefusalReason.TWO_SIGNATURES, "send one Stripe-Signature header")
+FAILED: Final = Refusal(500, RefusalReason.FAILED, "the receiver failed, send it again")
+NO_SECRET: Final = Refusal(503, RefusalReason.NO_SECRET, "the trigger has no signing secret yet")
+NOT_TAKEN: Final = Refusal(503, RefusalReason.NOT_TAKEN, "the event could not be stored, send it again")
+BUSY: Final = Refusal(503, RefusalReason.BUSY, "too many bodies at a time, send it again")
 
 _MORE: Final = {405: "Allow: POST\r\n", 503: f"Retry-After: {RETRY_AFTER_S}\r\n"}
 _CLOSE: Final = "Connection: close\r\n"
 
 
-def not_signed(reason: str) -> Refusal:
+def not_signed(reason: SignatureReason) -> Refusal:
     """One text for every reason: it must not tell a forger which check failed."""
     text = "the signature is not valid: check this trigger's signing secret (whsec_…, not the API key) and the clock"
-    return Refusal(status=400, reason=reason, text=text)
+    return Refusal(400, reason, text)
 
 
-def not_an_event(reason: str) -> Refusal:
-    text = "the event is of the other mode (live or test) than this trigger" if reason == "wrong_mode" else None
-    return Refusal(status=400, reason=reason, text=text or f"the body is no Stripe event: {reason}")
+def not_an_event(reason: EventReason) -> Refusal:
+    if reason is EventReason.WRONG_MODE:
+        return Refusal(400, reason, "the event is of the other mode (live or test) than this trigger")
+    return Refusal(400, reason, f"the body is no Stripe event: {reason}")
 
 
 def refused(refusal: Refusal, date: str, *, close: bool, bodiless: bool = False) -> bytes:

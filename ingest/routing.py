@@ -7,7 +7,6 @@ The event's shape: https://docs.stripe.com/api/events/object
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
 from functools import lru_cache
 from types import NoneType
 from typing import Any, Final, NamedTuple
@@ -17,6 +16,7 @@ import orjson
 from stripeline.contracts.families import Family, families, text
 from stripeline.contracts.headers import CONNECTION, TRIGGER, Headers, cloud_event
 from stripeline.contracts.ids import EVENT_ID
+from stripeline.contracts.vocabulary import EventReason, IgnoredReason
 from stripeline.ingest.trigger import TriggerView
 
 EVENT_TYPE: Final = re.compile(r"[a-z0-9_.]{1,200}")
@@ -24,35 +24,11 @@ _OBJECT: Final = (dict, NoneType)
 _LAST_SECOND: Final = 253_402_300_799  # of the year 9999: beyond it no date can be written
 
 
-class Problem(StrEnum):
-    """Why a signed body is no event that this trigger takes."""
-
-    NOT_JSON = "not_json"
-    NOT_AN_EVENT = "not_an_event"
-    BAD_ID = "bad_id"
-    BAD_TYPE = "bad_type"
-    BAD_CREATED = "bad_created"
-    BAD_LIVEMODE = "bad_livemode"
-    BAD_API_VERSION = "bad_api_version"
-    BAD_REQUEST = "bad_request"
-    BAD_ACCOUNT = "bad_account"
-    BAD_DATA = "bad_data"
-    WRONG_MODE = "wrong_mode"
-    TOO_DEEP = "too_deep"
-
-
-class Indifference(StrEnum):
-    """Why a genuine event is answered 2xx and not published."""
-
-    OTHER_FAMILY = "other_family"
-    THIN_EVENT = "thin_event"
-
-
 _KINDS: Final = (
-    ("livemode", (bool, NoneType), Problem.BAD_LIVEMODE),
-    ("api_version", (str, NoneType), Problem.BAD_API_VERSION),
-    ("request", (dict, str, NoneType), Problem.BAD_REQUEST),
-    ("account", (str, NoneType), Problem.BAD_ACCOUNT),
+    ("livemode", (bool, NoneType), EventReason.BAD_LIVEMODE),
+    ("api_version", (str, NoneType), EventReason.BAD_API_VERSION),
+    ("request", (dict, str, NoneType), EventReason.BAD_REQUEST),
+    ("account", (str, NoneType), EventReason.BAD_ACCOUNT),
 )
 
 
@@ -68,12 +44,12 @@ class Publication(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ignored:
-    reason: Indifference
+    reason: IgnoredReason
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rejected:
-    reason: Problem
+    reason: EventReason
 
 
 def route(
@@ -85,43 +61,43 @@ def route(
         return event
     # https://docs.stripe.com/event-destinations#thin-events: signed alike, but without the object.
     if event.get("object") == "v2.core.event":
-        return Ignored(reason=Indifference.THIN_EVENT)
+        return Ignored(reason=IgnoredReason.THIN_EVENT)
     problem = problem_of(event) or _mode_problem(event, trigger)
     if problem is not None:
         return Rejected(reason=problem)
     family = families().get(trigger.family_kind)
     if family is None or not event["type"].startswith(family.prefix):
-        return Ignored(reason=Indifference.OTHER_FAMILY)
+        return Ignored(reason=IgnoredReason.OTHER_FAMILY)
     try:
         return _publication(event, family, trigger, received_at_ms, traceparent)
     except orjson.JSONEncodeError:  # orjson reads 1,024 levels and writes 254
-        return Rejected(reason=Problem.TOO_DEEP)
+        return Rejected(reason=EventReason.TOO_DEEP)
 
 
 def _parsed(body: bytes) -> Mapping[str, Any] | Rejected:
     try:
         event = orjson.loads(body)
     except orjson.JSONDecodeError:  # too deep, a lone surrogate, NaN and invalid UTF-8 included
-        return Rejected(reason=Problem.NOT_JSON)
-    return event if isinstance(event, dict) else Rejected(reason=Problem.NOT_AN_EVENT)
+        return Rejected(reason=EventReason.NOT_JSON)
+    return event if isinstance(event, dict) else Rejected(reason=EventReason.NOT_AN_EVENT)
 
 
-def problem_of(event: Mapping[str, Any]) -> Problem | None:
+def problem_of(event: Mapping[str, Any]) -> EventReason | None:
     """What keeps an object from being an event; None when it is one."""
     return next(_problems(event), None)
 
 
-def _problems(event: Mapping[str, Any]) -> Iterator[Problem]:
+def _problems(event: Mapping[str, Any]) -> Iterator[EventReason]:
     """Each is looked for only when it is asked for."""
     get, data = event.get, event.get("data")
     if get("object") != "event":
-        yield Problem.NOT_AN_EVENT
+        yield EventReason.NOT_AN_EVENT
     if not _matches(EVENT_ID, get("id")):
-        yield Problem.BAD_ID
+        yield EventReason.BAD_ID
     if not _matches(EVENT_TYPE, get("type")):
-        yield Problem.BAD_TYPE
+        yield EventReason.BAD_TYPE
     if not _is_second(get("created")):
-        yield Problem.BAD_CREATED
+        yield EventReason.BAD_CREATED
     for name, kinds, problem in _KINDS:
         if not isinstance(get(name), kinds):
             yield problem
@@ -130,7 +106,7 @@ def _problems(event: Mapping[str, Any]) -> Iterator[Problem]:
         and isinstance(data.get("object"), dict)
         and isinstance(data.get("previous_attributes"), _OBJECT)
     ):
-        yield Problem.BAD_DATA
+        yield EventReason.BAD_DATA
 
 
 def output(event: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -175,11 +151,11 @@ def _standing(trigger: str, connection: str) -> tuple[str, Headers]:
     return f"/stripeline/triggers/{trigger}", ((TRIGGER, trigger.encode()), (CONNECTION, connection.encode()))
 
 
-def _mode_problem(event: Mapping[str, Any], trigger: TriggerView) -> Problem | None:
+def _mode_problem(event: Mapping[str, Any], trigger: TriggerView) -> EventReason | None:
     """A live event on a test trigger's secret, or the reverse, is a mix-up that must not reach a workflow."""
     mode = event.get("livemode")
     known = mode is not None and trigger.livemode is not None
-    return Problem.WRONG_MODE if known and mode is not trigger.livemode else None
+    return EventReason.WRONG_MODE if known and mode is not trigger.livemode else None
 
 
 def _request(sent: Mapping[str, Any] | str | None) -> Mapping[str, Any] | None:

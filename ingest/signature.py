@@ -14,8 +14,9 @@ import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Final, NamedTuple
+
+from stripeline.contracts.vocabulary import SignatureReason
 
 TOLERANCE_S: Final = 300
 MAX_HEADER_BYTES: Final = 4096
@@ -26,20 +27,6 @@ _USUAL: Final = re.compile(rb"t=([0-9]{1,12}),v1=([0-9a-f]{64})")
 
 Key = hmac.HMAC
 """A keyed hash that nothing was fed to yet. It is copied, never used up."""
-
-
-class Reason(StrEnum):
-    """Why a signature is refused: for metrics. The client gets one text for all of them."""
-
-    MISSING = "missing"
-    TOO_LONG = "too_long"
-    TOO_MANY_ITEMS = "too_many_items"
-    NOT_ASCII = "not_ascii"
-    BAD_TIMESTAMP = "bad_timestamp"
-    NO_SIGNATURE = "no_signature"
-    MISMATCH = "mismatch"
-    TOO_OLD = "too_old"
-    IN_THE_FUTURE = "in_the_future"
 
 
 class Verified(NamedTuple):
@@ -53,7 +40,7 @@ class Verified(NamedTuple):
 class Refused:
     """Not Stripe's, or not now. `skew_s` is how far `t` lies behind our clock where the MAC was right."""
 
-    reason: Reason
+    reason: SignatureReason
     skew_s: int | None = None
 
 
@@ -81,11 +68,11 @@ def check(signature: Signature, body: bytes, keys: Sequence[Key], now_s: float) 
     """The same, for a header that was parsed before the body was there."""
     index = _signer(signature, body, keys)
     if index is None:
-        return Refused(reason=Reason.MISMATCH)
+        return Refused(reason=SignatureReason.MISMATCH)
     signed_at = int(signature.t)
     skew_s = int(now_s) - signed_at
     if abs(skew_s) > TOLERANCE_S:
-        return Refused(reason=Reason.TOO_OLD if skew_s > 0 else Reason.IN_THE_FUTURE, skew_s=skew_s)
+        return Refused(reason=SignatureReason.TOO_OLD if skew_s > 0 else SignatureReason.IN_THE_FUTURE, skew_s=skew_s)
     return Verified(secret_index=index, signed_at=signed_at)
 
 
@@ -97,19 +84,19 @@ def parse(header: bytes) -> Signature | Refused:
 
 def _taken_apart(header: bytes) -> Signature | Refused:
     if not header:
-        return Refused(reason=Reason.MISSING)
+        return Refused(reason=SignatureReason.MISSING)
     if len(header) > MAX_HEADER_BYTES:
-        return Refused(reason=Reason.TOO_LONG)
+        return Refused(reason=SignatureReason.TOO_LONG)
     if not header.isascii():
-        return Refused(reason=Reason.NOT_ASCII)
+        return Refused(reason=SignatureReason.NOT_ASCII)
     items = header.split(b",", MAX_ITEMS)
     if len(items) > MAX_ITEMS:
-        return Refused(reason=Reason.TOO_MANY_ITEMS)
+        return Refused(reason=SignatureReason.TOO_MANY_ITEMS)
     times = [item[2:] for item in items if item.startswith(b"t=")]
     signatures = tuple(item[3:] for item in items if item.startswith(b"v1="))
     if len(times) != 1 or not times[0].isdigit() or len(times[0]) > _MAX_T_DIGITS:
-        return Refused(reason=Reason.BAD_TIMESTAMP)
-    return Signature(t=times[0], v1=signatures) if signatures else Refused(reason=Reason.NO_SIGNATURE)
+        return Refused(reason=SignatureReason.BAD_TIMESTAMP)
+    return Signature(t=times[0], v1=signatures) if signatures else Refused(reason=SignatureReason.NO_SIGNATURE)
 
 
 def _signer(signature: Signature, body: bytes, keys: Sequence[Key]) -> int | None:

@@ -14,10 +14,11 @@ from aiohttp import hdrs
 from aiohttp.http import RawRequestMessage
 from multidict import istr
 
+from stripeline.contracts.vocabulary import NotTakenReason
 from stripeline.ingest import refusals
 from stripeline.ingest.http.body import MAX_BODY, MAX_HELD, Bodies
 from stripeline.ingest.observer import Observer, Unobserved
-from stripeline.ingest.publish_result import Done, NotTaken, Published, Reason
+from stripeline.ingest.publish_result import Done, NotTaken, Published
 from stripeline.ingest.refusals import Refusal, not_an_event, not_signed
 from stripeline.ingest.routing import Publication, Rejected, route
 from stripeline.ingest.signature import Refused, Signature, check, parse
@@ -108,7 +109,7 @@ class App:
             took_s = time.perf_counter() - delivery.began_s
             self.observe.published(delivery.trigger, delivery.publication.topic, outcome, took_s, delivery.trace)
             return ACCEPTED
-        if outcome.reason is Reason.TOO_LARGE:
+        if outcome.reason is NotTakenReason.TOO_LARGE:
             # Numbers may grow when they are written anew; sending it again would not help.
             return self.refused(delivery.trigger, refusals.TOO_LARGE, delivery.trace)
         self.observe.not_taken(delivery.trigger, outcome.reason, delivery.trace)

@@ -18,8 +18,8 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.action import Request
-from stripeline.contracts.errors import Fault
 from stripeline.contracts.frozen import frozen, replace
+from stripeline.contracts.vocabulary import Fault, Verdict
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_answer import Answer
 from stripeline.workers.executor.stripe_lookup import Sight
@@ -142,7 +142,7 @@ class _Spans(Generic[S]):
     def _end(self, record: InputRecord) -> None:
         span = self._open.pop(_place(record), None)
         if span is not None:
-            span.set_attribute("stripeline.verdict", "cut_short")
+            span.set_attribute("stripeline.verdict", Verdict.CUT_SHORT)
             span.end()
 
     def _about(self, record: InputRecord) -> Attributes:

@@ -13,10 +13,10 @@ import orjson
 from aiokafka import AIOKafkaProducer
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.errors import Code
 from stripeline.contracts.headers import Headers
 from stripeline.contracts.retry_tiers import HORIZON_MS
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import Code, DeadLetterReason
 from stripeline.deploy.operations.views import DeadLetter
 
 _SEND_S: Final = 15.0
@@ -43,7 +43,7 @@ def prospect(letter: DeadLetter, now_ms: int) -> str:
     reason, code = h.text(headers, h.REASON), h.text(headers, h.CODE)
     first_ms = h.number(headers, h.FIRST_APPENDED_AT) or now_ms
     match reason:
-        case "id_reused":
+        case DeadLetterReason.ID_REUSED:
             return "is refused again: the id is known with another input"
         case _ if letter.command is None:
             return "is read again, unchanged"

@@ -6,6 +6,7 @@ import structlog
 from pydantic import SecretStr
 
 from stripeline.contracts.definitions import Connection, Rate
+from stripeline.contracts.vocabulary import LogEvent
 from stripeline.workers.kafka.control_table import ControlTable
 from stripeline.workers.secrets.cache import Secrets
 from stripeline.workers.secrets.vault import VaultError
@@ -74,7 +75,7 @@ class Keys:
         try:
             key = self._secrets.secret_key(name, connection)
         except VaultError as error:
-            log.error("a connection's key can't be opened", connection=name, reason=str(error))  # noqa: TRY400
+            log.error(LogEvent.CONNECTION_KEY_UNREADABLE, connection=name, reason=str(error))  # noqa: TRY400
             self._unopened[name] = (connection.key_name, self._now_ms())
             return None
         self._unopened.pop(name, None)

@@ -6,6 +6,7 @@ import structlog
 from pydantic import SecretStr
 
 from stripeline.contracts.definitions import Trigger, Workflow
+from stripeline.contracts.vocabulary import LogEvent
 from stripeline.ingest.trigger import TriggerView
 from stripeline.workers.kafka.control_table import ControlTable
 from stripeline.workers.secrets.cache import Secrets
@@ -54,7 +55,7 @@ def _view(name: str, trigger: Trigger, secrets: Secrets) -> TriggerView:
     try:
         opened = secrets.signing_secrets(name, trigger)
     except VaultError as error:
-        log.error("a trigger's signing secrets can't be opened", trigger=name, reason=str(error))  # noqa: TRY400
+        log.error(LogEvent.TRIGGER_SECRETS_UNREADABLE, trigger=name, reason=str(error))  # noqa: TRY400
     return TriggerView(
         name=name,
         family_kind=trigger.kind,

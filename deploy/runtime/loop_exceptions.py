@@ -14,6 +14,8 @@ from typing import Any, Final
 import structlog
 from aiokafka.errors import KafkaError
 
+from stripeline.contracts.vocabulary import LogEvent
+
 log = structlog.get_logger(__name__)
 _THEIRS: Final = "aiokafka"
 _BENEATH: Final = sys.stdlib_module_names | {"async_timeout", "uvloop"}
@@ -24,7 +26,7 @@ def unheard(loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
     """The event loop's exception handler."""
     error = context.get("exception")
     if isinstance(error, Exception) and _is_a_left_over(error, context.get("future")):
-        log.debug("a failure of aiokafka's own was unheard", reason=repr(error))
+        log.debug(LogEvent.ORPHANED_KAFKA_ERROR, reason=repr(error))
     else:
         loop.default_exception_handler(context)
 

@@ -14,6 +14,7 @@ from urllib.parse import urlsplit
 import structlog
 from aiokafka.errors import KafkaError
 
+from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.topics import require
 from stripeline.deploy.runtime.admin_server import serve_admin
@@ -96,7 +97,7 @@ async def _together(stop: asyncio.Event, *parts: Awaitable[None]) -> None:
     except BaseExceptionGroup as failures:
         first, *others = failures.exceptions
         for other in others:
-            log.error("another part failed, too", reason=repr(other))  # noqa: TRY400
+            log.error(LogEvent.PART_FAILED, reason=repr(other))  # noqa: TRY400
         raise first from None
 
 
@@ -114,7 +115,7 @@ async def _topics_are_right(shared: Base, stop: asyncio.Event) -> bool:
         try:
             await require(shared.settings.topics, shared.settings.partitions, shared.client)
         except (KafkaError, OSError, TimeoutError) as error:
-            log.warning("Kafka does not answer yet", reason=repr(error), next_try_s=_NEXT_TRY_S)
+            log.warning(LogEvent.KAFKA_UNREACHABLE, reason=repr(error), next_try_s=_NEXT_TRY_S)
             with suppress(TimeoutError):
                 await asyncio.wait_for(stop.wait(), _NEXT_TRY_S)
         else:
@@ -139,7 +140,7 @@ async def ingest_part(shared: Base, stop: asyncio.Event) -> None:
         observe=deliveries,
     )  # fmt: skip
     async with publisher, await serve(app, host=settings.ingest_host, port=settings.ingest_port, grace_s=15) as running:
-        log.info("ingest listens", host=settings.ingest_host, port=running.port)
+        log.info(LogEvent.INGEST_LISTENING, host=settings.ingest_host, port=running.port)
         await stop.wait()
 
 

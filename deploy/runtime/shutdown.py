@@ -18,6 +18,7 @@ from typing import Final
 
 import structlog
 
+from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.failure import FailureError
 
 CUT_SHORT_S: Final = 24.0
@@ -64,7 +65,7 @@ async def lifetime(cut_short_s: float = CUT_SHORT_S, last_s: float = LAST_S) -> 
 
 def _at_last(loop: asyncio.AbstractEventLoop, last_s: float) -> None:
     def end() -> None:
-        log.error("the process did not end, and is ended now", after_s=last_s, left=_left(loop))
+        log.error(LogEvent.SHUTDOWN_FORCED, after_s=last_s, left=_left(loop))
         _exit()
 
     timer = threading.Timer(last_s, end)
@@ -93,7 +94,7 @@ def unblocked(turned_s: Callable[[], float], blocked_s: float = BLOCKED_S) -> It
             if now_s - before_s > 2 * every_s:
                 continue  # the whole process stood still (stopped, or its machine asleep): not the loop's fault
             if now_s - turned_s() > blocked_s:
-                log.error("the event loop is blocked, the process ends", blocked_s=round(now_s - turned_s(), 1))
+                log.error(LogEvent.EVENT_LOOP_BLOCKED, blocked_s=round(now_s - turned_s(), 1))
                 faulthandler.dump_traceback(sys.stderr, all_threads=True)
                 _exit()
 

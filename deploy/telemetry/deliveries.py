@@ -4,6 +4,7 @@ from collections import defaultdict
 from collections.abc import Callable
 from typing import Final
 
+from stripeline.contracts.vocabulary import DeliveryVerdict
 from stripeline.deploy.telemetry.delivery_spans import DeliverySpans
 from stripeline.ingest.observer import Observer
 from stripeline.ingest.publish_result import Published
@@ -36,19 +37,19 @@ class Deliveries(Observer):
         return None if self._spans is None else self._spans.begin(trigger, received)
 
     def published(self, trigger: str, topic: str, where: Published, seconds: float, trace: bytes) -> None:
-        self.verdicts[trigger, "published", ""] += 1
+        self.verdicts[trigger, DeliveryVerdict.PUBLISHED, ""] += 1
         self.publish_s[topic,].add(seconds)
         if self._spans is not None:
             self._spans.sent(trace, self.topic(topic), where)
 
     def ignored(self, trigger: str, reason: str, trace: bytes) -> None:
-        self._not_published(trigger, "ignored", reason, trace)
+        self._not_published(trigger, DeliveryVerdict.IGNORED, reason, trace)
 
     def refused(self, trigger: str | None, status: int, reason: str, trace: bytes | None = None) -> None:  # noqa: ARG002  (the reason says more)
-        self._not_published(trigger or "", "refused", reason, trace)
+        self._not_published(trigger or "", DeliveryVerdict.REFUSED, reason, trace)
 
     def not_taken(self, trigger: str, reason: str, trace: bytes | None = None) -> None:
-        self._not_published(trigger, "not_taken", reason, trace)
+        self._not_published(trigger, DeliveryVerdict.NOT_TAKEN, reason, trace)
 
     def clock_skew(self, trigger: str, seconds: int) -> None:
         self.skew_s[trigger] = seconds
@@ -56,7 +57,7 @@ class Deliveries(Observer):
     def connection_closed(self, reason: str) -> None:
         self.closed[reason] += 1
 
-    def _not_published(self, trigger: str, verdict: str, reason: str, trace: bytes | None) -> None:
+    def _not_published(self, trigger: str, verdict: DeliveryVerdict, reason: str, trace: bytes | None) -> None:
         self.verdicts[trigger, verdict, reason] += 1
         if self._spans is not None and trace is not None:
             self._spans.not_sent(trace, verdict, reason)

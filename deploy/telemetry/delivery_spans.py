@@ -6,6 +6,7 @@ https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
+from stripeline.contracts.vocabulary import DeliveryVerdict
 from stripeline.ingest.publish_result import Published
 from stripeline.workers.spans import parent_of, sending, traceparent_of
 
@@ -36,10 +37,10 @@ class DeliverySpans:
             span.set_attribute("messaging.kafka.offset", where.offset)
             span.end()
 
-    def not_sent(self, trace: bytes, verdict: str, reason: str) -> None:
+    def not_sent(self, trace: bytes, verdict: DeliveryVerdict, reason: str) -> None:
         span = self._open.pop(trace, None)
         if span is not None:
             span.set_attributes({"stripeline.verdict": verdict, "stripeline.reason": reason})
-            if verdict == "not_taken":
+            if verdict is DeliveryVerdict.NOT_TAKEN:
                 span.set_status(StatusCode.ERROR, reason)
             span.end()

@@ -15,6 +15,7 @@ from aiohttp.http import HttpRequestParser, RawRequestMessage
 from aiohttp.http_exceptions import HttpProcessingError
 from aiohttp.web import RequestPayloadError
 
+from stripeline.contracts.vocabulary import ClosedReason
 from stripeline.ingest import refusals
 from stripeline.ingest.http.body import Body
 from stripeline.ingest.publish_result import NotTaken, Published
@@ -140,7 +141,7 @@ class Connection(asyncio.Protocol):
             self._refuse(refusals.TOO_SLOW)
             return
         if self.phase is Phase.HEAD:
-            self._app.observe.connection_closed("stalled")
+            self._app.observe.connection_closed(ClosedReason.STALLED)
         self.abort()
 
     def _wait(self, phase: Phase) -> None:
@@ -225,7 +226,7 @@ class Connection(asyncio.Protocol):
         if self.phase is Phase.BODY:
             self._refuse(refusals.CUT_OFF)
             return
-        self._app.observe.connection_closed(refusals.NOT_HTTP.reason)
+        self._app.observe.connection_closed(ClosedReason.NOT_HTTP)
         if self.phase is not Phase.ANSWER:  # else the connection ends with that answer
             self._answer(refusals.NOT_HTTP)
 

@@ -7,6 +7,7 @@ import traceback
 from dataclasses import dataclass
 from typing import Final, Self
 
+from stripeline.contracts.vocabulary import ClosedReason
 from stripeline.ingest.http.connection import Connection, Phase
 from stripeline.ingest.log_limit import Quiet, bound
 from stripeline.ingest.refusals import Dates
@@ -61,7 +62,7 @@ class Server:
         self.connections.add(connection)
         fits = len(self.connections) <= self._max_connections
         if not fits:
-            self.app.observe.connection_closed("too_many")
+            self.app.observe.connection_closed(ClosedReason.TOO_MANY)
         return fits
 
     def lost(self, connection: Connection) -> None:

@@ -19,8 +19,9 @@ from aiokafka.errors import MessageSizeTooLargeError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from stripeline.contracts.topics import RECORD_MAX_BYTES
+from stripeline.contracts.vocabulary import NotTakenReason
 from stripeline.ingest.kafka.linger import Pace
-from stripeline.ingest.publish_result import Done, NotTaken, Published, Reason
+from stripeline.ingest.publish_result import Done, NotTaken, Published
 from stripeline.ingest.routing import Publication
 
 Judge = Callable[[Exception], NotTaken]
@@ -29,8 +30,8 @@ Judge = Callable[[Exception], NotTaken]
 BATCH_BYTES: Final = 256 * 1024
 """What a batch may grow to, a record's estimated overhead included. A larger record is a batch of its own."""
 
-_LATE: Final = NotTaken(Reason.LATE)
-_AWAY: Final = NotTaken(Reason.AWAY)
+_LATE: Final = NotTaken(NotTakenReason.LATE)
+_AWAY: Final = NotTaken(NotTakenReason.AWAY)
 
 
 class Owner(Protocol):

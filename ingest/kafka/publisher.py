@@ -23,11 +23,12 @@ from aiokafka.errors import (
 )
 
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import NotTakenReason
 from stripeline.ingest.kafka.batches import Lane
 from stripeline.ingest.kafka.partitioner import partition_of
 from stripeline.ingest.kafka.producer_supervisor import Connect, Producers, Session, connector
 from stripeline.ingest.log_limit import Quiet
-from stripeline.ingest.publish_result import Done, NotTaken, Reason
+from stripeline.ingest.publish_result import Done, NotTaken
 from stripeline.ingest.routing import Publication
 
 log = logging.getLogger(__name__)
@@ -36,23 +37,23 @@ RECORD_OVERHEAD_BYTES: Final = 1_000
 """What a record in flight costs beside its key and value at most: headers, futures, bookkeeping."""
 
 
-_OF_ONE_RECORD: Final[dict[type[BaseException], Reason]] = {
-    MessageSizeTooLargeError: Reason.TOO_LARGE,
-    TopicAuthorizationFailedError: Reason.NOT_ALLOWED,
-    UnknownTopicOrPartitionError: Reason.NO_TOPIC,
-    InvalidTopicError: Reason.NO_TOPIC,
-    KafkaTimeoutError: Reason.LATE,
-    TimeoutError: Reason.LATE,
-    ProducerClosed: Reason.AWAY,
+_OF_ONE_RECORD: Final[dict[type[BaseException], NotTakenReason]] = {
+    MessageSizeTooLargeError: NotTakenReason.TOO_LARGE,
+    TopicAuthorizationFailedError: NotTakenReason.NOT_ALLOWED,
+    UnknownTopicOrPartitionError: NotTakenReason.NO_TOPIC,
+    InvalidTopicError: NotTakenReason.NO_TOPIC,
+    KafkaTimeoutError: NotTakenReason.LATE,
+    TimeoutError: NotTakenReason.LATE,
+    ProducerClosed: NotTakenReason.AWAY,
 }
 """Errors after which the producer goes on, or is being closed already."""
 
 _ADVICE: Final = {
-    Reason.AWAY: "the producer was closed before Kafka answered: look at the brokers if this goes on",
-    Reason.NOT_ALLOWED: "the broker refuses writes to it: grant Write on this topic to the receiver's principal",
-    Reason.NO_TOPIC: "it does not exist: run `stripeline topics apply`",
-    Reason.LATE: "the topic or its leader is not there: run `stripeline topics check`, and look at the brokers",
-    Reason.FAILED: "the producer failed and is being replaced: look at the brokers if this goes on",
+    NotTakenReason.AWAY: "the producer was closed before Kafka answered: look at the brokers if this goes on",
+    NotTakenReason.NOT_ALLOWED: "the broker refuses writes to it: grant its principal Write on this topic",
+    NotTakenReason.NO_TOPIC: "it does not exist: run `stripeline topics apply`",
+    NotTakenReason.LATE: "the topic or its leader is missing: run `stripeline topics check`, and look at the brokers",
+    NotTakenReason.FAILED: "the producer failed and is being replaced: look at the brokers if this goes on",
 }
 
 
@@ -111,11 +112,11 @@ class Publisher:
         """Write one record, and tell `done` when Kafka has it (acks=all), or that it has not, within the deadline."""
         session = self._producers.current
         if session is None:
-            done(NotTaken(Reason.AWAY))
+            done(NotTaken(NotTakenReason.AWAY))
             return
         size = len(publication.value) + len(publication.key) + RECORD_OVERHEAD_BYTES
         if session.count >= self._max_in_flight or session.bytes + size > self._max_in_flight_bytes:
-            done(NotTaken(Reason.FULL))
+            done(NotTaken(NotTakenReason.FULL))
             return
         late_at = session.loop.time() + self._deadline_s
         session.entered(size)
@@ -149,7 +150,7 @@ class Publisher:
         reason = _OF_ONE_RECORD.get(type(error))
         if reason is None:
             session.broken.set()
-            reason = Reason.FAILED
+            reason = NotTakenReason.FAILED
         advice = _ADVICE.get(reason, "see INGEST_MAX_BODY")
         self._quiet.error(reason, "%s took no record (%s): %s", topic, type(error).__name__, advice)
         return NotTaken(reason)

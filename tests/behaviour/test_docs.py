@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from stripeline.contracts.errors import Code
 from stripeline.contracts.records import Command, parse_command
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import Code
 from tests.support.schemas import problems
 
 ROOT = Path(__file__).parents[2]

@@ -15,8 +15,9 @@ import aiohttp
 import orjson
 import pytest
 
+from stripeline.contracts.vocabulary import NotTakenReason
 from stripeline.ingest.http.server import Limits, Running, serve
-from stripeline.ingest.publish_result import Done, NotTaken, Published, Reason
+from stripeline.ingest.publish_result import Done, NotTaken, Published
 from stripeline.ingest.routing import Publication
 from stripeline.ingest.trigger import TriggerView
 from stripeline.ingest.webhook import make_app
@@ -379,8 +380,8 @@ async def test_a_trigger_without_a_secret_answers_503(receiver: Receiver) -> Non
     assert receiver.counted.seen == [("not_taken", "silent", "no_secret")]
 
 
-@pytest.mark.parametrize("reason", [one for one in Reason if one is not Reason.TOO_LARGE])
-async def test_what_kafka_did_not_take_is_503_with_retry_after(receiver: Receiver, reason: Reason) -> None:
+@pytest.mark.parametrize("reason", [one for one in NotTakenReason if one is not NotTakenReason.TOO_LARGE])
+async def test_what_kafka_did_not_take_is_503_with_retry_after(receiver: Receiver, reason: NotTakenReason) -> None:
     receiver.publisher.outcome = NotTaken(reason)
     async with receiver.http.post(
         "/webhooks/pay",
@@ -393,7 +394,7 @@ async def test_what_kafka_did_not_take_is_503_with_retry_after(receiver: Receive
 
 
 async def test_what_never_fits_a_record_is_413(receiver: Receiver) -> None:
-    receiver.publisher.outcome = NotTaken(Reason.TOO_LARGE)
+    receiver.publisher.outcome = NotTaken(NotTakenReason.TOO_LARGE)
     assert (await receiver.post(event()))[0] == 413
 
 
@@ -418,7 +419,7 @@ async def test_a_second_word_on_a_delivery_answers_no_other_request(receiver: Re
         assert (await asyncio.wait_for(reader.readuntil(b"\r\n\r\n"), 5)).startswith(b"HTTP/1.1 200 ")
         await eventually(lambda: len(told) == 2)
         told[0](TAKEN)
-        told[1](NotTaken(Reason.LATE))
+        told[1](NotTaken(NotTakenReason.LATE))
         assert (await asyncio.wait_for(reader.readuntil(b"}"), 5)).startswith(b"HTTP/1.1 503 ")
 
 

@@ -12,6 +12,7 @@ from stripeline.contracts.definitions import Connection, State, Trigger, Workflo
 from stripeline.contracts.headers import Headers
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import Verdict
 from stripeline.deploy.contract.examples_internal import CONNECTIONS, STATES, TRIGGERS, WORKFLOWS
 from stripeline.ingest.routing import Publication
 from stripeline.workers.actions import actions
@@ -244,7 +245,7 @@ def test_what_is_no_command_and_a_reused_id_leave_dead_letters_of_the_contract()
     world = World()
     world.execute(Output(TOPICS.command, b"k", b"\xff", ((h.TRACEPARENT, TRACE),)))
     world.execute(ordered(world, "stripe/create-customer", {}), done("stripe/create-customer", CUSTOMER))
-    assert world.execute(ordered(world, "stripe/create-customer", {"name": "B"})).verdict == "id_reused"
+    assert world.execute(ordered(world, "stripe/create-customer", {"name": "B"})).verdict == Verdict.ID_REUSED
     world.apply(
         world.executor.broken(world.ledger, world.record(ordered(world, "x", {})), RuntimeError("boom")), world.ledger
     )
@@ -256,7 +257,7 @@ def test_a_command_that_waits_behind_its_key_is_of_the_contract():
     world = World()
     world.execute(ordered(world, "stripe/create-customer", {}), answered("stripe/create-customer", 429))
     decision = world.execute(ordered(world, "stripe/create-customer", {}, (h.TRACEPARENT, TRACE), command_id="order-2"))
-    assert decision.verdict == "held"
+    assert decision.verdict == Verdict.HELD
     about = dict(decision.outputs[0].headers)
     assert (about[h.PLACE], about[h.TRACEPARENT]) == (b"1", TRACE)
 
@@ -269,7 +270,7 @@ def test_a_settlement_and_the_result_that_it_makes_are_of_the_contract():
     world.router = Router(topics=TOPICS, workflows=lambda _: {})
     world.deliver("customer-event", delivery("customer.created", data={"object": marked}))
     decision = world.execute(world.last(TOPICS.command))
-    assert decision.verdict == "settled"
+    assert decision.verdict == Verdict.SETTLED
     result = world.last(TOPICS.result)
     assert dict(result.headers)[h.TRACEPARENT] == TRACE
     envelope(result.key, result.value, result.headers)

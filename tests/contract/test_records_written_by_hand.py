@@ -5,10 +5,11 @@ import pytest
 from pydantic import BaseModel
 
 from stripeline.contracts.definitions import Workflow
-from stripeline.contracts.errors import Code, Fault, meaning_of
+from stripeline.contracts.errors import meaning_of
 from stripeline.contracts.records import Command, Error, Event, Result, Run, RunRef, RunStep
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import Code, Fault
 from stripeline.ingest.routing import Publication, route
 from stripeline.ingest.trigger import TriggerView
 from stripeline.workers.actions import actions

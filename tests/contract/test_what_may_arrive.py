@@ -6,7 +6,8 @@ from typing import Any
 import orjson
 import pytest
 
-from stripeline.ingest.routing import Ignored, Indifference, Problem, Publication, Rejected
+from stripeline.contracts.vocabulary import EventReason, IgnoredReason
+from stripeline.ingest.routing import Ignored, Publication, Rejected
 from tests.support.schemas import CONTRACTS, header_problems, problems
 from tests.support.stripe_events import EVENT_TYPES, delivery, routed
 
@@ -94,7 +95,7 @@ def test_a_type_that_is_new_in_a_family_is_published():
     ],
 )
 def test_a_thin_event_is_never_on_a_familys_topic(topic, changes):
-    assert routed(topic, THIN | changes) == Ignored(reason=Indifference.THIN_EVENT)
+    assert routed(topic, THIN | changes) == Ignored(reason=IgnoredReason.THIN_EVENT)
 
 
 @pytest.mark.parametrize("topic", EVENT_TYPES)
@@ -111,19 +112,19 @@ def test_a_thin_event_is_never_on_a_familys_topic(topic, changes):
 )
 def test_a_snapshot_event_of_another_type_is_never_on_a_familys_topic(topic, event_type):
     body = delivery(SUCCEEDED, type=event_type)
-    assert routed(topic, body) == Ignored(reason=Indifference.OTHER_FAMILY)
+    assert routed(topic, body) == Ignored(reason=IgnoredReason.OTHER_FAMILY)
 
 
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"object": "v2.core.events"}, Problem.NOT_AN_EVENT),
-        ({"object": "event_notification"}, Problem.NOT_AN_EVENT),
-        ({"request": 7}, Problem.BAD_REQUEST),
-        ({"api_version": 20110101}, Problem.BAD_API_VERSION),
-        ({"created": "2026-09-21T14:13:20.000Z"}, Problem.BAD_CREATED),
-        ({"data": ...}, Problem.BAD_DATA),
-        ({"livemode": True}, Problem.WRONG_MODE),
+        ({"object": "v2.core.events"}, EventReason.NOT_AN_EVENT),
+        ({"object": "event_notification"}, EventReason.NOT_AN_EVENT),
+        ({"request": 7}, EventReason.BAD_REQUEST),
+        ({"api_version": 20110101}, EventReason.BAD_API_VERSION),
+        ({"created": "2026-09-21T14:13:20.000Z"}, EventReason.BAD_CREATED),
+        ({"data": ...}, EventReason.BAD_DATA),
+        ({"livemode": True}, EventReason.WRONG_MODE),
     ],
 )
 def test_what_is_no_event_is_refused_with_a_reason(changes, problem):
@@ -133,5 +134,5 @@ def test_what_is_no_event_is_refused_with_a_reason(changes, problem):
 def test_the_document_names_every_outcome():
     section = DOCUMENT.read_text(encoding="utf-8").partition("## What may arrive")[2].partition("\n## ")[0]
     named = set(re.findall(r"`([a-z_]+)`", section))
-    assert {reason.value for reason in Indifference} <= named
+    assert {reason.value for reason in IgnoredReason} <= named
     assert {"request", "api_version", "livemode", "account", "previous_attributes"} <= named

@@ -13,6 +13,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
+from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.local.kafka import LocalKafka
 from stripeline.deploy.operations.topics import apply
 from tests.support.broker import Broker, delete_topics
@@ -114,7 +115,7 @@ async def test_idle_then_under_load_then_without_a_broker(
         assert set(codes) <= {0, 1}
         for process in all_of(found):
             process.start()
-        await asyncio.gather(*(says(process, "does not answer yet") for process in all_of(found)))
+        await asyncio.gather(*(says(process, LogEvent.KAFKA_UNREACHABLE) for process in all_of(found)))
         assert await ended(note, "waiting for a broker", *all_of(found)) == [0, 0, 0, 0]
 
 
@@ -188,7 +189,7 @@ async def blocks():
         await asyncio.sleep(0.5)
         time.sleep(60)
 """
-    for name, told, says in (("main", True, "did not end"), ("blocks", False, "event loop is blocked")):
+    for name, told, says in (("main", True, LogEvent.SHUTDOWN_FORCED), ("blocks", False, LogEvent.EVENT_LOOP_BLOCKED)):
         code = f"{stubborn}\nimport uvloop\nuvloop.run({name}())"
         child = subprocess.Popen(
             [sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True

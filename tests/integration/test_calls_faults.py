@@ -13,8 +13,9 @@ from aiohttp import web
 from pydantic import SecretStr
 from structlog.testing import capture_logs
 
-from stripeline.contracts.errors import BESIDE_THE_CARD, CARD, FAULTS, Code, Fault, Meaning
+from stripeline.contracts.errors import BESIDE_THE_CARD, CARD, FAULTS, Meaning
 from stripeline.contracts.retry_tiers import tier_for
+from stripeline.contracts.vocabulary import Code, Fault
 from stripeline.deploy.sandbox.faults import Fault as SandboxFault
 from stripeline.deploy.sandbox.faults import Match, Rule
 from stripeline.deploy.sandbox.http_server import SandboxServer

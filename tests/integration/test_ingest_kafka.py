@@ -14,10 +14,11 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import OutOfOrderSequenceNumber
 
 from stripeline.contracts.topics import RECORD_MAX_BYTES, Topics
+from stripeline.contracts.vocabulary import NotTakenReason
 from stripeline.deploy.local.kafka import LocalKafka
 from stripeline.ingest.kafka.producer_supervisor import connector
 from stripeline.ingest.kafka.publisher import Publisher
-from stripeline.ingest.publish_result import NotTaken, Published, Reason
+from stripeline.ingest.publish_result import NotTaken, Published
 from stripeline.ingest.routing import Publication
 from tests.support.broker import Broker, create_topics, delete_topics
 from tests.support.publish_futures import published
@@ -102,17 +103,17 @@ async def test_one_key_is_one_partition_in_order(publisher: Publisher, broker: B
 async def test_the_largest_record_passes_and_a_larger_one_is_refused_here(publisher: Publisher) -> None:
     fits = RECORD_MAX_BYTES - 200
     assert isinstance(await published(publisher, publication(size=fits)), Published)
-    assert await published(publisher, publication(size=RECORD_MAX_BYTES)) == NotTaken(Reason.TOO_LARGE)
+    assert await published(publisher, publication(size=RECORD_MAX_BYTES)) == NotTaken(NotTakenReason.TOO_LARGE)
     assert isinstance(await published(publisher, publication()), Published)
 
 
 async def test_no_record_that_passes_here_is_refused_by_the_broker(publisher: Publisher) -> None:
     edge = [publication(number, size=RECORD_MAX_BYTES - 30 - number) for number in range(0, 200, 10)]
     outcomes = {await published(publisher, one) for one in edge}
-    assert NotTaken(Reason.TOO_LARGE) in outcomes
+    assert NotTaken(NotTakenReason.TOO_LARGE) in outcomes
     assert {type(one) if isinstance(one, Published) else one.reason for one in outcomes} == {
         Published,
-        Reason.TOO_LARGE,
+        NotTakenReason.TOO_LARGE,
     }
 
 
@@ -121,7 +122,7 @@ async def test_a_missing_topic_is_no_publication_and_says_what_to_do(
 ) -> None:
     await create_topics(broker.bootstrap_servers, {f"{prefix}payment-event": 1})
     async with publishing(broker.bootstrap_servers, prefix, deadline_s=0.5) as publisher:
-        assert await published(publisher, publication(topic="charge-event")) == NotTaken(Reason.LATE)
+        assert await published(publisher, publication(topic="charge-event")) == NotTaken(NotTakenReason.LATE)
         assert isinstance(await published(publisher, publication()), Published)
         assert publisher.in_flight == 0
     assert f"topic {prefix}charge-event is not there or not ours" in caplog.text
@@ -130,7 +131,7 @@ async def test_a_missing_topic_is_no_publication_and_says_what_to_do(
 
 async def test_a_topic_that_appears_later_is_found(broker: Broker, prefix: str) -> None:
     async with publishing(broker.bootstrap_servers, prefix, deadline_s=1) as publisher:
-        assert await published(publisher, publication()) == NotTaken(Reason.LATE)
+        assert await published(publisher, publication()) == NotTaken(NotTakenReason.LATE)
         await topics_on(broker.bootstrap_servers, prefix)
         assert isinstance(await published(publisher, publication()), Published)
 
@@ -161,10 +162,10 @@ async def test_too_much_in_flight_is_refused_at_once(broker: Broker, prefix: str
     await topics_on(broker.bootstrap_servers, prefix)
     async with publishing(broker.bootstrap_servers, prefix, max_in_flight=3) as publisher:
         outcomes = await asyncio.gather(*(published(publisher, publication(number)) for number in range(5)))
-        assert outcomes.count(NotTaken(Reason.FULL)) == 2
+        assert outcomes.count(NotTaken(NotTakenReason.FULL)) == 2
     async with publishing(broker.bootstrap_servers, prefix, max_in_flight_bytes=25_000) as publisher:
         outcomes = await asyncio.gather(*(published(publisher, publication(size=10_000)) for _ in range(4)))
-        assert outcomes.count(NotTaken(Reason.FULL)) == 2
+        assert outcomes.count(NotTaken(NotTakenReason.FULL)) == 2
 
 
 class Dying(AIOKafkaProducer):  # type: ignore[misc]  # aiokafka has no types
@@ -187,7 +188,7 @@ async def test_a_producer_that_died_is_replaced(broker: Broker, prefix: str) -> 
         return made[-1]
 
     async with publishing(broker.bootstrap_servers, prefix, connect=connect, deadline_s=1) as publisher:
-        assert await published(publisher, publication()) == NotTaken(Reason.FAILED)
+        assert await published(publisher, publication()) == NotTaken(NotTakenReason.FAILED)
         await eventually(lambda: len(made) > 1 and publisher.ready)
         assert isinstance(await published(publisher, publication()), Published)
         assert publisher.in_flight == 0
@@ -198,7 +199,7 @@ async def test_it_starts_without_a_broker_and_finds_it_later(own_broker: LocalKa
     await own_broker.stop()
     async with Publisher({"bootstrap_servers": own_broker.bootstrap_servers}, prefix) as publisher:
         assert not publisher.ready
-        assert await published(publisher, publication()) == NotTaken(Reason.AWAY)
+        assert await published(publisher, publication()) == NotTaken(NotTakenReason.AWAY)
         await own_broker.start()
         await eventually(lambda: publisher.ready)
         assert isinstance(await published(publisher, publication()), Published)
@@ -217,11 +218,11 @@ async def test_a_killed_broker_is_answered_in_time_in_bounded_memory_and_found_a
         assert isinstance(await published(publisher, publication()), Published)
         own_broker.kill()
         started = time.monotonic()
-        assert await flood(publisher, 500) == {NotTaken(Reason.LATE), NotTaken(Reason.FULL)}
+        assert await flood(publisher, 500) == {NotTaken(NotTakenReason.LATE), NotTaken(NotTakenReason.FULL)}
         assert time.monotonic() - started < 2
         assert publisher.in_flight <= 100
         await eventually(lambda: not publisher.ready)  # stuck: the producer is given up
-        assert await flood(publisher, 500) == {NotTaken(Reason.AWAY)}
+        assert await flood(publisher, 500) == {NotTaken(NotTakenReason.AWAY)}
         await own_broker.start()
         await eventually(lambda: publisher.ready)
         assert isinstance(await published(publisher, publication()), Published)
@@ -232,7 +233,7 @@ async def test_a_short_absence_needs_no_new_producer(own_broker: LocalKafka, pre
     await topics_on(own_broker.bootstrap_servers, prefix)
     async with publishing(own_broker.bootstrap_servers, prefix, deadline_s=0.5) as publisher:
         own_broker.kill()
-        assert await published(publisher, publication(1)) == NotTaken(Reason.LATE)
+        assert await published(publisher, publication(1)) == NotTaken(NotTakenReason.LATE)
         await own_broker.start()
         await eventually(lambda: publisher.in_flight == 0)
         assert isinstance(await published(publisher, publication(2)), Published)
@@ -247,7 +248,7 @@ async def test_a_frozen_broker_is_answered_in_time(own_broker: LocalKafka, prefi
         await published(publisher, publication())
         os.kill(own_broker.pid, signal.SIGSTOP)
         try:
-            assert await flood(publisher, 20) == {NotTaken(Reason.LATE)}
+            assert await flood(publisher, 20) == {NotTaken(NotTakenReason.LATE)}
         finally:
             os.kill(own_broker.pid, signal.SIGCONT)
         await eventually(lambda: publisher.in_flight == 0)

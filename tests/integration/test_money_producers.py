@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.kafka import transaction
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.transaction import Transactions
@@ -15,7 +16,9 @@ from tests.support.broker import Broker, TopicFactory, create_topics, delete_top
 def poison(topic: str) -> Pending:
     pending = Pending()
     pending.add(
-        Decision("unreadable", (Output(topic, None, b"\x00", ()),), (StateChange("command/a", {"status": "failed"}),))
+        Decision(
+            Verdict.UNREADABLE, (Output(topic, None, b"\x00", ()),), (StateChange("command/a", {"status": "failed"}),)
+        )
     )
     return pending
 

@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer
 
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import WorkerEvent
 from stripeline.deploy.operations.topics import apply
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.before_call import Executor
@@ -65,7 +66,7 @@ async def test_a_call_that_never_ends_is_cut_and_made_again_with_the_same_key(be
         await until(lambda: worker.trouble)
         assert "a call does not end" in str(worker.missing())
         await until(lambda: has_results(bench, 21))
-        assert worker.counts.events["watchdog"] == 1
+        assert worker.counts.events[WorkerEvent.WATCHDOG] == 1
         await until(lambda: worker.missing() is None)
     assert bench.calls.count(("hangs", "stripeline:hangs")) == 2
     assert max(Counter(await bench.results()).values()) == 1
@@ -79,7 +80,7 @@ async def test_a_loop_that_hangs_is_noticed_and_the_partition_moves_on(bench: Be
         await until(lambda: has_results(bench, 5))
 
         async def hangs(self: Any, consumer: Any) -> None:
-            if worker.counts.events["watchdog"]:
+            if worker.counts.events[WorkerEvent.WATCHDOG]:
                 await read(self, consumer)
             else:
                 await asyncio.Event().wait()
@@ -101,7 +102,7 @@ async def test_a_consumer_that_reads_nothing_though_records_are_there_is_opened_
     async with guarded(bench) as worker:
 
         async def hangs(self: Any, *tps: Any, **how: Any) -> Any:
-            if worker.counts.events["watchdog"] or self is not worker._consumer:
+            if worker.counts.events[WorkerEvent.WATCHDOG] or self is not worker._consumer:
                 return await getmany(self, *tps, **how)
             return await asyncio.Event().wait()
 
@@ -110,7 +111,7 @@ async def test_a_consumer_that_reads_nothing_though_records_are_there_is_opened_
         await until(lambda: worker.turns > turns + 1)  # the poll that was under way would still read
         await bench.produce(*commands(5))
         await until(lambda: has_results(bench, 5))
-        assert worker.counts.events["watchdog"] == 1
+        assert worker.counts.events[WorkerEvent.WATCHDOG] == 1
 
 
 async def test_a_worker_that_lost_its_assignment_takes_it_back_and_a_spare_one_is_well(
@@ -123,11 +124,11 @@ async def test_a_worker_that_lost_its_assignment_takes_it_back_and_a_spare_one_i
         await until(lambda: len(worker.tasks) == 2 and worker.missing() is None)
         async with guarded(bench, replace(LIMITS, assign_s=1)) as second, spare(bench) as third:
             await until(lambda: sorted(len(one.tasks) for one in (worker, second, third)) == [0, 1, 1])
-            before = [one.counts.events["watchdog"] for one in (worker, second, third)]
+            before = [one.counts.events[WorkerEvent.WATCHDOG] for one in (worker, second, third)]
             asked = asked_about(monkeypatch)
             [spared] = [one for one in (worker, second, third) if not one.tasks]
             await until(lambda: asked[spared] > LIMITS.tries, 60)  # often enough to have been opened anew and given up
-            assert [one.counts.events["watchdog"] for one in (worker, second, third)] == before
+            assert [one.counts.events[WorkerEvent.WATCHDOG] for one in (worker, second, third)] == before
             assert third.missing() is None
 
 
@@ -178,7 +179,7 @@ async def test_without_kafka_it_waits_and_says_so(own_broker: Any, prefix: str):
         await until(
             lambda: "Kafka does not answer" in str(worker.missing()) or "can't commit" in str(worker.missing()), 60
         )
-        assert worker.counts.events["watchdog"] == 0
+        assert worker.counts.events[WorkerEvent.WATCHDOG] == 0
         await own_broker.start()
         await found.produce(*commands(5))
         await until(lambda: has_results(found, 5), 60)
@@ -216,7 +217,7 @@ async def test_a_loop_that_was_blocked_past_the_session_comes_back_by_itself(ben
         await bench.produce(*commands(20, "after2"), partition=1, key=None)
         await until(lambda: has_results(bench, 80))
         await until(lambda: len(worker.tasks) == 1 and worker.missing() is None)
-        assert worker.counts.events["watchdog"] == 0
+        assert worker.counts.events[WorkerEvent.WATCHDOG] == 0
         stop.set()
         await until(ended.is_set)
         await until(lambda: len(worker.tasks) == 2 and worker.missing() is None)
@@ -238,4 +239,4 @@ async def test_it_asks_kafka_only_where_it_suspects_something(bench: Bench, monk
         began_s = time.monotonic()
         await until(lambda: asked == 3, 40)
         assert time.monotonic() - began_s > 6  # an idle topic is asked for once in `progress_s`, and not at every look
-        assert worker.counts.events["watchdog"] == 0
+        assert worker.counts.events[WorkerEvent.WATCHDOG] == 0

@@ -20,11 +20,11 @@ from typing import Any
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.action import Action
-from stripeline.contracts.errors import Code
 from stripeline.contracts.frozen import replace
 from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.retry_tiers import HORIZON_MS, Tier, covering, tier_for, within
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import Code, DeadLetterReason, Verdict
 from stripeline.workers.executor import outcome_records, stripe_lookup
 from stripeline.workers.executor.command_state import Call, Work
 from stripeline.workers.executor.ledger import Known, Ledger, Queue, remember, set_queue
@@ -46,7 +46,7 @@ def settle(
     known = ledger.known(work.command.command_id)
     if known is not None and known != work.seen and known.status != "waiting":
         return Decision(
-            "known", changes=outcome_records.next_of_key(ledger, work.ticket)
+            Verdict.KNOWN, changes=outcome_records.next_of_key(ledger, work.ticket)
         )  # settled while the call was made
     match outcome:
         case Succeeded():
@@ -76,11 +76,11 @@ def _failed(
     return ended(topics, ledger, now, failed, now_ms, calls=1, reason=reason)
 
 
-def _dead_reason(failed: Failed) -> str | None:
+def _dead_reason(failed: Failed) -> DeadLetterReason | None:
     """What can be done later, once Stripe or the connection's key is well again, can be replayed."""
     if failed.retryable:
-        return "exhausted"
-    return "key_refused" if failed.error["code"] == Code.AUTH_EXPIRED else None
+        return DeadLetterReason.EXHAUSTED
+    return DeadLetterReason.KEY_REFUSED if failed.error["code"] == Code.AUTH_EXPIRED else None
 
 
 def hold(topics: Topics, ledger: Ledger, work: Work, held: Hold, now_ms: int) -> Decision:
@@ -120,7 +120,7 @@ def _not_found(topics: Topics, ledger: Ledger, call: Call, now_ms: int) -> Decis
         f"a person must decide, the Idempotency-Key was {idempotency_key(work.command.command_id)}"
     )
     found = replace(refusal(work.command.action, why, Code.INDETERMINATE), unknown=True)
-    return ended(topics, ledger, work, found, now_ms, reason="past_horizon" if late else None)
+    return ended(topics, ledger, work, found, now_ms, reason=DeadLetterReason.PAST_HORIZON if late else None)
 
 
 def _wait(
@@ -136,21 +136,21 @@ def _wait(
         changes.append(set_queue(of.key, replace(queue, due_ms=due_ms)))
     headers = waiting_headers(of, attempts=attempts, due_ms=due_ms, place=place, last_error=last_error)
     output = Output(topics.retry(tier), of.record.key, of.record.value, headers)
-    return Decision("retried", (output,), tuple(changes))
+    return Decision(Verdict.RETRIED, (output,), tuple(changes))
 
 
 def ended(
     topics: Topics, ledger: Ledger, work: Work, outcome: Outcome, now_ms: int, *, calls: int = 0,
-    reason: str | None = None,
+    reason: DeadLetterReason | None = None,
 ) -> Decision:  # fmt: skip
     """A result, the next of its key, and a dead letter where a person has to look."""
     of, command = work.ticket, work.command
     end = outcome_records.end(outcome, earlier_unknown=work.unknown, attempts=of.attempts + calls, reason=reason)
     outputs = [outcome_records.result(topics, told_of(work), end, work.revision, now_ms)]
     if end.dead_reason is not None:
-        outputs.append(outcome_records.dead_letter(topics, of, end))
+        outputs.append(outcome_records.dead_letter(topics, of, end, end.dead_reason))
     changes = (remember(command.command_id, work.ended(end.status, now_ms)), *outcome_records.next_of_key(ledger, of))
-    return Decision(end.status, tuple(outputs), changes, outcome_records.ended(command.action, end))
+    return Decision(Verdict(end.status), tuple(outputs), changes, outcome_records.ended(command.action, end))
 
 
 def told_of(work: Work) -> Told:
@@ -174,15 +174,15 @@ def settled_by_webhook(
     command_id = h.text(of.headers, h.SETTLES) or ""
     known = ledger.known(command_id)
     if known is None or known.told is None or known.status not in {"waiting", "indeterminate"}:
-        return Decision("unrelated")
+        return Decision(Verdict.UNRELATED)
     action = actions.get(known.told["action"])
     found = json_object(of.record.value or b"") or {}
     same_account = h.text(of.headers, h.CONNECTION) == known.told["connection"]
     if action is None or not same_account or found.get("object") != action.makes:
-        return Decision("unrelated")
+        return Decision(Verdict.UNRELATED)
     outcome = stripe_lookup.output_of(action, found)
     if stripe_lookup.of_command(found) != command_id or not isinstance(outcome, Succeeded):
-        return Decision("unrelated")
+        return Decision(Verdict.UNRELATED)
     return _settlement(topics, known, command_id, outcome, of, now_ms)
 
 
@@ -197,7 +197,7 @@ def _settlement(topics: Topics, known: Known, command_id: str, outcome: Succeede
     end = outcome_records.end(outcome, earlier_unknown=False, attempts=held["attempts"], reason=None)
     done = Known(status="succeeded", digest=known.digest, revision=revision, at_ms=now_ms)
     outputs = (outcome_records.result(topics, told, end, revision, now_ms),)
-    return Decision("settled", outputs, (remember(command_id, done),), outcome_records.ended(told.action, end))
+    return Decision(Verdict.SETTLED, outputs, (remember(command_id, done),), outcome_records.ended(told.action, end))
 
 
 def _text(failed: Failed) -> str:

@@ -10,12 +10,12 @@ import orjson
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.action import Action, Refused, Request
-from stripeline.contracts.errors import Code
 from stripeline.contracts.frozen import frozen, replace
 from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.records import Command, Unreadable, parse_command
 from stripeline.contracts.retry_tiers import HORIZON_MS, Tier, covering, within
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import UNKNOWN_ACTION, Code, Verdict
 from stripeline.workers.executor import after_call, outcome_records, stripe_lookup
 from stripeline.workers.executor.command_state import Call, Work, digest_of, endpoint, work_of
 from stripeline.workers.executor.ledger import Ledger, Queue, forget, remember, set_queue
@@ -97,9 +97,9 @@ class Executor:
         """Back from a tier: not its turn, or settled meanwhile, or None: it goes on."""
         of = work.ticket
         if queue is not None and of.place is not None and of.place != queue.head:
-            return Decision("held", (self._behind(of, queue, of.place, now_ms),))
+            return Decision(Verdict.HELD, (self._behind(of, queue, of.place, now_ms),))
         if work.seen is not None and work.seen.status != "waiting":
-            return Decision("known", changes=outcome_records.next_of_key(ledger, of))
+            return Decision(Verdict.KNOWN, changes=outcome_records.next_of_key(ledger, of))
         return None
 
     def _fresh(self, work: Work, queue: Queue | None, now_ms: int) -> Decision | None:
@@ -109,14 +109,14 @@ class Executor:
             if seen.digest != digest_of(work.command):
                 return outcome_records.id_reused(self.topics, of)
             if not (of.replayed and seen.status in REPLAYABLE):
-                return Decision("known")
+                return Decision(Verdict.KNOWN)
         if queue is None or of.key is None:
             return None
         changes = (
             remember(work.command.command_id, work.waiting(now_ms)),
             set_queue(of.key, replace(queue, tail=queue.tail + 1)),
         )
-        return Decision("held", (self._behind(of, queue, queue.tail, now_ms),), changes)
+        return Decision(Verdict.HELD, (self._behind(of, queue, queue.tail, now_ms),), changes)
 
     def _behind(self, of: Ticket, queue: Queue, place: int, now_ms: int) -> Output:
         """Behind the head of its key's queue, to come back when the head is due, or later if many are before it.
@@ -145,7 +145,7 @@ class Executor:
                 self.topics, ledger, work, refused or refusal(command.action, "unknown"), now_ms
             )
             # What names no action of ours is another team's text: it must not name a metric.
-            return decision if action else replace(decision, ended=Ended("unknown", Code.VALIDATION_ERROR.value, 0))
+            return decision if action else replace(decision, ended=Ended(UNKNOWN_ACTION, Code.VALIDATION_ERROR, 0))
         if action.method == "POST":
             look_at_ms = self._look_at_ms(work, now_ms)
             if look_at_ms is not None:

@@ -24,6 +24,7 @@ import orjson
 
 from stripeline.contracts.frozen import frozen
 from stripeline.contracts.retry_tiers import WINDOW_MS
+from stripeline.contracts.vocabulary import StateKind
 from stripeline.workers.task.decision import StateChange
 
 MAX_COMMANDS = 5_000_000
@@ -118,7 +119,11 @@ class Ledger:
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        return {"commands": len(self._known), "waiting": self._waiting, "queues": len(self._queues)}
+        return {
+            StateKind.COMMANDS: len(self._known),
+            StateKind.WAITING: self._waiting,
+            StateKind.QUEUES: len(self._queues),
+        }
 
     def expired(self, now_ms: int, limit: int = 1_000) -> Iterator[StateChange]:
         """Ids older than the window, oldest first. A waiting one is never forgotten."""

@@ -10,11 +10,11 @@ from typing import Any
 import orjson
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.errors import Code
 from stripeline.contracts.frozen import frozen, replace
 from stripeline.contracts.headers import cloud_event
 from stripeline.contracts.records import Status
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import CODE_OK, Code, DeadLetterReason, Verdict
 from stripeline.workers.executor.ledger import Ledger, set_queue
 from stripeline.workers.executor.retry_headers import Ticket, dead_headers, ticket
 from stripeline.workers.executor.stripe_answer import Failed, Outcome, Succeeded
@@ -32,22 +32,23 @@ class End:
     attempts: int
     output: Mapping[str, Any] | None = None
     error: Mapping[str, Any] | None = None
-    dead_reason: str | None = None
+    dead_reason: DeadLetterReason | None = None
 
 
-def end(outcome: Outcome, *, earlier_unknown: bool, attempts: int, reason: str | None) -> End:
+def end(outcome: Outcome, *, earlier_unknown: bool, attempts: int, reason: DeadLetterReason | None) -> End:
     """The end after a last outcome. `earlier_unknown`: an earlier attempt may have had its effect."""
     if isinstance(outcome, Succeeded):
         return End(status="succeeded", attempts=attempts, output=outcome.output)
     if outcome.unknown or (earlier_unknown and not outcome.decisive):
         error = {**outcome.error, "code": Code.INDETERMINATE.value, "retryable": False}
         error["message"] = _indeterminate(outcome)
-        return End(status="indeterminate", attempts=attempts, error=error, dead_reason=reason or "indeterminate")
+        reason = reason or DeadLetterReason.INDETERMINATE
+        return End(status="indeterminate", attempts=attempts, error=error, dead_reason=reason)
     return End(status="failed", attempts=attempts, error=outcome.error, dead_reason=reason)
 
 
 def ended(action: str, how: End) -> Ended:
-    return Ended(action, "OK" if how.error is None else how.error["code"], how.attempts)
+    return Ended(action, CODE_OK if how.error is None else how.error["code"], how.attempts)
 
 
 def _indeterminate(outcome: Failed) -> str:
@@ -89,15 +90,15 @@ def result(topics: Topics, told: Told, how: End, revision: int, now_ms: int) -> 
     return Output(topics.result, told.key, orjson.dumps(value), (*headers, connection))
 
 
-def dead_letter(topics: Topics, of: Ticket, how: End) -> Output:
+def dead_letter(topics: Topics, of: Ticket, how: End, reason: DeadLetterReason) -> Output:
     error = how.error or {}
     return _dead(
-        topics, of, reason=how.dead_reason or "", code=error.get("code", ""), attempts=how.attempts,
+        topics, of, reason=reason, code=error.get("code", ""), attempts=how.attempts,
         last_error=error.get("message", ""),
     )  # fmt: skip
 
 
-def _dead(topics: Topics, of: Ticket, *, reason: str, code: str, attempts: int, last_error: str) -> Output:
+def _dead(topics: Topics, of: Ticket, *, reason: DeadLetterReason, code: str, attempts: int, last_error: str) -> Output:
     headers = dead_headers(of, reason=reason, code=code, attempts=attempts, last_error=last_error)
     return Output(topics.dead_letter, of.record.key, of.record.value, headers)
 
@@ -105,16 +106,16 @@ def _dead(topics: Topics, of: Ticket, *, reason: str, code: str, attempts: int, 
 def unreadable(topics: Topics, ledger: Ledger | None, of: Ticket, why: str) -> Decision:
     """A record that is no command: unchanged to the dead letters; there is no id that a result could name."""
     letter = _dead(
-        topics, of, reason="unreadable", code=Code.VALIDATION_ERROR.value, attempts=of.attempts, last_error=why
+        topics, of, reason=DeadLetterReason.UNREADABLE, code=Code.VALIDATION_ERROR, attempts=of.attempts, last_error=why
     )
-    return Decision("unreadable", (letter,), () if ledger is None else next_of_key(ledger, of))
+    return Decision(Verdict.UNREADABLE, (letter,), () if ledger is None else next_of_key(ledger, of))
 
 
 def id_reused(topics: Topics, of: Ticket) -> Decision:
     """A known id that asks for something else: refused loudly, because one of the two was not meant."""
     why = "this command_id is known with another action, connection or input; send the new command under a new id"
-    letter = _dead(topics, of, reason="id_reused", code=Code.CONFLICT.value, attempts=0, last_error=why)
-    return Decision("id_reused", (letter,))
+    letter = _dead(topics, of, reason=DeadLetterReason.ID_REUSED, code=Code.CONFLICT, attempts=0, last_error=why)
+    return Decision(Verdict.ID_REUSED, (letter,))
 
 
 def next_of_key(ledger: Ledger, of: Ticket) -> tuple[StateChange, ...]:
@@ -132,9 +133,9 @@ def broken(dead_letter_topic: str, record: InputRecord, error: Exception) -> Dec
     """
     headers = dead_headers(
         ticket(record, returned=True),
-        reason="internal_error",
-        code=Code.INDETERMINATE.value,
+        reason=DeadLetterReason.INTERNAL_ERROR,
+        code=Code.INDETERMINATE,
         attempts=0,
         last_error=f"{type(error).__name__}: this is a fault of Stripeline; the log has the traceback",
     )
-    return Decision("broken", (Output(dead_letter_topic, record.key, record.value, headers),))
+    return Decision(Verdict.BROKEN, (Output(dead_letter_topic, record.key, record.value, headers),))

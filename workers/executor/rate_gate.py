@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 
 from stripeline.contracts.definitions import Rate
-from stripeline.contracts.errors import Code
 from stripeline.contracts.frozen import frozen
+from stripeline.contracts.vocabulary import Code
 from stripeline.workers.executor.stripe_answer import Failed
 from stripeline.workers.executor.stripe_lookup import Sight
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from stripeline.contracts import headers as h
 from stripeline.contracts.frozen import frozen
 from stripeline.contracts.headers import Headers
+from stripeline.contracts.vocabulary import DeadLetterReason
 from stripeline.workers.task.decision import InputRecord
 
 
@@ -72,7 +73,7 @@ def waiting_headers(of: Ticket, *, attempts: int, due_ms: int, place: int | None
     return (*h.without(of.record.headers, h.OURS_ON_A_COMMAND), *ours)
 
 
-def dead_headers(of: Ticket, *, reason: str, code: str, attempts: int, last_error: str) -> Headers:
+def dead_headers(of: Ticket, *, reason: DeadLetterReason, code: str, attempts: int, last_error: str) -> Headers:
     """The headers of a dead letter: its own ones, where it came from, and why."""
     ours = (
         (h.ORIGIN_TOPIC, of.record.topic.encode()),

@@ -12,8 +12,9 @@ import orjson
 from pydantic import ValidationError
 
 from stripeline.contracts.action import Action
-from stripeline.contracts.errors import FAULTS, KEY_IN_USE, Code, Fault, Meaning, meaning_of
+from stripeline.contracts.errors import FAULTS, KEY_IN_USE, Meaning, meaning_of
 from stripeline.contracts.frozen import frozen, replace
+from stripeline.contracts.vocabulary import Code, Fault
 
 MAX_MESSAGE = 500
 MAX_RETRY_AFTER_S = 24 * 3600

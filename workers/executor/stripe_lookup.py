@@ -10,8 +10,9 @@ from typing import Any
 import orjson
 
 from stripeline.contracts.action import Action, Request
-from stripeline.contracts.errors import FAULTS, Fault
+from stripeline.contracts.errors import FAULTS
 from stripeline.contracts.frozen import frozen, replace
+from stripeline.contracts.vocabulary import Fault
 from stripeline.workers.executor.stripe_answer import (
     Answer,
     Failed,

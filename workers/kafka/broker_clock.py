@@ -9,6 +9,8 @@ from collections.abc import Callable
 
 import structlog
 
+from stripeline.contracts.vocabulary import LogEvent
+
 _MAX_ROUND_TRIP_S = 1.0
 _SKEW_REPORTED_MS = 60_000
 log = structlog.get_logger()
@@ -38,5 +40,6 @@ class BrokerClock:
         self._base_ms, self._base_s = float(appended_ms), now_s
         skewed = abs(self.skew_ms) > _SKEW_REPORTED_MS
         if skewed and not self._reported:
-            log.warning("clock_skew", skew_ms=self.skew_ms, mend="set this host's clock; the broker's clock is used")
+            advice = "set this host's clock; until then the broker's is used"
+            log.warning(LogEvent.CLOCK_SKEW, skew_ms=self.skew_ms, advice=advice)
         self._reported = skewed

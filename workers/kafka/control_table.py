@@ -14,6 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaError
 
 from stripeline.contracts.definitions import AnyDefinition, Connection, Definitions, Trigger, Workflow, parse_definition
+from stripeline.contracts.vocabulary import LogEvent
 
 log = structlog.get_logger(__name__)
 
@@ -95,10 +96,10 @@ class ControlTable:
                 await self._follow()
             except (KafkaError, ControlError, OSError, TimeoutError) as error:
                 self._missing = str(error) or f"{self._topic} could not be read: {type(error).__name__}"
-                log.warning("control table is not current, reading it anew", topic=self._topic, reason=self._missing)
+                log.warning(LogEvent.CONTROL_TABLE_STALE, topic=self._topic, reason=self._missing)
             except Exception:
                 # The table must outlive a fault of its own: a process that stopped following would run on old secrets.
-                log.exception("control table failed, reading it anew", topic=self._topic)
+                log.exception(LogEvent.CONTROL_TABLE_FAILED, topic=self._topic)
             await asyncio.sleep(_RETRY_S[min(self._failures, len(_RETRY_S) - 1)])
             self._failures += 1
 
@@ -126,7 +127,7 @@ class ControlTable:
             try:
                 listener(self._snapshot)
             except Exception:  # one listener's fault must not keep the change from the others
-                log.exception("a listener of the control table failed")
+                log.exception(LogEvent.CONTROL_LISTENER_FAILED)
 
 
 async def read_all(topic: str, client: Mapping[str, Any]) -> Definitions:
@@ -201,6 +202,6 @@ def _put(table: dict[str, AnyDefinition], key: str, value: bytes | None, last_go
     try:
         table[key] = parse_definition(key, value)
     except ValueError as error:
-        log.error("a definition can't be read, the last good one stays", key=key, reason=str(error))  # noqa: TRY400
+        log.error(LogEvent.DEFINITION_UNREADABLE, key=key, reason=str(error))  # noqa: TRY400
         if last_good is not None:
             table[key] = last_good

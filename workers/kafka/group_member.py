@@ -17,6 +17,7 @@ from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
 from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
 from aiokafka.structs import TopicPartition
 
+from stripeline.contracts.vocabulary import WorkerEvent
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.consumer import POLL_MS, group_consumer
 from stripeline.workers.kafka.consumer import stop as stop_consumer
@@ -109,12 +110,12 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
                 failures = 0
             except (KafkaError, OSError, TimeoutError) as error:
                 failures += 1
-                self._happened("session_failed", error=repr(error))
+                self._happened(WorkerEvent.SESSION_FAILED, error=repr(error))
                 await _wait(stop, _REOPEN_AFTER_S[min(failures, len(_REOPEN_AFTER_S)) - 1])
 
     def anew(self, why: str) -> None:
         """Close the consumer, whatever it waits for, and join anew: the watchdog's remedy."""
-        self._happened("watchdog", reason=why)
+        self._happened(WorkerEvent.WATCHDOG, reason=why)
         if self._member is not None:
             self._member.cancel()
 
@@ -180,16 +181,16 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         if revoked:
-            self.counts.events["revoked"] += 1
-            self._log.info("revoked", partitions=sorted({tp.partition for tp in revoked}))
+            self.counts.events[WorkerEvent.REVOKED] += 1
+            self._log.info(WorkerEvent.REVOKED, partitions=sorted({tp.partition for tp in revoked}))
         self._kept.clear()  # what did not come back with the last assignment is somebody else's by now
         await self._close_all()
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
         """Open a task per partition number, in the background: a long restore must not miss the next rebalance."""
         numbers = sorted({tp.partition for tp in assigned})
-        self.counts.events["assigned"] += 1
-        self._log.info("assigned", partitions=numbers)
+        self.counts.events[WorkerEvent.ASSIGNED] += 1
+        self._log.info(WorkerEvent.ASSIGNED, partitions=numbers)
         if self._leaving:  # the group did not know yet: what was opened now, nobody would close
             return
         for number in numbers:
@@ -215,12 +216,12 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             except (ProducerFenced, InvalidProducerEpoch):
                 # Somebody else has our partition, and we don't know it yet. To take it back would fence the rightful
                 # owner: we ask the group who owns what.
-                self._happened("fenced", partition=number)
+                self._happened(WorkerEvent.FENCED, partition=number)
                 await task.discard()
                 self._rejoin.set()
                 return
             except Exception as error:  # noqa: BLE001  (an error in the task closes the task, not the process)
-                self._happened("task_failed", partition=number, error=repr(error))
+                self._happened(WorkerEvent.TASK_FAILED, partition=number, error=repr(error))
                 failures = failures + 1 if self._failed_lately(number) else 0
                 self._failed_s[number] = time.monotonic()
                 await task.discard()
@@ -230,7 +231,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             else:
                 return
 
-    def _happened(self, event: str, **details: Any) -> None:
+    def _happened(self, event: WorkerEvent, **details: Any) -> None:
         self.counts.events[event] += 1
         self._log.warning(event, **details)
 

@@ -6,7 +6,6 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import orjson
-import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError, for_code
@@ -16,7 +15,6 @@ from aiokafka.structs import TopicPartition
 from stripeline.workers.task.decision import State
 from stripeline.workers.task.watermark import Watermark, decode
 
-log = structlog.get_logger()
 S = TypeVar("S", bound=State)
 
 

@@ -18,6 +18,7 @@ import structlog
 from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
+from stripeline.contracts.vocabulary import LogEvent
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_lookup import Sight
 from stripeline.workers.kafka.broker_clock import BrokerClock
@@ -90,7 +91,7 @@ class Task(Generic[S]):
         seek({tp: mark.position for tp, mark in marks.items()})
         self.open = True
         restore_s = self.counts.restore_s[str(self.partition)] = time.monotonic() - began
-        self._log.info("task_open", restore_s=round(restore_s, 3), changelog=self.kept.upto)
+        self._log.info(LogEvent.TASK_OPEN, restore_s=round(restore_s, 3), changelog=self.kept.upto)
 
     @property
     def load(self) -> Load:
@@ -137,7 +138,7 @@ class Task(Generic[S]):
         try:
             await self._commit()  # raises, too, when one has failed while the calls were waited for
         except Exception as error:  # noqa: BLE001  (the next owner goes on from the last commit)
-            self._log.warning("last_commit_failed", error=repr(error))
+            self._log.warning(LogEvent.LAST_COMMIT_FAILED, error=repr(error))
             return None
         finally:
             self.open = False
@@ -233,7 +234,7 @@ class Task(Generic[S]):
 
     def _broken(self, record: InputRecord, error: Exception) -> Decision:
         """A fault in deciding about one record ends that record only."""
-        self._log.error("decision_failed", topic=record.topic, offset=record.offset, exc_info=error)
+        self._log.error(LogEvent.DECISION_FAILED, topic=record.topic, offset=record.offset, exc_info=error)
         return self.job.broken(self.kept.state, record, error)
 
     def _finish(self, lane: Hashable, record: InputRecord, decision: Decision) -> None:

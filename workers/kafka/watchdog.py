@@ -9,7 +9,6 @@ import time
 from collections.abc import Hashable, Mapping
 from typing import Any, Final
 
-import structlog
 from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
@@ -19,7 +18,6 @@ from stripeline.workers.kafka.group_member import Worker
 from stripeline.workers.kafka.task import Task
 from stripeline.workers.task.health import Facts, Limits, Sight, Suspicion, Verdict, Watch, Working
 
-log = structlog.get_logger()
 _LOOK_EVERY_S: Final = 1.0
 _ASK_S: Final = 10.0
 

@@ -16,6 +16,7 @@ from stripeline.contracts.headers import Headers, cloud_event
 from stripeline.contracts.ids import run_id
 from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.executor import outcome_records, stripe_lookup
 from stripeline.workers.executor.retry_headers import ticket
 from stripeline.workers.router import runs
@@ -65,7 +66,7 @@ class Router:
         decisions = [self._moved(record, headers, move, now_ms) for move in moves if move is not None]
         outputs = (*(output for decision in decisions for output in decision.outputs), *self._settles(event, headers))
         changes = tuple(change for decision in decisions for change in decision.changes)
-        return Decision("started" if decisions else "no_run", outputs, changes)
+        return Decision(Verdict.STARTED if decisions else Verdict.NO_RUN, outputs, changes)
 
     def _settles(self, event: Mapping[str, Any], headers: Mapping[str, bytes]) -> tuple[Output, ...]:
         """An object that one of our commands made: its executor may not know that it was done.
@@ -99,12 +100,12 @@ class Router:
         reference = result.get("run")
         run = state.get(reference["run_id"]) if isinstance(reference, dict) and "run_id" in reference else None
         move = None if run is None else runs.after(run, result, now_ms)
-        return Decision("unrelated") if move is None else self._moved(record, headers, move, now_ms)
+        return Decision(Verdict.UNRELATED) if move is None else self._moved(record, headers, move, now_ms)
 
     def _moved(self, record: InputRecord, headers: Mapping[str, bytes], move: Move, now_ms: int) -> Decision:
         command = move.command
         if command is None:
-            return Decision(move.run["status"], changes=(StateChange(move.run["run"], move.run),))
+            return Decision(Verdict(move.run["status"]), changes=(StateChange(move.run["run"], move.run),))
         value = orjson.dumps(command)
         if len(value) > MAX_COMMAND_BYTES:
             # Kafka would refuse the whole transaction, and the next one, for ever.
@@ -115,7 +116,7 @@ class Router:
         )
         connection = (h.CONNECTION, command["connection"].encode())
         output = Output(self.topics.command, record.key, value, (*about, connection, *_age(move.run, now_ms)))
-        return Decision("advanced", (output,), (StateChange(move.run["run"], move.run),))
+        return Decision(Verdict.ADVANCED, (output,), (StateChange(move.run["run"], move.run),))
 
 
 def _age(run: Mapping[str, Any], now_ms: int) -> Headers:

@@ -14,10 +14,10 @@ from itertools import islice
 from typing import Any
 
 from stripeline.contracts.definitions import Workflow
-from stripeline.contracts.errors import Code
 from stripeline.contracts.frozen import frozen
 from stripeline.contracts.ids import command_id, run_id
 from stripeline.contracts.retry_tiers import WINDOW_MS
+from stripeline.contracts.vocabulary import Code, StateKind
 from stripeline.workers.router.expressions import ExpressionError, resolve
 from stripeline.workers.task.decision import StateChange
 
@@ -71,7 +71,7 @@ class Runs:
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        return {"open": len(self._open), "finished": len(self._finished)}
+        return {StateKind.OPEN: len(self._open), StateKind.FINISHED: len(self._finished)}
 
     def expired(self, now_ms: int, limit: int = 1_000) -> Iterator[StateChange]:
         """Finished and stopped runs older than the window. Both dicts are in the order of their last change."""

@@ -16,7 +16,7 @@ import structlog
 from pydantic import SecretStr
 
 from stripeline.contracts.action import Request
-from stripeline.contracts.errors import Code, Fault
+from stripeline.contracts.vocabulary import CallKind, Code, Fault, LogEvent
 from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_answer import Answer, classify, refusal
@@ -115,7 +115,7 @@ class StripeApi:
             answer = await self._exchange(request, key, call)
         finally:
             self.busy -= 1
-        action, kind = call.action.key, "look_up" if call.look else "attempt"
+        action, kind = call.action.key, CallKind.LOOK_UP if call.look else CallKind.ATTEMPT
         self.answers[action, kind, answer.value if isinstance(answer, Fault) else str(answer.status)] += 1
         took_s = time.monotonic() - began_s
         self.seconds[action, kind].add(took_s)
@@ -139,13 +139,13 @@ class StripeApi:
         except TooLargeError:
             return Fault.UNREADABLE
         except LostError as error:
-            log.info("call_lost", command=call.command.command_id, error=str(error))
+            log.info(LogEvent.CALL_LOST, command=call.command.command_id, error=str(error))
             return Fault.LOST
         except UnsendableError:
-            log.exception("call_broken", command=call.command.command_id)
+            log.exception(LogEvent.CALL_BROKEN, command=call.command.command_id)
             return Fault.REFUSED
         except Exception:
-            log.exception("call_broken", command=call.command.command_id)
+            log.exception(LogEvent.CALL_BROKEN, command=call.command.command_id)
             return Fault.LOST
         told = {name: reply.headers[name] for name in _HEADERS_READ if name in reply.headers}
         return Answer(status=reply.status, headers=told, body=reply.body)

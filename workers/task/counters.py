@@ -9,6 +9,7 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+from stripeline.contracts.vocabulary import Verdict, WorkerEvent
 from stripeline.workers.task.decision import Ended
 
 COMMIT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -46,14 +47,14 @@ class Histograms(dict[tuple[str, ...], Histogram]):
 class Counts:
     """One worker's, of all its tasks since it started; a task that is opened anew goes on counting here."""
 
-    records: dict[tuple[str, str], int] = field(default_factory=lambda: defaultdict(int))  # by topic and verdict
+    records: dict[tuple[str, Verdict], int] = field(default_factory=lambda: defaultdict(int))  # by topic and verdict
     ends: dict[Ended, int] = field(default_factory=lambda: defaultdict(int))
     commit_s: Histogram = field(default_factory=lambda: Histogram(COMMIT_S))
     commit_records: Histogram = field(default_factory=lambda: Histogram(COMMIT_RECORDS))
     restore_s: dict[str, float] = field(default_factory=dict)  # the last one, by partition
-    events: dict[str, int] = field(default_factory=lambda: dict.fromkeys(EVENTS, 0))
+    events: dict[WorkerEvent, int] = field(default_factory=lambda: dict.fromkeys(WorkerEvent, 0))
 
-    def finished(self, topic: str, verdict: str, ended: Ended | None) -> None:
+    def finished(self, topic: str, verdict: Verdict, ended: Ended | None) -> None:
         self.records[topic, verdict] += 1
         if ended is not None:
             self.ends[ended] += 1
@@ -77,14 +78,3 @@ class Counts:
     def committed(self, seconds: float, records: int) -> None:
         self.commit_s.add(seconds)
         self.commit_records.add(records)
-
-
-EVENTS: Mapping[str, str] = {
-    "assigned": "partitions were given",
-    "revoked": "partitions were taken away",
-    "fenced": "another member had a task's partition",
-    "task_failed": "a task was closed after an error, and opened anew",
-    "session_failed": "the membership was lost, and taken up anew",
-    "watchdog": "the watchdog closed the consumer, and opened it anew",
-}
-"""What happens to a worker."""

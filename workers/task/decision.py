@@ -8,6 +8,7 @@ from typing import Any, NamedTuple, Protocol
 
 from stripeline.contracts.frozen import frozen
 from stripeline.contracts.headers import Headers
+from stripeline.contracts.vocabulary import Verdict
 
 
 class InputRecord(Protocol):
@@ -63,7 +64,7 @@ class Ended(NamedTuple):
 class Decision:
     """Everything that follows from one record. `verdict` names it for metrics and tests."""
 
-    verdict: str
+    verdict: Verdict
     outputs: tuple[Output, ...] = ()
     changes: tuple[StateChange, ...] = ()
     ended: Ended | None = None

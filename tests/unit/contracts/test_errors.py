@@ -2,7 +2,8 @@
 
 import pytest
 
-from stripeline.contracts.errors import BESIDE_THE_CARD, CARD, FAULTS, KEY_IN_USE, Code, Fault, meaning_of
+from stripeline.contracts.errors import BESIDE_THE_CARD, CARD, FAULTS, KEY_IN_USE, meaning_of
+from stripeline.contracts.vocabulary import Code, Fault
 from stripeline.workers.actions import actions
 
 CREATE_INTENT, RETRIEVE, CREATE_CUSTOMER = (

@@ -7,7 +7,8 @@ from hypothesis import strategies as st
 
 from stripeline.contracts import headers as names
 from stripeline.contracts.records import Event
-from stripeline.ingest.routing import Ignored, Indifference, Problem, Publication, Rejected, output, problem_of, route
+from stripeline.contracts.vocabulary import EventReason, IgnoredReason
+from stripeline.ingest.routing import Ignored, Publication, Rejected, output, problem_of, route
 from stripeline.ingest.trigger import TriggerView
 
 PAYMENT, CHARGE, CUSTOMER = "stripe/payment-event", "stripe/charge-event", "stripe/customer-event"
@@ -98,12 +99,12 @@ def test_there_are_the_42_published_types_and_one_that_is_new() -> None:
     ],
 )
 def test_another_familys_event_is_ignored(kind: str, event_type: str) -> None:
-    assert routed(event(type=event_type), trigger(kind)) == Ignored(reason=Indifference.OTHER_FAMILY)
+    assert routed(event(type=event_type), trigger(kind)) == Ignored(reason=IgnoredReason.OTHER_FAMILY)
 
 
 def test_a_thin_event_is_ignored() -> None:
     thin = {"id": "evt_1", "object": "v2.core.event", "type": "v1.charge.failed", "created": "2026-01-01T00:00:00Z"}
-    assert routed(thin) == Ignored(reason=Indifference.THIN_EVENT)
+    assert routed(thin) == Ignored(reason=IgnoredReason.THIN_EVENT)
 
 
 def test_the_value_is_the_cards_trigger_output() -> None:
@@ -146,64 +147,64 @@ def test_what_may_be_absent() -> None:
 @pytest.mark.parametrize(
     ("body", "problem"),
     [
-        (b"", Problem.NOT_JSON),
-        (b"not json", Problem.NOT_JSON),
-        (b'{"id": "evt_1"', Problem.NOT_JSON),
-        (b"\xff\xfe", Problem.NOT_JSON),
-        (b'{"id": NaN}', Problem.NOT_JSON),
-        (b'{"id": "\\ud800"}', Problem.NOT_JSON),
-        (b"[" * 5_000 + b"]" * 5_000, Problem.NOT_JSON),
-        (b"1" * 5_000, Problem.NOT_JSON),
-        (b"null", Problem.NOT_AN_EVENT),
-        (b"[]", Problem.NOT_AN_EVENT),
-        (b"1", Problem.NOT_AN_EVENT),
-        (b'"x"', Problem.NOT_AN_EVENT),
-        (b"{}", Problem.NOT_AN_EVENT),
-        (event(object="charge"), Problem.NOT_AN_EVENT),
-        (event(object=["event"]), Problem.NOT_AN_EVENT),
-        (event(id=...), Problem.BAD_ID),
-        (event(id=7), Problem.BAD_ID),
-        (event(id=""), Problem.BAD_ID),
-        (event(id="evt 1"), Problem.BAD_ID),
-        (event(id="evt_1\n"), Problem.BAD_ID),
-        (event(id="e" * 129), Problem.BAD_ID),
-        (event(id="é"), Problem.BAD_ID),
-        (event(type=...), Problem.BAD_TYPE),
-        (event(type=None), Problem.BAD_TYPE),
-        (event(type="Charge.x"), Problem.BAD_TYPE),
-        (event(type="charge.x\n"), Problem.BAD_TYPE),
-        (event(type="charge." + "x" * 194), Problem.BAD_TYPE),
-        (event(created=...), Problem.BAD_CREATED),
-        (event(created="1790000000"), Problem.BAD_CREATED),
-        (event(created=1.5), Problem.BAD_CREATED),
-        (event(created=True), Problem.BAD_CREATED),
-        (event(created=-1), Problem.BAD_CREATED),
-        (event(created=253_402_300_800), Problem.BAD_CREATED),
-        (event(livemode="false"), Problem.BAD_LIVEMODE),
-        (event(livemode=1), Problem.BAD_LIVEMODE),
-        (event(api_version=1), Problem.BAD_API_VERSION),
-        (event(request=[]), Problem.BAD_REQUEST),
-        (event(account={}), Problem.BAD_ACCOUNT),
-        (event(data=...), Problem.BAD_DATA),
-        (event(data=None), Problem.BAD_DATA),
-        (event(data={"object": None}), Problem.BAD_DATA),
-        (event(data={"object": []}), Problem.BAD_DATA),
-        (event(data={"object": {}, "previous_attributes": 1}), Problem.BAD_DATA),
-        (event(livemode=True), Problem.WRONG_MODE),
+        (b"", EventReason.NOT_JSON),
+        (b"not json", EventReason.NOT_JSON),
+        (b'{"id": "evt_1"', EventReason.NOT_JSON),
+        (b"\xff\xfe", EventReason.NOT_JSON),
+        (b'{"id": NaN}', EventReason.NOT_JSON),
+        (b'{"id": "\\ud800"}', EventReason.NOT_JSON),
+        (b"[" * 5_000 + b"]" * 5_000, EventReason.NOT_JSON),
+        (b"1" * 5_000, EventReason.NOT_JSON),
+        (b"null", EventReason.NOT_AN_EVENT),
+        (b"[]", EventReason.NOT_AN_EVENT),
+        (b"1", EventReason.NOT_AN_EVENT),
+        (b'"x"', EventReason.NOT_AN_EVENT),
+        (b"{}", EventReason.NOT_AN_EVENT),
+        (event(object="charge"), EventReason.NOT_AN_EVENT),
+        (event(object=["event"]), EventReason.NOT_AN_EVENT),
+        (event(id=...), EventReason.BAD_ID),
+        (event(id=7), EventReason.BAD_ID),
+        (event(id=""), EventReason.BAD_ID),
+        (event(id="evt 1"), EventReason.BAD_ID),
+        (event(id="evt_1\n"), EventReason.BAD_ID),
+        (event(id="e" * 129), EventReason.BAD_ID),
+        (event(id="é"), EventReason.BAD_ID),
+        (event(type=...), EventReason.BAD_TYPE),
+        (event(type=None), EventReason.BAD_TYPE),
+        (event(type="Charge.x"), EventReason.BAD_TYPE),
+        (event(type="charge.x\n"), EventReason.BAD_TYPE),
+        (event(type="charge." + "x" * 194), EventReason.BAD_TYPE),
+        (event(created=...), EventReason.BAD_CREATED),
+        (event(created="1790000000"), EventReason.BAD_CREATED),
+        (event(created=1.5), EventReason.BAD_CREATED),
+        (event(created=True), EventReason.BAD_CREATED),
+        (event(created=-1), EventReason.BAD_CREATED),
+        (event(created=253_402_300_800), EventReason.BAD_CREATED),
+        (event(livemode="false"), EventReason.BAD_LIVEMODE),
+        (event(livemode=1), EventReason.BAD_LIVEMODE),
+        (event(api_version=1), EventReason.BAD_API_VERSION),
+        (event(request=[]), EventReason.BAD_REQUEST),
+        (event(account={}), EventReason.BAD_ACCOUNT),
+        (event(data=...), EventReason.BAD_DATA),
+        (event(data=None), EventReason.BAD_DATA),
+        (event(data={"object": None}), EventReason.BAD_DATA),
+        (event(data={"object": []}), EventReason.BAD_DATA),
+        (event(data={"object": {}, "previous_attributes": 1}), EventReason.BAD_DATA),
+        (event(livemode=True), EventReason.WRONG_MODE),
     ],
 )
-def test_what_is_no_event_and_why(body: bytes | dict[str, Any], problem: Problem) -> None:
+def test_what_is_no_event_and_why(body: bytes | dict[str, Any], problem: EventReason) -> None:
     assert routed(body) == Rejected(reason=problem)
 
 
 def test_what_can_be_read_but_not_written_is_refused() -> None:
     deep = b'{"a":' * 300 + b"1" + b"}" * 300
     body = orjson.dumps(event(data={"object": {"id": "pi_1"}})).replace(b'"pi_1"', deep)
-    assert routed(body) == Rejected(reason=Problem.TOO_DEEP)
+    assert routed(body) == Rejected(reason=EventReason.TOO_DEEP)
 
 
 def test_an_event_of_no_family_must_be_an_event_all_the_same() -> None:
-    assert routed(event(type="invoice.paid", created="x")) == Rejected(reason=Problem.BAD_CREATED)
+    assert routed(event(type="invoice.paid", created="x")) == Rejected(reason=EventReason.BAD_CREATED)
 
 
 @pytest.mark.parametrize(
@@ -215,7 +216,7 @@ def test_modes_that_go_together(sent: bool | None, expected: bool | None) -> Non
 
 @pytest.mark.parametrize("sent", [True, False])
 def test_the_other_mode_is_refused(sent: bool) -> None:
-    assert routed(event(livemode=sent), trigger(livemode=not sent)) == Rejected(reason=Problem.WRONG_MODE)
+    assert routed(event(livemode=sent), trigger(livemode=not sent)) == Rejected(reason=EventReason.WRONG_MODE)
 
 
 @pytest.mark.parametrize(

@@ -6,16 +6,8 @@ import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripeline.ingest.signature import (
-    MAX_HEADER_BYTES,
-    MAX_ITEMS,
-    Reason,
-    Refused,
-    Verified,
-    _taken_apart,
-    parse,
-    verify,
-)
+from stripeline.contracts.vocabulary import SignatureReason
+from stripeline.ingest.signature import MAX_HEADER_BYTES, MAX_ITEMS, Refused, Verified, _taken_apart, parse, verify
 from stripeline.ingest.trigger import TriggerView
 
 NOW_S = 1_790_000_000
@@ -68,37 +60,37 @@ def test_what_is_no_t_or_v1_is_ignored(accepted: bytes) -> None:
 @pytest.mark.parametrize(
     ("sent", "reason"),
     [
-        (b"", Reason.MISSING),
-        (b"junk", Reason.BAD_TIMESTAMP),
-        (b"=,=", Reason.BAD_TIMESTAMP),
-        (b"v1=" + mac(), Reason.BAD_TIMESTAMP),
-        (b"t=,v1=" + mac(), Reason.BAD_TIMESTAMP),
-        (b"t=+1,v1=" + mac(), Reason.BAD_TIMESTAMP),
-        (b"t=-5,v1=" + mac(), Reason.BAD_TIMESTAMP),
-        (b"t=1.5,v1=" + mac(), Reason.BAD_TIMESTAMP),
-        (b"t=1_7,v1=" + mac(), Reason.BAD_TIMESTAMP),
-        (b"t=" + b"9" * 13 + b",v1=" + mac(), Reason.BAD_TIMESTAMP),
-        (b"t=%d,t=%d,v1=%b" % (NOW_S, NOW_S, mac()), Reason.BAD_TIMESTAMP),
-        (b"t=%d" % NOW_S, Reason.NO_SIGNATURE),
-        (b"t=%d,v0=%b" % (NOW_S, mac()), Reason.NO_SIGNATURE),
-        (b"t=%d, v1=%b" % (NOW_S, mac()), Reason.NO_SIGNATURE),
-        (b"t=%d,v1=" % NOW_S, Reason.MISMATCH),
-        (b"t=%d,v1=%b" % (NOW_S, mac().upper()), Reason.MISMATCH),
-        (b"t=%d,v1=%b" % (NOW_S, mac()[:-1]), Reason.MISMATCH),
-        (b"t=%d,v1=%b0" % (NOW_S, mac()), Reason.MISMATCH),
-        (b"t=%d,v1=%b" % (NOW_S + 1, mac()), Reason.MISMATCH),
-        (header(OLD), Reason.MISMATCH),
-        (b"t=%d,v1=\xc3\xa9" % NOW_S, Reason.NOT_ASCII),
-        ("t=１７９０,v1=x".encode(), Reason.NOT_ASCII),  # noqa: RUF001  full-width digits
-        (b"t=%d,v1=%b\xff" % (NOW_S, mac()), Reason.NOT_ASCII),
+        (b"", SignatureReason.MISSING),
+        (b"junk", SignatureReason.BAD_TIMESTAMP),
+        (b"=,=", SignatureReason.BAD_TIMESTAMP),
+        (b"v1=" + mac(), SignatureReason.BAD_TIMESTAMP),
+        (b"t=,v1=" + mac(), SignatureReason.BAD_TIMESTAMP),
+        (b"t=+1,v1=" + mac(), SignatureReason.BAD_TIMESTAMP),
+        (b"t=-5,v1=" + mac(), SignatureReason.BAD_TIMESTAMP),
+        (b"t=1.5,v1=" + mac(), SignatureReason.BAD_TIMESTAMP),
+        (b"t=1_7,v1=" + mac(), SignatureReason.BAD_TIMESTAMP),
+        (b"t=" + b"9" * 13 + b",v1=" + mac(), SignatureReason.BAD_TIMESTAMP),
+        (b"t=%d,t=%d,v1=%b" % (NOW_S, NOW_S, mac()), SignatureReason.BAD_TIMESTAMP),
+        (b"t=%d" % NOW_S, SignatureReason.NO_SIGNATURE),
+        (b"t=%d,v0=%b" % (NOW_S, mac()), SignatureReason.NO_SIGNATURE),
+        (b"t=%d, v1=%b" % (NOW_S, mac()), SignatureReason.NO_SIGNATURE),
+        (b"t=%d,v1=" % NOW_S, SignatureReason.MISMATCH),
+        (b"t=%d,v1=%b" % (NOW_S, mac().upper()), SignatureReason.MISMATCH),
+        (b"t=%d,v1=%b" % (NOW_S, mac()[:-1]), SignatureReason.MISMATCH),
+        (b"t=%d,v1=%b0" % (NOW_S, mac()), SignatureReason.MISMATCH),
+        (b"t=%d,v1=%b" % (NOW_S + 1, mac()), SignatureReason.MISMATCH),
+        (header(OLD), SignatureReason.MISMATCH),
+        (b"t=%d,v1=\xc3\xa9" % NOW_S, SignatureReason.NOT_ASCII),
+        ("t=１７９０,v1=x".encode(), SignatureReason.NOT_ASCII),  # noqa: RUF001  full-width digits
+        (b"t=%d,v1=%b\xff" % (NOW_S, mac()), SignatureReason.NOT_ASCII),
     ],
 )
-def test_what_is_refused_and_why(sent: bytes, reason: Reason) -> None:
+def test_what_is_refused_and_why(sent: bytes, reason: SignatureReason) -> None:
     assert verify(sent, BODY, [NEW], NOW_S) == Refused(reason=reason)
 
 
 def test_a_body_changed_by_one_byte_is_refused() -> None:
-    assert verify(header(), BODY + b" ", [NEW], NOW_S) == Refused(reason=Reason.MISMATCH)
+    assert verify(header(), BODY + b" ", [NEW], NOW_S) == Refused(reason=SignatureReason.MISMATCH)
 
 
 def test_the_raw_bytes_are_what_is_signed() -> None:
@@ -107,7 +99,7 @@ def test_the_raw_bytes_are_what_is_signed() -> None:
 
 
 def test_no_secret_accepts_nothing() -> None:
-    assert verify(header(b""), BODY, [], NOW_S) == Refused(reason=Reason.MISMATCH)
+    assert verify(header(b""), BODY, [], NOW_S) == Refused(reason=SignatureReason.MISMATCH)
 
 
 @pytest.mark.parametrize("age_s", [-300, -1, 0, 299, 300])
@@ -116,27 +108,28 @@ def test_within_the_tolerance(age_s: int) -> None:
 
 
 @pytest.mark.parametrize(
-    ("age_s", "reason"), [(301, Reason.TOO_OLD), (-301, Reason.IN_THE_FUTURE), (-600, Reason.IN_THE_FUTURE)]
+    ("age_s", "reason"),
+    [(301, SignatureReason.TOO_OLD), (-301, SignatureReason.IN_THE_FUTURE), (-600, SignatureReason.IN_THE_FUTURE)],
 )
-def test_outside_the_tolerance(age_s: int, reason: Reason) -> None:
+def test_outside_the_tolerance(age_s: int, reason: SignatureReason) -> None:
     assert verify(header(t=NOW_S - age_s), BODY, [NEW], NOW_S) == Refused(reason=reason, skew_s=age_s)
 
 
 def test_the_age_is_only_told_to_a_holder_of_a_secret() -> None:
-    assert verify(header(OLD, t=1), BODY, [NEW], NOW_S) == Refused(reason=Reason.MISMATCH)
+    assert verify(header(OLD, t=1), BODY, [NEW], NOW_S) == Refused(reason=SignatureReason.MISMATCH)
 
 
 def test_as_many_items_as_are_allowed_and_one_more() -> None:
     junk = b",v1=" + b"0" * 8
     most = b"t=%d" % NOW_S + junk * (MAX_ITEMS - 2) + b",v1=" + mac()
     assert isinstance(verify(most, BODY, [NEW], NOW_S), Verified)
-    assert verify(most + b",", BODY, [NEW], NOW_S) == Refused(reason=Reason.TOO_MANY_ITEMS)
+    assert verify(most + b",", BODY, [NEW], NOW_S) == Refused(reason=SignatureReason.TOO_MANY_ITEMS)
 
 
 def test_as_long_a_header_as_is_allowed_and_one_byte_more() -> None:
     longest = header() + b",x=" + b"x" * (MAX_HEADER_BYTES - len(header()) - 3)
     assert isinstance(verify(longest, BODY, [NEW], NOW_S), Verified)
-    assert verify(longest + b"x", BODY, [NEW], NOW_S) == Refused(reason=Reason.TOO_LONG)
+    assert verify(longest + b"x", BODY, [NEW], NOW_S) == Refused(reason=SignatureReason.TOO_LONG)
 
 
 def test_a_hostile_header_costs_little() -> None:

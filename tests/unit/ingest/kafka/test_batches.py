@@ -12,16 +12,17 @@ from aiokafka.errors import MessageSizeTooLargeError, NotLeaderForPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder, MessageAccumulator, MessageBatch
 
 from stripeline.contracts.topics import RECORD_MAX_BYTES
+from stripeline.contracts.vocabulary import NotTakenReason
 from stripeline.ingest.kafka.batches import BATCH_BYTES, Lane
 from stripeline.ingest.kafka.producer_supervisor import Session
-from stripeline.ingest.publish_result import NotTaken, Published, Reason
+from stripeline.ingest.publish_result import NotTaken, Published
 from stripeline.ingest.routing import Publication
 from tests.support.publish_futures import outcome_of
 
 SIZE = 100
-LATE = NotTaken(Reason.LATE)
-AWAY = NotTaken(Reason.AWAY)
-FAILED = NotTaken(Reason.FAILED)
+LATE = NotTaken(NotTakenReason.LATE)
+AWAY = NotTaken(NotTakenReason.AWAY)
+FAILED = NotTaken(NotTakenReason.FAILED)
 
 
 @dataclass

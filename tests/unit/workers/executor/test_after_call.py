@@ -4,10 +4,10 @@ import orjson
 import pytest
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.errors import Fault
 from stripeline.contracts.frozen import replace
 from stripeline.contracts.retry_tiers import HORIZON_MS, parse_tiers
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import Fault, Verdict
 from stripeline.workers.actions import actions
 from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.after_call import MAX_LOOKS
@@ -297,7 +297,7 @@ class TestReplay:
     def test_twice_gives_one_effect_and_one_result(self):
         world = self.parked(failure(402))
         world.run(command_record(headers=REPLAY), FOUND)
-        assert world.run(command_record(headers=REPLAY)) == Decision("known")
+        assert world.run(command_record(headers=REPLAY)) == Decision(Verdict.KNOWN)
 
     def test_of_an_indeterminate_command_is_looked_up_first(self):
         world = self.parked(STORED, Missing())
@@ -334,8 +334,8 @@ class TestReplay:
     def test_goes_behind_a_key_that_waits(self):
         world = self.parked(failure(402))
         world.run(command_record(command("c2")), failure(429))
-        assert world.run(command_record(headers=REPLAY)).verdict == "held"
-        assert world.run(command_record(headers=REPLAY)) == Decision("known")
+        assert world.run(command_record(headers=REPLAY)).verdict == Verdict.HELD
+        assert world.run(command_record(headers=REPLAY)) == Decision(Verdict.KNOWN)
 
 
 class TestWebhook:
@@ -343,13 +343,13 @@ class TestWebhook:
         world = World()
         world.run(command_record(command(run={"run_id": "r", "workflow": "w", "step": "s"})), STORED, Missing())
         decision = world.webhook(tagged())
-        assert decision.verdict == "settled"
+        assert decision.verdict == Verdict.SETTLED
         result = world.results[-1]
         assert (result["status"], result["revision"], result["output"]) == ("succeeded", 1, CUSTOMER)
         assert (result["run"]["run_id"], result["action"], result["connection"]) == ("r", CREATE.key, "acme")
         assert decision.outputs[0].key == b"k1"
         assert h.read(decision.outputs[0].headers)["traceparent"] == b"00-ee-ff-01"
-        assert world.webhook(tagged()).verdict == "unrelated"
+        assert world.webhook(tagged()).verdict == Verdict.UNRELATED
 
     def test_settles_a_command_that_waits_and_frees_its_key(self):
         world = World()
@@ -357,7 +357,7 @@ class TestWebhook:
         world.webhook(tagged())
         assert [(result["status"], result["revision"]) for result in world.results] == [("succeeded", 0)]
         decision = world.run(world.returned(waits.outputs[0]))
-        assert (decision.verdict, world.ledger.queue("k1")) == ("known", None)
+        assert (decision.verdict, world.ledger.queue("k1")) == (Verdict.KNOWN, None)
 
     def test_settles_a_command_without_a_key(self):
         world = World()
@@ -369,7 +369,7 @@ class TestWebhook:
         waits = world.run(command_record(), LOST)
         call = world.executor.take(world.ledger, world.returned(waits.outputs[0]), START + 5_000)
         world.webhook(tagged())
-        assert world.executor.settle(world.ledger, call, FOUND, START + 6_000).verdict == "known"
+        assert world.executor.settle(world.ledger, call, FOUND, START + 6_000).verdict == Verdict.KNOWN
 
     @pytest.mark.parametrize(
         "data",
@@ -381,25 +381,25 @@ class TestWebhook:
     def test_of_anything_else_settles_nothing(self, data):
         world = World()
         world.run(command_record(), STORED, Missing())
-        assert world.webhook(data).verdict == "unrelated"
+        assert world.webhook(data).verdict == Verdict.UNRELATED
 
     def test_of_another_account_settles_nothing(self):
         world = World()
         world.run(command_record(), STORED, Missing())
-        assert world.webhook(tagged(), connection=b"mallory").verdict == "unrelated"
+        assert world.webhook(tagged(), connection=b"mallory").verdict == Verdict.UNRELATED
 
     def test_that_is_no_json_settles_nothing(self):
         world = World()
         world.run(command_record(), STORED, Missing())
         record = Record(topic=TOPICS.command, value=b"{", headers=((h.SETTLES, b"c1"), (h.CONNECTION, b"acme")))
-        assert world.run(record).verdict == "unrelated"
+        assert world.run(record).verdict == Verdict.UNRELATED
 
     def test_of_a_command_whose_outcome_is_known_settles_nothing(self):
         for outcome in (FOUND, failure(402), failure(429)):
             world = World()
             world.run(command_record(), outcome)
-            assert world.webhook(tagged()).verdict == "unrelated"
-        assert World().webhook(tagged()).verdict == "unrelated"
+            assert world.webhook(tagged()).verdict == Verdict.UNRELATED
+        assert World().webhook(tagged()).verdict == Verdict.UNRELATED
 
 
 class TestBroken:
@@ -412,7 +412,7 @@ class TestBroken:
         )
         assert world.dead[0][h.REASON] == b"internal_error"
         assert world.ledger.known("c1") is None
-        assert decision.verdict == "broken"
+        assert decision.verdict == Verdict.BROKEN
         world.run(world.returned(behind.outputs[0]), FOUND)
         assert world.results[-1]["command_id"] == "c2"
 
@@ -498,7 +498,7 @@ class TestTakenOver:
 
     def test_is_settled_by_a_webhook_meanwhile(self):
         world = self.world(failure(403))
-        assert world.webhook(tagged()).verdict == "settled"
+        assert world.webhook(tagged()).verdict == Verdict.SETTLED
 
     def test_is_in_doubt_when_its_connection_is_gone(self):
         """Told VALIDATION_ERROR, a team would send it again; without a key it can't be looked up."""

@@ -4,9 +4,9 @@ import orjson
 import pytest
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.errors import Code
 from stripeline.contracts.retry_tiers import WINDOW_MS, parse_tiers
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import Code, Verdict
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.before_call import Call, Executor
 from stripeline.workers.executor.ledger import Ledger
@@ -143,7 +143,7 @@ def test_what_we_refuse_ourselves_is_a_failed_result_without_a_call(fields, code
     assert says in result["error"]["message"]
     assert result["attempts"] == 0
     assert dead(decision) == []
-    assert take(ledger, command_record(command(**fields))).verdict == "known"
+    assert take(ledger, command_record(command(**fields))).verdict == Verdict.KNOWN
 
 
 def test_a_path_can_not_be_injected_through_an_id():
@@ -156,14 +156,14 @@ def test_a_known_id_is_skipped_however_it_ended():
     for outcome in (DONE, failure(402)):
         ledger = Ledger()
         run(ledger, command_record(), outcome)
-        assert take(ledger, command_record()) == Decision("known")
+        assert take(ledger, command_record()) == Decision(Verdict.KNOWN)
 
 
 def test_a_known_id_that_asks_for_something_else_is_refused_loudly():
     ledger = Ledger()
     run(ledger, command_record())
     decision = take(ledger, command_record(command(input={"name": "another"})))
-    assert decision.verdict == "id_reused"
+    assert decision.verdict == Verdict.ID_REUSED
     assert dead(decision)[0][h.REASON] == b"id_reused"
     assert results(decision) == []
 
@@ -174,7 +174,7 @@ def test_the_same_id_in_flight_twice_gives_one_result():
     first = take(ledger, command_record(key=None, offset=1))
     second = take(ledger, command_record(key=None, offset=2))
     assert len(results(settle(ledger, first, DONE))) == 1
-    assert settle(ledger, second, DONE) == Decision("known")
+    assert settle(ledger, second, DONE) == Decision(Verdict.KNOWN)
 
 
 def test_a_final_failure_is_a_failed_result():
@@ -261,7 +261,7 @@ def test_later_commands_of_a_key_wait_behind_the_one_that_failed():
     assert [h.read(decision.outputs[0].headers)[h.PLACE] for decision in (first, second, third)] == [b"0", b"1", b"2"]
     assert isinstance(take(ledger, command_record(command("other"), key=b"k2")), Call)
     again = take(ledger, returned(third))
-    assert again.verdict == "held"
+    assert again.verdict == Verdict.HELD
     assert h.read(again.outputs[0].headers)[h.PLACE] == b"2"
     assert again.changes == ()
     run(ledger, returned(first))
@@ -295,7 +295,7 @@ def test_a_waiting_command_that_was_settled_meanwhile_frees_its_key():
     first = run(ledger, command_record(command("c1")), failure(500))
     known = ledger.known("c1")
     ledger.apply("command/c1", {"status": "succeeded", "digest": known.digest, "revision": 1, "at": NOW})
-    assert take(ledger, returned(first)).verdict == "known"
+    assert take(ledger, returned(first)).verdict == Verdict.KNOWN
     assert ledger.queue("k1") is None
 
 

@@ -5,6 +5,7 @@ import pytest
 from stripeline.contracts import headers as h
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import DeadLetterReason, Verdict
 from stripeline.workers.executor import outcome_records
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.retry_headers import ticket
@@ -55,17 +56,17 @@ def test_an_indeterminate_outcome_keeps_its_own_words():
 @pytest.mark.parametrize("earlier_unknown", [False, True])
 def test_a_success_has_no_dead_letter_whatever_came_before(earlier_unknown):
     how = outcome_records.end(
-        Succeeded(output={"id": "x"}), earlier_unknown=earlier_unknown, attempts=3, reason="exhausted"
+        Succeeded(output={"id": "x"}), earlier_unknown=earlier_unknown, attempts=3, reason=DeadLetterReason.EXHAUSTED
     )
     assert (how.status, how.output, how.error, how.dead_reason) == ("succeeded", {"id": "x"}, None, None)
 
 
-def test_a_dead_letter_of_an_end_without_error_or_reason_says_nothing_false():
-    letter = outcome_records.dead_letter(
-        TOPICS, ticket(command_record(), returned=False), outcome_records.End(status="failed", attempts=1)
-    )
-    headers = h.read(letter.headers)
-    assert (headers[h.REASON], headers[h.CODE], headers[h.LAST_ERROR], headers[h.ATTEMPTS]) == (b"", b"", b"", b"1")
+def test_a_dead_letter_without_an_error_has_no_code():
+    how = outcome_records.End(status="failed", attempts=1)
+    of = ticket(command_record(), returned=False)
+    headers = h.read(outcome_records.dead_letter(TOPICS, of, how, DeadLetterReason.EXHAUSTED).headers)
+    read = (headers[h.REASON], headers[h.CODE], headers[h.LAST_ERROR], headers[h.ATTEMPTS])
+    assert read == (b"exhausted", b"", b"", b"1")
 
 
 def test_a_fault_of_ours_keeps_the_record_and_says_that_it_is_ours():
@@ -75,7 +76,7 @@ def test_a_fault_of_ours_keeps_the_record_and_says_that_it_is_ours():
     )  # fmt: skip
     decision = outcome_records.broken(TOPICS.dead_letter, record, KeyError("sk_live_x"))
     (letter,) = decision.outputs
-    assert (decision.verdict, decision.changes) == ("broken", ())
+    assert (decision.verdict, decision.changes) == (Verdict.BROKEN, ())
     assert (letter.topic, letter.key, letter.value) == (TOPICS.dead_letter, b"k1", b"v")
     assert h.read(letter.headers) == {
         "x": b"y", h.ORIGIN_TOPIC: b"stripe.action-retry.5s", h.ORIGIN_PARTITION: b"3", h.ORIGIN_OFFSET: b"9",

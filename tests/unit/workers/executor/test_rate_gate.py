@@ -9,6 +9,7 @@ from stripeline.contracts import headers as h
 from stripeline.contracts.definitions import Connection, Rate
 from stripeline.contracts.retry_tiers import parse_tiers, within
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.before_call import Executor
 from stripeline.workers.executor.command_state import Call
@@ -257,7 +258,7 @@ class TestInTheExecutor:
         held = self.apply(ledger, executor.take(ledger, command_record(command("c1")), NOW))
         headers = h.read(held.outputs[0].headers)
         assert (headers[h.ATTEMPT], headers[h.PLACE]) == (b"0", b"0")
-        assert self.apply(ledger, executor.take(ledger, command_record(command("c2")), NOW)).verdict == "held"
+        assert self.apply(ledger, executor.take(ledger, command_record(command("c2")), NOW)).verdict == Verdict.HELD
         call = executor.take(ledger, self.back(held), NOW + 40_000)
         assert isinstance(call, Call)
         decision = self.apply(ledger, executor.settle(ledger, call, DONE, NOW + 40_000))
@@ -275,10 +276,10 @@ class TestInTheExecutor:
         assert (state.topic, state.key, state.partition) == ("stripe.control", b"state/acme", 0)
         assert orjson.loads(state.value) == {"refused_key": "k1", "since": NOW}
         waits = self.apply(ledger, executor.settle(ledger, second, failure(401), NOW))
-        assert waits.verdict == "retried"
+        assert waits.verdict == Verdict.RETRIED
         assert h.read(waits.outputs[0].headers)[h.ATTEMPT] == b"0"
         held = self.apply(ledger, executor.take(ledger, command_record(command("c3"), key=b"k3"), NOW))
-        assert held.verdict == "retried"
+        assert held.verdict == Verdict.RETRIED
         facts.keys["acme"] = "k2"
         probe = executor.take(ledger, self.back(waits), NOW + 5_000)
         assert isinstance(probe, Call)

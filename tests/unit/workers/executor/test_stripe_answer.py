@@ -3,7 +3,8 @@
 import orjson
 import pytest
 
-from stripeline.contracts.errors import Code, Fault, meaning_of
+from stripeline.contracts.errors import meaning_of
+from stripeline.contracts.vocabulary import Code, Fault
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.stripe_answer import Answer, Failed, Succeeded, classify
 

@@ -7,6 +7,7 @@ from stripeline.contracts.definitions import Workflow
 from stripeline.contracts.records import Command, Run
 from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.router import runs
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.runs import Runs
@@ -71,7 +72,7 @@ def test_an_event_starts_a_run_and_its_first_command():
     world = World()
     decision = world.take(event_record())
     (output,) = decision.outputs
-    assert decision.verdict == "started"
+    assert decision.verdict == Verdict.STARTED
     assert (output.topic, output.key) == (TOPICS.command, b"pi_1")
     assert world.commands(decision) == [
         {
@@ -94,7 +95,7 @@ def test_each_result_takes_the_run_one_step_on_until_it_has_succeeded():
     assert world.commands(decision)[0]["connection"] == "other"
     assert dict(decision.outputs[0].headers)["traceparent"] == b"00-cc-dd-01"
     decision = world.take(result("deposit"))
-    assert (decision.verdict, decision.outputs) == ("succeeded", ())
+    assert (decision.verdict, decision.outputs) == (Verdict.SUCCEEDED, ())
     run = world.records[RUN]
     assert (run["status"], run["step"], run["finished_at"]) == ("succeeded", None, NOW)
     assert [(step["id"], step["status"], step["output"]) for step in run["steps"]] == [
@@ -110,7 +111,7 @@ def test_a_second_delivery_is_the_same_run(after):
     for record in [event_record(), result("customer"), result("deposit")][: after + 1]:
         world.take(record)
     decision = world.take(event_record())
-    assert (decision.verdict, decision.outputs, decision.changes) == ("no_run", (), ())
+    assert (decision.verdict, decision.outputs, decision.changes) == (Verdict.NO_RUN, (), ())
 
 
 @pytest.mark.parametrize(
@@ -124,7 +125,7 @@ def test_a_second_delivery_is_the_same_run(after):
 )
 def test_what_no_workflow_wants_starts_nothing(record):
     decision = World().take(record)
-    assert (decision.verdict, decision.outputs, decision.changes) == ("no_run", (), ())
+    assert (decision.verdict, decision.outputs, decision.changes) == (Verdict.NO_RUN, (), ())
 
 
 def test_an_event_starts_one_run_of_each_matching_workflow():
@@ -143,7 +144,7 @@ def test_an_error_stops_the_run_at_that_step_with_code_and_message(status):
     world = World()
     world.take(event_record())
     decision = world.take(result("customer", status))
-    assert (decision.verdict, decision.outputs) == ("stopped", ())
+    assert (decision.verdict, decision.outputs) == (Verdict.STOPPED, ())
     run = world.records[RUN]
     assert (run["status"], run["step"], run["error"]["code"]) == ("stopped", "customer", "PAYMENT_REQUIRED")
     assert run["steps"][0]["status"] == status
@@ -154,7 +155,7 @@ def test_a_later_revision_resumes_a_run_that_had_stopped_there():
     world.take(event_record())
     world.take(result("customer", "indeterminate"))
     decision = world.take(result("customer", "succeeded", revision=1))
-    assert decision.verdict == "advanced"
+    assert decision.verdict == Verdict.ADVANCED
     assert (world.records[RUN]["status"], world.records[RUN]["error"]) == ("running", None)
 
 
@@ -163,7 +164,7 @@ def test_a_result_that_was_told_already_changes_nothing(late):
     world = World()
     world.take(event_record())
     world.take(result("customer", "failed"))
-    assert world.take(late).verdict == "unrelated"
+    assert world.take(late).verdict == Verdict.UNRELATED
 
 
 @pytest.mark.parametrize(
@@ -178,14 +179,14 @@ def test_a_result_that_was_told_already_changes_nothing(late):
 def test_a_result_of_no_waiting_step_is_unrelated(other):
     world = World()
     world.take(event_record())
-    assert world.take(other).verdict == "unrelated"
+    assert world.take(other).verdict == Verdict.UNRELATED
 
 
 @pytest.mark.parametrize("where", ["data.missing > 5", "data.amount"])
 def test_a_broken_where_stops_the_run_with_a_reason(where):
     world = World(thanks=TWO_STEPS.model_copy(update={"where": where}))
     decision = world.take(event_record())
-    assert (decision.verdict, decision.outputs) == ("started", ())
+    assert (decision.verdict, decision.outputs) == (Verdict.STARTED, ())
     run = world.records[RUN]
     assert (run["status"], run["step"], run["error"]["code"]) == ("stopped", None, "VALIDATION_ERROR")
     assert where.split()[0] in run["error"]["message"]
@@ -196,7 +197,7 @@ def test_a_broken_mapping_stops_the_run_at_its_step():
     world.take(event_record(event(data={"amount": 6_000, "receipt_email": "a@b.c"})))
     decision = world.take(result("customer"))
     run = world.records[RUN]
-    assert (decision.verdict, decision.outputs) == ("stopped", ())
+    assert (decision.verdict, decision.outputs) == (Verdict.STOPPED, ())
     assert (run["status"], run["step"], run["steps"][1]["status"]) == ("stopped", "deposit", "failed")
     assert "currency" in run["error"]["message"]
 
@@ -206,7 +207,7 @@ def test_an_input_that_no_record_can_hold_stops_the_run_and_not_the_task():
     step = {"id": "customer", "action": "stripe/create-customer", "input": {"name": "=data.big + data.big"}}
     world = World(thanks=Workflow.model_validate({**TWO_STEPS.model_dump(), "steps": [step]}))
     decision = world.take(event_record(event(data={"amount": 6_000, "big": "x" * 500_000})))
-    assert (decision.verdict, decision.outputs) == ("started", ())
+    assert (decision.verdict, decision.outputs) == (Verdict.STARTED, ())
     run = world.records[RUN]
     assert (run["status"], run["step"], run["error"]["code"]) == ("stopped", "customer", "VALIDATION_ERROR")
     assert run["steps"][0]["status"] == "failed"
@@ -269,7 +270,7 @@ def test_a_record_that_is_no_event_is_a_dead_letter(value, says):
     decision = World().take(record)
     (output,) = decision.outputs
     headers = dict(output.headers)
-    assert (decision.verdict, output.topic, output.value) == ("unreadable", TOPICS.dead_letter, value)
+    assert (decision.verdict, output.topic, output.value) == (Verdict.UNREADABLE, TOPICS.dead_letter, value)
     assert headers["stripeline-origin-offset"] == b"9"
     assert says in headers["stripeline-last-error"].decode()
 

@@ -1,5 +1,6 @@
 """The contents of the next transaction."""
 
+from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.task.decision import Decision, Output, StateChange
 from stripeline.workers.task.pending import Pending
 
@@ -10,7 +11,7 @@ def test_nothing_is_nothing():
 
 def test_a_finished_record_is_something_even_when_nothing_follows_from_it():
     pending = Pending()
-    pending.add(Decision("known"))
+    pending.add(Decision(Verdict.KNOWN))
     assert pending
     assert (pending.records, pending.outputs, pending.changes) == (1, [], {})
 

@@ -1,0 +1,223 @@
+"""The words of the product: every verdict, reason, code, label value and log event that has a name. Pure.
+
+What scripts, dashboards, alerts and other teams compare is spelled here and nowhere else. Each enum is a StrEnum, so a
+member is its text in JSON, in a header, in a log line and as a metric's label. A word that was published stays: a new
+meaning gets a new word. `docs/glossary.md` has the terms of the product.
+"""
+
+from enum import StrEnum
+from typing import Final
+
+
+class Verdict(StrEnum):
+    """What becomes of a record that a worker takes: the label `verdict` of `stripeline_records_total`."""
+
+    # The router, of an event
+    STARTED = "started"  # at least one run
+    NO_RUN = "no_run"  # no workflow matches, or its run is known
+    # The router, of a result
+    ADVANCED = "advanced"  # the next step's command is sent
+    STOPPED = "stopped"  # the run waits for a person
+    # The executor, of a command
+    FAILED = "failed"
+    INDETERMINATE = "indeterminate"
+    RETRIED = "retried"  # into a tier, as the head of its key's queue
+    HELD = "held"  # into a tier, behind the head of its key's queue
+    KNOWN = "known"  # a repetition of a command that was taken
+    SETTLED = "settled"  # a webhook's object decided an unknown outcome
+    ID_REUSED = "id_reused"  # a known id that asks for something else
+    # Either
+    SUCCEEDED = "succeeded"  # the run, or the command
+    UNRELATED = "unrelated"  # a result of no waiting run, or a webhook's object of no waiting command
+    UNREADABLE = "unreadable"  # not of its contract
+    BROKEN = "broken"  # a fault of Stripeline
+    CUT_SHORT = "cut_short"  # only on a span: the next owner of the partition takes the record again
+
+
+class DeadLetterReason(StrEnum):
+    """Why a record is on the dead-letter topic: the header `stripeline-reason`. Other teams compare it."""
+
+    UNREADABLE = "unreadable"  # not of its contract
+    ID_REUSED = "id_reused"  # a known id that asks for something else
+    EXHAUSTED = "exhausted"  # retryable, and every attempt was made
+    KEY_REFUSED = "key_refused"  # Stripe refuses the connection's key, or its permission
+    INDETERMINATE = "indeterminate"  # it may have been done, and was not found at Stripe
+    PAST_HORIZON = "past_horizon"  # the same, and too old to be attempted
+    INTERNAL_ERROR = "internal_error"  # a fault of Stripeline
+
+
+class Code(StrEnum):
+    """The card's seven codes and two of our own."""
+
+    VALIDATION_ERROR = "VALIDATION_ERROR"
+    AUTH_EXPIRED = "AUTH_EXPIRED"
+    PAYMENT_REQUIRED = "PAYMENT_REQUIRED"
+    NOT_FOUND = "NOT_FOUND"
+    CONFLICT = "CONFLICT"
+    RATE_LIMITED = "RATE_LIMITED"
+    PROVIDER_ERROR = "PROVIDER_ERROR"
+    EXPIRED = "EXPIRED"
+    INDETERMINATE = "INDETERMINATE"
+
+
+CODE_OK: Final = "OK"
+"""The code of a success as a metric's label and on a span. No record has it: a result that succeeded has no error."""
+
+UNKNOWN_ACTION: Final = "unknown"
+"""The action of a command that names no action of this installation, as a label: its own text is another team's."""
+
+
+class Fault(StrEnum):
+    """A call to Stripe without a usable answer: the label `status` of `stripeline_stripe_calls_total`."""
+
+    REFUSED = "refused"  # no connection: DNS, connection refused, TLS. Nothing was sent.
+    LOST = "lost"  # a deadline, a reset or a cut body after the request may have been sent.
+    UNREADABLE = "unreadable"  # an answer that is not the JSON object it should be, or is too large.
+
+
+class CallKind(StrEnum):
+    """What a request to Stripe is for: the label `kind` of `stripeline_stripe_calls_total`."""
+
+    ATTEMPT = "attempt"
+    LOOK_UP = "look_up"
+
+
+class StateKind(StrEnum):
+    """What a task's state holds: the label `kind` of `stripeline_task_state_entries`."""
+
+    COMMANDS = "commands"  # known ids, the executor's
+    WAITING = "waiting"  # those of them that wait in a tier
+    QUEUES = "queues"  # keys that wait
+    OPEN = "open"  # runs that run or stopped, the router's
+    FINISHED = "finished"  # runs that succeeded
+
+
+class WorkerEvent(StrEnum):
+    """What happens to a worker: the label `event` of `stripeline_worker_events_total`, and a log event."""
+
+    ASSIGNED = "assigned"  # partitions were assigned
+    REVOKED = "revoked"  # partitions were revoked
+    FENCED = "fenced"  # another member had a task's partition
+    TASK_FAILED = "task_failed"  # a task was closed after an error, and reopened
+    SESSION_FAILED = "session_failed"  # the membership was lost; the worker joins again
+    WATCHDOG = "watchdog"  # the watchdog closed the consumer; the worker joins again
+
+
+class DeliveryVerdict(StrEnum):
+    """What becomes of a delivery: the label `verdict` of `stripeline_deliveries_total`."""
+
+    PUBLISHED = "published"  # 200, and Kafka has it
+    IGNORED = "ignored"  # 200, and not published
+    REFUSED = "refused"  # 4xx
+    NOT_TAKEN = "not_taken"  # 503: Stripe sends it again
+
+
+class RefusalReason(StrEnum):
+    """Why a request is answered with an error before its signature is checked, or because ingest can't take it."""
+
+    UNKNOWN_PATH = "unknown_path"
+    UNKNOWN_TRIGGER = "unknown_trigger"
+    METHOD = "method"
+    CONTENT_ENCODING = "content_encoding"
+    CONTENT_TYPE = "content_type"
+    TOO_LARGE = "too_large"
+    SLOW_BODY = "slow_body"
+    CUT_OFF = "cut_off"
+    NOT_HTTP = "not_http"
+    TWO_SIGNATURES = "two_signatures"
+    FAILED = "failed"  # a fault of Stripeline
+    NO_SECRET = "no_secret"  # noqa: S105  the trigger has no signing secret
+    NOT_TAKEN = "not_taken"
+    BUSY = "busy"  # the bodies that are being read fill the memory that they may take
+
+
+class SignatureReason(StrEnum):
+    """Why a signature is refused: for metrics. The client gets one text for all of them."""
+
+    MISSING = "missing"
+    TOO_LONG = "too_long"
+    TOO_MANY_ITEMS = "too_many_items"
+    NOT_ASCII = "not_ascii"
+    BAD_TIMESTAMP = "bad_timestamp"
+    NO_SIGNATURE = "no_signature"
+    MISMATCH = "mismatch"
+    TOO_OLD = "too_old"
+    IN_THE_FUTURE = "in_the_future"
+
+
+class EventReason(StrEnum):
+    """Why a signed body is no event that its trigger takes."""
+
+    NOT_JSON = "not_json"
+    NOT_AN_EVENT = "not_an_event"
+    BAD_ID = "bad_id"
+    BAD_TYPE = "bad_type"
+    BAD_CREATED = "bad_created"
+    BAD_LIVEMODE = "bad_livemode"
+    BAD_API_VERSION = "bad_api_version"
+    BAD_REQUEST = "bad_request"
+    BAD_ACCOUNT = "bad_account"
+    BAD_DATA = "bad_data"
+    WRONG_MODE = "wrong_mode"
+    TOO_DEEP = "too_deep"
+
+
+class IgnoredReason(StrEnum):
+    """Why a genuine event is answered 200 and not published."""
+
+    OTHER_FAMILY = "other_family"
+    THIN_EVENT = "thin_event"
+
+
+class NotTakenReason(StrEnum):
+    """Why Kafka does not have a record, as far as ingest knows."""
+
+    AWAY = "kafka_away"
+    FULL = "too_many_in_flight"
+    LATE = "deadline"
+    NO_TOPIC = "no_topic"
+    NOT_ALLOWED = "not_authorised"
+    TOO_LARGE = "too_large"
+    FAILED = "failed"
+
+
+class ClosedReason(StrEnum):
+    """Why ingest closed a connection before a request: the label `reason` of `stripeline_connections_closed_total`."""
+
+    NOT_HTTP = "not_http"
+    STALLED = "stalled"
+    TOO_MANY = "too_many"
+
+
+class LogEvent(StrEnum):
+    """The first argument of a log call, the field `event` of a line. What varies is in the line's other fields."""
+
+    # Ingest
+    INGEST_LISTENING = "ingest_listening"
+    REQUEST_FAILED = "request_failed"  # a fault of Stripeline: answered 500
+    PRODUCER_CONNECTED = "producer_connected"
+    PRODUCER_FAILED = "producer_failed"  # it is replaced
+    PRODUCER_STALLED = "producer_stalled"  # nothing was acknowledged for too long: it is replaced
+    PRODUCER_STOPPED = "producer_stopped"  # with an error, after it was replaced
+    RECORD_NOT_TAKEN = "record_not_taken"
+    TOPIC_UNAVAILABLE = "topic_unavailable"
+    # Workers, beside `WorkerEvent`
+    TASK_OPEN = "task_open"
+    LAST_COMMIT_FAILED = "last_commit_failed"  # of a task that closes: its next owner repeats
+    DECISION_FAILED = "decision_failed"  # a fault of Stripeline: the record becomes a dead letter
+    CALL_LOST = "call_lost"
+    CALL_BROKEN = "call_broken"  # a fault of Stripeline on the way to Stripe
+    CLOCK_SKEW = "clock_skew"
+    # Definitions
+    CONTROL_TABLE_STALE = "control_table_stale"  # it keeps what it has, and reads the topic again
+    CONTROL_TABLE_FAILED = "control_table_failed"  # the same, after a fault of Stripeline
+    CONTROL_LISTENER_FAILED = "control_listener_failed"
+    DEFINITION_UNREADABLE = "definition_unreadable"  # the last good one stays
+    TRIGGER_SECRETS_UNREADABLE = "trigger_secrets_unreadable"
+    CONNECTION_KEY_UNREADABLE = "connection_key_unreadable"
+    # Processes
+    KAFKA_UNREACHABLE = "kafka_unreachable"
+    PART_FAILED = "part_failed"  # a second part of a process failed beside the one that ends it
+    ORPHANED_KAFKA_ERROR = "orphaned_kafka_error"  # raised inside aiokafka, where nobody waits for it
+    SHUTDOWN_FORCED = "shutdown_forced"
+    EVENT_LOOP_BLOCKED = "event_loop_blocked"
