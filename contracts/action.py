@@ -21,6 +21,10 @@ SENSITIVE: Final[JsonDict] = {"x-sensitive": True}
 Sensitive = Annotated[str, Field(json_schema_extra=SENSITIVE)]
 
 
+_DOT_SEGMENTS = frozenset({"", ".", ".."})
+"""These, in a path, ask for another resource, and no percent-encoding prevents it."""
+
+
 class ActionInput(BaseModel):
     """An input: exactly these fields, in exactly these types. Unknown fields are refused, not ignored."""
 
@@ -91,7 +95,10 @@ class Action:
             return Refused(message=explain(error))
         path = self.path
         if "{id}" in path:
-            path = path.replace("{id}", quote(str(getattr(given, "id", "")), safe=""))
+            segment = str(getattr(given, "id", ""))
+            if segment in _DOT_SEGMENTS:
+                return Refused(message="id: it must name an object")
+            path = path.replace("{id}", quote(segment, safe=""))
         return Request(method=self.method, path=path, params={**self.params(given), **marks})
 
 

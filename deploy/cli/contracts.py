@@ -19,11 +19,18 @@ _BEGINNING = "beginning"
 
 
 @app.command("export")
-def export(*, folder: Folder = _HERE) -> None:
-    """Write the JSON Schema and the examples of every record, and the AsyncAPI document, from the models."""
+def export(
+    *,
+    folder: Folder = _HERE,
+    built_in: Annotated[bool, typer.Option("--built-in", help="Without the actions of installed packages.")] = False,
+) -> None:
+    """Write the JSON Schema and the examples of every record, and the AsyncAPI document, from the models.
+
+    The actions of installed packages are among them. `check` compares with the actions that the folder has.
+    """
     from stripeline.deploy.contract.files import export as write  # noqa: PLC0415  (imports every model: a developer's command)
 
-    changed = write(folder)
+    changed = write(folder, built_in=built_in)
     for path in changed:
         print(f"{'wrote  ' if (folder / path).exists() else 'removed'} {folder / path}")
     if not changed:

@@ -13,10 +13,20 @@ from aiokafka.errors import (
 from stripeline.deploy.cli.options import settings
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.local.kafka_jars import LocalKafkaError
+from stripeline.workers.installed_actions import ActionsError
 from stripeline.workers.kafka.control_table import ControlError
 from stripeline.workers.secrets.vault import VaultError
 
-EXPECTED: Final = (FailureError, VaultError, ControlError, LocalKafkaError, KafkaError, TimeoutError, OSError)
+EXPECTED: Final = (
+    FailureError,
+    ActionsError,
+    VaultError,
+    ControlError,
+    LocalKafkaError,
+    KafkaError,
+    TimeoutError,
+    OSError,
+)
 
 
 def explain_failure(error: BaseException) -> str:

@@ -17,14 +17,16 @@ from stripeline.deploy.contract.asyncapi import asyncapi
 from stripeline.deploy.contract.compatibility import Finding, compare_all
 from stripeline.deploy.contract.published_records import RELEASE, published
 from stripeline.deploy.failure import FailureError
+from stripeline.workers.actions import actions, built_in_actions
 
+_COMMAND = "schemas/command.v1.schema.json"
 _MEND = "run `stripeline contracts export` and commit what it writes"
 
 
 @cache
-def generated() -> Mapping[str, str]:
-    """Every file's text by its path below `contracts/`."""
-    records = published()
+def generated(keys: frozenset[str] | None = None) -> Mapping[str, str]:
+    """Every file's text by its path below `contracts/`. keys: the actions, as in `published`."""
+    records = published(keys)
     files: dict[str, Any] = {"asyncapi.json": asyncapi(records)}
     for record in records:
         files[f"schemas/{record.file_name}"] = record.schema()
@@ -37,9 +39,12 @@ def _text(value: Any) -> str:
     return json.dumps(value, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
 
 
-def export(folder: Path) -> Sequence[str]:
-    """Write what differs and remove what is no longer made. Returns the paths of both."""
-    texts, there = generated(), _there(folder)
+def export(folder: Path, *, built_in: bool = False) -> Sequence[str]:
+    """Write what differs and remove what is no longer made. Returns the paths of both.
+
+    built_in: Stripeline's own actions only, without those of installed packages.
+    """
+    texts, there = generated(None if built_in else frozenset(actions())), _there(folder)
     changed = [path for path in texts if there.get(path) != texts[path]]
     gone = sorted(there.keys() - texts.keys())
     for path in changed:
@@ -57,7 +62,7 @@ def check(folder: Path) -> Sequence[str]:
 
 def drift(folder: Path) -> Sequence[str]:
     """The files that are not what the models say."""
-    texts, there = generated(), _there(folder)
+    texts, there = generated(_listed(folder)), _there(folder)
     problems = dict.fromkeys(texts.keys() - there.keys(), "is missing")
     problems |= dict.fromkeys(there.keys() - texts.keys(), "is made by nothing any more")
     problems |= {path: "differs from the models" for path in texts if path in there and there[path] != texts[path]}
@@ -66,12 +71,19 @@ def drift(folder: Path) -> Sequence[str]:
 
 def gate(folder: Path) -> Sequence[Finding]:
     """Every change since the last release, by the rules of the gate."""
-    return compare_all(_released(folder), schemas(), {record.schema_name: record.side for record in published()})
+    records = published(_listed(folder))
+    present = {record.schema_name: record.schema() for record in records}
+    return compare_all(_released(folder), present, {record.schema_name: record.side for record in records})
 
 
-@cache
-def schemas() -> Mapping[str, Mapping[str, Any]]:
-    return {record.schema_name: record.schema() for record in published()}
+def _listed(folder: Path) -> frozenset[str] | None:
+    """The installed actions that a folder publishes. One that is installed and not in the folder is no drift."""
+    try:
+        schema = json.loads((folder / _COMMAND).read_text(encoding="utf-8"))
+        listed = frozenset(schema["properties"]["action"]["enum"])
+    except (OSError, ValueError, LookupError, TypeError):
+        return None
+    return frozenset(built_in_actions()) | (listed & frozenset(actions()))
 
 
 def release(folder: Path) -> Path:
@@ -79,7 +91,7 @@ def release(folder: Path) -> Path:
     refused = [finding.sentence for finding in gate(folder) if finding.reason] if _versions(folder) else []
     if refused:
         raise FailureError("\n".join([*refused, "Nothing was released: mend these, or publish a new version."]))
-    made = {path: text for path, text in generated().items() if path.endswith(".schema.json")}
+    made = {path: text for path, text in generated(_listed(folder)).items() if path.endswith(".schema.json")}
     for old in _versions(folder):
         shutil.rmtree(old)
     target = folder / "released" / RELEASE

@@ -15,6 +15,7 @@ from jsonschema_rs import Draft202012Validator
 from stripeline.deploy.contract.channels import Channel, Message
 from stripeline.deploy.contract.published_records import published
 from stripeline.deploy.telemetry.masking import mask_text
+from stripeline.workers.actions import actions
 
 _VALUE: Final = "it"
 """What stands in a reason for a value: `it is not of type "integer"`."""
@@ -105,7 +106,7 @@ class _Kind:
 
 
 def _schema(name: str | None) -> Mapping[str, Any]:
-    return next(record.schema() for record in published() if record.name == name)
+    return next(record.schema() for record in published(frozenset(actions())) if record.name == name)
 
 
 def _published(name: str | None) -> Draft202012Validator | None:

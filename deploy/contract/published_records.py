@@ -16,7 +16,7 @@ from stripeline.deploy.contract import examples, examples_internal
 from stripeline.deploy.contract import schemas as variants
 from stripeline.deploy.contract.compatibility_rules import Side
 from stripeline.deploy.contract.examples import Examples
-from stripeline.workers.actions import actions
+from stripeline.workers.actions import actions, built_in_actions
 
 RELEASE: Final = "0.1.0"
 """The release that the contract is published with: the project's own version."""
@@ -66,18 +66,23 @@ class Published:
 
 
 @cache
-def published() -> Sequence[Published]:
-    """Every record that crosses a topic, those for other teams first."""
+def published(keys: frozenset[str] | None = None) -> Sequence[Published]:
+    """Every record that crosses a topic, those for other teams first.
+
+    keys: the actions that commands and results may have. Without it, Stripeline's own: what is installed beside it is
+    not in the schemas of this repository.
+    """
+    listed = built_in_actions() if keys is None else {key: one for key, one in actions().items() if key in keys}
     return (
         *(_event(family) for family in families().values()),
         _written("event-headers", header_models.EventHeaders, examples.EVENT_HEADERS),
-        _read("command", records.Command, examples.commands(actions()), variants.commands(actions())),
+        _read("command", records.Command, examples.commands(listed), variants.commands(listed)),
         _read("command-headers", header_models.CommandHeaders, examples.COMMAND_HEADERS),
-        _written("result", records.Result, examples.results(actions()), variants.results(actions())),
+        _written("result", records.Result, examples.results(listed), variants.results(listed)),
         _written("result-headers", header_models.ResultHeaders, examples.RESULT_HEADERS),
         _written("dead-letter-headers", header_models.DeadLetterHeaders, examples.DEAD_LETTER_HEADERS),
         _read("retry-headers", header_models.RetryHeaders, examples.RETRY_HEADERS),
-        _read("run", records.Run, examples.runs(tuple(families().values()), actions())),
+        _read("run", records.Run, examples.runs(tuple(families().values()), listed)),
         _read("settlement", internal_records.Settlement, examples_internal.SETTLEMENTS),
         _read("settlement-headers", header_models.SettlementHeaders, examples_internal.SETTLEMENT_HEADERS),
         _read("ledger-command", internal_records.LedgerCommand, examples_internal.LEDGER_COMMANDS),

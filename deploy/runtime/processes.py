@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.topics import require
+from stripeline.deploy.runtime.action_check import uninstalled
 from stripeline.deploy.runtime.admin_server import serve_admin
 from stripeline.deploy.runtime.connection_keys import STRIPES_OWN, Keys, key_name, limits_of
 from stripeline.deploy.runtime.definition_cache import WorkflowsByTrigger, trigger_views
@@ -156,7 +157,8 @@ async def router_part(shared: Base, stop: asyncio.Event) -> None:
 
 async def executor_part(shared: Base, stop: asyncio.Event) -> None:
     """Carry commands out until stopped."""
-    settings, table = shared.settings, shared.table
+    settings, table, known = shared.settings, shared.table, actions()
+    shared.checks["actions"] = lambda: uninstalled(table.workflows, known)
     keys = Keys(table, Secrets(_vault(settings)), shared.clock.now_ms)
     shared.checks["keys"] = keys.missing
     gate = Gate(
@@ -167,7 +169,7 @@ async def executor_part(shared: Base, stop: asyncio.Event) -> None:
     )
     executor = Executor(
         topics=settings.topics,
-        actions=actions(),
+        actions=known,
         has_connection=lambda name: name in table.connections,
         gate=gate,
         reconcile_after_ms=settings.reconcile_after_ms,
@@ -181,7 +183,15 @@ async def executor_part(shared: Base, stop: asyncio.Event) -> None:
         shared.board.show(OF_STRIPE, lambda: stripe)
         shared.board.show(OF_A_GATE, lambda: list(gate.standings(shared.clock.now_ms())))
         if await _loaded(table, stop):
+            _require_actions(shared)
             await _until_stopped_or_stuck(shared, worker, stop)
+
+
+def _require_actions(shared: Base) -> None:
+    """An executor without an action would fail each of its commands, and stop its runs for good."""
+    missing = shared.checks["actions"]()
+    if missing is not None:
+        raise FailureError(f"This executor can't start: {missing}.")
 
 
 def _worker(shared: Base, job: Job[S]) -> Worker[S]:

@@ -75,6 +75,8 @@ PURE_BUT_FOR = {
     # They find the modules of their own folder, so that a fourth one costs one file.
     "contracts/families/__init__.py": ("importlib", "pkgutil"),
     "workers/actions/__init__.py": ("importlib", "pkgutil"),
+    # Loads the actions of other packages, by the entry points that it is given.
+    "workers/installed_actions.py": ("importlib",),
     # Loads the CEL engine when the first expression is judged: most commands of the command line need none.
     "deploy/definitions/checks.py": ("importlib",),
     # A generator with a seed of its own: faults and ids are repeatable.

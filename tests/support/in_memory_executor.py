@@ -33,7 +33,7 @@ CarryOut = Callable[[Call], Awaitable[object]]
 
 
 def new_executor() -> Executor:
-    return Executor(topics=TOPICS, actions=ACTIONS, has_connection=lambda name: name == "acme")
+    return Executor(topics=TOPICS, actions=actions(), has_connection=lambda name: name == "acme")
 
 
 def call_of(value: dict, **fields) -> Call:

@@ -60,7 +60,7 @@ async def in_process_stack(
         parts = asyncio.gather(*(part(shared, stop) for part in (ingest_part, router_part, executor_part)))
         try:
             async with asyncio.timeout(60):
-                while len(shared.checks) < 5 or what_is_missing(shared.checks):
+                while len(shared.checks) < 6 or what_is_missing(shared.checks):
                     if parts.done():
                         await parts
                     await asyncio.sleep(0.02)

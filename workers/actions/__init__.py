@@ -1,16 +1,31 @@
-"""The actions. One module each, with a constant `ACTION`; a fourth action is a fourth file and nothing else."""
+"""The actions. One module each, with a constant `ACTION`; a fourth action is a fourth file and nothing else.
+
+Another package adds its own by an entry point: `workers/installed_actions.py`.
+"""
 
 import importlib
 import pkgutil
 from collections.abc import Mapping
 from functools import cache
+from importlib.metadata import entry_points
 
 from stripeline.contracts.action import Action
+from stripeline.workers.installed_actions import GROUP, installed_actions
 
 
 @cache
-def actions() -> Mapping[str, Action]:
+def built_in_actions() -> Mapping[str, Action]:
     """Every action of this folder by its key."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     found = [importlib.import_module(f"{__name__}.{name}").ACTION for name in names]
     return {action.key: action for action in found}
+
+
+@cache
+def actions() -> Mapping[str, Action]:
+    """Every action by its key: those of this folder, then those of installed packages.
+
+    Raises ActionsError when one of the latter can't be used.
+    """
+    own = built_in_actions()
+    return {**own, **installed_actions(own, entry_points(group=GROUP))}

@@ -5,6 +5,7 @@ import inspect
 import pytest
 
 from stripeline.contracts.action import Action, ActionInput, ActionOutput, Refused, Request
+from stripeline.contracts.frozen import replace
 from stripeline.workers.actions import actions
 
 TEXT, MAYBE_TEXT = str, str | None
@@ -107,6 +108,16 @@ def test_an_input_becomes_this_call(key, value, path, params):
     asked = request(key, value)
     assert isinstance(asked, Request)
     assert (asked.method, asked.path, asked.params) == (actions()[key].method, path, params)
+
+
+@pytest.mark.parametrize("given", ["", ".", ".."])
+def test_an_id_that_leads_to_another_path_is_refused(given):
+    class Loose(ActionInput):
+        id: str
+
+    action = replace(actions()["stripe/retrieve-charge"], input=Loose)
+    assert action.request({"id": given}) == Refused(message="id: it must name an object")
+    assert action.request({"id": "../v1"}) == Request(method="GET", path="/v1/charges/..%2Fv1", params={})
 
 
 @pytest.mark.parametrize(

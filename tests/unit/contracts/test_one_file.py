@@ -9,7 +9,7 @@ import stripeline.contracts.families
 import stripeline.workers.actions
 from stripeline.contracts.families import families, family_of
 from stripeline.contracts.topics import Topics
-from stripeline.workers.actions import actions
+from stripeline.workers.actions import actions, built_in_actions
 from stripeline.workers.executor.before_call import Call, Executor
 from stripeline.workers.executor.ledger import Ledger
 from tests.support.records import Record, command
@@ -46,7 +46,7 @@ FAMILY = Family(kind="stripe/invoice-event", prefix="invoice.", subject=lambda d
 @pytest.fixture
 def one_file(tmp_path, monkeypatch):
     """Put one module file into a package, as if it lay in the package's folder; gone again after the test."""
-    added, caches = [], (actions, families)
+    added, caches = [], (actions, built_in_actions, families)
 
     def add(package, name, source):
         (tmp_path / f"{name}.py").write_text(source)
