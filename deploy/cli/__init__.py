@@ -1,4 +1,4 @@
-"""The `stripeline` command: one module per group. Turns what was typed into calls, and failures into a paragraph."""
+"""The `stripeline` command, one module per group. Parses arguments, calls the operations, and explains failures."""
 
 import logging
 import sys
@@ -10,7 +10,7 @@ from stripeline.deploy.cli.options import overruling, take_overrides
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
-    """Run the command. Exit codes: 0 done, 1 refused or failed, 2 used wrongly."""
+    """Run the command. Exit codes: 0 done, 1 refused or failed, 2 wrong usage."""
     from stripeline.deploy.cli.app import app  # noqa: PLC0415  (after the arguments: importing all commands takes a moment)
 
     # A command says itself what failed; a process configures its logs, and then this one has a place to go.

@@ -1,4 +1,4 @@
-"""Puts the commands together. Knows their names and order; each group's module knows the rest."""
+"""Assembles the command line: names, order and help panels. Each group's module defines its commands."""
 
 import typer
 
@@ -17,19 +17,19 @@ from stripeline.deploy.cli import (
 
 _ABOUT = """Stripe webhooks into Kafka topics, and Kafka topics into Stripe actions.
 
-**Start here:** `stripeline demo` runs everything on this machine and shows what happens.
+**Start here:** `stripeline demo` runs the whole pipeline on this machine and shows what happens.
 
-Every setting is an environment variable, a line in `.env`, and an option of every command, like
-`--topic-prefix test.`: see `stripeline settings`.
+Every setting can be an environment variable, a line in `.env`, or an option of any command, such as
+`--topic-prefix test.`. `stripeline settings` lists them.
 
-Exit codes: 0 done, 1 refused or failed, 2 used wrongly.
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
 """
 
 app = typer.Typer(
     help=_ABOUT, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False, add_completion=False
 )
 
-_TRY, _SET_UP, _RUN, _LOOK, _DEVELOP = "Try it out", "Set it up", "Run it", "Look and mend", "Build on it"
+_TRY, _SET_UP, _RUN, _LOOK, _DEVELOP = "Try it out", "Set it up", "Run it", "Inspect and repair", "Build on it"
 
 app.command("demo", rich_help_panel=_TRY)(local.demo)
 app.command("up", rich_help_panel=_TRY)(local.up)

@@ -1,4 +1,4 @@
-"""`stripeline command`: produce one command as another team would, and see its result. Masks client secrets."""
+"""`stripeline command`: produce a command as another team would, and show its result. Masks client secrets."""
 
 import json
 import secrets
@@ -22,18 +22,22 @@ from stripeline.workers.kafka.control_table import read_all
 
 
 def command(
-    action: Annotated[str, typer.Argument(help="Like stripe/create-customer.")],
-    connection: Annotated[str, typer.Option(help="The connection whose Stripe account it is for.")],
+    action: Annotated[str, typer.Argument(help="The action, such as stripe/create-customer.")],
+    connection: Annotated[str, typer.Option(help="The connection, which selects the Stripe account.")],
     inputs: Annotated[
         list[str] | None,
-        typer.Option("--input", metavar="NAME=VALUE", help="A field; JSON where it is JSON: amount=100, paid=true."),
+        typer.Option(
+            "--input", metavar="NAME=VALUE", help="An input field. Valid JSON is parsed: amount=100, paid=true."
+        ),
     ] = None,
-    key: Annotated[str | None, typer.Option(help="The ordering key: commands of one key run in their order.")] = None,
-    command_id: Annotated[str | None, typer.Option("--id", help="The command's id; the same id is done once.")] = None,
+    key: Annotated[str | None, typer.Option(help="The ordering key. Commands of one key run in order.")] = None,
+    command_id: Annotated[
+        str | None, typer.Option("--id", help="The command id. The same id is executed once.")
+    ] = None,
     wait: Annotated[
-        bool, typer.Option("--wait", help="Wait for the result and print it; 1 unless it succeeded.")
+        bool, typer.Option("--wait", help="Wait for the result and print it. Exits with 1 unless it succeeded.")
     ] = False,
-    timeout: Annotated[float, typer.Option(min=0.1, help="Seconds to wait for the result.")] = 60.0,
+    timeout: Annotated[float, typer.Option(min=0.1, help="How long to wait for the result, in seconds.")] = 60.0,
     as_json: output.Json = False,
 ) -> None:
     """Produce a command to the command topic, as another team's program would.
@@ -43,7 +47,7 @@ def command(
     stripeline command stripe/create-payment-intent --connection acme --input amount=1999 --input currency=eur
     ```
 
-    A text that looks like a number goes in JSON quotes: --input 'name="007"'.
+    Quote a string that looks like a number as JSON: --input 'name="007"'.
     """
     order = _order(action, connection, _inputs(inputs or ()), key, command_id)
     values = settings()
@@ -71,14 +75,14 @@ def _order(action: str, connection: str, given: dict[str, Any], key: str | None,
     asked = known.request(given)
     if isinstance(asked, Refused):
         raise FailureError(
-            f"{action} refuses this input: {asked.message}. It has {', '.join(known.input.model_fields)}."
+            f"{action} refuses this input: {asked.message}. Its fields are {', '.join(known.input.model_fields)}."
         )
     chosen = command_id or f"cmd_{secrets.token_hex(12)}"
     if not COMMAND_ID.fullmatch(chosen):
         raise FailureError("--id must be 1 to 200 visible ASCII characters, without spaces.")
     there = output.run(read_all(settings().topics.control, kafka())).connections
     if connection not in there:
-        choice = ", ".join(sorted(there)) or "none yet: apply one with `stripeline apply`"
+        choice = ", ".join(sorted(there)) or "none yet; create one with `stripeline apply`"
         raise FailureError(f"There is no connection {connection!r}. There is {choice}.")
     at_ms = int(time.time() * 1000)
     return Order(command_id=chosen, action=action, connection=connection, input=given, key=key, at_ms=at_ms)

@@ -1,4 +1,4 @@
-"""`stripeline contracts`: the published schemas and AsyncAPI document, and whether a topic keeps to them."""
+"""`stripeline contracts`: export, check and release the published schemas; validate a topic against them."""
 
 import time
 from dataclasses import asdict
@@ -13,7 +13,7 @@ from stripeline.deploy.cli.times import moment_ms
 
 app = typer.Typer(help="The published contract: JSON Schemas, examples and AsyncAPI.", no_args_is_help=True)
 
-Folder = Annotated[Path, typer.Option(file_okay=False, help="The folder of asyncapi.json, schemas/ and released/.")]
+Folder = Annotated[Path, typer.Option(file_okay=False, help="The folder with asyncapi.json, schemas/ and released/.")]
 _HERE = Path("contracts")
 _BEGINNING = "beginning"
 
@@ -39,9 +39,9 @@ def export(
 
 @app.command("check")
 def check(*, folder: Folder = _HERE) -> None:
-    """Say which files differ from the models, and what breaks other teams since the last release.
+    """Report files that differ from the models, and changes since the last release that break other teams.
 
-    Ends with 1 when there is either.
+    Exits with 1 if it finds any.
     """
     from stripeline.deploy.contract.files import check as compare  # noqa: PLC0415  (as above)
 
@@ -55,7 +55,7 @@ def check(*, folder: Folder = _HERE) -> None:
 
 @app.command("changes")
 def changes(*, folder: Folder = _HERE, as_json: output.Json = False) -> None:
-    """List every change since the last release, compatible or breaking, with the rule that says so."""
+    """List every change since the last release, compatible or breaking, with the rule that applies."""
     from stripeline.deploy.contract.files import gate  # noqa: PLC0415  (as above)
 
     found = [
@@ -67,7 +67,7 @@ def changes(*, folder: Folder = _HERE, as_json: output.Json = False) -> None:
 
 @app.command("release")
 def release(*, folder: Folder = _HERE) -> None:
-    """Keep the present schemas as those of the last release, which `check` compares with. Refused while it fails."""
+    """Store the current schemas as the last release, which `check` compares with. Refused while `check` fails."""
     from stripeline.deploy.contract.files import release as keep  # noqa: PLC0415  (as above)
 
     print(f"kept the schemas in {keep(folder)}")
@@ -76,17 +76,20 @@ def release(*, folder: Folder = _HERE) -> None:
 @app.command("verify")
 def verify(
     *,
-    topic: Annotated[str, typer.Option(help="The topic's whole name, like stripe.payment-event.")],
+    topic: Annotated[str, typer.Option(help="The full topic name, such as stripe.payment-event.")],
     start: Annotated[
-        str, typer.Option("--from", metavar="MOMENT", help="beginning, 2026-01-31T12:00:00Z, or 2h for two hours ago.")
+        str,
+        typer.Option(
+            "--from", metavar="MOMENT", help="Where to start: beginning, 2026-01-31T12:00:00Z, or 2h for two hours ago."
+        ),
     ] = _BEGINNING,
-    limit: Annotated[int | None, typer.Option(min=1, help="The most records to judge; all when not given.")] = None,
+    limit: Annotated[int | None, typer.Option(min=1, help="The maximum number of records. Default: all.")] = None,
     as_json: output.Json = False,
 ) -> None:
-    """Judge every record of a topic by the published contract: its key, value and headers.
+    """Validate the key, value and headers of every record of a topic against the published contract.
 
-    Reads what is there now, of nobody's group, and lists each record outside the contract with the reason, which never
-    shows a value. Ends with 1 when there is one.
+    Reads the records that are there now, without a consumer group, and lists each invalid one with a reason, which
+    never shows a value. Exits with 1 if it finds one.
     """
     from stripeline.deploy.contract.channels import channel_by_topic  # noqa: PLC0415  (as above)
     from stripeline.deploy.contract.judge import Contract  # noqa: PLC0415

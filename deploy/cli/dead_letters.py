@@ -1,4 +1,4 @@
-"""`stripeline dead-letters`: what could not be done or read, why, and another attempt. Masks client secrets."""
+"""`stripeline dead-letters`: list, show and replay dead letters. Masks client secrets."""
 
 import getpass
 import time
@@ -19,7 +19,7 @@ from stripeline.deploy.operations.views import (
     dead_letter_view,
 )
 
-app = typer.Typer(help="Look at dead letters, and replay them.", no_args_is_help=True)
+app = typer.Typer(help="List, show and replay dead letters.", no_args_is_help=True)
 
 Code = Annotated[str | None, typer.Option(help="Only this code: RATE_LIMITED, PROVIDER_ERROR, …")]
 Reason = Annotated[str | None, typer.Option(help="Only this reason: exhausted, unreadable, id_reused, …")]
@@ -27,8 +27,8 @@ Action = Annotated[str | None, typer.Option(help="Only this action: stripe/creat
 Connection = Annotated[str | None, typer.Option(help="Only this connection.")]
 Key = Annotated[str | None, typer.Option(help="Only this ordering key.")]
 Id = Annotated[str | None, typer.Option("--id", help="Only this command id.")]
-Since = Annotated[str | None, typer.Option(help="Not before: 2026-01-31T12:00:00Z, or 2h for two hours ago.")]
-Until = Annotated[str | None, typer.Option(help="Not after: 2026-01-31T12:00:00Z, or 2h for two hours ago.")]
+Since = Annotated[str | None, typer.Option(help="Only since: 2026-01-31T12:00:00Z, or 2h for two hours ago.")]
+Until = Annotated[str | None, typer.Option(help="Only until: 2026-01-31T12:00:00Z, or 2h for two hours ago.")]
 _COLUMNS = ("partition", "offset", "command_id", "action", "connection", "reason", "code", "attempts", "failed_at")
 
 
@@ -61,7 +61,7 @@ def show(
     *,
     as_json: output.Json = False,
 ) -> None:
-    """Show one dead letter: where it came from, its last error, and the command itself."""
+    """Show one dead letter: its origin, its last error, and the command."""
     partition, slash, offset = which.partition("/")
     by_place = bool(slash) and partition.isdecimal() and offset.isdecimal()
     filters = Filters() if by_place else Filters(id=which)
@@ -87,16 +87,16 @@ def replay(
     since: Since = None,
     until: Until = None,
     limit: output.Limit = 50,
-    rate: Annotated[float, typer.Option(min=0.01, max=1_000, help="The most to replay in a second.")] = 20.0,
-    why: Annotated[str, typer.Option(help="Why; it stays on the record, beside your name.")] = "",
-    yes: Annotated[bool, typer.Option("--yes", help="Do it; without, only show what would be done.")] = False,
+    rate: Annotated[float, typer.Option(min=0.01, max=1_000, help="The maximum number of replays per second.")] = 20.0,
+    why: Annotated[str, typer.Option(help="The reason. It is recorded with your user name.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Replay. Without it, only show what would happen.")] = False,
     as_json: output.Json = False,
 ) -> None:
-    """Put dead letters back to work, with their key, their order and their id.
+    """Replay dead letters with their original key, order and id.
 
-    Takes the filters of `list`, and shows what each would do; --yes does it. A call that may have had an effect is
-    looked up at Stripe first, and nothing is sent with another Idempotency-Key: a replay never charges twice. It ends
-    as the next revision of the command's result, and its run goes on.
+    Takes the same filters as `list` and shows what would happen to each; --yes replays them. A call that may have had
+    an effect is looked up at Stripe first, and the Idempotency-Key never changes: a replay never charges twice. It
+    adds the next revision to the command's result, and resumes its run.
     """
     from stripeline.deploy.operations.replay import Note, prospect  # noqa: PLC0415  (only this command writes)
     from stripeline.deploy.operations.replay import replay as put_back  # noqa: PLC0415

@@ -25,17 +25,17 @@ _MARKS: Mapping[str, str] = {"added": "+", "changed": "~", "removed": "-", "unch
 
 
 def apply(
-    file: Annotated[Path, typer.Argument(help="A YAML file of connections, triggers and workflows.", dir_okay=False)],
+    file: Annotated[Path, typer.Argument(help="A YAML file with connections, triggers and workflows.", dir_okay=False)],
     *,
-    prune: Annotated[bool, typer.Option("--prune", help="Also delete what the file leaves out.")] = False,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference, and change nothing.")] = False,
+    prune: Annotated[bool, typer.Option("--prune", help="Also delete definitions that are not in the file.")] = False,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show the difference without publishing it.")] = False,
     as_json: output.Json = False,
 ) -> None:
-    """Read a configuration file, show the difference to what is stored, and publish it.
+    """Read a configuration file, show the difference to the stored definitions, and publish it.
 
-    Secrets are never written into the file, but as "${env:NAME}" (the environment or .env) or "${file:PATH}" (beside
-    the file). They are sealed with STRIPELINE_MASTER_KEY before they are stored. Running processes take the change at
-    once. Applying the same file again changes nothing.
+    The file refers to secrets as "${env:NAME}" (the environment or .env) or "${file:PATH}" (relative to the file).
+    They are encrypted with STRIPELINE_MASTER_KEY before they are stored. Running processes pick up the change at once.
+    Applying the same file again changes nothing.
 
     ```
     connections:
@@ -65,13 +65,13 @@ def apply(
 
 
 def delete(
-    kind: Annotated[Kind, typer.Argument(help="What it is.")],
+    kind: Annotated[Kind, typer.Argument(help="The kind of definition.")],
     name: Annotated[str, typer.Argument(help="Its name.")],
 ) -> None:
     """Delete a connection, a trigger or a workflow.
 
-    What others use can't be deleted: a trigger uses its connection, a workflow its trigger and its steps' connections.
-    Runs that have begun go on with the steps that they began with.
+    A definition that is in use can't be deleted: a trigger uses its connection, a workflow its trigger and its steps'
+    connections. Runs in progress keep the steps they started with.
     """
     values = settings()
     stored = output.run(read_all(values.topics.control, kafka()))
@@ -87,9 +87,9 @@ def delete(
 
 @get_app.command("connections")
 def connections(*, as_json: output.Json = False) -> None:
-    """List the connections: name, mode (live or test), the key's first and last letters, and its state.
+    """List the connections: name, mode (live or test), the key's first and last characters, and its state.
 
-    State is `ready`; `sealed` where STRIPELINE_MASTER_KEY is not set here; `unreadable` where it does not open it.
+    The state is `ready`; `sealed` without STRIPELINE_MASTER_KEY; `unreadable` if that key can't decrypt it.
     """
     values = settings()
     vault = Vault.from_ring(values.master_keys) if values.master_keys else None
@@ -99,14 +99,14 @@ def connections(*, as_json: output.Json = False) -> None:
 
 @get_app.command("triggers")
 def triggers(*, as_json: output.Json = False) -> None:
-    """List the triggers: name, kind, connection, mode, the path to give to Stripe, and how many signing secrets."""
+    """List the triggers: name, kind, connection, mode, the path for Stripe, and the number of signing secrets."""
     columns = ("name", "kind", "connection", "mode", "path", "signing_secrets")
     output.rows(trigger_rows(_stored()), columns, as_json=as_json, empty="There is no trigger yet.")
 
 
 @get_app.command("workflows")
 def workflows(*, as_json: output.Json = False) -> None:
-    """List the workflows: name, trigger, the types and the condition they run on, and their steps."""
+    """List the workflows: name, trigger, event types, condition and steps."""
     found = workflow_rows(_stored())
     shown = found if as_json else [{**row, "steps": [step["id"] for step in row["steps"]]} for row in found]
     columns = ("name", "trigger", "types", "where", "steps")

@@ -1,4 +1,4 @@
-"""Which failures are expected, and the paragraph for each: what happened, why, and what to do. No tracebacks here."""
+"""The expected failures, with a message for each: what happened, why, and what to do. Never a traceback."""
 
 from typing import Final
 
@@ -30,7 +30,7 @@ EXPECTED: Final = (
 
 
 def explain_failure(error: BaseException) -> str:
-    """One clear paragraph."""
+    """The message for an expected failure."""
     match error:
         case KafkaConnectionError() | NodeNotReadyError() | NoBrokersAvailable() | TimeoutError():
             return (

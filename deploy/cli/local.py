@@ -1,4 +1,4 @@
-"""`stripeline demo`, `up`, `kafka run` and `sandbox run`: everything on this machine, for trying out and for tests."""
+"""`stripeline demo`, `up`, `kafka run` and `sandbox run`: a stack on this machine, to try out and for tests."""
 
 from pathlib import Path
 from typing import Annotated
@@ -10,7 +10,7 @@ from stripeline.deploy.cli.options import settings
 from stripeline.deploy.telemetry.logs import configure_logs
 
 kafka_app = typer.Typer(help="A local Apache Kafka, for development and tests.", no_args_is_help=True)
-sandbox_app = typer.Typer(help="The sandbox: our own stateful stand-in for Stripe.", no_args_is_help=True)
+sandbox_app = typer.Typer(help="The sandbox: a stateful stand-in for Stripe.", no_args_is_help=True)
 
 _DATA = Path(".stripeline/kafka")
 Port = Annotated[int, typer.Option(min=1, max=65_535, help="The port, on 127.0.0.1.")]
@@ -19,11 +19,11 @@ Port = Annotated[int, typer.Option(min=1, max=65_535, help="The port, on 127.0.0
 @kafka_app.command("run")
 def run_kafka(
     port: Port = 9092,
-    data_dir: Annotated[Path, typer.Option(file_okay=False, help="Where its records are kept.")] = _DATA,
+    data_dir: Annotated[Path, typer.Option(file_okay=False, help="The folder for its records.")] = _DATA,
 ) -> None:
     """Run a real one-node Apache Kafka in the foreground, until Ctrl-C. Needs no Docker and no Java.
 
-    Its jars are fetched once, into ~/.cache/stripeline. Install the extra `stripeline[local]`.
+    Downloads its jars once, into ~/.cache/stripeline. Requires the extra `stripeline[local]`.
     """
     from stripeline.deploy.local.kafka import run_foreground  # noqa: PLC0415  (needs the extra)
 
@@ -35,12 +35,12 @@ def run_kafka(
 def run_sandbox(
     port: Port = 12111,
     host: Annotated[str, typer.Option(help="The address to listen on.")] = "127.0.0.1",
-    latency: Annotated[float, typer.Option(min=0, max=60, help="Seconds that each answer takes.")] = 0.0,
+    latency: Annotated[float, typer.Option(min=0, max=60, help="Delay of each answer, in seconds.")] = 0.0,
 ) -> None:
     """Run the sandbox Stripe in the foreground, until Ctrl-C. Point STRIPELINE_STRIPE_API_BASE at it.
 
-    It keeps customers, payment intents and charges, idempotency keys as Stripe does, answers with faults on demand,
-    and shows every call that it got at GET /_sandbox/ledger.
+    It stores customers, payment intents, charges and idempotency keys as Stripe does, injects faults on demand, and
+    lists every call it received at GET /_sandbox/ledger.
     """
     from stripeline.deploy.sandbox.http_server import run_foreground  # noqa: PLC0415  (only this command needs it)
 
@@ -49,14 +49,14 @@ def run_sandbox(
 
 
 def demo() -> None:
-    """Show everything at work on this machine: no account, no Docker, no Java needed. Ends by itself.
+    """Show the whole pipeline at work on this machine, without an account, Docker or Java, and exit.
 
     Starts a local Kafka, a sandbox Stripe, ingest, router and executor; applies an example configuration; sends signed
     events of the three families; and shows each run, result, retry and dead letter as it happens.
     """
     from stripeline.deploy.local.demo.run import run  # noqa: PLC0415  (starts a whole stack: only this command needs it)
 
-    # A library that tries again says so at every try; what fails in the end, the demo says itself.
+    # Libraries log every retry. The demo reports the failures that remain.
     configure_logs("critical")
     output.run(run())
 

@@ -1,7 +1,7 @@
-"""Every setting is an option of every command: `--topic-prefix test.` overrules `STRIPELINE_TOPIC_PREFIX`.
+"""Every setting is an option of every command: `--topic-prefix test.` overrides `STRIPELINE_TOPIC_PREFIX`.
 
-Taken out of the arguments before the command reads them, so that no command can forget one. Secret settings are no
-options: the machine's other users can read a process's arguments.
+These options are removed from the arguments before the command parses them, so that no command can omit one. Secrets
+can't be options: other users of the machine can read a process's arguments.
 """
 
 import contextlib
@@ -31,7 +31,7 @@ OPTIONS: Final[Mapping[str, str]] = {option(field): field for field in Settings.
 
 
 def take_overrides(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:
-    """The arguments without the settings among them, and those by field name. Exits with 2 for one without a value."""
+    """Separate the settings, by field name, from the other arguments. Exits with 2 for a setting without a value."""
     rest: list[str] = []
     overrides: dict[str, str] = {}
     waiting = iter(arguments)
@@ -51,7 +51,7 @@ def take_overrides(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]
 
 @contextlib.contextmanager
 def overruling(overrides: Mapping[str, str]) -> Iterator[None]:
-    """Within this, `settings()` takes these before the environment."""
+    """Within this context, `settings()` prefers these to the environment."""
     token = _overrides.set(overrides)
     try:
         yield
@@ -60,12 +60,12 @@ def overruling(overrides: Mapping[str, str]) -> Iterator[None]:
 
 
 def settings() -> Settings:
-    """The settings of this run of the command. Raises SettingsError."""
+    """The settings of this invocation. Raises SettingsError."""
     return load_settings(_overrides.get())
 
 
 def kafka() -> Mapping[str, object]:
-    """How to reach Kafka in this run of the command."""
+    """The Kafka client options of this invocation."""
     return kafka_client_options(settings())
 
 

@@ -1,4 +1,4 @@
-"""How the command speaks: tables and JSON on standard output, notes on standard error. Decides nothing.
+"""Output of the command: tables and JSON on standard output, notes on standard error.
 
 With `--json`, one JSON array and nothing else goes to standard output.
 """
@@ -17,16 +17,16 @@ from rich.text import Text
 Done = TypeVar("Done")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON array, and nothing else, on standard output.")]
-Limit = Annotated[int, typer.Option(min=1, max=100_000, help="The most to print; the newest come first.")]
+Limit = Annotated[int, typer.Option(min=1, max=100_000, help="The maximum number to print, newest first.")]
 
 
 def run(work: Coroutine[Any, Any, Done]) -> Done:
-    """Run one coroutine to its end, on uvloop like every process of ours."""
+    """Run one coroutine to its end, on uvloop like all processes."""
     return uvloop.run(work)
 
 
 def rows(found: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
-    """A list: as a table of some columns, or as JSON with all of them."""
+    """Print a list: as a table of these columns, or as JSON with all fields."""
     if as_json:
         print_json(found)
     elif not found:
@@ -36,17 +36,17 @@ def rows(found: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json:
 
 
 def details(value: Mapping[str, Any], *, as_json: bool) -> None:
-    """One thing, with all there is to it; as JSON in an array, like every list."""
+    """Print one item with all its fields; with --json in an array, like every list."""
     print_json([value] if as_json else value)
 
 
 def print_json(value: Any) -> None:
-    # Plain ASCII where needed would hide names: text is UTF-8 everywhere here.
+    # Names stay readable: output is UTF-8, without ASCII escapes.
     print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
 
 
 def note(text: str) -> None:
-    """A word for the person, beside the output."""
+    """Print a message on standard error."""
     print(text, file=sys.stderr)
 
 
@@ -60,7 +60,7 @@ def _table(found: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
         table.add_row(*(Text(_cell(row.get(name))) for name in columns))
     console = Console(soft_wrap=not sys.stdout.isatty())
     if not console.is_terminal:
-        # Into a file or a pipe, a line is a row, however long: a cut id can't be copied.
+        # In a file or a pipe, a row is one line of any length: a truncated id can't be copied.
         console.width = 1_000
     console.print(table)
 

@@ -10,10 +10,11 @@ from stripeline.deploy.telemetry.logs import configure_logs
 
 
 def ingest() -> None:
-    """Run one ingest process: takes Stripe's deliveries at POST /webhooks/{trigger}, and puts them into Kafka.
+    """Run one ingest process: receives Stripe's deliveries at POST /webhooks/{trigger} and publishes them to Kafka.
 
-    Answers 200 only for what Kafka has. Listens on STRIPELINE_INGEST_HOST and _PORT (8080); health and metrics are on
-    STRIPELINE_ADMIN_HOST and _PORT. Needs STRIPELINE_MASTER_KEY. For more throughput, run more of them.
+    Answers 200 only after Kafka has stored the event. Listens on STRIPELINE_INGEST_HOST and _PORT (8080); health and
+    metrics are on STRIPELINE_ADMIN_HOST and _PORT. Requires STRIPELINE_MASTER_KEY. Run more processes for more
+    throughput.
     """
     from stripeline.deploy.runtime.processes import run_ingest  # noqa: PLC0415  (a process loads its own parts only)
 
@@ -21,9 +22,9 @@ def ingest() -> None:
 
 
 def router() -> None:
-    """Run one router process: starts a run for each event that a workflow wants, and its next step after each result.
+    """Run one router process: starts a run for each event that matches a workflow, and the next step after each result.
 
-    Run as many as you like, up to STRIPELINE_PARTITIONS: Kafka gives each its share.
+    Run up to STRIPELINE_PARTITIONS processes: Kafka assigns each a share of the partitions.
     """
     from stripeline.deploy.runtime.processes import run_router  # noqa: PLC0415  (a process loads its own parts only)
 
@@ -31,9 +32,10 @@ def router() -> None:
 
 
 def executor() -> None:
-    """Run one executor process: takes commands, calls Stripe, and writes each command's result.
+    """Run one executor process: reads commands, calls Stripe, and writes each command's result.
 
-    Needs STRIPELINE_MASTER_KEY. Run as many as you like, up to STRIPELINE_PARTITIONS: Kafka gives each its share.
+    Requires STRIPELINE_MASTER_KEY. Run up to STRIPELINE_PARTITIONS processes: Kafka assigns each a share of the
+    partitions.
     """
     from stripeline.deploy.runtime.processes import run_executor  # noqa: PLC0415  (a process loads its own parts only)
 
@@ -41,7 +43,7 @@ def executor() -> None:
 
 
 def worker() -> None:
-    """Run router and executor together in one process: for small deployments."""
+    """Run router and executor in one process, for small deployments."""
     from stripeline.deploy.runtime.processes import run_worker  # noqa: PLC0415  (a process loads its own parts only)
 
     _run(run_worker)

@@ -1,4 +1,4 @@
-"""`stripeline runs`: what has been done for each event, step by step. Masks client secrets."""
+"""`stripeline runs`: list and show runs, step by step. Masks client secrets."""
 
 from collections.abc import Callable
 from typing import Annotated, Literal
@@ -11,7 +11,7 @@ from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.topic_reader import Page, Read, Wanted, newest
 from stripeline.deploy.operations.views import run_of, run_view
 
-app = typer.Typer(help="Look at runs: what was done for each event, step by step.", no_args_is_help=True)
+app = typer.Typer(help="List and show runs, step by step.", no_args_is_help=True)
 
 Status = Literal["running", "succeeded", "stopped"]
 
@@ -19,13 +19,13 @@ Status = Literal["running", "succeeded", "stopped"]
 @app.command("list")
 def list_runs(
     *,
-    status: Annotated[Status | None, typer.Option(help="Only runs of this status.")] = None,
+    status: Annotated[Status | None, typer.Option(help="Only runs with this status.")] = None,
     workflow: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None,
     event: Annotated[str | None, typer.Option(help="Only runs of this event, evt_….")] = None,
     limit: output.Limit = 50,
     as_json: output.Json = False,
 ) -> None:
-    """List the newest runs. A run that stopped says at which step, and why."""
+    """List the newest runs. A stopped run shows its step and error."""
 
     def keep(read: Read) -> bool:
         run = run_of(read)
@@ -47,11 +47,11 @@ def list_runs(
 
 @app.command("show")
 def show(
-    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run's id, as `runs list` has it.")],
+    run_id: Annotated[str, typer.Argument(metavar="RUN", help="A run id, as shown by `runs list`.")],
     *,
     as_json: output.Json = False,
 ) -> None:
-    """Show one run: each step with its command, its output or its error."""
+    """Show one run: each step with its command and its output or error."""
     page = _newest(lambda read: read.key == run_id.encode(), 1)
     run = next((run for read in page.records if (run := run_of(read)) is not None), None)
     if run is None:

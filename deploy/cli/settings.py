@@ -1,4 +1,4 @@
-"""`stripeline settings`: every setting with its value, and a new master key. Shows no secret."""
+"""`stripeline settings`: list the settings, and create a master key. Shows no secret."""
 
 from pathlib import Path
 from typing import Any
@@ -20,8 +20,9 @@ app = typer.Typer(invoke_without_command=True)
 def settings(ctx: typer.Context, *, as_json: output.Json = False) -> None:
     """List every setting: its name, value, default and meaning.
 
-    A setting is read from an option (--topic-prefix test.), else the environment (STRIPELINE_TOPIC_PREFIX=test.),
-    else the file `.env` of the current folder, else it is the default. Secrets are masked, and are no options.
+    A setting is read from an option (--topic-prefix test.), else from the environment
+    (STRIPELINE_TOPIC_PREFIX=test.), else from `.env` in the current folder; otherwise its default applies. Secrets are
+    masked and can't be options.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -34,16 +35,16 @@ def settings(ctx: typer.Context, *, as_json: output.Json = False) -> None:
 
 @app.command("new-master-key")
 def new_key() -> None:
-    """Print a fresh master key for STRIPELINE_MASTER_KEY.
+    """Print a new master key for STRIPELINE_MASTER_KEY.
 
-    It seals the secrets on the control topic. Whoever has it can open them; without it nobody can.
-    To turn it: put the new one first, STRIPELINE_MASTER_KEY=new,old, restart, and apply your files again.
+    It encrypts the secrets on the control topic. Anyone who has it can decrypt them; without it nobody can.
+    To rotate it, put the new one first (STRIPELINE_MASTER_KEY=new,old), restart, and apply your files again.
     """
     print(new_master_key())
 
 
 def row(field: str, value: Any) -> dict[str, Any]:
-    """One setting, as a person reads it."""
+    """One setting as a row for display."""
     info = Settings.model_fields[field]
     return {
         "name": variable(field),
@@ -55,7 +56,7 @@ def row(field: str, value: Any) -> dict[str, Any]:
 
 
 def shown(field: str, value: Any) -> Any:
-    """A value as one would write it."""
+    """A value in the form in which it is set."""
     match value:
         case int() if field.endswith("_ms"):
             return duration_text(value)

@@ -1,4 +1,4 @@
-"""A moment as a person writes it: RFC 3339, or a duration that lies back from now. Pure."""
+"""Parses a time given as RFC 3339, or as a duration before now. Pure."""
 
 from datetime import UTC, datetime
 
@@ -10,7 +10,7 @@ _DAY_MS = 86_400_000
 
 
 def moment_ms(text: str | None, now_ms: int, option: str) -> int | None:
-    """Milliseconds since the epoch. Raises BadParameter, which ends the command with 2."""
+    """Milliseconds since the epoch. Raises BadParameter, so that the command exits with 2."""
     if text is None:
         return None
     try:

@@ -16,10 +16,10 @@ app = typer.Typer(help="Create, check and list the topics.", no_args_is_help=Tru
 
 @app.command("apply")
 def apply() -> None:
-    """Create the topics that are missing, and mend the settings of those that are there.
+    """Create missing topics, and correct the settings of existing ones.
 
-    The number of partitions of a topic that exists is never changed: keys that change partition would lose their order
-    and their state. For more, choose a new STRIPELINE_TOPIC_PREFIX.
+    The partition count of an existing topic never changes: keys that move to another partition would lose their order
+    and their state. For more partitions, choose a new STRIPELINE_TOPIC_PREFIX.
     """
     values = settings()
     done = output.run(
@@ -36,9 +36,9 @@ def apply() -> None:
 
 @app.command("check")
 def check(*, as_json: output.Json = False) -> None:
-    """Say what is wrong with the topics, and how to mend it. Ends with 1 when something is.
+    """Report what is wrong with the topics, and how to correct it. Exits with 1 if it finds anything.
 
-    Each worker asks the same at its start, and refuses to run on a wrong topic.
+    Each worker runs the same check at its start, and refuses to run on a wrong topic.
     """
     values = settings()
     problems = output.run(admin.check(values.topics, values.partitions, kafka()))
@@ -57,7 +57,7 @@ def check(*, as_json: output.Json = False) -> None:
 
 @app.command("list")
 def list_topics(*, as_json: output.Json = False) -> None:
-    """List every topic with its partitions, cleanup and retention, and what is wrong with it."""
+    """List every topic with its partitions, cleanup policy, retention and problems."""
     values = settings()
     states = output.run(admin.survey(values.topics, values.partitions, kafka()))
     columns = ("topic", "partitions", "cleanup", "retention", "exists", "problems")
@@ -77,7 +77,7 @@ def _row(state: admin.TopicState) -> dict[str, Any]:
 
 
 def _retention(config: Mapping[str, str]) -> str | None:
-    """In days where it is days; a compacted topic keeps the newest record of each key for ever."""
+    """In days if it is whole days. None for a compacted topic, which keeps the newest record of each key forever."""
     retention_ms = int(config.get("retention.ms", "-1"))
     if config.get("cleanup.policy") == "compact" or retention_ms < 0:
         return None

@@ -24,19 +24,21 @@ _OK = 200
 
 
 def trigger(
-    event_type: Annotated[str, typer.Argument(metavar="TYPE", help="Like payment_intent.succeeded.")],
-    url: Annotated[str, typer.Option(help="A trigger's URL: http://127.0.0.1:8080/webhooks/NAME.")],
+    event_type: Annotated[
+        str, typer.Argument(metavar="TYPE", help="The event type, such as payment_intent.succeeded.")
+    ],
+    url: Annotated[str, typer.Option(help="The trigger's URL: http://127.0.0.1:8080/webhooks/NAME.")],
     secret: Annotated[
         str | None,
-        typer.Option(help='Its signing secret, best as "${env:NAME}". Default: the one stored for the trigger.'),
+        typer.Option(help='The signing secret, preferably as "${env:NAME}". Default: the one stored for the trigger.'),
     ] = None,
     object_file: Annotated[
         Path | None,
-        typer.Option("--object", dir_okay=False, help="JSON fields to lay over the example object."),
+        typer.Option("--object", dir_okay=False, help="A JSON file whose fields replace those of the example object."),
     ] = None,
-    count: Annotated[int, typer.Option(min=1, max=1_000_000, help="How many events, each with an id of its own.")] = 1,
+    count: Annotated[int, typer.Option(min=1, max=1_000_000, help="The number of events, each with its own id.")] = 1,
     rate: Annotated[
-        float | None, typer.Option(min=0.001, help="The most per second; as fast as it goes without.")
+        float | None, typer.Option(min=0.001, help="The maximum rate per second. Default: unlimited.")
     ] = None,
 ) -> None:
     """Sign an example event of a type and POST it to a trigger, as Stripe would.
@@ -46,7 +48,7 @@ def trigger(
     stripeline trigger charge.refunded --url … --secret '${env:ACME_WHSEC}' --count 100 --rate 20
     ```
 
-    Without --secret the trigger's own is opened, with STRIPELINE_MASTER_KEY. Ends with 1 unless each was answered 200.
+    Without --secret, the stored one is decrypted with STRIPELINE_MASTER_KEY. Exits with 1 unless every answer is 200.
     """
     signing = _secret(url, secret)
     overrides = _overrides(object_file)
