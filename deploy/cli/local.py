@@ -7,6 +7,7 @@ import typer
 
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import settings
+from stripeline.deploy.runtime.library_check import require_tested_libraries
 from stripeline.deploy.telemetry.logs import configure_logs
 
 kafka_app = typer.Typer(help="A local Apache Kafka, for development and tests.", no_args_is_help=True)
@@ -54,6 +55,7 @@ def demo() -> None:
     Starts a local Kafka, a sandbox Stripe, ingest, router and executor; applies an example configuration; sends signed
     events of the three families; and shows each run, result, retry and dead letter as it happens.
     """
+    require_tested_libraries()
     from stripeline.deploy.local.demo.run import run  # noqa: PLC0415  (starts a whole stack: only this command needs it)
 
     # Libraries log every retry. The demo reports the failures that remain.
@@ -66,6 +68,7 @@ def up() -> None:
 
     Prints its addresses and the next commands to try.
     """
+    require_tested_libraries()
     from stripeline.deploy.local.up import run  # noqa: PLC0415  (starts a whole stack: only this command needs it)
 
     values = settings()

@@ -1,11 +1,11 @@
 """`stripeline ingest`, `router`, `executor` and `worker`: one process each, until SIGTERM or Ctrl-C."""
 
-from collections.abc import Awaitable, Callable
+from typing import Literal, assert_never
 
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import settings
+from stripeline.deploy.runtime.library_check import require_tested_libraries
 from stripeline.deploy.settings.parsing import sends_keys_in_clear
-from stripeline.deploy.settings.settings import Settings
 from stripeline.deploy.telemetry.logs import configure_logs
 
 
@@ -16,9 +16,7 @@ def ingest() -> None:
     metrics are on STRIPELINE_ADMIN_HOST and _PORT. Requires STRIPELINE_MASTER_KEY. Run more processes for more
     throughput.
     """
-    from stripeline.deploy.runtime.processes import run_ingest  # noqa: PLC0415  (a process loads its own parts only)
-
-    _run(run_ingest)
+    _run("ingest")
 
 
 def router() -> None:
@@ -26,9 +24,7 @@ def router() -> None:
 
     Run up to STRIPELINE_PARTITIONS processes: Kafka assigns each a share of the partitions.
     """
-    from stripeline.deploy.runtime.processes import run_router  # noqa: PLC0415  (a process loads its own parts only)
-
-    _run(run_router)
+    _run("router")
 
 
 def executor() -> None:
@@ -37,19 +33,18 @@ def executor() -> None:
     Requires STRIPELINE_MASTER_KEY. Run up to STRIPELINE_PARTITIONS processes: Kafka assigns each a share of the
     partitions.
     """
-    from stripeline.deploy.runtime.processes import run_executor  # noqa: PLC0415  (a process loads its own parts only)
-
-    _run(run_executor)
+    _run("executor")
 
 
 def worker() -> None:
     """Run router and executor in one process, for small deployments."""
-    from stripeline.deploy.runtime.processes import run_worker  # noqa: PLC0415  (a process loads its own parts only)
-
-    _run(run_worker)
+    _run("worker")
 
 
-def _run(process: Callable[[Settings], Awaitable[None]]) -> None:
+def _run(kind: Literal["ingest", "router", "executor", "worker"]) -> None:
+    require_tested_libraries()
+    from stripeline.deploy.runtime import processes  # noqa: PLC0415  (checked first, and loaded by a process only)
+
     values = settings()
     configure_logs(values.log_level)
     if sends_keys_in_clear(values.stripe_api_base):
@@ -59,6 +54,16 @@ def _run(process: Callable[[Settings], Awaitable[None]]) -> None:
         )
 
     async def until_done() -> None:
-        await process(values)
+        match kind:
+            case "ingest":
+                await processes.run_ingest(values)
+            case "router":
+                await processes.run_router(values)
+            case "executor":
+                await processes.run_executor(values)
+            case "worker":
+                await processes.run_worker(values)
+            case _:
+                assert_never(kind)
 
     output.run(until_done())

@@ -31,6 +31,7 @@ from stripeline.deploy.telemetry.metrics import OF_A_GATE, OF_A_WORKER, OF_INGES
 from stripeline.deploy.telemetry.sources import WorkerView, running_version
 from stripeline.ingest.http.server import serve
 from stripeline.ingest.kafka.publisher import Publisher
+from stripeline.ingest.kafka.session import InFlightBounds
 from stripeline.ingest.webhook import make_app
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.before_call import Executor
@@ -129,7 +130,8 @@ async def ingest_part(shared: Base, stop: asyncio.Event) -> None:
     """Serve the webhooks until stopped."""
     settings, table = shared.settings, shared.table
     secrets = Secrets(_vault(settings))
-    publisher = Publisher(shared.client, settings.topic_prefix, deadline_s=settings.ingest_publish_deadline_ms / 1000)
+    bounds = InFlightBounds(deadline_s=settings.ingest_publish_deadline_ms / 1000)
+    publisher = Publisher(shared.client, settings.topic_prefix, bounds=bounds)
     shared.checks["publisher"] = lambda: None if publisher.ready else "there is no connection to Kafka yet"
     if not await _loaded(table, stop):
         return

@@ -11,6 +11,7 @@ from stripeline.deploy.local.example_events import example_event
 from stripeline.deploy.local.webhook_sender import deliver
 from stripeline.ingest.http.server import serve
 from stripeline.ingest.kafka.publisher import Publisher
+from stripeline.ingest.kafka.session import InFlightBounds
 from stripeline.ingest.trigger import TriggerView
 from stripeline.ingest.webhook import make_app
 from tests.support.broker import Broker, create_topics
@@ -68,7 +69,9 @@ async def test_a_receiver_refuses_by_age_while_its_clock_is_wrong_and_publishes_
     broker: Broker, prefix: str, wall: Wall
 ):
     await create_topics(broker.bootstrap_servers, dict.fromkeys(Topics(prefix=prefix).events, 1))
-    async with Publisher({"bootstrap_servers": broker.bootstrap_servers}, prefix, deadline_s=2) as publisher:
+    async with Publisher(
+        {"bootstrap_servers": broker.bootstrap_servers}, prefix, bounds=InFlightBounds(deadline_s=2)
+    ) as publisher:
         await until(lambda: publisher.ready, "a producer")
         app = make_app(triggers={"pay": TRIGGER}.get, publisher=publisher, clock=time.time)
         async with await serve(app, host="127.0.0.1", port=0) as running:

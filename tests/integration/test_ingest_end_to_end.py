@@ -13,9 +13,11 @@ from stripeline.contracts.topics import Topics
 from stripeline.deploy.local.kafka import LocalKafka
 from stripeline.ingest.http.server import serve
 from stripeline.ingest.kafka.publisher import Publisher
+from stripeline.ingest.kafka.session import InFlightBounds
 from stripeline.ingest.trigger import TriggerView
 from stripeline.ingest.webhook import make_app
 from tests.support.broker import create_topics
+from tests.support.publish_futures import in_flight
 
 SECRET = b"whsec_test"
 TRIGGER = TriggerView(
@@ -61,7 +63,9 @@ async def test_every_acknowledged_event_is_there_though_the_broker_was_killed(
     own_broker: LocalKafka, prefix: str
 ) -> None:
     await create_topics(own_broker.bootstrap_servers, dict.fromkeys(Topics(prefix=prefix).events, 4))
-    async with Publisher({"bootstrap_servers": own_broker.bootstrap_servers}, prefix, deadline_s=1) as publisher:
+    async with Publisher(
+        {"bootstrap_servers": own_broker.bootstrap_servers}, prefix, bounds=InFlightBounds(deadline_s=1)
+    ) as publisher:
         app = make_app(triggers={"pay": TRIGGER}.get, publisher=publisher)
         async with (
             await serve(app, host="127.0.0.1", port=0) as running,
@@ -70,7 +74,7 @@ async def test_every_acknowledged_event_is_there_though_the_broker_was_killed(
             await delivered(http, 0)
             under_way = [asyncio.create_task(delivered(http, number)) for number in range(1, 50)]
             async with asyncio.timeout(10):
-                while not publisher.in_flight:  # noqa: ASYNC110  the publisher sets no event for a test
+                while not in_flight(publisher):  # noqa: ASYNC110  the publisher sets no event for a test
                     await asyncio.sleep(0)
             own_broker.kill()
             started = time.monotonic()

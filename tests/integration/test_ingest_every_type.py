@@ -16,6 +16,7 @@ from stripeline.deploy.local.example_events import example_event, sign
 from stripeline.deploy.operations.topics import apply
 from stripeline.ingest.http.server import serve
 from stripeline.ingest.kafka.publisher import Publisher
+from stripeline.ingest.kafka.session import InFlightBounds
 from stripeline.ingest.trigger import TriggerView
 from stripeline.ingest.webhook import make_app
 from tests.support.broker import Broker
@@ -42,7 +43,9 @@ async def http(broker: Broker, topics: Topics) -> AsyncIterator[aiohttp.ClientSe
         )
         for name in EVENT_TYPES
     }
-    async with Publisher({"bootstrap_servers": broker.bootstrap_servers}, topics.prefix, deadline_s=10) as publisher:
+    async with Publisher(
+        {"bootstrap_servers": broker.bootstrap_servers}, topics.prefix, bounds=InFlightBounds(deadline_s=10)
+    ) as publisher:
         await until(lambda: publisher.ready, "producers")
         app = make_app(triggers=triggers.get, publisher=publisher)
         async with (

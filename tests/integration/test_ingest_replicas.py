@@ -15,6 +15,7 @@ from aiokafka.protocol.produce import ProduceRequest, ProduceResponse_v8
 
 from stripeline.contracts.topics import Topics
 from stripeline.ingest.kafka.publisher import Publisher
+from stripeline.ingest.kafka.session import InFlightBounds
 from stripeline.ingest.publish_result import NotTaken, Published
 from stripeline.ingest.routing import Publication
 from tests.support.broker import Broker, create_topics
@@ -47,7 +48,9 @@ async def test_not_enough_replicas_is_no_publication_until_they_are_back(
         return ProduceResponse_v8(topics=refused, throttle_time_ms=0)
 
     monkeypatch.setattr(AIOKafkaClient, "send", answered)
-    async with Publisher({"bootstrap_servers": broker.bootstrap_servers}, prefix, deadline_s=DEADLINE_S) as publisher:
+    async with Publisher(
+        {"bootstrap_servers": broker.bootstrap_servers}, prefix, bounds=InFlightBounds(deadline_s=DEADLINE_S)
+    ) as publisher:
         await until(lambda: publisher.ready, "a producer")
         assert isinstance(await published(publisher, publication(1)), Published)
         replicas.clear()

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+
+from stripeline.workers.kafka.aiokafka_internals import RANGE_ASSIGNMENT, close_connections
 
 POLL_MS = 100
 _STOP_S, _CUT_S = 5.0, 1.0
@@ -24,7 +25,7 @@ def group_consumer(
         auto_offset_reset="earliest",
         isolation_level="read_committed",
         # Range over topics of equal partition counts gives one member the same number of every topic.
-        partition_assignment_strategy=(RangePartitionAssignor,),
+        partition_assignment_strategy=RANGE_ASSIGNMENT,
         session_timeout_ms=int(session_s * 1000),
         heartbeat_interval_ms=int(session_s * 1000 / 4),
         # aiokafka counts the drain of a revoked task into this time, and not into max_poll_interval_ms.
@@ -35,11 +36,11 @@ def group_consumer(
 
 
 async def stop(consumer: AIOKafkaConsumer) -> None:
-    """Leave the group and close, in bounded time: aiokafka's own stop waits for a rebalance, and for the broker."""
+    """Leave the group and close, in bounded time: aiokafka's stop waits for a rebalance, and for the broker."""
     with contextlib.suppress(Exception):
         async with asyncio.timeout(_STOP_S):
             await consumer.stop()
             return
-    with contextlib.suppress(Exception):  # cut short it would leave its connections open
+    with contextlib.suppress(Exception):  # a stop that was cancelled leaves them open
         async with asyncio.timeout(_CUT_S):
-            await consumer._client.close()  # noqa: SLF001
+            await close_connections(consumer)

@@ -1,17 +1,14 @@
 """Where a task goes on: the committed offsets with the finished ranges beside them, and the state of its changelog."""
 
-from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import orjson
 from aiokafka import AIOKafkaConsumer
-from aiokafka.admin import AIOKafkaAdminClient
-from aiokafka.errors import KafkaError, for_code
-from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.structs import TopicPartition
 
+from stripeline.workers.kafka.aiokafka_internals import committed_offsets
 from stripeline.workers.task.decision import State
 from stripeline.workers.task.watermark import Watermark, decode
 
@@ -29,51 +26,16 @@ class Kept(Generic[S]):
 async def watermarks(
     group: str, partitions: Sequence[TopicPartition], client: Mapping[str, Any]
 ) -> Mapping[TopicPartition, Watermark]:
-    """The watermark of each input partition as it was last committed; those that never were are left out.
+    """The watermark of each input partition as it was last committed; partitions without a commit are left out.
 
-    Raises KafkaError unless the group's coordinator says of each of them where it stands.
+    Raises KafkaError unless the group's coordinator answers for every partition.
     """
-    admin = AIOKafkaAdminClient(**client)
-    try:
-        await admin.start()
-        committed = await _committed(admin, group, partitions)
-    finally:
-        await admin._client.close()  # noqa: SLF001  (its own `close` does nothing when its start was cut short)
-    if missing := set(partitions) - committed.keys():
-        raise KafkaError(f"the coordinator of {group} did not say where {_names(missing)} stand")
-    return {tp: mark for tp, mark in committed.items() if mark is not None}
-
-
-async def _committed(
-    admin: Any, group: str, partitions: Sequence[TopicPartition]
-) -> Mapping[TopicPartition, Watermark | None]:
-    """Not by aiokafka's own `list_consumer_group_offsets`: that of 0.14 looks at no error of the whole answer.
-
-    A group whose coordinator was just loading its offsets looked like one that had never committed, and everything
-    was read again from the beginning.
-    """
-    numbers: dict[str, list[int]] = defaultdict(list)
-    for tp in partitions:
-        numbers[tp.topic].append(tp.partition)
-    request = OffsetFetchRequest(group, list(numbers.items()))
-    answer = await admin._send_request(request, await admin.find_coordinator(group))  # noqa: SLF001
-    found: dict[TopicPartition, Watermark | None] = {}
-    _raise_for(answer.error_code, f"the offsets of {group}")
-    for topic, places in answer.topics:
-        for partition, offset, metadata, error_code in places:
-            _raise_for(error_code, f"the offset of {group} in {topic}-{partition}")
-            mark = Watermark(offset, decode(offset, metadata)) if offset >= 0 else None
-            found[TopicPartition(topic, partition)] = mark
-    return found
-
-
-def _raise_for(error_code: int, what: str) -> None:
-    if error_code:
-        raise for_code(error_code)(f"{what}: not told by the coordinator")
-
-
-def _names(tps: Iterable[TopicPartition]) -> str:
-    return ", ".join(sorted(f"{tp.topic}-{tp.partition}" for tp in tps))
+    committed = await committed_offsets(group, partitions, client)
+    return {
+        tp: Watermark(found.offset, decode(found.offset, found.metadata))
+        for tp, found in committed.items()
+        if found.offset >= 0
+    }
 
 
 async def restore(

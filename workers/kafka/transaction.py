@@ -5,25 +5,25 @@ with the id `{group}-{partition}`.
 """
 
 import asyncio
-import contextlib
 import time
-from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 import orjson
 from aiokafka import AIOKafkaProducer
-from aiokafka.errors import KafkaError
-from aiokafka.producer.message_accumulator import BatchBuilder
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
+from stripeline.workers.kafka.aiokafka_internals import end_producer
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.task.decision import Output
 from stripeline.workers.task.pending import Pending
 
 TRANSACTION_TIMEOUT_MS = 10_000
 MAX_REQUEST_BYTES = 2_097_152
-_STOP_S = 2.0
+_FLUSH_S = 2.0
 Offsets = Mapping[TopicPartition, OffsetAndMetadata]
+BatchBuilder = Any
+"""The result of `AIOKafkaProducer.create_batch`."""
 
 
 class Transactions:
@@ -103,33 +103,5 @@ class Transactions:
         return await self._producer.send_batch(batch, place.topic, partition=place.partition)  # type: ignore[no-any-return]
 
     async def close(self) -> None:
-        """End, bounded: aiokafka's own stop waits for ever when the broker, or a topic, is gone.
-
-        Cut short it leaves its sender running, which asks for the topic's leader for ever, and its connections open.
-        """
-        if not await _ended(self._producer.stop):
-            unsent, sender = self._producer._message_accumulator, self._producer._sender  # noqa: SLF001
-            unsent.fail_all(KafkaError("the producer is closed"))
-            await _ended(sender.close)
-            await _ended(self._producer.client.close)
-        await _ended(self._seal)
-
-    async def _seal(self) -> None:
-        """What a fenced sender of aiokafka left behind goes on, and would open connections that nobody closes."""
-        client: Any = self._producer.client
-        client._get_conn = _no_connection  # noqa: SLF001
-        async with client._get_conn_lock:  # noqa: SLF001  (one may be opened just now)
-            await client.close()
-
-
-async def _ended(end: Callable[[], Awaitable[None]]) -> bool:
-    """Whether it ended, and well, within its time."""
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(_STOP_S):
-            await end()
-            return True
-    return False
-
-
-async def _no_connection(*_: object, **__: object) -> None:
-    """What aiokafka takes for a node that is not ready."""
+        """End the producer, in bounded time, whether or not the broker and the topics are there."""
+        await end_producer(self._producer, flush_s=_FLUSH_S)

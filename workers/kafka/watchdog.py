@@ -114,7 +114,7 @@ async def _members(group: str, client: Mapping[str, Any]) -> int | None:
         await admin.start()
         (answer,) = await admin.describe_consumer_groups([group])
     finally:
-        await admin._client.close()  # noqa: SLF001  (its own `close` does nothing when its start was cut short)
+        await admin.close()
     (found,) = answer.to_object()["groups"]
     return len(found["members"]) if found["state"] in {"Stable", "Empty", "Dead"} else None
 

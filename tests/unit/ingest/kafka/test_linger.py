@@ -1,11 +1,11 @@
-"""When batches leave, on a clock of the test's."""
+"""When batches are sent, on a fake clock."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
-from stripeline.ingest.kafka.linger import ENOUGH, REST_S, Pace
+from stripeline.ingest.kafka.linger import ENOUGH_RECORDS, LINGER_S, Linger
 
 
 @dataclass
@@ -20,7 +20,7 @@ class Timer:
 
 @dataclass
 class Loop:
-    """Its time stands until a test moves it."""
+    """Its time moves only when a test moves it."""
 
     now: float = 100.0
     timers: list[Timer] = field(default_factory=list)
@@ -44,75 +44,75 @@ class Loop:
 @dataclass
 class World:
     loop: Loop = field(default_factory=Loop)
-    left: list[str] = field(default_factory=list)
+    sent: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.pace = Pace(cast("asyncio.AbstractEventLoop", self.loop))
+        self.linger = Linger(cast("asyncio.AbstractEventLoop", self.loop))
 
-    def ask(self, *names: str) -> None:
+    def schedule(self, *names: str) -> None:
         for name in names:
-            self.pace.leave(lambda name=name: self.left.append(name))  # type: ignore[misc]
+            self.linger.schedule(lambda name=name: self.sent.append(name))  # type: ignore[misc]
 
     def run(self, after_s: float = 0.0) -> list[str]:
-        """What leaves until then."""
-        self.left.clear()
+        """What is sent until then."""
+        self.sent.clear()
         self.loop.run(self.loop.now + after_s)
-        return list(self.left)
+        return list(self.sent)
 
 
-def test_after_a_pause_all_that_ask_in_one_turn_leave_at_once_and_together() -> None:
+def test_after_a_pause_the_sends_of_a_turn_leave_at_once() -> None:
     world = World()
-    world.ask("one", "two")
-    assert world.left == []  # not before the next turn: more may ask
-    world.ask("three")
+    world.schedule("one", "two")
+    assert world.sent == []  # not before the next turn: more may be scheduled
+    world.schedule("three")
     assert world.run() == ["one", "two", "three"]
     assert len(world.loop.timers) == 0
 
 
-def test_what_follows_leaves_a_rest_later_and_together() -> None:
+def test_later_sends_leave_together_after_the_linger() -> None:
     world = World()
-    world.ask("first")
+    world.schedule("first")
     world.run()
-    world.ask("one")
-    assert world.run(REST_S * 0.9) == []
-    world.ask("two")
-    assert world.run(REST_S * 0.2) == ["one", "two"]
-    world.ask("three")
-    assert world.run(REST_S * 0.9) == []  # each departure is followed by a rest
+    world.schedule("one")
+    assert world.run(LINGER_S * 0.9) == []
+    world.schedule("two")
+    assert world.run(LINGER_S * 0.2) == ["one", "two"]
+    world.schedule("three")
+    assert world.run(LINGER_S * 0.9) == []  # each send starts a linger
 
 
-def test_a_rest_is_over_when_it_was_slept_through() -> None:
+def test_the_linger_ends_while_nothing_is_scheduled() -> None:
     world = World()
-    world.ask("first")
+    world.schedule("first")
     world.run()
-    world.run(REST_S * 2)
-    world.ask("later")
+    world.run(LINGER_S * 2)
+    world.schedule("later")
     assert world.run() == ["later"]
 
 
-def test_enough_records_end_a_rest() -> None:
+def test_enough_records_end_the_linger() -> None:
     world = World()
-    world.ask("first")
+    world.schedule("first")
     world.run()
-    world.ask("one")
-    for _ in range(ENOUGH - 1):
-        world.pace.one_more()
-    assert world.run(REST_S * 0.5) == []
-    world.pace.one_more()
-    assert world.left == ["one"]
-    world.ask("two")
-    assert world.run(REST_S * 0.9) == []  # the timer of the rest that was cut short counts no more
-    assert world.run(REST_S * 0.2) == ["two"]
+    world.schedule("one")
+    for _ in range(ENOUGH_RECORDS - 1):
+        world.linger.count_record()
+    assert world.run(LINGER_S * 0.5) == []
+    world.linger.count_record()
+    assert world.sent == ["one"]
+    world.schedule("two")
+    assert world.run(LINGER_S * 0.9) == []  # the timer of the linger that was cut short is cancelled
+    assert world.run(LINGER_S * 0.2) == ["two"]
 
 
-def test_who_asks_when_enough_records_wait_already_leaves_in_the_next_turn() -> None:
+def test_enough_records_before_a_send_skip_the_linger() -> None:
     world = World()
-    world.ask("first")
+    world.schedule("first")
     world.run()
-    for _ in range(ENOUGH):
-        world.pace.one_more()  # behind a request that is under way
-    world.ask("one", "two")
-    assert world.left == ["first"]
+    for _ in range(ENOUGH_RECORDS):
+        world.linger.count_record()  # behind a request that is under way
+    world.schedule("one", "two")
+    assert world.sent == ["first"]
     assert world.run() == ["one", "two"]
-    world.ask("three")
-    assert world.run(REST_S * 0.9) == []  # counted once
+    world.schedule("three")
+    assert world.run(LINGER_S * 0.9) == []  # counted once

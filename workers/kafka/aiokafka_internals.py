@@ -1,0 +1,123 @@
+"""All that the workers use of aiokafka below its public interface, read in aiokafka 0.14.0.
+
+Each function says why the public interface does not do. `SHAPES` lists what they rely on: every process compares it
+with the installed aiokafka when it starts (`stripeline.deploy.runtime.library_check`), and so do the tests.
+"""
+
+import asyncio
+from collections import defaultdict
+from collections.abc import Awaitable, Mapping, Sequence
+from typing import Any, Final
+
+from aiokafka import AIOKafkaClient
+from aiokafka.client import CoordinationType
+from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.errors import KafkaError, ProducerClosed, for_code
+from aiokafka.protocol.commit import OffsetFetchRequest
+from aiokafka.structs import OffsetAndMetadata, TopicPartition
+
+SHAPES: Final[Mapping[str, str | tuple[str, ...]]] = {
+    # end_producer
+    "aiokafka.AIOKafkaProducer.__init__": ("client", "_message_accumulator", "_sender"),
+    "aiokafka.producer.sender.Sender.sender_task": "property",
+    "aiokafka.producer.message_accumulator.MessageAccumulator.fail_all": "(self, exception)",
+    "aiokafka.AIOKafkaClient._get_conn": "(self, node_id, *, group, no_hint)",
+    "aiokafka.AIOKafkaClient._get_conn_lock": "property",
+    # RANGE_ASSIGNMENT
+    "aiokafka.coordinator.assignors.range.RangePartitionAssignor.assign": "(cls, cluster, members)",
+    # close_connections
+    "aiokafka.AIOKafkaConsumer.__init__": ("_client",),
+    # committed_offsets
+    "aiokafka.AIOKafkaClient.coordinator_lookup": "(self, coordinator_type, coordinator_key)",
+    "aiokafka.protocol.commit.OffsetFetchRequest.__init__": "(self, consumer_group, partitions)",
+}
+"""By dotted name: a function's parameters, `property`, or the attributes that a constructor sets."""
+
+RANGE_ASSIGNMENT: Final = (RangePartitionAssignor,)
+"""Kafka's range assignor, which aiokafka exports nowhere: a member gets the same partition numbers of every topic."""
+
+_CANCEL_AGAIN_S: Final = 0.2
+_CLOSE_S: Final = 1.0
+
+
+async def end_producer(producer: Any, flush_s: float) -> None:
+    """Stop a producer: its own `stop` for `flush_s`, then without what is not delivered.
+
+    `AIOKafkaProducer.stop` flushes first, and has no end while a broker or a topic is gone. Cancelled, it leaves its
+    sender task running, which asks for the partition's leader for ever, and nothing public ends that task. A sender
+    that failed leaves requests behind that would open connections which nobody closes.
+    The same text is in `stripeline.ingest.kafka`, which shares no code with the workers; a test compares the two.
+    """
+    stopping = asyncio.create_task(producer.stop())
+    await asyncio.wait((stopping,), timeout=flush_s)
+    if not stopping.done() or stopping.cancelled() or stopping.exception() is not None:
+        producer._message_accumulator.fail_all(ProducerClosed())
+        await _ended(stopping)
+        await _ended(producer._sender.sender_task)
+        await _ended(producer.client.close(), _CLOSE_S)
+    producer.client._get_conn = _no_connection
+    await _ended(_close_late_connection(producer.client), _CLOSE_S)
+
+
+async def _close_late_connection(client: Any) -> None:
+    async with client._get_conn_lock:  # held while a connection is being opened
+        await client.close()
+
+
+async def _no_connection(*_: object, **__: object) -> None:
+    """The answer of `AIOKafkaClient._get_conn` for a node that is not ready."""
+
+
+async def _ended(work: Awaitable[Any] | None, within_s: float = 0.0) -> None:
+    """Wait, then cancel until it ends: a sender that is cancelled once waits for its requests."""
+    if work is None:
+        return
+    task = asyncio.ensure_future(work)
+    await asyncio.wait((task,), timeout=within_s)
+    for _ in range(5):
+        if task.done():
+            break
+        task.cancel()
+        await asyncio.wait((task,), timeout=_CANCEL_AGAIN_S)
+    if task.done() and not task.cancelled():
+        task.exception()  # retrieved, or the event loop would report it
+
+
+async def close_connections(consumer: Any) -> None:
+    """Close the connections of a consumer whose `stop` was cancelled: a second `stop` returns at once."""
+    await consumer._client.close()
+
+
+async def committed_offsets(
+    group: str, partitions: Sequence[TopicPartition], client_options: Mapping[str, Any]
+) -> Mapping[TopicPartition, OffsetAndMetadata]:
+    """What a group has committed, -1 where nothing. Raises KafkaError for every error in the coordinator's answer.
+
+    `AIOKafkaConsumer.committed` drops the metadata. `AIOKafkaAdminClient.list_consumer_group_offsets` ignores the error
+    of the whole answer: a group whose coordinator is loading its offsets looks like one that never committed.
+    """
+    numbers: dict[str, list[int]] = defaultdict(list)
+    for tp in partitions:
+        numbers[tp.topic].append(tp.partition)
+    client = AIOKafkaClient(**client_options)
+    try:
+        await client.bootstrap()
+        coordinator = await client.coordinator_lookup(CoordinationType.GROUP, group)
+        answer = await client.send(coordinator, OffsetFetchRequest(group, list(numbers.items())))
+    finally:
+        await client.close()
+    _raise_for(answer.error_code, f"the offsets of {group}")
+    found: dict[TopicPartition, OffsetAndMetadata] = {}
+    for topic, places in answer.topics:
+        for partition, offset, metadata, error_code in places:
+            _raise_for(error_code, f"the offset of {group} in {topic}-{partition}")
+            found[TopicPartition(topic, partition)] = OffsetAndMetadata(offset, metadata)
+    if missing := sorted(set(partitions) - found.keys()):
+        names = ", ".join(f"{topic}-{partition}" for topic, partition in missing)
+        raise KafkaError(f"the coordinator of {group} did not return the offsets of {names}")
+    return found
+
+
+def _raise_for(error_code: int, subject: str) -> None:
+    if error_code:
+        raise for_code(error_code)(f"the coordinator did not return {subject}")
