@@ -14,6 +14,7 @@ from stripeline.contracts.ids import COMMAND_ID
 from stripeline.contracts.records import Result
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
+from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.send_command import Order, produce, produce_and_wait
 from stripeline.deploy.telemetry.masking import mask
@@ -99,3 +100,6 @@ def _inputs(pairs: Sequence[str]) -> dict[str, Any]:
         except ValueError:
             given[name] = text
     return given
+
+
+COMMANDS = (Entry(name="command", does=command, panel=Panel.TRY, place=6),)

@@ -9,6 +9,7 @@ import typer
 
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
+from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.times import moment_ms
 
 app = typer.Typer(help="The published contract: JSON Schemas, examples and AsyncAPI.", no_args_is_help=True)
@@ -110,3 +111,6 @@ def verify(
     output.note(f"{topic}: {report.judged} records judged, {len(found)} outside the contract.")
     if found:
         raise typer.Exit(1)
+
+
+COMMANDS = (Entry(name="contracts", does=app, panel=Panel.DEVELOP, place=1),)

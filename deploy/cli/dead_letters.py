@@ -8,6 +8,7 @@ import typer
 
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
+from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.times import moment_ms
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.topic_reader import Page, Wanted, newest
@@ -148,3 +149,6 @@ def _newest(filters: Filters, limit: int) -> Page:
 
 def _letters(page: Page) -> list[DeadLetter]:
     return [dead_letter_of(read) for read in page.records]
+
+
+COMMANDS = (Entry(name="dead-letters", does=app, panel=Panel.LOOK, place=2),)

@@ -10,6 +10,7 @@ from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.ids import NAME
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
+from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.definitions.diff import Change, diff, publication
 from stripeline.deploy.definitions.load import load
 from stripeline.deploy.definitions.views import connection_rows, trigger_rows, users_of, workflow_rows
@@ -137,3 +138,10 @@ def _summary(changes: list[Change], *, dry_run: bool) -> str:
     counts = {what: sum(change.what == what for change in changes) for what in _MARKS}
     words = ", ".join(f"{count} {what}" for what, count in counts.items() if count) or "nothing in the file"
     return f"{words}{'; nothing was published (--dry-run)' if dry_run else ''}"
+
+
+COMMANDS = (
+    Entry(name="apply", does=apply, panel=Panel.SET_UP, place=3),
+    Entry(name="get", does=get_app, panel=Panel.SET_UP, place=4),
+    Entry(name="delete", does=delete, panel=Panel.SET_UP, place=5),
+)

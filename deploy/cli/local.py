@@ -7,6 +7,7 @@ import typer
 
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import settings
+from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.runtime.library_check import require_tested_libraries
 from stripeline.deploy.telemetry.logs import configure_logs
 
@@ -74,3 +75,11 @@ def up() -> None:
     values = settings()
     configure_logs(values.log_level)
     output.run(run(values, output.note))
+
+
+COMMANDS = (
+    Entry(name="demo", does=demo, panel=Panel.TRY, place=1),
+    Entry(name="up", does=up, panel=Panel.TRY, place=2),
+    Entry(name="kafka", does=kafka_app, panel=Panel.TRY, place=3),
+    Entry(name="sandbox", does=sandbox_app, panel=Panel.TRY, place=4),
+)

@@ -4,6 +4,7 @@ from typing import Literal, assert_never
 
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import settings
+from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.runtime.library_check import require_tested_libraries
 from stripeline.deploy.settings.parsing import sends_keys_in_clear
 from stripeline.deploy.telemetry.logs import configure_logs
@@ -67,3 +68,11 @@ def _run(kind: Literal["ingest", "router", "executor", "worker"]) -> None:
                 assert_never(kind)
 
     output.run(until_done())
+
+
+COMMANDS = (
+    Entry(name="ingest", does=ingest, panel=Panel.RUN, place=1),
+    Entry(name="router", does=router, panel=Panel.RUN, place=2),
+    Entry(name="executor", does=executor, panel=Panel.RUN, place=3),
+    Entry(name="worker", does=worker, panel=Panel.RUN, place=4),
+)

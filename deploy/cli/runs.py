@@ -7,6 +7,7 @@ import typer
 
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
+from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.topic_reader import Page, Read, Wanted, newest
 from stripeline.deploy.operations.views import run_of, run_view
@@ -62,3 +63,6 @@ def show(
 def _newest(keep: Callable[[Read], bool], limit: int) -> Page:
     topic = settings().topics.run
     return output.run(newest(topic, kafka(), Wanted(keep=keep, limit=limit, per_key=True)))
+
+
+COMMANDS = (Entry(name="runs", does=app, panel=Panel.LOOK, place=1),)

@@ -9,6 +9,7 @@ from stripeline.contracts.retry_tiers import Tier
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import is_secret, option
 from stripeline.deploy.cli.options import settings as current
+from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.settings.parsing import duration_text, size_text
 from stripeline.deploy.settings.settings import Settings, unknown_variables, variable
 from stripeline.workers.secrets.vault import new_master_key
@@ -68,3 +69,6 @@ def shown(field: str, value: Any) -> Any:
             return str(value)
         case _:
             return value
+
+
+COMMANDS = (Entry(name="settings", does=app, panel=Panel.SET_UP, place=1),)

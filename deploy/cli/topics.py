@@ -8,6 +8,7 @@ import typer
 from stripeline.contracts.topics import DAY_MS
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
+from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.operations import topics as admin
 from stripeline.deploy.settings.parsing import duration_text
 
@@ -90,3 +91,6 @@ def _warn_of_auto_creation() -> None:
             "Warning: this Kafka creates a topic at every misspelt name. Set auto.create.topics.enable=false on its"
             " brokers."
         )
+
+
+COMMANDS = (Entry(name="topics", does=app, panel=Panel.SET_UP, place=2),)

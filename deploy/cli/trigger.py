@@ -11,6 +11,7 @@ from pydantic import SecretStr
 
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
+from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.definitions.secrets import SecretError, Source, complaint, find
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.local.example_events import example_event
@@ -104,3 +105,6 @@ def _stored(name: str) -> SecretStr:
         what = "has no signing secret" if found else "does not exist"
         raise FailureError(f"The trigger {name!r} {what}. Apply it with `stripeline apply`, or give --secret.")
     return Secrets(Vault.from_ring(values.master_keys)).signing_secrets(name, found)[0]
+
+
+COMMANDS = (Entry(name="trigger", does=trigger, panel=Panel.TRY, place=5),)
