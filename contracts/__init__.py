@@ -1,1 +1,1 @@
-"""What crosses a topic: names, shapes and their meaning. Pure: no I/O, no clock, no environment."""
+"""The records that cross topics: names, shapes and their meaning. Pure: no I/O, no clock, no environment."""

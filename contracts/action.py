@@ -1,6 +1,6 @@
-"""What an action is: its call, its exact input and output, and the statuses that the card lists for it.
+"""The definition of an action: its call, its exact input and output, and the statuses that the card lists for it.
 
-The actions themselves are one file each in `workers/actions/`. Shapes only: nothing here calls Stripe.
+Each action is one file in `workers/actions/`. Nothing here calls Stripe.
 """
 
 from collections.abc import Callable, Mapping
@@ -16,30 +16,30 @@ from stripeline.contracts.frozen import frozen
 from stripeline.contracts.vocabulary import Code
 
 SENSITIVE: Final[JsonDict] = {"x-sensitive": True}
-"""The tag of a field that must be masked wherever a person looks: `Field(json_schema_extra=SENSITIVE)`."""
+"""Marks a field that is masked in everything shown to people: `Field(json_schema_extra=SENSITIVE)`."""
 
 Sensitive = Annotated[str, Field(json_schema_extra=SENSITIVE)]
 
 
 _DOT_SEGMENTS = frozenset({"", ".", ".."})
-"""These, in a path, ask for another resource, and no percent-encoding prevents it."""
+"""Path segments that select another resource; percent-encoding does not prevent it."""
 
 
 class ActionInput(BaseModel):
-    """An input: exactly these fields, in exactly these types. Unknown fields are refused, not ignored."""
+    """An input: exactly these fields and types. Unknown fields are refused, not ignored."""
 
     model_config = ConfigDict(extra="forbid", strict=True, frozen=True)
 
 
 class ActionOutput(BaseModel):
-    """An output: what Stripe sends beyond these fields is cut off."""
+    """An output: other fields of Stripe's answer are dropped."""
 
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
 
 @frozen
 class Request:
-    """A call to Stripe, before keys and headers: what is frozen with the Idempotency-Key."""
+    """A call to Stripe without keys and headers: the part that must not change under one Idempotency-Key."""
 
     method: Literal["GET", "POST"]
     path: str
@@ -48,13 +48,13 @@ class Request:
 
 @frozen
 class Refused:
-    """An input that we refuse before any call, with a sentence for the person who wrote it."""
+    """An input that is refused before any call, with a message for its author."""
 
     message: str
 
 
 def given_fields(given: ActionInput) -> dict[str, Any]:
-    """The fields that were given, of an input without nested ones."""
+    """The fields that are set, of an input without nested models."""
     return {name: value for name, value in vars(given).items() if value is not None}
 
 
@@ -67,9 +67,9 @@ class Action:
     """One action.
 
     key: `stripe/create-customer`.
-    path: with `{id}` where the input's id goes; it is percent-encoded as one segment.
-    makes: the `object` of what the call answers with.
-    params: the input as Stripe's parameters.
+    path: `{id}` is replaced by the input's id, percent-encoded as one segment.
+    makes: the `object` field of the call's answer.
+    params: turns the input into Stripe's parameters.
     statuses: the failures that the card lists for it.
     """
 
@@ -84,11 +84,11 @@ class Action:
 
     @property
     def errors(self) -> Mapping[int, Code]:
-        """The card's error map of this action."""
+        """The error codes that the card lists for this action, by status."""
         return {status: CARD[status].code for status in sorted(self.statuses)}
 
     def request(self, value: object, marks: Mapping[str, Any] = MappingProxyType({})) -> Request | Refused:
-        """The call for an input, or why there is none. `marks`: parameters of ours beside the input's."""
+        """The call for an input, or why it is refused. `marks`: parameters that we add to the input's."""
         try:
             given = self.input.model_validate(value)
         except ValidationError as error:
@@ -103,7 +103,7 @@ class Action:
 
 
 def explain(error: ValidationError) -> str:
-    """A validation error as one sentence that names each field and never shows a value."""
+    """A validation error as one sentence that names each field and shows no value."""
     problems = (
         f"{'.'.join(map(str, problem['loc'])) or 'input'}: {problem['msg']}"
         for problem in error.errors(include_url=False, include_input=False, include_context=False)

@@ -1,7 +1,7 @@
-"""The error table: which code a Stripe answer gets, and whether it is worth another attempt.
+"""The error table: the code of each Stripe status, and whether the call is retryable.
 
-This is the one place where a status gets its meaning; a new meaning is one row. Statuses that the card does not list
-get the nearest of its seven codes, and the raw status is kept beside the code.
+Only this table gives a status its meaning; a new meaning is one row. A status that the card does not list gets the
+nearest of its seven codes, and the result keeps the raw status beside the code.
 Statuses: https://docs.stripe.com/api/errors · https://docs.stripe.com/error-low-level
 """
 
@@ -11,13 +11,13 @@ from stripeline.contracts.vocabulary import Code, Fault
 
 
 class Meaning(Struct, frozen=True, kw_only=True):
-    """What a failure means.
+    """The meaning of a failure.
 
     code: the normalised code.
     retryable: whether the same call may succeed later.
-    effect_possible: whether a POST that failed like this may have had its effect all the same.
-    decisive: whether it also decides what became of earlier attempts with the same Idempotency-Key. An answer that
-        Stripe gives before it looks at the key decides nothing.
+    effect_possible: whether a POST that failed this way may still have had its effect.
+    decisive: whether it also settles earlier attempts with the same Idempotency-Key. Stripe gives some answers before
+        it reads the key; these settle nothing.
     """
 
     code: Code
@@ -38,7 +38,7 @@ CARD: dict[int, Meaning] = {
 """The statuses that the card names."""
 
 BESIDE_THE_CARD: dict[int, Meaning] = {
-    # The key lacks a permission: a person must mend the key.
+    # The key lacks a permission: a person must replace the key or extend its permissions.
     403: Meaning(code=Code.AUTH_EXPIRED, retryable=False, decisive=False),
     408: Meaning(code=Code.PROVIDER_ERROR, retryable=True, effect_possible=True),
     424: Meaning(code=Code.PROVIDER_ERROR, retryable=True, effect_possible=True),  # Stripe's own dependency failed
@@ -47,7 +47,7 @@ BESIDE_THE_CARD: dict[int, Meaning] = {
     503: Meaning(code=Code.PROVIDER_ERROR, retryable=True, effect_possible=True),
     504: Meaning(code=Code.PROVIDER_ERROR, retryable=True, effect_possible=True),
 }
-"""Statuses that Stripe, or something between us and Stripe, sends as well."""
+"""Statuses outside the card, sent by Stripe or by a proxy in front of it."""
 
 
 FAULTS: dict[Fault, Meaning] = {
@@ -57,17 +57,17 @@ FAULTS: dict[Fault, Meaning] = {
 }
 
 KEY_IN_USE = Meaning(code=Code.CONFLICT, retryable=True, effect_possible=True)
-"""409 `idempotency_key_in_use`: an earlier attempt of ours still runs, so the same key must be asked again."""
+"""409 `idempotency_key_in_use`: our earlier attempt is still running, so the call is retried with the same key."""
 
 _OTHER = (
     (600, Meaning(code=Code.PROVIDER_ERROR, retryable=True, effect_possible=True)),
     (500, Meaning(code=Code.PROVIDER_ERROR, retryable=True, effect_possible=True)),
     (400, Meaning(code=Code.VALIDATION_ERROR, retryable=False)),
-    (0, Meaning(code=Code.PROVIDER_ERROR, retryable=True, effect_possible=True)),  # 1xx and 3xx: not Stripe's API
+    (0, Meaning(code=Code.PROVIDER_ERROR, retryable=True, effect_possible=True)),  # 1xx and 3xx: not from Stripe's API
 )
 
 
 def meaning_of(status: int) -> Meaning:
-    """The meaning of any status that is not a success."""
+    """The meaning of any status other than a success."""
     listed = CARD.get(status) or BESIDE_THE_CARD.get(status)
     return listed or next(meaning for floor, meaning in _OTHER if status >= floor)

@@ -1,4 +1,4 @@
-"""Record headers: their names, how they are written, and how another team's are read.
+"""Record headers: their names, and how they are written and read.
 
 Event, command and result records carry CloudEvents attributes in binary mode:
 https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/kafka-protocol-binding.md
@@ -29,12 +29,12 @@ LAST_ERROR: Final = "stripeline-last-error"
 TRACEPARENT: Final = "traceparent"
 
 OURS_ON_A_COMMAND = frozenset({ATTEMPT, DUE_AT, FIRST_APPENDED_AT, PLACE, LAST_ERROR})
-"""What we add on the way through the tiers, and replace when a command goes to the next one."""
+"""Headers that the executor adds when a command goes to a retry tier, and replaces for the next tier."""
 
 MAX_ERROR_BYTES: Final = 1_000
 
 
-@lru_cache(maxsize=1024)  # the events of a busy second share their time
+@lru_cache(maxsize=1024)  # many events share a second
 def rfc3339(at_ms: int) -> str:
     """Milliseconds since the epoch as RFC 3339 in UTC."""
     at_s, rest_ms = divmod(at_ms, 1000)
@@ -47,7 +47,7 @@ def _to_the_second(at_s: int) -> str:
 
 
 def cloud_event(*, id: str, type: str, source: str, at_ms: int, trace: bytes | None = None) -> Headers:  # noqa: A002
-    """The CloudEvents headers of one record, and its trace context when there is one."""
+    """The CloudEvents headers of a record, and its trace context if it has one."""
     headers = (
         ("ce_specversion", b"1.0"),
         ("ce_id", id.encode()),
@@ -60,12 +60,12 @@ def cloud_event(*, id: str, type: str, source: str, at_ms: int, trace: bytes | N
 
 
 def read(headers: Iterable[tuple[str, bytes | None]]) -> Mapping[str, bytes]:
-    """Headers by name; the last of a name counts, as in Kafka's own `lastHeader`."""
+    """Headers by name; the last of several with one name wins, as in Kafka's `lastHeader`."""
     return {name: value for name, value in headers if value is not None}
 
 
 def number(headers: Mapping[str, bytes], name: str) -> int | None:
-    """A header as a whole number; None where it is missing or is none."""
+    """A header as a whole number; None if it is missing or not a number."""
     value = headers.get(name, b"")
     return int(value) if value.isdigit() and len(value) <= 18 else None  # noqa: PLR2004  (fits 64 bits)
 

@@ -1,4 +1,4 @@
-"""Ids that follow from an event id alone, so that a second delivery is the same run and the same commands."""
+"""Ids derived from the event id alone, so that a second delivery yields the same run and the same commands."""
 
 import hashlib
 import json
@@ -12,7 +12,7 @@ COMMAND_ID = re.compile(r"^[!-~]{1,200}$")
 EVENT_ID = re.compile(r"^[A-Za-z0-9_.-]{1,128}$")
 
 
-# Not orjson: it writes no integer beyond 64 bits, and a command may carry one.
+# Not orjson: it rejects integers beyond 64 bits, which a command may contain.
 _sorted = json.JSONEncoder(sort_keys=True).encode
 
 
@@ -26,7 +26,7 @@ def command_id(run: str, step: str) -> str:
 
 
 def idempotency_key(command: str) -> str:
-    """The Idempotency-Key of a command, from its id alone: the same on every attempt, worker and replay.
+    """The Idempotency-Key of a command, derived from its id alone: equal for every attempt, worker and replay.
 
     Stripe allows 255 characters: https://docs.stripe.com/api/idempotent_requests
     """
@@ -34,5 +34,5 @@ def idempotency_key(command: str) -> str:
 
 
 def digest(action: str, connection: str, value: Any) -> str:
-    """A fingerprint of what a command asks for: a known id with another one is refused."""
+    """A fingerprint of a command's content. A known id with another fingerprint is refused."""
     return hashlib.blake2b(_sorted([action, connection, value]).encode(), digest_size=12).hexdigest()

@@ -1,4 +1,4 @@
-"""Retry tiers: how long a command waits after a retryable failure. A tier is one row; its topic follows from its name.
+"""Retry tiers: how long a command waits after a retryable failure. Each tier has a topic named after it.
 
 | attempt | waits in tier | since the first attempt |
 |--------:|---------------|-------------------------|
@@ -9,8 +9,9 @@
 |       5 | 10m           | 12 min 35 s             |
 |       6 | 1h            | 1 h 12 min 35 s         |
 
-Then the command has failed. The sum stays below the horizon: Stripe forgets an Idempotency-Key after 24 h
-(https://docs.stripe.com/api/idempotent_requests), so no POST is sent later than 23 h after the command was appended.
+After the last tier the command fails. The sum of the tiers must stay below the horizon: Stripe forgets an
+Idempotency-Key after 24 h (https://docs.stripe.com/api/idempotent_requests), so no POST is sent later than 23 h after
+the command was appended.
 """
 
 import re
@@ -19,7 +20,7 @@ from dataclasses import dataclass
 
 HORIZON_MS = 23 * 3_600_000
 WINDOW_MS = 30 * 24 * 3_600_000
-"""How long ids are known: longer than Stripe re-delivers (3 days) and resends by hand (30 days)."""
+"""How long ids are remembered. Stripe retries for 3 days, and a person can resend for 30."""
 
 DEFAULT_TIERS = "5s,30s,2m,10m,1h"
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
@@ -28,7 +29,7 @@ _DURATION = re.compile(r"^([0-9]{1,9})(ms|s|m|h)$")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Tier:
-    """One retry topic. Its delay is its own, so the order in it is the order of due times."""
+    """One retry topic. All its records have the same delay, so they are ordered by due time."""
 
     name: str
     delay_ms: int
@@ -47,7 +48,7 @@ def parse_duration_ms(text: str) -> int:
 
 
 def parse_tiers(text: str) -> tuple[Tier, ...]:
-    """`5s,30s,2m` as tiers. Raises ValueError unless they grow and their sum stays below the horizon."""
+    """`5s,30s,2m` as tiers. Raises ValueError unless the delays increase and their sum is below the horizon."""
     tiers = tuple(Tier(name=name.strip(), delay_ms=parse_duration_ms(name)) for name in text.split(",") if name.strip())
     delays = [tier.delay_ms for tier in tiers]
     if not tiers or delays != sorted(set(delays)) or delays[0] <= 0:
@@ -58,9 +59,9 @@ def parse_tiers(text: str) -> tuple[Tier, ...]:
 
 
 def tier_for(tiers: Sequence[Tier], *, attempt: int, at_least_ms: int = 0) -> Tier | None:
-    """The tier after failed attempt number `attempt` (1 is the first); None when the attempts are used up.
+    """The tier after failed attempt number `attempt` (1 is the first); None after the last attempt.
 
-    It is the schedule's own tier, or the smallest one that covers `at_least_ms`, the last one at most.
+    It is the scheduled tier, or a longer one that covers `at_least_ms`, but at most the last one.
     """
     if attempt > len(tiers):
         return None
@@ -68,10 +69,10 @@ def tier_for(tiers: Sequence[Tier], *, attempt: int, at_least_ms: int = 0) -> Ti
 
 
 def within(tiers: Sequence[Tier], wait_ms: int) -> Tier:
-    """The largest tier that is over before a wait is, the first one at least: who comes early goes round again."""
+    """The largest tier that ends within a wait, but at least the first. A command that returns early waits again."""
     return next((tier for tier in reversed(tiers) if tier.delay_ms <= wait_ms), tiers[0])
 
 
 def covering(tiers: Sequence[Tier], wait_ms: int) -> Tier:
-    """The smallest tier that covers a wait, the last one at most."""
+    """The smallest tier that covers a wait, but at most the last one."""
     return next((tier for tier in tiers if tier.delay_ms >= wait_ms), tiers[-1])

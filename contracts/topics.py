@@ -1,7 +1,7 @@
-"""Every topic: its name, partitions and settings. All topic facts live here, and nowhere else.
+"""Every topic: its name, partitions and settings. No other module states a fact about a topic.
 
-Every topic but `control` has the same number of partitions: what follows from a record is written to the partition
-number that the record came from, so it stays in one task.
+Every topic but `control` has the same partition count: a worker writes everything that follows from a record to the
+partition number that the record came from, so it stays in one task.
 """
 
 from collections.abc import Mapping, Sequence
@@ -14,14 +14,14 @@ from stripeline.contracts.retry_tiers import DEFAULT_TIERS, Tier, parse_tiers
 
 DAY_MS: Final = 86_400_000
 RECORD_MAX_BYTES: Final = 1_048_588
-"""Kafka's default: what other teams' clients may send."""
+"""Kafka's default, the largest record that other teams' clients may send."""
 CARRIED_MAX_BYTES: Final = 2_097_152
-"""A record that we carry on with headers of our own, so that what fitted once fits again."""
+"""For records that are copied with additional headers: a record that fitted once still fits."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """One topic as it must be."""
+    """The required state of a topic."""
 
     name: str
     partitions: int
@@ -48,9 +48,9 @@ def _deleted(*, days: int, max_bytes: int, append_time: bool) -> Mapping[str, st
 _COMPACTED: Final = {
     "cleanup.policy": "compact",
     "max.message.bytes": str(CARRIED_MAX_BYTES),
-    # Their append time is the broker's clock, which a task's own clock follows.
+    # A task's clock follows these append times, which are the broker's.
     "message.timestamp.type": "LogAppendTime",
-    # A tombstone must outlive the longest time that a reader may need to restore from an old position.
+    # A tombstone must outlive the longest restore from an old position.
     "delete.retention.ms": str(7 * DAY_MS),
 }
 
@@ -79,7 +79,7 @@ class Topics:
 
     @cached_property
     def retries(self) -> Mapping[str, Tier]:
-        """The retry topics' names with their tiers."""
+        """The names of the retry topics, with their tiers."""
         return {self.prefix + tier.topic: tier for tier in self.tiers}
 
     def retry(self, tier: Tier) -> str:
@@ -102,7 +102,7 @@ class Topics:
         return f"{self.prefix}control"
 
     def all(self, partitions: int) -> Sequence[Topic]:
-        """Every topic as it must be, in the order of the picture."""
+        """The required state of every topic, in the order of the data flow."""
         event = _deleted(days=7, max_bytes=RECORD_MAX_BYTES, append_time=False)
         record = _deleted(days=7, max_bytes=RECORD_MAX_BYTES, append_time=True)
         carried = _deleted(days=7, max_bytes=CARRIED_MAX_BYTES, append_time=True)

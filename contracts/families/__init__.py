@@ -1,6 +1,6 @@
-"""The object families: which Stripe event types go to which topic, and what an event is about.
+"""The object families: the topic and the record key of each Stripe event type.
 
-A family is one module in this folder with a constant `FAMILY`; a fourth family is a fourth file and nothing else.
+A family is one module in this folder with a constant `FAMILY`. A new family is one new file.
 Event types: https://docs.stripe.com/api/events/types
 """
 
@@ -19,11 +19,11 @@ class Family:
     """One object family.
 
     kind: the trigger's key, `stripe/payment-event`.
-    prefix: what its event types start with, with the dot: `customer_cash_balance_transaction.created` is no
-        customer event.
-    subject: the id of the object that an event is about, out of the event's data object; None where there is none.
-        It is the record's key, so that everything about one object stays in order.
-    sensitive: fields of its data objects that must be masked wherever a person looks.
+    prefix: the prefix of its event types, including the dot, since `customer_cash_balance_transaction.created` belongs
+        to another family.
+    subject: finds the id of the object that an event is about in the event's data object; None if there is none. It
+        is the record's key, so that all events of one object stay in order.
+    sensitive: fields of its data objects that are masked in everything shown to people.
     examples: data objects by event type, for the published contract.
     """
 
@@ -40,7 +40,7 @@ class Family:
 
 
 def text(value: object) -> str | None:
-    """An id as Stripe writes it: the id itself, or the expanded object that carries it."""
+    """An id in either form that Stripe sends: the id itself, or an expanded object with that id."""
     if isinstance(value, Mapping):
         value = value.get("id")
     return value if isinstance(value, str) and value else None
@@ -48,12 +48,12 @@ def text(value: object) -> str | None:
 
 @cache
 def families() -> Mapping[str, Family]:
-    """Every family of this folder by its kind."""
+    """All families of this folder, by kind."""
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     found = [importlib.import_module(f"{__name__}.{name}").FAMILY for name in names]
     return {family.kind: family for family in found}
 
 
 def family_of(event_type: str) -> Family | None:
-    """The family of an event type, known subtype or not; None for another family's event."""
+    """The family of an event type, even of an unknown subtype; None if it belongs to no family here."""
     return next((family for family in families().values() if event_type.startswith(family.prefix)), None)

@@ -1,4 +1,4 @@
-"""`charge.*`: a charge, or a dispute or refund of one, which carries the charge's id in `charge`."""
+"""`charge.*`: a charge, or a dispute or refund, which names its charge in `charge`."""
 
 from collections.abc import Mapping
 from typing import Any

@@ -1,4 +1,4 @@
-"""`customer.*`: a customer, or a subscription, source, discount or tax id of one, which carries `customer`."""
+"""`customer.*`: a customer, or a subscription, source, discount or tax id, which names its customer in `customer`."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -15,7 +15,7 @@ FAMILY = Family(
     kind="stripe/customer-event",
     prefix="customer.",
     subject=subject,
-    # `owner` is of a source, which is keyed by its customer.
+    # `owner` belongs to a source, which is keyed by its customer.
     sensitive=("address", "email", "name", "owner", "phone", "shipping"),
     examples={
         "customer.created": {

@@ -1,4 +1,4 @@
-"""`payment_intent.*`: an event's data object is always the PaymentIntent itself."""
+"""`payment_intent.*`: the data object of these events is always the PaymentIntent."""
 
 from collections.abc import Mapping
 from typing import Any

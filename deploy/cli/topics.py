@@ -28,9 +28,9 @@ def apply() -> None:
     )
     for name in done.created:
         print(f"created {name}")
-    for name, wanted in done.mended.items():
-        print(f"mended  {name}: {', '.join(f'{key}={value}' for key, value in wanted.items())}")
-    if not done.created and not done.mended:
+    for name, wanted in done.changed.items():
+        print(f"updated {name}: {', '.join(f'{key}={value}' for key, value in wanted.items())}")
+    if not done.created and not done.changed:
         print("Nothing to do: all topics are as they must be.")
     _warn_of_auto_creation()
 
@@ -43,7 +43,7 @@ def check(*, as_json: output.Json = False) -> None:
     """
     values = settings()
     problems = output.run(admin.check(values.topics, values.partitions, kafka()))
-    found = [{"topic": one.topic, "problem": one.fault, "mend": one.mend} for one in problems]
+    found = [{"topic": one.topic, "problem": one.fault, "mend": one.remedy} for one in problems]
     if as_json:
         output.print_json(found)
     elif problems:

@@ -1,1 +1,1 @@
-"""What an operator does: topics, runs, dead letters, replays and commands, as functions that the CLI calls."""
+"""An operator's operations on topics, runs, dead letters and commands, as functions that the CLI calls."""

@@ -1,7 +1,7 @@
-"""Puts dead letters back to work: the same bytes, key and partition, with who and why in a header.
+"""Replays dead letters: the same bytes, key and partition, with a header that says who replayed them and why.
 
-What becomes of them is the worker's decision: a replay is attempted with its own Idempotency-Key and keeps the time of
-its first append, so nothing here can charge twice.
+The worker decides their fate. A replay keeps its Idempotency-Key and the time of its first append, so nothing here can
+charge twice.
 """
 
 import asyncio
@@ -30,7 +30,7 @@ _OURS: Final = frozenset(
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Note:
-    """Who replays, and why: it stays on the record."""
+    """Who replays, and why; written to the record."""
 
     by: str
     why: str
@@ -38,7 +38,7 @@ class Note:
 
 
 def prospect(letter: DeadLetter, now_ms: int) -> str:
-    """What a replay will do, in words."""
+    """A description of what the replay of a dead letter will do."""
     headers = letter.read.headers
     reason, code = h.text(headers, h.REASON), h.text(headers, h.CODE)
     first_ms = h.number(headers, h.FIRST_APPENDED_AT) or now_ms
@@ -56,26 +56,29 @@ def prospect(letter: DeadLetter, now_ms: int) -> str:
 
 
 def target(topics: Topics, letter: DeadLetter) -> str:
-    """Where a letter goes: its origin; a command from a tier goes to the command topic."""
+    """The topic of a replay: its origin, but the command topic for a command from a retry tier."""
     origin = h.text(letter.read.headers, h.ORIGIN_TOPIC) or ""
     return origin if origin in {*topics.events, topics.result} else topics.command
 
 
 def replay_headers(letter: DeadLetter, note: Note) -> Headers:
-    told = {
+    note_fields = {
         "by": note.by,
         "why": note.why,
         "at": h.rfc3339(note.at_ms),
         "dead_letter": f"{letter.read.partition}/{letter.read.offset}",
     }
     kept = h.without(letter.read.headers.items(), _OURS)
-    return (*kept, (h.REPLAY, orjson.dumps(told)))
+    return (*kept, (h.REPLAY, orjson.dumps(note_fields)))
 
 
 async def replay(
     topics: Topics, client: Mapping[str, Any], letters: Sequence[DeadLetter], note: Note, rate_per_s: float
 ) -> int:
-    """Write the letters, oldest first, at most `rate_per_s`. Returns how many. Raises KafkaError, TimeoutError."""
+    """Produce the letters, oldest first, at `rate_per_s` at most, and return their number.
+
+    Raises KafkaError and TimeoutError.
+    """
     producer = AIOKafkaProducer(**client, enable_idempotence=True, max_request_size=2_097_152)
     async with asyncio.timeout(_SEND_S):
         await producer.start()

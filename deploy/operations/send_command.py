@@ -1,4 +1,4 @@
-"""Produces one command as another team would, and waits for its result. Judges no input: the executor does that."""
+"""Produces one command as another team would, and waits for its result. The executor validates its input."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ from stripeline.contracts.topics import Topics
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.topic_reader import partitions_of, reader
 
-# The router's own, `workers.router.COMMAND_TYPE`, which is not imported: it would load the expression engine.
+# The value of `workers.router.router.COMMAND_TYPE`; importing it would load the expression engine.
 _COMMAND_TYPE: Final = "stripeline.action-command"
 _SEND_S: Final = 15.0
 _STOP_S: Final = 5.0
@@ -42,14 +42,14 @@ class Order:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Place:
-    """Where a command stands."""
+    """The partition and offset of a produced command."""
 
     partition: int
     offset: int
 
 
 async def produce(topics: Topics, client: Mapping[str, Any], order: Order) -> Place:
-    """Write the command; returns when the broker has it. Raises KafkaError, TimeoutError."""
+    """Produce the command; return when the broker has acknowledged it. Raises KafkaError, TimeoutError."""
     producer = AIOKafkaProducer(**client, acks="all", enable_idempotence=True)
     ce = cloud_event(id=order.command_id, type=_COMMAND_TYPE, source="stripeline/cli", at_ms=order.at_ms)
     try:
@@ -65,7 +65,7 @@ async def produce(topics: Topics, client: Mapping[str, Any], order: Order) -> Pl
 
 
 async def produce_and_wait(topics: Topics, client: Mapping[str, Any], order: Order, timeout_s: float) -> Result:
-    """Write the command and wait for its result. Raises FailureError when none comes in time."""
+    """Produce the command and wait for its result. Raises FailureError after `timeout_s`."""
     async with reader(client) as consumer:
         async with asyncio.timeout(_SEND_S):
             await _at_the_end(consumer, await partitions_of(topics.result, client))
@@ -82,7 +82,7 @@ async def produce_and_wait(topics: Topics, client: Mapping[str, Any], order: Ord
 
 
 async def _at_the_end(consumer: AIOKafkaConsumer, partitions: list[TopicPartition]) -> None:
-    """Stand at the end of the results before the command is sent, so that its result can't be missed."""
+    """Seek to the end of the results before the command is sent, so that its result can't be missed."""
     consumer.assign(partitions)
     for partition, end in (await consumer.end_offsets(partitions)).items():
         consumer.seek(partition, end)

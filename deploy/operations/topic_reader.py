@@ -1,6 +1,6 @@
-"""Reads the newest records of a topic, from its end backwards, without a group: nobody's offsets move.
+"""Reads the newest records of a topic backwards from its end, without a consumer group, so no offsets change.
 
-Decides only which records are looked at. It never shows one: that is `stripeline.deploy.operations.views`, which masks.
+It selects records. `stripeline.deploy.operations.views` presents them, with secrets masked.
 """
 
 import asyncio
@@ -17,7 +17,7 @@ from stripeline.deploy.operations.topics_admin import connected
 _DEADLINE_S: Final = 60.0
 _STOP_S: Final = 5.0
 _POLL_MS: Final = 500
-# A fetch that waits at the broker holds up every other request of its connection, up to 500 ms by default.
+# A fetch that waits at the broker blocks every other request on its connection, up to 500 ms by default.
 _FETCH_WAIT_MS: Final = 50
 _FIRST_CHUNK: Final = 500
 _LAST_CHUNK: Final = 16_000
@@ -25,7 +25,7 @@ _LAST_CHUNK: Final = 16_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Read:
-    """One record as it stands on its topic."""
+    """One record of a topic."""
 
     topic: str
     partition: int
@@ -38,7 +38,7 @@ class Read:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Records, newest first; `cut` when there are more."""
+    """Records, newest first. `cut`: there are more."""
 
     records: tuple[Read, ...]
     cut: bool
@@ -46,7 +46,7 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which records, and how many. `per_key`: only the newest of each key, and none where that one is a deletion."""
+    """Which records, and how many. `per_key`: only the newest of each key, unless it is a tombstone."""
 
     keep: Callable[[Read], bool]
     limit: int
@@ -56,7 +56,7 @@ class Wanted:
 
 @dataclass(slots=True, kw_only=True)
 class _Tail:
-    """What was found in one partition, going back from its end."""
+    """The records found in one partition so far, backwards from its end."""
 
     wanted: Wanted
     found: list[Read] = field(default_factory=list)
@@ -72,12 +72,12 @@ class _Tail:
             if read.value is not None and self.wanted.keep(read):
                 self.found.append(read)
         too_old = bool(chunk) and self.wanted.since_ms is not None and chunk[0].at_ms < self.wanted.since_ms
-        # One more than asked for tells whether the list was cut.
+        # One record more than the limit shows that the list was cut.
         self.enough = too_old or len(self.found) > self.wanted.limit
 
 
 async def newest(topic: str, client: Mapping[str, Any], wanted: Wanted) -> Page:
-    """The newest wanted records of a topic. Raises FailureError for a missing topic, KafkaError, TimeoutError."""
+    """The newest matching records of a topic. Raises FailureError for a missing topic, KafkaError, TimeoutError."""
     async with asyncio.timeout(_DEADLINE_S), reader(client) as consumer:
         found = await _tails(consumer, await partitions_of(topic, client), wanted)
     found.sort(key=lambda read: (read.at_ms, read.offset), reverse=True)
@@ -85,14 +85,14 @@ async def newest(topic: str, client: Mapping[str, Any], wanted: Wanted) -> Page:
 
 
 async def partitions_of(topic: str, client: Mapping[str, Any]) -> list[TopicPartition]:
-    """A topic's partitions. Raises FailureError where it is missing: a consumer would wait for it, or create it."""
+    """A topic's partitions. Raises FailureError if it is missing: a consumer would wait for it, or create it."""
     async with connected(client) as cluster:
         return [TopicPartition(topic, number) for number in await cluster.partitions(topic)]
 
 
 @contextlib.asynccontextmanager
 async def reader(client: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer without a group that sees committed records only."""
+    """A consumer without a group that reads committed records only."""
     consumer = AIOKafkaConsumer(
         **client,
         group_id=None,
@@ -111,7 +111,7 @@ async def reader(client: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
 
 
 async def _tails(consumer: AIOKafkaConsumer, partitions: list[TopicPartition], wanted: Wanted) -> list[Read]:
-    """What is wanted of each partition, all partitions at a time, chunk by chunk from their ends."""
+    """The matching records of all partitions, read in chunks backwards from their ends."""
     begins = await consumer.beginning_offsets(partitions)
     uppers = dict(await consumer.end_offsets(partitions))
     tails = {partition: _Tail(wanted=wanted) for partition in partitions}
@@ -121,7 +121,7 @@ async def _tails(consumer: AIOKafkaConsumer, partitions: list[TopicPartition], w
         for partition, chunk in (await _chunks(consumer, lowers, uppers)).items():
             tails[partition].take(chunk)
         uppers |= lowers
-        # Compaction leaves gaps: a wider look back each time keeps a sparse topic from costing a call per record.
+        # Compaction leaves gaps: growing chunks keep a sparse topic from costing one request per record.
         size = min(size * 2, _LAST_CHUNK)
     return [read for tail in tails.values() for read in tail.found]
 
@@ -129,7 +129,7 @@ async def _tails(consumer: AIOKafkaConsumer, partitions: list[TopicPartition], w
 async def _chunks(
     consumer: AIOKafkaConsumer, lowers: Mapping[TopicPartition, int], uppers: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, list[Read]]:
-    """The records of each partition from its lower offset up to its upper one, which is not in it."""
+    """The records of each partition from its lower offset up to its upper one, exclusive."""
     consumer.assign(list(lowers))
     for partition, lower in lowers.items():
         consumer.seek(partition, lower)

@@ -1,4 +1,4 @@
-"""Speaks to Kafka about topics: describes, creates and configures them. Knows no topic of ours, and decides nothing."""
+"""Describes, creates and configures topics in Kafka. Makes no decisions."""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -19,7 +19,7 @@ _SET_ON_TOPIC: Final = 1
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Found:
-    """A topic as it is: every setting, and those that were set on the topic itself."""
+    """The actual state of a topic. `own`: the settings that were set on the topic itself."""
 
     partitions: int
     config: Mapping[str, str]
@@ -38,7 +38,7 @@ class Cluster:
 
     async def describe(self, names: Sequence[str]) -> dict[str, Found]:
         """The topics that exist, by name."""
-        # All topics, not these by name: asked for by name, a careless broker would create them.
+        # Describes all topics: a broker with automatic creation would create a topic that is described by name.
         known = {topic["topic"]: len(topic["partitions"]) for topic in await self._admin.describe_topics()}
         there = [name for name in names if name in known]
         entries = await self._entries([ConfigResource(ConfigResourceType.TOPIC, name) for name in there])
@@ -57,14 +57,14 @@ class Cluster:
         }
 
     async def partitions(self, name: str) -> list[int]:
-        """The partitions of a topic. Raises FailureError where there is no such topic."""
+        """The partitions of a topic. Raises FailureError if it does not exist."""
         for topic in await self._admin.describe_topics():
             if topic["topic"] == name:
                 return sorted(partition["partition"] for partition in topic["partitions"])
         raise FailureError(f"The topic {name} does not exist. Create it with `stripeline topics apply`.")
 
     async def auto_creates(self) -> bool:
-        """Whether Kafka creates a topic that a client merely asks for; False where it does not tell."""
+        """Whether Kafka creates a topic that a client asks for; False if it does not say."""
         cluster = await self._admin.describe_cluster()
         broker = ConfigResource(ConfigResourceType.BROKER, str(cluster["brokers"][0]["node_id"]))
         entries = await self._entries([broker])
@@ -75,10 +75,10 @@ class Cluster:
         )
 
     async def create(self, topics: Sequence[Topic], *, replication: int) -> None:
-        """Create topics; one that somebody created meanwhile is no error."""
+        """Create topics. One that exists by now is not an error."""
         if not topics:
             return
-        # An empty assignment is how this client lets the broker choose its default number of copies, -1.
+        # With an empty assignment this client lets the broker apply its default replication factor, -1.
         new = [
             NewTopic(
                 topic.name,
@@ -95,7 +95,7 @@ class Cluster:
                 raise AdminError(_refused("create", name, code, message))
 
     async def set(self, found: Mapping[str, Found], changes: Mapping[str, Mapping[str, str]]) -> None:
-        """Set topic settings, and keep the others: the request replaces all that was set on the topic."""
+        """Change these settings and keep the others: the request replaces all settings of a topic."""
         if not changes:
             return
         resources = [
@@ -108,7 +108,7 @@ class Cluster:
                     raise AdminError(_refused("configure", name, code, message))
 
     async def _entries(self, resources: Sequence[ConfigResource]) -> dict[str, list[dict[str, Any]]]:
-        """Settings by resource; a resource that Kafka does not describe is left out."""
+        """Settings by resource, without the resources that Kafka does not describe."""
         if not resources:
             return {}
         answers = await self._admin.describe_configs(list(resources))

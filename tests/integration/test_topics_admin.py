@@ -50,7 +50,7 @@ async def test_creates_all_topics_and_then_finds_nothing_to_do(topics: Topics, c
     assert await admin.check(topics, 3, client) == []
     await admin.require(topics, 3, client)
     again = await admin.apply(topics, 3, client)
-    assert (again.created, again.mended) == ((), {})
+    assert (again.created, again.changed) == ((), {})
     states = {state.wanted.name: state for state in await admin.survey(topics, 3, client)}
     control, commands = states[topics.control].found, states[topics.command].found
     assert control is not None
@@ -66,7 +66,7 @@ async def test_mends_settings_and_keeps_those_of_others(topics: Topics, client: 
     with pytest.raises(admin.TopicsError, match=r"has cleanup\.policy=delete, not compact"):
         await admin.require(topics, 1, client)
     applied = await admin.apply(topics, 1, client)
-    assert set(applied.mended) == {topics.run}
+    assert set(applied.changed) == {topics.run}
     assert await admin.check(topics, 1, client) == []
     found = {state.wanted.name: state.found for state in await admin.survey(topics, 1, client)}[topics.run]
     assert found is not None
