@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 MINUTES ?= 30
 
-.PHONY: help demo test judges unit faults check bench format lock clean
+.PHONY: help demo test judges unit faults check docs bench format lock clean
 help:  ## Show this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
 
@@ -43,6 +43,9 @@ check: $(VENV)/.done  ## Check format, lint, types, import rules, and 100 % bran
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q tests/unit tests/contract tests/behaviour --cov
+
+docs: $(VENV)/.done  ## Write the tables of metrics in docs/operations.md
+	@$(BIN)/python -m stripeline.deploy.telemetry.metrics.page docs/operations.md
 
 bench: $(VENV)/.done  ## Run the benchmarks on a real Kafka and write docs/performance.md; JOB=ingest runs one
 	@$(BIN)/python -m tests.bench $(JOB)

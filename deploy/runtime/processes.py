@@ -27,7 +27,9 @@ from stripeline.deploy.runtime.shutdown import lifetime, unblocked
 from stripeline.deploy.settings.settings import Settings, SettingsError
 from stripeline.deploy.telemetry.deliveries import Deliveries
 from stripeline.deploy.telemetry.delivery_spans import DeliverySpans
-from stripeline.deploy.telemetry.metrics import OF_A_GATE, OF_A_WORKER, OF_INGEST, OF_STRIPE
+from stripeline.deploy.telemetry.metrics.ingest import INGEST
+from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
+from stripeline.deploy.telemetry.metrics.worker import WORKER
 from stripeline.deploy.telemetry.sources import WorkerView, running_version
 from stripeline.ingest.http.server import serve
 from stripeline.ingest.kafka.publisher import Publisher
@@ -137,7 +139,7 @@ async def ingest_part(shared: Base, stop: asyncio.Event) -> None:
         return
     spans = None if shared.tracer is None else DeliverySpans(shared.tracer)
     deliveries = Deliveries(settings.topics.event, spans)
-    shared.board.show(OF_INGEST, lambda: deliveries)
+    shared.metrics.show(INGEST, lambda: deliveries)
     app = make_app(
         triggers=trigger_views(table, secrets), publisher=publisher, max_body=settings.ingest_max_body_bytes,
         observe=deliveries,
@@ -182,8 +184,8 @@ async def executor_part(shared: Base, stop: asyncio.Event) -> None:
     ) as stripe:  # fmt: skip
         job = executor_job(settings.topics, executor, stripe.carry_out, settings.executor_concurrency)
         worker = _worker(shared, job)
-        shared.board.show(OF_STRIPE, lambda: stripe)
-        shared.board.show(OF_A_GATE, lambda: list(gate.standings(shared.clock.now_ms())))
+        shared.metrics.show(STRIPE, lambda: stripe)
+        shared.metrics.show(CONNECTIONS, lambda: list(gate.standings(shared.clock.now_ms())))
         if await _loaded(table, stop):
             _require_actions(shared)
             await _until_stopped_or_stuck(shared, worker, stop)
@@ -202,7 +204,7 @@ def _worker(shared: Base, job: Job[S]) -> Worker[S]:
     worker = Worker(traced_job, _membership(shared), shared.clock)
     tiers = {topic: tier for topic, tier in shared.settings.topics.retries.items() if topic in job.inputs}
     shared.checks[job.name] = worker.missing
-    shared.board.show(OF_A_WORKER, lambda: WorkerView.of(worker, tiers))
+    shared.metrics.show(WORKER, lambda: WorkerView.of(worker, tiers))
     return worker
 
 

@@ -10,9 +10,9 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from stripeline.deploy.settings.kafka_options import kafka_client_options
 from stripeline.deploy.settings.settings import Settings
-from stripeline.deploy.telemetry.collector import Board
+from stripeline.deploy.telemetry.collector import MetricsCollector
 from stripeline.deploy.telemetry.loop_lag import LoopLag
-from stripeline.deploy.telemetry.metrics import OF_A_PROCESS
+from stripeline.deploy.telemetry.metrics.process import PROCESS
 from stripeline.deploy.telemetry.sources import ProcessView, running_version
 from stripeline.deploy.telemetry.tracer import installed_tracer
 from stripeline.workers.kafka.broker_clock import BrokerClock
@@ -30,7 +30,7 @@ class Base:
     table: ControlTable
     clock: BrokerClock
     checks: dict[str, Check]
-    board: Board
+    metrics: MetricsCollector
     registry: CollectorRegistry
     lag: LoopLag
     tracer: Tracer | None
@@ -42,18 +42,18 @@ async def base(settings: Settings) -> AsyncIterator[Base]:
     client = kafka_client_options(settings)
     table = ControlTable(settings.topics.control, client)
     await table.start()
-    clock, lag, board, registry = BrokerClock(), LoopLag(), Board(), CollectorRegistry()
+    clock, lag, metrics, registry = BrokerClock(), LoopLag(), MetricsCollector(), CollectorRegistry()
     checks: dict[str, Check] = {"topics": lambda: "the topics are not checked yet", "control": table.missing}
-    registry.register(board)
+    registry.register(metrics)
     ProcessCollector(registry=registry)  # memory, CPU and open files, under Prometheus' own names
     version = running_version()
-    board.show(OF_A_PROCESS, lambda: ProcessView(
+    metrics.show(PROCESS, lambda: ProcessView(
         missing={name: check() for name, check in checks.items()}, lag=lag, skew_s=clock.skew_ms / 1000, version=version
     ))  # fmt: skip
     try:
         with lag.measured():
             yield Base(
-                settings=settings, client=client, table=table, clock=clock, checks=checks, board=board,
+                settings=settings, client=client, table=table, clock=clock, checks=checks, metrics=metrics,
                 registry=registry, lag=lag, tracer=installed_tracer(),
             )  # fmt: skip
     finally:

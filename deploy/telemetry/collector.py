@@ -1,10 +1,11 @@
-"""Turns rows of the metrics table into Prometheus families when /metrics is asked. Decides no metric.
+"""Translates rows of the metrics table into Prometheus families when /metrics is scraped. It defines no metric.
 
-What counts keeps plain numbers; the cost of labels and text is paid by the scrape alone.
+Counting code keeps plain numbers; the scrape alone pays for labels and text.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
 from itertools import accumulate
 from typing import Any, Generic, Literal, TypeVar, assert_never
 
@@ -20,28 +21,38 @@ Sample = tuple[Labels, float | Histogram]
 
 
 @dataclass(frozen=True, slots=True)
-class Row(Generic[T]):
-    """One metric. `read` gives its values, each with the values of its labels."""
+class MetricRow(Generic[T]):
+    """One metric: how it is read, and how `docs/operations.md` explains it.
+
+    help: what /metrics says of it.
+    read: its values, each with the values of its labels.
+    question: what an operator asks when looking at it.
+    action: what the values mean, and what to do.
+    words: the enums of `contracts/vocabulary.py` that a label's values come from.
+    """
 
     name: str
     kind: Literal["counter", "gauge", "histogram"]
     labels: Labels
-    tells: str
+    help: str
     read: Callable[[T], Iterable[Sample]]
+    question: str = ""
+    action: str = ""
+    words: Mapping[str, tuple[type[StrEnum], ...]] = field(default_factory=dict)
 
 
-class Board(Collector):
-    """What a process shows: rows, and where each of them looks."""
+class MetricsCollector(Collector):
+    """The metrics of one process: rows, and the source that each of them reads."""
 
     def __init__(self) -> None:
-        self._shown: list[tuple[Sequence[Row[Any]], Callable[[], Any]]] = []
+        self._shown: list[tuple[Sequence[MetricRow[Any]], Callable[[], Any]]] = []
 
-    def show(self, rows: Sequence[Row[T]], look: Callable[[], T]) -> None:
-        """Show rows; `look` is asked once a scrape for what they read. Two that show the same rows share families."""
+    def show(self, rows: Sequence[MetricRow[T]], look: Callable[[], T]) -> None:
+        """Show rows. `look` gives what they read, once a scrape. Sources that show the same rows share families."""
         self._shown.append((rows, look))
 
     def collect(self) -> Iterator[Metric]:
-        samples: dict[str, tuple[Row[Any], list[Sample]]] = {}
+        samples: dict[str, tuple[MetricRow[Any], list[Sample]]] = {}
         for rows, look in self._shown:
             seen = look()
             for row in rows:
@@ -50,14 +61,14 @@ class Board(Collector):
             yield _family(row, found)
 
 
-def _family(row: Row[Any], samples: Iterable[Sample]) -> Metric:
+def _family(row: MetricRow[Any], samples: Iterable[Sample]) -> Metric:
     match row.kind:
         case "counter":
-            return _numbers(CounterMetricFamily(row.name, row.tells, labels=row.labels), samples)
+            return _numbers(CounterMetricFamily(row.name, row.help, labels=row.labels), samples)
         case "gauge":
-            return _numbers(GaugeMetricFamily(row.name, row.tells, labels=row.labels), samples)
+            return _numbers(GaugeMetricFamily(row.name, row.help, labels=row.labels), samples)
         case "histogram":
-            return _histograms(HistogramMetricFamily(row.name, row.tells, labels=row.labels), samples)
+            return _histograms(HistogramMetricFamily(row.name, row.help, labels=row.labels), samples)
         case never:
             assert_never(never)
 

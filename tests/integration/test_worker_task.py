@@ -19,8 +19,8 @@ from stripeline.contracts.frozen import replace
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.operations.topics import apply
-from stripeline.deploy.telemetry.collector import Board
-from stripeline.deploy.telemetry.metrics import OF_A_WORKER
+from stripeline.deploy.telemetry.collector import MetricsCollector
+from stripeline.deploy.telemetry.metrics.worker import WORKER
 from stripeline.deploy.telemetry.sources import WorkerView
 from stripeline.workers.actions import actions
 from stripeline.workers.executor import ledger
@@ -346,9 +346,9 @@ async def test_a_full_state_takes_no_more_commands_and_drops_none(bench: Bench, 
         await until(lambda: task.load.records_waiting == 15)
         assert task.load.full
         registry = CollectorRegistry()
-        board = Board()
-        board.show(OF_A_WORKER, lambda: WorkerView.of(worker, bench.topics.retries))
-        registry.register(board)
+        metrics = MetricsCollector()
+        metrics.show(WORKER, lambda: WorkerView.of(worker, bench.topics.retries))
+        registry.register(metrics)
         shown = generate_latest(registry).decode()
         assert 'stripeline_task_state_full{partition="0",role="executor"} 1.0' in shown
         assert 'stripeline_task_state_entries{kind="commands",partition="0",role="executor"} 15.0' in shown

@@ -1,0 +1,62 @@
+"""What ingest shows: deliveries, signatures, Kafka's acknowledgements, connections."""
+
+from typing import Final
+
+from stripeline.contracts.vocabulary import (
+    ClosedReason,
+    DeliveryVerdict,
+    EventReason,
+    IgnoredReason,
+    NotTakenReason,
+    RefusalReason,
+    SignatureReason,
+)
+from stripeline.deploy.telemetry.collector import MetricRow
+from stripeline.deploy.telemetry.deliveries import Deliveries
+
+INGEST: Final[tuple[MetricRow[Deliveries], ...]] = (
+    MetricRow(
+        "stripeline_deliveries_total", "counter", ("trigger", "verdict", "reason"),
+        "Deliveries by what became of them",
+        lambda seen: seen.verdicts.items(),
+        words={
+            "verdict": (DeliveryVerdict,),
+            "reason": (RefusalReason, SignatureReason, EventReason, IgnoredReason, NotTakenReason),
+        },
+        question="Does Stripe reach us, and what becomes of its events?",
+        action=f"`{DeliveryVerdict.REFUSED}` with `{SignatureReason.MISMATCH}`: the trigger has the wrong signing"
+        f" secret. `{DeliveryVerdict.NOT_TAKEN}` (503): check Kafka; Stripe sends again for three days."
+        f" `{DeliveryVerdict.IGNORED}`: remove those event types from the endpoint in Stripe's dashboard."
+        " An empty trigger: a request for a trigger that does not exist",
+    ),
+    MetricRow(
+        "stripeline_signatures_total", "counter", ("trigger", "secret"),
+        "Genuine signatures by the place of their secret in the trigger's ring; 0 is the first",
+        lambda seen: (((trigger, str(place)), count) for (trigger, place), count in seen.secrets.items()),
+        question="Can the old signing secret be removed after a roll?",
+        action="0 is the first secret of the trigger. When only 0 still increases, remove the others",
+    ),
+    MetricRow(
+        "stripeline_publish_seconds", "histogram", ("topic",),
+        "Time from the whole body to Kafka's acknowledgement",
+        lambda seen: (((seen.topic(topic),), took) for (topic,), took in seen.publish_s.items()),
+        question="Is Kafka fast enough?",
+        action="Near 5 s deliveries fail: check the brokers' disks and in-sync replicas",
+    ),
+    MetricRow(
+        "stripeline_delivery_clock_skew_seconds", "gauge", ("trigger",),
+        "Age of the last genuine delivery whose time was outside the tolerance",
+        lambda seen: (((trigger,), skew_s) for trigger, skew_s in seen.skew_s.items()),
+        question="Is this host's clock wrong?",
+        action="Positive: ahead of Stripe's. More than 300 is refused. The same sign on all triggers: set this host's"
+        " clock. Otherwise somebody replays old deliveries",
+    ),
+    MetricRow(
+        "stripeline_connections_closed_total", "counter", ("reason",),
+        "Connections that we closed before they sent a request",
+        lambda seen: (((reason,), count) for reason, count in seen.closed.items()),
+        words={"reason": (ClosedReason,)},
+        question="Does somebody hold connections open?",
+        action=f"`{ClosedReason.STALLED}`, `{ClosedReason.TOO_MANY}`: limit them in the proxy in front",
+    ),
+)  # fmt: skip

@@ -1,0 +1,50 @@
+"""What every process shows: readiness, the event loop, the clock, its version."""
+
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from stripeline.deploy.telemetry.collector import MetricRow, Sample
+from stripeline.deploy.telemetry.sources import ProcessView
+
+
+def _ready(missing: Mapping[str, str | None]) -> Iterator[Sample]:
+    return (((check,), words is None) for check, words in missing.items())
+
+
+PROCESS: Final[tuple[MetricRow[ProcessView], ...]] = (
+    MetricRow(
+        "stripeline_ready", "gauge", ("check",),
+        "1 where the check of /readyz passes",
+        lambda seen: _ready(seen.missing),
+        question="Can the process work?",
+        action="0: `/readyz` says what is missing",
+    ),
+    MetricRow(
+        "stripeline_event_loop_lag_seconds", "histogram", (),
+        "Lateness of a timer of the event loop",
+        lambda seen: [((), seen.lag.lag_s)],
+        question="Is the CPU the bottleneck?",
+        action="Above 0.1 s most of the time: start more processes",
+    ),
+    MetricRow(
+        "stripeline_event_loop_lag_worst_seconds", "gauge", (),
+        "The worst lateness of the last one to two minutes",
+        lambda seen: [((), seen.lag.worst_s)],
+        question="Does something block the event loop?",
+        action="Heartbeats share the loop: near the session timeout the process loses its partitions",
+    ),
+    MetricRow(
+        "stripeline_broker_clock_skew_seconds", "gauge", (),
+        "How far this host's clock is ahead of the broker's; known once something was written",
+        lambda seen: [((), seen.skew_s)],
+        question="Is this host's clock wrong?",
+        action="Set it. Workers use the broker's clock, signatures are checked against the host's",
+    ),
+    MetricRow(
+        "stripeline_build_info", "gauge", ("version",),
+        "1, with the version",
+        lambda seen: [((seen.version,), 1)],
+        question="Which version runs?",
+        action="",
+    ),
+)  # fmt: skip
