@@ -33,6 +33,7 @@ class Setup:
 
     lab: Lab
     cluster: Cluster
+    stripe_url: str
 
     @property
     def partitions(self) -> int:
@@ -59,7 +60,7 @@ async def setup(
         ) as found:  # fmt: skip
             for name in ("ingest", "sandbox"):
                 found.processes.pop(name).kill()
-            yield Setup(lab=lab, cluster=found)
+            yield Setup(lab=lab, cluster=found, stripe_url=base)
 
 
 async def produce(lab: Lab, topic: str, records: Iterable[Given]) -> None:

