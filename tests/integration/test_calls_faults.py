@@ -287,7 +287,7 @@ async def test_a_connection_whose_key_cannot_be_opened_makes_no_call(server: San
 async def test_a_cancelled_call_is_cancelled(server: SandboxServer):
     async with broken(None, hold=True) as url, StripeApi(url, lambda _: SecretStr(KEY)) as api:
         task: asyncio.Task = asyncio.create_task(api.carry_out(call_of(command())))
-        await until(lambda: bool(api._http._connector._acquired))
+        await until(lambda: bool(api._http._connector._open))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task

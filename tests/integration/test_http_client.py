@@ -6,16 +6,13 @@ What a broken server does to a call is in `test_calls_faults.py`.
 import asyncio
 import gc
 import gzip
-import inspect
 from collections.abc import Callable
 
-import aiohttp
 import pytest
-from aiohttp.client_proto import ResponseHandler
-from aiohttp.connector import Connection
 
+from stripeline.workers.stripe.http_answer import DroppedError, LostError, TooLargeError
 from stripeline.workers.stripe.http_client import HttpClient, NotSentError, UnsendableError
-from stripeline.workers.stripe.http_connection import DroppedError, Line, LostError, TooLargeError
+from stripeline.workers.stripe.http_connection import HttpConnection
 from tests.support.raw_server import CLOSE, RawServer, raw_server
 
 OK = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nRequest-Id: req_1\r\n\r\nhi"
@@ -34,13 +31,13 @@ async def until(true: Callable[[], bool]) -> None:
             await asyncio.sleep(0)
 
 
-def acquired(http: HttpClient) -> int:
-    """Connections that are in use: those of the connector's that are not kept."""
-    return len(http._connector._acquired) - len(http._kept)
+def in_use(http: HttpClient) -> int:
+    """Connections that are open and not kept."""
+    return sum(not connection._transport.is_closing() for connection in http._connector._open) - kept(http)
 
 
 def kept(http: HttpClient) -> int:
-    return len(http._kept)
+    return len(http._idle)
 
 
 async def ask(http: HttpClient, method: str = "POST", **headers):
@@ -74,7 +71,7 @@ async def test_a_request_is_written_as_http_wants_it():
 )
 async def test_the_host_is_named_as_aiohttp_names_it(base, host):
     async with client(base) as http:
-        assert http._standing.startswith(f"Host: {host}\r\n")
+        assert http._common_headers.startswith(f"Host: {host}\r\n")
 
 
 READ = {
@@ -113,7 +110,7 @@ async def test_an_answer_is_read_whole_and_its_connection_used_again_where_it_ma
         for _ in range(2):
             reply = await ask(http)
             assert reply.body == body
-            assert (acquired(http), kept(http)) == (0, int(stays))
+            assert (in_use(http), kept(http)) == (0, int(stays))
     assert len(server.connections) == (1 if stays else 2)
 
 
@@ -130,7 +127,7 @@ async def test_a_body_that_is_too_large_is_not_read_on(answer):
     async with raw_server(answer) as server, client(server.url) as http:
         with pytest.raises(TooLargeError):
             await ask(http)
-        assert (acquired(http), kept(http)) == (0, 0)
+        assert (in_use(http), kept(http)) == (0, 0)
 
 
 LOST = {
@@ -150,7 +147,7 @@ async def test_what_is_no_whole_answer_is_lost_and_its_connection_closed(answer)
     async with raw_server(answer) as server, client(server.url) as http:
         with pytest.raises(LostError):
             await ask(http)
-        assert (acquired(http), kept(http)) == (0, 0)
+        assert (in_use(http), kept(http)) == (0, 0)
 
 
 UNASKED = {"an answer": STALE, "half a head": STALE[:20], "a line's end": b"\r\n", "no HTTP": b"?" * 100}
@@ -160,12 +157,12 @@ UNASKED = {"an answer": STALE, "half a head": STALE[:20], "a line's end": b"\r\n
 async def test_what_a_kept_connection_says_unasked_never_passes_for_the_next_answer(unasked):
     async with raw_server(OK) as server, client(server.url) as http:
         await ask(http)
-        (line,) = http._kept
+        (connection,) = http._idle
         server.connections[0].write(unasked)
-        await until(lambda: not line.stays)
+        await until(lambda: not connection.reusable)
         assert (await ask(http)).body == b"hi"
         assert len(server.connections) == 2
-        assert (acquired(http), kept(http)) == (0, 1)
+        assert (in_use(http), kept(http)) == (0, 1)
 
 
 @pytest.mark.parametrize("more", [STALE, b"SSH-2.0\r\n"], ids=["an answer", "no HTTP"])
@@ -179,7 +176,7 @@ async def test_what_follows_an_answer_unasked_never_passes_for_the_next_one(more
                 bodies.append(None)
         assert bodies in ([b"hi", b"hi"], [None, b"hi"])
         assert len(server.connections) == 2
-        assert acquired(http) == 0
+        assert in_use(http) == 0
 
 
 async def test_a_server_that_speaks_first_is_not_asked():
@@ -191,7 +188,7 @@ async def test_a_server_that_speaks_first_is_not_asked():
             except NotSentError:
                 continue
             assert reply.body in {b"stale", b"hi"}
-        assert acquired(http) == 0
+        assert in_use(http) == 0
 
 
 async def given_up(server: RawServer, http: HttpClient) -> None:
@@ -207,7 +204,7 @@ async def test_a_post_on_a_connection_that_the_server_had_given_up_is_lost_and_n
         with pytest.raises(DroppedError):
             await ask(http)
         assert len(server.requests) == 2
-        assert (acquired(http), kept(http)) == (0, 0)
+        assert (in_use(http), kept(http)) == (0, 0)
 
 
 async def test_a_get_on_a_connection_that_the_server_had_given_up_is_sent_once_more():
@@ -224,9 +221,9 @@ async def test_a_get_on_a_connection_that_the_server_had_given_up_is_sent_once_m
 async def test_a_kept_connection_whose_end_has_been_seen_is_not_used():
     async with raw_server(OK) as server, client(server.url) as http:
         await ask(http)
-        (line,) = http._kept
+        (connection,) = http._idle
         server.connections[0].close()
-        await until(lambda: not line.stays)
+        await until(lambda: not connection.reusable)
         assert (await ask(http)).body == b"hi"
 
 
@@ -236,7 +233,7 @@ async def test_without_a_server_nothing_was_sent():
     async with client(url) as http:
         with pytest.raises(NotSentError):
             await ask(http)
-        assert acquired(http) == 0
+        assert in_use(http) == 0
 
 
 INJECTED = ["a\r\nX: y", "a\nb", "a\rb", "a\0b", "é", "日", "\x7f"]
@@ -251,7 +248,7 @@ async def test_a_value_that_would_end_its_header_is_refused_before_anything_is_s
         for target in (f"/v1/{value}", f"/v1/x?a={value}"):
             with pytest.raises(UnsendableError, match="percent-encoded"):
                 await http.ask("GET", target, {})
-        assert (server.connections, acquired(http)) == ([], 0)
+        assert (server.connections, in_use(http)) == ([], 0)
 
 
 @pytest.mark.parametrize("target", ["", "v1/x", "/v1/x y", "/v1/x#y", "http://other.test/"])
@@ -274,7 +271,7 @@ async def test_a_cancelled_request_has_its_connection_closed_wherever_it_stands(
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (acquired(http), kept(http)) == (0, 0)
+        assert (in_use(http), kept(http)) == (0, 0)
 
 
 async def test_a_request_cancelled_at_any_turn_of_the_loop_leaks_nothing(caplog):
@@ -285,7 +282,7 @@ async def test_a_request_cancelled_at_any_turn_of_the_loop_leaks_nothing(caplog)
                 await asyncio.sleep(0)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
-            assert acquired(http) == 0
+            assert in_use(http) == 0
         assert (await ask(http)).body == b"hi"
         gc.collect()
     assert "Unclosed" not in caplog.text
@@ -302,7 +299,7 @@ async def test_requests_beyond_the_limit_wait_and_a_cancelled_one_gives_its_turn
         for task in stalled:
             task.cancel()
         await asyncio.gather(*stalled, return_exceptions=True)
-        assert acquired(http) == 0
+        assert in_use(http) == 0
 
 
 LARGE = b"x" * 8_000_000
@@ -319,27 +316,23 @@ async def test_an_answer_before_the_request_was_read_counts_and_its_connection_i
     early = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
     async with raw_server(early, reads=False) as server, client(server.url) as http:
         assert (await http.ask("POST", "/v1/x", {}, LARGE * 4)).status == 413
-        assert (acquired(http), kept(http)) == (0, 0)
+        assert (in_use(http), kept(http)) == (0, 0)
 
 
-def transports(http: HttpClient) -> list[asyncio.Transport | None]:
-    return [protocol.transport for protocol in http._connector._acquired]
-
-
-def unsent(transport: asyncio.Transport | None) -> int:
-    return 0 if transport is None else transport.get_write_buffer_size()
+def transports(http: HttpClient) -> list[asyncio.Transport]:
+    return [connection._transport for connection in http._connector._open]
 
 
 async def test_a_server_that_does_not_read_on_holds_no_connection_after_a_cancellation():
     async with raw_server(b"", reads=False) as server, client(server.url) as http:
         task = asyncio.create_task(http.ask("POST", "/v1/x", {}, LARGE * 4))
-        await until(lambda: any(unsent(transport) for transport in transports(http)))
+        await until(lambda: any(transport.get_write_buffer_size() for transport in transports(http)))
         (transport,) = transports(http)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
             await task
-        assert (acquired(http), transport.is_closing()) == (0, True)
-        await until(lambda: not unsent(transport))
+        assert (in_use(http), transport.is_closing()) == (0, True)
+        await until(lambda: not transport.get_write_buffer_size())
 
 
 async def test_a_client_that_was_not_entered_says_so():
@@ -360,15 +353,15 @@ async def test_a_server_that_stalls_is_given_up_at_the_deadline_and_its_connecti
         with pytest.raises(LostError, match="Timeout"):
             await ask(http)
         assert len(server.requests) == 1
-        assert (acquired(http), kept(http)) == (0, 0)
+        assert (in_use(http), kept(http)) == (0, 0)
 
 
 async def test_a_server_that_accepts_nobody_is_sent_nothing(monkeypatch):
-    async def stalls(*_):
+    async def stalls(*_, **__):
         await asyncio.Event().wait()
 
     async with client("http://127.0.0.1:9", deadline_s=0.05) as http:
-        monkeypatch.setattr(http._connector, "connect", stalls)
+        monkeypatch.setattr("stripeline.workers.stripe.http_connector.start_connection", stalls)
         with pytest.raises(NotSentError, match="Timeout"):
             await ask(http)
 
@@ -376,24 +369,24 @@ async def test_a_server_that_accepts_nobody_is_sent_nothing(monkeypatch):
 async def test_whoever_waits_for_room_waits_no_longer_than_its_deadline_and_has_sent_nothing():
     async with raw_server(OK) as server, client(server.url, deadline_s=0.05) as http:
         for _ in range(4):
-            await http._room.acquire()
+            await http._slots.acquire()
         with pytest.raises(NotSentError, match="Timeout"):
             await ask(http)
         assert server.connections == []
-        http._room.release()
+        http._slots.release()
         assert (await ask(http)).body == b"hi"
 
 
 async def test_a_get_that_is_sent_once_more_has_one_deadline(monkeypatch):
-    deadlines, asked = [], Line.ask
+    deadlines, asked = [], HttpConnection.ask
 
-    async def ask_until(line: Line, request: bytes, until_s: float):
+    async def ask_until(connection: HttpConnection, request: bytes, until_s: float):
         deadlines.append(until_s)
-        return await asked(line, request, until_s)
+        return await asked(connection, request, until_s)
 
     async with raw_server(OK) as server, client(server.url) as http:
         await given_up(server, http)
-        monkeypatch.setattr(Line, "ask", ask_until)
+        monkeypatch.setattr(HttpConnection, "ask", ask_until)
         assert (await ask(http, "GET")).body == b"hi"
     assert len(deadlines) == 2
     assert len(set(deadlines)) == 1
@@ -403,7 +396,7 @@ async def test_a_connection_that_was_kept_too_long_is_not_used(monkeypatch):
     async with raw_server(OK) as server, client(server.url) as http:
         await asyncio.gather(ask(http), ask(http))
         assert kept(http) == 2
-        monkeypatch.setattr("stripeline.workers.stripe.http_client._KEPT_S", 0)
+        monkeypatch.setattr("stripeline.workers.stripe.http_client._MAX_IDLE_S", 0)
         assert (await ask(http)).body == b"hi"
         assert (len(server.connections), kept(http)) == (3, 1)
 
@@ -411,29 +404,18 @@ async def test_a_connection_that_was_kept_too_long_is_not_used(monkeypatch):
 async def test_the_connection_that_was_used_last_is_used_next_and_the_others_grow_old(monkeypatch):
     async with raw_server(OK) as server, client(server.url) as http:
         await asyncio.gather(ask(http), ask(http))
-        old, _ = http._kept
-        old.kept_s -= 20
+        old, _ = http._idle
+        old.idle_since_s -= 20
         for _ in range(2):
             await ask(http)
         assert len(server.connections) == 2
         assert kept(http) == 1
-        assert not old.stays
+        assert not old.reusable
 
 
 async def test_whoever_leaves_closes_every_connection():
     async with raw_server(OK) as server:
         async with client(server.url) as http:
             await asyncio.gather(ask(http), ask(http))
-            lines = list(http._kept)
-        assert [line.stays for line in lines] == [False, False]
-
-
-def test_what_is_used_of_aiohttp_and_is_not_quite_public_is_as_it_was_in_3_14():
-    """Read in aiohttp 3.14.5. When this fails, read the new connector and parser against `http_line.py`."""
-    assert list(inspect.signature(aiohttp.BaseConnector.connect).parameters) == ["self", "req", "traces", "timeout"]
-    for name in ("protocol", "transport"):
-        assert isinstance(inspect.getattr_static(Connection, name), property)
-    assert isinstance(inspect.getattr_static(ResponseHandler, "should_close"), property)
-    received, closes = inspect.getsource(ResponseHandler.data_received), inspect.getsource(ResponseHandler)
-    assert "if self._upgraded or self._parser is None" in received  # what comes before it is asked is kept ...
-    assert "or self._tail" in closes  # ... and gives the connection away
+            connections = list(http._idle)
+        assert [connection.reusable for connection in connections] == [False, False]

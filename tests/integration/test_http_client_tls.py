@@ -48,7 +48,7 @@ def server_side(path: Path) -> ssl.SSLContext:
     return context
 
 
-def client(url: str, tls: ssl.SSLContext | bool = True) -> HttpClient:
+def client(url: str, tls: ssl.SSLContext | None = None) -> HttpClient:
     return HttpClient(url, headers={}, limit=4, max_body_bytes=1_000, deadline_s=20, tls=tls)
 
 
@@ -57,7 +57,7 @@ async def test_a_server_that_only_vouches_for_itself_is_told_nothing(tmp_path):
     async with raw_server(OK, tls=server_side(path)) as server, client(server.url) as http:
         with pytest.raises(NotSentError, match="Certificate"):
             await http.ask("POST", "/v1/x", {"Authorization": "Bearer secret"}, b"")
-        assert (server.requests, len(http._connector._acquired)) == ([], 0)
+        assert (server.requests, len(http._connector._open)) == ([], 0)
 
 
 async def test_a_server_that_a_trusted_authority_vouches_for_is_asked(tmp_path):

@@ -21,8 +21,8 @@ from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_answer import Answer, classify, refusal
 from stripeline.workers.executor.stripe_lookup import NextPage, NotOffered, Sight
+from stripeline.workers.stripe.http_answer import LostError, TooLargeError
 from stripeline.workers.stripe.http_client import HttpClient, NotSentError, UnsendableError
-from stripeline.workers.stripe.http_connection import LostError, TooLargeError
 from stripeline.workers.task.counters import CALL_S, Histograms
 
 STRIPE_VERSION = "2026-06-24.dahlia"

@@ -1,0 +1,104 @@
+"""Opens connections to one server: its addresses, happy eyeballs and TLS. Sends no request.
+
+Public interfaces only: the loop's `getaddrinfo` and `create_connection`, aiohappyeyeballs for RFC 8305, since uvloop's
+`create_connection` has no `happy_eyeballs_delay`. https://www.rfc-editor.org/rfc/rfc8305
+"""
+
+import asyncio
+import socket
+import ssl
+from typing import Final
+
+from aiohappyeyeballs import AddrInfoType, start_connection
+from yarl import URL
+
+from stripeline.workers.stripe.http_connection import HttpConnection
+
+_ADDRESSES_S: Final = 60.0
+_CONNECT_S: Final = 5.0
+_NEXT_ADDRESS_S: Final = 0.25
+_TLS_SHUTDOWN_S: Final = 1.0
+
+
+class NotSentError(Exception):
+    """There is no connection to send the request on; no byte of it was written."""
+
+
+class HttpConnector:
+    """tls: what to verify the server by, for https; None for the system's authorities."""
+
+    def __init__(self, url: URL, tls: ssl.SSLContext | None, max_body_bytes: int) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._host, self._port, self._max_body_bytes = url.raw_host or "", url.port or 0, max_body_bytes
+        self._tls = (tls or _system_authorities()) if url.scheme == "https" else None
+        self._look_up: asyncio.Task[list[AddrInfoType]] | None = None
+        self._looked_up_s = 0.0
+        self._open: set[HttpConnection] = set()
+
+    async def connect(self, until_s: float) -> HttpConnection:
+        """A connection on which nothing was said yet. Raises NotSentError."""
+        try:
+            async with asyncio.timeout_at(until_s):
+                addresses = await self._addresses()
+                async with asyncio.timeout(_CONNECT_S):
+                    connection = await self._connected(addresses)
+        except (OSError, RuntimeError, UnicodeError) as error:  # uvloop's, and a host's that is no name
+            raise NotSentError(_kind(error)) from error
+        if not connection.usable:
+            connection.close()
+            raise NotSentError("Unsolicited")
+        return connection
+
+    async def close(self) -> None:
+        """Close every connection, also those in use, and wait for their end."""
+        if self._look_up is not None:
+            self._look_up.cancel()
+        closed = [connection.closed for connection in self._open]
+        for connection in self._open:
+            connection.abort()
+        await asyncio.gather(*closed)
+
+    async def _connected(self, addresses: list[AddrInfoType]) -> HttpConnection:
+        sock = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_S)
+        try:
+            _, connection = await self._loop.create_connection(
+                lambda: HttpConnection(self._loop, self._max_body_bytes),
+                sock=sock,
+                ssl=self._tls,
+                server_hostname=self._host if self._tls else None,
+                ssl_shutdown_timeout=_TLS_SHUTDOWN_S if self._tls else None,
+            )
+        except BaseException:
+            sock.close()
+            raise
+        self._open.add(connection)
+        connection.closed.add_done_callback(lambda _: self._open.discard(connection))
+        return connection
+
+    async def _addresses(self) -> list[AddrInfoType]:
+        """The server's addresses, each asked for connections in its turn."""
+        look_up, now_s = self._look_up, self._loop.time()
+        if look_up is None or (look_up.done() and (_failed(look_up) or now_s > self._looked_up_s + _ADDRESSES_S)):
+            look_up = self._look_up = asyncio.create_task(self._resolved())
+            self._looked_up_s = now_s
+        # Those who connect at once share one look-up; whoever gives up leaves it to the others.
+        addresses = await asyncio.shield(look_up)
+        addresses.append(addresses.pop(0))
+        return list(addresses)
+
+    async def _resolved(self) -> list[AddrInfoType]:
+        return list(await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM))
+
+
+def _system_authorities() -> ssl.SSLContext:
+    context = ssl.create_default_context()
+    context.set_alpn_protocols(["http/1.1"])
+    return context
+
+
+def _failed(task: "asyncio.Task[list[AddrInfoType]]") -> bool:
+    return task.cancelled() or task.exception() is not None
+
+
+def _kind(error: Exception) -> str:
+    return "Certificate" if isinstance(error, ssl.SSLCertVerificationError) else type(error).__name__
