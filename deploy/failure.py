@@ -1,4 +1,4 @@
-"""A failure that is expected: what happened, why, and what to do, as one paragraph for the person at the terminal."""
+"""An expected failure: one paragraph that says what happened, why, and what to do."""
 
 
 class FailureError(Exception):

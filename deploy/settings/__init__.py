@@ -1,1 +1,1 @@
-"""Settings from the environment, `.env` and options, and what follows from them for Kafka clients."""
+"""Settings from the environment, `.env` and options, and the Kafka client options derived from them."""

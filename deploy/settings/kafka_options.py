@@ -1,4 +1,4 @@
-"""How every Kafka client of ours connects: one mapping of options, from the settings. Connects to nothing itself."""
+"""The options with which all Kafka clients connect, derived from the settings. Opens no connection."""
 
 import ssl
 from collections.abc import Mapping
@@ -6,13 +6,13 @@ from typing import Any, Final
 
 from stripeline.deploy.settings.settings import Settings, SettingsError
 
-# The client waits this long before it asks again when a broker says "not yet", as brokers since 3.5 do for about one
-# transaction in ten; its default of 100 ms would be most of a transaction's time.
+# How long the client waits before it retries a request. Brokers since 3.5 make it retry about one transaction in ten;
+# the default of 100 ms would be most of a transaction's duration.
 _RETRY_BACKOFF_MS: Final = 20
 
 
 def kafka_client_options(settings: Settings) -> Mapping[str, Any]:
-    """The options that consumers, producers and admin clients share. Raises SettingsError."""
+    """The options shared by consumers, producers and admin clients. Raises SettingsError."""
     options: dict[str, Any] = {
         "bootstrap_servers": settings.kafka_bootstrap_servers,
         "client_id": "stripeline",
@@ -29,7 +29,7 @@ def kafka_client_options(settings: Settings) -> Mapping[str, Any]:
 def _tls(settings: Settings) -> ssl.SSLContext:
     try:
         return ssl.create_default_context(cafile=settings.kafka_ca_file)
-    except OSError as error:  # ssl.SSLError is one, too
+    except OSError as error:  # includes ssl.SSLError
         raise SettingsError(
             f"STRIPELINE_KAFKA_CA_FILE {settings.kafka_ca_file} can't be used: {error.strerror or 'no certificates'}."
             " It must be a readable file of certificates in PEM form."

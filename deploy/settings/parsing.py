@@ -1,4 +1,4 @@
-"""Reads and writes the values of settings: durations, sizes, addresses. Pure; the environment is not read here."""
+"""Parses and formats the values of settings: durations, sizes, addresses. Pure."""
 
 import ipaddress
 import re
@@ -9,24 +9,24 @@ from stripeline.contracts.retry_tiers import parse_duration_ms
 
 _SIZES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2}
 _SIZE = re.compile(r"^(\d{1,12}) ?(B|KiB|MiB)?$")
-# What Kafka allows in a topic's name; 200 leaves room for our own part of its 249 characters.
+# The characters Kafka allows in a topic name; 200 of its 249 leave room for the rest of the name.
 _PREFIX = re.compile(r"^[A-Za-z0-9._-]{0,200}$")
 _DURATIONS = (("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
 
 
 def duration_ms(value: Any) -> Any:
-    """`5s` in milliseconds; what is a number already stays."""
+    """`5s` in milliseconds. A number is returned unchanged."""
     return parse_duration_ms(value) if isinstance(value, str) else value
 
 
 def duration_text(value_ms: int) -> str:
-    """Milliseconds as `5s`, in the largest unit that needs no fraction."""
+    """Milliseconds as `5s`, in the largest unit without a fraction."""
     unit, size = next((unit, size) for unit, size in _DURATIONS if value_ms % size == 0)
     return f"{value_ms // size}{unit}"
 
 
 def size_bytes(value: Any) -> Any:
-    """`900KiB` in bytes; what is a number already stays."""
+    """`900KiB` in bytes. A number is returned unchanged."""
     if not isinstance(value, str):
         return value
     match = _SIZE.fullmatch(value.strip())
@@ -46,7 +46,7 @@ def topic_prefix(value: Any) -> Any:
 
 
 def api_base(value: Any) -> str:
-    """Scheme, host and port of Stripe, or of a stand-in for it."""
+    """Scheme, host and port of Stripe or of a sandbox."""
     text = str(value).rstrip("/")
     parts = urlsplit(text)
     if parts.path.rstrip("/") == "/v1":
@@ -59,7 +59,7 @@ def api_base(value: Any) -> str:
 
 
 def sends_keys_in_clear(base: str) -> bool:
-    """Whether secret keys would cross a network unencrypted: http to another machine."""
+    """Whether secret keys would cross a network unencrypted, by http to another machine."""
     parts = urlsplit(base)
     host = parts.hostname or ""
     try:

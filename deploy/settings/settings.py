@@ -1,7 +1,7 @@
-"""Reads the settings: the environment, a `.env` file, and options that overrule both. The only reader of any of them.
+"""Reads the settings from the environment, a `.env` file, and options, which override both. Nothing else reads them.
 
-Every setting is listed once, here, with its meaning; `stripeline settings` and the options of the command follow from
-it. Never puts a secret into an error: a value of a secret setting is not repeated.
+Every setting is defined once, here, with its meaning; `stripeline settings` and the command's options are derived from
+this class. The value of a secret setting never appears in an error.
 """
 
 import os
@@ -31,17 +31,17 @@ Level = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(
 
 
 class SettingsError(FailureError):
-    """Settings that can't be used: which, why, and what to write instead."""
+    """Invalid settings: which, why, and what to write instead."""
 
 
 def variable(field: str) -> str:
-    """A field's environment variable; the unit in its name is ours alone."""
+    """A field's environment variable, without the unit in the field's name."""
     name = field.removesuffix("_ms").removesuffix("_bytes").upper()
     return name if name == "KAFKA_BOOTSTRAP_SERVERS" else f"STRIPELINE_{name}"
 
 
 class Settings(BaseSettings):
-    """All settings of all processes. A field's description is what `stripeline settings` shows."""
+    """All settings of all processes. `stripeline settings` shows the description of each field."""
 
     model_config = SettingsConfigDict(
         alias_generator=AliasGenerator(validation_alias=variable),
@@ -52,40 +52,54 @@ class Settings(BaseSettings):
         hide_input_in_errors=True,
     )
 
-    kafka_bootstrap_servers: str = Field("localhost:9092", description="Kafka's addresses, host:port, comma separated")
-    kafka_security_protocol: Protocol = Field("PLAINTEXT", description="how to speak to Kafka")
-    kafka_sasl_mechanism: Mechanism = Field("PLAIN", description="how to log in, with a SASL_ protocol")
-    kafka_sasl_username: str | None = Field(None, description="who logs in to Kafka")
-    kafka_sasl_password: SecretStr | None = Field(None, description="the password of that user")
-    kafka_ca_file: Path | None = Field(None, description="the CA of Kafka's certificate (default: the system's)")
-    master_key: SecretStr | None = Field(
-        None, description="seals the secrets on the control topic: base64 of 32 bytes; in a ring the first seals"
+    kafka_bootstrap_servers: str = Field(
+        "localhost:9092", description="Kafka's addresses: host:port, separated by commas"
     )
-    topic_prefix: Prefix = Field("stripe.", description="what every topic's name starts with")
-    partitions: int = Field(8, ge=1, le=10_000, description="partitions of each topic but control; fixed once created")
+    kafka_security_protocol: Protocol = Field("PLAINTEXT", description="the protocol for Kafka")
+    kafka_sasl_mechanism: Mechanism = Field("PLAIN", description="the login mechanism of a SASL_ protocol")
+    kafka_sasl_username: str | None = Field(None, description="the Kafka user")
+    kafka_sasl_password: SecretStr | None = Field(None, description="the password of the Kafka user")
+    kafka_ca_file: Path | None = Field(
+        None, description="the CA that signed Kafka's certificate (default: the system's CAs)"
+    )
+    master_key: SecretStr | None = Field(
+        None,
+        description="encrypts the secrets on the control topic: base64 of 32 bytes; of several, the first encrypts",
+    )
+    topic_prefix: Prefix = Field("stripe.", description="the prefix of every topic's name")
+    partitions: int = Field(
+        8, ge=1, le=10_000, description="the partition count of each topic but control; permanent once created"
+    )
     replication_factor: int = Field(
-        -1, ge=-1, le=32_767, description="copies of each partition that `topics apply` asks for; -1 is Kafka's default"
+        -1, ge=-1, le=32_767, description="the replication factor for `topics apply`; -1 is Kafka's default"
     )
     retry_tiers: Tiers = Field(
-        parse_tiers(DEFAULT_TIERS), description="how long a command waits after each failure; a topic per tier"
+        parse_tiers(DEFAULT_TIERS), description="how long a command waits after each failure; one topic per tier"
     )
     stripe_api_base: ApiBase = Field(
         "https://api.stripe.com", description="Stripe's address: scheme, host and port, without /v1"
     )
-    ingest_host: str = Field("0.0.0.0", description="where the webhooks are served")  # noqa: S104  (the public port)
+    ingest_host: str = Field("0.0.0.0", description="the address that serves webhooks")  # noqa: S104  (the public port)
     ingest_port: Port = Field(8080, description="the public port, for /webhooks/{trigger}")
-    ingest_max_body_bytes: SizeBytes = Field(900 * 1024, description="the largest delivery: it must fit a record")
-    ingest_publish_deadline_ms: DurationMs = Field(5_000, description="then Stripe gets a 503, and sends again")
-    admin_host: str = Field("127.0.0.1", description="where /healthz, /readyz and /metrics are served")
+    ingest_max_body_bytes: SizeBytes = Field(900 * 1024, description="the largest delivery; it must fit a record")
+    ingest_publish_deadline_ms: DurationMs = Field(
+        5_000, description="the time to publish an event, after which Stripe gets a 503 and sends it again"
+    )
+    admin_host: str = Field("127.0.0.1", description="the address of /healthz, /readyz and /metrics")
     admin_port: Port = Field(9464, description="the port of /healthz, /readyz and /metrics")
-    executor_concurrency: int = Field(256, ge=1, le=100_000, description="calls to Stripe at a time, per process")
+    executor_concurrency: int = Field(256, ge=1, le=100_000, description="concurrent calls to Stripe per process")
     reconcile_after_ms: DurationMs = Field(120_000, description="how long Stripe's search may lag behind a call")
-    call_timeout_ms: DurationMs = Field(30_000, description="how long one call to Stripe may take")
-    session_timeout_ms: DurationMs = Field(6_000, description="then a silent worker's tasks go to another")
-    commit_interval_ms: DurationMs = Field(50, description="what has finished is committed this often")
-    drain_timeout_ms: DurationMs = Field(10_000, description="how long calls in flight may take when a process ends")
+    call_timeout_ms: DurationMs = Field(30_000, description="the deadline of one call to Stripe")
+    session_timeout_ms: DurationMs = Field(
+        6_000, description="the time without a heartbeat after which a worker's tasks move to another"
+    )
+    commit_interval_ms: DurationMs = Field(50, description="the interval between commits")
+    drain_timeout_ms: DurationMs = Field(10_000, description="how long shutdown waits for calls in flight")
     instance_id: str | None = Field(
-        None, min_length=1, max_length=200, description="a name that outlives a restart: a pod's name in a StatefulSet"
+        None,
+        min_length=1,
+        max_length=200,
+        description="a name that is stable across restarts, such as a StatefulSet's pod name",
     )
     log_level: Level = Field("info", description="debug, info, warning or error")
 
@@ -95,29 +109,29 @@ class Settings(BaseSettings):
 
     @property
     def master_keys(self) -> tuple[SecretStr, ...]:
-        """The ring of master keys; empty when there is none."""
+        """The master keys, empty if there are none."""
         ring = self.master_key.get_secret_value() if self.master_key else ""
         return tuple(SecretStr(key.strip()) for key in ring.split(",") if key.strip())
 
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
-    """The settings; `overrides` by field name come before the environment. Raises SettingsError."""
+    """The settings. `overrides`, by field name, take precedence. Raises SettingsError."""
     given = {variable(field): value for field, value in (overrides or {}).items()}
     try:
         return Settings(**given)
     except ValidationError as error:
-        raise SettingsError(_sentence(error)) from None  # pydantic's own text is for programmers
+        raise SettingsError(_sentence(error)) from None  # pydantic's text is for programmers
     except UnicodeDecodeError:
         raise SettingsError(f"The file {DOTENV} is not UTF-8. Save it as UTF-8, one NAME=value a line.") from None
 
 
 def environment(name: str) -> str | None:
-    """A variable that the configuration file asks for with `${env:NAME}`: the environment's, else `.env`'s."""
+    """The value of `${env:NAME}` in a configuration file: from the environment, else from `.env`."""
     return os.environ.get(name) or dotenv_values(DOTENV).get(name) or None
 
 
 def unknown_variables() -> list[str]:
-    """`STRIPELINE_…` variables that mean nothing: most often a typing mistake."""
+    """`STRIPELINE_…` variables that match no setting, mostly because of a typing mistake."""
     known = {variable(field) for field in Settings.model_fields}
     given = {*os.environ, *dotenv_values(DOTENV)}
     return sorted(name for name in given if name.startswith("STRIPELINE_") and name not in known)
@@ -128,4 +142,4 @@ def _sentence(error: ValidationError) -> str:
         f"{'.'.join(map(str, problem['loc'][:1]))}: {problem['msg'].removeprefix('Value error, ')}"
         for problem in error.errors(include_url=False, include_input=False, include_context=False)
     ]
-    return f"The settings can't be used. {'. '.join(problems)}. `stripeline settings --help` tells where they are read."
+    return f"The settings can't be used. {'. '.join(problems)}. See `stripeline settings --help`."

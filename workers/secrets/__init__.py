@@ -1,1 +1,1 @@
-"""Sealing and opening secrets, and a bounded cache of opened ones."""
+"""Encryption of secrets, and a bounded cache of decrypted ones."""

@@ -1,6 +1,6 @@
-"""Opens the secrets of definitions for the processes that use them, and remembers them by their sealed text.
+"""Decrypts the secrets of definitions, and caches them by their sealed text.
 
-What is remembered lives in memory only, as SecretStr, and is bounded.
+The cache is in memory only, holds SecretStr values, and is bounded.
 """
 
 from typing import Final
@@ -14,7 +14,7 @@ _REMEMBERED: Final = 4_096
 
 
 class Secrets:
-    """The secrets of connections and triggers, in clear."""
+    """The decrypted secrets of connections and triggers."""
 
     def __init__(self, vault: Vault) -> None:
         self._vault = vault
@@ -25,13 +25,13 @@ class Secrets:
         return self._open(connection_secret(name), connection.secret_key)
 
     def signing_secrets(self, name: str, trigger: Trigger) -> tuple[SecretStr, ...]:
-        """A trigger's signing secrets, in its own order. Raises VaultError."""
+        """A trigger's signing secrets, in the trigger's order. Raises VaultError."""
         return tuple(self._open(signing_secret(name), sealed) for sealed in trigger.signing_secrets)
 
     def _open(self, name: str, sealed: str) -> SecretStr:
         known = self._opened.get((name, sealed))
         if known is not None:
             return known
-        if len(self._opened) >= _REMEMBERED:  # keys replaced over months must not pile up
+        if len(self._opened) >= _REMEMBERED:  # replaced keys must not accumulate over months
             self._opened.clear()
         return self._opened.setdefault((name, sealed), self._vault.open(name, sealed))

@@ -1,9 +1,9 @@
-"""Seals the operator's secrets for `stripe.control`, and opens them again: AES-256-GCM under a ring of master keys.
+"""Seals (encrypts) secrets for `stripe.control` and opens them: AES-256-GCM with a ring of master keys.
 
-A sealed text is `sealed:v1:<key id>:<base64url of nonce and ciphertext>`. It is bound, as associated data, to the name
-of what it belongs to, so that a text copied to another connection does not open. A trigger's signing secrets share one
-name, without a position in the list: turning a ring or putting a new secret first must not need sealing anew.
-Never puts a secret, or a master key, into an error, a repr or a log.
+A sealed text is `sealed:v1:<key id>:<base64url of nonce and ciphertext>`. The associated data binds it to the name of
+its owner, so that a text copied to another connection does not open. A trigger's signing secrets share one name,
+without their position in the list: reordering them requires no new encryption.
+No secret or master key ever appears in an error, a repr or a log.
 """
 
 import base64
@@ -19,7 +19,7 @@ from pydantic import SecretStr
 
 _SCHEME: Final = "sealed:v1"
 _KEY_BYTES: Final = 32
-# 96 bits at random: NIST SP 800-38D allows 2^32 messages under one key, far more than an operator ever seals.
+# 96 random bits: NIST SP 800-38D allows 2^32 messages under one key, far more than an operator seals.
 _NONCE_BYTES: Final = 12
 
 
@@ -28,17 +28,17 @@ class VaultError(Exception):
 
 
 def connection_secret(connection: str) -> str:
-    """The name to which a connection's secret key is bound."""
+    """The name that a connection's secret key is bound to."""
     return f"connection/{connection}/secret_key"
 
 
 def signing_secret(trigger: str) -> str:
-    """The name to which each signing secret of a trigger is bound."""
+    """The name that each signing secret of a trigger is bound to."""
     return f"trigger/{trigger}/signing_secrets"
 
 
 def new_master_key() -> str:
-    """A fresh master key, as `STRIPELINE_MASTER_KEY` wants it."""
+    """A new master key in the format of `STRIPELINE_MASTER_KEY`."""
     return base64.b64encode(os.urandom(_KEY_BYTES)).decode()
 
 
@@ -48,7 +48,7 @@ def key_id_of(sealed: str) -> str:
 
 
 class Vault:
-    """A ring of master keys: the first seals, each opens what it sealed."""
+    """A ring of master keys. The first one seals; each opens the texts that it sealed."""
 
     def __init__(self, keys: Sequence[bytes]) -> None:
         self._ciphers = {_key_id(key): AESGCM(key) for key in keys}
@@ -79,14 +79,14 @@ class Vault:
             raise VaultError(
                 f"The secret {name} was sealed with master key {key_id}, which is not in STRIPELINE_MASTER_KEY"
                 f" (it has {', '.join(self.key_ids)}). Add that key to the ring, or run `stripeline apply` with the"
-                " secret to seal it anew."
+                " secret to seal it again."
             )
         try:
             return SecretStr(cipher.decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], name.encode()).decode())
         except (InvalidTag, ValueError) as error:
             raise VaultError(
                 f"The secret {name} does not open: the sealed text was changed, or copied here from another name."
-                " Run `stripeline apply` with the secret to seal it anew."
+                " Run `stripeline apply` with the secret to seal it again."
             ) from error
 
     def __repr__(self) -> str:
@@ -94,7 +94,7 @@ class Vault:
 
 
 def _key_id(key: bytes) -> str:
-    """Eight characters that name a key and say nothing about it."""
+    """Eight characters that identify a key without revealing it."""
     return hashlib.blake2b(key, digest_size=4, person=b"stripeline-key").hexdigest()
 
 
@@ -120,6 +120,6 @@ def _parts(name: str, sealed: str) -> tuple[str, bytes]:
     if scheme != _SCHEME or len(box) <= _NONCE_BYTES:
         raise VaultError(
             f"The secret {name} is not a sealed text of this version ({_SCHEME}:…)."
-            " Run `stripeline apply` with the secret to seal it anew."
+            " Run `stripeline apply` with the secret to seal it again."
         )
     return rest, box
