@@ -77,3 +77,9 @@ def text(headers: Mapping[str, bytes], name: str) -> str | None:
 
 def without(headers: Iterable[tuple[str, bytes]], names: frozenset[str]) -> Headers:
     return tuple((name, value) for name, value in headers if name not in names)
+
+
+def first_appended_ms(headers: Mapping[str, bytes], appended_ms: int) -> int:
+    """When a command was first appended. The header can make it older than its record, never younger."""
+    first_ms = number(headers, FIRST_APPENDED_AT)
+    return appended_ms if first_ms is None else min(first_ms, appended_ms)

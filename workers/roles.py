@@ -1,37 +1,53 @@
-"""A role as a task sees it: where it reads, what it decides, and how it carries a call out.
+"""A role as a task sees it: where it reads, what it decides, and the calls that its decisions depend on.
 
-Everything but `carry_out` is pure; a task calls `take` for each record, `settle` after each call, and `broken` when one
-of the two raises.
+There are two: the router decides at once, and the executor asks Stripe first. A role's answer to a record is the
+decision, or a call that knows how it is carried out and what its answer means. So a role that makes no calls has
+nothing to say about them. All of it is pure: `RoleCall.carry_out` returns what the task awaits.
 """
 
 from collections.abc import Awaitable, Callable, Hashable, Iterable
-from dataclasses import dataclass
-from typing import Generic, TypeVar
+from typing import Protocol, TypeVar
 
+from stripeline.contracts.frozen import frozen
 from stripeline.contracts.topics import Topics
-from stripeline.workers.executor.before_call import Executor
 from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.executor.outcome_records import broken
-from stripeline.workers.executor.stripe_lookup import Sight
+from stripeline.workers.executor.stripe_answer import CallReply
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.runs import Runs
+from stripeline.workers.task import dead_letters
 from stripeline.workers.task.decision import Decision, InputRecord, Output, State, StateChange
 
 S = TypeVar("S", bound=State)
+S_contra = TypeVar("S_contra", bound=State, contravariant=True)
 
-CarryOut = Callable[[Call], Awaitable[Sight]]
+Send = Callable[[Call], Awaitable[CallReply]]
+"""Sends one request to Stripe: `StripeApi.send`, or a test's."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Job(Generic[S]):
+class RoleCall(Protocol[S_contra]):
+    """A call that a decision depends on. The task waits `delay_ms`, gives it a call slot, and carries it out.
+
+    continues: it follows from the call before it, and keeps that call's slot.
+    """
+
+    @property
+    def delay_ms(self) -> int: ...
+    @property
+    def continues(self) -> bool: ...
+    def carry_out(self) -> Awaitable[CallReply]: ...
+    def settle(self, state: S_contra, reply: CallReply, now_ms: int) -> "Decision | RoleCall[S_contra]":
+        """The decision after the answer, or the next call."""
+
+
+class Role(Protocol[S]):
     """One role.
 
     inputs: topics, all with the same number of partitions.
     grows: those of them that make the state grow; they pause while it is full.
     changelog: the topic that holds the state.
     concurrency: calls at a time of one process, all its tasks together.
-    committed: told the outputs of a transaction when Kafka has it.
     """
 
     name: str
@@ -40,58 +56,105 @@ class Job(Generic[S]):
     grows: frozenset[str]
     changelog: str
     concurrency: int
-    new_state: Callable[[], S]
-    lane: Callable[[InputRecord], Hashable]
-    due_ms: Callable[[InputRecord], int]
-    take: Callable[[S, InputRecord, int, bool], Decision | Call]
-    settle: Callable[[S, Call, Sight, int], Decision | Call]
-    broken: Callable[[S, InputRecord, Exception], Decision]
-    carry_out: CarryOut
-    expired: Callable[[S, int], Iterable[StateChange]]
-    committed: Callable[[Iterable[Output]], None] = lambda _: None
+
+    def new_state(self) -> S: ...
+    def lane(self, record: InputRecord) -> Hashable: ...
+    def due_ms(self, record: InputRecord) -> int: ...
+    def take(self, state: S, record: InputRecord, now_ms: int, maybe_attempted: bool) -> Decision | RoleCall[S]:
+        """The decision about a record, or a call. `maybe_attempted`: it was there before the task began."""
+
+    def broken(self, state: S, record: InputRecord, error: Exception) -> Decision:
+        """The decision about a record for which `take` or `settle` raised an exception."""
+
+    def expired(self, state: S, now_ms: int) -> Iterable[StateChange]: ...
+    def committed(self, outputs: Iterable[Output]) -> None:
+        """Kafka has committed these outputs: for those who watch."""
 
 
-def router_job(topics: Topics, router: Router) -> Job[Runs]:
-    return Job(
-        name="router",
-        group=f"{topics.prefix}router",
-        inputs=(*topics.events, topics.result),
-        grows=frozenset(topics.events),
-        changelog=topics.run,
-        concurrency=1,
-        new_state=Runs,
-        lane=router.lane,
-        due_ms=router.due_ms,
-        take=router.take,
-        settle=_no_settling,
-        broken=lambda _, record, error: broken(topics.dead_letter, record, error),
-        carry_out=_no_call,
-        expired=Runs.expired,
-    )
+class RouterRole(Role[Runs]):
+    """Takes events and results, and makes no calls."""
+
+    def __init__(self, topics: Topics, router: Router) -> None:
+        self.name, self.group = "router", f"{topics.prefix}router"
+        self.inputs, self.grows = (*topics.events, topics.result), frozenset(topics.events)
+        self.changelog, self.concurrency = topics.run, 1
+        self._router, self._dead_letter_topic = router, topics.dead_letter
+
+    def new_state(self) -> Runs:
+        return Runs()
+
+    def lane(self, record: InputRecord) -> Hashable:
+        return self._router.lane(record)
+
+    def due_ms(self, record: InputRecord) -> int:  # noqa: ARG002
+        return 0
+
+    def take(self, state: Runs, record: InputRecord, now_ms: int, maybe_attempted: bool) -> Decision:  # noqa: ARG002
+        return self._router.take(state, record, now_ms)
+
+    def broken(self, state: Runs, record: InputRecord, error: Exception) -> Decision:  # noqa: ARG002
+        return dead_letters.broken(self._dead_letter_topic, record, error)
+
+    def expired(self, state: Runs, now_ms: int) -> Iterable[StateChange]:
+        return state.expired(now_ms)
+
+    def committed(self, outputs: Iterable[Output]) -> None: ...
 
 
-def executor_job(topics: Topics, executor: Executor, carry_out: CarryOut, concurrency: int) -> Job[Ledger]:
-    return Job(
-        name="executor",
-        group=f"{topics.prefix}executor",
-        inputs=(topics.command, *topics.retries),
-        grows=frozenset({topics.command}),
-        changelog=topics.ledger,
-        concurrency=concurrency,
-        new_state=Ledger,
-        lane=executor.lane,
-        due_ms=executor.due_ms,
-        take=executor.take,
-        settle=executor.settle,
-        broken=executor.broken,
-        carry_out=carry_out,
-        expired=Ledger.expired,
-    )
+class ExecutorRole(Role[Ledger]):
+    """Takes commands, and asks Stripe by `send`."""
+
+    def __init__(self, topics: Topics, executor: Executor, send: Send, concurrency: int) -> None:
+        self.name, self.group = "executor", f"{topics.prefix}executor"
+        self.inputs, self.grows = (topics.command, *topics.retries), frozenset({topics.command})
+        self.changelog, self.concurrency = topics.ledger, concurrency
+        self._executor, self.send = executor, send
+
+    def new_state(self) -> Ledger:
+        return Ledger()
+
+    def lane(self, record: InputRecord) -> Hashable:
+        return self._executor.lane(record)
+
+    def due_ms(self, record: InputRecord) -> int:
+        return self._executor.due_ms(record)
+
+    def take(
+        self, state: Ledger, record: InputRecord, now_ms: int, maybe_attempted: bool
+    ) -> Decision | RoleCall[Ledger]:
+        decided = self._executor.take(state, record, now_ms, maybe_attempted)
+        return StripeCall(self, decided) if isinstance(decided, Call) else decided
+
+    def answered(self, state: Ledger, call: Call, reply: CallReply, now_ms: int) -> Decision | RoleCall[Ledger]:
+        decided = self._executor.answered(state, call, reply, now_ms)
+        return StripeCall(self, decided) if isinstance(decided, Call) else decided
+
+    def broken(self, state: Ledger, record: InputRecord, error: Exception) -> Decision:
+        return self._executor.broken(state, record, error)
+
+    def expired(self, state: Ledger, now_ms: int) -> Iterable[StateChange]:
+        return state.expired(now_ms)
+
+    def committed(self, outputs: Iterable[Output]) -> None: ...
 
 
-def _no_settling(state: Runs, call: Call, outcome: Sight, now_ms: int) -> Decision:  # noqa: ARG001
-    raise AssertionError("the router makes no call")
+@frozen(kw_only=False)
+class StripeCall:
+    """The executor's call."""
 
+    role: ExecutorRole
+    call: Call
 
-async def _no_call(call: Call) -> Sight:  # noqa: ARG001
-    raise AssertionError("the router makes no call")
+    @property
+    def delay_ms(self) -> int:
+        return self.call.permit.delay_ms
+
+    @property
+    def continues(self) -> bool:
+        return self.call.look_up is not None and self.call.look_up.pages > 0
+
+    def carry_out(self) -> Awaitable[CallReply]:
+        return self.role.send(self.call)
+
+    def settle(self, state: Ledger, reply: CallReply, now_ms: int) -> Decision | RoleCall[Ledger]:
+        return self.role.answered(state, self.call, reply, now_ms)

@@ -1,14 +1,14 @@
-"""A job's records, calls and outputs as OpenTelemetry spans, with the conventions for messaging. API only.
+"""A role's records, calls and outputs as OpenTelemetry spans, with the conventions for messaging. API only.
 
     … send (event) ─► process (router) ─► send (command) ─► process (executor) ─► send (result or retry) ─► …
                                                                 └─► POST /v1/… (client)
 
-It wraps a job, so that without a tracer nothing of it exists. A span carries names, places and codes: never a payload,
+It wraps a role, so that without a tracer nothing of it exists. A span carries names, places and codes: never a payload,
 a record's key, a secret or an id of Stripe's. https://opentelemetry.io/docs/specs/semconv/messaging/kafka/
 """
 
 import time
-from collections.abc import Iterable
+from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
 from opentelemetry import trace
@@ -17,28 +17,23 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.action import Request
 from stripeline.contracts.frozen import frozen, replace
 from stripeline.contracts.vocabulary import Fault, Verdict
 from stripeline.workers.executor.command_state import Call
-from stripeline.workers.executor.stripe_answer import Answer
-from stripeline.workers.executor.stripe_lookup import Sight
-from stripeline.workers.roles import Job
-from stripeline.workers.task.decision import Decision, InputRecord, Output, State
+from stripeline.workers.executor.stripe_answer import Answer, CallReply
+from stripeline.workers.roles import Role, RoleCall
+from stripeline.workers.task.decision import Decision, InputRecord, Output, State, StateChange
 
 S = TypeVar("S", bound=State)
 _W3C = TraceContextTextMapPropagator()
 _TRACE = frozenset({h.TRACEPARENT})
 Attributes = dict[str, str | int]
+Position = tuple[str, int, int]
 
 
-def traced(job: Job[S], tracer: Tracer) -> Job[S]:
-    """The job, with spans."""
-    spans = _Spans(job, tracer)
-    return replace(
-        job, take=spans.take, settle=spans.settle, broken=spans.broken, carry_out=spans.carry_out,
-        committed=spans.committed,
-    )  # fmt: skip
+def traced(role: Role[S], tracer: Tracer) -> Role[S]:
+    """The role, with spans."""
+    return _TracedRole(role, tracer)
 
 
 def parent_of(traceparent: bytes | None) -> Context:
@@ -66,70 +61,74 @@ def _messaging(operation: str, topic: str) -> Attributes:
 
 
 @frozen(kw_only=False)
-class _Sending(Output):
+class _OutputWithSpan(Output):
     """An output whose span ends when Kafka has committed it. A transaction that fails leaves no span."""
 
     span: Span = trace.INVALID_SPAN
 
 
-class _Spans(Generic[S]):
-    """The spans of one job. `_open`: of the records that are at work, by where they stand."""
+class _TracedRole(Role[S]):
+    """`_open`: the spans of the records that are not decided yet, by position."""
 
-    def __init__(self, job: Job[S], tracer: Tracer) -> None:
-        self._job, self._tracer = job, tracer
-        self._open: dict[tuple[str, int, int], Span] = {}
+    def __init__(self, role: Role[S], tracer: Tracer) -> None:
+        self.name, self.group, self.inputs, self.grows = role.name, role.group, role.inputs, role.grows
+        self.changelog, self.concurrency = role.changelog, role.concurrency
+        self._role, self._tracer = role, tracer
+        self._open: dict[Position, Span] = {}
 
-    def take(self, state: S, record: InputRecord, now_ms: int, again: bool) -> Decision | Call:
-        self._end(record)  # a task that was opened anew takes its records again
+    def new_state(self) -> S:
+        return self._role.new_state()
+
+    def lane(self, record: InputRecord) -> Hashable:
+        return self._role.lane(record)
+
+    def due_ms(self, record: InputRecord) -> int:
+        return self._role.due_ms(record)
+
+    def expired(self, state: S, now_ms: int) -> Iterable[StateChange]:
+        return self._role.expired(state, now_ms)
+
+    def take(self, state: S, record: InputRecord, now_ms: int, maybe_attempted: bool) -> Decision | RoleCall[S]:
+        self.cut_short(record)  # a task that was opened again takes its records again
         parent = parent_of(h.read(record.headers).get(h.TRACEPARENT))
-        self._open[_place(record)] = self._tracer.start_span(
+        self._open[_position(record)] = self._tracer.start_span(
             f"process {record.topic}", context=parent, kind=SpanKind.CONSUMER, attributes=self._about(record)
         )
-        return self._decided(record, self._job.take(state, record, now_ms, again))
-
-    def settle(self, state: S, call: Call, outcome: Sight, now_ms: int) -> Decision | Call:
-        return self._decided(call.work.ticket.record, self._job.settle(state, call, outcome, now_ms))
+        return self.decided(record, self._role.take(state, record, now_ms, maybe_attempted))
 
     def broken(self, state: S, record: InputRecord, error: Exception) -> Decision:
-        span = self._open.get(_place(record))
-        if span is not None:
-            span.set_status(StatusCode.ERROR, type(error).__name__)  # its message may quote the record
-        return self._finished(record, self._job.broken(state, record, error))
-
-    async def carry_out(self, call: Call) -> Sight:
-        """The call with its record's span as the current one, so that what the call starts lies below it."""
-        record = call.work.ticket.record
-        span = self._open.get(_place(record), trace.INVALID_SPAN)
-        done = False
-        try:
-            with trace.use_span(span, record_exception=False, set_status_on_exception=False):
-                outcome = await self._job.carry_out(call)
-            done = True
-        finally:
-            if not done:  # cut short: whoever comes next takes the record again
-                self._end(record)
-        return outcome
+        self.span_of(record).set_status(StatusCode.ERROR, type(error).__name__)  # its message may quote the record
+        return self._finished(record, self._role.broken(state, record, error))
 
     def committed(self, outputs: Iterable[Output]) -> None:
         for output in outputs:
-            if isinstance(output, _Sending):
+            if isinstance(output, _OutputWithSpan):
                 output.span.end()
 
-    def _decided(self, record: InputRecord, decided: Decision | Call) -> Decision | Call:
-        return self._finished(record, decided) if isinstance(decided, Decision) else decided
+    def decided(self, record: InputRecord, decided: Decision | RoleCall[S]) -> Decision | RoleCall[S]:
+        return self._finished(record, decided) if isinstance(decided, Decision) else _TracedCall(self, record, decided)
+
+    def span_of(self, record: InputRecord) -> Span:
+        return self._open.get(_position(record), trace.INVALID_SPAN)
+
+    def cut_short(self, record: InputRecord) -> None:
+        span = self._open.pop(_position(record), None)
+        if span is not None:
+            span.set_attribute("stripeline.verdict", Verdict.CUT_SHORT)
+            span.end()
 
     def _finished(self, record: InputRecord, decision: Decision) -> Decision:
-        span = self._open.pop(_place(record), None)
+        span = self._open.pop(_position(record), None)
         if span is None:
             return decision
         span.set_attribute("stripeline.verdict", decision.verdict)
         if decision.ended is not None:
             span.set_attributes({"stripeline.action": decision.ended.action, "stripeline.code": decision.ended.code})
-        outputs = tuple(self._sending(span, record, output) for output in decision.outputs)
+        outputs = tuple(self._with_span(span, record, output) for output in decision.outputs)
         span.end()
         return replace(decision, outputs=outputs)
 
-    def _sending(self, span: Span, record: InputRecord, output: Output) -> Output:
+    def _with_span(self, span: Span, record: InputRecord, output: Output) -> Output:
         partition = record.partition if output.partition is None else output.partition
         attributes = {**sending(output.topic), "messaging.destination.partition.id": str(partition)}
         below = trace.set_span_in_context(span, Context())
@@ -137,24 +136,43 @@ class _Spans(Generic[S]):
             f"send {output.topic}", context=below, kind=SpanKind.PRODUCER, attributes=attributes
         )
         headers = (*h.without(output.headers, _TRACE), (h.TRACEPARENT, traceparent_of(mine)))
-        return _Sending(output.topic, output.key, output.value, headers, output.partition, mine)
-
-    def _end(self, record: InputRecord) -> None:
-        span = self._open.pop(_place(record), None)
-        if span is not None:
-            span.set_attribute("stripeline.verdict", Verdict.CUT_SHORT)
-            span.end()
+        return _OutputWithSpan(output.topic, output.key, output.value, headers, output.partition, mine)
 
     def _about(self, record: InputRecord) -> Attributes:
         return {
             **_messaging("process", record.topic),
             "messaging.destination.partition.id": str(record.partition),
             "messaging.kafka.offset": record.offset,
-            "messaging.consumer.group.name": self._job.group,
+            "messaging.consumer.group.name": self._role.group,
         }
 
 
-def _place(record: InputRecord) -> tuple[str, int, int]:
+class _TracedCall(Generic[S]):
+    """A call with its record's span as the current one, so that what the call starts lies below it."""
+
+    __slots__ = ("_call", "_record", "_role", "continues", "delay_ms")
+
+    def __init__(self, role: _TracedRole[S], record: InputRecord, call: RoleCall[S]) -> None:
+        self._role, self._record, self._call = role, record, call
+        self.delay_ms, self.continues = call.delay_ms, call.continues
+
+    async def carry_out(self) -> CallReply:
+        done = False
+        try:
+            span = self._role.span_of(self._record)
+            with trace.use_span(span, record_exception=False, set_status_on_exception=False):
+                reply = await self._call.carry_out()
+            done = True
+        finally:
+            if not done:  # cut short: the next owner takes the record again
+                self._role.cut_short(self._record)
+        return reply
+
+    def settle(self, state: S, reply: CallReply, now_ms: int) -> Decision | RoleCall[S]:
+        return self._role.decided(self._record, self._call.settle(state, reply, now_ms))
+
+
+def _position(record: InputRecord) -> Position:
     return record.topic, record.partition, record.offset
 
 
@@ -165,13 +183,13 @@ class CallSpans:
     tracer: Tracer
     server: str
 
-    def __call__(self, call: Call, request: Request, answer: Answer | Fault, seconds: float) -> None:
-        ended_ns = time.time_ns()
+    def __call__(self, call: Call, answer: Answer | Fault, seconds: float) -> None:
+        ended_ns, request = time.time_ns(), call.request
         attributes: Attributes = {
             "http.request.method": request.method,
             "server.address": self.server,
             "url.template": call.endpoint,  # the path itself may hold an id
-            "http.request.resend_count": call.work.ticket.attempts,
+            "http.request.resend_count": call.state.record.attempts,
         }
         span = self.tracer.start_span(
             f"{request.method} {call.endpoint}", kind=SpanKind.CLIENT, attributes=attributes,

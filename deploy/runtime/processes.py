@@ -36,12 +36,13 @@ from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.kafka.session import InFlightBounds
 from stripeline.ingest.webhook import make_app
 from stripeline.workers.actions import actions
-from stripeline.workers.executor.before_call import Executor
-from stripeline.workers.executor.rate_gate import Gate
+from stripeline.workers.executor.executor import Executor
+from stripeline.workers.executor.rate_gate import RateGate
+from stripeline.workers.executor.setup import Setup
 from stripeline.workers.kafka.control_table import ControlTable
 from stripeline.workers.kafka.group_member import Membership, Worker
 from stripeline.workers.kafka.watchdog import StuckError, watched
-from stripeline.workers.roles import Job, executor_job, router_job
+from stripeline.workers.roles import ExecutorRole, Role, RouterRole
 from stripeline.workers.router.router import Router
 from stripeline.workers.secrets.cache import Secrets
 from stripeline.workers.secrets.vault import Vault
@@ -154,7 +155,7 @@ async def router_part(shared: Base, stop: asyncio.Event) -> None:
     workflows = WorkflowsByTrigger(shared.table)
     settings = shared.settings
     router = Router(topics=settings.topics, workflows=workflows.of, partitions=settings.partitions)
-    worker = _worker(shared, router_job(settings.topics, router))
+    worker = _worker(shared, RouterRole(settings.topics, router))
     if await _loaded(shared.table, stop):
         await _until_stopped_or_stuck(shared, worker, stop)
 
@@ -165,27 +166,28 @@ async def executor_part(shared: Base, stop: asyncio.Event) -> None:
     shared.checks["actions"] = lambda: uninstalled(table.workflows, known)
     keys = Keys(table, Secrets(_vault(settings)), shared.clock.now_ms)
     shared.checks["keys"] = keys.missing
-    gate = Gate(
+    gate = RateGate(
         limits=limits_of(table, stripes_own=settings.stripe_api_base == STRIPES_OWN),
         share=lambda: len(worker.tasks) / settings.partitions,
         key=lambda name: key_name(table, name),
         refused=keys.held,
     )
-    executor = Executor(
+    setup = Setup(
         topics=settings.topics,
         actions=known,
         has_connection=lambda name: name in table.connections,
-        gate=gate,
         reconcile_after_ms=settings.reconcile_after_ms,
+        call_timeout_ms=settings.call_timeout_ms,
     )
     async with StripeApi(
-        settings.stripe_api_base, keys.of, deadline_s=settings.call_timeout_ms / 1000, seen=_call_spans(shared),
+        settings.stripe_api_base, keys.of, deadline_s=settings.call_timeout_ms / 1000, on_answer=_call_spans(shared),
         agent=f"stripeline/{running_version()}",
     ) as stripe:  # fmt: skip
-        job = executor_job(settings.topics, executor, stripe.carry_out, settings.executor_concurrency)
-        worker = _worker(shared, job)
+        executor = Executor(setup=setup, gate=gate)
+        role = ExecutorRole(settings.topics, executor, stripe.send, settings.executor_concurrency)
+        worker = _worker(shared, role)
         shared.metrics.show(STRIPE, lambda: stripe)
-        shared.metrics.show(CONNECTIONS, lambda: list(gate.standings(shared.clock.now_ms())))
+        shared.metrics.show(CONNECTIONS, lambda: list(gate.connections(shared.clock.now_ms())))
         if await _loaded(table, stop):
             _require_actions(shared)
             await _until_stopped_or_stuck(shared, worker, stop)
@@ -198,12 +200,11 @@ def _require_actions(shared: Base) -> None:
         raise FailureError(f"This executor can't start: {missing}.")
 
 
-def _worker(shared: Base, job: Job[S]) -> Worker[S]:
+def _worker(shared: Base, role: Role[S]) -> Worker[S]:
     """A worker that shows how it is on the admin port."""
-    traced_job = job if shared.tracer is None else traced(job, shared.tracer)
-    worker = Worker(traced_job, _membership(shared), shared.clock)
-    tiers = {topic: tier for topic, tier in shared.settings.topics.retries.items() if topic in job.inputs}
-    shared.checks[job.name] = worker.missing
+    worker = Worker(role if shared.tracer is None else traced(role, shared.tracer), _membership(shared), shared.clock)
+    tiers = {topic: tier for topic, tier in shared.settings.topics.retries.items() if topic in role.inputs}
+    shared.checks[role.name] = worker.missing
     shared.metrics.show(WORKER, lambda: WorkerView.of(worker, tiers))
     return worker
 

@@ -10,7 +10,7 @@ from stripeline.deploy.telemetry.loop_lag import LoopLag
 from stripeline.workers.kafka.group_member import Worker
 from stripeline.workers.task.counters import Counts
 from stripeline.workers.task.decision import InputRecord
-from stripeline.workers.task.input_partition import Input, Load
+from stripeline.workers.task.input_partition import InputPartition, Load
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,7 +25,7 @@ class WorkerView:
     counts: Counts
     loads: Mapping[str, Load]
     open: Mapping[str, bool]
-    inputs: Mapping[tuple[str, str], tuple[Input, int]]
+    inputs: Mapping[tuple[str, str], tuple[InputPartition, int]]
     tiers: Mapping[str, str]
     now_ms: int
     due_ms: Callable[[InputRecord], int]
@@ -35,7 +35,7 @@ class WorkerView:
         tasks = {str(number): task for number, task in worker.tasks.items()}
         working = {number: task for number, task in tasks.items() if task.open}
         return cls(
-            role=worker.job.name,
+            role=worker.role.name,
             counts=worker.counts,
             loads={number: task.load for number, task in tasks.items()},
             open={number: task.open for number, task in tasks.items()},
@@ -46,17 +46,17 @@ class WorkerView:
             },
             tiers={topic: tier.name for topic, tier in tiers.items()},
             now_ms=worker.clock.now_ms(),
-            due_ms=worker.job.due_ms,
+            due_ms=worker.role.due_ms,
         )
 
-    def age_s(self, source: Input) -> float:
+    def age_s(self, source: InputPartition) -> float:
         return max(0.0, (self.now_ms - source.buffer[0].timestamp) / 1000) if source.buffer else 0.0
 
-    def overdue_s(self, source: Input) -> float:
+    def overdue_s(self, source: InputPartition) -> float:
         return max(0.0, (self.now_ms - self.due_ms(source.buffer[0])) / 1000) if source.buffer else 0.0
 
     @staticmethod
-    def waiting(source: Input, end: int) -> int:
+    def waiting(source: InputPartition, end: int) -> int:
         """What was read and not taken, and what lies behind it."""
         return len(source.buffer) + max(0, end - max(source.read_to, source.watermark.next))
 

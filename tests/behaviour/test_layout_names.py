@@ -26,6 +26,7 @@ TESTS = {
 
 SHARED_MODULE_NAMES = {
     # A group of the command line has the name of what it acts on, as in `stripeline topics`.
+    "dead_letters": ("deploy/cli/dead_letters.py", "workers/task/dead_letters.py"),
     "definitions": ("contracts/definitions.py", "deploy/cli/definitions.py"),
     "processes": ("deploy/cli/processes.py", "deploy/runtime/processes.py"),
     "runs": ("deploy/cli/runs.py", "workers/router/runs.py"),

@@ -16,11 +16,12 @@ from stripeline.contracts.vocabulary import Verdict
 from stripeline.deploy.contract.examples_internal import CONNECTIONS, STATES, TRIGGERS, WORKFLOWS
 from stripeline.ingest.routing import Publication
 from stripeline.workers.actions import actions
-from stripeline.workers.executor.before_call import Executor
 from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Answer, Outcome, Succeeded, classify
-from stripeline.workers.executor.stripe_lookup import Missing, Sight
+from stripeline.workers.executor.stripe_lookup import Found, Missing
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.runs import Runs
 from stripeline.workers.task.decision import Decision, Output
@@ -79,7 +80,9 @@ class World:
 
     def __init__(self, workflow: Workflow = WORKFLOW) -> None:
         self.router = Router(topics=TOPICS, workflows=lambda _: {"thanks": workflow})
-        self.executor = Executor(topics=TOPICS, actions=actions(), has_connection=lambda name: name == "acme")
+        self.executor = Executor(
+            setup=Setup(topics=TOPICS, actions=actions(), has_connection=lambda name: name == "acme")
+        )
         self.runs, self.ledger = Runs(), Ledger()
         self.written: list[Output] = []
         self.now_ms = RECEIVED_MS
@@ -92,12 +95,12 @@ class World:
         self.apply(self.router.take(self.runs, record, self.now_ms), self.runs)
         return made
 
-    def execute(self, output: Output, *sights: Sight) -> Decision:
+    def execute(self, output: Output, *outcomes: Found) -> Decision:
         """A command record, and what its calls end with, in their order."""
         decided = self.executor.take(self.ledger, self.record(output), self.now_ms)
-        for sight in sights:
+        for outcome in outcomes:
             assert isinstance(decided, Call)
-            decided = self.executor.settle(self.ledger, decided, sight, self.now_ms)
+            decided = self.executor.settle(self.ledger, decided, outcome, self.now_ms)
         assert isinstance(decided, Decision)
         self.apply(decided, self.ledger)
         return decided
@@ -198,7 +201,7 @@ def test_event_command_and_result_are_cloud_events_in_binary_mode():
 
 
 @pytest.mark.parametrize(
-    ("action", "given", "sight", "status"),
+    ("action", "given", "outcome", "status"),
     [
         ("stripe/retrieve-charge", {"id": "ch_1"}, answered("stripe/retrieve-charge", 404, {}), "failed"),
         (
@@ -216,9 +219,11 @@ def test_event_command_and_result_are_cloud_events_in_binary_mode():
         ("stripe/no-such-action", {}, None, "failed"),
     ],
 )
-def test_every_way_to_end_another_teams_command_is_of_the_contract(action, given, sight, status):
+def test_every_way_to_end_another_teams_command_is_of_the_contract(action, given, outcome, status):
     world = World()
-    decision = world.execute(ordered(world, action, given, (h.TRACEPARENT, TRACE)), *([] if sight is None else [sight]))
+    decision = world.execute(
+        ordered(world, action, given, (h.TRACEPARENT, TRACE)), *([] if outcome is None else [outcome])
+    )
     result = world.last(TOPICS.result)
     assert decision.verdict == orjson.loads(result.value)["status"] == status
     assert dict(result.headers)[h.TRACEPARENT] == TRACE

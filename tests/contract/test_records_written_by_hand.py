@@ -14,9 +14,11 @@ from stripeline.ingest.routing import Publication, route
 from stripeline.ingest.trigger import TriggerView
 from stripeline.workers.actions import actions
 from stripeline.workers.executor import outcome_records
-from stripeline.workers.executor.after_call import told_of
-from stripeline.workers.executor.before_call import Call, Executor
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.executor.outcome_records import told_of
+from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Answer, classify, refusal
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.runs import Runs
@@ -24,7 +26,7 @@ from tests.support.records import Record, command, command_record, event, event_
 
 NOW = 2_000_000
 TOPICS = Topics(tiers=parse_tiers("5s"))
-EXECUTOR = Executor(topics=TOPICS, actions=actions(), has_connection=lambda _: True)
+EXECUTOR = Executor(setup=Setup(topics=TOPICS, actions=actions(), has_connection=lambda _: True))
 CREATE = actions()["stripe/create-customer"]
 CUSTOMER = {"id": "cus_1", "object": "customer", "email": None, "name": "Ada", "created": 1}
 RUN = {"run_id": "evt_1:thanks", "workflow": "thanks", "step": "customer"}
@@ -77,7 +79,7 @@ def test_a_result(name, run):
     call = EXECUTOR.take(ledger, command_record(command(run=run)), NOW)
     assert isinstance(call, Call)
     how = outcome_records.end(OUTCOMES[name], earlier_unknown=False, attempts=1, reason=None)
-    written = orjson.loads(outcome_records.result(TOPICS, told_of(call.work), how, 2, NOW).value)
+    written = orjson.loads(outcome_records.result(TOPICS, told_of(call.state), how, 2, NOW).value)
     # The error says only what Stripe said: its absent fields are not written.
     error = written["error"]
     if error is not None:
@@ -138,7 +140,7 @@ class World:
         value = command(f"{RUN['run_id']}:{step}", run={**RUN, "step": step})
         call = EXECUTOR.take(Ledger(), command_record(value), NOW)
         how = outcome_records.end(outcome, earlier_unknown=False, attempts=1, reason=None)
-        output = outcome_records.result(TOPICS, told_of(call.work), how, 0, NOW)
+        output = outcome_records.result(TOPICS, told_of(call.state), how, 0, NOW)
         self.take(Record(topic=output.topic, key=output.key, value=output.value, headers=output.headers))
 
 

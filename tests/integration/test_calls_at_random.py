@@ -16,7 +16,7 @@ from tests.support.records import command
 @pytest.fixture
 async def world() -> AsyncIterator[InMemoryExecutor]:
     async with SandboxServer() as server, StripeApi(server.url, lambda _: SecretStr(KEY)) as api:
-        yield InMemoryExecutor(api.carry_out, server.sandbox)
+        yield InMemoryExecutor(api.send, server.sandbox)
 
 
 FAULTS = (

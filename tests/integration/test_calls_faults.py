@@ -19,11 +19,12 @@ from stripeline.contracts.vocabulary import Code, Fault
 from stripeline.deploy.sandbox.faults import Fault as SandboxFault
 from stripeline.deploy.sandbox.faults import Match, Rule
 from stripeline.deploy.sandbox.http_server import SandboxServer
-from stripeline.workers.executor.stripe_answer import Failed, Succeeded
+from stripeline.workers.executor.stripe_answer import Failed, Succeeded, classify
 from stripeline.workers.stripe.api import MAX_BODY_BYTES, StripeApi
-from tests.support.in_memory_executor import INTENT, KEY, TOPICS, InMemoryExecutor, call_of
+from tests.support.in_memory_executor import ACTIONS, INTENT, KEY, TOPICS, InMemoryExecutor, call_of
 from tests.support.records import command
 
+CUSTOMERS = ACTIONS["stripe/create-customer"]
 CUSTOMER = b'{"id":"cus_1","object":"customer","email":null,"name":null,"created":1}'
 ANSWER = b"HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %d\r\n%s\r\n%s"
 
@@ -59,7 +60,8 @@ async def broken(sent: bytes | None, *, hold: bool = False, reads: bool = True) 
 
 async def call(url: str, value: dict | None = None, *, deadline_s: float = 5.0, key: str = KEY):
     async with StripeApi(url, lambda _: SecretStr(key), deadline_s=deadline_s) as api:
-        return await api.carry_out(call_of(value or command()))
+        made = call_of(value or command())
+        return classify(made.action, await api.send(made))
 
 
 def is_fault(outcome, fault: Fault) -> None:
@@ -83,7 +85,7 @@ async def api(server: SandboxServer) -> AsyncIterator[StripeApi]:
 
 @pytest.fixture
 def world(api: StripeApi, server: SandboxServer) -> InMemoryExecutor:
-    return InMemoryExecutor(api.carry_out, server.sandbox)
+    return InMemoryExecutor(api.send, server.sandbox)
 
 
 BROKEN = {
@@ -196,11 +198,11 @@ async def test_a_stalled_call_holds_up_no_other():
         SandboxServer() as sandbox,
         StripeApi(url, lambda _: SecretStr(KEY), deadline_s=1.0) as slow,
     ):
-        stalled = [asyncio.create_task(slow.carry_out(call_of(command()))) for _ in range(50)]
+        stalled = [asyncio.create_task(slow.send(call_of(command()))) for _ in range(50)]
         assert isinstance(await call(sandbox.url), Succeeded)
         assert not any(task.done() for task in stalled)
         for task in stalled:
-            is_fault(await task, Fault.LOST)
+            assert await task is Fault.LOST
 
 
 STATUSES: dict[int, Meaning] = {
@@ -218,7 +220,7 @@ STATUSES: dict[int, Meaning] = {
 async def test_each_status_means_what_the_table_says_unless_stripe_says_more(world, status, meaning, told):
     headers = {} if told is None else {"Stripe-Should-Retry": told}
     world.fault(status=status, headers=headers)
-    outcome = await world.carry_out(call_of(command(**INTENT)))
+    outcome = await world.outcome(call_of(command(**INTENT)))
     assert (outcome.error["code"], outcome.error["http_status"]) == (meaning.code, status)
     assert outcome.retryable == {None: meaning.retryable, "true": True, "false": False}[told]
     assert outcome.unknown == meaning.effect_possible
@@ -233,7 +235,7 @@ WAITS = {"0": 0, "3": 3_000, "30": 30_000, "1000000000": 86_400_000, "abc": 0, "
 @pytest.mark.parametrize(("text", "wait_ms"), WAITS.items(), ids=[text[:12] for text in WAITS])
 async def test_retry_after_is_honoured_within_the_tiers(world: InMemoryExecutor, text, wait_ms):
     world.fault(status=429, headers={"Retry-After": text, "Stripe-Rate-Limited-Reason": "global-rate"})
-    outcome = await world.carry_out(call_of(command()))
+    outcome = await world.outcome(call_of(command()))
     assert (outcome.error["code"], outcome.retry_after_ms) == (Code.RATE_LIMITED, wait_ms)
     world.fault(status=429, headers={"Retry-After": text})
     world.send(command())
@@ -279,14 +281,14 @@ async def test_a_call_that_a_fault_of_ours_breaks_is_logged_without_the_key(serv
 
 async def test_a_connection_whose_key_cannot_be_opened_makes_no_call(server: SandboxServer):
     async with StripeApi(server.url, lambda _: None) as api:
-        outcome = await api.carry_out(call_of(command()))
+        outcome = classify(CUSTOMERS, await api.send(call_of(command())))
     assert (outcome.error["code"], outcome.retryable, outcome.unknown) == (Code.AUTH_EXPIRED, False, False)
     assert server.sandbox.endpoints.ledger.recent(10) == []
 
 
 async def test_a_cancelled_call_is_cancelled(server: SandboxServer):
     async with broken(None, hold=True) as url, StripeApi(url, lambda _: SecretStr(KEY)) as api:
-        task: asyncio.Task = asyncio.create_task(api.carry_out(call_of(command())))
+        task: asyncio.Task = asyncio.create_task(api.send(call_of(command())))
         await until(lambda: bool(api._http._connector._open))
         task.cancel()
         with pytest.raises(asyncio.CancelledError):

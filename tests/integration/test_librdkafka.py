@@ -8,8 +8,9 @@ from collections.abc import Mapping
 
 from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartition
 
-from stripeline.workers.executor.before_call import Call
-from stripeline.workers.executor.stripe_answer import Outcome
+from stripeline.contracts.vocabulary import Fault
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.stripe_answer import Answer
 from tests.support.broker import Broker
 from tests.support.scripted_workers import LIMITED, ScriptedStripe, ScriptedWorkers, customers, scripted_workers
 
@@ -60,18 +61,18 @@ def consume(workers: ScriptedWorkers, count: int) -> list[Message]:
 class Counting(ScriptedStripe):
     """How many calls of one key were under way together, at most."""
 
-    def __init__(self, script: Mapping[str, list[Outcome]]) -> None:
+    def __init__(self, script: Mapping[str, list[Answer | Fault]]) -> None:
         super().__init__(script=dict(script))
         self.under_way: Counter[str] = Counter()
         self.most: Counter[str] = Counter()
 
-    async def carry_out(self, call: Call) -> Outcome:
+    async def send(self, call: Call) -> Answer | Fault:
         key = call.command.command_id.rpartition("-")[0]
         self.under_way[key] += 1
         self.most[key] = max(self.most[key], self.under_way[key])
         await asyncio.sleep(0)
         try:
-            return await super().carry_out(call)
+            return await super().send(call)
         finally:
             self.under_way[key] -= 1
 

@@ -16,11 +16,12 @@ from stripeline.contracts.topics import Topics
 from stripeline.deploy.operations.topics import apply as apply_topics
 from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.workers.actions import actions
-from stripeline.workers.executor.before_call import Executor
 from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.executor import Executor
+from stripeline.workers.executor.setup import Setup
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.group_member import Membership, Worker
-from stripeline.workers.roles import CarryOut, executor_job
+from stripeline.workers.roles import ExecutorRole, Send
 from stripeline.workers.stripe.api import StripeApi
 from tests.support.broker import Broker
 from tests.support.end_state import read_topic
@@ -40,7 +41,7 @@ class LaterClock(BrokerClock):
 class AbandonedAfterTheCall:
     """Carries a call out, and never comes back from it: the worker is abandoned between POST and commit."""
 
-    inner: CarryOut
+    inner: Send
     made: asyncio.Event = field(default_factory=asyncio.Event)
 
     async def __call__(self, call: Call) -> Any:
@@ -56,15 +57,15 @@ class Place:
     stripe: str
 
     @asynccontextmanager
-    async def worker(self, clock: BrokerClock, wrap: Callable[[CarryOut], CarryOut]) -> AsyncIterator[None]:
+    async def worker(self, clock: BrokerClock, wrap: Callable[[Send], Send]) -> AsyncIterator[None]:
         executor = Executor(
-            topics=self.topics, actions=actions(), has_connection=lambda _: True, reconcile_after_ms=100
+            setup=Setup(topics=self.topics, actions=actions(), has_connection=lambda _: True, reconcile_after_ms=100)
         )
         async with StripeApi(self.stripe, lambda _: SecretStr("sk_test_late"), deadline_s=5) as api:
-            job = executor_job(self.topics, executor, wrap(api.carry_out), 8)
+            role = ExecutorRole(self.topics, executor, wrap(api.send), 8)
             membership = Membership(client={"bootstrap_servers": self.bootstrap}, drain_s=0.1)
             stop = asyncio.Event()
-            running = asyncio.create_task(Worker(job, membership, clock).run(stop))
+            running = asyncio.create_task(Worker(role, membership, clock).run(stop))
             try:
                 yield
             finally:

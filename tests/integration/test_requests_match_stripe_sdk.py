@@ -14,6 +14,7 @@ from pydantic import SecretStr
 from stripeline.contracts.action import Refused
 from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.stripe_lookup import LookUp
 from stripeline.workers.stripe.api import STRIPE_VERSION, StripeApi, form
 from tests.support.in_memory_executor import ACTIONS, KEY, call_of
 from tests.support.records import command
@@ -60,7 +61,7 @@ async def judge_of(recorder: Recorder) -> AsyncIterator[stripe.StripeClient]:
 
 async def ours(recorder: Recorder, call: Call):
     async with StripeApi(recorder.url, lambda _: SecretStr(KEY)) as api:
-        await api.carry_out(call)
+        await api.send(call)
     return recorder.requests[-1]
 
 
@@ -168,7 +169,11 @@ async def test_a_look_up_is_sent_as_the_sdk_sends_it(recorder: Recorder, command
     given = {"amount": 50, "currency": "usd"} if service == "payment_intents" else {}
     attempt = call_of(command(command_id, action=kind.key, input=given))
     look = Call(
-        work=attempt.work, action=kind, request=stripe_lookup.search(kind, command_id), idempotency_key=None, look=True
+        state=attempt.state,
+        action=kind,
+        request=stripe_lookup.search(kind, command_id),
+        idempotency_key=None,
+        look_up=LookUp(),
     )
     mine = await ours(recorder, look)
     query = dict(parse_qsl(mine[2]))
@@ -190,5 +195,5 @@ async def test_a_call_goes_to_the_base_with_its_path_and_nothing_of_the_surround
     for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY", "all_proxy"):
         monkeypatch.setenv(name, "http://127.0.0.1:9")
     async with StripeApi(recorder.url + "/", lambda _: SecretStr(KEY)) as api:
-        await api.carry_out(call_of(command()))
+        await api.send(call_of(command()))
     assert recorder.requests[-1][1] == "/v1/customers"

@@ -17,13 +17,14 @@ from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import WorkerEvent
 from stripeline.deploy.operations.topics import apply
 from stripeline.workers.actions import actions
-from stripeline.workers.executor.before_call import Executor
 from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.executor import Executor
+from stripeline.workers.executor.setup import Setup
 from stripeline.workers.kafka import watchdog
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.group_member import Membership, Worker
 from stripeline.workers.kafka.watchdog import StuckError, watched
-from stripeline.workers.roles import executor_job
+from stripeline.workers.roles import ExecutorRole
 from stripeline.workers.task.health import Limits
 from tests.integration.test_worker_task import DONE, PARTITIONS, Bench, bench, commands, has_results, until
 from tests.support.records import command
@@ -33,9 +34,9 @@ LIMITS = Limits(poll_s=2, join_s=20, assign_s=4, progress_s=4, call_s=3, apart_s
 
 
 def worker_of(bench: Bench, **membership: Any) -> Worker[Any]:
-    executor = Executor(topics=bench.topics, actions=actions(), has_connection=lambda _: True)
-    job = executor_job(bench.topics, executor, bench.carry_out, 64)
-    return Worker(job, Membership(client=bench.client, commit_interval_s=0.03, **membership), BrokerClock())
+    executor = Executor(setup=Setup(topics=bench.topics, actions=actions(), has_connection=lambda _: True))
+    role = ExecutorRole(bench.topics, executor, bench.send, 64)
+    return Worker(role, Membership(client=bench.client, commit_interval_s=0.03, **membership), BrokerClock())
 
 
 @asynccontextmanager

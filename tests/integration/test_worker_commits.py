@@ -189,7 +189,7 @@ async def test_a_task_that_comes_back_goes_on_from_the_state_it_kept(wide, monke
 async def test_a_deep_partition_of_slow_calls_does_not_stop_another(wide: ScriptedWorkers):
     stripe, deep, other = ScriptedStripe(), numbered(0, 1_200), numbered(2_000, 50)
     gate = stripe.gate(*deep)
-    worker = wide.start(stripe, job=wide.job(stripe, concurrency=8))
+    worker = wide.start(stripe, role=wide.role(stripe, concurrency=8))
     await worker.ready(2)
     await wide.send(*customers(*deep), partition=0)
     await until(lambda: len(stripe.made) == 8, "the deep partition is full")
@@ -275,7 +275,7 @@ async def test_what_waits_for_a_commit_alone_goes_on_when_it_begins(workers, mon
     monkeypatch.setattr(intake, "MAX_PENDING", 10)
     stripe, names = ScriptedStripe(), numbered(0, 600)
     calls, commits = stripe.gate(*names), asyncio.Semaphore(0)
-    worker = workers.start(stripe, job=workers.job(stripe, concurrency=8))
+    worker = workers.start(stripe, role=workers.role(stripe, concurrency=8))
     await worker.ready()
     task = worker.worker.tasks[0]
     producer = task._transactions._producer

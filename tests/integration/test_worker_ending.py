@@ -33,7 +33,7 @@ async def test_a_worker_ends_though_the_client_waits_for_the_group(
 async def test_a_worker_that_leaves_opens_nothing_that_the_group_still_gives_it(prefix: str):
     """Or it would fence the rightful owner, and nobody would close what it opened."""
     workers = ScriptedWorkers("127.0.0.1:1", Topics(prefix=prefix), 1)
-    worker = Worker(workers.job(ScriptedStripe()), Membership(client=workers.client), BrokerClock())
+    worker = Worker(workers.role(ScriptedStripe()), Membership(client=workers.client), BrokerClock())
     worker._leaving = True
     await worker.on_partitions_assigned([TopicPartition(workers.topics.command, 0)])
     assert worker.tasks == {}

@@ -1,7 +1,6 @@
 """Records that can't be read, and faults of our own: each becomes a dead letter, and the partition moves on."""
 
 from collections.abc import AsyncIterator
-from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -10,10 +9,10 @@ import pytest
 from stripeline.contracts import headers as h
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.executor.stripe_lookup import Sight
-from stripeline.workers.roles import router_job
+from stripeline.workers.executor.stripe_answer import Answer
+from stripeline.workers.roles import RouterRole
 from stripeline.workers.router.router import Router
-from stripeline.workers.task.decision import Decision, InputRecord
+from stripeline.workers.task.decision import InputRecord
 from tests.support.broker import Broker
 from tests.support.records import event
 from tests.support.scripted_workers import ScriptedStripe, ScriptedWorkers, customers, scripted_workers, until
@@ -75,8 +74,8 @@ async def test_commands_that_nobody_can_read_are_dead_letters_and_hold_nothing(w
 async def test_events_that_nobody_can_read_are_dead_letters_and_hold_nothing(workers: ScriptedWorkers):
     topic, poison = workers.topics.events[0], [*POISON.values()]
     await workers.put(topic, *poison, (b"pi_1", orjson.dumps(event())))
-    router = router_job(workers.topics, Router(topics=workers.topics, workflows=lambda _: {}))
-    await workers.start(ScriptedStripe(), job=router).ready()
+    router = RouterRole(workers.topics, Router(topics=workers.topics, workflows=lambda _: {}))
+    await workers.start(ScriptedStripe(), role=router).ready()
     found = await letters(workers, len(poison))
     assert [(letter.key, letter.value) for letter in found] == poison
     assert {h.read(letter.headers)[h.ORIGIN_TOPIC].decode() for letter in found} == {topic}
@@ -85,21 +84,26 @@ async def test_events_that_nobody_can_read_are_dead_letters_and_hold_nothing(wor
 
 
 @pytest.mark.parametrize("moment", ["take", "settle"])
-async def test_a_decision_that_raises_is_a_dead_letter_of_its_record_alone(workers: ScriptedWorkers, moment: str):
+async def test_a_decision_that_raises_is_a_dead_letter_of_its_record_alone(
+    workers: ScriptedWorkers, moment: str, monkeypatch: pytest.MonkeyPatch
+):
     stripe = ScriptedStripe()
-    job = workers.job(stripe)
+    role = workers.role(stripe)
+    take, answered = role.take, role.answered
 
-    def take(ledger: Ledger, record: InputRecord, now_ms: int, again: bool) -> Decision | Call:
+    def bad_take(ledger: Ledger, record: InputRecord, now_ms: int, maybe_attempted: bool) -> Any:
         if moment == "take" and b'"bad"' in (record.value or b""):
             raise RuntimeError("a fault of ours")
-        return job.take(ledger, record, now_ms, again)
+        return take(ledger, record, now_ms, maybe_attempted)
 
-    def settle(ledger: Ledger, call: Call, outcome: Sight, now_ms: int) -> Decision | Call:
+    def bad_settle(ledger: Ledger, call: Call, answer: Answer, now_ms: int) -> Any:
         if moment == "settle" and call.command.command_id == "bad":
             raise RuntimeError("a fault of ours")
-        return job.settle(ledger, call, outcome, now_ms)
+        return answered(ledger, call, answer, now_ms)
 
-    worker = workers.start(stripe, job=replace(job, take=take, settle=settle))
+    monkeypatch.setattr(role, "take", bad_take)
+    monkeypatch.setattr(role, "answered", bad_settle)
+    worker = workers.start(stripe, role=role)
     await worker.ready()
     await workers.send(*customers("first", "bad", "last"), key="k")
     await workers.all_have_results("last")

@@ -20,7 +20,7 @@ from tests.support.scripted_workers import (
     until,
 )
 
-FAR = replace(LIMITED, retry_after_ms=3_600_000)
+FAR = replace(LIMITED, headers={"retry-after": "3600"})
 EARLY_S = 0.05  # the broker's clock, by which a record is due, and this process's are read at different moments
 
 

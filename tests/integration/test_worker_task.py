@@ -24,13 +24,13 @@ from stripeline.deploy.telemetry.metrics.worker import WORKER
 from stripeline.deploy.telemetry.sources import WorkerView
 from stripeline.workers.actions import actions
 from stripeline.workers.executor import ledger
-from stripeline.workers.executor.before_call import Executor
 from stripeline.workers.executor.command_state import Call
-from stripeline.workers.executor.stripe_answer import Answer, Succeeded, classify
-from stripeline.workers.executor.stripe_lookup import Missing
+from stripeline.workers.executor.executor import Executor
+from stripeline.workers.executor.setup import Setup
+from stripeline.workers.executor.stripe_answer import Answer
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.group_member import Membership, Worker
-from stripeline.workers.roles import executor_job
+from stripeline.workers.roles import ExecutorRole
 from stripeline.workers.task.input_partition import BUFFER_BYTES
 from stripeline.workers.task.intake import HELD_BYTES
 from stripeline.workers.task.watermark import decode
@@ -39,8 +39,9 @@ from tests.support.end_state import read_topic
 from tests.support.records import command
 
 PARTITIONS = 2
-DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1})
-TOO_MANY = classify(actions()["stripe/create-customer"], Answer(status=429, headers={}, body=b'{"error":{}}'))
+DONE = Answer(status=200, headers={}, body=b'{"id":"cus_1","object":"customer","email":null,"name":null,"created":1}')
+TOO_MANY = Answer(status=429, headers={}, body=b'{"error":{}}')
+NOT_FOUND = Answer(status=200, headers={}, body=b'{"object":"list","data":[]}')
 
 
 @dataclass
@@ -53,16 +54,16 @@ class Bench:
     answer: Callable[[Call], Awaitable[Any]] | None = None
     number: int = 0
 
-    async def carry_out(self, call: Call) -> Any:
+    async def send(self, call: Call) -> Any:
         self.calls.append((call.command.command_id, call.idempotency_key))
         return DONE if self.answer is None else await self.answer(call)
 
     @asynccontextmanager
     async def worker(self, clock: BrokerClock | None = None, **membership: Any) -> AsyncIterator[Worker[Any]]:
-        executor = Executor(topics=self.topics, actions=actions(), has_connection=lambda _: True)
-        job = executor_job(self.topics, executor, self.carry_out, 64)
+        executor = Executor(setup=Setup(topics=self.topics, actions=actions(), has_connection=lambda _: True))
+        role = ExecutorRole(self.topics, executor, self.send, 64)
         membership = {"client": self.client, "commit_interval_s": 0.03, **membership}
-        worker = Worker(job, Membership(**membership), clock or BrokerClock())
+        worker = Worker(role, Membership(**membership), clock or BrokerClock())
         stop = asyncio.Event()
         run = asyncio.create_task(worker.run(stop))
         try:
@@ -215,8 +216,8 @@ async def test_a_retry_comes_back_when_due_and_holds_its_key_and_nobody_else(ben
 async def test_a_head_that_is_not_due_holds_only_its_own_tier(bench: Bench):
     async def answer(call: Call) -> Any:
         first = bench.calls.count((call.command.command_id, call.idempotency_key)) == 1
-        wait_ms = 3_000_000 if call.command.command_id == "far" else 0
-        return replace(TOO_MANY, retry_after_ms=wait_ms) if first else DONE
+        wait_s = "3000" if call.command.command_id == "far" else "0"
+        return replace(TOO_MANY, headers={"retry-after": wait_s}) if first else DONE
 
     bench.answer = answer
     async with bench.worker():
@@ -325,8 +326,8 @@ async def test_after_a_day_without_workers_what_one_died_of_is_looked_up_and_not
     assert bench.calls == [("lost", "stripeline:lost")]
 
     async def not_found(call: Call) -> Any:
-        assert call.look
-        return Missing()
+        assert call.look_up is not None
+        return NOT_FOUND
 
     bench.answer = not_found
     async with bench.worker(clock=ClockADayAhead()):

@@ -14,8 +14,8 @@ from stripeline.contracts.action import Request
 from stripeline.contracts.frozen import replace
 from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.command_state import Call
-from stripeline.workers.executor.stripe_answer import Answer, Failed, Outcome, Succeeded
-from stripeline.workers.executor.stripe_lookup import Missing
+from stripeline.workers.executor.stripe_answer import Answer, Failed, Outcome, Succeeded, classify
+from stripeline.workers.executor.stripe_lookup import LookUp, Missing
 from stripeline.workers.stripe.api import StripeApi
 from tests.support.in_memory_executor import ACTIONS, call_of
 from tests.support.records import command
@@ -56,7 +56,10 @@ def api(stripe: StripeMock) -> StripeApi:
 
 async def outcome(stripe: StripeMock, call: Call) -> Any:
     async with api(stripe) as ours:
-        return await ours.carry_out(call)
+        answer = await ours.send(call)
+    if call.look_up is None:
+        return classify(call.action, answer)
+    return stripe_lookup.read_search(call.action, call.command.command_id, answer)
 
 
 def test_every_input_of_every_action_is_tried():
@@ -69,7 +72,8 @@ def test_every_input_of_every_action_is_tried():
 async def test_every_combination_of_inputs_is_accepted_and_its_answer_read(stripe: StripeMock, action: str):
     async with api(stripe) as ours:
         for given in inputs(action):
-            outcome: Outcome = await ours.carry_out(call_of(command(action=action, input=given)))
+            call = call_of(command(action=action, input=given))
+            outcome: Outcome = classify(call.action, await ours.send(call))
             assert isinstance(outcome, Succeeded), (given, outcome)
             assert set(outcome.output) == set(ACTIONS[action].output.model_fields)
             said = {name: outcome.output[name] for name in ("amount", "id") if name in given}
@@ -82,13 +86,13 @@ async def test_every_look_up_is_accepted(stripe: StripeMock, action: str, comman
     given = {"amount": 50, "currency": "usd"} if action == INTENT else {}
     attempt, kind = call_of(command(command_id, action=action, input=given)), ACTIONS[action]
     search = stripe_lookup.search(kind, command_id)
-    look = Call(work=attempt.work, action=kind, request=search, idempotency_key=None, look=True)
+    look = Call(state=attempt.state, action=kind, request=search, idempotency_key=None, look_up=LookUp())
     # Its example objects are of no command of ours.
     assert await outcome(stripe, look) == Missing()
     pages = [stripe_lookup.page(kind, 1_700_000_000_000, after) for after in (None, "cus_9")]
     async with api(stripe) as ours:
         for request in (search, *pages):
-            answer = await ours._answer(request, SecretStr(KEY), look)
+            answer = await ours.send(replace(look, request=request))
             assert isinstance(answer, Answer)
             assert answer.status == 200, answer.body
 
@@ -125,13 +129,14 @@ WRONG_LOOKS = {
 async def test_a_wrong_look_up_is_refused(stripe: StripeMock, path: str):
     call = call_of(command())
     async with api(stripe) as ours:
-        answer = await ours._answer(Request(method="GET", path=path, params={}), SecretStr(KEY), call)
+        answer = await ours.send(replace(call, request=Request(method="GET", path=path, params={})))
     assert isinstance(answer, Answer)
     assert answer.status in {400, 404}
 
 
 async def test_a_key_that_is_none_is_refused(stripe: StripeMock):
     async with StripeApi(stripe.url, lambda _: SecretStr("whsec_123")) as ours:
-        refused = await ours.carry_out(call_of(command()))
+        call = call_of(command())
+        refused = classify(call.action, await ours.send(call))
     assert isinstance(refused, Failed)
     assert refused.error["code"] == "AUTH_EXPIRED"

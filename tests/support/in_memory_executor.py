@@ -11,12 +11,16 @@ from stripeline.contracts import headers as h
 from stripeline.contracts.action import Request
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
-from stripeline.deploy.sandbox.faults import Fault, Match, Rule
+from stripeline.contracts.vocabulary import Fault
+from stripeline.deploy.sandbox.faults import Fault as SandboxFault
+from stripeline.deploy.sandbox.faults import Match, Rule
 from stripeline.deploy.sandbox.sandbox import Sandbox
 from stripeline.workers.actions import actions
-from stripeline.workers.executor.before_call import Executor
 from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.executor.setup import Setup
+from stripeline.workers.executor.stripe_answer import Answer, Outcome, classify
 from stripeline.workers.task.decision import Decision
 from tests.support.records import Record, command_record
 
@@ -29,11 +33,11 @@ REFUSAL = {"status": 403, "message": "This key may not search."}
 GATEWAY = "<html><h1>400 Bad Request</h1><center>gateway</center></html>"
 MAX_TAKEN = 100_000
 
-CarryOut = Callable[[Call], Awaitable[object]]
+Send = Callable[[Call], Awaitable[Answer | Fault]]
 
 
 def new_executor() -> Executor:
-    return Executor(topics=TOPICS, actions=actions(), has_connection=lambda name: name == "acme")
+    return Executor(setup=Setup(topics=TOPICS, actions=actions(), has_connection=lambda name: name == "acme"))
 
 
 def call_of(value: dict, **fields) -> Call:
@@ -46,8 +50,8 @@ def call_of(value: dict, **fields) -> Call:
 class InMemoryExecutor:
     """An executor with its topics in memory. The next record is the one that is due first."""
 
-    def __init__(self, carry_out: CarryOut, sandbox: Sandbox) -> None:
-        self.sandbox, self.carry_out = sandbox, carry_out
+    def __init__(self, send: Send, sandbox: Sandbox) -> None:
+        self.sandbox, self.send = sandbox, send
         self.executor, self.ledger = new_executor(), Ledger()
         self.seen_before: list[Record] = []
         self.waiting: list[tuple[int, int, Record]] = []
@@ -60,12 +64,16 @@ class InMemoryExecutor:
     def now_ms(self) -> int:
         return self.sandbox.now_ms(time.time_ns() // 1_000_000)
 
+    async def outcome(self, call: Call) -> Outcome:
+        """What Stripe's answer to one attempt means."""
+        return classify(call.action, await self.send(call))
+
     def advance(self, ms: int) -> None:
         self.sandbox.clock_offset_ms += max(0, ms)
 
     def fault(self, times: int | None = 1, path: str | None = None, method: str | None = None, **fault) -> None:
         match = Match(path=path, method=method, probability=fault.pop("probability", 1.0))
-        self.sandbox.faults.add(Rule(match=match, fault=Fault(**fault), times=times))
+        self.sandbox.faults.add(Rule(match=match, fault=SandboxFault(**fault), times=times))
 
     def send(self, value: dict, **fields) -> Record:
         """Append a command to its topic now."""
@@ -81,28 +89,28 @@ class InMemoryExecutor:
         self.seen_before.append(record)
         heapq.heappush(self.waiting, (self.executor.due_ms(record), -1, record))
 
-    async def run(self, carry_out: CarryOut | None = None) -> None:
+    async def run(self, send: Send | None = None) -> None:
         """Until nothing waits."""
         while (record := self.next_due()) is not None:
-            await self.once(record, carry_out)
+            await self.once(record, send)
 
     def next_due(self) -> Record | None:
         """The record that is due first, at the time when it is."""
         self._taken += 1
-        assert self._taken < MAX_TAKEN, "a command goes round for ever"
+        assert self._taken < MAX_TAKEN, "a command is taken again for ever"
         if not self.waiting:
             return None
         due_ms, _, record = heapq.heappop(self.waiting)
         self.advance(due_ms - self.now_ms)
         return record
 
-    async def once(self, record: Record, carry_out: CarryOut | None = None) -> Decision:
+    async def once(self, record: Record, send: Send | None = None) -> Decision:
         """One record, from its being taken to its decision."""
         decided = self.executor.take(self.ledger, record, self.now_ms, record in self.seen_before)
         while isinstance(decided, Call):
             self.calls.append(decided)
-            outcome = await (carry_out or self.carry_out)(decided)
-            decided = self.executor.settle(self.ledger, decided, outcome, self.now_ms)
+            answer = await (send or self.send)(decided)
+            decided = self.executor.answered(self.ledger, decided, answer, self.now_ms)
         for change in decided.changes:  # through JSON, as from the changelog
             self.ledger.apply(change.key, change.value and orjson.loads(orjson.dumps(change.value)))
         for output in decided.outputs:
@@ -126,7 +134,8 @@ class InMemoryExecutor:
 
     @property
     def looks(self) -> list[Call]:
-        return [call for call in self.calls if call.look]
+        """The look-ups, by their first request."""
+        return [call for call in self.calls if call.look_up is not None and call.look_up.pages == 0]
 
     @property
     def effects(self) -> list:
@@ -153,14 +162,14 @@ class WorkerDiedError(Exception):
     """The process is gone; what it knew of the call is lost, and nothing was committed."""
 
 
-def dies(world: InMemoryExecutor, after: bool, when: Callable[[], bool] = lambda: True) -> CarryOut:
-    async def carry_out(call):
+def dies(world: InMemoryExecutor, after: bool, when: Callable[[], bool] = lambda: True) -> Send:
+    async def send(call):
         dead = when()
         if dead and not after:
             raise WorkerDiedError
-        outcome = await world.carry_out(call)
+        answer = await world.send(call)
         if dead:
             raise WorkerDiedError
-        return outcome
+        return answer
 
-    return carry_out
+    return send

@@ -12,24 +12,25 @@ import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
-from stripeline.contracts.errors import meaning_of
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import Fault
 from stripeline.deploy.operations.topics import apply as apply_topics
 from stripeline.workers.actions import actions
-from stripeline.workers.executor.before_call import Call, Executor
-from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.executor.stripe_answer import Outcome, Succeeded, failed
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.executor import Executor
+from stripeline.workers.executor.setup import Setup
+from stripeline.workers.executor.stripe_answer import Answer
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.group_member import Membership, Worker
-from stripeline.workers.roles import Job, executor_job
+from stripeline.workers.roles import ExecutorRole, Role
 from tests.support.broker import admin
 from tests.support.records import command
 
 WITHIN_S = 20.0
 TIERS = "300ms,700ms,1h"
-LIMITED = failed(actions()["stripe/create-customer"], meaning_of(429), "slow down")
-DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1})
+LIMITED = Answer(status=429, headers={}, body=b'{"error":{"message":"slow down"}}')
+DONE = Answer(status=200, headers={}, body=b'{"id":"cus_1","object":"customer","email":null,"name":null,"created":1}')
 Poison = tuple[bytes | None, bytes | None]
 
 
@@ -61,7 +62,7 @@ class ScriptedStripe:
     made: list[Made] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
-    script: dict[str, list[Outcome]] = field(default_factory=dict)
+    script: dict[str, list[Answer | Fault]] = field(default_factory=dict)
 
     @property
     def commands(self) -> list[str]:
@@ -73,14 +74,14 @@ class ScriptedStripe:
         self.gates.update(dict.fromkeys(commands, event))
         return event
 
-    async def carry_out(self, call: Call) -> Outcome:
+    async def send(self, call: Call) -> Answer | Fault:
         name = call.command.command_id
         self.made.append(Made(name, call.idempotency_key, time.monotonic()))
         if (gate := self.gates.get(name)) is not None:
             await gate.wait()
         self.ended.append(name)
-        outcomes = self.script.get(name)
-        return outcomes.pop(0) if outcomes else DONE
+        answers = self.script.get(name)
+        return answers.pop(0) if answers else DONE
 
 
 @dataclass
@@ -131,13 +132,13 @@ class ScriptedWorkers:
     def client(self) -> Mapping[str, Any]:
         return {"bootstrap_servers": self.bootstrap, "retry_backoff_ms": 20}
 
-    def job(self, stripe: ScriptedStripe, concurrency: int = 256) -> Job[Ledger]:
-        executor = Executor(topics=self.topics, actions=actions(), has_connection=lambda _: True)
-        return executor_job(self.topics, executor, stripe.carry_out, concurrency)
+    def role(self, stripe: ScriptedStripe, concurrency: int = 256) -> ExecutorRole:
+        executor = Executor(setup=Setup(topics=self.topics, actions=actions(), has_connection=lambda _: True))
+        return ExecutorRole(self.topics, executor, stripe.send, concurrency)
 
-    def start(self, stripe: ScriptedStripe, *, job: Job[Any] | None = None, drain_s: float = 10.0) -> Running:
+    def start(self, stripe: ScriptedStripe, *, role: Role[Any] | None = None, drain_s: float = 10.0) -> Running:
         membership = Membership(client=self.client, drain_s=drain_s)
-        worker: Worker[Any] = Worker(job or self.job(stripe), membership, BrokerClock())
+        worker: Worker[Any] = Worker(role or self.role(stripe), membership, BrokerClock())
         stop = asyncio.Event()
         started = Running(worker, stripe, stop, asyncio.create_task(worker.run(stop)))
         self.running.append(started)

@@ -1,4 +1,4 @@
-"""One command at work: what its record and the ledger say about it together. Pure."""
+"""A command with everything that its record and the ledger say about it, and the calls that it asks for. Pure."""
 
 from collections.abc import Mapping
 from dataclasses import field
@@ -10,14 +10,15 @@ from stripeline.contracts.ids import digest
 from stripeline.contracts.records import Command
 from stripeline.workers.executor.ledger import Known, Ledger
 from stripeline.workers.executor.rate_gate import Pass
-from stripeline.workers.executor.retry_headers import Ticket
+from stripeline.workers.executor.retry_headers import CommandRecord
+from stripeline.workers.executor.stripe_lookup import LookUp
 
 
 @frozen
-class Work:
+class CommandState:
     """A command, and how far it has come.
 
-    seen: what the ledger knew of it when it was taken.
+    known: what the ledger knew of it when it was taken.
     revision: of the result that it will end with.
     unknown: an attempt may have had its effect.
     look_at_ms: it is not attempted but looked up at Stripe, from this time on.
@@ -27,9 +28,9 @@ class Work:
     suspect: a worker that died may have attempted it.
     """
 
-    ticket: Ticket
+    record: CommandRecord
     command: Command
-    seen: Known | None
+    known: Known | None
     revision: int = 0
     unknown: bool = False
     look_at_ms: int | None = None
@@ -65,63 +66,79 @@ class Work:
             "action": self.command.action,
             "connection": self.command.connection,
             "run": self.command.run and self.command.run.model_dump(),
-            "key": self.ticket.key,
-            "attempts": self.ticket.attempts,
-            "started_at": self.ticket.first_appended_ms,
+            "key": self.record.key,
+            "attempts": self.record.attempts,
+            "started_at": self.record.first_appended_ms,
         }
 
 
 @frozen
-class Call:
-    """A call to make. Its parameters follow from the command alone, so every attempt sends the same ones.
+class PlannedCall:
+    """A request to make once the rate gate lets it pass. `look_up`: it begins a look-up, and is no attempt."""
 
-    look: a look-up by the command's metadata, instead of the attempt.
-    passed: what the gate said: how long to wait first.
+    state: CommandState
+    action: Action
+    request: Request
+    look_up: LookUp | None = None
+
+
+@frozen
+class Call:
+    """A request to make now. Its parameters follow from the command alone, so every attempt sends the same ones.
+
+    look_up: the look-up that it belongs to; None for an attempt.
+    permit: the gate's: how long to wait first, and with which key.
+    timeout_ms: what is left of its look-up's time; None where nothing but the deadline of one request bounds it.
     """
 
-    work: Work
+    state: CommandState
     action: Action
     request: Request
     idempotency_key: str | None
-    look: bool = False
-    passed: Pass = field(default_factory=Pass)
+    look_up: LookUp | None = None
+    permit: Pass = field(default_factory=Pass)
+    timeout_ms: int | None = None
 
     @property
     def endpoint(self) -> str:
-        return endpoint(self.action, look=self.look)
+        return endpoint(self.action, self.look_up)
 
     @property
     def command(self) -> Command:
-        return self.work.command
+        return self.state.command
 
 
-def endpoint(action: Action, *, look: bool) -> str:
-    """What Stripe limits: the path without an object's id."""
-    return f"{action.path}/search" if look else action.path
+def endpoint(action: Action, look_up: LookUp | None) -> str:
+    """What Stripe limits: the path without an object's id. A look-up counts as a search, its list pages included."""
+    return action.path if look_up is None else f"{action.path}/search"
 
 
-def work_of(ledger: Ledger, of: Ticket, command: Command, reconcile_after_ms: int) -> Work:
-    """A command as it stands: new, waiting, or replayed after an end."""
-    seen = ledger.known(command.command_id)
-    if seen is None:
-        return Work(ticket=of, command=command, seen=None, suspect=of.again)
-    if seen.status == "waiting":
-        return Work(
-            ticket=of,
+def state_of(ledger: Ledger, record: CommandRecord, command: Command, reconcile_after_ms: int) -> CommandState:
+    """The state of a command that was taken: new, waiting, or replayed after an end."""
+    known = ledger.known(command.command_id)
+    if known is None:
+        return CommandState(record=record, command=command, known=None, suspect=record.maybe_attempted)
+    if known.status == "waiting":
+        return CommandState(
+            record=record,
             command=command,
-            seen=seen,
-            revision=seen.revision,
-            unknown=seen.unknown,
-            look_at_ms=seen.look_at_ms,
-            looks=seen.looks,
-            turn_ms=seen.turn_ms,
-            failure=seen.failure,
-            suspect=seen.suspect or of.again,
+            known=known,
+            revision=known.revision,
+            unknown=known.unknown,
+            look_at_ms=known.look_at_ms,
+            looks=known.looks,
+            turn_ms=known.turn_ms,
+            failure=known.failure,
+            suspect=known.suspect or record.maybe_attempted,
         )
-    unknown = seen.status == "indeterminate"
-    look_at_ms = seen.at_ms + reconcile_after_ms if unknown else None
-    return Work(
-        ticket=of, command=command, seen=seen, revision=seen.revision + 1, unknown=unknown, look_at_ms=look_at_ms
+    unknown = known.status == "indeterminate"
+    return CommandState(
+        record=record,
+        command=command,
+        known=known,
+        revision=known.revision + 1,
+        unknown=unknown,
+        look_at_ms=known.at_ms + reconcile_after_ms if unknown else None,
     )
 
 

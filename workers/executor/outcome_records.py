@@ -1,7 +1,7 @@
-"""How a command ends: its result, its dead letter, and the next command of its key. Pure.
+"""The records of a command's end: its result and its dead letter. Pure.
 
-This is the one place that decides between `failed` and `indeterminate`: whoever may have had an effect, and was not
-told otherwise by Stripe, is indeterminate.
+This is the one place that decides between `failed` and `indeterminate`: a command that may have had its effect, and of
+which Stripe has not said otherwise, is indeterminate.
 """
 
 from collections.abc import Mapping
@@ -10,15 +10,16 @@ from typing import Any
 import orjson
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.frozen import frozen, replace
+from stripeline.contracts.frozen import frozen
 from stripeline.contracts.headers import cloud_event
 from stripeline.contracts.records import Status
 from stripeline.contracts.topics import Topics
-from stripeline.contracts.vocabulary import CODE_OK, Code, DeadLetterReason, Verdict
-from stripeline.workers.executor.ledger import Ledger, set_queue
-from stripeline.workers.executor.retry_headers import Ticket, dead_headers, ticket
+from stripeline.contracts.vocabulary import CODE_OK, Code, DeadLetterReason
+from stripeline.workers.executor.command_state import CommandState
+from stripeline.workers.executor.retry_headers import CommandRecord
 from stripeline.workers.executor.stripe_answer import Failed, Outcome, Succeeded
-from stripeline.workers.task.decision import Decision, Ended, InputRecord, Output, StateChange
+from stripeline.workers.task import dead_letters
+from stripeline.workers.task.decision import Ended, Output
 
 RESULT_TYPE = "stripeline.action-result"
 SOURCE = "/stripeline/executor"
@@ -42,8 +43,9 @@ def end(outcome: Outcome, *, earlier_unknown: bool, attempts: int, reason: DeadL
     if outcome.unknown or (earlier_unknown and not outcome.decisive):
         error = {**outcome.error, "code": Code.INDETERMINATE.value, "retryable": False}
         error["message"] = _indeterminate(outcome)
-        reason = reason or DeadLetterReason.INDETERMINATE
-        return End(status="indeterminate", attempts=attempts, error=error, dead_reason=reason)
+        return End(
+            status="indeterminate", attempts=attempts, error=error, dead_reason=reason or DeadLetterReason.INDETERMINATE
+        )
     return End(status="failed", attempts=attempts, error=outcome.error, dead_reason=reason)
 
 
@@ -90,52 +92,32 @@ def result(topics: Topics, told: Told, how: End, revision: int, now_ms: int) -> 
     return Output(topics.result, told.key, orjson.dumps(value), (*headers, connection))
 
 
-def dead_letter(topics: Topics, of: Ticket, how: End, reason: DeadLetterReason) -> Output:
+def told_of(state: CommandState) -> Told:
+    """What a command's result says beside its end."""
+    record, command = state.record, state.command
+    return Told(
+        command_id=command.command_id,
+        action=command.action,
+        connection=command.connection,
+        run=command.run.model_dump() if command.run else None,
+        key=record.input.key,
+        started_at=record.first_appended_ms,
+        trace=record.traceparent,
+    )
+
+
+def dead_letter(topics: Topics, record: CommandRecord, how: End, reason: DeadLetterReason) -> Output:
     error = how.error or {}
-    return _dead(
-        topics, of, reason=reason, code=error.get("code", ""), attempts=how.attempts,
-        last_error=error.get("message", ""),
+    return dead_letters.dead_letter(
+        topics.dead_letter, record.input, first_appended_ms=record.first_appended_ms, reason=reason,
+        code=error.get("code", ""), attempts=how.attempts, last_error=error.get("message", ""),
     )  # fmt: skip
 
 
-def _dead(topics: Topics, of: Ticket, *, reason: DeadLetterReason, code: str, attempts: int, last_error: str) -> Output:
-    headers = dead_headers(of, reason=reason, code=code, attempts=attempts, last_error=last_error)
-    return Output(topics.dead_letter, of.record.key, of.record.value, headers)
-
-
-def unreadable(topics: Topics, ledger: Ledger | None, of: Ticket, why: str) -> Decision:
-    """A record that is no command: unchanged to the dead letters; there is no id that a result could name."""
-    letter = _dead(
-        topics, of, reason=DeadLetterReason.UNREADABLE, code=Code.VALIDATION_ERROR, attempts=of.attempts, last_error=why
-    )
-    return Decision(Verdict.UNREADABLE, (letter,), () if ledger is None else next_of_key(ledger, of))
-
-
-def id_reused(topics: Topics, of: Ticket) -> Decision:
+def id_reused(topics: Topics, record: CommandRecord) -> Output:
     """A known id that asks for something else: refused loudly, because one of the two was not meant."""
     why = "this command_id is known with another action, connection or input; send the new command under a new id"
-    letter = _dead(topics, of, reason=DeadLetterReason.ID_REUSED, code=Code.CONFLICT, attempts=0, last_error=why)
-    return Decision(Verdict.ID_REUSED, (letter,))
-
-
-def next_of_key(ledger: Ledger, of: Ticket) -> tuple[StateChange, ...]:
-    """The head of a key's queue has ended, whichever way: the next place has its turn."""
-    queue = None if of.key is None else ledger.queue(of.key)
-    if of.key is None or queue is None or of.place != queue.head:
-        return ()
-    return (set_queue(of.key, replace(queue, head=queue.head + 1)),)
-
-
-def broken(dead_letter_topic: str, record: InputRecord, error: Exception) -> Decision:
-    """A record that a fault of ours keeps from being decided: kept as a dead letter, so the partition moves on.
-
-    The state is as it was: a replay finds the command unknown, and repeats it with the same Idempotency-Key.
-    """
-    headers = dead_headers(
-        ticket(record, returned=True),
-        reason=DeadLetterReason.INTERNAL_ERROR,
-        code=Code.INDETERMINATE,
-        attempts=0,
-        last_error=f"{type(error).__name__}: this is a fault of Stripeline; the log has the traceback",
-    )
-    return Decision(Verdict.BROKEN, (Output(dead_letter_topic, record.key, record.value, headers),))
+    return dead_letters.dead_letter(
+        topics.dead_letter, record.input, first_appended_ms=record.first_appended_ms, reason=DeadLetterReason.ID_REUSED,
+        code=Code.CONFLICT, attempts=0, last_error=why,
+    )  # fmt: skip

@@ -1,10 +1,10 @@
-"""The gate before Stripe: how fast a connection may call, and whether its key still opens anything. Pure.
+"""The rate gate before Stripe: how fast a connection may call, and whether Stripe still accepts its key. Pure.
 
 Pacing. A token bucket per connection and one per endpoint of it, at this process's share of the limits. A call whose
-turn comes within `PACE_MS` waits for it in memory; beyond that the command goes round through a tier, so that a
-connection at its limit never fills the room that others need. A 429 halves the rate, and a quiet time restores it.
-Breaker. A 401 says that the key is revoked: the connection's commands wait, in order, and none is burnt, until the key
-is replaced. Then one call goes first, and the others follow when it was let in.
+turn comes within `PACE_MS` waits for it in memory; beyond that the command waits in a tier, so that a connection at its
+limit never fills the call slots that others need. A 429 halves the rate, and time without a 429 restores it.
+Breaker. A 401 says that the key is revoked: the connection's commands wait, in order and without losing an attempt,
+until the key is replaced. Then one call tries the new key, and the others follow once Stripe has accepted it.
 https://docs.stripe.com/rate-limits
 """
 
@@ -15,8 +15,8 @@ from enum import Enum, auto
 from stripeline.contracts.definitions import Rate
 from stripeline.contracts.frozen import frozen
 from stripeline.contracts.vocabulary import Code
-from stripeline.workers.executor.stripe_answer import Failed
-from stripeline.workers.executor.stripe_lookup import Sight
+from stripeline.workers.executor.stripe_answer import Failed, Outcome
+from stripeline.workers.executor.stripe_lookup import Missing
 
 PACE_MS = 6_000  # longer than the first tier: what comes back from it finds work still in hand
 PAUSE_MIN_MS, PAUSE_MAX_MS = 1_000, 600_000
@@ -34,12 +34,12 @@ class Pass:
     probe: bool = False
 
 
-class Seen(Enum):
+class Observation(Enum):
     """What an outcome says about its connection."""
 
-    FINE = auto()
-    KEY_REFUSED = auto()  # the first of its key: it tells, and its command ends with it
-    REFUSED_AGAIN = auto()  # made before anybody knew: its command waits with the others
+    ACCEPTED = auto()
+    KEY_REFUSED = auto()  # the first 401 of its key: the command ends with it, and the other processes learn of it
+    REFUSED_AGAIN = auto()  # called before the first 401 was known: the command waits with the others
 
 
 @frozen
@@ -52,8 +52,8 @@ class Hold:
 
 
 @frozen
-class Standing:
-    """How a connection stands, for those who watch.
+class ConnectionStatus:
+    """A connection as the gate sees it, for the metrics.
 
     paused: Stripe refused its key, and nobody has replaced it.
     line_ms: how long the last of its line still waits.
@@ -104,12 +104,12 @@ class _Connection:
 
 
 @dataclass(slots=True, kw_only=True)
-class Gate:
+class RateGate:
     """The gate of one process.
 
     limits: calls per second of a connection and of each endpoint; None in it is no limit.
     share: the part of them that this process may use.
-    key: names a connection's key without telling it; another key has another name.
+    key: the name of a connection's key, which does not reveal it; another key has another name.
     refused: the key's name that Stripe refused, and since when, as the control table has it.
     """
 
@@ -147,22 +147,24 @@ class Gate:
             turn_ms = int(mine.line_ms)
         return Hold(wait_ms=turn_ms - now_ms, why="waits for its connection's rate", turn_ms=turn_ms)
 
-    def saw(self, connection: str, endpoint: str, outcome: Sight, passed: Pass, now_ms: int) -> Seen:
+    def observe(
+        self, connection: str, endpoint: str, outcome: Outcome | Missing, permit: Pass, now_ms: int
+    ) -> Observation:
         """Learn from the outcome of a call that was let pass."""
         mine = self._connection(connection)
         if isinstance(outcome, Failed) and outcome.error["code"] == Code.RATE_LIMITED:
             for bucket in self._buckets(mine, connection, endpoint):
                 bucket.slow(now_ms)
-        mine.probing = mine.probing and not passed.probe
+        mine.probing = mine.probing and not permit.probe
         refused = isinstance(outcome, Failed) and outcome.error.get("http_status") == _UNAUTHORIZED
-        if not refused or passed.key is None:
-            if passed.key != mine.refused_key:
+        if not refused or permit.key is None:
+            if permit.key != mine.refused_key:
                 mine.refused_key = None
-            return Seen.FINE
-        if passed.key == mine.refused_key or passed.key != self.key(connection):
-            return Seen.REFUSED_AGAIN
-        mine.refused_key, mine.refused_ms = passed.key, now_ms
-        return Seen.KEY_REFUSED
+            return Observation.ACCEPTED
+        if permit.key == mine.refused_key or permit.key != self.key(connection):
+            return Observation.REFUSED_AGAIN
+        mine.refused_key, mine.refused_ms = permit.key, now_ms
+        return Observation.KEY_REFUSED
 
     def _connection(self, name: str) -> _Connection:
         known = self._known.get(name)
@@ -170,14 +172,14 @@ class Gate:
             known = self._known[name] = _Connection()
         return known
 
-    def standings(self, now_ms: int) -> Iterator[Standing]:
+    def connections(self, now_ms: int) -> Iterator[ConnectionStatus]:
         """Every connection that has called since this process began."""
         for name, mine in self._known.items():
-            key, told = self.key(name), self.refused(name)
-            refused = {mine.refused_key, None if told is None else told[0]} - {None}
+            key, noted = self.key(name), self.refused(name)
+            refused = {mine.refused_key, None if noted is None else noted[0]} - {None}
             for bucket in mine.buckets.values():
-                bucket.wait_ms(now_ms)  # a quiet time has restored its rate
-            yield Standing(
+                bucket.wait_ms(now_ms)  # time without a 429 has restored its rate
+            yield ConnectionStatus(
                 connection=name,
                 paused=key in refused,
                 line_ms=max(0.0, mine.line_ms - now_ms),
@@ -186,9 +188,9 @@ class Gate:
 
     def _closed(self, mine: _Connection, connection: str, now_ms: int) -> Hold | bool:
         """Held while the key is refused or being tried; True for the call that tries a new one."""
-        key, told = self.key(connection), self.refused(connection)
-        if told is not None and told[0] == key:
-            mine.refused_key, mine.refused_ms = told  # another process has met the 401
+        key, noted = self.key(connection), self.refused(connection)
+        if noted is not None and noted[0] == key:
+            mine.refused_key, mine.refused_ms = noted  # another process got the 401
         if mine.refused_key is None:
             return False
         if mine.refused_key == key:
@@ -211,11 +213,11 @@ def _bucket(mine: _Connection, name: str, ceiling: float) -> Bucket:
     bucket = mine.buckets.get(name)
     if bucket is None:
         bucket = mine.buckets[name] = Bucket(ceiling, ceiling)
-    elif bucket.ceiling != ceiling:  # the limit was set anew, or the share has changed
+    elif bucket.ceiling != ceiling:  # the limit or the share has changed
         bucket.rate, bucket.ceiling = bucket.rate / bucket.ceiling * ceiling, ceiling
     return bucket
 
 
-def open_gate() -> Gate:
+def open_gate() -> RateGate:
     """A gate that lets everything pass: no limits, and keys that nobody names."""
-    return Gate(limits=lambda _: Rate(), share=lambda: 1.0, key=lambda _: None, refused=lambda _: None)
+    return RateGate(limits=lambda _: Rate(), share=lambda: 1.0, key=lambda _: None, refused=lambda _: None)

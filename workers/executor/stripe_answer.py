@@ -30,6 +30,17 @@ class Answer:
 
 
 @frozen
+class NoKey:
+    """Nothing was sent: the key of this connection can't be opened."""
+
+    connection: str
+
+
+CallReply = Answer | Fault | NoKey
+"""What comes back for a request."""
+
+
+@frozen
 class Succeeded:
     """The card's output fields."""
 
@@ -54,6 +65,13 @@ class Failed:
 
 
 Outcome = Succeeded | Failed
+
+
+def outcome_of(action: Action, reply: CallReply) -> Outcome:
+    if isinstance(reply, NoKey):
+        message = f"the key of connection {reply.connection!r} can't be opened"
+        return refusal(action.key, message, Code.AUTH_EXPIRED)
+    return classify(action, reply)
 
 
 def classify(action: Action, answer: Answer | Fault) -> Outcome:

@@ -1,6 +1,13 @@
-"""Looks an object up at Stripe by the command that made it. Pure: which requests, and what their answers say.
+"""Looks an object up at Stripe by the command that made it: what to ask next, and what the answers say. Pure.
 
-First the search, whose index may lag; where an account is not offered search, a list by creation time.
+    search ── an answer ────────────────────────────► found · missing · failed
+       └──── the account can't search ─► list page ─► found · failed
+                                            │ └─ the last page ─► missing
+                                            └─ more pages ─► the next page
+
+The search's index may lag; the list has everything that was created since the command.
+Bounds of one look-up: MAX_PAGES pages, and LOOK_UP_DEADLINES times the deadline of a request. The search takes one of
+these at most, and the pages share the rest.
 https://docs.stripe.com/search · https://docs.stripe.com/api/pagination
 """
 
@@ -9,25 +16,39 @@ from typing import Any
 
 import orjson
 
+from stripeline.contracts import stripe_metadata
 from stripeline.contracts.action import Action, Request
 from stripeline.contracts.errors import FAULTS
 from stripeline.contracts.frozen import frozen, replace
 from stripeline.contracts.vocabulary import Fault
-from stripeline.workers.executor.stripe_answer import (
-    Answer,
-    Failed,
-    Succeeded,
-    classify,
-    failed,
-    json_object,
-)
+from stripeline.workers.executor.stripe_answer import Answer, Failed, Succeeded, classify, failed, json_object
 
-METADATA = "stripeline_command"
-PARTITION = "stripeline_partition"
 MAX_PAGES = 20
+LOOK_UP_DEADLINES = 3
 _PAGE = 100
 _MARGIN_S = 600
 _NOT_OFFERED = frozenset({400, 403, 404})
+
+
+@frozen
+class LookUp:
+    """How far a look-up has come.
+
+    pages: of the list that were asked for; 0 while the search is under way.
+    until_ms: when its time is over; unknown before the search has been answered, which has a deadline of its own.
+    """
+
+    pages: int = 0
+    until_ms: int | None = None
+
+
+@frozen
+class NextRequest:
+    """What a look-up asks next. `timeout_ms`: what is left of its time; None for the search."""
+
+    request: Request
+    look_up: LookUp
+    timeout_ms: int | None = None
 
 
 @frozen
@@ -47,18 +68,42 @@ class NextPage:
     after: str
 
 
-Sight = Succeeded | Missing | Failed
+Found = Succeeded | Missing | Failed
 """What a look-up ends with."""
 
 
-def marks(command_id: str, partition: int) -> Mapping[str, Any]:
-    """What a created object carries, so that a look-up, or a webhook, tells whose it is."""
-    return {"metadata": {METADATA: command_id, PARTITION: str(partition)}}
+def begin(action: Action, command_id: str) -> NextRequest:
+    return NextRequest(request=search(action, command_id), look_up=LookUp())
+
+
+def advance(
+    look_up: LookUp, action: Action, command_id: str, answer: Answer | Fault,
+    *, first_appended_ms: int, now_ms: int, call_timeout_ms: int,
+) -> Found | NextRequest:  # fmt: skip
+    """What a look-up has found, or what it asks next, after the answer to its last request."""
+    if look_up.pages == 0:
+        read: Found | NotOffered | NextPage = read_search(action, command_id, answer)
+        until_ms = now_ms + (LOOK_UP_DEADLINES - 1) * call_timeout_ms
+    else:
+        read, until_ms = read_page(action, command_id, answer), look_up.until_ms or now_ms
+    match read:
+        case NotOffered() | NextPage() if look_up.pages >= MAX_PAGES:
+            return too_many(action)
+        case NotOffered() | NextPage() if now_ms >= until_ms:
+            return classify(action, Fault.LOST)
+        case NotOffered():
+            request = page(action, first_appended_ms, None)
+        case NextPage(after=after):
+            request = page(action, first_appended_ms, after)
+        case found:
+            return found
+    asked = LookUp(pages=look_up.pages + 1, until_ms=until_ms)
+    return NextRequest(request=request, look_up=asked, timeout_ms=until_ms - now_ms)
 
 
 def search(action: Action, command_id: str) -> Request:
     quoted = command_id.replace("\\", "\\\\").replace("'", "\\'")
-    params = {"query": f"metadata['{METADATA}']:'{quoted}'", "limit": 2}
+    params = {"query": f"metadata['{stripe_metadata.COMMAND}']:'{quoted}'", "limit": 2}
     return Request(method="GET", path=f"{action.path}/search", params=params)
 
 
@@ -69,14 +114,14 @@ def page(action: Action, first_appended_ms: int, after: str | None) -> Request:
     return Request(method="GET", path=action.path, params=params)
 
 
-def read_search(action: Action, command_id: str, answer: Answer | Fault) -> Sight | NotOffered:
+def read_search(action: Action, command_id: str, answer: Answer | Fault) -> Found | NotOffered:
     if isinstance(answer, Answer) and answer.status in _NOT_OFFERED:
         return NotOffered()
     found = _objects(action, answer)
     return found if isinstance(found, Failed) else _pick(action, command_id, found) or Missing()
 
 
-def read_page(action: Action, command_id: str, answer: Answer | Fault) -> Sight | NextPage:
+def read_page(action: Action, command_id: str, answer: Answer | Fault) -> Found | NextPage:
     found = _objects(action, answer)
     if isinstance(found, Failed):
         return found
@@ -104,7 +149,8 @@ def _objects(action: Action, answer: Answer | Fault) -> Mapping[str, Any] | Fail
 
 def _pick(action: Action, command_id: str, body: Mapping[str, Any]) -> Succeeded | Failed | None:
     """The object of the command. Two would be two effects: that is for a person."""
-    ours = [row for row in body["data"] if of_command(row) == command_id and row.get("object") == action.makes]
+    rows = [row for row in body["data"] if row.get("object") == action.makes]
+    ours = [row for row in rows if stripe_metadata.command_of(row) == command_id]
     if len(ours) > 1:
         ids = ", ".join(str(row.get("id")) for row in ours)
         return failed(action, FAULTS[Fault.UNREADABLE], f"Stripe has more than one object of this command: {ids}")
@@ -114,10 +160,3 @@ def _pick(action: Action, command_id: str, body: Mapping[str, Any]) -> Succeeded
 def output_of(action: Action, found: Mapping[str, Any]) -> Succeeded | Failed:
     """An object as the action's output."""
     return classify(action, Answer(status=200, headers={}, body=orjson.dumps(found)))
-
-
-def of_command(found: Mapping[str, Any]) -> str | None:
-    """The command that made an object, by its metadata."""
-    metadata = found.get("metadata")
-    command = metadata.get(METADATA) if isinstance(metadata, dict) else None
-    return command if isinstance(command, str) else None

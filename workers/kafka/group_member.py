@@ -9,7 +9,7 @@ import contextlib
 import math
 import time
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -24,9 +24,9 @@ from stripeline.workers.kafka.consumer import stop as stop_consumer
 from stripeline.workers.kafka.restore import Kept
 from stripeline.workers.kafka.task import Task
 from stripeline.workers.kafka.transaction import TRANSACTION_TIMEOUT_MS
-from stripeline.workers.roles import Job
-from stripeline.workers.stripe.call_ages import UnderWay
-from stripeline.workers.stripe.call_slots import Room
+from stripeline.workers.roles import Role
+from stripeline.workers.stripe.call_ages import CallAges
+from stripeline.workers.stripe.call_slots import CallSlots
 from stripeline.workers.task.counters import Counts
 from stripeline.workers.task.decision import State
 
@@ -59,11 +59,10 @@ class Membership:
 class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
     """One process's part in a role."""
 
-    def __init__(self, job: Job[S], membership: Membership, clock: BrokerClock) -> None:
-        self.calls = UnderWay(job.carry_out)
-        self.job, self._membership, self.clock = replace(job, carry_out=self.calls.carry_out), membership, clock
+    def __init__(self, role: Role[S], membership: Membership, clock: BrokerClock) -> None:
+        self.role, self._membership, self.clock = role, membership, clock
         self.tasks: dict[int, Task[S]] = {}
-        self.room = Room(job.concurrency)
+        self.slots, self.call_ages = CallSlots(role.concurrency), CallAges()
         self._owners: dict[int, asyncio.Task[None]] = {}
         self._failed_s: dict[int, float] = {}
         self._kept: dict[int, Kept[S]] = {}
@@ -74,7 +73,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         self.turns = 0
         self.trouble: str | None = None  # what the watchdog has seen
         self.counts = Counts()
-        self._log = log.bind(role=job.name)
+        self._log = log.bind(role=role.name)
 
     @property
     def client(self) -> Mapping[str, Any]:
@@ -85,12 +84,12 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         if self.trouble is not None:
             return self.trouble
         if not self.joined:
-            return f"the {self.job.name} has not joined its group {self.job.group} yet"
+            return f"the {self.role.name} has not joined its group {self.role.group} yet"
         failing = [number for number, task in self.tasks.items() if task.stuck or self._failed_lately(number)]
         if failing:
-            return f"{_partitions(failing)} of the {self.job.name} can't commit; the log says why"
+            return f"{_partitions(failing)} of the {self.role.name} can't commit; the log says why"
         closed = [number for number, task in self.tasks.items() if not task.open]
-        return f"{_partitions(closed)} of the {self.job.name} are being restored" if closed else None
+        return f"{_partitions(closed)} of the {self.role.name} are being restored" if closed else None
 
     def end(self, tp: TopicPartition) -> int | None:
         """Where an input partition ends, as the last fetch told; no call is made."""
@@ -120,7 +119,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             self._member.cancel()
 
     async def _membership_until(self, stop: asyncio.Event) -> None:
-        self._member = asyncio.create_task(self._session(stop), name=f"{self.job.name} member")
+        self._member = asyncio.create_task(self._session(stop), name=f"{self.role.name} member")
         try:
             await asyncio.wait((self._member,))
             if not self._member.cancelled():
@@ -135,12 +134,12 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         self._leaving = False
         member = self._membership
         consumer = group_consumer(
-            member.client, self.job.group, member.instance_id, session_s=member.session_s, drain_s=member.drain_s
+            member.client, self.role.group, member.instance_id, session_s=member.session_s, drain_s=member.drain_s
         )
         self._consumer = consumer
         try:
             await consumer.start()
-            consumer.subscribe(list(self.job.inputs), listener=self)
+            consumer.subscribe(list(self.role.inputs), listener=self)
             while not stop.is_set() and not self._rejoin.is_set():
                 self.turns += 1
                 await self._read(consumer)
@@ -201,9 +200,9 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
     def _new_task(self, number: int) -> Task[S]:
         membership = self._membership
         return Task(
-            self.job, number, clock=self.clock, client=membership.client,
-            commit_interval_s=membership.commit_interval_s, room=self.room, kept=self._kept.pop(number, None),
-            counts=self.counts,
+            self.role, number, clock=self.clock, client=membership.client,
+            commit_interval_s=membership.commit_interval_s, slots=self.slots.of_a_task(),
+            calls=self.call_ages.of(number), kept=self._kept.pop(number, None), counts=self.counts,
         )  # fmt: skip
 
     async def _own(self, number: int) -> None:

@@ -19,16 +19,17 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from stripeline.contracts.vocabulary import LogEvent
-from stripeline.workers.executor.command_state import Call
-from stripeline.workers.executor.stripe_lookup import Sight
+from stripeline.workers.executor.stripe_answer import CallReply
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.restore import Kept, restore, watermarks
 from stripeline.workers.kafka.transaction import Transactions
-from stripeline.workers.roles import Job
-from stripeline.workers.stripe.call_slots import Room
+from stripeline.workers.roles import Role, RoleCall
+from stripeline.workers.stripe.call_ages import PartitionCalls
+from stripeline.workers.stripe.call_slots import TaskSlots
+from stripeline.workers.task.commit_rest import rest_s
 from stripeline.workers.task.counters import Counts
 from stripeline.workers.task.decision import Decision, InputRecord, State, StateChange
-from stripeline.workers.task.input_partition import Input, Load
+from stripeline.workers.task.input_partition import InputPartition, Load
 from stripeline.workers.task.intake import MAX_PENDING, SLICE, Intake
 from stripeline.workers.task.pending import Pending
 from stripeline.workers.task.watermark import Watermark
@@ -36,27 +37,27 @@ from stripeline.workers.task.watermark import Watermark
 S = TypeVar("S", bound=State)
 Beginnings = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 _WAITING_CALLS = 8
-_RESTS_A_COMMIT = 4
-_REST_MAX_S = 0.5
 _EXPIRE_EVERY_S = 60.0
 _SLOW_COMMIT_S = 3.0
 log = structlog.get_logger()
 
 
 class Task(Generic[S]):
-    """One partition number of one job."""
+    """One partition number of one role."""
 
     def __init__(
-        self, job: Job[S], partition: int, *, clock: BrokerClock, client: Mapping[str, Any], commit_interval_s: float,
-        room: Room, kept: Kept[S] | None = None, counts: Counts | None = None,
+        self, role: Role[S], partition: int, *, clock: BrokerClock, client: Mapping[str, Any], commit_interval_s: float,
+        slots: TaskSlots, calls: PartitionCalls, kept: Kept[S] | None = None, counts: Counts | None = None,
     ) -> None:  # fmt: skip
-        self.job, self.partition, self.counts = job, partition, counts or Counts()
-        self.kept = kept or Kept(job.new_state(), 0)
-        self.inputs = {TopicPartition(topic, partition): Input(grows=topic in job.grows) for topic in job.inputs}
+        self.role, self.partition, self.counts = role, partition, counts or Counts()
+        self.kept = kept or Kept(role.new_state(), 0)
+        self.inputs = {
+            TopicPartition(topic, partition): InputPartition(grows=topic in role.grows) for topic in role.inputs
+        }
         # What waits for its connection's turn runs too, as far as a lane is concerned, and takes no place of others.
         sources = {tp.topic: source for tp, source in self.inputs.items()}
-        self._intake = Intake(sources, job.lane, job.due_ms, 2 * job.concurrency)
-        self._share = room.share()
+        self._intake = Intake(sources, role.lane, role.due_ms, 2 * role.concurrency)
+        self._slots, self._under_way = slots, calls
         self.open = False
         self._clock, self._client, self._interval_s = clock, client, commit_interval_s
         self._pending = Pending()
@@ -70,23 +71,23 @@ class Task(Generic[S]):
         self._commit_began_s: float | None = None
         self._busy_s = 0.0
         self._expire_at_s = 0.0
-        self._log = log.bind(task=f"{job.name}-{partition}")
+        self._log = log.bind(task=f"{role.name}-{partition}")
         self._transactions = Transactions(
-            group=job.group, partition=partition, changelog=job.changelog, clock=clock, client=client
+            group=role.group, partition=partition, changelog=role.changelog, clock=clock, client=client
         )
 
     async def start(self, beginnings: Beginnings, seek: Callable[[Mapping[TopicPartition, int]], None]) -> None:
         """Open the producer, restore, then start: in this order, so that no zombie can add to what is restored."""
         began = time.monotonic()
         await self._transactions.open()
-        found = await watermarks(self.job.group, list(self.inputs), self._client)
-        changelog = TopicPartition(self.job.changelog, self.partition)
+        found = await watermarks(self.role.group, list(self.inputs), self._client)
+        changelog = TopicPartition(self.role.changelog, self.partition)
         ends = await restore(changelog, self.kept, list(self.inputs), self._client)
-        # The consumer may have read on meanwhile, for nobody: also where nothing was ever committed it is sent back.
+        # The consumer may have fetched ahead before the task was ready: always seek back, also without a commit.
         fresh = await beginnings([tp for tp in self.inputs if tp not in found])
         marks = {tp: found.get(tp) or Watermark(fresh[tp]) for tp in self.inputs}
         for tp, source in self.inputs.items():
-            source.stood, source.watermark = ends[tp], marks[tp]
+            source.end_at_start, source.watermark = ends[tp], marks[tp]
         # From here on without a pause: what is read after this is delivered.
         seek({tp: mark.position for tp, mark in marks.items()})
         self.open = True
@@ -165,8 +166,8 @@ class Task(Generic[S]):
         if self._closing or not self.open:
             return
         filled = self._intake.fill(self._clock.now_ms(), pending=self._pending.records, full=self.kept.state.full)
-        while (work := self._next_call()) is not None:
-            runner = asyncio.create_task(self._carry_out(*work))
+        while (begun := self._next_call()) is not None:
+            runner = asyncio.create_task(self._carry_out(*begun))
             self._calls.add(runner)
             runner.add_done_callback(self._calls.discard)
         if filled.taken >= SLICE:
@@ -185,57 +186,63 @@ class Task(Generic[S]):
             self._timer.cancel()
         self._timer = asyncio.get_running_loop().call_later(min(delay_s, 1.0) + 0.001, self._pump)
 
-    def _next_call(self) -> tuple[Hashable, InputRecord, Call] | None:
+    def _next_call(self) -> tuple[Hashable, InputRecord, RoleCall[S]] | None:
         """Start records until one of them asks for a call; None when no more may start."""
         while self._may_call() and (started := self._intake.lanes.start()) is not None:
             lane, record = started
-            again = record.offset < self._intake.inputs[record.topic].stood
+            maybe_attempted = record.offset < self._intake.inputs[record.topic].end_at_start
             try:
-                decided = self.job.take(self.kept.state, record, self._clock.now_ms(), again)
+                decided = self.role.take(self.kept.state, record, self._clock.now_ms(), maybe_attempted)
             except Exception as error:  # noqa: BLE001
                 decided = self._broken(record, error)
-            if isinstance(decided, Call):
+            if not isinstance(decided, Decision):
                 return lane, record, decided
             self._finish(lane, record, decided)
         return None
 
     def _may_call(self) -> bool:
-        """A few may wait for a place, so that one that comes free is taken at once; more would only take memory."""
-        return not self._closing and self._share.waiting < _WAITING_CALLS
+        """A few may wait for a slot, so that one that comes free is taken at once; more would only take memory."""
+        return not self._closing and self._slots.waiting < _WAITING_CALLS
 
-    async def _carry_out(self, lane: Hashable, record: InputRecord, call: Call) -> None:
+    async def _carry_out(self, lane: Hashable, record: InputRecord, call: RoleCall[S]) -> None:
         """One call after the other: to go on with the next lane's record is cheaper than another task for it."""
-        work: tuple[Hashable, InputRecord, Call] | None = (lane, record, call)
-        while work is not None:
-            lane, record, decided = work
-            self._finish(lane, record, await self._called(record, decided))
+        begun: tuple[Hashable, InputRecord, RoleCall[S]] | None = (lane, record, call)
+        while begun is not None:
+            lane, record, call = begun
+            decided: Decision | RoleCall[S] = call
+            while not isinstance(decided, Decision):
+                decided = await self._in_a_slot(record, decided)
+            self._finish(lane, record, decided)
             self._pump_soon()
-            work = self._next_call()
+            begun = self._next_call()
 
-    async def _called(self, record: InputRecord, decided: Decision | Call) -> Decision:
-        while isinstance(decided, Call):
-            outcome = await self._in_its_place(decided)
-            try:
-                decided = self.job.settle(self.kept.state, decided, outcome, self._clock.now_ms())
-            except Exception as error:  # noqa: BLE001
-                decided = self._broken(record, error)
+    async def _in_a_slot(self, record: InputRecord, call: RoleCall[S]) -> Decision | RoleCall[S]:
+        """Carry a call out, and those that continue it: a look-up keeps its slot, and is one call for the watchdog."""
+        if call.delay_ms:
+            await asyncio.sleep(call.delay_ms / 1000)
+        if not self._slots.enter_now():
+            await self._slots.enter()
+            self._pump_soon()
+        under_way = self._under_way.began()
+        try:
+            decided = self._settled(record, call, await call.carry_out())
+            while not isinstance(decided, Decision) and decided.continues:
+                decided = self._settled(record, decided, await decided.carry_out())
+        finally:
+            self._under_way.ended(under_way)
+            self._slots.leave()
         return decided
 
-    async def _in_its_place(self, call: Call) -> Sight:
-        if call.passed.delay_ms:
-            await asyncio.sleep(call.passed.delay_ms / 1000)
-        if not self._share.enter_now():
-            await self._share.enter()
-            self._pump_soon()
+    def _settled(self, record: InputRecord, call: RoleCall[S], reply: CallReply) -> Decision | RoleCall[S]:
         try:
-            return await self.job.carry_out(call)
-        finally:
-            self._share.leave()
+            return call.settle(self.kept.state, reply, self._clock.now_ms())
+        except Exception as error:  # noqa: BLE001
+            return self._broken(record, error)
 
     def _broken(self, record: InputRecord, error: Exception) -> Decision:
         """A fault in deciding about one record ends that record only."""
         self._log.error(LogEvent.DECISION_FAILED, topic=record.topic, offset=record.offset, exc_info=error)
-        return self.job.broken(self.kept.state, record, error)
+        return self.role.broken(self.kept.state, record, error)
 
     def _finish(self, lane: Hashable, record: InputRecord, decision: Decision) -> None:
         for change in decision.changes:
@@ -267,7 +274,7 @@ class Task(Generic[S]):
             upto = await self._transactions.commit(pending, offsets)
             self._busy_s = time.thread_time() - used_s
             self.counts.committed(time.monotonic() - began_s, pending.records)
-            self.job.committed(pending.outputs)
+            self.role.committed(pending.outputs)
         except BaseException:
             self.open = False
             raise
@@ -276,7 +283,7 @@ class Task(Generic[S]):
         self.kept.upto = self.kept.upto if upto is None else upto
 
     def _offsets(self) -> Mapping[TopicPartition, OffsetAndMetadata]:
-        moved = {tp: source.moved() for tp, source in self.inputs.items()}
+        moved = {tp: source.offset_to_commit() for tp, source in self.inputs.items()}
         return {tp: OffsetAndMetadata(*now) for tp, now in moved.items() if now is not None}
 
     def _expire(self) -> None:
@@ -284,17 +291,7 @@ class Task(Generic[S]):
         if now_s < self._expire_at_s:
             return
         self._expire_at_s = now_s + _EXPIRE_EVERY_S
-        old: tuple[StateChange, ...] = tuple(self.job.expired(self.kept.state, self._clock.now_ms()))
+        old: tuple[StateChange, ...] = tuple(self.role.expired(self.kept.state, self._clock.now_ms()))
         for change in old:
             self.kept.state.apply(change.key, change.value)
             self._pending.changes[change.key] = change.value
-
-
-def rest_s(interval_s: float, busy_s: float) -> float:
-    """How long a task rests between two commits. `busy_s`: CPU of the process while the last one was under way.
-
-    At least the interval: Kafka answers CONCURRENT_TRANSACTIONS to one that begins within about 20 ms of the last one's
-    end. And where the process is busy so long that a fifth of its time goes to a task's commits at most: a transaction
-    costs six requests, whatever is in it, so that many partitions make fewer of them, and larger ones.
-    """
-    return max(interval_s, min(_RESTS_A_COMMIT * busy_s, _REST_MAX_S))

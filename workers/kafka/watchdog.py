@@ -29,7 +29,7 @@ class StuckError(Exception):
 async def watched(worker: Worker[Any], stop: asyncio.Event, *, partitions: int, limits: Limits) -> None:
     """Run a worker until `stop` is set, and see to it that it gets on. Raises StuckError."""
     dog = asyncio.create_task(_watch(worker, Watch(partitions, limits)), name="watchdog")
-    work = asyncio.create_task(worker.run(stop), name=f"{worker.job.name} worker")
+    work = asyncio.create_task(worker.run(stop), name=f"{worker.role.name} worker")
     try:
         await asyncio.wait((dog, work), return_when=asyncio.FIRST_COMPLETED)
         if dog.done():
@@ -65,7 +65,7 @@ async def _watch(worker: Worker[Any], watch: Watch) -> None:
 
 
 def _act(worker: Worker[Any], suspicion: Suspicion, verdict: Verdict, *, kafka_answers: bool, tries: int) -> None:
-    role, words = worker.job.name, suspicion.words
+    role, words = worker.role.name, suspicion.words
     match verdict:
         case Verdict.UNSURE:
             worker.trouble = None if kafka_answers else f"the {role} does not get on, and Kafka does not answer"
@@ -83,7 +83,9 @@ def _act(worker: Worker[Any], suspicion: Suspicion, verdict: Verdict, *, kafka_a
 
 def sight(worker: Worker[Any]) -> Sight:
     working = {
-        number: _working(task, worker.calls.oldest_s(number)) for number, task in worker.tasks.items() if task.open
+        number: _working(task, worker.call_ages.of(number).oldest_s())
+        for number, task in worker.tasks.items()
+        if task.open
     }
     return Sight(turns=worker.turns, joined=worker.joined, tasks=len(worker.tasks), working=working)
 
@@ -104,7 +106,7 @@ async def _ask(worker: Worker[Any]) -> Facts | None:
     client, inputs = worker.client, [tp for task in worker.tasks.values() for tp in task.inputs]
     with contextlib.suppress(KafkaError, OSError, TimeoutError):
         async with asyncio.timeout(_ASK_S):
-            return Facts(members=await _members(worker.job.group, client), ends=await _ends(inputs, client))
+            return Facts(members=await _members(worker.role.group, client), ends=await _ends(inputs, client))
     return None
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from stripeline.contracts import headers as h
+from stripeline.contracts import stripe_metadata
 from stripeline.contracts.definitions import Workflow
 from stripeline.contracts.frozen import frozen
 from stripeline.contracts.headers import Headers, cloud_event
@@ -17,11 +18,10 @@ from stripeline.contracts.ids import run_id
 from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Verdict
-from stripeline.workers.executor import outcome_records, stripe_lookup
-from stripeline.workers.executor.retry_headers import ticket
 from stripeline.workers.router import runs
 from stripeline.workers.router.expressions import ExpressionError, holds
 from stripeline.workers.router.runs import Move, Runs
+from stripeline.workers.task import dead_letters
 from stripeline.workers.task.decision import Decision, InputRecord, Output, StateChange
 
 COMMAND_TYPE = "stripeline.action-command"
@@ -43,16 +43,15 @@ class Router:
     def lane(self, record: InputRecord) -> object:
         return record.key
 
-    def due_ms(self, _: InputRecord) -> int:
-        return 0
-
-    def take(self, state: Runs, record: InputRecord, now_ms: int, again: bool = False) -> Decision:  # noqa: ARG002
+    def take(self, state: Runs, record: InputRecord, now_ms: int) -> Decision:
         """The decision about an event or a result."""
         is_result = record.topic == self.topics.result
         value = _read(record.value, _RESULT_FIELDS if is_result else _EVENT_FIELDS)
-        if isinstance(value, str):
-            return outcome_records.unreadable(self.topics, None, ticket(record, returned=False), value)
         headers = h.read(record.headers)
+        if isinstance(value, str):
+            first_ms = h.first_appended_ms(headers, record.timestamp)
+            letter = dead_letters.unreadable(self.topics.dead_letter, record, first_ms, value)
+            return Decision(Verdict.UNREADABLE, (letter,))
         if is_result:
             return self._result(state, record, value, headers, now_ms)
         return self._event(state, record, value, headers, now_ms)
@@ -73,8 +72,8 @@ class Router:
 
         The executor's task is another one: the partition rides in the object's metadata.
         """
-        command_id = stripe_lookup.of_command(event["data"])
-        partition = event["data"].get("metadata", {}).get(stripe_lookup.PARTITION) if command_id else None
+        command_id = stripe_metadata.command_of(event["data"])
+        partition = event["data"].get("metadata", {}).get(stripe_metadata.PARTITION) if command_id else None
         if command_id is None or not isinstance(partition, str) or not _PARTITION.fullmatch(partition):
             return ()
         if int(partition) >= self.partitions:

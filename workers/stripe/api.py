@@ -1,4 +1,4 @@
-"""Calls Stripe over HTTP. Returns what came back, or how nothing did; judges nothing and retries nothing.
+"""Sends requests to Stripe over HTTP. Returns Stripe's answer, or why there is none; judges and retries nothing.
 
 https://docs.stripe.com/api · form encoding as in stripe-python `_encode.py`: `a[b]=v`, booleans in lower case.
 """
@@ -15,12 +15,9 @@ from urllib.parse import quote_plus
 import structlog
 from pydantic import SecretStr
 
-from stripeline.contracts.action import Request
-from stripeline.contracts.vocabulary import CallKind, Code, Fault, LogEvent
-from stripeline.workers.executor import stripe_lookup
+from stripeline.contracts.vocabulary import CallKind, Fault, LogEvent
 from stripeline.workers.executor.command_state import Call
-from stripeline.workers.executor.stripe_answer import Answer, classify, refusal
-from stripeline.workers.executor.stripe_lookup import NextPage, NotOffered, Sight
+from stripeline.workers.executor.stripe_answer import Answer, CallReply, NoKey
 from stripeline.workers.stripe.http_answer import LostError, TooLargeError
 from stripeline.workers.stripe.http_client import HttpClient, NotSentError, UnsendableError
 from stripeline.workers.task.counters import CALL_S, Histograms
@@ -28,7 +25,6 @@ from stripeline.workers.task.counters import CALL_S, Histograms
 STRIPE_VERSION = "2026-06-24.dahlia"
 MAX_BODY_BYTES = 1_048_576
 MAX_CONNECTIONS = 512
-LOOK_DEADLINES = 3
 _HEADERS_READ = (
     "stripe-should-retry",
     "idempotent-replayed",
@@ -36,8 +32,8 @@ _HEADERS_READ = (
     "retry-after",
     "stripe-rate-limited-reason",
 )
-Seen = Callable[[Call, Request, Answer | Fault, float], None]
-"""Told of each request: what came back, and after how many seconds."""
+OnAnswer = Callable[[Call, Answer | Fault, float], None]
+"""Called after each request: what came back, and after how many seconds."""
 
 log = structlog.get_logger()
 
@@ -54,18 +50,18 @@ class StripeApi:
         secret_key: Callable[[str], SecretStr | None],
         *,
         deadline_s: float = 30.0,
-        seen: Seen | None = None,
+        on_answer: OnAnswer | None = None,
         agent: str = "stripeline",
     ) -> None:
-        self._secret_key, self._deadline_s = secret_key, deadline_s
-        standing = {"User-Agent": agent, "Accept": "*/*", "Stripe-Version": STRIPE_VERSION}
+        self._secret_key = secret_key
+        on_each = {"User-Agent": agent, "Accept": "*/*", "Stripe-Version": STRIPE_VERSION}
         self._http = HttpClient(
-            base, headers=standing, limit=MAX_CONNECTIONS, max_body_bytes=MAX_BODY_BYTES, deadline_s=deadline_s
+            base, headers=on_each, limit=MAX_CONNECTIONS, max_body_bytes=MAX_BODY_BYTES, deadline_s=deadline_s
         )
         self.answers: dict[tuple[str, str, str], int] = defaultdict(int)  # by action, kind and status
         self.seconds = Histograms(CALL_S)  # by action and kind
         self.busy = 0
-        self._seen = seen
+        self._on_answer = on_answer
 
     async def __aenter__(self) -> Self:
         await self._http.__aenter__()
@@ -74,57 +70,29 @@ class StripeApi:
     async def __aexit__(self, *_: object) -> None:
         await self._http.__aexit__()
 
-    async def carry_out(self, call: Call) -> Sight:
-        """The outcome of one call, or of a look-up, whatever happens to it."""
+    async def send(self, call: Call) -> CallReply:
+        """Stripe's answer to one request, or why there is none."""
         key = self._secret_key(call.command.connection)
         if key is None:
-            message = f"the key of connection {call.command.connection!r} can't be opened"
-            return refusal(call.action.key, message, Code.AUTH_EXPIRED)
-        if call.look:
-            return await self._look(call, key)
-        return classify(call.action, await self._answer(call.request, key, call))
-
-    async def _look(self, call: Call, key: SecretStr) -> Sight:
-        """A look-up, in bounded time: twenty slow pages would pass for a call that does not end."""
-        try:
-            async with asyncio.timeout(LOOK_DEADLINES * self._deadline_s):
-                return await self._found(call, key)
-        except TimeoutError:
-            return classify(call.action, Fault.LOST)
-
-    async def _found(self, call: Call, key: SecretStr) -> Sight:
-        """Search, and list where the account can't search."""
-        command_id = call.command.command_id
-        found = stripe_lookup.read_search(call.action, command_id, await self._answer(call.request, key, call))
-        if not isinstance(found, NotOffered):
-            return found
-        after: str | None = None
-        for _ in range(stripe_lookup.MAX_PAGES):
-            request = stripe_lookup.page(call.action, call.work.ticket.first_appended_ms, after)
-            seen = stripe_lookup.read_page(call.action, command_id, await self._answer(request, key, call))
-            if not isinstance(seen, NextPage):
-                return seen
-            after = seen.after
-        return stripe_lookup.too_many(call.action)
-
-    async def _answer(self, request: Request, key: SecretStr, call: Call) -> Answer | Fault:
-        """One request and what came of it, counted."""
+            return NoKey(connection=call.command.connection)
         began_s = time.monotonic()
         self.busy += 1
         try:
-            answer = await self._exchange(request, key, call)
+            answer = await self._exchange(call, key)
         finally:
             self.busy -= 1
-        action, kind = call.action.key, CallKind.LOOK_UP if call.look else CallKind.ATTEMPT
-        self.answers[action, kind, answer.value if isinstance(answer, Fault) else str(answer.status)] += 1
-        took_s = time.monotonic() - began_s
-        self.seconds[action, kind].add(took_s)
-        if self._seen is not None:
-            self._seen(call, request, answer, took_s)
+        self._count(call, answer, time.monotonic() - began_s)
         return answer
 
-    async def _exchange(self, request: Request, key: SecretStr, call: Call) -> Answer | Fault:
-        headers = {"Authorization": f"Bearer {key.get_secret_value()}"}
+    def _count(self, call: Call, answer: Answer | Fault, took_s: float) -> None:
+        action, kind = call.action.key, CallKind.ATTEMPT if call.look_up is None else CallKind.LOOK_UP
+        self.answers[action, kind, answer.value if isinstance(answer, Fault) else str(answer.status)] += 1
+        self.seconds[action, kind].add(took_s)
+        if self._on_answer is not None:
+            self._on_answer(call, answer, took_s)
+
+    async def _exchange(self, call: Call, key: SecretStr) -> Answer | Fault:
+        request, headers = call.request, {"Authorization": f"Bearer {key.get_secret_value()}"}
         target, body = request.path, None
         if request.method == "POST":
             headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -133,13 +101,17 @@ class StripeApi:
         elif request.params:
             target = f"{target}?{form(request.params).decode()}"
         try:
-            reply = await self._http.ask(request.method, target, headers, body)
+            if call.timeout_ms is None:
+                reply = await self._http.ask(request.method, target, headers, body)
+            else:
+                async with asyncio.timeout(call.timeout_ms / 1000):
+                    reply = await self._http.ask(request.method, target, headers, body)
         except NotSentError:
             return Fault.REFUSED
         except TooLargeError:
             return Fault.UNREADABLE
-        except LostError as error:
-            log.info(LogEvent.CALL_LOST, command=call.command.command_id, error=str(error))
+        except (LostError, TimeoutError) as error:
+            log.info(LogEvent.CALL_LOST, command=call.command.command_id, error=str(error) or "Timeout")
             return Fault.LOST
         except UnsendableError:
             log.exception(LogEvent.CALL_BROKEN, command=call.command.command_id)
@@ -147,8 +119,8 @@ class StripeApi:
         except Exception:
             log.exception(LogEvent.CALL_BROKEN, command=call.command.command_id)
             return Fault.LOST
-        told = {name: reply.headers[name] for name in _HEADERS_READ if name in reply.headers}
-        return Answer(status=reply.status, headers=told, body=reply.body)
+        read = {name: reply.headers[name] for name in _HEADERS_READ if name in reply.headers}
+        return Answer(status=reply.status, headers=read, body=reply.body)
 
 
 def form(params: Mapping[str, Any]) -> bytes:

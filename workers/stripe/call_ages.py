@@ -3,27 +3,34 @@
 import time
 from collections import defaultdict
 
-from stripeline.workers.executor.command_state import Call
-from stripeline.workers.executor.stripe_lookup import Sight
-from stripeline.workers.roles import CarryOut
+
+class CallAges:
+    """The calls of one process, by partition number: one that hangs is still seen when its task has been replaced."""
+
+    def __init__(self) -> None:
+        self._by_partition: dict[int, PartitionCalls] = defaultdict(PartitionCalls)
+
+    def of(self, partition: int) -> "PartitionCalls":
+        return self._by_partition[partition]
 
 
-class UnderWay:
-    """Wraps what carries calls out, and remembers when each of them began, by partition number."""
+class PartitionCalls:
+    """`began` when a call has its slot, and `ended` with what that returned, whatever became of the call."""
 
-    def __init__(self, carry_out: CarryOut) -> None:
-        self._carry_out = carry_out
-        self._began_s: dict[int, dict[object, float]] = defaultdict(dict)  # the oldest one first
+    __slots__ = ("_began_s",)
 
-    async def carry_out(self, call: Call) -> Sight:
-        this, calls = object(), self._began_s[call.work.ticket.record.partition]
-        calls[this] = time.monotonic()
-        try:
-            return await self._carry_out(call)
-        finally:
-            del calls[this]
+    def __init__(self) -> None:
+        self._began_s: dict[object, float] = {}  # the oldest one first
 
-    def oldest_s(self, partition: int) -> float:
-        """How long the oldest call of a partition has been under way; 0 without a call."""
-        began_s = next(iter(self._began_s[partition].values()), None)
+    def began(self) -> object:
+        call = object()
+        self._began_s[call] = time.monotonic()
+        return call
+
+    def ended(self, call: object) -> None:
+        del self._began_s[call]
+
+    def oldest_s(self) -> float:
+        """How long the oldest call has been under way; 0 without a call."""
+        began_s = next(iter(self._began_s.values()), None)
         return 0.0 if began_s is None else time.monotonic() - began_s

@@ -1,89 +1,89 @@
-"""Room for the calls of one process: so many at a time, shared fairly among its tasks.
+"""Call slots: how many calls a process makes at a time, shared fairly among its tasks.
 
-- A place that comes free goes to the task that has the fewest, so a deep partition does not take it all.
+- A slot that comes free goes to the waiting task that has the fewest, so a deep partition does not take them all.
 - A task without a call may always make one, so slow calls of others never stop it. The size is exceeded by that.
-- Where there is room, entering waits for nothing and costs no future.
+- While slots are free, entering one waits for nothing and costs no future.
 """
 
 import asyncio
 from collections import deque
 
 
-class Room:
-    """The places of one process; each of its tasks has a `Share`."""
+class CallSlots:
+    """The slots of one process; each of its tasks has `TaskSlots`."""
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.taken = 0
-        self.waiting: dict[Share, None] = {}
+        self.waiting: dict[TaskSlots, None] = {}
 
-    def share(self) -> "Share":
-        return Share(self)
+    def of_a_task(self) -> "TaskSlots":
+        return TaskSlots(self)
 
 
-class Share:
-    """One task's part: `await enter()`, make the call, `leave()`."""
+class TaskSlots:
+    """One task's slots: `await enter()`, make the call, `leave()`."""
 
-    __slots__ = ("_places", "_room", "inside")
+    __slots__ = ("_all", "_queue", "taken")
 
-    def __init__(self, room: Room) -> None:
-        self.inside = 0
-        self._room = room
-        self._places: deque[asyncio.Future[None]] = deque()
+    def __init__(self, slots: CallSlots) -> None:
+        self.taken = 0
+        self._all = slots
+        self._queue: deque[asyncio.Future[None]] = deque()
 
     @property
     def waiting(self) -> int:
-        return len(self._places)
+        return len(self._queue)
 
     def enter_now(self) -> bool:
-        """Take a place if there is one."""
-        room = self._room
-        if room.taken >= room.size and self.inside:
+        """Take a slot if there is one."""
+        if self._all.taken >= self._all.size and self.taken:
             return False
         self._take()
         return True
 
     async def enter(self) -> None:
-        """Take a place, and wait for it."""
-        place = asyncio.get_running_loop().create_future()
-        self._places.append(place)
-        self._room.waiting[self] = None
+        """Wait for a slot, and take it."""
+        slot = asyncio.get_running_loop().create_future()
+        self._queue.append(slot)
+        self._all.waiting[self] = None
         try:
-            await place
+            await slot
         except asyncio.CancelledError:
-            if place.cancelled():
-                self._forget(place)
+            if slot.cancelled():
+                self._forget(slot)
             else:  # it was given in the same turn of the loop: the next one has it
                 self.leave()
             raise
 
     def leave(self) -> None:
-        room = self._room
-        self.inside -= 1
-        room.taken -= 1
-        if not self.inside and self._places:
+        slots = self._all
+        self.taken -= 1
+        slots.taken -= 1
+        if not self.taken and self._queue:
             self.give()
-        while room.taken < room.size and room.waiting:
-            min(room.waiting, key=_inside).give()
+        while slots.taken < slots.size and slots.waiting:
+            min(slots.waiting, key=_taken).give()
 
     def _take(self) -> None:
-        self.inside += 1
-        self._room.taken += 1
+        self.taken += 1
+        self._all.taken += 1
 
     def give(self) -> None:
-        place = self._places.popleft()
-        if not self._places:
-            del self._room.waiting[self]
-        if not place.done():
+        """The call that has waited longest gets a slot."""
+        slot = self._queue.popleft()
+        if not self._queue:
+            del self._all.waiting[self]
+        if not slot.done():
             self._take()
-            place.set_result(None)
+            slot.set_result(None)
 
-    def _forget(self, place: asyncio.Future[None]) -> None:
-        if place in self._places:
-            self._places.remove(place)
-            if not self._places:
-                del self._room.waiting[self]
+    def _forget(self, slot: asyncio.Future[None]) -> None:
+        if slot in self._queue:
+            self._queue.remove(slot)
+            if not self._queue:
+                del self._all.waiting[self]
 
 
-def _inside(share: Share) -> int:
-    return share.inside
+def _taken(slots: TaskSlots) -> int:
+    return slots.taken

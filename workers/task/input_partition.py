@@ -13,17 +13,17 @@ BUFFER_BYTES = 16 * 1024 * 1024
 
 
 @dataclass(slots=True)
-class Input:
+class InputPartition:
     """One input partition.
 
     grows: what is taken from it makes the state grow.
-    stood: its end when the task began. What lies before it may have been taken by another one.
+    end_at_start: its end when the task began. What lies before it may have been taken by another task.
     bytes: of the records in the buffer.
     read_to: what lies before it was read, transaction markers included.
     """
 
     grows: bool
-    stood: int = 0
+    end_at_start: int = 0
     bytes: int = 0
     read_to: int = 0
     watermark: Watermark = field(default_factory=lambda: Watermark(0))
@@ -40,7 +40,7 @@ class Input:
         self.buffer.extend(records)
         self.bytes += sum(map(size, records))
 
-    def moved(self) -> tuple[int, str] | None:
+    def offset_to_commit(self) -> tuple[int, str] | None:
         """Offset and metadata to commit; None when they are those of the last time."""
         now = (self.watermark.position, self.watermark.metadata())
         if now == self.committed:

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from stripeline.contracts.frozen import frozen
 from stripeline.workers.task.decision import InputRecord, State
-from stripeline.workers.task.input_partition import Input, Load, size
+from stripeline.workers.task.input_partition import InputPartition, Load, size
 from stripeline.workers.task.key_lanes import Lanes
 
 HELD_BYTES = 32 * 1024 * 1024  # of one task: records that are taken and not finished
@@ -31,7 +31,7 @@ class Intake:
 
     def __init__(
         self,
-        inputs: Mapping[str, Input],
+        inputs: Mapping[str, InputPartition],
         lane: Callable[[InputRecord], Hashable],
         due_ms: Callable[[InputRecord], int],
         limit: int,
@@ -81,12 +81,12 @@ class Intake:
             head_due_ms=state.head_due_ms,
         )
 
-    def _room(self, source: Input, pending: int) -> bool:
+    def _room(self, source: InputPartition, pending: int) -> bool:
         if len(self.lanes) >= self._window or self.held_bytes >= HELD_BYTES or pending >= MAX_PENDING:
             return False
         return source.watermark.may_take()
 
-    def _take(self, source: Input) -> None:
+    def _take(self, source: InputPartition) -> None:
         record = source.pop()
         if source.watermark.take(record.offset):
             self.held_bytes += size(record)

@@ -5,7 +5,7 @@ from typing import Final
 
 from stripeline.contracts.vocabulary import CallKind, Fault
 from stripeline.deploy.telemetry.collector import MetricRow, Sample
-from stripeline.workers.executor.rate_gate import Standing
+from stripeline.workers.executor.rate_gate import ConnectionStatus
 from stripeline.workers.stripe.api import StripeApi
 
 STRIPE: Final[tuple[MetricRow[StripeApi], ...]] = (
@@ -36,13 +36,13 @@ STRIPE: Final[tuple[MetricRow[StripeApi], ...]] = (
 )  # fmt: skip
 
 
-def _rates(standings: Iterable[Standing]) -> Iterator[Sample]:
-    for standing in standings:
-        for endpoint, (rate, ceiling) in standing.rates.items():
-            yield (standing.connection, endpoint), rate / ceiling
+def _rates(connections: Iterable[ConnectionStatus]) -> Iterator[Sample]:
+    for connection in connections:
+        for endpoint, (rate, ceiling) in connection.rates.items():
+            yield (connection.connection, endpoint), rate / ceiling
 
 
-CONNECTIONS: Final[tuple[MetricRow[list[Standing]], ...]] = (
+CONNECTIONS: Final[tuple[MetricRow[list[ConnectionStatus]], ...]] = (
     MetricRow(
         "stripeline_connection_paused", "gauge", ("connection",),
         "1 while Stripe refuses the connection's key",

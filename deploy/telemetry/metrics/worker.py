@@ -6,7 +6,7 @@ from typing import Final
 from stripeline.contracts.vocabulary import CODE_OK, UNKNOWN_ACTION, Code, StateKind, Verdict, WorkerEvent
 from stripeline.deploy.telemetry.collector import MetricRow, Sample
 from stripeline.deploy.telemetry.sources import WorkerView
-from stripeline.workers.task.input_partition import Input, Load
+from stripeline.workers.task.input_partition import InputPartition, Load
 
 
 def _counted(read: Callable[[WorkerView], Iterable[Sample]]) -> Callable[[WorkerView], Iterator[Sample]]:
@@ -18,7 +18,9 @@ def _by_task(read: Callable[[Load], float]) -> Callable[[WorkerView], Iterator[S
     return lambda seen: (((seen.role, partition), read(load)) for partition, load in seen.loads.items())
 
 
-def _by_input(read: Callable[[WorkerView, Input, int], float | None]) -> Callable[[WorkerView], Iterator[Sample]]:
+def _by_input(
+    read: Callable[[WorkerView, InputPartition, int], float | None],
+) -> Callable[[WorkerView], Iterator[Sample]]:
     def samples(seen: WorkerView) -> Iterator[Sample]:
         for (topic, partition), (source, end) in seen.inputs.items():
             value = read(seen, source, end)
@@ -28,7 +30,7 @@ def _by_input(read: Callable[[WorkerView, Input, int], float | None]) -> Callabl
     return samples
 
 
-def _by_tier(read: Callable[[WorkerView, Input, int], float]) -> Callable[[WorkerView], Iterator[Sample]]:
+def _by_tier(read: Callable[[WorkerView, InputPartition, int], float]) -> Callable[[WorkerView], Iterator[Sample]]:
     return lambda seen: (
         ((seen.tiers[topic], partition), read(seen, source, end))
         for (topic, partition), (source, end) in seen.inputs.items()

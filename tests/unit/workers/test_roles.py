@@ -1,53 +1,92 @@
-"""A role as a task sees it: where it reads and what it may not do."""
-
-import pytest
+"""A role as a task sees it: where it reads, and what a record becomes."""
 
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.workers.actions import actions
-from stripeline.workers.executor.before_call import Executor
+from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.executor.stripe_answer import Succeeded
-from stripeline.workers.roles import executor_job, router_job
+from stripeline.workers.executor.setup import Setup
+from stripeline.workers.executor.stripe_answer import Answer
+from stripeline.workers.roles import ExecutorRole, RouterRole, StripeCall
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.runs import Runs
+from stripeline.workers.task.decision import Decision
+from tests.support.records import command, command_record, event_record
 
+NOW = 2_000_000
 TOPICS = Topics(prefix="p.", tiers=parse_tiers("1s,2s"))
-EXECUTOR = Executor(topics=TOPICS, actions=actions(), has_connection=lambda _: True)
+EXECUTOR = Executor(setup=Setup(topics=TOPICS, actions=actions(), has_connection=lambda _: True))
 ROUTER = Router(topics=TOPICS, workflows=lambda _: {})
+CUSTOMER = b'{"id":"cus_1","object":"customer","email":null,"name":null,"created":1}'
+DONE = Answer(status=200, headers={}, body=CUSTOMER)
+NOT_OFFERED = Answer(status=403, headers={}, body=b'{"error":{}}')
+STORED = Answer(status=500, headers={"idempotent-replayed": "true"}, body=b'{"error":{}}')
 
 
-async def carry_out(_):
-    return Succeeded(output={})
+async def send(_):
+    return DONE
 
 
-def test_the_router():
-    job = router_job(TOPICS, ROUTER)
-    assert (job.name, job.group, job.changelog) == ("router", "p.router", "p.run")
-    assert job.inputs == ("p.charge-event", "p.customer-event", "p.payment-event", "p.action-result")
-    assert job.concurrency == 1
-    assert isinstance(job.new_state(), Runs)
-    assert list(job.expired(Runs(), 0)) == []
+def executor_role():
+    return ExecutorRole(TOPICS, EXECUTOR, send, 32)
 
 
-async def test_the_router_makes_no_call():
-    job = router_job(TOPICS, ROUTER)
-    with pytest.raises(AssertionError, match="no call"):
-        await job.carry_out(None)
-    with pytest.raises(AssertionError, match="no call"):
-        job.settle(Runs(), None, Succeeded(output={}), 0)
+def test_the_router_reads_events_and_results():
+    role = RouterRole(TOPICS, ROUTER)
+    assert (role.name, role.group, role.changelog) == ("router", "p.router", "p.run")
+    assert role.inputs == ("p.charge-event", "p.customer-event", "p.payment-event", "p.action-result")
+    assert role.grows == frozenset(role.inputs[:3])
+    assert role.concurrency == 1
+    assert isinstance(role.new_state(), Runs)
+    assert list(role.expired(Runs(), 0)) == []
 
 
-def test_the_executor():
-    job = executor_job(TOPICS, EXECUTOR, carry_out, 32)
-    assert (job.name, job.group, job.changelog) == ("executor", "p.executor", "p.action-ledger")
-    assert job.inputs == ("p.action-command", "p.action-retry.1s", "p.action-retry.2s")
-    assert (job.concurrency, job.carry_out) == (32, carry_out)
-    assert isinstance(job.new_state(), Ledger)
-    assert list(job.expired(Ledger(), 0)) == []
+def test_the_router_decides_at_once():
+    role, record = RouterRole(TOPICS, ROUTER), event_record()
+    assert role.take(Runs(), record, NOW, False) == Decision("no_run")
+    assert (role.lane(record), role.due_ms(record)) == (record.key, 0)
+    assert role.broken(Runs(), record, KeyError()).outputs[0].topic == TOPICS.dead_letter
+    assert role.committed([]) is None
+
+
+def test_the_executor_reads_commands_and_retries():
+    role = executor_role()
+    assert (role.name, role.group, role.changelog) == ("executor", "p.executor", "p.action-ledger")
+    assert role.inputs == ("p.action-command", "p.action-retry.1s", "p.action-retry.2s")
+    assert role.grows == {"p.action-command"}
+    assert role.concurrency == 32
+    assert isinstance(role.new_state(), Ledger)
+    assert list(role.expired(Ledger(), 0)) == []
+
+
+async def test_the_executor_asks_stripe_and_settles_by_its_answer():
+    role, ledger, record = executor_role(), Ledger(), command_record()
+    call = role.take(ledger, record, NOW, False)
+    assert isinstance(call, StripeCall)
+    assert (call.delay_ms, call.continues) == (0, False)
+    assert call.settle(ledger, await call.carry_out(), NOW).verdict == "succeeded"
+    assert (role.lane(record), role.due_ms(record)) == (record.key, 0)
+    assert role.broken(ledger, record, KeyError()).verdict == "broken"
+    assert role.committed([]) is None
+
+
+def test_what_the_executor_refuses_itself_is_decided_at_once():
+    decision = executor_role().take(Ledger(), command_record(command(action="stripe/refund")), NOW, False)
+    assert isinstance(decision, Decision)
+    assert decision.verdict == "failed"
+
+
+def test_a_page_of_a_look_up_continues_its_search():
+    role, ledger = executor_role(), Ledger()
+    role.take(ledger, command_record(), NOW, False)
+    day_later_ms = NOW + 25 * 3_600_000
+    search = role.take(ledger, command_record(), day_later_ms, False)
+    assert (search.call.request.path, search.continues) == ("/v1/customers/search", False)
+    page = search.settle(ledger, NOT_OFFERED, day_later_ms)
+    assert (page.call.request.path, page.continues, page.delay_ms) == ("/v1/customers", True, 0)
 
 
 def test_a_tasks_topics_all_have_its_partition_count():
     counts = {topic.name: topic.partitions for topic in TOPICS.all(7)}
-    for job in (router_job(TOPICS, ROUTER), executor_job(TOPICS, EXECUTOR, carry_out, 1)):
-        assert {counts[name] for name in (*job.inputs, job.changelog)} == {7}
+    for role in (RouterRole(TOPICS, ROUTER), executor_role()):
+        assert {counts[name] for name in (*role.inputs, role.changelog)} == {7}

@@ -11,9 +11,10 @@ from stripeline.contracts.vocabulary import Fault, Verdict
 from stripeline.workers.actions import actions
 from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.after_call import MAX_LOOKS
-from stripeline.workers.executor.before_call import Executor
 from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Answer, Failed, Succeeded, classify
 from stripeline.workers.executor.stripe_lookup import Missing
 from stripeline.workers.task.decision import Decision
@@ -42,7 +43,9 @@ class World:
     """One command on its way, with a clock that goes to whatever is due."""
 
     def __init__(self):
-        self.executor = Executor(topics=TOPICS, actions=ACTIONS, has_connection=lambda name: name == "acme")
+        self.executor = Executor(
+            setup=Setup(topics=TOPICS, actions=ACTIONS, has_connection=lambda name: name == "acme")
+        )
         self.ledger, self.now = Ledger(), START
         self.attempts, self.looks, self.results, self.dead = [], 0, [], []
 
@@ -60,7 +63,7 @@ class World:
 
     def decide(self, decided, left):
         while isinstance(decided, Call):
-            if decided.look:
+            if decided.look_up is not None:
                 self.looks += 1
             else:
                 self.attempts.append((decided.idempotency_key, decided.request, self.now))
@@ -82,6 +85,10 @@ class World:
         headers = ((h.SETTLES, command_id.encode()), (h.CONNECTION, connection), (h.TRACEPARENT, b"00-ee-ff-01"))
         record = Record(topic=TOPICS.command, key=None, value=orjson.dumps(data), headers=headers, offset=99)
         return self.run(record)
+
+
+def with_connection(executor, *, exists):
+    return replace(executor, setup=replace(executor.setup, has_connection=lambda _: exists))
 
 
 def tagged(**fields):
@@ -116,7 +123,7 @@ def test_a_look_up_is_not_made_before_the_index_can_have_it():
         if isinstance(decision, Call):
             break
     assert isinstance(decision, Call)
-    assert decision.look
+    assert decision.look_up is not None
     assert START + AFTER_MS <= world.now < START + AFTER_MS + 30_000
 
 
@@ -514,9 +521,9 @@ class TestTakenOver:
 
     def test_is_looked_up_by_a_replay_once_its_connection_is_back(self):
         world = World()
-        world.executor = replace(world.executor, has_connection=lambda _: False)
+        world.executor = with_connection(world.executor, exists=False)
         world.run(command_record(), again=True)
-        world.executor = replace(world.executor, has_connection=lambda _: True)
+        world.executor = with_connection(world.executor, exists=True)
         world.run(command_record(headers=REPLAY), FOUND)
         assert (world.attempts, world.looks) == ([], 1)
         assert [(one["status"], one["revision"]) for one in world.results] == [("indeterminate", 0), ("succeeded", 1)]

@@ -8,15 +8,17 @@ from stripeline.contracts.retry_tiers import WINDOW_MS, parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Code, Verdict
 from stripeline.workers.actions import actions
-from stripeline.workers.executor.before_call import Call, Executor
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Answer, Succeeded, classify
 from stripeline.workers.task.decision import Decision
 from tests.support.records import Record, command, command_record
 
 NOW = 2_000_000
 TOPICS = Topics(tiers=parse_tiers("5s,30s"))
-EXECUTOR = Executor(topics=TOPICS, actions=actions(), has_connection=lambda name: name == "acme")
+EXECUTOR = Executor(setup=Setup(topics=TOPICS, actions=actions(), has_connection=lambda name: name == "acme"))
 DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1})
 TRACE = ("traceparent", b"00-aa-bb-01")
 

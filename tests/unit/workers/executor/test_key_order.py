@@ -10,13 +10,15 @@ from hypothesis import strategies as st
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.workers.actions import actions
-from stripeline.workers.executor.before_call import Call, Executor
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Answer, Succeeded, classify
 from tests.support.records import Record, command, command_record
 
 TOPICS = Topics(tiers=parse_tiers("5s,30s,2m"))
-EXECUTOR = Executor(topics=TOPICS, actions=actions(), has_connection=lambda _: True)
+EXECUTOR = Executor(setup=Setup(topics=TOPICS, actions=actions(), has_connection=lambda _: True))
 DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1})
 CREATE = actions()["stripe/create-customer"]
 KEYS = (b"a", b"b", b"c")

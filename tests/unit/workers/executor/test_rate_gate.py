@@ -11,10 +11,19 @@ from stripeline.contracts.retry_tiers import parse_tiers, within
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.actions import actions
-from stripeline.workers.executor.before_call import Executor
 from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.executor.rate_gate import PACE_MS, PAUSE_MAX_MS, Gate, Hold, Pass, Seen, Standing
+from stripeline.workers.executor.rate_gate import (
+    PACE_MS,
+    PAUSE_MAX_MS,
+    ConnectionStatus,
+    Hold,
+    Observation,
+    Pass,
+    RateGate,
+)
+from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Answer, Succeeded, classify
 from stripeline.workers.task.decision import Decision
 from tests.support.records import Record, command, command_record
@@ -34,7 +43,7 @@ class Facts:
     def __init__(self, account=None, endpoint=None):
         self.rates = {"acme": Rate(account=account, endpoint=endpoint)}
         self.part, self.keys, self.told = 1.0, {"acme": "k1", "other": "k1"}, {}
-        self.gate = Gate(
+        self.gate = RateGate(
             limits=lambda name: self.rates.get(name, Rate()),
             share=lambda: self.part,
             key=self.keys.get,
@@ -112,9 +121,9 @@ class TestPacing:
 
     def test_a_429_halves_the_rate_once_a_burst_and_a_quiet_time_restores_it(self):
         facts = Facts(account=10)
-        passed = facts.ask()
+        permit = facts.ask()
         for _ in range(5):
-            facts.gate.saw("acme", "/v1/customers", failure(429), passed, NOW)
+            facts.gate.observe("acme", "/v1/customers", failure(429), permit, NOW)
         start = NOW + 1_000
         assert [facts.ask(start).delay_ms // 20 for _ in range(3)] == [0, 9, 19]
         later = NOW + 120_000
@@ -129,7 +138,7 @@ class TestPacing:
     def test_a_storm_of_429_ends_at_a_floor(self):
         facts = Facts(account=32)
         for second in range(50):
-            facts.gate.saw("acme", "/v1/customers", failure(429), Pass(), NOW + second * 1_000)
+            facts.gate.observe("acme", "/v1/customers", failure(429), Pass(), NOW + second * 1_000)
         assert facts.ask(NOW + 49_100).delay_ms == 0
         assert facts.ask(NOW + 49_100).delay_ms == 1_000
 
@@ -158,8 +167,8 @@ class TestPacing:
 class TestBreaker:
     def refused(self):
         facts = Facts()
-        passed = facts.ask()
-        assert facts.gate.saw("acme", "/v1/customers", failure(401), passed, NOW) is Seen.KEY_REFUSED
+        permit = facts.ask()
+        assert facts.gate.observe("acme", "/v1/customers", failure(401), permit, NOW) is Observation.KEY_REFUSED
         return facts
 
     def test_the_first_401_of_a_key_closes_the_gate_for_its_connection_alone(self):
@@ -172,8 +181,8 @@ class TestBreaker:
     def test_calls_that_were_under_way_are_not_burnt(self):
         facts = Facts()
         first, second = facts.ask(), facts.ask()
-        assert facts.gate.saw("acme", "/v1/customers", failure(401), first, NOW) is Seen.KEY_REFUSED
-        assert facts.gate.saw("acme", "/v1/customers", failure(401), second, NOW) is Seen.REFUSED_AGAIN
+        assert facts.gate.observe("acme", "/v1/customers", failure(401), first, NOW) is Observation.KEY_REFUSED
+        assert facts.gate.observe("acme", "/v1/customers", failure(401), second, NOW) is Observation.REFUSED_AGAIN
 
     def test_it_asks_less_and_less_often(self):
         facts = self.refused()
@@ -185,25 +194,25 @@ class TestBreaker:
         probe = facts.ask()
         assert probe == Pass(key="k2", probe=True)
         assert isinstance(facts.ask(), Hold)
-        assert facts.gate.saw("acme", "/v1/customers", DONE, probe, NOW) is Seen.FINE
+        assert facts.gate.observe("acme", "/v1/customers", DONE, probe, NOW) is Observation.ACCEPTED
         assert facts.ask() == Pass(key="k2")
 
     def test_a_new_key_that_is_refused_too_closes_it_again(self):
         facts = self.refused()
         facts.keys["acme"] = "k2"
         probe = facts.ask()
-        assert facts.gate.saw("acme", "/v1/customers", failure(401), probe, NOW) is Seen.KEY_REFUSED
+        assert facts.gate.observe("acme", "/v1/customers", failure(401), probe, NOW) is Observation.KEY_REFUSED
         assert isinstance(facts.ask(), Hold)
 
     def test_a_late_answer_to_the_old_key_says_nothing_of_the_new_one(self):
         facts = Facts()
         old, older = facts.ask(), facts.ask()
-        facts.gate.saw("acme", "/v1/customers", failure(401), old, NOW)
+        facts.gate.observe("acme", "/v1/customers", failure(401), old, NOW)
         facts.keys["acme"] = "k2"
         probe = facts.ask()
-        assert facts.gate.saw("acme", "/v1/customers", failure(401), older, NOW) is Seen.REFUSED_AGAIN
+        assert facts.gate.observe("acme", "/v1/customers", failure(401), older, NOW) is Observation.REFUSED_AGAIN
         assert isinstance(facts.ask(), Hold)
-        facts.gate.saw("acme", "/v1/customers", DONE, probe, NOW)
+        facts.gate.observe("acme", "/v1/customers", DONE, probe, NOW)
         assert isinstance(facts.ask(), Pass)
 
     def test_what_another_process_has_met_holds_here_too(self):
@@ -221,13 +230,15 @@ class TestBreaker:
     def test_other_failures_leave_it_open(self):
         facts = Facts()
         for status in (400, 403, 404, 500):
-            assert facts.gate.saw("acme", "/v1/customers", failure(status), facts.ask(), NOW) is Seen.FINE
+            assert (
+                facts.gate.observe("acme", "/v1/customers", failure(status), facts.ask(), NOW) is Observation.ACCEPTED
+            )
         assert isinstance(facts.ask(), Pass)
 
     def test_a_gate_that_knows_no_keys_never_closes(self):
         facts = Facts()
         facts.keys.clear()
-        assert facts.gate.saw("acme", "/v1/customers", failure(401), facts.ask(), NOW) is Seen.FINE
+        assert facts.gate.observe("acme", "/v1/customers", failure(401), facts.ask(), NOW) is Observation.ACCEPTED
 
 
 def test_a_key_pasted_anew_has_another_name_that_tells_nothing():
@@ -239,7 +250,7 @@ def test_a_key_pasted_anew_has_another_name_that_tells_nothing():
 class TestInTheExecutor:
     def executor(self, facts):
         topics = Topics(tiers=parse_tiers("5s,30s"))
-        return Executor(topics=topics, actions=actions(), has_connection=lambda _: True, gate=facts.gate)
+        return Executor(setup=Setup(topics=topics, actions=actions(), has_connection=lambda _: True), gate=facts.gate)
 
     def apply(self, ledger, decision):
         assert isinstance(decision, Decision)
@@ -287,24 +298,26 @@ class TestInTheExecutor:
         assert isinstance(executor.take(ledger, self.back(held), NOW + 5_000), Call)
 
 
-class TestStandings:
+class TestConnectionStatuss:
     def test_rates_lines_and_their_recovery(self):
         facts = Facts(account=10)
-        assert list(facts.gate.standings(NOW)) == []
+        assert list(facts.gate.connections(NOW)) == []
         assert passes(facts) > 0
         assert isinstance(facts.ask(), Hold)
-        facts.gate.saw("acme", "/v1/customers", failure(429), Pass(), NOW + 1_000)
-        (seen,) = facts.gate.standings(NOW + 1_000)
+        facts.gate.observe("acme", "/v1/customers", failure(429), Pass(), NOW + 1_000)
+        (seen,) = facts.gate.connections(NOW + 1_000)
         assert (seen.paused, seen.rates) == (False, {"": (5, 10)})
         assert seen.line_ms > 0
-        (seen,) = facts.gate.standings(NOW + 120_000)
+        (seen,) = facts.gate.connections(NOW + 120_000)
         assert (seen.line_ms, seen.rates) == (0, {"": (10, 10)})
 
     def test_a_connection_is_paused_by_its_own_401_or_by_anothers(self):
         facts = Facts()
-        facts.gate.saw("acme", "/v1/customers", failure(401), facts.ask(), NOW)
+        facts.gate.observe("acme", "/v1/customers", failure(401), facts.ask(), NOW)
         facts.ask(connection="other")
         facts.told["other"] = ("k1", NOW)
-        assert [seen.paused for seen in facts.gate.standings(NOW)] == [True, True]
+        assert [seen.paused for seen in facts.gate.connections(NOW)] == [True, True]
         facts.keys["other"] = "k2"
-        assert list(facts.gate.standings(NOW))[1] == Standing(connection="other", paused=False, line_ms=0, rates={})
+        assert list(facts.gate.connections(NOW))[1] == ConnectionStatus(
+            connection="other", paused=False, line_ms=0, rates={}
+        )

@@ -3,7 +3,7 @@
 import pytest
 
 from stripeline.contracts import headers as h
-from stripeline.workers.executor.retry_headers import dead_headers, ticket, waiting_headers
+from stripeline.workers.executor.retry_headers import read_record, waiting_headers
 from tests.support.records import command_record
 
 OURS = ((h.ATTEMPT, b"2"), (h.FIRST_APPENDED_AT, b"500"), (h.PLACE, b"3"), (h.DUE_AT, b"9"), (h.LAST_ERROR, b"e"))
@@ -12,29 +12,29 @@ THEIRS = (("x", b"1"), ("traceparent", b"00-a-b-01"), (h.REPLAY, b"r"))
 
 def test_ours_count_on_a_retry_topic_alone():
     record = command_record(headers=(*THEIRS, *OURS))
-    back, fresh = ticket(record, returned=True), ticket(record, returned=False)
-    assert (back.attempts, back.first_appended_ms, back.place, back.trace) == (2, 500, 3, b"00-a-b-01")
+    back, fresh = read_record(record, returned=True), read_record(record, returned=False)
+    assert (back.attempts, back.first_appended_ms, back.place, back.traceparent) == (2, 500, 3, b"00-a-b-01")
     # The first append time may make a command older wherever it comes from.
-    assert (fresh.attempts, fresh.first_appended_ms, fresh.place, fresh.trace) == (0, 500, None, b"00-a-b-01")
+    assert (fresh.attempts, fresh.first_appended_ms, fresh.place, fresh.traceparent) == (0, 500, None, b"00-a-b-01")
 
 
-def test_a_retry_record_whose_headers_were_lost_starts_anew():
-    found = ticket(command_record(headers=((h.ATTEMPT, b"x"), (h.PLACE, b""))), returned=True)
-    assert (found.attempts, found.first_appended_ms, found.place, found.trace) == (0, 1_000_000, None, None)
+def test_a_retry_record_whose_headers_were_lost_starts_again():
+    found = read_record(command_record(headers=((h.ATTEMPT, b"x"), (h.PLACE, b""))), returned=True)
+    assert (found.attempts, found.first_appended_ms, found.place, found.traceparent) == (0, 1_000_000, None, None)
 
 
 def test_first_appended_at_zero_is_a_time():
-    assert ticket(command_record(headers=((h.FIRST_APPENDED_AT, b"0"),)), returned=True).first_appended_ms == 0
+    assert read_record(command_record(headers=((h.FIRST_APPENDED_AT, b"0"),)), returned=True).first_appended_ms == 0
 
 
 @pytest.mark.parametrize(("key", "text"), [(None, None), (b"", ""), (b"k", "k"), (b"\xff\xc3\xa9", "\xff\xc3\xa9")])
 def test_no_two_keys_become_one(key, text):
-    assert ticket(command_record(key=key), returned=False).key == text
+    assert read_record(command_record(key=key), returned=False).key == text
 
 
 @pytest.mark.parametrize("place", [None, 0, 7])
 def test_waiting_replaces_ours_and_keeps_theirs(place):
-    of = ticket(command_record(headers=(*THEIRS, *OURS)), returned=True)
+    of = read_record(command_record(headers=(*THEIRS, *OURS)), returned=True)
     headers = waiting_headers(of, attempts=3, due_ms=77, place=place, last_error="e" * 2_000)
     assert headers[: len(THEIRS)] == THEIRS
     assert dict(headers[len(THEIRS) :]) == {
@@ -42,14 +42,3 @@ def test_waiting_replaces_ours_and_keeps_theirs(place):
         **({} if place is None else {h.PLACE: str(place).encode()}),
     }  # fmt: skip
     assert len(headers) == len(dict(headers))
-
-
-def test_a_dead_letter_names_its_origin_and_waits_no_more():
-    of = ticket(command_record(partition=4, offset=8, headers=(*THEIRS, *OURS)), returned=True)
-    headers = dead_headers(of, reason="exhausted", code="RATE_LIMITED", attempts=6, last_error="é" * 600)
-    assert headers[: len(THEIRS)] == THEIRS
-    assert dict(headers[len(THEIRS) :]) == {
-        h.ORIGIN_TOPIC: b"stripe.action-command", h.ORIGIN_PARTITION: b"4", h.ORIGIN_OFFSET: b"8",
-        h.REASON: b"exhausted", h.CODE: b"RATE_LIMITED", h.ATTEMPTS: b"6", h.FIRST_APPENDED_AT: b"500",
-        h.LAST_ERROR: ("é" * 500).encode(),
-    }  # fmt: skip

@@ -275,10 +275,9 @@ def test_a_record_that_is_no_event_is_a_dead_letter(value, says):
     assert says in headers["stripeline-last-error"].decode()
 
 
-def test_lanes_and_due_times_of_a_router():
+def test_a_routers_lane_is_the_records_key():
     router = World().router
     assert router.lane(event_record()) == b"pi_1"
-    assert router.due_ms(event_record()) == 0
 
 
 def test_old_runs_are_forgotten_and_running_ones_are_not():

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripeline.workers.stripe.call_slots import Room
+from stripeline.workers.stripe.call_slots import CallSlots
 
 
 async def turn():
@@ -15,35 +15,35 @@ async def turn():
 
 
 async def test_where_there_is_room_nobody_waits():
-    room = Room(2)
-    share = room.share()
-    assert [share.enter_now() for _ in range(3)] == [True, True, False]
-    share.leave()
-    assert share.enter_now()
+    slots = CallSlots(2)
+    task = slots.of_a_task()
+    assert [task.enter_now() for _ in range(3)] == [True, True, False]
+    task.leave()
+    assert task.enter_now()
 
 
 async def test_a_task_without_a_call_may_always_make_one():
-    room = Room(1)
-    deep, other = room.share(), room.share()
+    slots = CallSlots(1)
+    deep, other = slots.of_a_task(), slots.of_a_task()
     assert deep.enter_now()
     assert [other.enter_now(), other.enter_now()] == [True, False]
-    assert (room.taken, room.size) == (2, 1)
+    assert (slots.taken, slots.size) == (2, 1)
 
 
 async def test_a_task_whose_last_call_ends_has_the_next_place_though_the_room_is_full():
-    room = Room(2)
-    deep, other = room.share(), room.share()
+    slots = CallSlots(2)
+    deep, other = slots.of_a_task(), slots.of_a_task()
     assert all((deep.enter_now(), deep.enter_now(), other.enter_now()))
     entered = asyncio.create_task(other.enter())
     await turn()
     other.leave()
     await entered
-    assert (deep.inside, other.inside) == (2, 1)
+    assert (deep.taken, other.taken) == (2, 1)
 
 
 async def test_a_place_goes_to_the_task_that_has_the_fewest():
-    room = Room(4)
-    deep, other = room.share(), room.share()
+    slots = CallSlots(4)
+    deep, other = slots.of_a_task(), slots.of_a_task()
     assert all((deep.enter_now(), deep.enter_now(), deep.enter_now(), other.enter_now()))
     first, second = asyncio.create_task(deep.enter()), asyncio.create_task(other.enter())
     await turn()
@@ -52,35 +52,35 @@ async def test_a_place_goes_to_the_task_that_has_the_fewest():
     assert not first.done()
     deep.leave()
     await first
-    assert (deep.inside, other.inside, room.taken) == (2, 2, 4)
+    assert (deep.taken, other.taken, slots.taken) == (2, 2, 4)
 
 
 async def test_who_gives_up_waiting_takes_no_place():
-    room = Room(1)
-    share = room.share()
-    assert share.enter_now()
-    gives_up, waits = asyncio.create_task(share.enter()), asyncio.create_task(share.enter())
+    slots = CallSlots(1)
+    task = slots.of_a_task()
+    assert task.enter_now()
+    gives_up, waits = asyncio.create_task(task.enter()), asyncio.create_task(task.enter())
     await turn()
     gives_up.cancel()
     await turn()
-    assert share.waiting == 1
-    share.leave()
+    assert task.waiting == 1
+    task.leave()
     await waits
-    assert (share.inside, share.waiting, room.taken) == (1, 0, 1)
+    assert (task.taken, task.waiting, slots.taken) == (1, 0, 1)
 
 
 async def test_a_place_that_is_given_to_one_who_gives_up_in_the_same_moment_goes_to_the_next():
-    room = Room(1)
-    share = room.share()
-    assert share.enter_now()
-    gives_up, waits = asyncio.create_task(share.enter()), asyncio.create_task(share.enter())
+    slots = CallSlots(1)
+    task = slots.of_a_task()
+    assert task.enter_now()
+    gives_up, waits = asyncio.create_task(task.enter()), asyncio.create_task(task.enter())
     await turn()
-    share.leave()  # the first has the place, and has not run yet
+    task.leave()  # the first has the place, and has not run yet
     gives_up.cancel()
     await waits
     with pytest.raises(asyncio.CancelledError):
         await gives_up
-    assert (share.inside, room.taken) == (1, 1)
+    assert (task.taken, slots.taken) == (1, 1)
 
 
 STEPS = st.lists(st.tuples(st.sampled_from(["enter", "leave", "cancel"]), st.integers(0, 3)), max_size=60)
@@ -93,27 +93,27 @@ def test_places_are_neither_lost_nor_made(size, steps):
 
 
 async def _visits(size, steps):
-    room = Room(size)
-    shares = [room.share() for _ in range(3)]
+    slots = CallSlots(size)
+    tasks = [slots.of_a_task() for _ in range(3)]
     waiting: list[list[asyncio.Task]] = [[], [], []]
     for what, number in steps:
-        share, queue = shares[number % 3], waiting[number % 3]
+        task, queue = tasks[number % 3], waiting[number % 3]
         match what:
-            case "enter" if not share.enter_now():
-                queue.append(asyncio.create_task(share.enter()))
-            case "leave" if share.inside:
-                share.leave()
+            case "enter" if not task.enter_now():
+                queue.append(asyncio.create_task(task.enter()))
+            case "leave" if task.taken:
+                task.leave()
             case "cancel" if queue:
                 queue.pop().cancel()
         await turn()
-        for tasks in waiting:
-            tasks[:] = [task for task in tasks if not task.done()]
-        assert room.taken == sum(share.inside for share in shares)
-        assert room.taken <= size + len(shares) - 1
-        assert [share.waiting for share in shares] == [len(tasks) for tasks in waiting]
-        full = room.taken >= size
-        assert all(full and share.inside for share in shares if share.waiting), "somebody waits beside a free place"
-    for tasks in waiting:
-        for task in tasks:
-            task.cancel()
+        for calls in waiting:
+            calls[:] = [call for call in calls if not call.done()]
+        assert slots.taken == sum(task.taken for task in tasks)
+        assert slots.taken <= size + len(tasks) - 1
+        assert [task.waiting for task in tasks] == [len(calls) for calls in waiting]
+        full = slots.taken >= size
+        assert all(full and task.taken for task in tasks if task.waiting), "somebody waits beside a free place"
+    for calls in waiting:
+        for call in calls:
+            call.cancel()
     await turn()

@@ -2,9 +2,10 @@ import pytest
 
 from stripeline.contracts.topics import Topics
 from stripeline.workers.actions import actions
-from stripeline.workers.executor.before_call import Executor
 from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Succeeded
 from stripeline.workers.task.counters import Counts, Histogram, Histograms
 from stripeline.workers.task.decision import Ended
@@ -47,7 +48,7 @@ def test_records_are_counted_by_verdict_and_ends_by_code():
     ],
 )
 def test_an_end_names_an_action_of_ours_and_never_another_teams_text(fields, ended):
-    executor = Executor(topics=Topics(), actions=actions(), has_connection=lambda name: name == "acme")
+    executor = Executor(setup=Setup(topics=Topics(), actions=actions(), has_connection=lambda name: name == "acme"))
     ledger = Ledger()
     decision = executor.take(ledger, command_record(command(**fields)), 1_000)
     if isinstance(decision, Call):

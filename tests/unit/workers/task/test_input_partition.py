@@ -5,7 +5,7 @@ from stripeline.workers.executor import ledger
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.router import runs
 from stripeline.workers.router.runs import Runs
-from stripeline.workers.task.input_partition import BUFFER_BYTES, BUFFER_RECORDS, Input
+from stripeline.workers.task.input_partition import BUFFER_BYTES, BUFFER_RECORDS, InputPartition
 from tests.support.records import Record
 
 
@@ -14,7 +14,7 @@ def record(size: int) -> Record:
 
 
 def test_it_is_read_until_half_of_its_records_are_there():
-    source = Input(grows=True)
+    source = InputPartition(grows=True)
     assert source.wants
     source.put([record(1)] * (BUFFER_RECORDS // 2), BUFFER_RECORDS // 2)
     assert not source.wants
@@ -23,7 +23,7 @@ def test_it_is_read_until_half_of_its_records_are_there():
 
 
 def test_it_is_read_until_its_bytes_are_there():
-    source = Input(grows=True)
+    source = InputPartition(grows=True)
     source.put([record(BUFFER_BYTES), Record(topic="t", key=None, value=None)], 2)
     assert not source.wants
     assert source.pop().value is not None
@@ -33,12 +33,12 @@ def test_it_is_read_until_its_bytes_are_there():
 
 
 def test_it_tells_where_it_stands_when_that_is_news():
-    source = Input(grows=True)
-    assert source.moved() == (0, "")
-    assert source.moved() is None
+    source = InputPartition(grows=True)
+    assert source.offset_to_commit() == (0, "")
+    assert source.offset_to_commit() is None
     source.watermark.take(0)
     source.watermark.finish(0)
-    assert source.moved() == (1, "")
+    assert source.offset_to_commit() == (1, "")
 
 
 def test_a_state_is_full_when_it_holds_too_much_of_anything(monkeypatch):
@@ -53,7 +53,7 @@ def test_a_state_is_full_when_it_holds_too_much_of_anything(monkeypatch):
 
 
 def test_what_waits_are_records_and_not_the_markers_behind_them():
-    source = Input(grows=True)
+    source = InputPartition(grows=True)
     source.put([Record(topic="t", key=None, value=b"", offset=5)], 6)
     assert WorkerView.waiting(source, 7) == 2  # what was not read may be a record
     source.put([], 7)

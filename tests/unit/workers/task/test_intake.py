@@ -4,7 +4,7 @@ import pytest
 
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.task import intake
-from stripeline.workers.task.input_partition import Input
+from stripeline.workers.task.input_partition import InputPartition
 from stripeline.workers.task.intake import SLICE, Filled, Intake
 from stripeline.workers.task.watermark import MAX_METADATA_BYTES, Watermark
 from tests.support.records import Record
@@ -16,11 +16,11 @@ def record(offset: int, topic: str = "commands", *, key: str | None = None, size
     return Record(topic=topic, offset=offset, key=(key or f"k{offset}").encode(), value=b"x" * size)
 
 
-def one(**inputs: Input) -> Intake:
+def one(**inputs: InputPartition) -> Intake:
     return Intake(inputs, lane=lambda taken: taken.key, due_ms=lambda taken: 0, limit=4)
 
 
-def put(source: Input, count: int, topic: str = "commands", **fields) -> Input:
+def put(source: InputPartition, count: int, topic: str = "commands", **fields) -> InputPartition:
     source.put([record(offset, topic, **fields) for offset in range(count)], count)
     return source
 
@@ -33,7 +33,7 @@ def started(of: Intake) -> list[tuple[str, int]]:
 
 
 def test_what_is_there_is_taken_into_lanes_and_finished_in_any_order():
-    of = one(commands=put(Input(grows=True), 3, size=5))
+    of = one(commands=put(InputPartition(grows=True), 3, size=5))
     assert of.wanted() == ["commands"]
     assert of.fill(NOW, pending=0, full=False) == Filled(3, None)
     assert (started(of), len(of.lanes)) == ([("commands", 0), ("commands", 1), ("commands", 2)], 3)
@@ -45,20 +45,22 @@ def test_what_is_there_is_taken_into_lanes_and_finished_in_any_order():
 
 
 def test_what_an_earlier_owner_finished_is_not_taken_again():
-    source = put(Input(grows=True, watermark=Watermark(0, [(1, 1)])), 3)
+    source = put(InputPartition(grows=True, watermark=Watermark(0, [(1, 1)])), 3)
     of = one(commands=source)
     assert of.fill(NOW, pending=0, full=False) == Filled(3, None)
     assert started(of) == [("commands", 0), ("commands", 2)]
 
 
 def test_only_so_many_are_taken_in_one_go():
-    of = one(commands=put(Input(grows=True), SLICE + 1))
+    of = one(commands=put(InputPartition(grows=True), SLICE + 1))
     assert of.fill(NOW, pending=0, full=False) == Filled(SLICE, None)
     assert of.fill(NOW, pending=0, full=False) == Filled(1, None)
 
 
 def test_each_input_is_first_in_turn():
-    of = one(commands=put(Input(grows=True), 2 * SLICE), retry=put(Input(grows=False), 2 * SLICE, "retry"))
+    of = one(
+        commands=put(InputPartition(grows=True), 2 * SLICE), retry=put(InputPartition(grows=False), 2 * SLICE, "retry")
+    )
     firsts = []
     for _ in range(2):
         of.fill(NOW, pending=0, full=False)
@@ -68,14 +70,14 @@ def test_each_input_is_first_in_turn():
 
 def test_nothing_is_taken_before_it_is_due_and_the_earliest_says_when():
     due = {"now": NOW, "soon": NOW + 300, "later": NOW + 700}
-    inputs = {topic: put(Input(grows=False), 1, topic) for topic in due}
+    inputs = {topic: put(InputPartition(grows=False), 1, topic) for topic in due}
     of = Intake(inputs, lane=lambda taken: taken.topic, due_ms=lambda taken: due[taken.topic], limit=4)
     assert of.fill(NOW, pending=0, full=False) == Filled(1, 300)
     assert of.fill(NOW + 300, pending=0, full=False) == Filled(1, 400)
 
 
 def test_a_full_state_takes_nothing_that_makes_it_grow():
-    of = one(commands=put(Input(grows=True), 1), retry=put(Input(grows=False), 1, "retry"))
+    of = one(commands=put(InputPartition(grows=True), 1), retry=put(InputPartition(grows=False), 1, "retry"))
     assert of.fill(NOW, pending=0, full=True) == Filled(1, 1_000)
     assert started(of) == [("retry", 0)]
 
@@ -85,18 +87,18 @@ def test_a_full_state_takes_nothing_that_makes_it_grow():
 )
 def test_bounds(monkeypatch, bound, value):
     monkeypatch.setattr(intake, bound, value)
-    of = one(commands=put(Input(grows=True), 1))
+    of = one(commands=put(InputPartition(grows=True), 1))
     assert of.fill(NOW, pending=5, full=False) == Filled(0, None)
 
 
 def test_the_records_in_hand_are_bounded():
-    of = one(commands=put(Input(grows=True), 600))
+    of = one(commands=put(InputPartition(grows=True), 600))
     assert sum(of.fill(NOW, pending=0, full=False).taken for _ in range(5)) == 512
 
 
 def test_a_commits_metadata_is_bounded():
     """Every second offset finished: each range costs bytes, and before there are too many nothing more is taken."""
-    source, topic = Input(grows=True), "commands"
+    source, topic = InputPartition(grows=True), "commands"
     source.put([record(2 * offset, topic) for offset in range(3_000)], 6_000)
     of = Intake({topic: source}, lane=lambda taken: taken.key, due_ms=lambda taken: 0, limit=2_000)
     while of.fill(NOW, pending=0, full=False).taken:

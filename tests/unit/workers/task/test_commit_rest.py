@@ -2,7 +2,7 @@
 
 import pytest
 
-from stripeline.workers.kafka.task import rest_s
+from stripeline.workers.task.commit_rest import rest_s
 
 INTERVAL_S = 0.04
 
@@ -17,5 +17,5 @@ INTERVAL_S = 0.04
         (0.2, 0.5),  # results are not held back for ever
     ],
 )
-def test_commits_take_a_fifth_of_a_busy_process_at_most_and_have_their_interval(busy_s, rests_s):
+def test_commits_take_a_fifth_of_a_busy_process_at_most(busy_s, rests_s):
     assert rest_s(INTERVAL_S, busy_s) == pytest.approx(rests_s)

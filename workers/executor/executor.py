@@ -1,0 +1,122 @@
+"""The executor: composes what a command becomes before its call, the rate gate, and what its outcome makes of it. Pure.
+
+take ───► before_call ──┬► decision
+                        └► planned call ──► rate gate ──┬► call ──► Stripe ──► answered
+                                 ▲                      └► a tier, until its connection may call again
+answered ─► outcome ─► settle ─► after_call ──┬► decision
+   └► the next request of a look-up           └► planned call
+"""
+
+from dataclasses import field
+
+import orjson
+
+from stripeline.contracts import headers as h
+from stripeline.contracts.frozen import frozen, replace
+from stripeline.contracts.ids import idempotency_key
+from stripeline.contracts.records import Unreadable, parse_command
+from stripeline.contracts.vocabulary import Fault
+from stripeline.workers.executor import after_call, before_call, settlement, stripe_lookup, transitions
+from stripeline.workers.executor.command_state import Call, PlannedCall, endpoint
+from stripeline.workers.executor.ledger import Ledger, forget
+from stripeline.workers.executor.rate_gate import Observation, Pass, RateGate, open_gate
+from stripeline.workers.executor.retry_headers import read_record
+from stripeline.workers.executor.setup import Setup
+from stripeline.workers.executor.stripe_answer import Answer, CallReply, NoKey, Outcome, outcome_of
+from stripeline.workers.executor.stripe_lookup import LookUp, Missing, NextRequest
+from stripeline.workers.task import dead_letters
+from stripeline.workers.task.decision import Decision, InputRecord, Output
+
+
+@frozen
+class Executor:
+    """The decisions of one prefix's executors."""
+
+    setup: Setup
+    gate: RateGate = field(default_factory=open_gate)
+
+    def lane(self, record: InputRecord) -> object:
+        return record.key if record.key is not None else (record.topic, record.offset)
+
+    def due_ms(self, record: InputRecord) -> int:
+        """When a record may be taken: at once, unless it waits in a tier."""
+        return h.number(h.read(record.headers), h.DUE_AT) or 0 if record.topic in self.setup.topics.retries else 0
+
+    def take(
+        self, ledger: Ledger, consumed: InputRecord, now_ms: int, maybe_attempted: bool = False
+    ) -> Decision | Call:
+        """The decision about a record, or the call that it depends on."""
+        returned = consumed.topic in self.setup.topics.retries
+        record = read_record(consumed, returned=returned, maybe_attempted=maybe_attempted)
+        if h.SETTLES in record.headers and not returned:
+            return settlement.settle(self.setup, ledger, record, now_ms)
+        planned = before_call.plan(self.setup, ledger, record, now_ms)
+        return planned if isinstance(planned, Decision) else self._through_gate(ledger, planned, now_ms)
+
+    def answered(self, ledger: Ledger, call: Call, reply: CallReply, now_ms: int) -> Decision | Call:
+        """The decision about a record after the reply to its call, or the next call."""
+        if call.look_up is None or isinstance(reply, NoKey):
+            return self.settle(ledger, call, outcome_of(call.action, reply), now_ms)
+        found = self._looked_up(call, call.look_up, reply, now_ms)
+        return found if isinstance(found, Call) else self.settle(ledger, call, found, now_ms)
+
+    def settle(self, ledger: Ledger, call: Call, outcome: Outcome | Missing, now_ms: int) -> Decision | Call:
+        """The decision about a record after its call's outcome, or the next call."""
+        observed = self.gate.observe(call.command.connection, call.endpoint, outcome, call.permit, now_ms)
+        if observed is Observation.REFUSED_AGAIN:
+            return self._through_gate(ledger, _once_more(call), now_ms)
+        planned = after_call.plan(self.setup, ledger, call, outcome, now_ms)
+        if not isinstance(planned, Decision):
+            return self._through_gate(ledger, planned, now_ms)
+        return self._with_refused_key(planned, call, now_ms) if observed is Observation.KEY_REFUSED else planned
+
+    def broken(self, ledger: Ledger, consumed: InputRecord, error: Exception) -> Decision:
+        """A record whose decision raised an exception: a dead letter, and its key goes on without it."""
+        record = read_record(consumed, returned=consumed.topic in self.setup.topics.retries)
+        changes = transitions.next_of_key(ledger, record)
+        command = parse_command(consumed.value)
+        known = None if isinstance(command, Unreadable) else ledger.known(command.command_id)
+        if not isinstance(command, Unreadable) and known is not None and known.status == "waiting":
+            changes = (*changes, forget(command.command_id))  # or a replay would find it waiting
+        return replace(dead_letters.broken(self.setup.topics.dead_letter, consumed, error), changes=changes)
+
+    def _through_gate(self, ledger: Ledger, planned: PlannedCall, now_ms: int) -> Decision | Call:
+        """The call when its connection may make one; else a wait in a tier that costs no attempt."""
+        state, action, request = planned.state, planned.action, planned.request
+        where = endpoint(action, planned.look_up)
+        match self.gate.ask(state.command.connection, where, now_ms, state.turn_ms):
+            case Pass() as permit:
+                key = idempotency_key(state.command.command_id) if request.method == "POST" else None
+                return Call(
+                    state=state, action=action, request=request, idempotency_key=key, look_up=planned.look_up,
+                    permit=permit,
+                )  # fmt: skip
+            case held:
+                return transitions.hold(self.setup, ledger, state, held, now_ms)
+
+    def _looked_up(self, call: Call, look_up: LookUp, answer: Answer | Fault, now_ms: int) -> Call | Outcome | Missing:
+        """What a look-up found, or its next request. All its requests are one call for the rate gate."""
+        found = stripe_lookup.advance(
+            look_up, call.action, call.command.command_id, answer,
+            first_appended_ms=call.state.record.first_appended_ms, now_ms=now_ms,
+            call_timeout_ms=self.setup.call_timeout_ms,
+        )  # fmt: skip
+        if not isinstance(found, NextRequest):
+            return found
+        return replace(
+            call, request=found.request, look_up=found.look_up, permit=replace(call.permit, delay_ms=0),
+            timeout_ms=found.timeout_ms,
+        )  # fmt: skip
+
+    def _with_refused_key(self, decision: Decision, call: Call, now_ms: int) -> Decision:
+        """The other processes, and the operator, learn from the control topic that a key is refused."""
+        state = orjson.dumps({"refused_key": call.permit.key, "since": now_ms})
+        output = Output(self.setup.topics.control, f"state/{call.command.connection}".encode(), state, (), 0)
+        return replace(decision, outputs=(*decision.outputs, output))
+
+
+def _once_more(call: Call) -> PlannedCall:
+    """The same request after a refusal that others had met before; a look-up begins again with its search."""
+    if call.look_up is not None:
+        return transitions.search(call.state, call.action)
+    return PlannedCall(state=call.state, action=call.action, request=call.request)

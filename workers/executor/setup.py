@@ -1,0 +1,22 @@
+"""What the executor's decisions rest on: the same for all commands, and set by the operator. Pure."""
+
+from collections.abc import Callable, Mapping
+
+from stripeline.contracts.action import Action
+from stripeline.contracts.frozen import frozen
+from stripeline.contracts.topics import Topics
+
+
+@frozen
+class Setup:
+    """The setup of one prefix's executors.
+
+    reconcile_after_ms: how long Stripe's search may lag behind a call.
+    call_timeout_ms: of one request to Stripe.
+    """
+
+    topics: Topics
+    actions: Mapping[str, Action]
+    has_connection: Callable[[str], bool]
+    reconcile_after_ms: int = 120_000
+    call_timeout_ms: int = 30_000

@@ -1,0 +1,100 @@
+"""What a command becomes next, before its call as well as after it: attempt, look up, wait or finish. Pure.
+
+    attempt, look_up ─────────────────────────────► a call that the rate gate has yet to let pass
+    retry_later, look_up_later, hold ─────────────► a retry tier
+    finish ───────────────────────────────────────► a result, and a dead letter where a person has to act
+
+Invariants:
+- A command that waits is `waiting` in the ledger, and the head of its key's queue.
+- A command that finishes gives its key's queue to the next place.
+- No transition makes a new Idempotency-Key: it follows from the command's id.
+"""
+
+from stripeline.contracts import stripe_metadata
+from stripeline.contracts.action import Action, Refused
+from stripeline.contracts.frozen import replace
+from stripeline.contracts.retry_tiers import Tier, covering, within
+from stripeline.contracts.vocabulary import DeadLetterReason, Verdict
+from stripeline.workers.executor import outcome_records, stripe_lookup
+from stripeline.workers.executor.command_state import CommandState, PlannedCall
+from stripeline.workers.executor.ledger import Ledger, Queue, remember, set_queue
+from stripeline.workers.executor.rate_gate import Hold
+from stripeline.workers.executor.retry_headers import CommandRecord, waiting_headers
+from stripeline.workers.executor.setup import Setup
+from stripeline.workers.executor.stripe_answer import Outcome, refusal
+from stripeline.workers.task.decision import Decision, Output, StateChange
+
+
+def attempt(setup: Setup, ledger: Ledger, state: CommandState, action: Action, now_ms: int) -> PlannedCall | Decision:
+    """The action's call, or the end of a command whose input it refuses."""
+    posts = action.method == "POST"
+    ours = stripe_metadata.params(state.command.command_id, state.record.input.partition) if posts else {}
+    request = action.request(state.command.input, ours)
+    if isinstance(request, Refused):
+        return finish(setup, ledger, state, refusal(action.key, request.message), now_ms)
+    return PlannedCall(state=state, action=action, request=request)
+
+
+def look_up(setup: Setup, ledger: Ledger, state: CommandState, action: Action, now_ms: int) -> PlannedCall | Decision:
+    """The first request of its look-up, or a wait until the object can be found."""
+    if state.look_at_ms is not None and now_ms < state.look_at_ms:
+        return look_up_later(setup, ledger, state, now_ms, attempts=state.record.attempts)
+    return search(state, action)
+
+
+def search(state: CommandState, action: Action) -> PlannedCall:
+    first = stripe_lookup.begin(action, state.command.command_id)
+    return PlannedCall(state=state, action=action, request=first.request, look_up=first.look_up)
+
+
+def look_up_later(
+    setup: Setup, ledger: Ledger, state: CommandState, now_ms: int, *, attempts: int,
+    last_error: str = "waits for its look-up",
+) -> Decision:  # fmt: skip
+    """Into the tier that covers the time until the search index can have the object."""
+    tier = covering(setup.topics.tiers, (state.look_at_ms or now_ms) - now_ms)
+    return retry_later(setup, ledger, state, tier, now_ms, attempts=attempts, last_error=last_error)
+
+
+def hold(setup: Setup, ledger: Ledger, state: CommandState, held: Hold, now_ms: int) -> Decision:
+    """Through a tier without an attempt: its connection is at its limit, or its key is refused."""
+    tier, waits = within(setup.topics.tiers, held.wait_ms), replace(state, turn_ms=held.turn_ms)
+    return retry_later(setup, ledger, waits, tier, now_ms, attempts=state.record.attempts, last_error=held.why)
+
+
+def retry_later(
+    setup: Setup, ledger: Ledger, state: CommandState, tier: Tier, now_ms: int, *, attempts: int, last_error: str
+) -> Decision:
+    """Into a tier, as the head of its key's queue."""
+    record, due_ms = state.record, now_ms + tier.delay_ms
+    changes = [remember(state.command.command_id, state.waiting(now_ms))]
+    place = None
+    if record.key is not None:
+        queue = ledger.queue(record.key) or Queue(0, 1, 0)
+        place = queue.head
+        changes.append(set_queue(record.key, replace(queue, due_ms=due_ms)))
+    headers = waiting_headers(record, attempts=attempts, due_ms=due_ms, place=place, last_error=last_error)
+    output = Output(setup.topics.retry(tier), record.input.key, record.input.value, headers)
+    return Decision(Verdict.RETRIED, (output,), tuple(changes))
+
+
+def finish(
+    setup: Setup, ledger: Ledger, state: CommandState, outcome: Outcome, now_ms: int, *, calls: int = 0,
+    reason: DeadLetterReason | None = None,
+) -> Decision:  # fmt: skip
+    """A result, the next command of its key, and a dead letter where a person has to act. `calls`: made just now."""
+    record, command = state.record, state.command
+    end = outcome_records.end(outcome, earlier_unknown=state.unknown, attempts=record.attempts + calls, reason=reason)
+    outputs = [outcome_records.result(setup.topics, outcome_records.told_of(state), end, state.revision, now_ms)]
+    if end.dead_reason is not None:
+        outputs.append(outcome_records.dead_letter(setup.topics, record, end, end.dead_reason))
+    changes = (remember(command.command_id, state.ended(end.status, now_ms)), *next_of_key(ledger, record))
+    return Decision(Verdict(end.status), tuple(outputs), changes, outcome_records.ended(command.action, end))
+
+
+def next_of_key(ledger: Ledger, record: CommandRecord) -> tuple[StateChange, ...]:
+    """The head of a key's queue has ended, whichever way: the next place has its turn."""
+    queue = None if record.key is None else ledger.queue(record.key)
+    if record.key is None or queue is None or record.place != queue.head:
+        return ()
+    return (set_queue(record.key, replace(queue, head=queue.head + 1)),)
