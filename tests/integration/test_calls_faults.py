@@ -19,7 +19,7 @@ from stripeline.contracts.vocabulary import Code, Fault
 from stripeline.deploy.sandbox.faults import Fault as SandboxFault
 from stripeline.deploy.sandbox.faults import Match, Rule
 from stripeline.deploy.sandbox.http_server import SandboxServer
-from stripeline.workers.executor.stripe_answer import Failed, Succeeded, classify
+from stripeline.workers.executor.stripe_answer import Failed, Succeeded, outcome_of
 from stripeline.workers.stripe.api import MAX_BODY_BYTES, StripeApi
 from tests.support.in_memory_executor import ACTIONS, INTENT, KEY, TOPICS, InMemoryExecutor, call_of
 from tests.support.records import command
@@ -61,7 +61,7 @@ async def broken(sent: bytes | None, *, hold: bool = False, reads: bool = True) 
 async def call(url: str, value: dict | None = None, *, deadline_s: float = 5.0, key: str = KEY):
     async with StripeApi(url, lambda _: SecretStr(key), deadline_s=deadline_s) as api:
         made = call_of(value or command())
-        return classify(made.action, await api.send(made))
+        return outcome_of(made.action, await api.send(made))
 
 
 def is_fault(outcome, fault: Fault) -> None:
@@ -281,7 +281,7 @@ async def test_a_call_that_a_fault_of_ours_breaks_is_logged_without_the_key(serv
 
 async def test_a_connection_whose_key_cannot_be_opened_makes_no_call(server: SandboxServer):
     async with StripeApi(server.url, lambda _: None) as api:
-        outcome = classify(CUSTOMERS, await api.send(call_of(command())))
+        outcome = outcome_of(CUSTOMERS, await api.send(call_of(command())))
     assert (outcome.error["code"], outcome.retryable, outcome.unknown) == (Code.AUTH_EXPIRED, False, False)
     assert server.sandbox.endpoints.ledger.recent(10) == []
 

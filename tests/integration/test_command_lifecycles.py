@@ -141,7 +141,7 @@ async def test_an_attempt_of_an_older_release_that_sent_other_parameters_is_look
 async def test_the_same_id_in_another_partition_has_no_second_effect(world: InMemoryExecutor):
     world.send(command())
     await world.run()
-    other = InMemoryExecutor(world.send, world.sandbox)
+    other = InMemoryExecutor(world.call_stripe, world.sandbox)
     other.send(command(), partition=7, key=b"k2")
     await other.run()
     assert len(world.effects) == 1
@@ -197,7 +197,7 @@ class TestLookUp:
         await world.once(world.next_due())
         endpoints = world.sandbox.endpoints
         for number in range(others):
-            await world.send(other_call(world, number))
+            await world.call_stripe(other_call(world, number))
         assert len(endpoints.ledger.effects) >= others
         world.fault(**REFUSAL, path="/v1/customers/search", times=None)
         await world.run()
@@ -239,7 +239,7 @@ async def test_after_an_outage_of_25_hours_nothing_is_posted_again(world: InMemo
     succeeded_once(world)
     assert len(world.posts) == 1
     before = len(world.effects)
-    await world.send(world.posts[0])
+    await world.call_stripe(world.posts[0])
     assert len(world.effects) == before + 1  # the sandbox has forgotten the key: a POST would have been one too many
 
 

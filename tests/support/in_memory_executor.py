@@ -11,7 +11,6 @@ from stripeline.contracts import headers as h
 from stripeline.contracts.action import Request
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
-from stripeline.contracts.vocabulary import Fault
 from stripeline.deploy.sandbox.faults import Fault as SandboxFault
 from stripeline.deploy.sandbox.faults import Match, Rule
 from stripeline.deploy.sandbox.sandbox import Sandbox
@@ -20,7 +19,7 @@ from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.executor.stripe_answer import Answer, Outcome, classify
+from stripeline.workers.executor.stripe_answer import CallReply, Outcome, outcome_of
 from stripeline.workers.task.decision import Decision
 from tests.support.records import Record, command_record
 
@@ -33,7 +32,7 @@ REFUSAL = {"status": 403, "message": "This key may not search."}
 GATEWAY = "<html><h1>400 Bad Request</h1><center>gateway</center></html>"
 MAX_TAKEN = 100_000
 
-Send = Callable[[Call], Awaitable[Answer | Fault]]
+Send = Callable[[Call], Awaitable[CallReply]]
 
 
 def new_executor() -> Executor:
@@ -51,7 +50,7 @@ class InMemoryExecutor:
     """An executor with its topics in memory. The next record is the one that is due first."""
 
     def __init__(self, send: Send, sandbox: Sandbox) -> None:
-        self.sandbox, self.send = sandbox, send
+        self.sandbox, self.call_stripe = sandbox, send
         self.executor, self.ledger = new_executor(), Ledger()
         self.seen_before: list[Record] = []
         self.waiting: list[tuple[int, int, Record]] = []
@@ -66,7 +65,7 @@ class InMemoryExecutor:
 
     async def outcome(self, call: Call) -> Outcome:
         """What Stripe's answer to one attempt means."""
-        return classify(call.action, await self.send(call))
+        return outcome_of(call.action, await self.call_stripe(call))
 
     def advance(self, ms: int) -> None:
         self.sandbox.clock_offset_ms += max(0, ms)
@@ -109,7 +108,7 @@ class InMemoryExecutor:
         decided = self.executor.take(self.ledger, record, self.now_ms, record in self.seen_before)
         while isinstance(decided, Call):
             self.calls.append(decided)
-            answer = await (send or self.send)(decided)
+            answer = await (send or self.call_stripe)(decided)
             decided = self.executor.answered(self.ledger, decided, answer, self.now_ms)
         for change in decided.changes:  # through JSON, as from the changelog
             self.ledger.apply(change.key, change.value and orjson.loads(orjson.dumps(change.value)))
@@ -167,7 +166,7 @@ def dies(world: InMemoryExecutor, after: bool, when: Callable[[], bool] = lambda
         dead = when()
         if dead and not after:
             raise WorkerDiedError
-        answer = await world.send(call)
+        answer = await world.call_stripe(call)
         if dead:
             raise WorkerDiedError
         return answer
