@@ -221,3 +221,4 @@ class LogEvent(StrEnum):
     ORPHANED_KAFKA_ERROR = "orphaned_kafka_error"  # raised inside aiokafka, where nobody waits for it
     SHUTDOWN_FORCED = "shutdown_forced"
     EVENT_LOOP_BLOCKED = "event_loop_blocked"
+    LOCAL_KAFKA_PROGRESS = "local_kafka_progress"

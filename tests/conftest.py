@@ -5,10 +5,25 @@ from collections.abc import AsyncIterator, Callable, Iterator, Mapping
 from pathlib import Path
 
 import pytest
+import structlog
 
 from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
 from stripeline.deploy.local.kafka_warm_up import warm_up
 from tests.support.broker import Broker, TopicFactory, any_broker, create_topics, delete_topics
+
+
+@pytest.fixture(scope="session", autouse=True)
+def lines_reach_caplog() -> None:
+    """Our log lines go through the standard library with all their fields, so that `caplog` sees them."""
+    structlog.configure(
+        processors=[
+            structlog.stdlib.add_log_level,
+            structlog.processors.format_exc_info,
+            structlog.processors.KeyValueRenderer(key_order=["event"]),
+        ],
+        logger_factory=structlog.stdlib.LoggerFactory(),
+        wrapper_class=structlog.stdlib.BoundLogger,
+    )
 
 
 @pytest.fixture(scope="session")

@@ -6,7 +6,6 @@ reachable from another machine, and never be what a deployment stores its record
 
 import asyncio
 import base64
-import logging
 import signal
 import subprocess
 from collections.abc import Callable
@@ -15,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from stripeline.deploy.local.kafka_config import HOST, KafkaSpec, free_port, is_free, render_properties
-from stripeline.deploy.local.kafka_jars import KAFKA_VERSION, KafkaHome, LocalKafkaError, Progress, fetch
+from stripeline.deploy.local.kafka_jars import KAFKA_VERSION, KafkaHome, LocalKafkaError, Progress, fetch, logged
 from stripeline.deploy.local.kafka_process import (
     BROKER,
     FORMAT,
@@ -35,8 +34,6 @@ _STARTED: Final = b"Kafka Server started"
 _POLL_S: Final = 0.02
 _WATCH_S: Final = 0.2
 _LINES_SHOWN: Final = 20
-
-_log = logging.getLogger(__name__)
 
 
 class LocalKafka:
@@ -59,7 +56,7 @@ class LocalKafka:
     def running(self) -> bool:
         return self._process is not None and self._process.poll() is None
 
-    async def start(self, progress: Progress = _log.info) -> None:
+    async def start(self, progress: Progress = logged) -> None:
         """Return when the broker answers; also after `stop` or `kill`, with the records it had."""
         if self.running:
             raise LocalKafkaError(f"The local Kafka runs already, as process {self.pid}. Stop it first.")

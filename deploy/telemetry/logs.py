@@ -1,6 +1,6 @@
 """How processes log: JSON lines on standard error, or readable ones in a terminal; secrets masked, lines bounded.
 
-The last stand against a secret in a log: whoever logs must not log secrets in the first place.
+Masking is the last line of defence: code that logs must not log secrets in the first place.
 """
 
 import logging
@@ -13,6 +13,7 @@ import orjson
 import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
+from stripeline.contracts.log_limit import LogLimit
 from stripeline.deploy.telemetry.masking import mask
 
 _MAX_TEXT: Final = 2_000
@@ -29,7 +30,7 @@ def configure_logs(level: str) -> None:
     )
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(formatter(readable=sys.stderr.isatty()))
-    handler.addFilter(SayOnce())
+    handler.addFilter(LimitedKafkaClient())
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
@@ -38,23 +39,18 @@ def configure_logs(level: str) -> None:
     logging.getLogger("aiohttp.access").setLevel(logging.CRITICAL)
 
 
-class SayOnce(logging.Filter):
-    """Lets the Kafka client say the same thing once in a while: without a broker it says it 50 times a second."""
+class LimitedKafkaClient(logging.Filter):
+    """Bounds the lines of aiokafka: without a broker it repeats one 50 times a second."""
 
     def __init__(self, every_s: float = 10.0, now: Callable[[], float] = time.monotonic) -> None:
         super().__init__()
-        self._every_s, self._now = every_s, now
-        self._said: dict[tuple[str, str], float] = {}
+        self._limit, self._now = LogLimit(every_s), now
 
     def filter(self, record: logging.LogRecord) -> bool:
         if not record.name.startswith("aiokafka"):
             return True
-        said = (record.name, str(record.msg))
-        now_s = self._now()
-        if now_s - self._said.get(said, -self._every_s) < self._every_s:
-            return False
-        self._said[said] = now_s  # keyed by the text before its values, so by as many as the client has
-        return True
+        # By the text before its values, so that there are as many kinds as the client has lines.
+        return self._limit.admit((record.name, str(record.msg)), self._now()) is not None
 
 
 def formatter(*, readable: bool) -> logging.Formatter:

@@ -2,20 +2,19 @@
 
 import asyncio
 import contextlib
-import logging
 import traceback
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Self
 
-from stripeline.contracts.vocabulary import ClosedReason
+import structlog
+
+from stripeline.contracts.vocabulary import ClosedReason, LogEvent
 from stripeline.ingest.http.connection import Connection, Phase
-from stripeline.ingest.log_limit import Quiet, bound
+from stripeline.ingest.limited_log import LimitedLog
 from stripeline.ingest.refusals import Dates
 from stripeline.ingest.webhook import App
 
-log = logging.getLogger(__name__)
-
-LIBRARIES: Final = ("aiokafka.client", "aiokafka.cluster", "aiokafka.conn", "aiokafka.producer.sender")
+log = structlog.get_logger(__name__)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,7 +50,7 @@ class Server:
             Phase.IDLE: limits.keepalive_s,
             Phase.CLOSING: limits.lingering_s,
         }
-        self._quiet = Quiet(log, every_s=10)
+        self._log = LimitedLog(log)
         self._empty = asyncio.Event()
 
     def __call__(self) -> Connection:
@@ -73,7 +72,8 @@ class Server:
     def report(self, exc: BaseException) -> None:
         """An error of our own: where it was raised, and never its message, which may quote a payload."""
         where = "".join(traceback.format_tb(exc.__traceback__, -3))
-        self._quiet.error(type(exc).__name__, "a request failed with %s:\n%s", type(exc).__name__, where)
+        name = type(exc).__name__
+        self._log.error(LogEvent.REQUEST_FAILED, name, error=name, where=where)
 
     async def sweep(self) -> None:
         """End what lasts too long. One timer for all connections."""
@@ -140,7 +140,6 @@ async def serve(
     grace_s: float = 20.0,
 ) -> Running:
     """Serve `app` until `stop`. With `reuse_port` several processes share one port."""
-    bound(*LIBRARIES)
     server = Server(app, limits or Limits())
     listener = await server.loop.create_server(server, host, port, backlog=1024, reuse_port=reuse_port or None)
     return Running(server, listener, grace_s)

@@ -8,18 +8,19 @@ It never decides whether a record was taken.
 
 import asyncio
 import contextlib
-import logging
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Final
 
+import structlog
 from aiokafka import AIOKafkaProducer
 
 from stripeline.contracts.topics import RECORD_MAX_BYTES
+from stripeline.contracts.vocabulary import LogEvent
 from stripeline.ingest.kafka.aiokafka_internals import end_producer
 from stripeline.ingest.kafka.batches import BATCH_BYTES
 from stripeline.ingest.kafka.session import ProducerSession
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 Connect = Callable[[], Any]
 """Makes a producer that is not started yet."""
@@ -84,7 +85,7 @@ class ProducerSupervisor:
         while True:
             session = self._open_session(await self._connected())
             self.session = session
-            log.info("the producer is connected")
+            log.info(LogEvent.PRODUCER_CONNECTED)
             await self._until_lost(session)
             self.session = None
             session.abandon()
@@ -100,7 +101,7 @@ class ProducerSupervisor:
                     await producer.start()
                 await self._look_up_topics(producer)
             except Exception as error:  # noqa: BLE001  whatever it is, the next attempt may succeed
-                log.warning("Kafka is not reached (%s); next attempt in %.1f s", type(error).__name__, backoff_s)
+                log.warning(LogEvent.KAFKA_UNREACHABLE, error=type(error).__name__, next_try_s=backoff_s)
                 await end_producer(producer, _FLUSH_S)
             except BaseException:
                 await end_producer(producer, _FLUSH_S)
@@ -117,14 +118,14 @@ class ProducerSupervisor:
                 async with asyncio.timeout(ATTEMPT_S / 5):
                     await producer.partitions_for(topic)
             except Exception as error:  # noqa: BLE001  deliveries for the other topics go on
-                log.error(  # noqa: TRY400  the traceback is aiokafka's and says nothing
-                    "topic %s is not there or not ours (%s): run `stripeline topics apply`", topic, type(error).__name__
-                )
+                advice = "run `stripeline topics apply`, and grant this principal Describe and Write"
+                # The traceback is aiokafka's and says nothing.
+                log.error(LogEvent.TOPIC_UNAVAILABLE, topic=topic, error=type(error).__name__, advice=advice)  # noqa: TRY400
 
     async def _until_lost(self, session: ProducerSession) -> None:
         while session.stalled_s() < self._stalled_after_s:
             with contextlib.suppress(TimeoutError):
                 await asyncio.wait_for(session.broken.wait(), timeout=min(1.0, self._stalled_after_s))
-                log.error("the producer failed and is replaced")
+                log.error(LogEvent.PRODUCER_FAILED)
                 return
-        log.error("nothing was acknowledged for %.0f s: the producer is replaced", session.stalled_s())
+        log.error(LogEvent.PRODUCER_STALLED, stalled_s=round(session.stalled_s()))

@@ -7,19 +7,20 @@ aiokafka's idempotent producer has no `max.block.ms` and never gives a batch up,
 here (`session`), and a producer that is dead or stuck is replaced as a whole (`producer_supervisor`).
 """
 
-import logging
 from collections.abc import Mapping
 from typing import Any, Self
+
+import structlog
 
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import NotTakenReason
 from stripeline.ingest.kafka.producer_supervisor import Connect, ProducerSupervisor, connector
 from stripeline.ingest.kafka.session import InFlightBounds, ProducerSession
-from stripeline.ingest.log_limit import Quiet
+from stripeline.ingest.limited_log import LimitedLog
 from stripeline.ingest.publish_result import Done, NotTaken
 from stripeline.ingest.routing import Publication
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 
 
 class Publisher:
@@ -34,10 +35,10 @@ class Publisher:
         stalled_after_s: float = 30.0,
         connect: Connect | None = None,
     ) -> None:
-        topics, log_limit = Topics(prefix=topic_prefix), Quiet(log, every_s=10)
+        topics, limited = Topics(prefix=topic_prefix), LimitedLog(log)
 
         def open_session(producer: Any) -> ProducerSession:
-            return ProducerSession(producer, topics, bounds or InFlightBounds(), log_limit)
+            return ProducerSession(producer, topics, bounds or InFlightBounds(), limited)
 
         self._supervisor = ProducerSupervisor(
             connect=connect or connector(client),

@@ -16,12 +16,12 @@ from functools import partial
 from typing import Any, Final
 
 from stripeline.contracts.topics import Topics
-from stripeline.contracts.vocabulary import NotTakenReason
+from stripeline.contracts.vocabulary import LogEvent, NotTakenReason
 from stripeline.ingest.kafka.batches import Batch, PartitionBatches
 from stripeline.ingest.kafka.linger import Linger
 from stripeline.ingest.kafka.partitioner import partition_of
 from stripeline.ingest.kafka.publish_errors import ADVICE, reason_of
-from stripeline.ingest.log_limit import Quiet
+from stripeline.ingest.limited_log import LimitedLog
 from stripeline.ingest.publish_result import Done, NotTaken
 from stripeline.ingest.routing import Publication
 
@@ -41,13 +41,13 @@ class InFlightBounds:
 class ProducerSession:
     """One started producer."""
 
-    def __init__(self, producer: Any, topics: Topics, bounds: InFlightBounds, log_limit: Quiet) -> None:
+    def __init__(self, producer: Any, topics: Topics, bounds: InFlightBounds, log: LimitedLog) -> None:
         self.producer = producer
         self.broken = asyncio.Event()
         self.records = 0
         self.bytes = 0
         self._loop = asyncio.get_running_loop()
-        self._topics, self._bounds, self._log_limit = topics, bounds, log_limit
+        self._topics, self._bounds, self._log = topics, bounds, log
         self._linger = Linger(self._loop)
         self._partitions: dict[str, Sequence[PartitionBatches]] = {}
         self._lookups: set[asyncio.Task[None]] = set()
@@ -159,7 +159,8 @@ class ProducerSession:
         reason = reason_of(error)
         if reason is NotTakenReason.FAILED:
             self.broken.set()
-        self._log_limit.error(reason, "%s took no record (%s): %s", topic, type(error).__name__, ADVICE[reason])
+        name, advice = type(error).__name__, ADVICE[reason]
+        self._log.error(LogEvent.RECORD_NOT_TAKEN, reason, topic=topic, error=name, reason=reason, advice=advice)
         return NotTaken(reason)
 
 

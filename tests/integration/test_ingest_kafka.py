@@ -14,7 +14,7 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer
 from aiokafka.errors import OutOfOrderSequenceNumber
 
 from stripeline.contracts.topics import RECORD_MAX_BYTES, Topics
-from stripeline.contracts.vocabulary import NotTakenReason
+from stripeline.contracts.vocabulary import LogEvent, NotTakenReason
 from stripeline.deploy.local.kafka import LocalKafka
 from stripeline.ingest.kafka.producer_supervisor import connector
 from stripeline.ingest.kafka.publisher import Publisher
@@ -126,7 +126,8 @@ async def test_a_missing_topic_takes_no_record_and_names_the_remedy(
         assert await published(publisher, publication(topic="charge-event")) == NotTaken(NotTakenReason.LATE)
         assert isinstance(await published(publisher, publication()), Published)
         assert in_flight(publisher) == 0
-    assert f"topic {prefix}charge-event is not there or not ours" in caplog.text
+    assert LogEvent.TOPIC_UNAVAILABLE in caplog.text
+    assert f"topic='{prefix}charge-event'" in caplog.text
     assert "stripeline topics apply" in caplog.text
 
 

@@ -8,12 +8,13 @@ import orjson
 import pytest
 import structlog
 
-from stripeline.deploy.telemetry.logs import SayOnce, configure_logs, formatter
+from stripeline.deploy.telemetry.logs import LimitedKafkaClient, configure_logs, formatter
 
 
 @pytest.fixture(autouse=True)
 def restored() -> Iterator[None]:
     """Leave logging as it was for the tests that follow."""
+    configured = structlog.get_config()
     root = logging.getLogger()
     handlers, level = root.handlers, root.level
     quiet = {name: logging.getLogger(name).level for name in ("aiohttp.server", "aiohttp.access")}
@@ -21,7 +22,7 @@ def restored() -> Iterator[None]:
     root.handlers, root.level = handlers, level
     for name, before in quiet.items():
         logging.getLogger(name).setLevel(before)
-    structlog.reset_defaults()
+    structlog.configure(**configured)
 
 
 def fail() -> None:
@@ -75,9 +76,18 @@ def test_in_a_terminal_lines_are_for_reading() -> None:
     assert not text.startswith("{")
 
 
+def test_lines_of_the_kafka_client_are_bounded_once(capsys: pytest.CaptureFixture[str]) -> None:
+    configure_logs("info")
+    configure_logs("info")
+    noisy = logging.getLogger("aiokafka.producer.sender")
+    for number in range(1_000):
+        noisy.error("line %d", number)
+    assert [line["event"] for line in lines(capsys)] == ["line 0"]
+
+
 def test_the_kafka_client_says_the_same_thing_once_in_a_while():
     now = [0.0]
-    once = SayOnce(every_s=10, now=lambda: now[0])
+    once = LimitedKafkaClient(every_s=10, now=lambda: now[0])
 
     def passes(name: str, text: str, *values: object) -> bool:
         return once.filter(logging.LogRecord(name, logging.ERROR, "", 0, text, values, None))

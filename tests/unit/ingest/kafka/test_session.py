@@ -1,13 +1,13 @@
 """How records become batches of their partitions, on a fake producer."""
 
 import asyncio
-import logging
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
+import structlog
 from aiokafka.errors import NotLeaderForPartitionError, UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
@@ -17,12 +17,12 @@ from stripeline.ingest.kafka.aiokafka_internals import DeferredBatch
 from stripeline.ingest.kafka.batches import BATCH_BYTES, PartitionBatches
 from stripeline.ingest.kafka.partitioner import partition_of
 from stripeline.ingest.kafka.session import RECORD_OVERHEAD_BYTES, InFlightBounds, ProducerSession
-from stripeline.ingest.log_limit import Quiet
+from stripeline.ingest.limited_log import LimitedLog
 from stripeline.ingest.publish_result import NotTaken, Published
 from stripeline.ingest.routing import Publication
 from tests.support.publish_futures import outcome_of
 
-log = logging.getLogger(__name__)
+log = structlog.get_logger(__name__)
 SIZE = RECORD_OVERHEAD_BYTES + len(b"pi_0")
 LATE = NotTaken(NotTakenReason.LATE)
 AWAY = NotTaken(NotTakenReason.AWAY)
@@ -77,7 +77,7 @@ class World:
 
     def __init__(self) -> None:
         self.producer = Producer()
-        self.session = ProducerSession(self.producer, Topics(), InFlightBounds(), Quiet(log, every_s=10))
+        self.session = ProducerSession(self.producer, Topics(), InFlightBounds(), LimitedLog(log))
         self.session._partitions["payment-event"] = [
             PartitionBatches(asyncio.get_running_loop(), "stripe.payment-event", number) for number in range(4)
         ]

@@ -1,0 +1,128 @@
+"""Only `contracts/vocabulary.py` spells a verdict, a reason, a code or a log event, and the glossary has its words.
+
+A rule takes a module's source and returns what breaks it; each has a bad example that it must refuse.
+"""
+
+import ast
+from collections.abc import Iterator
+from enum import StrEnum
+from pathlib import Path
+
+import pytest
+
+from stripeline.contracts import vocabulary
+from stripeline.contracts.vocabulary import Code
+
+ROOT = Path(__file__).parents[2]
+PACKAGES = ("contracts", "ingest", "workers", "deploy")
+NOT_OURS = ("deploy/sandbox/", "deploy/local/example_events.py", "contracts/families/", "workers/actions/")
+"""They spell Stripe's words."""
+SPELLS_THEM = "contracts/vocabulary.py"
+EXAMPLES = ("deploy/contract/examples.py", "deploy/contract/examples_internal.py")
+"""They show records as they are on the wire; `tests/contract` validates them."""
+MODULES = {
+    str(path.relative_to(ROOT)): path.read_text(encoding="utf-8")
+    for package in PACKAGES
+    for path in sorted((ROOT / package).rglob("*.py"))
+}
+OURS = {
+    path: text for path, text in MODULES.items() if path != SPELLS_THEM and not path.startswith((*NOT_OURS, *EXAMPLES))
+}
+LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
+NAMED = {"reason", "dead_reason", "verdict", "code", "event"}
+CALLS = {"Decision", "Ended", "Refusal", "NotTaken"}
+ENUMS = [one for one in vars(vocabulary).values() if isinstance(one, type) and issubclass(one, StrEnum)]
+WORDS = {str(word.value) for enum in ENUMS if enum is not StrEnum for word in enum}
+STANDARD_LOGGING = {
+    "deploy/telemetry/logs.py",  # sets up the libraries' logging and ours
+    "deploy/cli/__init__.py",  # keeps aiokafka's lines out of the output of a command
+}
+
+
+def is_text(node: ast.expr) -> bool:
+    return isinstance(node, ast.JoinedStr) or (isinstance(node, ast.Constant) and isinstance(node.value, str))
+
+
+def is_word(node: ast.expr) -> bool:
+    return isinstance(node, ast.Constant) and node.value in WORDS
+
+
+def name_of(node: ast.expr) -> str:
+    return node.id if isinstance(node, ast.Name) else node.attr if isinstance(node, ast.Attribute) else ""
+
+
+def log_events(source: str) -> Iterator[str]:
+    """Log calls whose first argument is a text of their own, and loggers of the standard library."""
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Attribute) and node.attr == "getLogger":
+            yield f"line {node.lineno}: use structlog"
+        if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr not in LEVELS:
+            continue
+        if "log" in name_of(node.func.value).lower() and (not node.args or is_text(node.args[0])):
+            yield f"line {node.lineno}: a log event is a member of LogEvent or WorkerEvent"
+
+
+def bare_words(source: str) -> Iterator[str]:
+    """Verdicts, reasons and codes as bare texts where they are passed, compared or matched."""
+    for node in ast.walk(ast.parse(source)):
+        match node:
+            case ast.Call(func=func, args=[first, *_]) if name_of(func) in CALLS and is_text(first):
+                yield f"line {node.lineno}: {name_of(func)}({ast.unparse(first)})"
+            case ast.keyword(arg=str(name), value=value) if name in NAMED and is_word(value):
+                yield f"line {value.lineno}: {name}={ast.unparse(value)}"
+            case ast.Compare(left=left, comparators=[right]) if name_of(left) in NAMED and is_word(right):
+                yield f"line {node.lineno}: {ast.unparse(node)}"
+            case ast.Subscript(value=value, slice=key) if name_of(value) == "events" and is_word(key):
+                yield f"line {node.lineno}: {ast.unparse(node)}"
+            case ast.Match(subject=subject, cases=cases) if name_of(subject) in NAMED:
+                for case in cases:
+                    if isinstance(case.pattern, ast.MatchValue) and is_word(case.pattern.value):
+                        yield f"line {case.pattern.lineno}: case {ast.unparse(case.pattern)}"
+            case ast.Constant(value=str(text)) if text in set(Code):
+                yield f"line {node.lineno}: the code {text}"
+
+
+@pytest.mark.parametrize("path", OURS)
+def test_words_come_from_the_vocabulary(path: str):
+    assert list(bare_words(OURS[path])) == []
+
+
+@pytest.mark.parametrize("path", [path for path in MODULES if path not in STANDARD_LOGGING])
+def test_log_events_come_from_the_vocabulary(path: str):
+    assert list(log_events(MODULES[path])) == []
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        'log.warning("clock_skew", skew_ms=3)',
+        'self._log.error("the producer failed and is replaced")',
+        'log.info(f"listens on {port}")',
+        "log.exception()",
+        "log = logging.getLogger(__name__)",
+    ],
+)
+def test_a_bad_log_call_is_refused(bad: str):
+    assert len(list(log_events(bad))) == 1
+
+
+@pytest.mark.parametrize(
+    "bad",
+    [
+        'Decision("held", ())',
+        'Ended("unknown", code, 0)',
+        'Refusal("not_http", 400)',
+        'dead_headers(of, reason="internal_error")',
+        'x = record.reason == "id_reused"',
+        'counts.events["watchdog"] += 1',
+        'match reason:\n    case "id_reused":\n        pass',
+        'error = {"code": "AUTH_EXPIRED"}',
+    ],
+)
+def test_a_bare_word_is_refused(bad: str):
+    assert len(list(bare_words(bad))) == 1
+
+
+def test_what_passes_members_is_not_refused():
+    good = "Decision(Verdict.HELD, ())\nf(reason=DeadLetterReason.EXHAUSTED)\nlog.info(LogEvent.TASK_OPEN, topic='a')"
+    assert [*bare_words(good), *log_events(good)] == []
