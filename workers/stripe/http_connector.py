@@ -42,7 +42,11 @@ class HttpConnector:
                 addresses = await self._addresses()
                 async with asyncio.timeout(_CONNECT_S):
                     connection = await self._connected(addresses)
-        except (OSError, RuntimeError, UnicodeError) as error:  # uvloop's, and a host's that is no name
+        except (
+            OSError,
+            RuntimeError,
+            UnicodeError,
+        ) as error:  # RuntimeError: uvloop's; UnicodeError: of a bad host name
             raise NotSentError(_kind(error)) from error
         if not connection.usable:
             connection.close()
@@ -79,14 +83,14 @@ class HttpConnector:
         """The server's addresses, each asked for connections in its turn."""
         look_up, now_s = self._look_up, self._loop.time()
         if look_up is None or (look_up.done() and (_failed(look_up) or now_s > self._looked_up_s + _ADDRESSES_S)):
-            look_up = self._look_up = asyncio.create_task(self._resolved())
+            look_up = self._look_up = asyncio.create_task(self._getaddrinfo())
             self._looked_up_s = now_s
         # Those who connect at once share one look-up; whoever gives up leaves it to the others.
         addresses = await asyncio.shield(look_up)
         addresses.append(addresses.pop(0))
         return list(addresses)
 
-    async def _resolved(self) -> list[AddrInfoType]:
+    async def _getaddrinfo(self) -> list[AddrInfoType]:
         return list(await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM))
 
 
