@@ -46,7 +46,7 @@ COMMANDS = 150
 
 @pytest.mark.parametrize("deaths", [0.0, 0.1])
 @pytest.mark.parametrize("seed", [1, 2, 3])
-async def test_random_faults_and_deaths_give_one_result_and_the_right_effect(world, seed, deaths, note):
+async def test_random_faults_and_kills_give_one_right_result(world, seed, deaths, note):
     """Customers and intents of 60 keys; half of the POSTs and a third of the look-ups meet a fault, a tenth a death."""
     choice = random.Random(seed)
     world.sandbox.faults.rng.seed(seed)

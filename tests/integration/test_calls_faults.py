@@ -118,7 +118,7 @@ UNREADABLE = {
 
 
 @pytest.mark.parametrize("sent", UNREADABLE.values(), ids=UNREADABLE)
-async def test_a_success_that_is_not_the_object_is_unknown_and_asked_again(sent):
+async def test_a_success_that_is_not_the_object_is_retried(sent):
     async with broken(sent) as url:
         is_fault(await call(url), Fault.UNREADABLE)
 
@@ -129,7 +129,7 @@ async def test_a_body_of_just_the_limit_is_read():
 
 
 @pytest.mark.parametrize("status", [b"301 M", b"302 F", b"303 S", b"307 T", b"308 P"])
-async def test_a_redirect_is_never_followed_because_it_would_carry_the_key_away(server: SandboxServer, status):
+async def test_a_redirect_is_never_followed_with_the_key(server: SandboxServer, status):
     target = b"Location: " + server.url.encode() + b"/v1/customers\r\n"
     async with broken(answer(b"", status, target)) as url:
         outcome = await call(url)
@@ -217,7 +217,7 @@ STATUSES: dict[int, Meaning] = {
 
 @pytest.mark.parametrize(("status", "meaning"), STATUSES.items(), ids=STATUSES)
 @pytest.mark.parametrize("told", [None, "true", "false"])
-async def test_each_status_means_what_the_table_says_unless_stripe_says_more(world, status, meaning, told):
+async def test_each_status_follows_the_table_or_stripes_advice(world, status, meaning, told):
     headers = {} if told is None else {"Stripe-Should-Retry": told}
     world.fault(status=status, headers=headers)
     outcome = await world.outcome(call_of(command(**INTENT)))
@@ -246,7 +246,7 @@ async def test_retry_after_is_honoured_within_the_tiers(world: InMemoryExecutor,
     assert (world.only_result()["status"], len(world.effects)) == ("succeeded", 1)
 
 
-async def test_neither_the_key_nor_a_client_secret_is_in_an_error_or_a_log(world: InMemoryExecutor, caplog):
+async def test_no_key_and_no_client_secret_in_errors_or_logs(world: InMemoryExecutor, caplog):
     """A decline's answer embeds the PaymentIntent, with its client_secret."""
     caplog.set_level(logging.DEBUG)
     with capture_logs() as logs:
@@ -266,7 +266,7 @@ async def test_neither_the_key_nor_a_client_secret_is_in_an_error_or_a_log(world
     assert "_secret_" not in shown
 
 
-async def test_a_call_that_a_fault_of_ours_breaks_is_logged_without_the_key(server: SandboxServer, capsys):
+async def test_a_broken_call_is_logged_without_the_key(server: SandboxServer, capsys):
     """The traceback is printed as the processes print it: with the message of the error, without local variables."""
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()])
     try:

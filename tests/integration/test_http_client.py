@@ -44,7 +44,7 @@ async def ask(http: HttpClient, method: str = "POST", **headers):
     return await http.ask(method, "/v1/x", headers, b"a=b" if method == "POST" else None)
 
 
-async def test_a_request_is_written_as_http_wants_it():
+async def test_a_request_is_written_as_http_1_1():
     async with raw_server(OK) as server, client(server.url + "/base/") as http:
         reply = await http.ask("POST", "/v1/x?a=%C3%A9", {"Idempotency-Key": "k"}, b"a=b")
         await http.ask("GET", "/v1/x", {})
@@ -69,7 +69,7 @@ async def test_a_request_is_written_as_http_wants_it():
         ("http://user:secret@stripe.test", "stripe.test"),
     ],
 )
-async def test_the_host_is_named_as_aiohttp_names_it(base, host):
+async def test_the_host_header_follows_the_base_url(base, host):
     async with client(base) as http:
         assert http._common_headers.startswith(f"Host: {host}\r\n")
 
@@ -105,7 +105,7 @@ READ = {
 
 
 @pytest.mark.parametrize(("answer", "body", "stays"), READ.values(), ids=READ)
-async def test_an_answer_is_read_whole_and_its_connection_used_again_where_it_may_be(answer, body, stays):
+async def test_a_whole_answer_leaves_its_connection_reusable(answer, body, stays):
     async with raw_server(answer) as server, client(server.url) as http:
         for _ in range(2):
             reply = await ask(http)
@@ -123,7 +123,7 @@ TOO_LARGE = {
 
 
 @pytest.mark.parametrize("answer", TOO_LARGE.values(), ids=TOO_LARGE)
-async def test_a_body_that_is_too_large_is_not_read_on(answer):
+async def test_a_body_over_the_limit_closes_its_connection(answer):
     async with raw_server(answer) as server, client(server.url) as http:
         with pytest.raises(TooLargeError):
             await ask(http)
@@ -143,7 +143,7 @@ LOST = {
 
 
 @pytest.mark.parametrize("answer", LOST.values(), ids=LOST)
-async def test_what_is_no_whole_answer_is_lost_and_its_connection_closed(answer):
+async def test_a_broken_answer_is_lost_and_closes_its_connection(answer):
     async with raw_server(answer) as server, client(server.url) as http:
         with pytest.raises(LostError):
             await ask(http)
@@ -154,7 +154,7 @@ UNASKED = {"an answer": STALE, "half a head": STALE[:20], "a line's end": b"\r\n
 
 
 @pytest.mark.parametrize("unasked", UNASKED.values(), ids=UNASKED)
-async def test_what_a_kept_connection_says_unasked_never_passes_for_the_next_answer(unasked):
+async def test_unsolicited_bytes_on_an_idle_connection_close_it(unasked):
     async with raw_server(OK) as server, client(server.url) as http:
         await ask(http)
         (connection,) = http._idle
@@ -166,7 +166,7 @@ async def test_what_a_kept_connection_says_unasked_never_passes_for_the_next_ans
 
 
 @pytest.mark.parametrize("more", [STALE, b"SSH-2.0\r\n"], ids=["an answer", "no HTTP"])
-async def test_what_follows_an_answer_unasked_never_passes_for_the_next_one(more):
+async def test_bytes_behind_an_answer_are_not_the_next_answer(more):
     async with raw_server(OK + more, OK) as server, client(server.url) as http:
         bodies = []
         for _ in range(2):
@@ -179,7 +179,7 @@ async def test_what_follows_an_answer_unasked_never_passes_for_the_next_one(more
         assert in_use(http) == 0
 
 
-async def test_a_server_that_speaks_first_is_not_asked():
+async def test_a_server_that_speaks_first_gets_no_request():
     async with raw_server(OK, greeting=STALE) as server, client(server.url) as http:
         # What is said may come only after the request was written; it then is its answer, as for any client.
         for _ in range(20):
@@ -198,7 +198,7 @@ async def given_up(server: RawServer, http: HttpClient) -> None:
     server.script[:] = [CLOSE, OK]
 
 
-async def test_a_post_on_a_connection_that_the_server_had_given_up_is_lost_and_not_sent_again():
+async def test_a_post_on_a_dropped_connection_is_not_sent_again():
     async with raw_server(OK) as server, client(server.url) as http:
         await given_up(server, http)
         with pytest.raises(DroppedError):
@@ -207,7 +207,7 @@ async def test_a_post_on_a_connection_that_the_server_had_given_up_is_lost_and_n
         assert (in_use(http), kept(http)) == (0, 0)
 
 
-async def test_a_get_on_a_connection_that_the_server_had_given_up_is_sent_once_more():
+async def test_a_get_on_a_dropped_connection_is_sent_once_more():
     async with raw_server(OK) as server, client(server.url) as http:
         await given_up(server, http)
         assert (await ask(http, "GET")).body == b"hi"
@@ -218,7 +218,7 @@ async def test_a_get_on_a_connection_that_the_server_had_given_up_is_sent_once_m
         assert len(server.requests) == 5
 
 
-async def test_a_kept_connection_whose_end_has_been_seen_is_not_used():
+async def test_a_connection_that_ended_while_idle_is_not_used():
     async with raw_server(OK) as server, client(server.url) as http:
         await ask(http)
         (connection,) = http._idle
@@ -240,7 +240,7 @@ INJECTED = ["a\r\nX: y", "a\nb", "a\rb", "a\0b", "é", "日", "\x7f"]
 
 
 @pytest.mark.parametrize("value", INJECTED)
-async def test_a_value_that_would_end_its_header_is_refused_before_anything_is_sent(value):
+async def test_a_value_that_ends_its_header_is_refused_unsent(value):
     async with raw_server(OK) as server, client(server.url) as http:
         with pytest.raises(UnsendableError, match="Idempotency-Key") as refused:
             await http.ask("POST", "/v1/x", {"Idempotency-Key": value}, b"")
@@ -252,7 +252,7 @@ async def test_a_value_that_would_end_its_header_is_refused_before_anything_is_s
 
 
 @pytest.mark.parametrize("target", ["", "v1/x", "/v1/x y", "/v1/x#y", "http://other.test/"])
-async def test_a_path_that_is_none_is_refused_before_anything_is_sent(target):
+async def test_a_target_that_is_not_a_path_is_refused_unsent(target):
     async with raw_server(OK) as server, client(server.url) as http:
         with pytest.raises(UnsendableError):
             await http.ask("GET", target, {})
@@ -263,7 +263,7 @@ STALLS = {"nothing": None, "half a head": OK[:10], "half a body": OK[:-1], "100"
 
 
 @pytest.mark.parametrize("answer", STALLS.values(), ids=STALLS)
-async def test_a_cancelled_request_has_its_connection_closed_wherever_it_stands(answer):
+async def test_a_cancelled_request_closes_its_connection(answer):
     async with raw_server(answer) as server, client(server.url) as http:
         task = asyncio.create_task(ask(http))
         await until(lambda: bool(server.requests))
@@ -274,7 +274,7 @@ async def test_a_cancelled_request_has_its_connection_closed_wherever_it_stands(
         assert (in_use(http), kept(http)) == (0, 0)
 
 
-async def test_a_request_cancelled_at_any_turn_of_the_loop_leaks_nothing(caplog):
+async def test_a_request_cancelled_at_any_time_leaks_nothing(caplog):
     async with raw_server(OK) as server, client(server.url) as http:
         for turns in range(40):
             task = asyncio.create_task(ask(http))
@@ -288,7 +288,7 @@ async def test_a_request_cancelled_at_any_turn_of_the_loop_leaks_nothing(caplog)
     assert "Unclosed" not in caplog.text
 
 
-async def test_requests_beyond_the_limit_wait_and_a_cancelled_one_gives_its_turn_on():
+async def test_requests_over_the_limit_wait_for_a_free_slot():
     async with raw_server(None) as server, client(server.url) as http:
         stalled = [asyncio.create_task(ask(http)) for _ in range(6)]
         await until(lambda: len(server.requests) == 4)
@@ -312,7 +312,7 @@ async def test_a_request_larger_than_the_buffers_arrives_whole():
         assert kept(http) == 1
 
 
-async def test_an_answer_before_the_request_was_read_counts_and_its_connection_is_not_used_again():
+async def test_an_answer_before_the_whole_request_closes_afterwards():
     early = b"HTTP/1.1 413 Too Large\r\nContent-Length: 0\r\n\r\n"
     async with raw_server(early, reads=False) as server, client(server.url) as http:
         assert (await http.ask("POST", "/v1/x", {}, LARGE * 4)).status == 413
@@ -323,7 +323,7 @@ def transports(http: HttpClient) -> list[asyncio.Transport]:
     return [connection._transport for connection in http._connector._open]
 
 
-async def test_a_server_that_does_not_read_on_holds_no_connection_after_a_cancellation():
+async def test_cancelling_aborts_a_request_that_is_not_read():
     async with raw_server(b"", reads=False) as server, client(server.url) as http:
         task = asyncio.create_task(http.ask("POST", "/v1/x", {}, LARGE * 4))
         await until(lambda: any(transport.get_write_buffer_size() for transport in transports(http)))
@@ -335,7 +335,7 @@ async def test_a_server_that_does_not_read_on_holds_no_connection_after_a_cancel
         await until(lambda: not transport.get_write_buffer_size())
 
 
-async def test_a_client_that_was_not_entered_says_so():
+async def test_a_client_outside_its_block_says_so():
     with pytest.raises(RuntimeError, match="async with"):
         await ask(client("http://127.0.0.1:9"))
 
@@ -348,7 +348,7 @@ async def test_a_redirect_is_an_answer(status):
         assert len(server.requests) == 1
 
 
-async def test_a_server_that_stalls_is_given_up_at_the_deadline_and_its_connection_closed():
+async def test_a_stalled_answer_closes_its_connection_at_the_deadline():
     async with raw_server(None) as server, client(server.url, deadline_s=0.05) as http:
         with pytest.raises(LostError, match="Timeout"):
             await ask(http)
@@ -356,7 +356,7 @@ async def test_a_server_that_stalls_is_given_up_at_the_deadline_and_its_connecti
         assert (in_use(http), kept(http)) == (0, 0)
 
 
-async def test_a_server_that_accepts_nobody_is_sent_nothing(monkeypatch):
+async def test_a_server_that_accepts_no_connection_gets_nothing(monkeypatch):
     async def stalls(*_, **__):
         await asyncio.Event().wait()
 
@@ -366,7 +366,7 @@ async def test_a_server_that_accepts_nobody_is_sent_nothing(monkeypatch):
             await ask(http)
 
 
-async def test_whoever_waits_for_room_waits_no_longer_than_its_deadline_and_has_sent_nothing():
+async def test_waiting_for_a_slot_ends_at_the_deadline_unsent():
     async with raw_server(OK) as server, client(server.url, deadline_s=0.05) as http:
         for _ in range(4):
             await http._slots.acquire()
@@ -377,7 +377,7 @@ async def test_whoever_waits_for_room_waits_no_longer_than_its_deadline_and_has_
         assert (await ask(http)).body == b"hi"
 
 
-async def test_a_get_that_is_sent_once_more_has_one_deadline(monkeypatch):
+async def test_a_get_that_is_sent_once_more_keeps_its_deadline(monkeypatch):
     deadlines, asked = [], HttpConnection.ask
 
     async def ask_until(connection: HttpConnection, request: bytes, until_s: float):
@@ -392,7 +392,7 @@ async def test_a_get_that_is_sent_once_more_has_one_deadline(monkeypatch):
     assert len(set(deadlines)) == 1
 
 
-async def test_a_connection_that_was_kept_too_long_is_not_used(monkeypatch):
+async def test_a_connection_that_was_idle_too_long_is_not_used(monkeypatch):
     async with raw_server(OK) as server, client(server.url) as http:
         await asyncio.gather(ask(http), ask(http))
         assert kept(http) == 2
@@ -401,7 +401,7 @@ async def test_a_connection_that_was_kept_too_long_is_not_used(monkeypatch):
         assert (len(server.connections), kept(http)) == (3, 1)
 
 
-async def test_the_connection_that_was_used_last_is_used_next_and_the_others_grow_old(monkeypatch):
+async def test_the_last_used_connection_is_used_next(monkeypatch):
     async with raw_server(OK) as server, client(server.url) as http:
         await asyncio.gather(ask(http), ask(http))
         old, _ = http._idle
@@ -413,7 +413,7 @@ async def test_the_connection_that_was_used_last_is_used_next_and_the_others_gro
         assert not old.reusable
 
 
-async def test_whoever_leaves_closes_every_connection():
+async def test_leaving_the_block_closes_every_connection():
     async with raw_server(OK) as server:
         async with client(server.url) as http:
             await asyncio.gather(ask(http), ask(http))

@@ -52,7 +52,7 @@ def client(url: str, tls: ssl.SSLContext | None = None) -> HttpClient:
     return HttpClient(url, headers={}, limit=4, max_body_bytes=1_000, deadline_s=20, tls=tls)
 
 
-async def test_a_server_that_only_vouches_for_itself_is_told_nothing(tmp_path):
+async def test_a_self_signed_certificate_gets_no_request(tmp_path):
     path = certificate(tmp_path)
     async with raw_server(OK, tls=server_side(path)) as server, client(server.url) as http:
         with pytest.raises(NotSentError, match="Certificate"):
@@ -60,7 +60,7 @@ async def test_a_server_that_only_vouches_for_itself_is_told_nothing(tmp_path):
         assert (server.requests, len(http._connector._open)) == ([], 0)
 
 
-async def test_a_server_that_a_trusted_authority_vouches_for_is_asked(tmp_path):
+async def test_a_certificate_of_a_trusted_authority_is_accepted(tmp_path):
     path = certificate(tmp_path)
     trusts = ssl.create_default_context(cafile=path)
     async with raw_server(OK, tls=server_side(path)) as server, client(server.url, trusts) as http:
@@ -70,7 +70,7 @@ async def test_a_server_that_a_trusted_authority_vouches_for_is_asked(tmp_path):
 
 
 @pytest.mark.parametrize("wrong", [{"address": "127.0.0.2"}, {"expired": True}], ids=["another name", "expired"])
-async def test_a_trusted_certificate_of_another_server_or_time_is_refused(tmp_path, wrong):
+async def test_a_certificate_of_another_name_or_time_is_refused(tmp_path, wrong):
     path = certificate(tmp_path, **wrong)
     trusts = ssl.create_default_context(cafile=path)
     async with raw_server(OK, tls=server_side(path)) as server, client(server.url, trusts) as http:
