@@ -211,7 +211,6 @@ class LogEvent(StrEnum):
     # Definitions
     CONTROL_TABLE_STALE = "control_table_stale"  # it keeps what it has, and reads the topic again
     CONTROL_TABLE_FAILED = "control_table_failed"  # the same, after a fault of Stripeline
-    CONTROL_LISTENER_FAILED = "control_listener_failed"
     DEFINITION_UNREADABLE = "definition_unreadable"  # the last good one stays
     TRIGGER_SECRETS_UNREADABLE = "trigger_secrets_unreadable"
     CONNECTION_KEY_UNREADABLE = "connection_key_unreadable"

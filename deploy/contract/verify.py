@@ -7,10 +7,10 @@ from typing import Any, Final
 
 from stripeline.contracts.headers import rfc3339
 from stripeline.deploy.contract.judge import Contract
-from stripeline.deploy.operations.topic_reader import Read, partitions_of, read_of, reader
+from stripeline.deploy.operations.topic_reader import Read, partitions_of, read_of
+from stripeline.workers.kafka.partition_reader import partition_reader
 
-_POLL_MS: Final = 500
-_MOST_IDLE_POLLS: Final = 60
+_SILENT_S: Final = 30.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,25 +54,18 @@ async def verify(span: Span, contract: Contract, client: Mapping[str, Any]) -> R
 
 
 async def _records(span: Span, client: Mapping[str, Any]) -> AsyncGenerator[Read, None]:
-    """Committed records only: what a transaction took back is on the topic, and nobody reads it."""
+    """Committed records only, up to the ends of now."""
     partitions = await partitions_of(span.topic, client)
-    async with reader(client) as consumer:
-        begins, ends = await consumer.beginning_offsets(partitions), await consumer.end_offsets(partitions)
+    async with partition_reader(client) as reader:
+        begins, ends = await reader.first_offsets(partitions), await reader.end_offsets(partitions)
         if span.since_ms is not None:
-            found = await consumer.offsets_for_times(dict.fromkeys(partitions, span.since_ms))
-            begins = {one: found[one].offset if found.get(one) else ends[one] for one in partitions}
-        consumer.assign(partitions)
-        for partition, begin in begins.items():
-            consumer.seek(partition, begin)
-        idle = 0
-        while behind := [one for one in partitions if await consumer.position(one) < ends[one]]:
-            batches = await consumer.getmany(*behind, timeout_ms=_POLL_MS)
-            idle = 0 if batches else idle + 1
-            if idle == _MOST_IDLE_POLLS:
-                raise TimeoutError
-            for read in (read_of(record) for batch in batches.values() for record in batch):
-                if read.offset < ends[(read.topic, read.partition)]:
-                    yield read
+            begins = {**ends, **await reader.offsets_at(partitions, span.since_ms)}
+        reader.seek(begins)
+        async with aclosing(reader.read_to(ends, silent_s=_SILENT_S)) as fetches:
+            async for records in fetches:
+                for read in map(read_of, records):
+                    if read.offset < ends[(read.topic, read.partition)]:
+                        yield read
 
 
 def _outside(read: Read, record: str, reason: str) -> Outside:

@@ -10,7 +10,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
-from aiokafka import AIOKafkaProducer
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.headers import Headers
@@ -18,6 +17,8 @@ from stripeline.contracts.retry_tiers import HORIZON_MS
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Code, DeadLetterReason
 from stripeline.deploy.operations.views import DeadLetter
+from stripeline.workers.kafka.one_off_producer import one_off_producer
+from stripeline.workers.kafka.transaction import MAX_REQUEST_BYTES
 
 _SEND_S: Final = 15.0
 _OURS: Final = frozenset(
@@ -79,10 +80,7 @@ async def replay(
 
     Raises KafkaError and TimeoutError.
     """
-    producer = AIOKafkaProducer(**client, enable_idempotence=True, max_request_size=2_097_152)
-    async with asyncio.timeout(_SEND_S):
-        await producer.start()
-    try:
+    async with one_off_producer(client, max_request_size=MAX_REQUEST_BYTES) as producer:
         for letter in sorted(letters, key=lambda letter: (letter.read.at_ms, letter.read.offset)):
             async with asyncio.timeout(_SEND_S):
                 await producer.send_and_wait(
@@ -90,6 +88,4 @@ async def replay(
                     headers=list(replay_headers(letter, note)),
                 )  # fmt: skip
             await asyncio.sleep(1 / rate_per_s)
-    finally:
-        await producer.stop()
     return len(letters)

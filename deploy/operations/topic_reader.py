@@ -4,21 +4,17 @@ It selects records. `stripeline.deploy.operations.views` presents them, with sec
 """
 
 import asyncio
-import contextlib
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka import ConsumerRecord, TopicPartition
 
 from stripeline.contracts import headers
 from stripeline.deploy.operations.topics_admin import connected
+from stripeline.workers.kafka.partition_reader import PartitionReader, partition_reader
 
 _DEADLINE_S: Final = 60.0
-_STOP_S: Final = 5.0
-_POLL_MS: Final = 500
-# A fetch that waits at the broker blocks every other request on its connection, up to 500 ms by default.
-_FETCH_WAIT_MS: Final = 50
 _FIRST_CHUNK: Final = 500
 _LAST_CHUNK: Final = 16_000
 
@@ -78,8 +74,8 @@ class _Tail:
 
 async def newest(topic: str, client: Mapping[str, Any], wanted: Wanted) -> Page:
     """The newest matching records of a topic. Raises FailureError for a missing topic, KafkaError, TimeoutError."""
-    async with asyncio.timeout(_DEADLINE_S), reader(client) as consumer:
-        found = await _tails(consumer, await partitions_of(topic, client), wanted)
+    async with asyncio.timeout(_DEADLINE_S), partition_reader(client) as reader:
+        found = await _tails(reader, await partitions_of(topic, client), wanted)
     found.sort(key=lambda read: (read.at_ms, read.offset), reverse=True)
     return Page(records=tuple(found[: wanted.limit]), cut=len(found) > wanted.limit)
 
@@ -90,35 +86,15 @@ async def partitions_of(topic: str, client: Mapping[str, Any]) -> list[TopicPart
         return [TopicPartition(topic, number) for number in await cluster.partitions(topic)]
 
 
-@contextlib.asynccontextmanager
-async def reader(client: Mapping[str, Any]) -> AsyncIterator[AIOKafkaConsumer]:
-    """A consumer without a group that reads committed records only."""
-    consumer = AIOKafkaConsumer(
-        **client,
-        group_id=None,
-        enable_auto_commit=False,
-        auto_offset_reset="earliest",
-        isolation_level="read_committed",
-        fetch_max_wait_ms=_FETCH_WAIT_MS,
-    )
-    try:
-        await consumer.start()
-        yield consumer
-    finally:
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_STOP_S):
-                await consumer.stop()
-
-
-async def _tails(consumer: AIOKafkaConsumer, partitions: list[TopicPartition], wanted: Wanted) -> list[Read]:
+async def _tails(reader: PartitionReader, partitions: list[TopicPartition], wanted: Wanted) -> list[Read]:
     """The matching records of all partitions, read in chunks backwards from their ends."""
-    begins = await consumer.beginning_offsets(partitions)
-    uppers = dict(await consumer.end_offsets(partitions))
+    begins = await reader.first_offsets(partitions)
+    uppers = dict(await reader.end_offsets(partitions))
     tails = {partition: _Tail(wanted=wanted) for partition in partitions}
     size = _FIRST_CHUNK
     while open_ones := [one for one in partitions if uppers[one] > begins[one] and not tails[one].enough]:
         lowers = {one: max(begins[one], uppers[one] - size) for one in open_ones}
-        for partition, chunk in (await _chunks(consumer, lowers, uppers)).items():
+        for partition, chunk in (await _chunks(reader, lowers, uppers)).items():
             tails[partition].take(chunk)
         uppers |= lowers
         # Compaction leaves gaps: growing chunks keep a sparse topic from costing one request per record.
@@ -127,16 +103,16 @@ async def _tails(consumer: AIOKafkaConsumer, partitions: list[TopicPartition], w
 
 
 async def _chunks(
-    consumer: AIOKafkaConsumer, lowers: Mapping[TopicPartition, int], uppers: Mapping[TopicPartition, int]
+    reader: PartitionReader, lowers: Mapping[TopicPartition, int], uppers: Mapping[TopicPartition, int]
 ) -> dict[TopicPartition, list[Read]]:
     """The records of each partition from its lower offset up to its upper one, exclusive."""
-    consumer.assign(list(lowers))
-    for partition, lower in lowers.items():
-        consumer.seek(partition, lower)
+    reader.seek(lowers)
     chunks: dict[TopicPartition, list[Read]] = {partition: [] for partition in lowers}
-    while behind := [one for one in lowers if await consumer.position(one) < uppers[one]]:
-        for partition, records in (await consumer.getmany(*behind, timeout_ms=_POLL_MS)).items():
-            chunks[partition] += [read_of(record) for record in records if record.offset < uppers[partition]]
+    async for records in reader.read_to({partition: uppers[partition] for partition in lowers}):
+        for record in records:
+            partition = TopicPartition(record.topic, record.partition)
+            if record.offset < uppers[partition]:
+                chunks[partition].append(read_of(record))
     return chunks
 
 

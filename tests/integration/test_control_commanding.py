@@ -13,8 +13,9 @@ from stripeline.contracts.records import Command, parse_command
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations import topics as admin
-from stripeline.deploy.operations.send_command import Order, partitions_of, produce, produce_and_wait
-from stripeline.deploy.operations.topic_reader import Wanted, newest, reader
+from stripeline.deploy.operations.send_command import Order, produce, produce_and_wait
+from stripeline.deploy.operations.topic_reader import Wanted, newest, partitions_of
+from stripeline.workers.kafka.partition_reader import partition_reader
 from stripeline.workers.router.router import COMMAND_TYPE
 from tests.support.broker import Broker
 
@@ -60,11 +61,11 @@ def result(command_id: str) -> bytes:
 
 async def answer(topics: Topics, client: Mapping[str, Any]) -> None:
     """An executor's part: for the first command, an unreadable result, another's, and then its own."""
-    async with reader(client) as consumer, AIOKafkaProducer(**client) as producer:
-        partitions = await partitions_of(topics.command, client)
-        consumer.assign(partitions)
-        await consumer.seek_to_beginning(*partitions)
-        record = await consumer.getone()
+    async with partition_reader(client) as reader, AIOKafkaProducer(**client) as producer:
+        reader.seek(await reader.first_offsets(await partitions_of(topics.command, client)))
+        while not (records := await reader.poll()):
+            pass
+        [record] = records
         command = parse_command(record.value)
         assert isinstance(command, Command)
         for value in (b"{", result("another"), result(command.command_id)):

@@ -1,13 +1,15 @@
 """Reading a topic from its end: the newest first, of each key the newest, through transactions and gaps."""
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.topic_reader import Page, Read, Wanted, newest
+from stripeline.workers.kafka.partition_reader import partition_reader
 from tests.support.broker import Broker, TopicFactory
 
 
@@ -34,8 +36,14 @@ def values(page: Page) -> list[bytes | None]:
 
 async def write(producer: AIOKafkaProducer, topic: str, *records: tuple[bytes | None, bytes | None, int]) -> None:
     async with producer.transaction():
-        for position, (key, value, partition) in enumerate(records):
+        sent = [
             await producer.send(topic, value, key=key, partition=partition, timestamp_ms=1_000 + position)
+            for position, (key, value, partition) in enumerate(records)
+        ]
+    last = {TopicPartition(topic, record.partition): record.offset for record in await asyncio.gather(*sent)}
+    async with partition_reader({"bootstrap_servers": producer.client._bootstrap_servers}) as reader:
+        while any(end <= last[tp] for tp, end in (await reader.end_offsets([*last])).items()):
+            pass  # Kafka confirms a commit before its markers are on the topic
 
 
 async def test_the_newest_come_first_from_all_partitions(

@@ -2,17 +2,19 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Generic, TypeVar
+from typing import Any, Final, Generic, TypeVar
 
 import orjson
-from aiokafka import AIOKafkaConsumer
 from aiokafka.structs import TopicPartition
 
 from stripeline.workers.kafka.aiokafka_internals import committed_offsets
+from stripeline.workers.kafka.partition_reader import partition_reader
 from stripeline.workers.task.decision import State
 from stripeline.workers.task.watermark import Watermark, decode
 
 S = TypeVar("S", bound=State)
+_FETCH_BYTES: Final = 8_388_608
+"""A changelog is read whole: larger fetches than aiokafka's 1 MB."""
 
 
 @dataclass(slots=True)
@@ -41,33 +43,13 @@ async def watermarks(
 async def restore(
     tp: TopicPartition, kept: Kept[Any], inputs: Sequence[TopicPartition], client: Mapping[str, Any]
 ) -> Mapping[TopicPartition, int]:
-    """Apply what a changelog partition has beyond what is kept, and tell where the inputs end now.
-
-    Read committed: what an aborted transaction wrote never was.
-    """
-    consumer = AIOKafkaConsumer(
-        **client,
-        group_id=None,
-        enable_auto_commit=False,
-        isolation_level="read_committed",
-        auto_offset_reset="earliest",
-        max_partition_fetch_bytes=8_388_608,
-        fetch_max_wait_ms=50,
-    )
-    try:
-        await consumer.start()
-        ends: Mapping[TopicPartition, int] = await consumer.end_offsets(list(inputs))
-        first = (await consumer.beginning_offsets([tp]))[tp]
-        end = (await consumer.end_offsets([tp]))[tp]
-        # In one go: between the two it would fetch 8 MB from the beginning, for nothing. aiokafka 0.14 throws them away
-        # as a generator that holds itself, and there they stay for as long as the collector does not look.
-        consumer.assign([tp])
-        consumer.seek(tp, max(kept.upto, first))
-        while await consumer.position(tp) < end:
-            for records in (await consumer.getmany(tp, timeout_ms=500, max_records=5_000)).values():
-                for record in records:
-                    kept.state.apply(record.key.decode(), None if record.value is None else orjson.loads(record.value))
+    """Apply what a changelog partition has beyond what is kept. Returns where the inputs end now."""
+    async with partition_reader(client, max_partition_fetch_bytes=_FETCH_BYTES) as reader:
+        input_ends = await reader.end_offsets(inputs)
+        first, end = (await reader.first_offsets([tp]))[tp], (await reader.end_offsets([tp]))[tp]
+        reader.seek({tp: max(kept.upto, first)})
+        async for records in reader.read_to({tp: end}):
+            for record in records:
+                kept.state.apply(record.key.decode(), None if record.value is None else orjson.loads(record.value))
         kept.upto = int(end)
-        return ends
-    finally:
-        await consumer.stop()
+        return input_ends

@@ -6,15 +6,15 @@ It asks with clients of its own: those of a worker in trouble may be the trouble
 import asyncio
 import contextlib
 import time
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Mapping, Sequence
 from typing import Any, Final
 
-from aiokafka import AIOKafkaConsumer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from stripeline.workers.kafka.group_member import Worker
+from stripeline.workers.kafka.partition_reader import partition_reader
 from stripeline.workers.kafka.task import Task
 from stripeline.workers.task.health import Facts, Limits, Sight, Suspicion, Verdict, Watch, Working
 
@@ -121,13 +121,8 @@ async def _members(group: str, client: Mapping[str, Any]) -> int | None:
     return len(found["members"]) if found["state"] in {"Stable", "Empty", "Dead"} else None
 
 
-async def _ends(inputs: list[TopicPartition], client: Mapping[str, Any]) -> Mapping[Hashable, int]:
+async def _ends(inputs: Sequence[TopicPartition], client: Mapping[str, Any]) -> Mapping[Hashable, int]:
     if not inputs:
         return {}
-    consumer = AIOKafkaConsumer(**client, group_id=None, enable_auto_commit=False, isolation_level="read_committed")
-    try:
-        await consumer.start()
-        ends: Mapping[Hashable, int] = await consumer.end_offsets(inputs)
-        return ends
-    finally:
-        await consumer.stop()
+    async with partition_reader(client) as reader:
+        return await reader.end_offsets(inputs)

@@ -1,28 +1,25 @@
-"""What the demo does with Kafka beside the product: follows the topics, and produces as another team would."""
+"""The demo's own use of Kafka: follows the topics, and produces as another team would."""
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from aiokafka import AIOKafkaProducer
-
-from stripeline.deploy.operations.topic_reader import Read, partitions_of, read_of, reader
-
-_POLL_MS = 100
+from stripeline.deploy.operations.topic_reader import Read, partitions_of, read_of
+from stripeline.workers.kafka.one_off_producer import one_off_producer
+from stripeline.workers.kafka.partition_reader import partition_reader
 
 
 async def follow(topics: Sequence[str], client: Mapping[str, Any]) -> AsyncIterator[Read]:
-    """Yield each committed record from the beginning, for ever, without a group. Raises KafkaError."""
+    """Yield each committed record from the beginning, for ever. Raises KafkaError, TimeoutError."""
     partitions = [partition for topic in topics for partition in await partitions_of(topic, client)]
-    async with reader(client) as consumer:
-        consumer.assign(partitions)
+    async with partition_reader(client) as reader:
+        reader.seek(await reader.first_offsets(partitions))
         while True:
-            for records in (await consumer.getmany(timeout_ms=_POLL_MS)).values():
-                for record in records:
-                    yield read_of(record)
+            for record in await reader.poll():
+                yield read_of(record)
 
 
 async def put(topic: str, client: Mapping[str, Any], records: Sequence[tuple[bytes, bytes]]) -> None:
-    """Produce keys and values, in their order. Raises KafkaError."""
-    async with AIOKafkaProducer(**client) as producer:
+    """Produce keys and values, in their order. Raises KafkaError, TimeoutError."""
+    async with one_off_producer(client) as producer:
         for key, value in records:
             await producer.send_and_wait(topic, value, key=key)

@@ -1,0 +1,73 @@
+"""Partitions read without a group, on a fake consumer; on a real Kafka with the control table, restores and the CLI."""
+
+from dataclasses import dataclass, field
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from aiokafka.structs import TopicPartition
+
+from stripeline.workers.kafka.partition_reader import PartitionReader
+
+ONE, TWO = TopicPartition("stripe.run", 0), TopicPartition("stripe.run", 1)
+
+
+@dataclass
+class Consumer:
+    """Gives its fetches one by one, then none."""
+
+    fetches: list[dict[TopicPartition, list[Any]]] = field(default_factory=list)
+    positions: dict[TopicPartition, int] = field(default_factory=dict)
+    asked: list[set[TopicPartition]] = field(default_factory=list)
+
+    def assign(self, partitions: list[TopicPartition]) -> None:
+        self.positions = dict.fromkeys(partitions, -1)
+
+    def seek(self, tp: TopicPartition, offset: int) -> None:
+        self.positions[tp] = offset
+
+    async def position(self, tp: TopicPartition) -> int:
+        return self.positions[tp]
+
+    async def getmany(self, *partitions: TopicPartition, **_: Any) -> dict[TopicPartition, list[Any]]:
+        self.asked.append(set(partitions))
+        fetched = self.fetches.pop(0) if self.fetches else {}
+        for tp, records in fetched.items():
+            self.positions[tp] = records[-1].offset + 1
+        return fetched
+
+
+def records(first: int, last: int) -> list[Any]:
+    return [SimpleNamespace(offset=offset) for offset in range(first, last + 1)]
+
+
+async def test_each_partition_is_read_up_to_its_end() -> None:
+    consumer = Consumer([{ONE: records(3, 4)}, {}, {ONE: records(5, 6), TWO: records(0, 0)}])
+    reader = PartitionReader(consumer)
+    reader.seek({ONE: 3, TWO: 0})
+    found = [[record.offset for record in fetched] async for fetched in reader.read_to({ONE: 5, TWO: 1})]
+    assert found == [[3, 4], [5, 6, 0]]  # what a fetch brings beyond an end is not lost for those who read on
+    assert consumer.asked == [{ONE, TWO}, {TWO}, {TWO}]
+
+
+async def test_an_empty_span_asks_for_nothing() -> None:
+    consumer = Consumer()
+    reader = PartitionReader(consumer)
+    reader.seek({ONE: 7})
+    assert [fetched async for fetched in reader.read_to({ONE: 7})] == []
+    assert consumer.asked == []
+
+
+async def test_a_partition_that_stays_silent_ends_the_read() -> None:
+    consumer = Consumer([{ONE: records(0, 0)}])
+    reader = PartitionReader(consumer)
+    reader.seek({ONE: 0})
+    with pytest.raises(TimeoutError):
+        assert [fetched async for fetched in reader.read_to({ONE: 9}, silent_s=0)] == []
+    assert len(consumer.asked) == 2
+
+
+async def test_poll_returns_what_one_fetch_brings() -> None:
+    reader = PartitionReader(Consumer([{ONE: records(0, 1)}]))
+    assert [record.offset for record in await reader.poll()] == [0, 1]
+    assert await reader.poll() == []
