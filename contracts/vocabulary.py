@@ -198,7 +198,6 @@ class LogEvent(StrEnum):
     PRODUCER_CONNECTED = "producer_connected"
     PRODUCER_FAILED = "producer_failed"  # it is replaced
     PRODUCER_STALLED = "producer_stalled"  # nothing was acknowledged for too long: it is replaced
-    PRODUCER_STOPPED = "producer_stopped"  # with an error, after it was replaced
     RECORD_NOT_TAKEN = "record_not_taken"
     TOPIC_UNAVAILABLE = "topic_unavailable"
     # Workers, beside `WorkerEvent`

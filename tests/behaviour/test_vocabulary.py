@@ -4,6 +4,7 @@ A rule takes a module's source and returns what breaks it; each has a bad exampl
 """
 
 import ast
+import re
 from collections.abc import Iterator
 from enum import StrEnum
 from pathlib import Path
@@ -126,3 +127,39 @@ def test_a_bare_word_is_refused(bad: str):
 def test_what_passes_members_is_not_refused():
     good = "Decision(Verdict.HELD, ())\nf(reason=DeadLetterReason.EXHAUSTED)\nlog.info(LogEvent.TASK_OPEN, topic='a')"
     assert [*bare_words(good), *log_events(good)] == []
+
+
+def test_every_word_is_used():
+    text = "\n".join(text for path, text in MODULES.items() if path != SPELLS_THEM)
+    # A worker's verdict on a command that ended is its status, by `Verdict(status)`.
+    statuses = {"Verdict.SUCCEEDED", "Verdict.FAILED", "Verdict.INDETERMINATE", "Verdict.STOPPED"}
+    words = {f"{enum.__name__}.{word.name}" for enum in ENUMS if enum is not StrEnum for word in enum}
+    assert {word for word in words - statuses if word not in text} == set()
+
+
+GLOSSARY = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+TERM = re.compile(r"^- \*\*(?P<term>[^*]+)\*\*: (?P<meaning>\S.*)$")
+
+
+def test_the_glossary_has_one_line_a_term_in_order():
+    lines = GLOSSARY.split("\n\n", 2)[2].splitlines()
+    terms = [found["term"] for line in lines if (found := TERM.match(line))]
+    assert len(terms) == len(lines) == len(set(terms))
+    assert terms == sorted(terms, key=str.lower)
+
+
+def test_the_glossary_has_every_enum_and_folder():
+    folders = {Path(path).parent for path in MODULES} - {Path(package) for package in PACKAGES}
+    missing = [enum.__name__ for enum in ENUMS if enum is not StrEnum and f"`{enum.__name__}`" not in GLOSSARY]
+    missing += [str(folder) for folder in folders if f"`{folder}`" not in GLOSSARY]
+    missing += [package for package in ("ingest", "workers", "contracts") if f"`{package}`" not in GLOSSARY]
+    assert missing == []
+
+
+def test_the_glossary_has_the_words_of_the_design():
+    words = (
+        "event record trigger family connection account workflow run step action command result tier dead_letter"
+        " key_lane task changelog checkpoint recovery sandbox installation"
+    )
+    terms = {found["term"] for line in GLOSSARY.splitlines() if (found := TERM.match(line))}
+    assert {word.replace("_", " ") for word in words.split()} - terms == set()
