@@ -1,4 +1,4 @@
-"""The pages for people: their links lead somewhere, and what they say of the contract is all of it."""
+"""The documentation: links and paths exist, decisions are uniform, the teams page covers the whole contract."""
 
 import json
 import re
@@ -51,13 +51,13 @@ def test_each_decision_has_its_own_number() -> None:
     assert sorted(set(numbers)) == numbers
 
 
-def test_other_teams_are_told_of_every_topic_code_and_status() -> None:
+def test_the_teams_page_names_every_topic_code_and_status() -> None:
     topics = Topics()
     names = {*topics.events, topics.command, topics.result, *Code, "succeeded", "failed", "indeterminate"}
     assert {name for name in names if f"`{name}`" not in TEAMS} == set()
 
 
-def test_the_command_that_other_teams_are_shown_is_one() -> None:
+def test_the_command_on_the_teams_page_is_valid() -> None:
     (shown,) = re.findall(r"```json\n(.*?)```", TEAMS, re.DOTALL)
     assert isinstance(parse_command(shown.encode()), Command)
     assert problems("command", json.loads(shown)) == []
