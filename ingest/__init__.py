@@ -1,1 +1,1 @@
-"""The receiving half: a signed Stripe event over HTTP becomes one record on its family's topic, or a refusal."""
+"""Receives webhooks: a signed Stripe event over HTTP becomes one record on its family's topic, or is refused."""

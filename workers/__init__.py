@@ -1,1 +1,1 @@
-"""Router and executor: the pure spine, the actions, and the adapters that carry decisions out."""
+"""Router and executor: pure decisions, the actions, and the adapters for Kafka and Stripe that carry decisions out."""
