@@ -8,7 +8,6 @@ import typer
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import settings
 from stripeline.deploy.cli.registry import Entry, Panel
-from stripeline.deploy.runtime.library_check import require_tested_libraries
 from stripeline.deploy.telemetry.logs import configure_logs
 
 kafka_app = typer.Typer(help="A local Apache Kafka, for development and tests.", no_args_is_help=True)
@@ -56,6 +55,8 @@ def demo() -> None:
     Starts a local Kafka, a sandbox Stripe, ingest, router and executor; applies an example configuration; sends signed
     events of the three families; and shows each run, result, retry and dead letter as it happens.
     """
+    from stripeline.deploy.runtime.library_check import require_tested_libraries  # noqa: PLC0415  (--help needs none)
+
     require_tested_libraries()
     from stripeline.deploy.local.demo.run import run  # noqa: PLC0415  (starts a whole stack: only this command needs it)
 
@@ -69,6 +70,8 @@ def up() -> None:
 
     Prints its addresses and the next commands to try.
     """
+    from stripeline.deploy.runtime.library_check import require_tested_libraries  # noqa: PLC0415  (--help needs none)
+
     require_tested_libraries()
     from stripeline.deploy.local.up import run  # noqa: PLC0415  (starts a whole stack: only this command needs it)
 

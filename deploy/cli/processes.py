@@ -5,7 +5,6 @@ from typing import Literal, assert_never
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import settings
 from stripeline.deploy.cli.registry import Entry, Panel
-from stripeline.deploy.runtime.library_check import require_tested_libraries
 from stripeline.deploy.settings.parsing import sends_keys_in_clear
 from stripeline.deploy.telemetry.logs import configure_logs
 
@@ -43,6 +42,8 @@ def worker() -> None:
 
 
 def _run(kind: Literal["ingest", "router", "executor", "worker"]) -> None:
+    from stripeline.deploy.runtime.library_check import require_tested_libraries  # noqa: PLC0415  (--help needs none)
+
     require_tested_libraries()
     from stripeline.deploy.runtime import processes  # noqa: PLC0415  (checked first, and loaded by a process only)
 

@@ -74,7 +74,7 @@ async def own_kafka(folder: Path, **settings: str) -> AsyncIterator[LocalKafka]:
         kafka.kill()
 
 
-async def test_what_kafka_may_have_though_nobody_was_told_has_one_effect(
+async def test_an_event_published_but_not_acknowledged_has_one_effect(
     prefix: str, tmp_path: Path, note: Callable[[str], None]
 ):
     events = [f"evt_{number:07}" for number in range(10)]
@@ -115,7 +115,7 @@ def on_disk(kafka: LocalKafka, topic: str, event: str) -> bool:
     return any(event.encode() in segment.read_bytes() for segment in segments)
 
 
-async def test_sigterm_under_load_answers_what_is_in_flight_and_loses_nothing(
+async def test_sigterm_under_load_answers_everything_in_flight(
     broker: Broker, prefix: str, tmp_path: Path, note: Callable[[str], None]
 ):
     async with cluster(broker.bootstrap_servers, prefix, tmp_path) as found:
@@ -148,9 +148,7 @@ def deny(kafka: LocalKafka, topic: str, operation: AclOperation) -> Callable[[],
     return allow
 
 
-async def test_a_right_that_is_missing_is_503_with_advice_and_a_start_that_says_what_is_missing(
-    prefix: str, tmp_path: Path
-):
+async def test_a_missing_acl_is_503_with_advice_and_stops_a_start(prefix: str, tmp_path: Path):
     authorizer = {
         "authorizer_class_name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "allow_everyone_if_no_acl_found": "true",
@@ -176,7 +174,7 @@ async def test_a_right_that_is_missing_is_503_with_advice_and_a_start_that_says_
         assert topic in ingest.tail(5)
 
 
-async def test_a_full_disk_at_the_broker_is_503_and_nothing_acknowledged_is_lost(prefix: str, tmp_path: Path):
+async def test_a_full_broker_disk_is_503_and_loses_no_acknowledged(prefix: str, tmp_path: Path):
     async with own_kafka(tmp_path) as kafka, cluster(kafka.bootstrap_servers, prefix, tmp_path, **SHORT) as found:
         await found.ready()
         for number in range(20):

@@ -59,9 +59,7 @@ async def event_ids(bootstrap_servers: str, topic: str, wanted: set[str]) -> set
     return found
 
 
-async def test_every_acknowledged_event_is_there_though_the_broker_was_killed(
-    own_broker: LocalKafka, prefix: str
-) -> None:
+async def test_acknowledged_events_survive_a_killed_broker(own_broker: LocalKafka, prefix: str) -> None:
     await create_topics(own_broker.bootstrap_servers, dict.fromkeys(Topics(prefix=prefix).events, 4))
     async with Publisher(
         {"bootstrap_servers": own_broker.bootstrap_servers}, prefix, bounds=InFlightBounds(deadline_s=1)

@@ -31,7 +31,7 @@ def publication(number: int) -> Publication:
     return Publication(topic="payment-event", key=b"pi_1", value=value, headers=(), timestamp_ms=1_790_000_000_000)
 
 
-async def test_not_enough_replicas_is_no_publication_until_they_are_back(
+async def test_not_enough_replicas_is_503_until_they_return(
     broker: Broker, prefix: str, monkeypatch: pytest.MonkeyPatch
 ):
     await create_topics(broker.bootstrap_servers, dict.fromkeys(Topics(prefix=prefix).events, 1))

@@ -1,4 +1,4 @@
-"""A transaction that can't be done leaves nothing behind: no sender that asks Kafka for ever, no connection."""
+"""A failed transaction leaves nothing behind: no sender task, no connection."""
 
 import asyncio
 
@@ -24,7 +24,7 @@ def poison(topic: str) -> Pending:
 
 
 @pytest.mark.parametrize("known", [True, False], ids=["a topic that it wrote to before", "a topic that never was"])
-async def test_a_producer_that_could_not_commit_is_gone_when_it_is_closed(
+async def test_a_producer_that_could_not_commit_leaves_nothing(
     broker: Broker, prefix: str, topic_factory: TopicFactory, monkeypatch: pytest.MonkeyPatch, known: bool
 ):
     monkeypatch.setattr(transaction, "TRANSACTION_TIMEOUT_MS", 1_000)

@@ -1,4 +1,4 @@
-"""A changelog read on a real Kafka, and what reading it leaves behind."""
+"""A changelog restored from a real Kafka, and the memory that this leaves behind."""
 
 import gc
 from collections.abc import AsyncIterator

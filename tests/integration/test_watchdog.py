@@ -1,4 +1,4 @@
-"""A worker that stands still on real Kafka: noticed, said on /readyz, mended, or given up."""
+"""A stalled worker on a real Kafka: detected, shown on /readyz, reopened, or given up."""
 
 import asyncio
 import threading
@@ -51,7 +51,7 @@ async def guarded(bench: Bench, limits: Limits = LIMITS, **membership: Any) -> A
         await asyncio.wait_for(run, 40)
 
 
-async def test_a_call_that_never_ends_is_cut_and_made_again_with_the_same_key(bench: Bench):
+async def test_a_call_without_end_is_cut_and_repeated_with_its_key(bench: Bench):
     hangs = 1
 
     async def answer(call: Call) -> Any:
@@ -73,7 +73,7 @@ async def test_a_call_that_never_ends_is_cut_and_made_again_with_the_same_key(be
     assert max(Counter(await bench.results()).values()) == 1
 
 
-async def test_a_loop_that_hangs_is_noticed_and_the_partition_moves_on(bench: Bench, monkeypatch: pytest.MonkeyPatch):
+async def test_a_loop_that_hangs_is_noticed_and_recovers(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     read = Worker._read
 
     async with guarded(bench) as worker:
@@ -95,9 +95,7 @@ async def test_a_loop_that_hangs_is_noticed_and_the_partition_moves_on(bench: Be
     assert max(Counter(await bench.results()).values()) == 1
 
 
-async def test_a_consumer_that_reads_nothing_though_records_are_there_is_opened_anew(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-):
+async def test_a_consumer_that_misses_records_is_reopened(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     getmany = AIOKafkaConsumer.getmany
 
     async with guarded(bench) as worker:
@@ -115,9 +113,7 @@ async def test_a_consumer_that_reads_nothing_though_records_are_there_is_opened_
         assert worker.counts.events[WorkerEvent.WATCHDOG] == 1
 
 
-async def test_a_worker_that_lost_its_assignment_takes_it_back_and_a_spare_one_is_well(
-    bench: Bench, monkeypatch: pytest.MonkeyPatch
-):
+async def test_a_lost_assignment_is_taken_back_and_a_spare_stays_well(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     async with guarded(bench) as worker:
         await worker._close_all()  # as if the group had taken everything and never given it back
         await until(lambda: worker.trouble)
@@ -159,7 +155,7 @@ async def spare(bench: Bench) -> AsyncIterator[Worker[Any]]:
         await asyncio.wait_for(run, 40)
 
 
-async def test_what_opening_anew_does_not_mend_ends_the_process(bench: Bench):
+async def test_a_worker_that_reopening_does_not_help_ends(bench: Bench):
     async def hangs(_: Call) -> Any:
         await asyncio.Event().wait()
 
@@ -194,7 +190,7 @@ async def a_bench(own_broker: Any, prefix: str) -> Bench:
     return Bench(topics, client)
 
 
-async def test_a_loop_that_was_blocked_past_the_session_comes_back_by_itself(bench: Bench):
+async def test_a_loop_blocked_past_its_session_recovers_by_itself(bench: Bench):
     """Another member takes everything over meanwhile; nothing is done twice."""
     other, stop, ended = worker_of(bench), threading.Event(), threading.Event()
 

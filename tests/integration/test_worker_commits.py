@@ -32,7 +32,7 @@ def fencing(workers: ScriptedWorkers) -> AIOKafkaProducer:
     return AIOKafkaProducer(**workers.client, transactional_id=f"{workers.topics.prefix}executor-0")
 
 
-async def test_a_commit_that_fails_half_way_shows_nothing_and_the_worker_heals(workers: ScriptedWorkers):
+async def test_a_commit_that_fails_half_way_shows_nothing(workers: ScriptedWorkers):
     quiet_fencing()
     stripe, names = ScriptedStripe(), numbered(0, 20)
     worker = workers.start(stripe)
@@ -86,7 +86,7 @@ async def test_a_fenced_worker_takes_its_partition_up_anew(workers: ScriptedWork
     assert {(made.command, made.key) for made in stripe.made} == set(keys.items())
 
 
-async def test_a_state_is_not_kept_when_a_commit_fails_while_a_revoked_task_waits_for_its_calls(workers):
+async def test_a_commit_that_fails_while_revoking_discards_the_state(workers):
     """What a fenced commit held is in the state and nowhere else: commands that seem done, keys that seem to wait."""
     quiet_fencing()
     stripe = ScriptedStripe()
@@ -200,7 +200,7 @@ async def test_a_deep_partition_of_slow_calls_does_not_stop_another(wide: Script
     assert Counter(await wide.all_have_results(*deep)) == Counter([*deep, *other])
 
 
-async def test_a_call_in_flight_when_the_worker_ends_is_waited_for_and_committed(workers: ScriptedWorkers):
+async def test_a_call_in_flight_at_the_end_is_awaited_and_committed(workers: ScriptedWorkers):
     stripe = ScriptedStripe()
     gate = stripe.gate("c0")
     worker = workers.start(stripe)
@@ -220,7 +220,7 @@ async def test_a_call_in_flight_when_the_worker_ends_is_waited_for_and_committed
     assert after.commands == ["c1"]
 
 
-async def test_a_call_longer_than_the_drain_is_cut_and_repeated_with_the_same_key(workers: ScriptedWorkers):
+async def test_a_call_longer_than_the_drain_is_cut_and_repeated(workers: ScriptedWorkers):
     stripe = ScriptedStripe()
     stripe.gate("c0")
     worker = workers.start(stripe, drain_s=0.3)

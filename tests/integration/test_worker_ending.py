@@ -1,4 +1,4 @@
-"""A worker that must end whatever its group and its client are doing, and that opens nothing any more when it ends."""
+"""A worker ends whatever its group and its client are doing, and opens no task while it ends."""
 
 import asyncio
 
@@ -30,7 +30,7 @@ async def test_a_worker_ends_though_the_client_waits_for_the_group(
         assert running.worker.tasks == {}
 
 
-async def test_a_worker_that_leaves_opens_nothing_that_the_group_still_gives_it(prefix: str):
+async def test_a_leaving_worker_opens_no_task_that_it_is_assigned(prefix: str):
     """Or it would fence the rightful owner, and nobody would close what it opened."""
     workers = ScriptedWorkers("127.0.0.1:1", Topics(prefix=prefix), 1)
     worker = Worker(workers.role(ScriptedStripe()), Membership(client=workers.client), BrokerClock())

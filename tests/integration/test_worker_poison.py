@@ -50,7 +50,7 @@ async def letters(workers: ScriptedWorkers, count: int) -> list[Any]:
     return sorted(found, key=lambda letter: int(h.read(letter.headers)[h.ORIGIN_OFFSET]))
 
 
-async def test_commands_that_nobody_can_read_are_dead_letters_and_hold_nothing(workers: ScriptedWorkers):
+async def test_unreadable_commands_are_dead_letters_and_block_nothing(workers: ScriptedWorkers):
     huge = (b"k" * 1_000_000, orjson.dumps(customers("huge")[0]))
     poison = [*POISON.values(), huge]
     await workers.put(workers.topics.command, *poison, headers=[("of-theirs", b"stays"), ("empty", None)])
@@ -71,7 +71,7 @@ async def test_commands_that_nobody_can_read_are_dead_letters_and_hold_nothing(w
     assert stripe.commands == ["good"]
 
 
-async def test_events_that_nobody_can_read_are_dead_letters_and_hold_nothing(workers: ScriptedWorkers):
+async def test_unreadable_events_are_dead_letters_and_block_nothing(workers: ScriptedWorkers):
     topic, poison = workers.topics.events[0], [*POISON.values()]
     await workers.put(topic, *poison, (b"pi_1", orjson.dumps(event())))
     router = RouterRole(workers.topics, Router(topics=workers.topics, workflows=lambda _: {}))
@@ -84,7 +84,7 @@ async def test_events_that_nobody_can_read_are_dead_letters_and_hold_nothing(wor
 
 
 @pytest.mark.parametrize("moment", ["take", "settle"])
-async def test_a_decision_that_raises_is_a_dead_letter_of_its_record_alone(
+async def test_a_decision_that_raises_dead_letters_its_record_alone(
     workers: ScriptedWorkers, moment: str, monkeypatch: pytest.MonkeyPatch
 ):
     stripe = ScriptedStripe()

@@ -30,7 +30,7 @@ async def workers(broker: Broker, prefix: str) -> AsyncIterator[ScriptedWorkers]
         yield opened
 
 
-async def test_a_limited_command_comes_back_when_due_and_ahead_of_its_keys_later_ones(workers: ScriptedWorkers):
+async def test_a_limited_command_returns_ahead_of_its_keys_later_ones(workers: ScriptedWorkers):
     stripe = ScriptedStripe(script={"a1": [LIMITED, LIMITED]})
     await workers.start(stripe).ready()
     others = numbered(0, 50)
@@ -51,7 +51,7 @@ async def test_a_limited_command_comes_back_when_due_and_ahead_of_its_keys_later
     await workers.no_lag(workers.topics.command, *workers.topics.retries)
 
 
-async def test_a_head_that_is_far_from_due_holds_only_itself_and_its_key(workers: ScriptedWorkers):
+async def test_a_head_far_from_due_holds_only_itself_and_its_key(workers: ScriptedWorkers):
     stripe = ScriptedStripe(script={"far": [FAR], "near": [LIMITED], "later": [LIMITED]})
     await workers.start(stripe).ready()
     await workers.send(*customers("far", "behind-far"), key="F")
@@ -93,7 +93,7 @@ async def test_a_restart_in_the_middle_of_the_tiers_resets_nothing(workers: Scri
     assert results[0]["started_at"] == command.timestamp
 
 
-async def test_a_command_whose_attempts_are_used_up_ends_and_frees_its_key(broker: Broker, prefix: str):
+async def test_a_command_out_of_attempts_ends_and_frees_its_key(broker: Broker, prefix: str):
     async with scripted_workers(broker.bootstrap_servers, prefix, tiers="100ms,200ms") as workers:
         stripe = ScriptedStripe(script={"a1": [LIMITED] * 3})
         await workers.start(stripe).ready()

@@ -147,7 +147,7 @@ async def test_a_fresh_worker_knows_what_was_done_before_it(bench: Bench):
     assert [command_id for command_id, _ in bench.calls] == ["new"]
 
 
-async def test_what_finished_behind_a_slow_call_is_published_and_never_done_again(bench: Bench):
+async def test_results_behind_a_slow_call_are_published_once(bench: Bench):
     go = asyncio.Event()
 
     async def slow_first(call: Call) -> Any:
@@ -193,7 +193,7 @@ async def test_a_fenced_task_leaves_nothing_behind_and_heals(bench: Bench):
     assert {key for command_id, key in bench.calls if command_id == "after0"} == {"stripeline:after0"}
 
 
-async def test_a_retry_comes_back_when_due_and_holds_its_key_and_nobody_else(bench: Bench):
+async def test_a_retry_returns_when_due_and_holds_only_its_key(bench: Bench):
     failures = Counter({"c0": 2})
 
     async def answer(call: Call) -> Any:
@@ -263,7 +263,7 @@ async def test_a_call_in_flight_at_the_end_is_finished_and_committed(bench: Benc
 
 
 @pytest.mark.parametrize("key", [b"k", b"k" * 900_000])
-async def test_poison_goes_to_the_dead_letters_and_the_partition_moves_on(bench: Bench, key: bytes):
+async def test_poison_is_a_dead_letter_and_the_partition_moves_on(bench: Bench, key: bytes):
     poison = [b"not JSON", None, b"", b"{}", orjson.dumps(command("with space"))]
     async with bench.worker():
         await bench.produce(*poison, key=key)
@@ -312,7 +312,7 @@ class ClockADayAhead(BrokerClock):
         return super().now_ms() + 25 * 3_600_000
 
 
-async def test_after_a_day_without_workers_what_one_died_of_is_looked_up_and_not_sent_again(bench: Bench):
+async def test_after_a_day_a_crashed_call_is_looked_up_and_not_sent(bench: Bench):
     asked = asyncio.Event()
 
     async def dies(_: Call) -> Any:

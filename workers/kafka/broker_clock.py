@@ -1,7 +1,7 @@
-"""The broker's clock, as the append times of a process's own records show it.
+"""The broker's clock, derived from the append times of the records that this process writes.
 
-Money is timed by it (the 24 hours of an Idempotency-Key), so a host whose clock is wrong, or jumps, changes nothing.
-Between two appends the monotonic clock goes on.
+The 24 hours of an Idempotency-Key are timed by it, so a host whose clock is wrong, or jumps, charges nobody twice.
+Between two appends it advances with the monotonic clock.
 """
 
 import time
@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 class BrokerClock:
-    """Now, by the broker. Before the first append it is the host's own clock."""
+    """The broker's time now; before the first append, the host's."""
 
     def __init__(self, wall: Callable[[], float] = time.time, monotonic: Callable[[], float] = time.monotonic) -> None:
         self._wall, self._monotonic = wall, monotonic
@@ -33,10 +33,10 @@ class BrokerClock:
         return int(self._wall() * 1000) - self.now_ms()
 
     def observe(self, appended_ms: int, sent_s: float) -> None:
-        """A record that was sent at `sent_s` (monotonic) got this append time, and its answer came just now."""
+        """Set the clock: a record sent at `sent_s` (monotonic) got this append time, and was acknowledged just now."""
         now_s = self._monotonic()
         if now_s - sent_s > _MAX_ROUND_TRIP_S:
-            return  # the process was stopped, or the answer was slow: the append time says little about now
+            return  # the process was suspended, or the broker slow: the append time is not close to now
         self._base_ms, self._base_s = float(appended_ms), now_s
         skewed = abs(self.skew_ms) > _SKEW_REPORTED_MS
         if skewed and not self._reported:

@@ -1,4 +1,4 @@
-"""The consumer of a worker: how it takes part in its group, how it reads, and how it ends. Decides nothing."""
+"""A worker's consumer: how it joins its group, how it fetches, and how it stops. Decides nothing."""
 
 import asyncio
 import contextlib
@@ -16,7 +16,7 @@ _STOP_S, _CUT_S = 5.0, 1.0
 def group_consumer(
     client: Mapping[str, Any], group: str, instance_id: str | None, *, session_s: float, drain_s: float
 ) -> AIOKafkaConsumer:
-    """A member of a group that is not started yet."""
+    """A consumer of a group that is not started yet."""
     return AIOKafkaConsumer(
         **client,
         group_id=group,
@@ -24,18 +24,18 @@ def group_consumer(
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
-        # Range over topics of equal partition counts gives one member the same number of every topic.
+        # With equal partition counts, the range assignor gives a member the same partition numbers of every topic.
         partition_assignment_strategy=RANGE_ASSIGNMENT,
         session_timeout_ms=int(session_s * 1000),
         heartbeat_interval_ms=int(session_s * 1000 / 4),
-        # aiokafka counts the drain of a revoked task into this time, and not into max_poll_interval_ms.
+        # In aiokafka this bounds the drain of a revoked task, and max_poll_interval_ms does not.
         rebalance_timeout_ms=int((drain_s + 5) * 1000),
-        # One fetch at a time and node: a long one would keep a partition that has room again waiting.
+        # aiokafka sends one fetch per node at a time: a long one delays partitions that have room again.
         fetch_max_wait_ms=POLL_MS,
     )
 
 
-async def stop(consumer: AIOKafkaConsumer) -> None:
+async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     """Leave the group and close, in bounded time: aiokafka's stop waits for a rebalance, and for the broker."""
     with contextlib.suppress(Exception):
         async with asyncio.timeout(_STOP_S):

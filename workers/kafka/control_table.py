@@ -1,4 +1,4 @@
-"""The compacted `stripe.control` as a table in memory: read whole, then followed for ever; and how it is written.
+"""The compacted topic `stripe.control` as a table in memory, read whole and then followed; and how it is written.
 
 A definition that can't be read is reported, and the last good one of its key stays. While no broker answers the table
 keeps what it knows, and is read whole again when one does. Opens no secret and decides nothing.
@@ -33,7 +33,7 @@ _READ_S: Final = 15.0
 _WRITE_S: Final = 15.0
 _STOP_S: Final = 5.0
 _RETRY_S: Final = (1.0, 2.0, 5.0)
-"""Pauses between attempts, the last one for ever: a broker that is away for a night must not fill the log."""
+"""Pauses between attempts, the last one for ever: a broker that is down for a night must not fill the log."""
 
 
 class ControlError(Exception):
@@ -74,11 +74,11 @@ class ControlTable:
         return self._ready.is_set()
 
     def missing(self) -> str | None:
-        """Why the table is not ready, in words; None once it has been read whole."""
+        """Why the table is not ready; None once it has been read whole."""
         return None if self.ready else self._missing
 
     async def start(self) -> None:
-        """Begin to read, and to follow; returns at once, broker or no broker."""
+        """Start reading in the background, whether or not a broker answers."""
         self._task = asyncio.create_task(self._run(), name=f"control table {self._topic}")
 
     async def loaded(self) -> None:
@@ -140,7 +140,7 @@ async def publish(topic: str, client: Mapping[str, Any], changes: Changes) -> No
 async def _opened(
     topic: str, client: Mapping[str, Any], *, fetch_wait_ms: int = FETCH_WAIT_MS
 ) -> AsyncIterator[PartitionReader]:
-    """A reader that stands at the beginning of the control topic. Raises ControlError where there is no such topic."""
+    """A reader at the beginning of the control topic. Raises ControlError where there is no such topic."""
     async with partition_reader(client, start_s=_READ_S, fetch_wait_ms=fetch_wait_ms) as reader:
         async with asyncio.timeout(_READ_S):
             if topic not in await reader.topics():

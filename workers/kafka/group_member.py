@@ -19,8 +19,7 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.vocabulary import WorkerEvent
 from stripeline.workers.kafka.broker_clock import BrokerClock
-from stripeline.workers.kafka.consumer import POLL_MS, group_consumer
-from stripeline.workers.kafka.consumer import stop as stop_consumer
+from stripeline.workers.kafka.consumer import POLL_MS, group_consumer, stop_consumer
 from stripeline.workers.kafka.restore import Kept
 from stripeline.workers.kafka.task import Task
 from stripeline.workers.kafka.transaction import TRANSACTION_TIMEOUT_MS

@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from stripeline.workers.kafka.consumer import stop
+from stripeline.workers.kafka.consumer import stop_consumer
 
 START_S: Final = 30.0
 FETCH_WAIT_MS: Final = 50
@@ -108,4 +108,4 @@ async def partition_reader(
             await consumer.start()
         yield PartitionReader(consumer)
     finally:
-        await stop(consumer)
+        await stop_consumer(consumer)

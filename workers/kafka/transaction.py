@@ -1,7 +1,7 @@
-"""One transactional producer of one task: what finished goes out whole, or not at all.
+"""The transactional producer of a task: outputs, state changes and offsets are committed together or not at all.
 
-aiokafka has no KIP-447, so a zombie is fenced by its transactional id alone: hence one producer per partition number,
-with the id `{group}-{partition}`.
+aiokafka has no KIP-447, so only the transactional id fences a zombie: hence one producer per partition number, with the
+id `{group}-{partition}`.
 """
 
 import asyncio
@@ -21,7 +21,7 @@ from stripeline.workers.task.pending import Pending
 TRANSACTION_TIMEOUT_MS = 10_000
 MAX_REQUEST_BYTES = 2_097_152
 _FLUSH_S = 2.0
-Offsets = Mapping[TopicPartition, OffsetAndMetadata]
+CommitOffsets = Mapping[TopicPartition, OffsetAndMetadata]
 BatchBuilder = Any
 """The result of `AIOKafkaProducer.create_batch`."""
 
@@ -43,15 +43,15 @@ class Transactions:
         )
 
     async def open(self) -> None:
-        """Take the transactional id over: fences whoever had it, and ends a transaction that was left open."""
+        """Take the transactional id over: fences its former producer, and aborts a transaction that was left open."""
         async with asyncio.timeout(TRANSACTION_TIMEOUT_MS / 1000 * 3):
             await self._producer.start()
 
-    async def commit(self, pending: Pending, offsets: Offsets) -> int | None:
+    async def commit(self, pending: Pending, offsets: CommitOffsets) -> int | None:
         """Publish what finished, the state changes and the offsets in one transaction.
 
         Returns the changelog offset after the last change, None without a change. Raises KafkaError or TimeoutError:
-        then nothing of it counts and the producer is of no further use.
+        then nothing is committed, and the producer must be closed.
         """
         try:
             async with asyncio.timeout(TRANSACTION_TIMEOUT_MS / 1000):
@@ -63,7 +63,7 @@ class Transactions:
                 " gone; `stripeline topics check` tells"
             ) from None
 
-    async def _commit(self, pending: Pending, offsets: Offsets) -> int | None:
+    async def _commit(self, pending: Pending, offsets: CommitOffsets) -> int | None:
         sent_s = time.monotonic()
         await self._producer.begin_transaction()
         sent = [await self._send(place, batch) for place, batch in self._batches(pending.outputs)]
@@ -75,7 +75,7 @@ class Transactions:
         if offsets:
             await self._producer.send_offsets_to_transaction(dict(offsets), self._group)
         done = await asyncio.gather(*sent, *(future for future, _ in changed))
-        # Watched before the commit: a transaction's own end may wait 20 ms and says nothing about the append.
+        # Observed before the commit: the end of a transaction may wait 20 ms, which says nothing about the append.
         if changed:
             self._clock.observe(done[-1].timestamp, sent_s)
         await self._producer.commit_transaction()
