@@ -8,13 +8,14 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stripeline.contracts.action import SENSITIVE, explain
 from stripeline.contracts.families import families
 from stripeline.contracts.ids import NAME, STEP
+from stripeline.contracts.internal_records import KeyRefusal, read
 
 Name = Annotated[str, Field(pattern=NAME.pattern)]
 Sealed = Annotated[
@@ -120,21 +121,13 @@ def matches(type_filter: str, event_type: str) -> bool:
     return type_filter == event_type
 
 
-class State(Definition):
-    """What an executor has met: Stripe refused a connection's key. It holds until the key has another name."""
+AnyDefinition = Connection | Trigger | Workflow
+ControlRecord = AnyDefinition | KeyRefusal
+"""A record of `stripe.control`: what the operator defined, or what an executor met."""
 
-    refused_key: Annotated[str, Field(description="a name of the key, which tells nothing of it")]
-    since: Annotated[int, Field(ge=0, description="milliseconds since the epoch")]
-
-
-AnyDefinition = Connection | Trigger | Workflow | State
-
-KINDS: Mapping[str, type[AnyDefinition]] = {
-    "connection": Connection,
-    "trigger": Trigger,
-    "workflow": Workflow,
-    "state": State,
-}
+KINDS: Mapping[str, type[AnyDefinition]] = {"connection": Connection, "trigger": Trigger, "workflow": Workflow}
+KEY_REFUSAL: Final = "state"
+"""The first word of a control key."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -144,16 +137,16 @@ class Definitions:
     connections: Mapping[str, Connection] = field(default_factory=dict)
     triggers: Mapping[str, Trigger] = field(default_factory=dict)
     workflows: Mapping[str, Workflow] = field(default_factory=dict)
-    states: Mapping[str, State] = field(default_factory=dict)
+    key_refusals: Mapping[str, KeyRefusal] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, by_key: Mapping[str, AnyDefinition]) -> "Definitions":
+    def of(cls, by_key: Mapping[str, ControlRecord]) -> "Definitions":
         """Definitions out of control keys."""
         return cls(
             connections={name_of(key): value for key, value in by_key.items() if isinstance(value, Connection)},
             triggers={name_of(key): value for key, value in by_key.items() if isinstance(value, Trigger)},
             workflows={name_of(key): value for key, value in by_key.items() if isinstance(value, Workflow)},
-            states={name_of(key): value for key, value in by_key.items() if isinstance(value, State)},
+            key_refusals={name_of(key): value for key, value in by_key.items() if isinstance(value, KeyRefusal)},
         )
 
     def by_key(self) -> dict[str, AnyDefinition]:
@@ -171,11 +164,14 @@ def name_of(key: str) -> str:
     return key.partition("/")[2]
 
 
-def parse_definition(key: str, value: bytes) -> AnyDefinition:
+def parse_definition(key: str, value: bytes) -> ControlRecord:
     """A record of `stripe.control`. Raises ValueError, which shows no value, for what is not one."""
     kind, _, name = key.partition("/")
-    if kind not in KINDS or not NAME.fullmatch(name):
-        raise ValueError(f"{key!r} is no control key: it is KIND/NAME with one of {', '.join(KINDS)}")
+    if (kind not in KINDS and kind != KEY_REFUSAL) or not NAME.fullmatch(name):
+        choice = ", ".join((*KINDS, KEY_REFUSAL))
+        raise ValueError(f"{key!r} is not a control key: it is KIND/NAME with one of {choice}")
+    if kind == KEY_REFUSAL:
+        return read(KeyRefusal, value)
     try:
         return KINDS[kind].model_validate_json(value)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-"""The values that cross the topics: event, command, result, run.
+"""The values that other teams read and write: event, command, result.
 
 The models are the published contract and the reader of what other teams write. What we write ourselves on hot paths
 is built as a plain dict of the same shape, and a test holds the two together.
@@ -12,7 +12,7 @@ from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
-from stripeline.contracts.action import SENSITIVE, explain
+from stripeline.contracts.action import explain
 from stripeline.contracts.frozen import frozen
 from stripeline.contracts.ids import COMMAND_ID, EVENT_ID
 from stripeline.contracts.vocabulary import Code
@@ -123,48 +123,6 @@ class Result(Record):
     started_at: Annotated[EpochMs, Field(description="milliseconds since the epoch: when Kafka took the command")]
     finished_at: Annotated[EpochMs, Field(description="milliseconds since the epoch")]
     run: Annotated[RunRef | None, Field(description="the command's own; null for another team's")] = None
-
-
-class RunStep(Record):
-    """One step of a run, as far as it has come."""
-
-    id: Annotated[str, Field(description="the step's id in the workflow")]
-    action: Annotated[str, Field(description="what it does")]
-    command_id: Annotated[str, Field(description="of the command that does it")]
-    revision: Annotated[int | None, Field(description="of the result that is told here")] = None
-    status: Annotated[Literal["running", "succeeded", "failed", "indeterminate"], Field(description="how it stands")]
-    output: Annotated[dict[str, Any] | None, Field(description="the result's output", json_schema_extra=SENSITIVE)] = (
-        None
-    )
-    error: Annotated[Error | None, Field(description="the result's error")] = None
-    started_at: EpochMs
-    finished_at: EpochMs | None = None
-
-
-class Run(Record):
-    """State and history of one run; the newest record of a run id is its state.
-
-    `definition` and `context` are what a run in flight needs to go on: the steps that it started with and the event.
-    """
-
-    run: Annotated[str, Field(description="the run's id: its event's id, a colon, its workflow's name")]
-    workflow: Annotated[str, Field(description="the workflow's name")]
-    trigger: Annotated[str, Field(description="the trigger's name")]
-    event: Annotated[str, Field(description="the event's id")]
-    event_type: Annotated[str, Field(description="the event's type")]
-    status: Annotated[Literal["running", "succeeded", "stopped"], Field(description="how it stands")]
-    step: Annotated[str | None, Field(description="the step where it is, or stopped; null before and after all steps")]
-    error: Annotated[Error | None, Field(description="why it stopped")]
-    steps: Annotated[list[RunStep], Field(description="the steps that have begun, in their order")]
-    started_at: EpochMs
-    finished_at: EpochMs | None
-    definition: Annotated[
-        list[dict[str, Any]] | None,
-        Field(description="the steps that it started with; null when succeeded", json_schema_extra=SENSITIVE),
-    ] = None
-    context: Annotated[
-        dict[str, Any] | None, Field(description="its event; null when succeeded", json_schema_extra=SENSITIVE)
-    ] = None
 
 
 @frozen

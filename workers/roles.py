@@ -15,7 +15,7 @@ from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.stripe_answer import CallReply
 from stripeline.workers.router.router import Router
-from stripeline.workers.router.runs import Runs
+from stripeline.workers.router.run_state import Runs
 from stripeline.workers.task import dead_letters
 from stripeline.workers.task.decision import Decision, InputRecord, Output, State, StateChange
 

@@ -34,7 +34,7 @@ def list_runs(
             run is not None
             and status in {None, run.status}
             and workflow in {None, run.workflow}
-            and event in {None, run.event}
+            and event in {None, run.event_id}
         )
 
     page = _newest(keep, limit)

@@ -34,6 +34,16 @@ LEDGER_COMMANDS: Final[Examples] = {
             "started_at": AT_MS,
         },
     },
+    "suspect": {
+        **_KNOWN,
+        "status": "waiting",
+        "look_at": AT_MS + 120_000,
+        "failure": {
+            "error": {"code": "AUTH_EXPIRED", "message": "what a person reads", "retryable": False},
+            "reason": "key_refused",
+        },
+        "suspect": True,
+    },
 }
 LEDGER_QUEUES: Final[Examples] = {"three-wait": {"head": 0, "tail": 3, "due_at": AT_MS + 6_500}}
 

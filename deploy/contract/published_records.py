@@ -8,8 +8,6 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
-from pydantic import BaseModel
-
 from stripeline.contracts import definitions, header_models, internal_records, records
 from stripeline.contracts.families import Family, families
 from stripeline.deploy.contract import examples, examples_internal
@@ -34,7 +32,7 @@ class Published:
     """
 
     name: str
-    model: type[BaseModel]
+    model: variants.Model
     side: Side
     examples: Examples
     refine: variants.Refine = field(default=variants.as_it_is)
@@ -82,7 +80,7 @@ def published(keys: frozenset[str] | None = None) -> Sequence[Published]:
         _written("result-headers", header_models.ResultHeaders, examples.RESULT_HEADERS),
         _written("dead-letter-headers", header_models.DeadLetterHeaders, examples.DEAD_LETTER_HEADERS),
         _read("retry-headers", header_models.RetryHeaders, examples.RETRY_HEADERS),
-        _read("run", records.Run, examples.runs(tuple(families().values()), listed)),
+        _read("run", internal_records.Run, examples.runs(tuple(families().values()), listed)),
         _read("settlement", internal_records.Settlement, examples_internal.SETTLEMENTS),
         _read("settlement-headers", header_models.SettlementHeaders, examples_internal.SETTLEMENT_HEADERS),
         _read("ledger-command", internal_records.LedgerCommand, examples_internal.LEDGER_COMMANDS),
@@ -90,7 +88,7 @@ def published(keys: frozenset[str] | None = None) -> Sequence[Published]:
         _read("control-connection", definitions.Connection, examples_internal.CONNECTIONS),
         _read("control-trigger", definitions.Trigger, examples_internal.TRIGGERS),
         _read("control-workflow", definitions.Workflow, examples_internal.WORKFLOWS),
-        _read("control-state", definitions.State, examples_internal.STATES),
+        _read("control-state", internal_records.KeyRefusal, examples_internal.STATES),
     )
 
 
@@ -99,10 +97,10 @@ def _event(family: Family) -> Published:
 
 
 def _written(
-    name: str, model: type[BaseModel], given: Examples, refine: variants.Refine = variants.as_it_is
+    name: str, model: variants.Model, given: Examples, refine: variants.Refine = variants.as_it_is
 ) -> Published:
     return Published(name=name, model=model, side=Side.WRITTEN, examples=given, refine=refine)
 
 
-def _read(name: str, model: type[BaseModel], given: Examples, refine: variants.Refine = variants.as_it_is) -> Published:
+def _read(name: str, model: variants.Model, given: Examples, refine: variants.Refine = variants.as_it_is) -> Published:
     return Published(name=name, model=model, side=Side.READ, examples=given, refine=refine)

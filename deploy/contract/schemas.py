@@ -7,13 +7,18 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from msgspec import Struct
 from pydantic import BaseModel
 
 from stripeline.contracts.action import SENSITIVE, Action
 from stripeline.contracts.families import Family
 from stripeline.deploy.contract.compatibility_rules import Side
+from stripeline.deploy.contract.struct_schemas import struct_schema
 
 Schema = dict[str, Any]
+Model = type[BaseModel] | type[Struct]
+"""What defines a record: a pydantic model where others write or read it, a struct where only we do."""
+
 Refine = Callable[[Schema], Schema]
 
 _MAX_TYPE = 200
@@ -30,12 +35,12 @@ def pascal(name: str) -> str:
     return "".join(part.capitalize() for part in re.split(r"[-_/]", name.removeprefix("stripe/")))
 
 
-def neat(model: type[BaseModel], *, side: Side) -> Schema:
+def neat(model: Model, *, side: Side) -> Schema:
     """A model's schema without the noise: no made-up titles, no default null, `X or null` in one type.
 
     What we write has all its fields, but for those that are left out and never null.
     """
-    made = _neat(model.model_json_schema(by_alias=True), side)
+    made = _neat(struct_schema(model) if issubclass(model, Struct) else model.model_json_schema(by_alias=True), side)
     made.pop("examples", None)  # an action's own, which the record's examples have
     return made
 

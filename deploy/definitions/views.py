@@ -22,9 +22,9 @@ def connection_rows(stored: Definitions, vault: Vault | None) -> list[dict[str, 
 
 
 def _state(name: str, connection: Connection, stored: Definitions, vault: Vault | None) -> str:
-    met = stored.states.get(name)
-    if met is not None and met.refused_key == connection.key_name:
-        return f"paused: Stripe refused its key at {rfc3339(met.since)}; apply a new one"
+    refusal = stored.key_refusals.get(name)
+    if refusal is not None and refusal.key_name == connection.key_name:
+        return f"paused: Stripe refused its key at {rfc3339(refusal.since_ms)}; apply a new one"
     if vault is None:
         return "sealed"
     try:

@@ -7,30 +7,41 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from pydantic import ValidationError
+import msgspec
+from msgspec.structs import replace
 
 from stripeline.contracts import headers
-from stripeline.contracts.records import Command, Run, parse_command
+from stripeline.contracts.internal_records import RecordedError, Run, UnreadableRecordError, read
+from stripeline.contracts.records import Command, parse_command
 from stripeline.deploy.operations.topic_reader import Read
 from stripeline.deploy.telemetry.masking import mask, mask_text
 
 _MAX_VALUE = 20_000
 
 
-def run_of(read: Read) -> Run | None:
+def run_of(record: Read) -> Run | None:
     """The run that a record of the run topic holds; None when it holds none."""
     try:
-        return Run.model_validate_json(read.value or b"")
-    except ValidationError:
+        return read(Run, record.value or b"")
+    except UnreadableRecordError:
         return None
 
 
 def run_view(run: Run) -> dict[str, Any]:
     """A run as `runs list --json` has it."""
-    shown = run.model_dump(mode="json", exclude={"definition", "context"})
-    steps = [{**step, **_times(step)} for step in shown["steps"]]
-    view: dict[str, Any] = mask({**shown, "steps": steps, **_times(shown)})
+    shown = msgspec.to_builtins(replace(run, definition=None, context=None))
+    del shown["definition"], shown["context"]
+    steps = [
+        {**fields, "error": _error(step.error), **_times(fields)}
+        for fields, step in zip(shown["steps"], run.steps, strict=True)
+    ]
+    view: dict[str, Any] = mask({**shown, "error": _error(run.error), "steps": steps, **_times(shown)})
     return view
+
+
+def _error(error: RecordedError | None) -> dict[str, Any] | None:
+    """Every field, null where the record leaves it out: a script need not ask whether it is there."""
+    return None if error is None else msgspec.structs.asdict(error)
 
 
 def _times(shown: Mapping[str, Any]) -> dict[str, str | None]:

@@ -51,8 +51,8 @@ def key_name(table: ControlTable, name: str) -> str | None:
 
 def refused_key(table: ControlTable, name: str) -> tuple[str, int] | None:
     """The name of the key that Stripe refused, and since when."""
-    state = table.definitions.states.get(name)
-    return None if state is None else (state.refused_key, state.since)
+    refusal = table.definitions.key_refusals.get(name)
+    return None if refusal is None else (refusal.key_name, refusal.since_ms)
 
 
 class Keys:

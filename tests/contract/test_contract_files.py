@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from pydantic import ConfigDict
+from msgspec import Struct
+from pydantic import BaseModel, ConfigDict
 
 from stripeline.contracts import headers
 from stripeline.contracts.action import ActionInput, ActionOutput
 from stripeline.contracts.families import Family
+from stripeline.contracts.internal_records import read
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.cli import main
 from stripeline.deploy.contract import files
@@ -38,6 +40,13 @@ def run(*argv: str) -> int:
     with pytest.raises(SystemExit) as ended:
         main(["contracts", *argv])
     return int(ended.value.code or 0)
+
+
+def read_as(model: type[BaseModel] | type[Struct], value: bytes) -> None:
+    if issubclass(model, BaseModel):
+        model.model_validate_json(value)
+    else:
+        read(model, value)
 
 
 def nodes(value: Any, path: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
@@ -74,7 +83,7 @@ def test_every_example_is_a_file_and_valid(name, example):
     if name.endswith("-headers"):
         assert all(isinstance(text, str) for text in value.values())
     else:
-        RECORDS[name].model.model_validate_json(json.dumps(value))
+        read_as(RECORDS[name].model, json.dumps(value).encode())
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,9 @@ import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.definitions import Connection, State, Trigger, Workflow, encode_definition
+from stripeline.contracts.definitions import Connection, Trigger, Workflow, encode_definition
 from stripeline.contracts.headers import Headers
+from stripeline.contracts.internal_records import KeyRefusal, encode, read
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Verdict
@@ -23,7 +24,7 @@ from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Answer, Outcome, Succeeded, classify
 from stripeline.workers.executor.stripe_lookup import Found, Missing
 from stripeline.workers.router.router import Router
-from stripeline.workers.router.runs import Runs
+from stripeline.workers.router.run_state import Runs
 from stripeline.workers.task.decision import Decision, Output
 from tests.support.records import Record
 from tests.support.schemas import header_problems, problems
@@ -115,11 +116,11 @@ class World:
 
     def apply(self, decision: Decision, state: Runs | Ledger) -> None:
         for change in decision.changes:
-            value = change.value and orjson.loads(orjson.dumps(change.value))
+            value = change.record and encode(change.record)
             if value is not None:
                 name = "run" if state is self.runs else f"ledger-{change.key.partition('/')[0]}"
                 assert problems(name, value) == []
-            state.apply(change.key, value)
+            state.restore(change.key, value)
         for output in decision.outputs:
             if output.topic == TOPICS.control:
                 assert problems("control-state", output.value) == []
@@ -294,8 +295,12 @@ def test_an_old_events_command_says_how_old_it_is():
         ("control-connection", Connection, CONNECTIONS["test-key"]),
         ("control-trigger", Trigger, TRIGGERS["payments"]),
         ("control-workflow", Workflow, WORKFLOWS["thank-big-spenders"]),
-        ("control-state", State, STATES["key-refused"]),
     ],
 )
 def test_a_definition_as_it_is_written_is_of_the_contract(name, model, given):
     assert problems(name, encode_definition(model.model_validate_json(orjson.dumps(given)))) == []
+
+
+def test_a_refused_key_as_it_is_written_is_of_the_contract():
+    record = read(KeyRefusal, orjson.dumps(STATES["key-refused"]))
+    assert problems("control-state", encode(record)) == []

@@ -6,7 +6,7 @@ from pydantic import BaseModel
 
 from stripeline.contracts.definitions import Workflow
 from stripeline.contracts.errors import meaning_of
-from stripeline.contracts.records import Command, Error, Event, Result, Run, RunRef, RunStep
+from stripeline.contracts.records import Command, Error, Event, Result, RunRef
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Code, Fault
@@ -17,11 +17,10 @@ from stripeline.workers.executor import outcome_records
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.executor.outcome_records import told_of
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Answer, classify, refusal
 from stripeline.workers.router.router import Router
-from stripeline.workers.router.runs import Runs
+from stripeline.workers.router.run_state import Runs
 from tests.support.records import Record, command, command_record, event, event_record
 
 NOW = 2_000_000
@@ -72,6 +71,12 @@ OUTCOMES = {
 }
 
 
+def result_of(call, how, revision):
+    return outcome_records.result(
+        TOPICS, call.command.command_id, call.state.facts(), how, revision=revision, trace=None, now_ms=NOW
+    )
+
+
 @pytest.mark.parametrize("run", [None, RUN])
 @pytest.mark.parametrize("name", OUTCOMES)
 def test_a_result(name, run):
@@ -79,7 +84,7 @@ def test_a_result(name, run):
     call = EXECUTOR.take(ledger, command_record(command(run=run)), NOW)
     assert isinstance(call, Call)
     how = outcome_records.end(OUTCOMES[name], earlier_unknown=False, attempts=1, reason=None)
-    written = orjson.loads(outcome_records.result(TOPICS, told_of(call.state), how, 2, NOW).value)
+    written = orjson.loads(result_of(call, how, 2).value)
     # The error says only what Stripe said: its absent fields are not written.
     error = written["error"]
     if error is not None:
@@ -105,7 +110,7 @@ def test_every_result_that_the_executor_publishes_while_a_command_is_retried_to_
         call = EXECUTOR.take(ledger, record, NOW)
         decision = EXECUTOR.settle(ledger, call, classify(CREATE, answer(429)), NOW)
         for change in decision.changes:
-            ledger.apply(change.key, change.value)
+            ledger.apply(change.key, change.record)
         results = [output for output in decision.outputs if output.topic == TOPICS.result]
         assert bool(results) is last
         for output in results:
@@ -125,11 +130,8 @@ class World:
     def take(self, record):
         decision = self.router.take(self.state, record, NOW)
         for change in decision.changes:
-            written = orjson.loads(orjson.dumps(change.value))
-            self.state.apply(change.key, written)
-            for step in written["steps"]:
-                exactly(RunStep, step)
-            self.runs.append(exactly(Run, written))
+            self.state.apply(change.key, change.record)
+            self.runs.append(change.record)
         for output in decision.outputs:
             written = orjson.loads(output.value)
             exactly(RunRef, written["run"])
@@ -140,7 +142,7 @@ class World:
         value = command(f"{RUN['run_id']}:{step}", run={**RUN, "step": step})
         call = EXECUTOR.take(Ledger(), command_record(value), NOW)
         how = outcome_records.end(outcome, earlier_unknown=False, attempts=1, reason=None)
-        output = outcome_records.result(TOPICS, told_of(call.state), how, 0, NOW)
+        output = result_of(call, how, 0)
         self.take(Record(topic=output.topic, key=output.key, value=output.value, headers=output.headers))
 
 

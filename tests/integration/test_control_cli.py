@@ -147,9 +147,12 @@ def run_record(number: int, status: str) -> bytes:
         "id": "one",
         "action": "stripe/create-payment-intent",
         "command_id": f"evt_{number}:thank:one",
+        "revision": 0,
         "status": "succeeded",
         "output": {"client_secret": "pi_1_secret_hidden"},
+        "error": None,
         "started_at": 1_000,
+        "finished_at": 1_500,
     }
     record = {
         "run": f"evt_{number}:thank",
@@ -163,6 +166,8 @@ def run_record(number: int, status: str) -> bytes:
         "steps": [step],
         "started_at": 1_000 + number,
         "finished_at": None,
+        "definition": [],
+        "context": {},
     }
     return orjson.dumps(record)
 

@@ -4,6 +4,7 @@ import asyncio
 
 import pytest
 
+from stripeline.contracts.internal_records import LedgerCommand
 from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.kafka import transaction
 from stripeline.workers.kafka.broker_clock import BrokerClock
@@ -17,7 +18,9 @@ def poison(topic: str) -> Pending:
     pending = Pending()
     pending.add(
         Decision(
-            Verdict.UNREADABLE, (Output(topic, None, b"\x00", ()),), (StateChange("command/a", {"status": "failed"}),)
+            Verdict.UNREADABLE,
+            (Output(topic, None, b"\x00", ()),),
+            (StateChange("command/a", LedgerCommand(status="failed", digest="d", revision=0, at_ms=0)),),
         )
     )
     return pending

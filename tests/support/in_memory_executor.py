@@ -9,6 +9,7 @@ import orjson
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.action import Request
+from stripeline.contracts.internal_records import encode
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.sandbox.faults import Fault as SandboxFault
@@ -111,7 +112,7 @@ class InMemoryExecutor:
             answer = await (send or self.call_stripe)(decided)
             decided = self.executor.answered(self.ledger, decided, answer, self.now_ms)
         for change in decided.changes:  # through JSON, as from the changelog
-            self.ledger.apply(change.key, change.value and orjson.loads(orjson.dumps(change.value)))
+            self.ledger.restore(change.key, change.record and encode(change.record))
         for output in decided.outputs:
             self._publish(output)
         return decided

@@ -15,12 +15,14 @@ Invariants:
   that died. A record that was on the topic before this task began is looked up before such a refusal is its end.
 """
 
+import msgspec
+
 from stripeline.contracts import stripe_metadata
 from stripeline.contracts.frozen import replace
 from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.retry_tiers import HORIZON_MS, tier_for
 from stripeline.contracts.vocabulary import Code, DeadLetterReason, Verdict
-from stripeline.workers.executor import transitions
+from stripeline.workers.executor import outcome_records, transitions
 from stripeline.workers.executor.command_state import Call, CommandState, PlannedCall
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
@@ -58,7 +60,7 @@ def _attempt_failed(setup: Setup, ledger: Ledger, state: CommandState, failed: F
         return transitions.retry_later(setup, ledger, now, tier, now_ms, attempts=attempts, last_error=_text(failed))
     reason = _dead_reason(failed)
     if unknown or (state.suspect and not failed.decisive):
-        failure = None if unknown else {"error": failed.error, "reason": reason}
+        failure = None if unknown else outcome_records.pending(failed, reason)
         later = replace(now, look_at_ms=now_ms + setup.reconcile_after_ms, failure=failure)
         return transitions.look_up_later(setup, ledger, later, now_ms, attempts=attempts, last_error=_text(failed))
     return transitions.finish(setup, ledger, now, failed, now_ms, calls=1, reason=reason)
@@ -88,8 +90,9 @@ def _missing(setup: Setup, ledger: Ledger, call: Call, now_ms: int) -> PlannedCa
     """Its look-up found nothing: it ends as it failed, or is attempted, or is left to a person."""
     state = call.state
     if state.failure is not None and not state.unknown:
-        failed = Failed(error=state.failure["error"], retryable=False, unknown=False)
-        return transitions.finish(setup, ledger, state, failed, now_ms, reason=state.failure["reason"])
+        failed = Failed(error=msgspec.to_builtins(state.failure.error), retryable=False, unknown=False)
+        reason = None if state.failure.reason is None else DeadLetterReason(state.failure.reason)
+        return transitions.finish(setup, ledger, state, failed, now_ms, reason=reason)
     late = now_ms - state.record.first_appended_ms >= HORIZON_MS
     if state.record.replayed and state.record.attempts == 0 and not late and state.failure is None:
         return transitions.attempt(setup, ledger, replace(state, look_at_ms=None), call.action, now_ms)

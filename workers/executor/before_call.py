@@ -14,12 +14,13 @@ retry tier ───── not its turn ──────┼──────�
 from stripeline.contracts import headers as h
 from stripeline.contracts.action import Action
 from stripeline.contracts.frozen import replace
+from stripeline.contracts.internal_records import LedgerQueue
 from stripeline.contracts.records import Command, Unreadable, parse_command
 from stripeline.contracts.retry_tiers import HORIZON_MS, Tier, covering, within
 from stripeline.contracts.vocabulary import UNKNOWN_ACTION, Code, Verdict
 from stripeline.workers.executor import outcome_records, transitions
 from stripeline.workers.executor.command_state import CommandState, PlannedCall, digest_of, state_of
-from stripeline.workers.executor.ledger import Ledger, Queue, remember, set_queue
+from stripeline.workers.executor.ledger import Ledger, remember, set_queue
 from stripeline.workers.executor.retry_headers import CommandRecord, waiting_headers
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Failed, refusal
@@ -51,7 +52,9 @@ def _unreadable(setup: Setup, ledger: Ledger, record: CommandRecord, why: str) -
     return Decision(Verdict.UNREADABLE, (letter,), transitions.next_of_key(ledger, record))
 
 
-def _returned(setup: Setup, ledger: Ledger, state: CommandState, queue: Queue | None, now_ms: int) -> Decision | None:
+def _returned(
+    setup: Setup, ledger: Ledger, state: CommandState, queue: LedgerQueue | None, now_ms: int
+) -> Decision | None:
     """Back from a tier: not its turn, or settled meanwhile, or None: it goes on."""
     record, known = state.record, state.known
     if queue is not None and record.place is not None and record.place != queue.head:
@@ -61,7 +64,7 @@ def _returned(setup: Setup, ledger: Ledger, state: CommandState, queue: Queue | 
     return None
 
 
-def _fresh(setup: Setup, _: Ledger, state: CommandState, queue: Queue | None, now_ms: int) -> Decision | None:
+def _fresh(setup: Setup, _: Ledger, state: CommandState, queue: LedgerQueue | None, now_ms: int) -> Decision | None:
     """From the command topic: known, or behind another of its key, or None: it goes on."""
     record, known = state.record, state.known
     if known is not None:
@@ -78,7 +81,7 @@ def _fresh(setup: Setup, _: Ledger, state: CommandState, queue: Queue | None, no
     return Decision(Verdict.HELD, (_behind(setup, record, queue, queue.tail, now_ms),), changes)
 
 
-def _behind(setup: Setup, record: CommandRecord, queue: Queue, place: int, now_ms: int) -> Output:
+def _behind(setup: Setup, record: CommandRecord, queue: LedgerQueue, place: int, now_ms: int) -> Output:
     """Behind the head of its key's queue, to come back when the head is due, or later if many are before it.
 
     Each of those takes a call's time at least. Without that, every failure of the head would send all of a long queue
@@ -132,7 +135,7 @@ def _refused(
 
 def _expired(setup: Setup, state: CommandState, refused: Failed, now_ms: int) -> CommandState:
     """To be looked up, never attempted: not found, it ends as past its time."""
-    failure = state.failure or {"error": refused.error, "reason": None}
+    failure = state.failure or outcome_records.pending(refused, None)
     return replace(state, failure=failure, look_at_ms=state.look_at_ms or now_ms + setup.reconcile_after_ms)
 
 

@@ -1,14 +1,13 @@
 """A command with everything that its record and the ledger say about it, and the calls that it asks for. Pure."""
 
-from collections.abc import Mapping
 from dataclasses import field
-from typing import Any
 
 from stripeline.contracts.action import Action, Request
 from stripeline.contracts.frozen import frozen
 from stripeline.contracts.ids import digest
-from stripeline.contracts.records import Command
-from stripeline.workers.executor.ledger import Known, Ledger
+from stripeline.contracts.internal_records import LedgerCommand, LedgerRunRef, PendingFailure, ResultFacts
+from stripeline.contracts.records import Command, Status
+from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.rate_gate import Pass
 from stripeline.workers.executor.retry_headers import CommandRecord
 from stripeline.workers.executor.stripe_lookup import LookUp
@@ -30,18 +29,18 @@ class CommandState:
 
     record: CommandRecord
     command: Command
-    known: Known | None
+    known: LedgerCommand | None
     revision: int = 0
     unknown: bool = False
     look_at_ms: int | None = None
     looks: int = 0
     turn_ms: int | None = None
-    failure: Mapping[str, Any] | None = None
+    failure: PendingFailure | None = None
     suspect: bool = False
 
-    def waiting(self, now_ms: int) -> Known:
+    def waiting(self, now_ms: int) -> LedgerCommand:
         """The ledger's entry while it waits in a tier."""
-        return Known(
+        return LedgerCommand(
             status="waiting",
             digest=digest_of(self.command),
             revision=self.revision,
@@ -49,27 +48,33 @@ class CommandState:
             unknown=self.unknown,
             look_at_ms=self.look_at_ms,
             looks=self.looks,
-            told=self.told() if self.unknown or self.failure else None,
+            facts=self.facts() if self.unknown or self.failure else None,
             turn_ms=self.turn_ms,
             failure=self.failure,
             suspect=self.suspect,
         )
 
-    def ended(self, status: str, now_ms: int) -> Known:
+    def ended(self, status: Status, now_ms: int) -> LedgerCommand:
         """The ledger's entry of its end."""
-        told = self.told() if status == "indeterminate" else None
-        return Known(status=status, digest=digest_of(self.command), revision=self.revision, at_ms=now_ms, told=told)
+        facts = self.facts() if status == "indeterminate" else None
+        return LedgerCommand(
+            status=status, digest=digest_of(self.command), revision=self.revision, at_ms=now_ms, facts=facts
+        )
 
-    def told(self) -> Mapping[str, Any]:
-        """What a result needs that comes without the command's record: a webhook settles by it."""
-        return {
-            "action": self.command.action,
-            "connection": self.command.connection,
-            "run": self.command.run and self.command.run.model_dump(),
-            "key": self.record.key,
-            "attempts": self.record.attempts,
-            "started_at": self.record.first_appended_ms,
-        }
+    def facts(self) -> ResultFacts:
+        """What its result says beside how it ended."""
+        command, record = self.command, self.record
+        run = None
+        if command.run is not None:
+            run = LedgerRunRef(run_id=command.run.run_id, workflow=command.run.workflow, step=command.run.step)
+        return ResultFacts(
+            action=command.action,
+            connection=command.connection,
+            run=run,
+            key=record.key,
+            attempts=record.attempts,
+            started_ms=record.first_appended_ms,
+        )
 
 
 @frozen

@@ -9,11 +9,10 @@ answered ─► outcome ─► settle ─► after_call ──┬► decision
 
 from dataclasses import field
 
-import orjson
-
 from stripeline.contracts import headers as h
 from stripeline.contracts.frozen import frozen, replace
 from stripeline.contracts.ids import idempotency_key
+from stripeline.contracts.internal_records import KeyRefusal, encode
 from stripeline.contracts.records import Unreadable, parse_command
 from stripeline.contracts.vocabulary import Fault
 from stripeline.workers.executor import after_call, before_call, settlement, stripe_lookup, transitions
@@ -110,7 +109,7 @@ class Executor:
 
     def _with_refused_key(self, decision: Decision, call: Call, now_ms: int) -> Decision:
         """The other processes, and the operator, learn from the control topic that a key is refused."""
-        state = orjson.dumps({"refused_key": call.permit.key, "since": now_ms})
+        state = encode(KeyRefusal(key_name=call.permit.key or "", since_ms=now_ms))
         output = Output(self.setup.topics.control, f"state/{call.command.connection}".encode(), state, (), 0)
         return replace(decision, outputs=(*decision.outputs, output))
 

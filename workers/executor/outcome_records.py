@@ -7,15 +7,15 @@ which Stripe has not said otherwise, is indeterminate.
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
+import msgspec
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.frozen import frozen
 from stripeline.contracts.headers import cloud_event
+from stripeline.contracts.internal_records import PendingFailure, RecordedError, ResultFacts, encode
 from stripeline.contracts.records import Status
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import CODE_OK, Code, DeadLetterReason
-from stripeline.workers.executor.command_state import CommandState
 from stripeline.workers.executor.retry_headers import CommandRecord
 from stripeline.workers.executor.stripe_answer import Failed, Outcome, Succeeded
 from stripeline.workers.task import dead_letters
@@ -49,6 +49,11 @@ def end(outcome: Outcome, *, earlier_unknown: bool, attempts: int, reason: DeadL
     return End(status="failed", attempts=attempts, error=outcome.error, dead_reason=reason)
 
 
+def pending(failed: Failed, reason: str | None) -> PendingFailure:
+    """The end of a command whose look-up will find nothing."""
+    return PendingFailure(error=msgspec.convert(failed.error, RecordedError), reason=reason)
+
+
 def ended(action: str, how: End) -> Ended:
     return Ended(action, CODE_OK if how.error is None else how.error["code"], how.attempts)
 
@@ -58,52 +63,27 @@ def _indeterminate(outcome: Failed) -> str:
     return message if code == Code.INDETERMINATE else f"may or may not have been done; last answer {code}: {message}"
 
 
-@frozen
-class Told:
-    """What a result says beside how the command ended."""
-
-    command_id: str
-    action: str
-    connection: str
-    run: Mapping[str, Any] | None
-    key: bytes | None
-    started_at: int
-    trace: bytes | None
-
-
-def result(topics: Topics, told: Told, how: End, revision: int, now_ms: int) -> Output:
+def result(
+    topics: Topics, command_id: str, facts: ResultFacts, how: End, *, revision: int, trace: bytes | None, now_ms: int
+) -> Output:
+    """The result of a command that ended. `trace`: of the record that it ended with."""
     value = {
-        "command_id": told.command_id,
+        "command_id": command_id,
         "revision": revision,
-        "action": told.action,
-        "connection": told.connection,
+        "action": facts.action,
+        "connection": facts.connection,
         "status": how.status,
         "output": how.output,
         "error": how.error,
         "attempts": how.attempts,
-        "started_at": told.started_at,
+        "started_at": facts.started_ms,
         "finished_at": now_ms,
-        "run": told.run,
+        "run": facts.run,
     }
-    headers = cloud_event(
-        id=f"{told.command_id}:{revision}", type=RESULT_TYPE, source=SOURCE, at_ms=now_ms, trace=told.trace
-    )
-    connection = (h.CONNECTION, told.connection.encode())
-    return Output(topics.result, told.key, orjson.dumps(value), (*headers, connection))
-
-
-def told_of(state: CommandState) -> Told:
-    """What a command's result says beside its end."""
-    record, command = state.record, state.command
-    return Told(
-        command_id=command.command_id,
-        action=command.action,
-        connection=command.connection,
-        run=command.run.model_dump() if command.run else None,
-        key=record.input.key,
-        started_at=record.first_appended_ms,
-        trace=record.traceparent,
-    )
+    headers = cloud_event(id=f"{command_id}:{revision}", type=RESULT_TYPE, source=SOURCE, at_ms=now_ms, trace=trace)
+    connection = (h.CONNECTION, facts.connection.encode())
+    key = None if facts.key is None else facts.key.encode("latin-1")
+    return Output(topics.result, key, encode(value), (*headers, connection))
 
 
 def dead_letter(topics: Topics, record: CommandRecord, how: End, reason: DeadLetterReason) -> Output:

@@ -13,11 +13,12 @@ Invariants:
 from stripeline.contracts import stripe_metadata
 from stripeline.contracts.action import Action, Refused
 from stripeline.contracts.frozen import replace
+from stripeline.contracts.internal_records import LedgerQueue
 from stripeline.contracts.retry_tiers import Tier, covering, within
 from stripeline.contracts.vocabulary import DeadLetterReason, Verdict
 from stripeline.workers.executor import outcome_records, stripe_lookup
 from stripeline.workers.executor.command_state import CommandState, PlannedCall
-from stripeline.workers.executor.ledger import Ledger, Queue, remember, set_queue
+from stripeline.workers.executor.ledger import Ledger, remember, set_queue
 from stripeline.workers.executor.rate_gate import Hold
 from stripeline.workers.executor.retry_headers import CommandRecord, waiting_headers
 from stripeline.workers.executor.setup import Setup
@@ -70,7 +71,7 @@ def retry_later(
     changes = [remember(state.command.command_id, state.waiting(now_ms))]
     place = None
     if record.key is not None:
-        queue = ledger.queue(record.key) or Queue(0, 1, 0)
+        queue = ledger.queue(record.key) or LedgerQueue(0, 1, 0)
         place = queue.head
         changes.append(set_queue(record.key, replace(queue, due_ms=due_ms)))
     headers = waiting_headers(record, attempts=attempts, due_ms=due_ms, place=place, last_error=last_error)
@@ -85,7 +86,11 @@ def finish(
     """A result, the next command of its key, and a dead letter where a person has to act. `calls`: made just now."""
     record, command = state.record, state.command
     end = outcome_records.end(outcome, earlier_unknown=state.unknown, attempts=record.attempts + calls, reason=reason)
-    outputs = [outcome_records.result(setup.topics, outcome_records.told_of(state), end, state.revision, now_ms)]
+    facts, revision, trace = state.facts(), state.revision, record.traceparent
+    result = outcome_records.result(
+        setup.topics, command.command_id, facts, end, revision=revision, trace=trace, now_ms=now_ms
+    )
+    outputs = [result]
     if end.dead_reason is not None:
         outputs.append(outcome_records.dead_letter(setup.topics, record, end, end.dead_reason))
     changes = (remember(command.command_id, state.ended(end.status, now_ms)), *next_of_key(ledger, record))

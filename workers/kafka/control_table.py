@@ -14,7 +14,7 @@ import structlog
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from stripeline.contracts.definitions import AnyDefinition, Connection, Definitions, Trigger, Workflow, parse_definition
+from stripeline.contracts.definitions import Connection, ControlRecord, Definitions, Trigger, Workflow, parse_definition
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.workers.kafka.one_off_producer import one_off_producer
 from stripeline.workers.kafka.partition_reader import (
@@ -46,7 +46,7 @@ class ControlTable:
     def __init__(self, topic: str, client: Mapping[str, Any]) -> None:
         self._topic = topic
         self._client = client
-        self._by_key: dict[str, AnyDefinition] = {}
+        self._by_key: dict[str, ControlRecord] = {}
         self._snapshot = Definitions()
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -118,7 +118,7 @@ class ControlTable:
                         _put(table, record, table)
                     self._swap(table)
 
-    def _swap(self, table: dict[str, AnyDefinition]) -> None:
+    def _swap(self, table: dict[str, ControlRecord]) -> None:
         if table != self._by_key or not self.ready:
             self._by_key, self._snapshot = table, Definitions.of(table)
 
@@ -150,9 +150,9 @@ async def _opened(
 
 
 async def _read_to_end(
-    reader: PartitionReader, topic: str, last_good: Mapping[str, AnyDefinition]
-) -> dict[str, AnyDefinition]:
-    table: dict[str, AnyDefinition] = {}
+    reader: PartitionReader, topic: str, last_good: Mapping[str, ControlRecord]
+) -> dict[str, ControlRecord]:
+    table: dict[str, ControlRecord] = {}
     known = ChainMap(table, dict(last_good))
     async with asyncio.timeout(_READ_S):
         ends = await reader.end_offsets([TopicPartition(topic, 0)])
@@ -162,7 +162,7 @@ async def _read_to_end(
     return table
 
 
-def _put(table: dict[str, AnyDefinition], record: ConsumerRecord, last_good: Mapping[str, AnyDefinition]) -> None:
+def _put(table: dict[str, ControlRecord], record: ConsumerRecord, last_good: Mapping[str, ControlRecord]) -> None:
     """One record into the table."""
     key = (record.key or b"").decode("utf-8", "replace")
     if record.value is None:

@@ -4,7 +4,6 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-import orjson
 from aiokafka.structs import TopicPartition
 
 from stripeline.workers.kafka.aiokafka_internals import committed_offsets
@@ -50,6 +49,6 @@ async def restore(
         reader.seek({tp: max(kept.upto, first)})
         async for records in reader.read_to({tp: end}):
             for record in records:
-                kept.state.apply(record.key.decode(), None if record.value is None else orjson.loads(record.value))
+                kept.state.restore(record.key.decode(), record.value)
         kept.upto = int(end)
         return input_ends

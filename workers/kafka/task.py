@@ -246,7 +246,7 @@ class Task(Generic[S]):
 
     def _finish(self, lane: Hashable, record: InputRecord, decision: Decision) -> None:
         for change in decision.changes:
-            self.kept.state.apply(change.key, change.value)
+            self.kept.state.apply(change.key, change.record)
         self._pending.add(decision)
         if self._pending.records == MAX_PENDING // 2:
             self._crowded.set()
@@ -293,5 +293,5 @@ class Task(Generic[S]):
         self._expire_at_s = now_s + _EXPIRE_EVERY_S
         old: tuple[StateChange, ...] = tuple(self.role.expired(self.kept.state, self._clock.now_ms()))
         for change in old:
-            self.kept.state.apply(change.key, change.value)
-            self._pending.changes[change.key] = change.value
+            self.kept.state.apply(change.key, change.record)
+            self._pending.changes[change.key] = change.record

@@ -9,10 +9,10 @@ import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-import orjson
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
+from stripeline.contracts.internal_records import encode
 from stripeline.workers.kafka.aiokafka_internals import end_producer
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.task.decision import Output
@@ -68,8 +68,8 @@ class Transactions:
         await self._producer.begin_transaction()
         sent = [await self._send(place, batch) for place, batch in self._batches(pending.outputs)]
         changes = (
-            Output(self._changelog, key.encode(), None if value is None else orjson.dumps(value))
-            for key, value in pending.changes.items()
+            Output(self._changelog, key.encode(), None if record is None else encode(record))
+            for key, record in pending.changes.items()
         )
         changed = [(await self._send(place, batch), batch) for place, batch in self._batches(changes)]
         if offsets:

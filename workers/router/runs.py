@@ -5,155 +5,146 @@
          ▼
       stopped(step i)  ── a later revision of that step's result → running(step i + 1) or succeeded
 
-A run is the dict of `contracts.records.Run`, never changed in place. It carries the definition that it started with
-and its event, so what the operator changes meanwhile is for the next run.
+A run carries the definition that it started with and its event, so what the operator changes meanwhile is for the next
+run.
 """
 
-from collections.abc import Iterator, Mapping
-from itertools import islice
+from collections.abc import Mapping
 from typing import Any
 
+import msgspec
+from msgspec import Struct
+from msgspec.structs import replace
+
 from stripeline.contracts.definitions import Workflow
-from stripeline.contracts.frozen import frozen
 from stripeline.contracts.ids import command_id, run_id
-from stripeline.contracts.retry_tiers import WINDOW_MS
-from stripeline.contracts.vocabulary import Code, StateKind
+from stripeline.contracts.internal_records import RecordedError, Run, RunStep, StepDefinition
+from stripeline.contracts.records import Status
+from stripeline.contracts.vocabulary import Code
 from stripeline.workers.router.expressions import ExpressionError, resolve
-from stripeline.workers.task.decision import StateChange
-
-Run = Mapping[str, Any]
-
-MAX_OPEN = 100_000
-MAX_FINISHED = 5_000_000
-"""Of one task: an open run holds its event, a finished one its id alone."""
 
 
-@frozen
-class Move:
+class Transition(Struct, frozen=True, kw_only=True):
     """A run's next state, and the command that it asks for, if it asks for one."""
 
     run: Run
     command: Mapping[str, Any] | None = None
 
 
-class Runs:
-    """The state of one router task: what runs by id. Of a succeeded run only its id and end are kept."""
+class ResultRun(Struct, frozen=True, kw_only=True):
+    """The run that a result belongs to."""
 
-    def __init__(self) -> None:
-        self._open: dict[str, Run] = {}
-        self._finished: dict[str, int] = {}
-
-    def apply(self, key: str, value: Run | None) -> None:
-        self._open.pop(key, None)
-        self._finished.pop(key, None)
-        if value is None:
-            return
-        if value["status"] == "succeeded":
-            self._finished[key] = value["finished_at"]
-        else:
-            self._open[key] = value
-
-    def knows(self, run: str) -> bool:
-        return run in self._open or run in self._finished
-
-    def get(self, run: str) -> Run | None:
-        """A run that is not succeeded."""
-        return self._open.get(run)
-
-    @property
-    def full(self) -> bool:
-        """Whether no new event may be taken; results go on, and make room."""
-        return len(self._open) >= MAX_OPEN or len(self._finished) >= MAX_FINISHED
-
-    @property
-    def head_due_ms(self) -> None:
-        """No key waits in a router."""
-
-    @property
-    def sizes(self) -> Mapping[str, int]:
-        return {StateKind.OPEN: len(self._open), StateKind.FINISHED: len(self._finished)}
-
-    def expired(self, now_ms: int, limit: int = 1_000) -> Iterator[StateChange]:
-        """Finished and stopped runs older than the window. Both dicts are in the order of their last change."""
-        ends = [*islice(self._finished.items(), limit), *islice(self._stopped(), limit)]
-        return (StateChange(key, None) for key, at_ms in ends if at_ms < now_ms - WINDOW_MS)
-
-    def _stopped(self) -> Iterator[tuple[str, int]]:
-        return ((key, run["finished_at"]) for key, run in self._open.items() if run["finished_at"] is not None)
+    run_id: str = ""
 
 
-def begin(name: str, workflow: Workflow, event: Mapping[str, Any], connection: str, now_ms: int) -> Run:
+class StepResult(Struct, frozen=True, kw_only=True):
+    """What the router reads of a result, `contracts.records.Result`."""
+
+    command_id: str
+    revision: int
+    status: Status
+    output: dict[str, Any] | None = None
+    error: RecordedError | None = None
+    finished_ms: int | None = msgspec.field(default=None, name="finished_at")
+    run: ResultRun | None = None
+
+
+def begin(name: str, workflow: Workflow, event: dict[str, Any], connection: str, now_ms: int) -> Run:
     """A run before its first step."""
-    return {
-        "run": run_id(event["id"], name),
-        "workflow": name,
-        "trigger": workflow.trigger,
-        "event": event["id"],
-        "event_type": event["type"],
-        "status": "running",
-        "step": None,
-        "error": None,
-        "steps": [],
-        "started_at": now_ms,
-        "finished_at": None,
-        "definition": [{"connection": connection, **step.model_dump(exclude_none=True)} for step in workflow.steps],
-        "context": event,
-    }
+    steps = (
+        StepDefinition(connection=step.connection or connection, id=step.id, action=step.action, input=dict(step.input))
+        for step in workflow.steps
+    )
+    return Run(
+        run_id=run_id(event["id"], name),
+        workflow=name,
+        trigger=workflow.trigger,
+        event_id=event["id"],
+        event_type=event["type"],
+        status="running",
+        step=None,
+        error=None,
+        steps=(),
+        started_ms=now_ms,
+        finished_ms=None,
+        definition=tuple(steps),
+        context=event,
+    )
 
 
-def next_step(run: Run, now_ms: int) -> Move:
+def next_step(run: Run, now_ms: int) -> Transition:
     """The next step's command, or the end of the run."""
-    number = len(run["steps"])
-    if number == len(run["definition"]):
-        done = {"status": "succeeded", "step": None, "error": None, "definition": None, "context": None}
-        return Move(run={**run, **done, "finished_at": now_ms})
-    step = run["definition"][number]
-    outputs = {earlier["id"]: earlier["output"] for earlier in run["steps"]}
-    entry = {"id": step["id"], "action": step["action"], "command_id": command_id(run["run"], step["id"])}
-    entry |= {"revision": None, "status": "running", "output": None, "error": None}
-    entry |= {"started_at": now_ms, "finished_at": None}
-    going = {**run, "status": "running", "step": step["id"], "error": None, "finished_at": None}
+    definition, context = run.definition or (), run.context or {}
+    if len(run.steps) == len(definition):
+        done = replace(run, status="succeeded", step=None, error=None, definition=None, context=None)
+        return Transition(run=replace(done, finished_ms=now_ms))
+    step = definition[len(run.steps)]
+    entry = _started(run, step, now_ms)
+    running = replace(run, status="running", step=step.id, error=None, finished_ms=None, steps=(*run.steps, entry))
     try:
-        given = resolve(step["input"], {**run["context"], "steps": outputs})
+        outputs = {earlier.id: earlier.output for earlier in run.steps}
+        given = resolve(step.input, {**context, "steps": outputs})
     except ExpressionError as error:
-        ended = {**entry, "status": "failed", "error": broken(error), "finished_at": now_ms}
-        return Move(run=stop({**going, "steps": [*run["steps"], ended]}, broken(error), now_ms))
+        return _stop_at_last_step(running, broken(error), now_ms)
     command = {
-        "command_id": entry["command_id"],
-        "action": step["action"],
-        "connection": step["connection"],
+        "command_id": entry.command_id,
+        "action": step.action,
+        "connection": step.connection,
         "input": given,
-        "run": {"run_id": run["run"], "workflow": run["workflow"], "step": step["id"]},
+        "run": {"run_id": run.run_id, "workflow": run.workflow, "step": step.id},
     }
-    return Move(run={**going, "steps": [*run["steps"], entry]}, command=command)
+    return Transition(run=running, command=command)
 
 
-def after(run: Run, result: Mapping[str, Any], now_ms: int) -> Move | None:
+def _started(run: Run, step: StepDefinition, now_ms: int) -> RunStep:
+    return RunStep(
+        id=step.id,
+        action=step.action,
+        command_id=command_id(run.run_id, step.id),
+        revision=None,
+        status="running",
+        output=None,
+        error=None,
+        started_ms=now_ms,
+        finished_ms=None,
+    )
+
+
+def apply_result(run: Run, result: StepResult, now_ms: int) -> Transition | None:
     """A run after a result of its step; None for a result that it does not wait for."""
-    if not run["steps"] or run["steps"][-1]["command_id"] != result["command_id"]:
+    if not run.steps or run.steps[-1].command_id != result.command_id:
         return None
-    *earlier, entry = run["steps"]
-    told = entry["revision"]
-    if told is not None and result["revision"] <= told:
+    *earlier, step = run.steps
+    if step.revision is not None and result.revision <= step.revision:
         return None
-    facts = ("revision", "status", "output", "error", "finished_at")
-    taken = {**run, "steps": [*earlier, {**entry, **{name: result.get(name) for name in facts}}]}
-    if result["status"] != "succeeded":
-        return Move(run=stop(taken, result.get("error"), now_ms))
-    return next_step(taken, now_ms)
+    ended = replace(
+        step, revision=result.revision, status=result.status, output=result.output, error=result.error,
+        finished_ms=result.finished_ms,
+    )  # fmt: skip
+    updated = replace(run, steps=(*earlier, ended))
+    if result.status != "succeeded":
+        return Transition(run=stop(updated, result.error, now_ms))
+    return next_step(updated, now_ms)
 
 
-def refuse(move: Move, message: str, now_ms: int) -> Move:
+def refuse_command(transition: Transition, message: str, now_ms: int) -> Transition:
     """A step whose command can't be sent: the run stops there."""
-    *earlier, entry = move.run["steps"]
-    error = {"code": Code.VALIDATION_ERROR.value, "message": message, "retryable": False}
-    ended = {**entry, "status": "failed", "error": error, "finished_at": now_ms}
-    return Move(run=stop({**move.run, "steps": [*earlier, ended]}, error, now_ms))
+    return _stop_at_last_step(transition.run, _invalid(message), now_ms)
 
 
-def stop(run: Run, error: Mapping[str, Any] | None, now_ms: int) -> Run:
-    return {**run, "status": "stopped", "error": error, "finished_at": now_ms}
+def _stop_at_last_step(run: Run, error: RecordedError, now_ms: int) -> Transition:
+    *earlier, step = run.steps
+    failed = replace(step, status="failed", error=error, finished_ms=now_ms)
+    return Transition(run=stop(replace(run, steps=(*earlier, failed)), error, now_ms))
 
 
-def broken(error: ExpressionError) -> Mapping[str, Any]:
-    return {"code": Code.VALIDATION_ERROR.value, "message": str(error), "retryable": False}
+def stop(run: Run, error: RecordedError | None, now_ms: int) -> Run:
+    return replace(run, status="stopped", error=error, finished_ms=now_ms)
+
+
+def broken(error: ExpressionError) -> RecordedError:
+    return _invalid(str(error))
+
+
+def _invalid(message: str) -> RecordedError:
+    return RecordedError(code=Code.VALIDATION_ERROR.value, message=message, retryable=False)

@@ -4,7 +4,9 @@ Nothing here says when.
 """
 
 from collections.abc import Mapping
-from typing import Any, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
+
+from msgspec import Struct
 
 from stripeline.contracts.frozen import frozen
 from stripeline.contracts.headers import Headers
@@ -43,10 +45,10 @@ class Output:
 
 @frozen(kw_only=False)
 class StateChange:
-    """A change of the task's state: the new value under a key, None to forget it. Goes to the changelog as JSON."""
+    """A change of the task's state: the new record under a key, None to forget it. Goes to the changelog as JSON."""
 
     key: str
-    value: Mapping[str, Any] | None
+    record: Struct | None
 
 
 class Ended(NamedTuple):
@@ -71,9 +73,10 @@ class Decision:
 
 
 class State(Protocol):
-    """A task's state. `apply` is its only writer, for a change of now and for one restored from the changelog."""
+    """A task's state. It has two writers, which give the same: `apply` a change of now, `restore` the changelog's."""
 
-    def apply(self, key: str, value: Mapping[str, Any] | None) -> None: ...
+    def apply(self, key: str, record: Struct | None) -> None: ...
+    def restore(self, key: str, value: bytes | None) -> None: ...
     @property
     def full(self) -> bool: ...
     @property

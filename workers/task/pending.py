@@ -1,7 +1,6 @@
 """What finished since the last commit: the contents of the next transaction. Pure."""
 
-from collections.abc import Mapping
-from typing import Any
+from msgspec import Struct
 
 from stripeline.workers.task.decision import Decision, Output
 
@@ -11,7 +10,7 @@ class Pending:
 
     def __init__(self) -> None:
         self.outputs: list[Output] = []
-        self.changes: dict[str, Mapping[str, Any] | None] = {}
+        self.changes: dict[str, Struct | None] = {}
         self.records = 0
 
     def __bool__(self) -> bool:
@@ -23,4 +22,4 @@ class Pending:
         for change in decision.changes:
             # Moved to the end: the changelog keeps the order of last changes, which expiry relies on after a restore.
             self.changes.pop(change.key, None)
-            self.changes[change.key] = change.value
+            self.changes[change.key] = change.record

@@ -15,6 +15,7 @@ from stripeline.contracts.definitions import (
     name_of,
     parse_definition,
 )
+from stripeline.contracts.internal_records import KeyRefusal, encode
 
 CONNECTION = Connection(secret_key="sealed:v1:a:b", mode="test", hint="sk_test_…1234", rate=Rate(account=100))
 TRIGGER = Trigger(kind="stripe/payment-event", connection="acme", mode="test", signing_secrets=("sealed:v1:a:c",))
@@ -30,6 +31,13 @@ def test_comes_back_as_it_was_written(key: str, definition: AnyDefinition) -> No
     assert encode_definition(parse_definition(key, written)) == written
 
 
+def test_a_refused_key_is_a_control_record() -> None:
+    refusal = KeyRefusal(key_name="k", since_ms=5)
+    assert parse_definition("state/acme", encode(refusal)) == refusal
+    with pytest.raises(ValueError, match="since"):
+        parse_definition("state/acme", b'{"refused_key": "k", "since": "five"}')
+
+
 def test_an_input_that_is_null_stays_one() -> None:
     parsed = parse_definition("workflow/flow", encode_definition(WORKFLOW))
     assert parsed == WORKFLOW
@@ -37,7 +45,7 @@ def test_an_input_that_is_null_stays_one() -> None:
 
 @pytest.mark.parametrize("key", ["", "connection", "connection/", "connection/A", "thing/acme", "connection/a/b"])
 def test_refuses_a_key_that_is_none(key: str) -> None:
-    with pytest.raises(ValueError, match="no control key"):
+    with pytest.raises(ValueError, match="not a control key"):
         parse_definition(key, b"{}")
 
 

@@ -9,7 +9,7 @@ from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Answer
 from stripeline.workers.roles import ExecutorRole, RouterRole, StripeCall
 from stripeline.workers.router.router import Router
-from stripeline.workers.router.runs import Runs
+from stripeline.workers.router.run_state import Runs
 from stripeline.workers.task.decision import Decision
 from tests.support.records import command, command_record, event_record
 

@@ -22,8 +22,10 @@ STEP = {
     "id": "pay",
     "action": "stripe/create-payment-intent",
     "command_id": "evt_1:flow:pay",
+    "revision": 0,
     "status": "succeeded",
     "output": {"id": "pi_1", "client_secret": "pi_1_secret_hidden"},
+    "error": None,
     "started_at": 1_000,
     "finished_at": None,
 }

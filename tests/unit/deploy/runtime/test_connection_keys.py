@@ -4,7 +4,8 @@ from types import SimpleNamespace
 
 from pydantic import SecretStr
 
-from stripeline.contracts.definitions import Connection, Definitions, State
+from stripeline.contracts.definitions import Connection, Definitions
+from stripeline.contracts.internal_records import KeyRefusal
 from stripeline.deploy.runtime.connection_keys import Keys
 from stripeline.workers.secrets.cache import Secrets
 from stripeline.workers.secrets.vault import Vault, connection_secret, new_master_key
@@ -17,8 +18,8 @@ def connection(vault: Vault, name: str = "acme", key: str = "sk_test_1") -> Conn
     return Connection(secret_key=sealed, mode="test", hint="sk_test_…1")
 
 
-def keys_of(states=None, **connections: Connection):
-    definitions = Definitions(connections=connections, states=states or {})
+def keys_of(key_refusals=None, **connections: Connection):
+    definitions = Definitions(connections=connections, key_refusals=key_refusals or {})
     table = SimpleNamespace(connections=definitions.connections, definitions=definitions)
     return table, Keys(table, Secrets(MINE), lambda: 1_000)
 
@@ -40,6 +41,6 @@ def test_a_key_of_another_master_key_is_held_until_it_is_sealed_anew():
 
 
 def test_a_key_that_stripe_refused_is_held_as_well():
-    _, keys = keys_of(states={"acme": State(refused_key="k", since=5)}, acme=connection(MINE))
+    _, keys = keys_of(key_refusals={"acme": KeyRefusal(key_name="k", since_ms=5)}, acme=connection(MINE))
     assert keys.held("acme") == ("k", 5)
     assert keys.missing() is None

@@ -5,6 +5,7 @@ import pytest
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.frozen import replace
+from stripeline.contracts.internal_records import encode
 from stripeline.contracts.retry_tiers import HORIZON_MS, parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Fault, Verdict
@@ -69,7 +70,7 @@ class World:
                 self.attempts.append((decided.idempotency_key, decided.request, self.now))
             decided = self.executor.settle(self.ledger, decided, left.pop(0), self.now)
         for change in decided.changes:
-            self.ledger.apply(change.key, change.value and orjson.loads(orjson.dumps(change.value)))
+            self.ledger.restore(change.key, change.record and encode(change.record))
         for output in decided.outputs:
             if output.topic == TOPICS.result:
                 self.results.append(orjson.loads(output.value))

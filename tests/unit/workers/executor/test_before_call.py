@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from stripeline.contracts import headers as h
+from stripeline.contracts.internal_records import LedgerCommand, encode
 from stripeline.contracts.retry_tiers import WINDOW_MS, parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Code, Verdict
@@ -38,7 +39,7 @@ def settle(ledger, call, outcome, now_ms=NOW):
 
 def apply(ledger, decision):
     for change in decision.changes:
-        ledger.apply(change.key, change.value and orjson.loads(orjson.dumps(change.value)))
+        ledger.restore(change.key, change.record and encode(change.record))
 
 
 def run(ledger, record, outcome=DONE, now_ms=NOW):
@@ -296,7 +297,8 @@ def test_a_waiting_command_that_was_settled_meanwhile_frees_its_key():
     ledger = Ledger()
     first = run(ledger, command_record(command("c1")), failure(500))
     known = ledger.known("c1")
-    ledger.apply("command/c1", {"status": "succeeded", "digest": known.digest, "revision": 1, "at": NOW})
+    ended = LedgerCommand(status="succeeded", digest=known.digest, revision=1, at_ms=NOW)
+    ledger.apply("command/c1", ended)
     assert take(ledger, returned(first)).verdict == Verdict.KNOWN
     assert ledger.queue("k1") is None
 
@@ -308,7 +310,7 @@ def test_ids_are_forgotten_after_the_window_and_waiting_ones_are_not():
     run(ledger, command_record(command("young"), key=b"k3"), now_ms=NOW + 10)
     assert [change.key for change in ledger.expired(NOW + WINDOW_MS - 1)] == []
     changes = list(ledger.expired(NOW + WINDOW_MS + 5))
-    assert [(change.key, change.value) for change in changes] == [("command/done", None)]
+    assert [(change.key, change.record) for change in changes] == [("command/done", None)]
     apply(ledger, Decision("", changes=tuple(changes)))
     assert ledger.known("done") is None
     assert ledger.sizes["commands"] == 2

@@ -7,6 +7,7 @@ import orjson
 from hypothesis import Phase, given, settings
 from hypothesis import strategies as st
 
+from stripeline.contracts.internal_records import encode
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.workers.actions import actions
@@ -71,7 +72,7 @@ class World:
         if isinstance(decided, Call):
             decided = EXECUTOR.settle(self.ledger, decided, outcome, self.now)
         for change in decided.changes:
-            self.ledger.apply(change.key, change.value and orjson.loads(orjson.dumps(change.value)))
+            self.ledger.restore(change.key, change.record and encode(change.record))
         for output in decided.outputs:
             if output.topic in self.tiers:
                 self.tiers[output.topic].append(

@@ -7,6 +7,7 @@ import pytest
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.definitions import Connection, Rate
+from stripeline.contracts.internal_records import encode
 from stripeline.contracts.retry_tiers import parse_tiers, within
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Verdict
@@ -255,7 +256,7 @@ class TestInTheExecutor:
     def apply(self, ledger, decision):
         assert isinstance(decision, Decision)
         for change in decision.changes:
-            ledger.apply(change.key, change.value and orjson.loads(orjson.dumps(change.value)))
+            ledger.restore(change.key, change.record and encode(change.record))
         return decision
 
     def back(self, decision):

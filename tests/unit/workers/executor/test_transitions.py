@@ -3,6 +3,7 @@
 import pytest
 
 from stripeline.contracts import headers as h
+from stripeline.contracts.internal_records import LedgerQueue
 from stripeline.workers.executor import transitions
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.retry_headers import read_record
@@ -15,7 +16,7 @@ from tests.support.records import command_record
 )
 def test_only_the_head_of_a_queue_gives_its_turn_away(key, place, left):
     ledger = Ledger()
-    ledger.apply("queue/k1", {"head": 0, "tail": 2, "due_at": 5})
+    ledger.apply("queue/k1", LedgerQueue(0, 2, 5))
     record = command_record(key=key, headers=() if place is None else ((h.PLACE, place),))
     changes = transitions.next_of_key(ledger, read_record(record, returned=True))
-    assert [change.value for change in changes] == [{"head": 1, "tail": 2, "due_at": 5}] * left
+    assert [change.record for change in changes] == [LedgerQueue(1, 2, 5)] * left

@@ -4,13 +4,14 @@ import orjson
 import pytest
 
 from stripeline.contracts.definitions import Workflow
-from stripeline.contracts.records import Command, Run
+from stripeline.contracts.internal_records import encode
+from stripeline.contracts.records import Command
 from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.router import runs
 from stripeline.workers.router.router import Router
-from stripeline.workers.router.runs import Runs
+from stripeline.workers.router.run_state import Runs
 from tests.support.records import Record, event, event_record
 
 NOW = 1_000_000
@@ -46,11 +47,9 @@ class World:
     def take(self, record, now_ms=NOW):
         decision = self.router.take(self.state, record, now_ms)
         for change in decision.changes:
-            value = change.value and orjson.loads(orjson.dumps(change.value))
-            self.state.apply(change.key, value)
-            self.records[change.key] = value
-            if value is not None:
-                Run.model_validate(value)
+            value = change.record and encode(change.record)
+            self.state.restore(change.key, value)
+            self.records[change.key] = value and orjson.loads(value)
         return decision
 
     def commands(self, decision):
@@ -261,7 +260,7 @@ def test_a_run_in_flight_keeps_the_definition_that_it_started_with():
 @pytest.mark.parametrize(
     ("value", "says"),
     [
-        (None, "no value"), (b"not JSON", "not JSON"), (b"[]", "no JSON object"), (b'{"id": 5}', "id is missing"),
+        (None, "no value"), (b"not JSON", "not JSON"), (b"[]", "not a JSON object"), (b'{"id": 5}', "id is missing"),
         (orjson.dumps({**event(), "data": None}), "data is missing"),
     ],
 )  # fmt: skip
@@ -291,10 +290,12 @@ def test_old_runs_are_forgotten_and_running_ones_are_not():
     old = list(world.state.expired(NOW + WINDOW_MS + 1))
     assert {change.key for change in old} == {"evt_1:thanks", "evt_3:thanks"}
     for change in old:
-        world.state.apply(change.key, change.value)
+        world.state.apply(change.key, change.record)
     assert not world.state.knows("evt_1:thanks")
     assert world.state.knows("evt_2:thanks")
 
 
 def test_a_result_before_any_step_is_nobodys():
-    assert runs.after({"steps": []}, {"command_id": "x"}, NOW) is None
+    before = runs.begin("thanks", TWO_STEPS, event(), "acme", NOW)
+    result = runs.StepResult(command_id="x", revision=0, status="succeeded")
+    assert runs.apply_result(before, result, NOW) is None

@@ -3,8 +3,8 @@
 from stripeline.deploy.telemetry.sources import WorkerView
 from stripeline.workers.executor import ledger
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.router import runs
-from stripeline.workers.router.runs import Runs
+from stripeline.workers.router import run_state
+from stripeline.workers.router.run_state import Runs
 from stripeline.workers.task.input_partition import BUFFER_BYTES, BUFFER_RECORDS, InputPartition
 from tests.support.records import Record
 
@@ -44,7 +44,7 @@ def test_it_tells_where_it_stands_when_that_is_news():
 def test_a_state_is_full_when_it_holds_too_much_of_anything(monkeypatch):
     for module, name, state in (
         (ledger, "MAX_COMMANDS", Ledger()), (ledger, "MAX_QUEUES", Ledger()),
-        (runs, "MAX_OPEN", Runs()), (runs, "MAX_FINISHED", Runs()),
+        (run_state, "MAX_OPEN", Runs()), (run_state, "MAX_FINISHED", Runs()),
     ):  # fmt: skip
         assert not state.full
         with monkeypatch.context() as patch:

@@ -1,5 +1,6 @@
 """The contents of the next transaction."""
 
+from stripeline.contracts.internal_records import LedgerQueue
 from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.task.decision import Decision, Output, StateChange
 from stripeline.workers.task.pending import Pending
@@ -23,6 +24,9 @@ def test_a_change_alone_is_something():
     assert pending.records == 0
 
 
+FIRST, SECOND = LedgerQueue(0, 1, 5), LedgerQueue(0, 2, 5)
+
+
 def test_outputs_keep_their_order():
     first, second, third = (Output("t", None, bytes([number])) for number in range(3))
     pending = Pending()
@@ -33,7 +37,7 @@ def test_outputs_keep_their_order():
 
 def test_the_last_change_of_a_key_counts_and_stands_where_it_came():
     pending = Pending()
-    pending.add(Decision("a", changes=(StateChange("x", {"n": 1}), StateChange("y", {"n": 1}))))
-    pending.add(Decision("b", changes=(StateChange("x", {"n": 2}),)))
+    pending.add(Decision("a", changes=(StateChange("x", FIRST), StateChange("y", FIRST))))
+    pending.add(Decision("b", changes=(StateChange("x", SECOND),)))
     pending.add(Decision("c", changes=(StateChange("z", None),)))
-    assert list(pending.changes.items()) == [("y", {"n": 1}), ("x", {"n": 2}), ("z", None)]
+    assert list(pending.changes.items()) == [("y", FIRST), ("x", SECOND), ("z", None)]

@@ -1,0 +1,38 @@
+"""A struct as a JSON Schema in the shape that pydantic gives a model, so that both are published and compared alike.
+
+Pure. What the two libraries write differently:
+- msgspec puts the record itself below `$defs`; here its fields are at the top.
+- msgspec gives listed values no type; here they are strings.
+- A field with a default is left out of the JSON where it has the default. One whose default is null is never null
+  there, so null is not among its types; any other default is part of the schema, because a reader relies on it.
+"""
+
+from collections.abc import Mapping
+from typing import Any
+
+import msgspec
+from msgspec import Struct
+
+Schema = dict[str, Any]
+_NULL = {"type": "null"}
+
+
+def struct_schema(model: type[Struct]) -> Schema:
+    _, found = msgspec.json.schema_components((model,), ref_template="#/$defs/{name}")
+    parts = {name: _part(part) for name, part in sorted(found.items())}
+    top = parts.pop(model.__name__)
+    return {**top, "$defs": parts} if parts else top
+
+
+def _part(part: Mapping[str, Any]) -> Schema:
+    return {**part, "properties": {name: _field(field) for name, field in part["properties"].items()}}
+
+
+def _field(field: Schema) -> Schema:
+    if "enum" in field:
+        field = {"type": "string", **field}
+    if "default" not in field or field["default"] is not None:
+        return field
+    rest = {name: value for name, value in field.items() if name not in {"default", "anyOf"}}
+    branches = [branch for branch in field.get("anyOf", ()) if branch != _NULL]
+    return {**branches[0], **rest} if len(branches) == 1 else rest
