@@ -182,11 +182,12 @@ class NotTakenReason(StrEnum):
 
 
 class ClosedReason(StrEnum):
-    """Why ingest closed a connection before a request: the label `reason` of `stripeline_connections_closed_total`."""
+    """Why ingest closed a connection: the label `reason` of `stripeline_connections_closed_total`."""
 
     NOT_HTTP = "not_http"
-    STALLED = "stalled"
+    STALLED = "stalled"  # a head that did not arrive in time
     TOO_MANY = "too_many"
+    UNREAD = "unread"  # a client that reads no answers
 
 
 class LogEvent(StrEnum):

@@ -1,20 +1,12 @@
-"""The receiver's answers, as bytes. Their bodies are `{"error": …}` and hold none of the request's words.
+"""The answers of the receiver other than 200, as values: status, metric reason, and text for the client. Pure.
 
-https://www.rfc-editor.org/rfc/rfc9110 · https://www.rfc-editor.org/rfc/rfc9112
+The texts are fixed, so that an answer never holds a word of the request.
 """
 
-import time
 from dataclasses import dataclass
-from email.utils import formatdate
-from http import HTTPStatus
 from typing import Final
 
-import orjson
-
 from stripeline.contracts.vocabulary import EventReason, RefusalReason, SignatureReason
-
-RETRY_AFTER_S: Final = 5
-CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,9 +33,6 @@ NO_SECRET: Final = Refusal(503, RefusalReason.NO_SECRET, "the trigger has no sig
 NOT_TAKEN: Final = Refusal(503, RefusalReason.NOT_TAKEN, "the event could not be stored, send it again")
 BUSY: Final = Refusal(503, RefusalReason.BUSY, "too many bodies at a time, send it again")
 
-_MORE: Final = {405: "Allow: POST\r\n", 503: f"Retry-After: {RETRY_AFTER_S}\r\n"}
-_CLOSE: Final = "Connection: close\r\n"
-
 
 def not_signed(reason: SignatureReason) -> Refusal:
     """One text for every reason: it must not tell a forger which check failed."""
@@ -55,47 +44,3 @@ def not_an_event(reason: EventReason) -> Refusal:
     if reason is EventReason.WRONG_MODE:
         return Refusal(400, reason, "the event is of the other mode (live or test) than this trigger")
     return Refusal(400, reason, f"the body is no Stripe event: {reason}")
-
-
-def refused(refusal: Refusal, date: str, *, close: bool, bodiless: bool = False) -> bytes:
-    """A refusal's bytes. `bodiless`: the answer to a HEAD, which ends after its head."""
-    body = orjson.dumps({"error": refusal.text})
-    head = (
-        f"HTTP/1.1 {refusal.status} {HTTPStatus(refusal.status).phrase}\r\nContent-Type: application/json\r\n"
-        f"Content-Length: {len(body)}\r\nDate: {date}\r\n{_MORE.get(refusal.status, '')}{_CLOSE if close else ''}\r\n"
-    ).encode()
-    return head if bodiless else head + body
-
-
-def accepted(date: str, *, close: bool) -> bytes:
-    """200 with no body."""
-    return f"HTTP/1.1 200 OK\r\nContent-Length: 0\r\nDate: {date}\r\n{_CLOSE if close else ''}\r\n".encode()
-
-
-class Dates:
-    """The `Date` of an answer, which a server with a clock must send, and the 200 that holds it: made once a second.
-
-    https://www.rfc-editor.org/rfc/rfc9110#name-date
-    """
-
-    __slots__ = ("_date", "_ok", "_second")
-
-    def __init__(self) -> None:
-        self._second = -1
-        self._date = ""
-        self._ok = b""
-
-    def date(self) -> str:
-        self._turn()
-        return self._date
-
-    def ok(self) -> bytes:
-        """The 200 of a connection that is kept."""
-        self._turn()
-        return self._ok
-
-    def _turn(self) -> None:
-        second = int(time.time())
-        if second != self._second:
-            self._second, self._date = second, formatdate(second, usegmt=True)
-            self._ok = accepted(self._date, close=False)

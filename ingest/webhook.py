@@ -1,41 +1,44 @@
-"""What the receiver answers, and when: the checks of a head, of a body, and what Kafka said. It holds no connection.
+"""Decides what a webhook request becomes: from its head, from its body, and from Kafka's word. Pure.
 
-It never answers 2xx for an event that Kafka has not acknowledged, never logs a request, and never echoes one.
-The order of checks is the order of their cost; what the head alone decides is decided before the body is read.
+Invariants:
+- 200 is never the answer to an event that Kafka has not acknowledged.
+- What the head alone decides is decided before the body is read; checks are in the order of their cost.
+- A delivery whose signature was verified gets exactly one verdict, in the counters and in its span.
+- Nothing of a request is logged or repeated in an answer. An unknown trigger's name is never counted.
 """
 
-import random
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
-from aiohttp import hdrs
-from aiohttp.http import RawRequestMessage
-from multidict import istr
-
-from stripeline.contracts.vocabulary import NotTakenReason
+from stripeline.contracts.vocabulary import DeliveryVerdict, NotTakenReason
 from stripeline.ingest import refusals
-from stripeline.ingest.http.body import MAX_BODY, MAX_HELD, Bodies
-from stripeline.ingest.observer import Observer, Unobserved
-from stripeline.ingest.publish_result import Done, NotTaken, Published
+from stripeline.ingest.delivery_counters import PUBLISH_S, Counters
+from stripeline.ingest.publish_result import NotTaken, Published
 from stripeline.ingest.refusals import Refusal, not_an_event, not_signed
 from stripeline.ingest.routing import Publication, Rejected, route
 from stripeline.ingest.signature import Refused, Signature, check, parse
-from stripeline.ingest.traceparent import ENTROPY_BYTES, traceparent
+from stripeline.ingest.traceparent import traceparent
 from stripeline.ingest.trigger import TriggerView
 
 PATH: Final = "/webhooks/"
-_SIGNATURE: Final = istr("Stripe-Signature")
-_TRACEPARENT: Final = istr("traceparent")
+MAX_BODY: Final = 900 * 1024
 _JSON: Final = "application/json; charset=utf-8"
-"""What Stripe sends. Others are taken apart."""
+"""What Stripe sends. Other values are parsed."""
 
 Triggers = Callable[[str], TriggerView | None]
 
 
-class Publishes(Protocol):
-    def publish(self, publication: Publication, done: Done) -> None: ...
+class RequestHead(NamedTuple):
+    """What the decisions need of a request's head. `path` is decoded; `content_length` is 0 where none is declared."""
+
+    method: str
+    path: str
+    content_type: str
+    content_length: int
+    encoded: bool
+    signatures: Sequence[bytes]
+    traceparent: str | None
 
 
 class Admitted(NamedTuple):
@@ -47,12 +50,11 @@ class Admitted(NamedTuple):
 
 
 class Delivery(NamedTuple):
-    """An event to write, and what the verdict on it needs."""
+    """An event to publish, with what its verdict needs."""
 
     publication: Publication
     trigger: str
     trace: bytes
-    began_s: float
 
 
 class Accepted(NamedTuple):
@@ -62,106 +64,104 @@ class Accepted(NamedTuple):
 ACCEPTED: Final = Accepted()
 
 
+class Spans(Protocol):
+    """The spans of verified deliveries, by the `traceparent` that the record carries on."""
+
+    def begin(self, trigger: str, received: str | None) -> bytes:
+        """Start the span of a delivery below the `traceparent` that came with it."""
+        ...
+
+    def sent(self, trace: bytes, topic: str, where: Published) -> None:
+        """Kafka has the event."""
+        ...
+
+    def not_sent(self, trace: bytes, verdict: DeliveryVerdict, reason: str) -> None: ...
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class App:
-    """The receiver's decisions with what they need; `stripeline.ingest.http.server.serve` runs them."""
+class Webhook:
+    """The decisions of one receiver. `triggers` is asked on every request, so that a change needs no restart."""
 
     triggers: Triggers
-    publisher: Publishes
-    bodies: Bodies
-    clock: Callable[[], float]
-    observe: Observer
-    # Ids of traces need to be distinct, not secret, and asking the system for each costs a system call.
-    entropy: Callable[[int], bytes] = field(default_factory=lambda: random.Random().randbytes)  # noqa: S311
+    counters: Counters = field(default_factory=Counters)
+    spans: Spans | None = None
+    max_body: int = MAX_BODY
 
-    def head(self, message: RawRequestMessage) -> Admitted | Refusal:
+    def head(self, head: RequestHead) -> Admitted | Refusal:
         """What the head alone decides."""
-        trigger = self._trigger(message)
+        trigger = self._trigger(head)
         if isinstance(trigger, Refusal):
-            return self.refused(None, trigger)
-        signature = self._signature(message, trigger)
+            return self.refused("", trigger)
+        signature = self._signature(head, trigger)
         if isinstance(signature, Refusal):
             return self.refused(trigger.name, signature)
-        return Admitted(trigger, signature, message.headers.get(_TRACEPARENT))
+        return Admitted(trigger, signature, head.traceparent)
 
-    def body(self, admitted: Admitted, body: bytes) -> Delivery | Accepted | Refusal:
-        """What the body decides."""
-        trigger, signature, sent = admitted
-        now_s = self.clock()
+    def body(self, admitted: Admitted, body: bytes, *, now_s: float, entropy: bytes) -> Delivery | Accepted | Refusal:
+        """What the body decides. `entropy` becomes the ids of a new trace."""
+        trigger, signature, received = admitted
         verdict = check(signature, body, trigger.keys, now_s)
         if isinstance(verdict, Refused):
             if verdict.skew_s is not None:
-                self.observe.clock_skew(trigger.name, verdict.skew_s)
+                self.counters.set("stripeline_delivery_clock_skew_seconds", verdict.skew_s, trigger.name)
             return self.refused(trigger.name, not_signed(verdict.reason))
-        self.observe.verified(trigger.name, verdict.secret_index)
-        trace = self.observe.traced(trigger.name, sent) or traceparent(sent, self.entropy(ENTROPY_BYTES))
+        self.counters.count("stripeline_signatures_total", trigger.name, str(verdict.secret_index))
+        trace = traceparent(received, entropy) if self.spans is None else self.spans.begin(trigger.name, received)
         routed = route(body, trigger=trigger, received_at_ms=int(now_s * 1000), traceparent=trace)
         if isinstance(routed, Publication):
-            return Delivery(routed, trigger.name, trace, time.perf_counter())
+            return Delivery(routed, trigger.name, trace)
         if isinstance(routed, Rejected):
             return self.refused(trigger.name, not_an_event(routed.reason), trace)
-        self.observe.ignored(trigger.name, routed.reason, trace)
+        self._not_published(trigger.name, DeliveryVerdict.IGNORED, routed.reason, trace)
         return ACCEPTED
 
-    def settled(self, delivery: Delivery, outcome: Published | NotTaken) -> Accepted | Refusal:
-        """What Kafka's word on a delivery is to its sender."""
+    def settled(self, delivery: Delivery, outcome: Published | NotTaken, took_s: float) -> Accepted | Refusal:
+        """What Kafka's word on a delivery is to its sender. `took_s` is from the whole body to that word."""
+        publication, trigger, trace = delivery
         if isinstance(outcome, Published):
-            took_s = time.perf_counter() - delivery.began_s
-            self.observe.published(delivery.trigger, delivery.publication.topic, outcome, took_s, delivery.trace)
+            self.counters.count("stripeline_deliveries_total", trigger, DeliveryVerdict.PUBLISHED, "")
+            self.counters.observe("stripeline_publish_seconds", PUBLISH_S, took_s, publication.topic)
+            if self.spans is not None:
+                self.spans.sent(trace, publication.topic, outcome)
             return ACCEPTED
         if outcome.reason is NotTakenReason.TOO_LARGE:
-            # Numbers may grow when they are written anew; sending it again would not help.
-            return self.refused(delivery.trigger, refusals.TOO_LARGE, delivery.trace)
-        self.observe.not_taken(delivery.trigger, outcome.reason, delivery.trace)
+            # Numbers may be longer when we write them than when Stripe did; a retry would not help.
+            return self.refused(trigger, refusals.TOO_LARGE, trace)
+        self._not_published(trigger, DeliveryVerdict.NOT_TAKEN, outcome.reason, trace)
         return refusals.NOT_TAKEN
 
-    def refused(self, trigger: str | None, refusal: Refusal, trace: bytes | None = None) -> Refusal:
-        """Count a refusal, and give it back."""
-        if trigger is not None and refusal.status == refusals.NOT_TAKEN.status:
-            self.observe.not_taken(trigger, refusal.reason, trace)
-        else:
-            self.observe.refused(trigger, refusal.status, refusal.reason, trace)
+    def refused(self, trigger: str, refusal: Refusal, trace: bytes | None = None) -> Refusal:
+        """Count a refusal, and return it. `trigger` is empty where the request names none that exists."""
+        taken_later = refusal.status == refusals.NOT_TAKEN.status
+        verdict = DeliveryVerdict.NOT_TAKEN if taken_later else DeliveryVerdict.REFUSED
+        self._not_published(trigger, verdict, refusal.reason, trace)
         return refusal
 
-    def _trigger(self, message: RawRequestMessage) -> TriggerView | Refusal:
-        path = message.url.path
-        name = path.removeprefix(PATH)
-        if name == path or not name or "/" in name:
+    def _not_published(self, trigger: str, verdict: DeliveryVerdict, reason: str, trace: bytes | None) -> None:
+        self.counters.count("stripeline_deliveries_total", trigger, verdict, reason)
+        if self.spans is not None and trace is not None:
+            self.spans.not_sent(trace, verdict, reason)
+
+    def _trigger(self, head: RequestHead) -> TriggerView | Refusal:
+        name = head.path.removeprefix(PATH)
+        if name == head.path or not name or "/" in name:
             return refusals.UNKNOWN_PATH
-        if message.method != "POST":
+        if head.method != "POST":
             return refusals.NOT_POST
         return self.triggers(name) or refusals.UNKNOWN_TRIGGER
 
-    def _signature(self, message: RawRequestMessage, trigger: TriggerView) -> Signature | Refusal:
+    def _signature(self, head: RequestHead, trigger: TriggerView) -> Signature | Refusal:
         """The signature to check."""
-        headers = message.headers
         if not trigger.secrets:
             return refusals.NO_SECRET
-        if hdrs.CONTENT_ENCODING in headers:
+        if head.encoded:
             return refusals.ENCODED
-        kind = headers.get(hdrs.CONTENT_TYPE, "")
+        kind = head.content_type
         if kind != _JSON and kind.partition(";")[0].strip().lower() != "application/json":
             return refusals.NOT_JSON
-        if int(headers.get(hdrs.CONTENT_LENGTH, "0")) > self.bodies.max_body:
+        if head.content_length > self.max_body:
             return refusals.TOO_LARGE
-        sent = headers.getall(_SIGNATURE, [""])
-        if len(sent) > 1:
+        if len(head.signatures) > 1:
             return refusals.TWO_SIGNATURES
-        # aiohttp decodes headers so that every byte comes back, valid UTF-8 or not.
-        signature = parse(sent[0].encode("utf-8", "surrogateescape"))
+        signature = parse(head.signatures[0] if head.signatures else b"")
         return not_signed(signature.reason) if isinstance(signature, Refused) else signature
-
-
-def make_app(
-    *,
-    triggers: Triggers,
-    publisher: Publishes,
-    max_body: int = MAX_BODY,
-    read_deadline_s: float = 10.0,
-    max_held: int = MAX_HELD,
-    clock: Callable[[], float] = time.time,
-    observe: Observer | None = None,
-) -> App:
-    """The receiver. `triggers` is asked on every request, so that a change needs no restart."""
-    bodies = Bodies(max_body=max_body, deadline_s=read_deadline_s, max_held=max_held)
-    return App(triggers=triggers, publisher=publisher, bodies=bodies, clock=clock, observe=observe or Unobserved())

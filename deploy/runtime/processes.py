@@ -25,16 +25,16 @@ from stripeline.deploy.runtime.loop_exceptions import unheard
 from stripeline.deploy.runtime.shared import Base, base
 from stripeline.deploy.runtime.shutdown import lifetime, unblocked
 from stripeline.deploy.settings.settings import Settings, SettingsError
-from stripeline.deploy.telemetry.deliveries import Deliveries
 from stripeline.deploy.telemetry.delivery_spans import DeliverySpans
 from stripeline.deploy.telemetry.metrics.ingest import INGEST
 from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
 from stripeline.deploy.telemetry.metrics.worker import WORKER
-from stripeline.deploy.telemetry.sources import WorkerView, running_version
+from stripeline.deploy.telemetry.sources import IngestView, WorkerView, running_version
+from stripeline.ingest.delivery_counters import Counters
 from stripeline.ingest.http.server import serve
 from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.kafka.session import InFlightBounds
-from stripeline.ingest.webhook import make_app
+from stripeline.ingest.webhook import Webhook
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.rate_gate import RateGate
@@ -138,14 +138,15 @@ async def ingest_part(shared: Base, stop: asyncio.Event) -> None:
     shared.checks["publisher"] = lambda: None if publisher.ready else "there is no connection to Kafka yet"
     if not await _loaded(table, stop):
         return
-    spans = None if shared.tracer is None else DeliverySpans(shared.tracer)
-    deliveries = Deliveries(settings.topics.event, spans)
-    shared.metrics.show(INGEST, lambda: deliveries)
-    app = make_app(
-        triggers=trigger_views(table, secrets), publisher=publisher, max_body=settings.ingest_max_body_bytes,
-        observe=deliveries,
+    spans = None if shared.tracer is None else DeliverySpans(shared.tracer, settings.topics.event)
+    seen = IngestView(counters=Counters(), topic=settings.topics.event)
+    shared.metrics.show(INGEST, lambda: seen)
+    webhook = Webhook(
+        triggers=trigger_views(table, secrets), counters=seen.counters, spans=spans,
+        max_body=settings.ingest_max_body_bytes,
     )  # fmt: skip
-    async with publisher, await serve(app, host=settings.ingest_host, port=settings.ingest_port, grace_s=15) as running:
+    host, port = settings.ingest_host, settings.ingest_port
+    async with publisher, await serve(webhook, publisher, host=host, port=port, grace_s=15) as running:
         log.info(LogEvent.INGEST_LISTENING, host=settings.ingest_host, port=running.port)
         await stop.wait()
 

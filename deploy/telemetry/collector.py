@@ -7,17 +7,24 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from itertools import accumulate
-from typing import Any, Generic, Literal, TypeVar, assert_never
+from typing import Any, Generic, Literal, Protocol, TypeVar, assert_never
 
 from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
-from stripeline.workers.task.counters import Histogram
+
+class Distribution(Protocol):
+    """The counts of each bucket: `bounds` are inclusive upper bounds, and the last bucket has none."""
+
+    bounds: Sequence[float]
+    counts: list[int]
+    total: float
+
 
 T = TypeVar("T")
 Labels = tuple[str, ...]
-Sample = tuple[Labels, float | Histogram]
+Sample = tuple[Labels, float | Distribution]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,14 +82,14 @@ def _family(row: MetricRow[Any], samples: Iterable[Sample]) -> Metric:
 
 def _numbers(family: CounterMetricFamily | GaugeMetricFamily, samples: Iterable[Sample]) -> Metric:
     for labels, value in samples:
-        if not isinstance(value, Histogram):
+        if isinstance(value, int | float):
             family.add_metric(labels, value)
     return family
 
 
 def _histograms(family: HistogramMetricFamily, samples: Iterable[Sample]) -> Metric:
     for labels, value in samples:
-        if isinstance(value, Histogram):
+        if not isinstance(value, int | float):
             bounds = [*(f"{bound:g}" for bound in value.bounds), "+Inf"]
             buckets = list(zip(bounds, accumulate(value.counts), strict=True))
             family.add_metric(labels, buckets, sum_value=value.total)

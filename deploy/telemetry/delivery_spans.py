@@ -4,18 +4,21 @@ It waits for its verdict under the trace that the record carries on. No payload,
 https://opentelemetry.io/docs/specs/semconv/messaging/messaging-spans/
 """
 
+from collections.abc import Callable
+
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 from stripeline.contracts.vocabulary import DeliveryVerdict
 from stripeline.ingest.publish_result import Published
+from stripeline.ingest.webhook import Spans
 from stripeline.workers.spans import parent_of, sending, traceparent_of
 
 
-class DeliverySpans:
-    """The spans of one receiver."""
+class DeliverySpans(Spans):
+    """The spans of one receiver. `topic`: the whole name of a family's topic."""
 
-    def __init__(self, tracer: Tracer) -> None:
-        self._tracer = tracer
+    def __init__(self, tracer: Tracer, topic: Callable[[str], str]) -> None:
+        self._tracer, self._topic = tracer, topic
         self._open: dict[bytes, Span] = {}
 
     def begin(self, trigger: str, received: str | None) -> bytes:
@@ -31,8 +34,9 @@ class DeliverySpans:
         """Kafka has it."""
         span = self._open.pop(trace, None)
         if span is not None:
-            span.update_name(f"send {topic}")
-            span.set_attributes(sending(topic))
+            name = self._topic(topic)
+            span.update_name(f"send {name}")
+            span.set_attributes(sending(name))
             span.set_attribute("messaging.destination.partition.id", str(where.partition))
             span.set_attribute("messaging.kafka.offset", where.offset)
             span.end()

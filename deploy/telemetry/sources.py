@@ -7,10 +7,19 @@ from typing import Any, Self
 
 from stripeline.contracts.retry_tiers import Tier
 from stripeline.deploy.telemetry.loop_lag import LoopLag
+from stripeline.ingest.delivery_counters import Counters
 from stripeline.workers.kafka.group_member import Worker
 from stripeline.workers.task.counters import Counts
 from stripeline.workers.task.decision import InputRecord
 from stripeline.workers.task.input_partition import InputPartition, Load
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class IngestView:
+    """A receiver now. `topic`: the whole name of a family's topic."""
+
+    counters: Counters
+    topic: Callable[[str], str]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -1,1 +1,1 @@
-"""The HTTP server of the receiver: aiohttp's, with deadlines and limits. It decides nothing about an event."""
+"""The receiver's HTTP: aiohttp's public server, with deadlines and limits. It decides nothing about an event."""

@@ -1,276 +1,215 @@
-"""One connection: bytes in, answers out, one request at a time and in order. It knows no route and no event.
+"""One connection: aiohttp's protocol, which parses requests and answers them in order, with what a deadline needs.
 
-A protocol of our own on aiohttp's parser (docs/decisions/0012): no task, no future and no timer for a request. What it
-waits for, and since when, is one phase and one time, which the server's sweep holds against the limits.
+It adds to asyncio's callbacks, and replaces `handle_error`, aiohttp's answer to what is not HTTP. Invariants:
+- The phase says what the connection waits for, and `since` since when. It sets no timer.
+- The parser gets one head at a time. It drops the requests of a read that ends in an error, so that garbage behind a
+  delivery would refuse the delivery, and it queues an error, with the bytes, for each further read.
+- What the parser has not shown to take is held here, at most one read of the transport, and reading stops.
 """
 
 import asyncio
-from collections import deque
+from collections.abc import Callable
 from enum import Enum, auto
-from functools import partial
-from typing import TYPE_CHECKING, Any, Final
+from typing import Any, Final, Protocol
 
-from aiohttp import HttpVersion11, StreamReader, hdrs
-from aiohttp.http import HttpRequestParser, RawRequestMessage
-from aiohttp.http_exceptions import HttpProcessingError
-from aiohttp.web import RequestPayloadError
+from aiohttp import StreamReader, web
 
-from stripeline.contracts.vocabulary import ClosedReason
-from stripeline.ingest import refusals
-from stripeline.ingest.http.body import Body
-from stripeline.ingest.publish_result import NotTaken, Published
-from stripeline.ingest.refusals import Refusal
-from stripeline.ingest.webhook import ACCEPTED, Accepted, Admitted, Delivery
+HEAD_END: Final = b"\r\n\r\n"
+MAX_PASSED_BYTES: Final = 65_536
+"""How much the parser gets before it shows a head, or a part of a body. A larger head meets its deadline."""
+SOON_S: Final = 0.05
+"""Ample for the event loop to start a request that was read already: aiohttp needs two turns."""
 
-if TYPE_CHECKING:
-    from stripeline.ingest.http.server import Server
-
-MAX_LINE: Final = 8190
-PIPELINED: Final = 8
-"""Requests that may stand behind the one that is being answered; more are left in the kernel's buffer."""
-_READ_LIMIT: Final = 1024 * 1024
-"""More than one read of the event loop brings: each is taken out of the parser's buffer at once, so it never fills."""
+OnError = Callable[[web.BaseRequest, int, BaseException | None], web.StreamResponse]
 
 
 class Phase(Enum):
     """What a connection waits for."""
 
-    HEAD = auto()  # the rest of a head; the first one of a new connection, too
-    BODY = auto()  # the rest of a body
-    ANSWER = auto()  # Kafka's word
+    HEAD = auto()  # the rest of a head; also the first byte of a new connection
+    REQUEST = auto()  # the answer to a request whose head is complete
     IDLE = auto()  # the first byte of the next request
-    CLOSING = auto()  # the client's own end: it may still be sending what we do not read
+    CLOSING = auto()  # the client's close
 
 
-_BETWEEN: Final = (Phase.HEAD, Phase.IDLE)
+class Keeper(Protocol):
+    """Who bounds the connections of a port."""
+
+    loop: asyncio.AbstractEventLoop
+
+    def opened(self, connection: "Connection") -> bool:
+        """Whether there is room for one more."""
+        ...
+
+    def lost(self, connection: "Connection") -> None: ...
 
 
-class Connection(asyncio.Protocol):
-    """aiohttp's parser between a transport and the receiver's decisions."""
+class Connection(web.RequestHandler):
+    """aiohttp's protocol, fed in pieces, with the phase of the connection."""
 
     __slots__ = (
-        "_admitted", "_app", "_blocked", "_body", "_deaf", "_delivery", "_message", "_parser", "_payload", "_queue",
-        "_reading", "_server", "_transport", "phase", "since",
+        "_allowed", "_at", "_content", "_held", "_holds", "_keeper", "_loop_", "_on_error", "_resumed",
+        "blocked_since", "body_timeout", "half_closed", "phase", "since", "wire",
     )  # fmt: skip
 
-    def __init__(self, server: "Server") -> None:
-        self.phase, self.since = Phase.HEAD, server.loop.time()
-        self._server, self._app = server, server.app
-        self._parser = HttpRequestParser(
-            self, server.loop, _READ_LIMIT,  # type: ignore[arg-type]  # it asks for pause_reading and resume_reading
-            max_line_size=MAX_LINE, max_field_size=MAX_LINE,
-            payload_exception=RequestPayloadError, max_msg_queue_size=PIPELINED,
-            auto_decompress=False,  # the signature is over the bytes as they were sent
-        )  # fmt: skip
-        self._transport: Any = None
-        self._queue: deque[tuple[RawRequestMessage, StreamReader]] = deque()
-        self._message: RawRequestMessage | None = None
-        self._payload: StreamReader | None = None
-        self._body: Body | None = None  # one that arrives in pieces
-        self._admitted: Admitted | None = None
-        self._delivery: Delivery | None = None  # one that is at Kafka
-        self._deaf = False  # nothing more is read as a request: it is none, or it comes after the last one
-        self._blocked = False  # the client reads none of its answers
-        self._reading = True
+    def __init__(self, server: web.Server, keeper: Keeper, lingering_s: float, on_error: OnError) -> None:
+        options: dict[str, Any] = {
+            "access_log": None,
+            "auto_decompress": False,  # the signature is over the bytes as they were sent
+            "lingering_time": lingering_s,
+        }
+        super().__init__(server, loop=keeper.loop, **options)
+        self.phase, self.since = Phase.HEAD, keeper.loop.time()
+        self.wire: asyncio.Transport | None = None
+        self.half_closed = False
+        self.blocked_since: float | None = None
+        self.body_timeout: asyncio.Timeout | None = None  # of a body that arrives in parts
+        self._keeper = keeper
+        self._loop_ = keeper.loop
+        self._on_error = on_error
+        self._resumed: asyncio.Future[None] | None = None
+        self._content: StreamReader | None = None  # the body of the request that is being answered
+        self._held, self._at = b"", 0  # what was read, and how much of it was passed on
+        self._allowed = MAX_PASSED_BYTES
+        self._holds = False  # reading is stopped
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        self._transport = transport
-        if not self._server.opened(self):
-            self._deaf = True
-            self.abort()
+        super().connection_made(transport)
+        self.wire = self.transport
+        if not self._keeper.opened(self):
+            self.wait(Phase.CLOSING)
+            self._loop_.call_soon(self.abort)  # not at once: aiohttp's task of this connection has not begun
 
-    def connection_lost(self, exc: Exception | None) -> None:  # noqa: ARG002
-        """The client is gone. What it sent whole goes its way all the same."""
-        self._transport, self._deaf = None, True
-        self._queue.clear()
-        if self.phase is Phase.BODY:
-            self._refuse(refusals.CUT_OFF)
-        self._server.lost(self)
+    def connection_lost(self, exc: BaseException | None) -> None:
+        self.wire, self._content = None, None
+        self._held, self._at = b"", 0
+        self.wait(Phase.CLOSING)
+        self._keeper.lost(self)
+        super().connection_lost(exc)
+        self._resume()
 
     def data_received(self, data: bytes) -> None:
-        if self._deaf:
+        if not data:  # aiohttp's own call, for what its parser held back
+            super().data_received(data)
             return
-        try:
-            messages, self._deaf, _ = self._parser.feed_data(data)  # deaf behind what asks for another protocol
-        except HttpProcessingError:
-            self._no_http()
-            return
-        if self.phase is Phase.BODY:
-            self._take_body()
-        elif data and not messages and self.phase is Phase.IDLE:
-            self._wait(Phase.HEAD)  # its clock runs from its first byte, not from its last one
-        if messages:
-            self._queue.extend(messages)
-            if len(self._queue) >= PIPELINED - 1 and self._reading:  # the parser may have kept something back
-                self._reading = False
-                self._transport.pause_reading()
-            self._advance()
+        if self.phase is Phase.IDLE:
+            self.wait(Phase.HEAD)  # its deadline runs from its first byte, not from its last one
+        if self._held:
+            data, self._at = self._held[self._at :] + data, 0
+        self._held = data
+        self._pass_on()
+        if self.phase is Phase.CLOSING:
+            self._drop()
 
-    def eof_received(self) -> bool:
-        """It sends no more, and may still read: the connection stays while an answer is due."""
-        self._deaf = True
-        if self.phase is Phase.BODY:
-            self._refuse(refusals.CUT_OFF)
-        return self.phase is Phase.ANSWER
+    def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's, where aiohttp's always closes
+        """The client sends no more, and may still read: what it sent completely is answered."""
+        self.half_closed = True
+        soon_s = self._loop_.time() + SOON_S
+        if self.body_timeout is not None:
+            self.body_timeout.reschedule(soon_s)
+        self._loop_.call_at(soon_s, self.leave)
+        return True
 
     def pause_writing(self) -> None:
-        self._blocked = True
+        super().pause_writing()
+        self.blocked_since = self._loop_.time()
 
     def resume_writing(self) -> None:
-        self._blocked = False
-        self._advance()
+        super().resume_writing()
+        self._resume()
 
-    def pause_reading(self) -> None:
-        """Asked by the parser, whose buffer never fills: see _READ_LIMIT."""
+    def handle_error(
+        self,
+        request: web.BaseRequest,
+        status: int = 500,
+        exc: BaseException | None = None,
+        message: str | None = None,  # noqa: ARG002  it quotes the request
+    ) -> web.StreamResponse:
+        """Our own answer: aiohttp's quotes the request, in the answer and in a logged traceback."""
+        self._held, self._at, self._allowed, self._content = b"", 0, 0, None
+        answer = self._on_error(request, status, exc)
+        if exc is not None:
+            exc.__traceback__ = None  # it holds the bytes that were read, in a cycle with itself
+        return answer
 
-    def resume_reading(self, resume_parser: bool = True) -> None:
-        """Asked by the parser at the end of each body."""
+    def begin(self, content: StreamReader) -> None:
+        """A request's head is complete, and its answer is being made."""
+        self.phase, self._content = Phase.REQUEST, content
+        self.took_part()
 
-    def end(self) -> None:
-        """Let a request that has begun be answered, as the last one."""
-        if self._message is None and self._transport is not None:
-            self._leave(whole=True)
+    def took_part(self) -> None:
+        """A part of the body was taken: the parser may have more."""
+        self._allowed = MAX_PASSED_BYTES
+        if self._held:
+            self._pass_on()
+
+    async def answered(self, *, keeps: bool) -> None:
+        """The answer was written. Waits while the client does not read: the next answers would fill the memory."""
+        if self.blocked_since is not None and self.wire is not None:
+            self._resumed = self._loop_.create_future()
+            await self._resumed
+        if not keeps:
+            self.wait(Phase.CLOSING)
+            self._drop()
+            return
+        self._content = None
+        self.wait(Phase.IDLE)
+        self.took_part()
+        if self.half_closed:
+            self._loop_.call_later(SOON_S, self.leave)
+
+    def wait(self, phase: Phase) -> None:
+        self.phase, self.since = phase, self._loop_.time()
+
+    def leave(self) -> None:
+        """Close, unless a request is being answered."""
+        if self.phase in (Phase.HEAD, Phase.IDLE) and self.wire is not None:
+            self.wait(Phase.CLOSING)
+            self.wire.close()
 
     def abort(self) -> None:
-        if self._transport is not None:
-            self._transport.abort()
+        if self.wire is not None:
+            self.wire.abort()
 
-    def too_late(self) -> None:
-        """The phase has lasted too long."""
-        if self.phase is Phase.BODY:
-            self._refuse(refusals.TOO_SLOW)
+    def _pass_on(self) -> None:
+        """Pass on what is held, up to the end of each head, as far as the parser may have it."""
+        while self._held and self._allowed > 0 and (self._content is None or not self._content.is_eof()):
+            held, at = self._held, self._at
+            # Empty lines may stand before a request, and a piece of nothing else would begin none.
+            skipped = 0 if self._allowed < MAX_PASSED_BYTES else _empty_lines(held, at)
+            found = held.find(HEAD_END, at + skipped, at + self._allowed)
+            end = min(len(held), at + self._allowed if found < 0 else found + len(HEAD_END))
+            self._allowed = 0 if found >= 0 and self._content is None else self._allowed - (end - at)
+            self._held, self._at = (held, end) if end < len(held) else (b"", 0)
+            super().data_received(held[at:end])
+        if self._holds or len(self._held) - self._at > MAX_PASSED_BYTES:
+            self._hold()
+
+    def _drop(self) -> None:
+        """Read on, and drop it: a close before the client has sent everything may cost it the answer."""
+        self._held, self._at = b"", 0
+        if self._holds:
+            self._hold()
+
+    def _hold(self) -> None:
+        """Stop reading until what is held was passed on."""
+        self._holds = bool(self._held)
+        if self.wire is None or self.wire.is_closing():
             return
-        if self.phase is Phase.HEAD:
-            self._app.observe.connection_closed(ClosedReason.STALLED)
-        self.abort()
-
-    def _wait(self, phase: Phase) -> None:
-        self.phase, self.since = phase, self._server.loop.time()
-
-    def _advance(self) -> None:
-        """Take requests up to the first that has to be waited for."""
-        queue = self._queue
-        while queue and not self._blocked and self.phase in _BETWEEN:
-            self._begin(*queue.popleft())
-        if not self._reading and not queue and not self._deaf:
-            self._reading = True
-            self._transport.resume_reading()
-            self._server.loop.call_soon(self.data_received, b"")
-
-    def _begin(self, message: RawRequestMessage, payload: StreamReader) -> None:
-        """Take a request as far as it goes without waiting."""
-        self._message, self._payload = message, payload
-        try:
-            admitted = self._app.head(message)
-        except Exception as error:  # noqa: BLE001  a bug of ours is a 500, and the end of the connection
-            self._failed(error)
-            return
-        if isinstance(admitted, Refusal):
-            self._answer(admitted)
-        elif payload.is_eof():  # its body came with its head
-            self._admitted = admitted
-            self._decide(admitted, self._app.bodies.whole(payload))
+        if self._holds:
+            self.wire.pause_reading()  # also when it was stopped before: aiohttp resumes it at the end of each body
         else:
-            self._admitted = admitted
-            self._body = Body(self._app.bodies, payload)
-            self._wait(Phase.BODY)
-            # https://www.rfc-editor.org/rfc/rfc9110#name-expect
-            if message.headers.get(hdrs.EXPECT, "").lower() == "100-continue":
-                self._transport.write(refusals.CONTINUE)
-            self._take_body()
+            self.wire.resume_reading()
 
-    def _take_body(self) -> None:
-        body = None if self._body is None else self._body.taken()
-        if body is not None and self._admitted is not None:
-            self._decide(self._admitted, body)
+    def _resume(self) -> None:
+        self.blocked_since = None
+        if self._resumed is not None and not self._resumed.done():
+            self._resumed.set_result(None)
 
-    def _decide(self, admitted: Admitted, body: bytes | Refusal) -> None:
-        if isinstance(body, Refusal):
-            self._refuse(body)
-            return
-        try:
-            decided = self._app.body(admitted, body)
-            if isinstance(decided, Delivery):
-                self.phase, self._delivery = Phase.ANSWER, decided
-                self._app.publisher.publish(decided.publication, partial(self._settled, decided))
-            else:
-                self._answer(decided)
-        except Exception as error:  # noqa: BLE001
-            self._failed(error)
 
-    def _settled(self, delivery: Delivery, outcome: Published | NotTaken) -> None:
-        """Kafka's word on it, which counts also when the client has left; and never answers another request."""
-        try:
-            answer = self._app.settled(delivery, outcome)
-        except Exception as error:  # noqa: BLE001
-            self._server.report(error)
-            answer = refusals.FAILED
-        if self._delivery is delivery:
-            self._answer(answer)
-        if self._queue or not self._reading:
-            self._server.loop.call_soon(self._advance)
-
-    def _refuse(self, refusal: Refusal) -> None:
-        """Refuse a body."""
-        if self._admitted is not None:
-            self._answer(self._app.refused(self._admitted.trigger.name, refusal))
-
-    def _failed(self, error: Exception) -> None:
-        self._server.report(error)
-        self._deaf = True
-        self._queue.clear()
-        self._answer(refusals.FAILED)
-
-    def _no_http(self) -> None:
-        self._deaf = True
-        if self.phase is Phase.BODY:
-            self._refuse(refusals.CUT_OFF)
-            return
-        self._app.observe.connection_closed(ClosedReason.NOT_HTTP)
-        if self.phase is not Phase.ANSWER:  # else the connection ends with that answer
-            self._answer(refusals.NOT_HTTP)
-
-    def _answer(self, answer: Accepted | Refusal) -> None:
-        """Write it, and wait for the next request, or end."""
-        message, payload = self._message, self._payload
-        self._message = self._payload = self._admitted = self._delivery = None
-        if self._body is not None:
-            self._body.dropped()
-            self._body = None
-        if self._transport is None:
-            self.phase = Phase.CLOSING
-            return
-        whole = payload is not None and payload.is_eof()
-        keeps = whole and message is not None and self._keeps(message)
-        if keeps and answer is ACCEPTED:
-            self._transport.write(self._server.dates.ok())
-        else:
-            bodiless = message is not None and message.method == "HEAD"
-            self._transport.write(self._rendered(answer, close=not keeps, bodiless=bodiless))
-        if keeps:
-            self._parser.message_consumed()
-            self._wait(Phase.IDLE)
-        else:
-            self._leave(whole=whole)
-
-    def _keeps(self, message: RawRequestMessage) -> bool:
-        """Whether another request may follow this one."""
-        if self._server.ending or (self._deaf and not self._queue):
-            return False
-        return not message.should_close and message.version == HttpVersion11
-
-    def _rendered(self, answer: Accepted | Refusal, *, close: bool, bodiless: bool) -> bytes:
-        date = self._server.dates.date()
-        if isinstance(answer, Accepted):
-            return refusals.accepted(date, close=close)
-        return refusals.refused(answer, date, close=close, bodiless=bodiless)
-
-    def _leave(self, *, whole: bool) -> None:
-        """End, behind the last answer. A close amid what is still being sent would take the answer with it."""
-        self._deaf = True
-        self._queue.clear()
-        self._wait(Phase.CLOSING)
-        if whole:
-            self._transport.close()
-        else:
-            self._transport.write_eof()
+def _empty_lines(data: bytes, at: int) -> int:
+    """The bytes of the empty lines from `at` on."""
+    if data[at] not in HEAD_END:
+        return 0
+    rest = data[at : at + MAX_PASSED_BYTES]
+    return len(rest) - len(rest.lstrip(HEAD_END))

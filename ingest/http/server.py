@@ -1,126 +1,154 @@
-"""Serves the receiver: its connections, their limits, and a bounded end. It reads no request."""
+"""Serves a webhook over HTTP: carries its decisions out, one request of a connection at a time.
+
+A client that leaves stops no publication: what was decided goes on, and only its answer is lost.
+"""
 
 import asyncio
-import contextlib
+import random
+import time
 import traceback
-from dataclasses import dataclass
-from typing import Self
+from collections.abc import Callable
+from functools import partial
+from http import HTTPStatus
+from typing import Protocol, Self
 
 import structlog
+from aiohttp import HttpVersion11, web
 
 from stripeline.contracts.vocabulary import ClosedReason, LogEvent
-from stripeline.ingest.http.connection import Connection, Phase
+from stripeline.ingest import refusals
+from stripeline.ingest.http.connection import Connection
+from stripeline.ingest.http.deadlines import Connections, Limits
+from stripeline.ingest.http.request_reader import Bodies, head_of
+from stripeline.ingest.http.responses import Answers
 from stripeline.ingest.limited_log import LimitedLog
-from stripeline.ingest.refusals import Dates
-from stripeline.ingest.webhook import App
+from stripeline.ingest.publish_result import Done, NotTaken, Published
+from stripeline.ingest.refusals import Refusal
+from stripeline.ingest.routing import Publication
+from stripeline.ingest.traceparent import ENTROPY_BYTES
+from stripeline.ingest.webhook import Accepted, Delivery, Webhook
 
 log = structlog.get_logger(__name__)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """What a connection may cost.
-
-    head_deadline_s: from a request's first byte, or from the connection's start, to the end of its head.
-    keepalive_s: how long an idle connection is kept: longer than the proxy in front keeps it, or that one meets
-        a closed connection.
-    max_connections: those above it are closed at once. Each needs a file descriptor.
-    lingering_s: how long a client that was refused may go on sending what is not read.
-    """
-
-    head_deadline_s: float = 10.0
-    keepalive_s: float = 75.0
-    max_connections: int = 4096
-    lingering_s: float = 1.0
+class Publishes(Protocol):
+    def publish(self, publication: Publication, done: Done) -> None: ...
 
 
-class Server:
-    """The connections of one listening port."""
+class Receiver:
+    """The handler of one port's requests."""
 
-    def __init__(self, app: App, limits: Limits) -> None:
-        self.app = app
-        self.loop = asyncio.get_running_loop()
-        self.dates = Dates()
-        self.connections: set[Connection] = set()
-        self.ending = False
-        self._max_connections = limits.max_connections
-        self._longest_s = {
-            Phase.HEAD: limits.head_deadline_s,
-            Phase.BODY: app.bodies.deadline_s,
-            Phase.IDLE: limits.keepalive_s,
-            Phase.CLOSING: limits.lingering_s,
-        }
+    def __init__(self, webhook: Webhook, publisher: Publishes, limits: Limits, clock: Callable[[], float]) -> None:
+        self.connections = Connections(limits, webhook.counters)
+        self.server = web.Server(self._handle)
+        self._webhook = webhook
+        self._publisher = publisher
+        self._clock = clock
+        self._lingering_s = limits.lingering_s
+        self._bodies = Bodies(max_body=webhook.max_body, limits=limits)
+        self._answers = Answers()
+        # Ids of traces need to be distinct, not secret, and asking the system for each costs a system call.
+        self._entropy = random.Random().randbytes  # noqa: S311
         self._log = LimitedLog(log)
-        self._empty = asyncio.Event()
 
-    def __call__(self) -> Connection:
-        return Connection(self)
+    def connection(self) -> Connection:
+        return Connection(self.server, self.connections, self._lingering_s, self._failed)
 
-    def opened(self, connection: Connection) -> bool:
-        """Whether there is room for it."""
-        self.connections.add(connection)
-        fits = len(self.connections) <= self._max_connections
-        if not fits:
-            self.app.observe.connection_closed(ClosedReason.TOO_MANY)
-        return fits
+    async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
+        connection = request.protocol
+        assert isinstance(connection, Connection)  # noqa: S101  this server makes no others
+        connection.begin(request.content)
+        return self._rendered(await self._answer(connection, request), request)
 
-    def lost(self, connection: Connection) -> None:
-        self.connections.discard(connection)
-        if not self.connections:
-            self._empty.set()
+    async def _answer(self, connection: Connection, request: web.BaseRequest) -> Accepted | Refusal:
+        webhook, content = self._webhook, request.content
+        admitted = webhook.head(head_of(request))
+        if isinstance(admitted, Refusal):
+            return admitted
+        body: bytes | Refusal
+        if content.is_eof():  # it came with its head
+            body = content.read_nowait()
+            if len(body) > webhook.max_body:
+                body = refusals.TOO_LARGE
+        else:
+            body = await self._bodies.arriving(connection, request)
+        if isinstance(body, Refusal):
+            return webhook.refused(admitted.trigger.name, body)
+        decided = webhook.body(admitted, body, now_s=self._clock(), entropy=self._entropy(ENTROPY_BYTES))
+        return await self._published(decided) if isinstance(decided, Delivery) else decided
 
-    def report(self, exc: BaseException) -> None:
-        """An error of our own: where it was raised, and never its message, which may quote a payload."""
-        where = "".join(traceback.format_tb(exc.__traceback__, -3))
+    def _published(self, delivery: Delivery) -> "asyncio.Future[Accepted | Refusal]":
+        loop = self.connections.loop
+        answer: asyncio.Future[Accepted | Refusal] = loop.create_future()
+        self._publisher.publish(delivery.publication, partial(self._settled, delivery, answer, loop.time()))
+        return answer
+
+    def _settled(
+        self,
+        delivery: Delivery,
+        answer: "asyncio.Future[Accepted | Refusal]",
+        began_s: float,
+        outcome: Published | NotTaken,
+    ) -> None:
+        """Kafka's word on a delivery. It counts also when the client has left."""
+        try:
+            settled = self._webhook.settled(delivery, outcome, self.connections.loop.time() - began_s)
+        except Exception as error:  # noqa: BLE001  the publisher must go on with the records behind this one
+            self._report(error)
+            settled = refusals.FAILED
+        if not answer.done():
+            answer.set_result(settled)
+
+    def _failed(self, request: web.BaseRequest, status: int, exc: BaseException | None) -> web.StreamResponse:
+        """The answer to what is not HTTP, and to an error in our own code: the last one of its connection."""
+        if status == HTTPStatus.BAD_REQUEST:
+            self.connections.closed(ClosedReason.NOT_HTTP)
+            refusal = refusals.NOT_HTTP
+        else:
+            self._report(exc)
+            refusal = refusals.FAILED
+        return self._answers.of(refusal, keeps=False, bodiless=request.method == "HEAD")
+
+    def _rendered(self, answer: Accepted | Refusal, request: web.BaseRequest) -> web.StreamResponse:
+        keeps = (
+            request.keep_alive
+            and request.version == HttpVersion11
+            and not self.connections.ending
+            and request.content.is_eof()
+        )
+        return self._answers.of(answer, keeps=keeps, bodiless=request.method == "HEAD")
+
+    def _report(self, exc: BaseException | None) -> None:
+        """An error in our own code: where it was raised, and never its message, which may quote a payload."""
+        where = "" if exc is None else "".join(traceback.format_tb(exc.__traceback__, -3))
         name = type(exc).__name__
         self._log.error(LogEvent.REQUEST_FAILED, name, error=name, where=where)
-
-    async def sweep(self) -> None:
-        """End what lasts too long. One timer for all connections."""
-        every_s = min(1.0, *(longest_s / 4 for longest_s in self._longest_s.values()))
-        while True:
-            await asyncio.sleep(every_s)
-            now = self.loop.time()
-            for connection in tuple(self.connections):
-                longest_s = self._longest_s.get(connection.phase)
-                if longest_s is not None and connection.since < now - longest_s:
-                    connection.too_late()
-
-    async def end(self, grace_s: float) -> None:
-        """Let requests that have begun be answered within the grace, then close what is left, unanswered."""
-        self.ending = True
-        for connection in tuple(self.connections):
-            connection.end()
-        await self._emptied(grace_s)
-        for connection in tuple(self.connections):
-            connection.abort()
-        await self._emptied(1.0)
-
-    async def _emptied(self, within_s: float) -> None:
-        self._empty.clear()
-        if self.connections:
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._empty.wait(), within_s)
 
 
 class Running:
     """A receiver that serves. `port` is the one that was bound, also when 0 was asked for."""
 
-    def __init__(self, server: Server, listener: asyncio.Server, grace_s: float) -> None:
+    def __init__(self, receiver: Receiver, listener: asyncio.Server, grace_s: float) -> None:
         self.port: int = listener.sockets[0].getsockname()[1]
-        self._server = server
+        self._receiver = receiver
         self._listener = listener
-        self._sweeper = asyncio.create_task(server.sweep(), name="ingest-sweep")
+        self._sweeper = asyncio.create_task(receiver.connections.sweep(), name="ingest-sweep")
         self._grace_s = grace_s
 
     @property
     def connections(self) -> int:
-        return len(self._server.connections)
+        return len(self._receiver.connections)
 
     async def stop(self) -> None:
-        """Accept no more, and end."""
+        """Accept no more, let the requests that have begun be answered within the grace, and close what is left."""
+        connections = self._receiver.connections
         self._listener.close()
-        await self._server.end(self._grace_s)
+        connections.end()
+        await connections.emptied(self._grace_s)
+        await self._receiver.server.shutdown(0.1)  # cancels the requests that are left
+        for connection in tuple(connections):
+            connection.abort()
+        await connections.emptied(1.0)
         self._sweeper.cancel()
 
     async def __aenter__(self) -> Self:
@@ -131,15 +159,18 @@ class Running:
 
 
 async def serve(
-    app: App,
+    webhook: Webhook,
+    publisher: Publishes,
     *,
     host: str,
     port: int,
     reuse_port: bool = False,
     limits: Limits | None = None,
     grace_s: float = 20.0,
+    clock: Callable[[], float] = time.time,
 ) -> Running:
-    """Serve `app` until `stop`. With `reuse_port` several processes share one port."""
-    server = Server(app, limits or Limits())
-    listener = await server.loop.create_server(server, host, port, backlog=1024, reuse_port=reuse_port or None)
-    return Running(server, listener, grace_s)
+    """Serve `webhook` until `stop`. With `reuse_port` several processes share one port."""
+    receiver = Receiver(webhook, publisher, limits or Limits(), clock)
+    loop = receiver.connections.loop
+    listener = await loop.create_server(receiver.connection, host, port, backlog=1024, reuse_port=reuse_port or None)
+    return Running(receiver, listener, grace_s)

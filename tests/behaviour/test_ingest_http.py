@@ -16,49 +16,35 @@ import orjson
 import pytest
 
 from stripeline.contracts.vocabulary import NotTakenReason
-from stripeline.ingest.http.server import Limits, Running, serve
+from stripeline.ingest.delivery_counters import Counters
+from stripeline.ingest.http.deadlines import Limits
+from stripeline.ingest.http.server import Running, serve
 from stripeline.ingest.publish_result import Done, NotTaken, Published
 from stripeline.ingest.routing import Publication
 from stripeline.ingest.trigger import TriggerView
-from stripeline.ingest.webhook import make_app
+from stripeline.ingest.webhook import Spans, Webhook
 
 NOW_S = 1_790_000_000
 SECRET, NEXT = b"whsec_one", b"whsec_two"
 CAP = 10_000
 TAKEN = Published(partition=0, offset=0)
+TRACE = b"00-" + b"1" * 32 + b"-" + b"2" * 16 + b"-01"
 
 
-class Counted:
-    """Records each thing that the receiver counts."""
+class Traced:
+    """Spans of deliveries: gives each the same trace."""
 
     def __init__(self) -> None:
-        self.seen: list[tuple[Any, ...]] = []
-        self.secrets: list[int] = []
-        self.trace: bytes | None = None
+        self.ended: list[tuple[str, ...]] = []
 
-    def verified(self, trigger: str, secret_index: int) -> None:
-        self.secrets.append(secret_index)
+    def begin(self, trigger: str, received: str | None) -> bytes:
+        return TRACE
 
-    def traced(self, trigger: str, received: str | None) -> bytes | None:
-        return self.trace
+    def sent(self, trace: bytes, topic: str, where: Published) -> None:
+        self.ended.append(("sent", topic))
 
-    def published(self, trigger: str, topic: str, where: Published, seconds: float, trace: bytes) -> None:
-        self.seen.append(("published", trigger, topic))
-
-    def ignored(self, trigger: str, reason: str, trace: bytes) -> None:
-        self.seen.append(("ignored", trigger, reason))
-
-    def refused(self, trigger: str | None, status: int, reason: str, trace: bytes | None = None) -> None:
-        self.seen.append(("refused", trigger, status, reason))
-
-    def not_taken(self, trigger: str, reason: str, trace: bytes | None = None) -> None:
-        self.seen.append(("not_taken", trigger, reason))
-
-    def clock_skew(self, trigger: str, seconds: int) -> None:
-        self.seen.append(("skew", trigger, seconds))
-
-    def connection_closed(self, reason: str) -> None:
-        self.seen.append(("closed", reason))
+    def not_sent(self, trace: bytes, verdict: str, reason: str) -> None:
+        self.ended.append((verdict, reason))
 
 
 @dataclass
@@ -89,14 +75,30 @@ class FakePublisher:
         done(self.outcome)
 
 
+COUNTED: dict[str, Any] = {
+    "stripeline_deliveries_total": lambda trigger, verdict, reason: (verdict, trigger, reason),
+    "stripeline_connections_closed_total": lambda reason: ("closed", reason),
+}
+
+
 @dataclass
 class Receiver:
     running: Running
     publisher: FakePublisher
-    counted: Counted
+    counters: Counters
     triggers: dict[str, TriggerView]
     clock: list[float]
     http: aiohttp.ClientSession
+
+    @property
+    def seen(self) -> list[tuple[str, ...]]:
+        """What was counted: deliveries as verdict, trigger and reason, and connections that were closed."""
+        return [
+            labels
+            for metric, of in COUNTED.items()
+            for found, count in self.counters.of(metric)
+            for labels in [of(*found)] * int(count)  # type: ignore[arg-type]
+        ]
 
     async def post(self, body: bytes, *, to: str = "pay", **headers: str) -> tuple[int, Any]:
         sent = {"Content-Type": "application/json; charset=utf-8", "Stripe-Signature": sign(body)}
@@ -141,27 +143,29 @@ def head(body: bytes, *, length: int | None = None, more: str = "", path: str = 
     return f"{lines}Stripe-Signature: {sign(body)}\r\n\r\n".encode()
 
 
-LIMITS = Limits(head_deadline_s=0.3, max_connections=60, lingering_s=0.1)
+LIMITS = Limits(
+    head_deadline_s=0.3, body_deadline_s=0.3, write_deadline_s=0.3, max_connections=60, lingering_s=0.1,
+    max_held_bytes=20 * CAP,
+)  # fmt: skip
 
 
 @pytest.fixture
 async def receiver() -> AsyncIterator[Receiver]:
-    publisher, counted, clock = FakePublisher(), Counted(), [float(NOW_S)]
+    async with serving() as found:
+        yield found
+
+
+@asynccontextmanager
+async def serving(spans: Spans | None = None) -> AsyncIterator[Receiver]:
+    publisher, counters, clock = FakePublisher(), Counters(), [float(NOW_S)]
     triggers = {"pay": view(), "silent": view(name="silent", secrets=())}
-    app = make_app(
-        triggers=triggers.get,
-        publisher=publisher,
-        max_body=CAP,
-        read_deadline_s=0.3,
-        max_held=20 * CAP,
-        clock=lambda: clock[0],
-        observe=counted,
-    )
+    webhook = Webhook(triggers=triggers.get, counters=counters, spans=spans, max_body=CAP)
+    how: dict[str, Any] = {"limits": LIMITS, "grace_s": 1, "clock": lambda: clock[0]}
     async with (
-        await serve(app, host="127.0.0.1", port=0, limits=LIMITS, grace_s=1) as running,
+        await serve(webhook, publisher, host="127.0.0.1", port=0, **how) as running,
         aiohttp.ClientSession(f"http://127.0.0.1:{running.port}", auto_decompress=False) as http,
     ):
-        yield Receiver(running, publisher, counted, triggers, clock, http)
+        yield Receiver(running, publisher, counters, triggers, clock, http)
     for task in publisher.waiting:
         task.cancel()
 
@@ -176,7 +180,7 @@ async def test_a_signed_event_is_published_and_answered_200(receiver: Receiver) 
     assert await receiver.post(event()) == (200, None)
     [record] = receiver.publisher.taken
     assert (record.topic, record.key, record.timestamp_ms) == ("payment-event", b"pi_1", NOW_S * 1000)
-    assert receiver.counted.seen == [("published", "pay", "payment-event")]
+    assert receiver.seen == [("published", "pay", "")]
 
 
 async def test_the_200_is_dated_and_says_nothing_else(receiver: Receiver) -> None:
@@ -272,7 +276,7 @@ async def test_a_genuine_event_that_is_not_ours_is_counted_and_answered_200(
 ) -> None:
     assert await receiver.post(event(**changes)) == (200, None)
     assert receiver.publisher.taken == []
-    assert receiver.counted.seen == [("ignored", "pay", reason)]
+    assert receiver.seen == [("ignored", "pay", reason)]
 
 
 @pytest.mark.parametrize(
@@ -307,7 +311,7 @@ async def test_raw_bytes_in_the_signature_are_a_refusal(receiver: Receiver) -> N
 
 async def test_a_future_time_is_counted_as_clock_skew(receiver: Receiver) -> None:
     await receiver.post(event(), Stripe_Signature=sign(event(), t=NOW_S + 600))
-    assert ("skew", "pay", -600) in receiver.counted.seen
+    assert list(receiver.counters.of("stripeline_delivery_clock_skew_seconds")) == [(("pay",), -600)]
 
 
 async def test_a_missing_and_a_second_signature_are_refused(receiver: Receiver) -> None:
@@ -318,7 +322,7 @@ async def test_a_missing_and_a_second_signature_are_refused(receiver: Receiver) 
     assert (await receiver.exchange(once + body)).startswith(b"HTTP/1.1 200 ")
     assert (await receiver.exchange(without + body)).startswith(b"HTTP/1.1 400 ")
     assert (await receiver.exchange(twice + body)).startswith(b"HTTP/1.1 400 ")
-    assert ("refused", "pay", 400, "two_signatures") in receiver.counted.seen
+    assert ("refused", "pay", "two_signatures") in receiver.seen
 
 
 async def test_secrets_roll_without_a_restart(receiver: Receiver) -> None:
@@ -353,7 +357,7 @@ async def test_other_paths_are_404(receiver: Receiver, path: str) -> None:
 
 async def test_an_unknown_trigger_is_404_and_no_label(receiver: Receiver) -> None:
     assert (await receiver.post(event(), to="nobody"))[0] == 404
-    assert receiver.counted.seen == [("refused", None, 404, "unknown_trigger")]
+    assert receiver.seen == [("refused", "", "unknown_trigger")]
 
 
 @pytest.mark.parametrize("method", ["GET", "PUT", "DELETE", "OPTIONS", "PATCH"])
@@ -377,7 +381,7 @@ async def test_other_forms_are_415(receiver: Receiver, headers: dict[str, str]) 
 
 async def test_a_trigger_without_a_secret_answers_503(receiver: Receiver) -> None:
     assert (await receiver.post(event(), to="silent"))[0] == 503
-    assert receiver.counted.seen == [("not_taken", "silent", "no_secret")]
+    assert receiver.seen == [("not_taken", "silent", "no_secret")]
 
 
 @pytest.mark.parametrize("reason", [one for one in NotTakenReason if one is not NotTakenReason.TOO_LARGE])
@@ -390,7 +394,7 @@ async def test_what_kafka_did_not_take_is_503_with_retry_after(receiver: Receive
     ) as answer:
         assert (answer.status, answer.headers["Retry-After"]) == (503, "5")
         assert set(await answer.json()) == {"error"}
-    assert receiver.counted.seen == [("not_taken", "pay", reason)]
+    assert receiver.seen == [("not_taken", "pay", reason)]
 
 
 async def test_what_never_fits_a_record_is_413(receiver: Receiver) -> None:
@@ -487,18 +491,18 @@ async def test_what_is_no_http_is_400_without_a_line_in_the_log(
     assert answer.startswith(b"HTTP/1.1 400 ")
     assert answer.endswith(b'{"error":"the request is not HTTP"}')
     assert caplog.records == []
-    assert receiver.counted.seen == [("closed", "not_http")]
+    assert receiver.seen == [("closed", "not_http")]
     assert receiver.publisher.taken == []
 
 
-async def test_broken_chunks_are_a_refusal(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
+async def test_broken_chunks_are_refused_by_the_deadline(receiver: Receiver, caplog: pytest.LogCaptureFixture) -> None:
     chunked = head(b"", length=-1, more="Transfer-Encoding: chunked\r\n")
     async with receiver.raw() as (reader, writer):
         writer.write(chunked + b"5\r\nhello\r\n")
         await writer.drain()
         await asyncio.sleep(0.05)  # nothing shows that a body's first part was read
         writer.write(b"not a length\r\n")
-        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 400 ")
+        assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 408 ")
     assert receiver.publisher.taken == []
     assert caplog.records == []
 
@@ -517,8 +521,8 @@ async def test_a_client_that_leaves_in_the_middle_makes_no_noise(
         writer.write(sent)
         await writer.drain()
         await asyncio.sleep(0.05)  # nothing shows that a body's first part was read
-    await eventually(lambda: receiver.counted.seen)
-    assert receiver.counted.seen == [("refused", "pay", 400, "cut_off")]
+    await eventually(lambda: receiver.seen)
+    assert receiver.seen == [("refused", "pay", "cut_off")]
     assert caplog.records == []
     assert receiver.publisher.taken == []
 
@@ -530,7 +534,7 @@ async def test_a_client_that_leaves_before_the_answer_stops_no_publication(
     async with receiver.raw() as (_, writer):
         writer.write(head(event()) + event())
         await receiver.publisher.entered.wait()
-    await eventually(lambda: all(one._deaf for one in receiver.running._server.connections))
+    await eventually(lambda: all(one.half_closed for one in receiver.running._receiver.connections))
     receiver.publisher.gate.set()
     await eventually(lambda: receiver.publisher.taken and receiver.running.connections == 0)
     assert caplog.records == []
@@ -539,7 +543,7 @@ async def test_a_client_that_leaves_before_the_answer_stops_no_publication(
 async def test_a_body_that_stalls_is_408_within_the_deadline(receiver: Receiver) -> None:
     answer = await receiver.exchange(head(event()) + event()[:10])
     assert answer.startswith(b"HTTP/1.1 408 ")
-    assert receiver.counted.seen == [("refused", "pay", 408, "slow_body")]
+    assert receiver.seen == [("refused", "pay", "slow_body")]
 
 
 @pytest.mark.parametrize(
@@ -547,7 +551,7 @@ async def test_a_body_that_stalls_is_408_within_the_deadline(receiver: Receiver)
 )
 async def test_a_head_that_stalls_is_closed_by_our_deadline(receiver: Receiver, sent: bytes) -> None:
     assert await receiver.exchange(sent) == b""
-    assert receiver.counted.seen == [("closed", "stalled")]
+    assert receiver.seen == [("closed", "stalled")]
 
 
 async def test_a_head_that_trickles_is_closed_all_the_same(receiver: Receiver) -> None:
@@ -561,7 +565,7 @@ async def test_a_head_that_trickles_is_closed_all_the_same(receiver: Receiver) -
         # A byte that is under way while the other side closes is answered with a reset.
         with contextlib.suppress(ConnectionResetError):
             assert await asyncio.wait_for(closed, 1) == b""
-    assert receiver.counted.seen == [("closed", "stalled")]
+    assert receiver.seen == [("closed", "stalled")]
 
 
 async def test_an_idle_connection_outlives_the_head_deadline_and_a_second_head_has_its_own(receiver: Receiver) -> None:
@@ -577,9 +581,10 @@ async def test_an_idle_connection_outlives_the_head_deadline_and_a_second_head_h
 
 
 async def test_an_idle_connection_is_closed_in_the_end() -> None:
-    app = make_app(triggers={}.get, publisher=FakePublisher())
     limits = Limits(keepalive_s=0.1)
-    async with await serve(app, host="127.0.0.1", port=0, limits=limits, grace_s=1) as running:
+    async with await serve(
+        Webhook(triggers={}.get), FakePublisher(), host="127.0.0.1", port=0, limits=limits, grace_s=1
+    ) as running:
         reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")
         assert (await asyncio.wait_for(reader.read(), 5)).startswith(b"HTTP/1.1 404 ")
@@ -621,7 +626,7 @@ async def test_connections_above_the_cap_are_closed_at_once(receiver: Receiver) 
     opened = [await asyncio.open_connection("127.0.0.1", receiver.running.port) for _ in range(61)]
     with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
         await asyncio.wait_for(opened[-1][0].readexactly(1), 5)
-    assert ("closed", "too_many") in receiver.counted.seen
+    assert ("closed", "too_many") in receiver.seen
     for _, writer in opened:
         writer.close()
     await eventually(lambda: receiver.running.connections == 0)
@@ -636,7 +641,7 @@ async def test_bodies_that_arrive_are_bounded_together(receiver: Receiver) -> No
             _, writer = await asyncio.open_connection("127.0.0.1", receiver.running.port)
             writer.write(head(part, length=CAP) + part)
             writers.append(writer)
-        await eventually(lambda: ("not_taken", "pay", "busy") in receiver.counted.seen)
+        await eventually(lambda: ("not_taken", "pay", "busy") in receiver.seen)
         for writer in writers:
             writer.close()
 
@@ -688,9 +693,40 @@ async def test_stopping_ends_though_a_delivery_does_not(receiver: Receiver) -> N
     assert receiver.publisher.taken == []
 
 
-async def test_it_tells_which_secret_signed_and_takes_the_trace_of_whoever_records_one(receiver: Receiver) -> None:
-    receiver.counted.trace = b"00-" + b"1" * 32 + b"-" + b"2" * 16 + b"-01"
+async def test_each_signature_counts_by_its_secrets_place(receiver: Receiver) -> None:
     receiver.triggers["pay"] = view(secrets=(NEXT, SECRET))
     assert (await receiver.post(event()))[0] == 200
-    assert receiver.counted.secrets == [1]
-    assert dict(receiver.publisher.taken[-1].headers)["traceparent"] == receiver.counted.trace
+    assert list(receiver.counters.of("stripeline_signatures_total")) == [(("pay", "1"), 1)]
+
+
+async def test_a_verified_delivery_has_one_span_and_its_trace() -> None:
+    spans = Traced()
+    async with serving(spans) as receiver:
+        assert (await receiver.post(event()))[0] == 200
+        assert dict(receiver.publisher.taken[-1].headers)["traceparent"] == TRACE
+        assert (await receiver.post(event(type="invoice.paid")))[0] == 200
+        assert (await receiver.post(b"{}"))[0] == 400
+        assert (await receiver.post(event(), Stripe_Signature="junk"))[0] == 400
+    assert spans.ended == [("sent", "payment-event"), ("ignored", "other_family"), ("refused", "not_an_event")]
+
+
+@pytest.mark.parametrize("deliveries", [1, 3])
+async def test_garbage_behind_a_delivery_refuses_only_itself(receiver: Receiver, deliveries: int) -> None:
+    body = event()
+    answer = await receiver.exchange((head(body) + body) * deliveries + b"garbage\r\n\r\n")
+    statuses = [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]]
+    assert statuses == [b"200"] * deliveries + [b"400"]
+    assert len(receiver.publisher.taken) == deliveries
+    assert ("closed", "not_http") in receiver.seen
+
+
+async def test_garbage_while_kafka_is_asked_comes_second(receiver: Receiver) -> None:
+    receiver.publisher.gate = asyncio.Event()
+    async with receiver.raw() as (reader, writer):
+        writer.write(head(event()) + event())
+        await receiver.publisher.entered.wait()
+        writer.write(head(event()) + event() + b"\x00")
+        await asyncio.sleep(0.05)  # for the garbage to come in
+        receiver.publisher.gate.set()
+        answer = await asyncio.wait_for(reader.read(), 5)
+    assert [part[:3] for part in answer.split(b"HTTP/1.1 ")[1:]] == [b"200", b"200", b"400"]

@@ -35,7 +35,7 @@ ADAPTERS = {
         "deploy/cli/failures.py",  # names Kafka's errors, to say what to do about them
     ),
     "aiohttp": (
-        "ingest/http/", "ingest/webhook.py",
+        "ingest/http/",
         "deploy/runtime/admin_server.py", "deploy/sandbox/http_server.py", "deploy/local/webhook_sender.py",
     ),
     "httptools": ("workers/stripe/",),
@@ -59,7 +59,7 @@ ENVIRONMENT = {
 IMPURE = (
     "ingest/http/", "ingest/kafka/aiokafka_internals.py", "ingest/kafka/batches.py", "ingest/kafka/linger.py",
     "ingest/kafka/producer_supervisor.py", "ingest/kafka/publish_errors.py", "ingest/kafka/publisher.py",
-    "ingest/kafka/session.py", "ingest/limited_log.py", "ingest/observer.py", "ingest/refusals.py", "ingest/webhook.py",
+    "ingest/kafka/session.py", "ingest/limited_log.py",
     "workers/kafka/", "workers/secrets/", "workers/spans.py", "workers/stripe/",
 )  # fmt: skip
 """What of `ingest` and `workers` is not pure. All else of them, and all of `contracts`, is."""

@@ -15,7 +15,7 @@ from stripeline.ingest.http.server import serve
 from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.kafka.session import InFlightBounds
 from stripeline.ingest.trigger import TriggerView
-from stripeline.ingest.webhook import make_app
+from stripeline.ingest.webhook import Webhook
 from tests.support.broker import create_topics
 from tests.support.publish_futures import in_flight
 
@@ -64,9 +64,9 @@ async def test_acknowledged_events_survive_a_killed_broker(own_broker: LocalKafk
     async with Publisher(
         {"bootstrap_servers": own_broker.bootstrap_servers}, prefix, bounds=InFlightBounds(deadline_s=1)
     ) as publisher:
-        app = make_app(triggers={"pay": TRIGGER}.get, publisher=publisher)
+        webhook = Webhook(triggers={"pay": TRIGGER}.get)
         async with (
-            await serve(app, host="127.0.0.1", port=0) as running,
+            await serve(webhook, publisher, host="127.0.0.1", port=0) as running,
             aiohttp.ClientSession(f"http://127.0.0.1:{running.port}") as http,
         ):
             await delivered(http, 0)

@@ -18,7 +18,7 @@ from stripeline.ingest.http.server import serve
 from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.kafka.session import InFlightBounds
 from stripeline.ingest.trigger import TriggerView
-from stripeline.ingest.webhook import make_app
+from stripeline.ingest.webhook import Webhook
 from tests.support.broker import Broker
 from tests.support.end_state import read_topic
 from tests.support.scripted_workers import until
@@ -47,9 +47,9 @@ async def http(broker: Broker, topics: Topics) -> AsyncIterator[aiohttp.ClientSe
         {"bootstrap_servers": broker.bootstrap_servers}, topics.prefix, bounds=InFlightBounds(deadline_s=10)
     ) as publisher:
         await until(lambda: publisher.ready, "producers")
-        app = make_app(triggers=triggers.get, publisher=publisher)
+        webhook = Webhook(triggers=triggers.get)
         async with (
-            await serve(app, host="127.0.0.1", port=0) as running,
+            await serve(webhook, publisher, host="127.0.0.1", port=0) as running,
             aiohttp.ClientSession(f"http://127.0.0.1:{running.port}") as client,
         ):
             yield client

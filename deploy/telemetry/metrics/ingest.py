@@ -1,6 +1,6 @@
 """What ingest shows: deliveries, signatures, Kafka's acknowledgements, connections."""
 
-from typing import Final
+from typing import Any, Final, Literal
 
 from stripeline.contracts.vocabulary import (
     ClosedReason,
@@ -12,13 +12,20 @@ from stripeline.contracts.vocabulary import (
     SignatureReason,
 )
 from stripeline.deploy.telemetry.collector import MetricRow
-from stripeline.deploy.telemetry.deliveries import Deliveries
+from stripeline.deploy.telemetry.sources import IngestView
 
-INGEST: Final[tuple[MetricRow[Deliveries], ...]] = (
-    MetricRow(
+
+def _counted(
+    name: str, kind: Literal["counter", "gauge", "histogram"], labels: tuple[str, ...], text: str, **explained: Any
+) -> MetricRow[IngestView]:
+    """A metric that ingest counts under its own name."""
+    return MetricRow(name, kind, labels, text, lambda seen: seen.counters.of(name), **explained)
+
+
+INGEST: Final[tuple[MetricRow[IngestView], ...]] = (
+    _counted(
         "stripeline_deliveries_total", "counter", ("trigger", "verdict", "reason"),
         "Deliveries by what became of them",
-        lambda seen: seen.verdicts.items(),
         words={
             "verdict": (DeliveryVerdict,),
             "reason": (RefusalReason, SignatureReason, EventReason, IgnoredReason, NotTakenReason),
@@ -29,34 +36,34 @@ INGEST: Final[tuple[MetricRow[Deliveries], ...]] = (
         f" `{DeliveryVerdict.IGNORED}`: remove those event types from the endpoint in Stripe's dashboard."
         " An empty trigger: a request for a trigger that does not exist",
     ),
-    MetricRow(
+    _counted(
         "stripeline_signatures_total", "counter", ("trigger", "secret"),
         "Genuine signatures by the place of their secret in the trigger's ring; 0 is the first",
-        lambda seen: (((trigger, str(place)), count) for (trigger, place), count in seen.secrets.items()),
         question="Can the old signing secret be removed after a roll?",
         action="0 is the first secret of the trigger. When only 0 still increases, remove the others",
     ),
     MetricRow(
         "stripeline_publish_seconds", "histogram", ("topic",),
         "Time from the whole body to Kafka's acknowledgement",
-        lambda seen: (((seen.topic(topic),), took) for (topic,), took in seen.publish_s.items()),
+        lambda seen: (
+            ((seen.topic(topic),), took) for (topic,), took in seen.counters.of("stripeline_publish_seconds")
+        ),
         question="Is Kafka fast enough?",
         action="Near 5 s deliveries fail: check the brokers' disks and in-sync replicas",
     ),
-    MetricRow(
+    _counted(
         "stripeline_delivery_clock_skew_seconds", "gauge", ("trigger",),
         "Age of the last genuine delivery whose time was outside the tolerance",
-        lambda seen: (((trigger,), skew_s) for trigger, skew_s in seen.skew_s.items()),
         question="Is this host's clock wrong?",
         action="Positive: ahead of Stripe's. More than 300 is refused. The same sign on all triggers: set this host's"
         " clock. Otherwise somebody replays old deliveries",
     ),
-    MetricRow(
+    _counted(
         "stripeline_connections_closed_total", "counter", ("reason",),
-        "Connections that we closed before they sent a request",
-        lambda seen: (((reason,), count) for reason, count in seen.closed.items()),
+        "Connections that we closed for what their client did, or did not do",
         words={"reason": (ClosedReason,)},
         question="Does somebody hold connections open?",
-        action=f"`{ClosedReason.STALLED}`, `{ClosedReason.TOO_MANY}`: limit them in the proxy in front",
+        action=f"`{ClosedReason.STALLED}`, `{ClosedReason.UNREAD}`, `{ClosedReason.TOO_MANY}`: limit them in the proxy"
+        " in front",
     ),
 )  # fmt: skip
