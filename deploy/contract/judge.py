@@ -26,7 +26,7 @@ Headers = Mapping[str, bytes]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Verdict:
+class Judgement:
     """What a record was taken for, and what is wrong with it; nothing for one of the contract."""
 
     record: str
@@ -45,12 +45,12 @@ class Contract:
         self._kinds = [_Kind(message, channel) for message in channel.messages]
         self._title = channel.title
 
-    def judge(self, key: bytes | None, value: bytes | None, headers: Headers) -> Verdict:
+    def judge(self, key: bytes | None, value: bytes | None, headers: Headers) -> Judgement:
         claims = (kind for kind in self._kinds if kind.claims(key, headers))
         kind = next(claims, None)
         if kind is None:
-            return Verdict(record="?", problems=[f"key: there is no such record among {self._title}"])
-        return Verdict(
+            return Judgement(record="?", problems=[f"key: there is no such record among {self._title}"])
+        return Judgement(
             record=kind.message.name,
             problems=[*kind.key_problems(key), *kind.value_problems(value), *kind.header_problems(headers)],
         )

@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from stripeline.deploy.sandbox.faults import Fault, Match, Rule
+from stripeline.deploy.sandbox.faults import InjectedFault, Match, Rule
 
 Delay = Annotated[float, Field(ge=0, le=3600)]
 Rate = Annotated[float, Field(gt=0)]
@@ -42,7 +42,7 @@ class RuleBody(Body):
     times: int | None = Field(default=1, ge=1)
 
     def rule(self) -> Rule:
-        match, fault = Match(**self.match.model_dump()), Fault(**self.fault.model_dump())
+        match, fault = Match(**self.match.model_dump()), InjectedFault(**self.fault.model_dump())
         return Rule(match=match, fault=fault, times=self.times)
 
 

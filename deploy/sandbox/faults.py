@@ -16,7 +16,7 @@ API_ERROR_FROM = 500
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Fault:
+class InjectedFault:
     """What happens to a request.
 
     `when` says whether the effect comes about: "before" it or "after" it. `stored` says whether the fault's answer is
@@ -103,7 +103,7 @@ class Match:
 @dataclass(slots=True, kw_only=True)
 class Rule:
     match: Match
-    fault: Fault
+    fault: InjectedFault
     times: int | None = 1  # left; None is always
     struck: int = 0
 
@@ -121,7 +121,7 @@ class FaultBook:
     def clear(self) -> None:
         self.rules.clear()
 
-    def choose(self, subject: Subject, *, fresh: bool) -> Fault | None:
+    def choose(self, subject: Subject, *, fresh: bool) -> InjectedFault | None:
         """A stored fault strikes only a request that executes: for others its answer is already kept."""
         for rule in self.rules:
             if rule.times == 0 or (rule.fault.fails and not fresh) or not rule.match.fits(subject):

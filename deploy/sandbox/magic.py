@@ -24,7 +24,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from stripeline.deploy.sandbox.api.values import Params
-from stripeline.deploy.sandbox.faults import Fault
+from stripeline.deploy.sandbox.faults import InjectedFault
 
 SEEDED_CHARGES = ("succeeded", "pending", "failed", "refunded")
 CHARGE_PREFIX, SEEDED_CUSTOMER = "ch_sandbox_", "cus_sandbox"
@@ -35,24 +35,26 @@ SERVER_ERROR = "Sorry! There was an error while talking to one of our backends."
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Magic:
     says: str
-    fault: Fault
+    fault: InjectedFault
     once: bool = True
 
 
 MAGIC: Mapping[int, Magic] = {
     4002: Magic(
         says="402 card_declined (insufficient_funds), kept",
-        fault=Fault(status=402, message="Your card has insufficient funds.", stored=True),
+        fault=InjectedFault(status=402, message="Your card has insufficient funds.", stored=True),
         once=False,
     ),
     4003: Magic(
         says="403, always",
-        fault=Fault(status=403, message="The provided key does not have the required permissions for this endpoint."),
+        fault=InjectedFault(
+            status=403, message="The provided key does not have the required permissions for this endpoint."
+        ),
         once=False,
     ),
     4009: Magic(
         says="409 idempotency_key_in_use once",
-        fault=Fault(
+        fault=InjectedFault(
             status=409,
             code="idempotency_key_in_use",
             message="There is currently another in-progress request using this Idempotent Key. Please try again later.",
@@ -60,7 +62,7 @@ MAGIC: Mapping[int, Magic] = {
     ),
     4029: Magic(
         says="429 once",
-        fault=Fault(
+        fault=InjectedFault(
             status=429,
             message="Request rate limit exceeded.",
             headers={"Stripe-Rate-Limited-Reason": "endpoint-rate"},
@@ -68,29 +70,29 @@ MAGIC: Mapping[int, Magic] = {
     ),
     5001: Magic(
         says="500 once before the effect, not kept, Stripe-Should-Retry: true",
-        fault=Fault(status=500, message=SERVER_ERROR, headers={"Stripe-Should-Retry": "true"}),
+        fault=InjectedFault(status=500, message=SERVER_ERROR, headers={"Stripe-Should-Retry": "true"}),
     ),
     5002: Magic(
         says="500 after the effect, kept and replayed for ever",
-        fault=Fault(status=500, message=SERVER_ERROR, when="after", stored=True),
+        fault=InjectedFault(status=500, message=SERVER_ERROR, when="after", stored=True),
         once=False,
     ),
     5003: Magic(
         says="connection dropped once after the effect; the same key replays the success",
-        fault=Fault(when="after", drop=True),
+        fault=InjectedFault(when="after", drop=True),
     ),
     5004: Magic(
         says="500 after the effect, kept, Stripe-Should-Retry: false",
-        fault=Fault(
+        fault=InjectedFault(
             status=500, message=SERVER_ERROR, when="after", stored=True, headers={"Stripe-Should-Retry": "false"}
         ),
         once=False,
     ),
     5020: Magic(
         says="502 with an HTML body once, before the effect",
-        fault=Fault(status=502, body="<html><body><h1>502 Bad Gateway</h1></body></html>"),
+        fault=InjectedFault(status=502, body="<html><body><h1>502 Bad Gateway</h1></body></html>"),
     ),
-    5100: Magic(says="the answer takes 2 s, once", fault=Fault(delay_s=2.0)),
+    5100: Magic(says="the answer takes 2 s, once", fault=InjectedFault(delay_s=2.0)),
 }
 
 
@@ -116,7 +118,7 @@ class MagicBook:
     def __init__(self) -> None:
         self._met: set[tuple[str, str, int]] = set()
 
-    def choose(self, number: int, account: str, once_for: str, *, fresh: bool) -> Fault | None:
+    def choose(self, number: int, account: str, once_for: str, *, fresh: bool) -> InjectedFault | None:
         magic = MAGIC[number]
         if not magic.once:
             return magic.fault if fresh or not magic.fault.fails else None

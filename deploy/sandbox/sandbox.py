@@ -16,7 +16,7 @@ from stripeline.deploy.sandbox.api.execution import Endpoints, Order, refusal
 from stripeline.deploy.sandbox.api.requests import Attempt, understand
 from stripeline.deploy.sandbox.api.values import Answer, Call, Reply
 from stripeline.deploy.sandbox.effects import Request
-from stripeline.deploy.sandbox.faults import Fault, FaultBook
+from stripeline.deploy.sandbox.faults import FaultBook, InjectedFault
 from stripeline.deploy.sandbox.idempotency import (
     Fresh,
     IdempotencyLayer,
@@ -41,7 +41,7 @@ class Ticket:
     request_id: str
     caller: Caller | None = None
     order: Order | None = None
-    fault: Fault | None = None
+    fault: InjectedFault | None = None
     slot: Slot | None = None
     refused: Answer | None = None
     replay_of: str | None = None  # the request whose answer is replayed
@@ -181,7 +181,7 @@ class Sandbox:
             case never:
                 assert_never(never)
 
-    def _fault(self, attempt: Attempt, *, fresh: bool) -> Fault | None:
+    def _fault(self, attempt: Attempt, *, fresh: bool) -> InjectedFault | None:
         order = attempt.order
         if self.faults.rules and (fault := self.faults.choose(attempt.subject, fresh=fresh)):
             return fault
@@ -191,7 +191,7 @@ class Sandbox:
         once_for = order.idempotency_key or str(attempt.fingerprint)
         return self.magic.choose(number, order.account, once_for, fresh=fresh)
 
-    def _outcome(self, order: Order, fault: Fault | None, now_ms: int) -> Answer:
+    def _outcome(self, order: Order, fault: InjectedFault | None, now_ms: int) -> Answer:
         if fault is None or not fault.fails:
             return self.endpoints.execute(order, now_ms)
         if fault.status == PAYMENT_REQUIRED and fault.body is None and order.route.resource.object == "payment_intent":

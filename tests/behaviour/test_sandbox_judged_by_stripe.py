@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 import stripe
 
-from stripeline.deploy.sandbox.faults import Fault, Match, Rule
+from stripeline.deploy.sandbox.faults import InjectedFault, Match, Rule
 from stripeline.deploy.sandbox.http_server import SandboxServer
 
 KEY = "sk_test_judge1234"
@@ -120,7 +120,7 @@ async def test_the_sdk_sees_each_status_as_its_own_error(server: SandboxServer, 
         (500, stripe.APIError),
         (503, stripe.APIError),
     ):
-        server.sandbox.faults.add(Rule(match=Match(), fault=Fault(status=status)))
+        server.sandbox.faults.add(Rule(match=Match(), fault=InjectedFault(status=status)))
         with pytest.raises(kind) as raised:
             await judge.v1.customers.create_async({"name": "x"})
         assert raised.value.http_status == status

@@ -11,7 +11,7 @@ import pytest
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.contract.channels import channel_by_topic
-from stripeline.deploy.contract.judge import Contract, Verdict
+from stripeline.deploy.contract.judge import Contract, Judgement
 from tests.support.record_examples import COMMAND, EVENT_HEADERS, EXAMPLES, KINDS, RESULT_HEADERS, first
 
 TOPICS = Topics(prefix="x.", tiers=parse_tiers("5s,1h"))
@@ -24,7 +24,7 @@ def contract_of(topic: str) -> Contract:
     return Contract(CHANNELS[f"x.{topic}"])
 
 
-def judge(topic: str, key: str | bytes | None, value: object, headers: Mapping[str, Any] | None = None) -> Verdict:
+def judge(topic: str, key: str | bytes | None, value: object, headers: Mapping[str, Any] | None = None) -> Judgement:
     raw = value if value is None or isinstance(value, bytes) else json.dumps(value).encode()
     carried = {name: text if isinstance(text, bytes) else text.encode() for name, text in (headers or {}).items()}
     return contract_of(topic).judge(key.encode() if isinstance(key, str) else key, raw, carried)

@@ -7,7 +7,7 @@ import orjson
 import pytest
 
 from stripeline.deploy.sandbox.api.values import Call, Reply
-from stripeline.deploy.sandbox.faults import Fault, Match, Rule
+from stripeline.deploy.sandbox.faults import InjectedFault, Match, Rule
 from stripeline.deploy.sandbox.idempotency import KEPT_FOR_MS
 from stripeline.deploy.sandbox.sandbox import Sandbox
 
@@ -237,14 +237,14 @@ def test_a_declined_intent_exists_and_has_no_effect(client: Client) -> None:
 
 
 def test_a_stored_failure_before_the_effect_is_replayed_without_one(client: Client) -> None:
-    client.sandbox.faults.add(Rule(match=Match(), fault=Fault(status=500, stored=True), times=None))
+    client.sandbox.faults.add(Rule(match=Match(), fault=InjectedFault(status=500, stored=True), times=None))
     replies = [client.post(key="k") for _ in range(2)]
     assert [(reply.answer.status, reply.replayed) for reply in replies] == [(500, False), (500, True)]
     assert client.effects == []
 
 
 def test_a_lost_answer_also_loses_a_replay_but_not_what_is_kept(client: Client) -> None:
-    client.sandbox.faults.add(Rule(match=Match(), fault=Fault(status=504, when="after", delay_s=1), times=2))
+    client.sandbox.faults.add(Rule(match=Match(), fault=InjectedFault(status=504, when="after", delay_s=1), times=2))
     replies = [client.post(key="k") for _ in range(3)]
     assert [(reply.answer.status, reply.delay_s) for reply in replies] == [(504, 1), (504, 1), (200, 0)]
     assert len(client.effects) == 1

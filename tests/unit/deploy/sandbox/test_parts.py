@@ -16,7 +16,7 @@ from stripeline.deploy.sandbox.api.resources import RESOURCES
 from stripeline.deploy.sandbox.api.search import parse, search_answer
 from stripeline.deploy.sandbox.api.values import Answer, Params
 from stripeline.deploy.sandbox.effects import REQUESTS_KEPT, Effect, Ledger, Request
-from stripeline.deploy.sandbox.faults import Fault, FaultBook, Match, Rule, Subject
+from stripeline.deploy.sandbox.faults import FaultBook, InjectedFault, Match, Rule, Subject
 
 INTENTS, CUSTOMERS = RESOURCES["payment_intents"], RESOURCES["customers"]
 
@@ -235,8 +235,8 @@ def test_rules_match(match: Match, fits: bool) -> None:
 
 def test_rules_strike_so_many_times_in_order() -> None:
     book = FaultBook(random.Random(1))
-    book.add(Rule(match=Match(), fault=Fault(status=500), times=2))
-    book.add(Rule(match=Match(), fault=Fault(status=503), times=None))
+    book.add(Rule(match=Match(), fault=InjectedFault(status=500), times=2))
+    book.add(Rule(match=Match(), fault=InjectedFault(status=503), times=None))
     struck = [book.choose(SUBJECT, fresh=True) for _ in range(4)]
     assert [fault.status for fault in struck if fault] == [500, 500, 503, 503]
     assert [rule.struck for rule in book.rules] == [2, 2]
@@ -246,7 +246,7 @@ def test_rules_strike_so_many_times_in_order() -> None:
 
 def test_a_stored_fault_waits_for_a_request_that_executes() -> None:
     book = FaultBook(random.Random(1))
-    book.add(Rule(match=Match(), fault=Fault(status=500, stored=True)))
+    book.add(Rule(match=Match(), fault=InjectedFault(status=500, stored=True)))
     assert book.choose(SUBJECT, fresh=False) is None
     assert book.choose(SUBJECT, fresh=True) is not None
 
@@ -254,7 +254,7 @@ def test_a_stored_fault_waits_for_a_request_that_executes() -> None:
 def test_probability_is_repeatable() -> None:
     def strikes() -> list[bool]:
         book = FaultBook(random.Random(3))
-        book.add(Rule(match=Match(probability=0.5), fault=Fault(drop=True), times=None))
+        book.add(Rule(match=Match(probability=0.5), fault=InjectedFault(drop=True), times=None))
         return [book.choose(SUBJECT, fresh=True) is not None for _ in range(200)]
 
     assert strikes() == strikes()
@@ -264,14 +264,14 @@ def test_probability_is_repeatable() -> None:
 @pytest.mark.parametrize(
     ("fault", "status", "kind", "code"),
     [
-        (Fault(status=402), 402, "card_error", "card_declined"),
-        (Fault(status=429), 429, "invalid_request_error", "rate_limit"),
-        (Fault(status=429, code="lock_timeout"), 429, "invalid_request_error", "lock_timeout"),
-        (Fault(status=424), 424, "invalid_request_error", None),
-        (Fault(status=503), 503, "api_error", None),
+        (InjectedFault(status=402), 402, "card_error", "card_declined"),
+        (InjectedFault(status=429), 429, "invalid_request_error", "rate_limit"),
+        (InjectedFault(status=429, code="lock_timeout"), 429, "invalid_request_error", "lock_timeout"),
+        (InjectedFault(status=424), 424, "invalid_request_error", None),
+        (InjectedFault(status=503), 503, "api_error", None),
     ],
 )
-def test_answers_of_faults(fault: Fault, status: int, kind: str, code: str | None) -> None:
+def test_answers_of_faults(fault: InjectedFault, status: int, kind: str, code: str | None) -> None:
     answer = fault.answer()
     error = orjson.loads(answer.body)["error"]
     assert (answer.status, error["type"], error.get("code")) == (status, kind, code)
