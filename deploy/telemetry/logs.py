@@ -1,4 +1,4 @@
-"""How processes log: JSON lines on standard error, or readable ones in a terminal; secrets masked, lines bounded.
+"""Configures logging: JSON lines on standard error, readable lines in a terminal; secrets masked, lines bounded.
 
 Masking is the last line of defence: code that logs must not log secrets in the first place.
 """
@@ -34,7 +34,7 @@ def configure_logs(level: str) -> None:
     root = logging.getLogger()
     root.handlers = [handler]
     root.setLevel(level.upper())
-    # aiohttp writes a traceback per malformed request, and an access line per delivery: a way to fill a disk.
+    # aiohttp writes a traceback per malformed request and an access line per delivery, which could fill a disk.
     logging.getLogger("aiohttp.server").setLevel(logging.CRITICAL)
     logging.getLogger("aiohttp.access").setLevel(logging.CRITICAL)
 
@@ -54,7 +54,7 @@ class LimitedKafkaClient(logging.Filter):
 
 
 def formatter(*, readable: bool) -> logging.Formatter:
-    """One line a record: for a person, or as JSON."""
+    """One line per record: readable, or JSON."""
     renderer: Processor = (
         structlog.dev.ConsoleRenderer(exception_formatter=structlog.dev.plain_traceback)
         if readable
@@ -68,7 +68,7 @@ def formatter(*, readable: bool) -> logging.Formatter:
 
 
 def redact(_: WrappedLogger, __: str, event: EventDict) -> EventDict:
-    """Mask secrets in every field, and cut what is too long."""
+    """Mask secrets in every field, and truncate long ones."""
     return {name: _bounded(name, mask(value)) for name, value in event.items()}
 
 

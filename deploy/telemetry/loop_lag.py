@@ -1,6 +1,6 @@
-"""How late the event loop is: one timer that measures its own lateness.
+"""Measures the lag of the event loop with one timer.
 
-A loop that is late sends heartbeats late, and a loop that is later than the session timeout has lost its partitions.
+A late loop sends heartbeats late. If its lag exceeds the session timeout, the worker loses its partitions.
 """
 
 import asyncio
@@ -17,17 +17,17 @@ _WINDOW_S: Final = 60.0
 
 
 class LoopLag:
-    """The lateness of the running loop. `turned_s`: when it turned last, by the monotonic clock."""
+    """The lag of the running loop. `turned_s`: its last iteration, by the monotonic clock."""
 
     def __init__(self) -> None:
         self.lag_s = Histogram(LAG_S)
         self.turned_s = 0.0
-        self._worst_s = [0.0, 0.0]  # of this window and of the one before it
+        self._worst_s = [0.0, 0.0]  # of the current window and the previous one
         self._window_ends_s = 0.0
 
     @property
     def worst_s(self) -> float:
-        """The worst of the last minute or two, so that no scrape misses it."""
+        """The worst lag of the last one to two minutes, so that every scrape sees it."""
         return max(self._worst_s)
 
     @contextmanager
@@ -49,7 +49,7 @@ class LoopLag:
             self.late(now_s, max(0.0, now_s - due_s))
 
     def late(self, now_s: float, lag_s: float) -> None:
-        """The loop turned, this much later than it should have."""
+        """Record one iteration of the loop and its lag."""
         self.turned_s = now_s
         self.lag_s.add(lag_s)
         if now_s >= self._window_ends_s:

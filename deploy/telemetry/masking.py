@@ -1,4 +1,4 @@
-"""Masks secrets in what a person looks at: Stripe's keys, signing secrets and every `client_secret`. Pure."""
+"""Masks secrets where a person sees them: Stripe keys, signing secrets and every `client_secret`. Pure."""
 
 import re
 from typing import Any, Final
@@ -15,12 +15,12 @@ _SECRETS = re.compile(
 
 
 def mask_text(text: str) -> str:
-    """A text with every secret in it replaced by its kind."""
+    """Replace every secret in a text by its prefix."""
     return _SECRETS.sub(lambda found: f"{found['key'] or found['whsec'] or found['client']}{MASK}", text)
 
 
 def mask(value: Any) -> Any:
-    """A JSON value for a person: every `client_secret`, and every secret inside a text, masked."""
+    """Mask every `client_secret` of a JSON value, and every secret inside its texts."""
     match value:
         case str():
             return mask_text(value)

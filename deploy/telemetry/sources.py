@@ -1,4 +1,4 @@
-"""What the metrics table reads, gathered once a scrape. It asks nobody on the network: lag is what the fetches told."""
+"""The values that the metrics table reads, gathered once per scrape without a network call: lag comes from fetches."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -24,10 +24,10 @@ class IngestView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerView:
-    """A worker now, by partition.
+    """A snapshot of a worker.
 
-    inputs: each input partition by topic and number, with its end as the last fetch told it.
-    tiers: the retry topics with the names of their tiers.
+    inputs: each input partition by topic and number, with its end as of the last fetch.
+    tiers: the names of the tiers by their topics.
     """
 
     role: str
@@ -66,13 +66,13 @@ class WorkerView:
 
     @staticmethod
     def waiting(source: InputPartition, end: int) -> int:
-        """What was read and not taken, and what lies behind it."""
+        """Records that were read and not taken, and offsets behind them."""
         return len(source.buffer) + max(0, end - max(source.read_to, source.watermark.next))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessView:
-    """A process now. `missing`: the checks of /readyz."""
+    """A snapshot of a process. `missing`: the checks of /readyz."""
 
     missing: Mapping[str, str | None]
     lag: LoopLag

@@ -1,6 +1,6 @@
-"""The tracer, where somebody installed OpenTelemetry's SDK and set it up; None where nobody did, and nothing is traced.
+"""The tracer of an installed OpenTelemetry SDK; without one nothing is traced.
 
-We depend on the API alone. `opentelemetry-instrument stripeline executor` sets it up out of the OTEL_… variables.
+The product depends on the API only. `opentelemetry-instrument stripeline executor` configures an SDK from OTEL_….
 """
 
 from opentelemetry import trace
@@ -9,7 +9,7 @@ from stripeline.deploy.telemetry.sources import running_version
 
 
 def installed_tracer() -> trace.Tracer | None:
-    """Asked once, when a process starts: without an SDK the hot paths do not know of spans at all."""
+    """Called once at start. Without an SDK the hot paths have no span code at all."""
     if isinstance(trace.get_tracer_provider(), trace.ProxyTracerProvider | trace.NoOpTracerProvider):
         return None
     return trace.get_tracer("stripeline", running_version())

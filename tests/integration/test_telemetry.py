@@ -151,7 +151,7 @@ async def test_a_tier_and_a_paused_connection_are_seen(
         await until(lambda: total(samples(found.metrics), "stripeline_oldest_waiting_seconds", role="executor") > 0)
 
 
-async def test_with_the_wrong_master_key_commands_wait_and_are_not_burnt(
+async def test_with_the_wrong_master_key_commands_wait(
     broker: Broker, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ):
     async with in_process_stack(broker.bootstrap_servers, prefix, tmp_path, monkeypatch, retry_tiers="30s,1m") as found:

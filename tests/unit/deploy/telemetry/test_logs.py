@@ -35,7 +35,7 @@ def lines(capsys: pytest.CaptureFixture[str]) -> list[dict[str, str]]:
     return [orjson.loads(line) for line in captured.err.splitlines()]
 
 
-def test_ours_and_the_libraries_are_json_without_secrets(capsys: pytest.CaptureFixture[str]) -> None:
+def test_our_lines_and_the_libraries_are_masked_json(capsys: pytest.CaptureFixture[str]) -> None:
     configure_logs("info")
     structlog.get_logger("ours").info("with sk_test_abc", answer={"client_secret": "pi_1_secret_abc"}, command_id="c1")
     logging.getLogger("aiokafka").warning("with %s", "whsec_abc")
@@ -65,7 +65,7 @@ def test_a_traceback_is_masked(capsys: pytest.CaptureFixture[str]) -> None:
     assert "ValueError: with sk_live_…masked" in line["exception"]
 
 
-def test_in_a_terminal_lines_are_for_reading() -> None:
+def test_lines_in_a_terminal_are_readable() -> None:
     try:
         fail()
     except ValueError:
@@ -85,7 +85,7 @@ def test_lines_of_the_kafka_client_are_bounded_once(capsys: pytest.CaptureFixtur
     assert [line["event"] for line in lines(capsys)] == ["line 0"]
 
 
-def test_the_kafka_client_says_the_same_thing_once_in_a_while():
+def test_the_kafka_client_repeats_a_line_after_a_while():
     now = [0.0]
     once = LimitedKafkaClient(every_s=10, now=lambda: now[0])
 
