@@ -3,31 +3,20 @@
 Ordered by key, exactly once, 256 calls in flight, one and sixteen partitions; Stripe answers at once, or after 100 ms.
 """
 
-import asyncio
-import os
-import subprocess
-from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from collections.abc import Sequence
 from functools import partial
-from pathlib import Path
 
 import orjson
 
 from stripeline.deploy.local.kafka import free_port
 from tests.bench.harness import Column, Contender, Lab, Sample, Table, alternate
+from tests.bench.parallel_consumer import parallel_consumer
 from tests.bench.processes import listening, output, python
 from tests.bench.workers import commands, process, produce, setup, watched
 from tests.support.broker import create_topics
-from tests.support.tools import java_program, maven_jars
 
-COMMANDS = int(os.environ.get("BENCH_COMMANDS", "100000"))
+COMMANDS = 100_000
 TUTORIAL = 5_000
-PARALLEL_CONSUMER = Path(__file__).parent / "contenders" / "ParallelConsumerWorker.java"
-JARS = (
-    "io.confluent.parallelconsumer:parallel-consumer-core:jar:0.5.3.3:compile",
-    "com.fasterxml.jackson.core:jackson-databind:jar:2.19.2:compile",
-    "org.slf4j:slf4j-simple:jar:1.7.36:compile",
-)
 KEYS = 10_007
 DELAYS_MS = (100, 0)
 
@@ -53,25 +42,11 @@ async def tutorial(lab: Lab, delay_ms: int) -> Sample:
         return sample
 
 
-async def parallel_consumer(lab: Lab, delay_ms: int, partitions: int) -> Sample:
-    """Confluent's Parallel Consumer, measured as ours is: from its first results to its last."""
+async def confluents(lab: Lab, delay_ms: int, partitions: int) -> Sample:
     async with setup(lab, partitions=partitions, delay_ms=delay_ms) as of:
         topics = of.cluster.settings.topics
         await produce(lab, topics.command, commands(COMMANDS, keys=KEYS, partitions=partitions))
-
-        @asynccontextmanager
-        async def started() -> AsyncIterator[subprocess.Popen[bytes]]:
-            java = await asyncio.to_thread(java_program, PARALLEL_CONSUMER, maven_jars(*JARS), options=("-Xmx1g",))
-            arguments = (lab.bootstrap_servers, topics.command, topics.result, of.stripe_url)
-            with (of.cluster.folder / "parallel-consumer.log").open("ab") as log:
-                child = subprocess.Popen([*java, *arguments], stdout=log, stderr=log)  # noqa: ASYNC220  (its id is what is asked for)
-            try:
-                yield child
-            finally:
-                child.kill()
-                child.wait()
-
-        return await watched(of, started, topics.result, COMMANDS)
+        return await watched(of, parallel_consumer(of), topics.result, COMMANDS)
 
 
 async def ours(lab: Lab, delay_ms: int, partitions: int) -> Sample:
@@ -98,8 +73,8 @@ async def _table(lab: Lab, delay_ms: int) -> Table:
         "bare aiohttp client": partial(bare, lab, delay_ms),
         "stripeline, 1 partition": partial(ours, lab, delay_ms, 1),
         "stripeline, 16 partitions": partial(ours, lab, delay_ms, 16),
-        "Parallel Consumer, 1 partition": partial(parallel_consumer, lab, delay_ms, 1),
-        "Parallel Consumer, 16 partitions": partial(parallel_consumer, lab, delay_ms, 16),
+        "Parallel Consumer, 1 partition": partial(confluents, lab, delay_ms, 1),
+        "Parallel Consumer, 16 partitions": partial(confluents, lab, delay_ms, 16),
         "tutorial worker": partial(tutorial, lab, delay_ms),
     }
     when = f"after {delay_ms} ms" if delay_ms else "at once"

@@ -6,10 +6,12 @@ its last. Every count is checked: a command without its one result is a failure 
 
 import asyncio
 import subprocess
+import tempfile
 import time
 from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
@@ -48,12 +50,11 @@ async def setup(
     lab: Lab, *, partitions: int, delay_ms: float = 0, config: str = CONFIG, **settings: str
 ) -> AsyncIterator[Setup]:
     port = free_port()
-    folder = lab.folder / f"run-{port}"
-    folder.mkdir()
+    folder = Path(tempfile.mkdtemp(prefix="run-", dir=lab.folder))  # a port comes again
     log = folder / "stripe.log"
     async with python("tests.bench.contenders.stripe_stub", str(port), str(delay_ms), log=log) as stub:
         await listening(port, stub, log)
-        base, prefix = f"http://127.0.0.1:{port}", f"bench{port}."
+        base, prefix = f"http://127.0.0.1:{port}", f"bench-{folder.name}."
         async with cluster(
             lab.bootstrap_servers, prefix, folder, config=config, partitions=str(partitions), stripe_api_base=base,
             log_level="warning", **settings,

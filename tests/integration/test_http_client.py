@@ -401,7 +401,17 @@ async def test_a_connection_that_was_idle_too_long_is_not_used(monkeypatch):
         assert (len(server.connections), kept(http)) == (3, 1)
 
 
-async def test_the_last_used_connection_is_used_next(monkeypatch):
+async def test_the_last_used_connection_is_used_next():
+    async with raw_server(OK) as server, client(server.url) as http:
+        await asyncio.gather(ask(http), ask(http))
+        first, last = http._idle
+        since_s = first.idle_since_s
+        await ask(http)
+        assert list(http._idle) == [first, last]
+        assert first.idle_since_s == since_s
+
+
+async def test_connections_that_are_not_needed_grow_old():
     async with raw_server(OK) as server, client(server.url) as http:
         await asyncio.gather(ask(http), ask(http))
         old, _ = http._idle

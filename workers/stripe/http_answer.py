@@ -20,7 +20,7 @@ _MAX_HEADER_BYTES: Final = 8_190
 _MAX_FRAMING_BYTES: Final = 65_536
 """Of heads, chunk sizes and trailers, beyond one byte for each byte of the body."""
 _MAX_INFORMATIONAL: Final = 16
-_SWITCHING_PROTOCOLS, _OK = 101, 200
+_OK = 200
 _GZIP_OR_ZLIB: Final = zlib.MAX_WBITS | 32
 
 
@@ -70,7 +70,7 @@ class AnswerReader:
         self._received_bytes += len(data)
         try:
             self._parser.feed_data(data)
-        except (HttpParserError, HttpParserUpgrade) as error:
+        except (HttpParserError, HttpParserUpgrade) as error:  # an upgrade: 101
             self.connection_ends = True
             if self._reply is None:
                 raise self._refusal or LostError(type(error).__name__) from error
@@ -108,8 +108,6 @@ class AnswerReader:
             return
         self._head = []
         self._informational += 1
-        if status == _SWITCHING_PROTOCOLS:
-            self._refuse(LostError("SwitchingProtocols"))
         if self._informational > _MAX_INFORMATIONAL:
             self._refuse(LostError("Informational"))
 

@@ -29,8 +29,8 @@ import org.apache.kafka.common.serialization.ByteArraySerializer;
  */
 public final class ParallelConsumerWorker {
     private static final int IN_FLIGHT = 256;
-    /** Its default is 5 s. A result is read after the commit: more often would be slower, 5 s is long to wait. */
-    private static final Duration COMMIT_INTERVAL = Duration.ofMillis(Integer.getInteger("commit.ms", 1_000));
+    /** A result can be read after the commit. The default of 5 s is long to wait for one. */
+    private static final Duration COMMIT_INTERVAL = Duration.ofSeconds(1);
 
     private final ObjectMapper json = new ObjectMapper();
     private final HttpClient http = HttpClient.newBuilder().version(HttpClient.Version.HTTP_1_1).build();

@@ -83,6 +83,7 @@ LOST = {
     "two lengths": b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\nContent-Length: 3\r\n\r\nhi",
     "a negative length": b"HTTP/1.1 200 OK\r\nContent-Length: -2\r\n\r\nhi",
     "a chunk without a size": CHUNKED + b"x\r\n",
+    "101": b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\nConnection: upgrade\r\n\r\n",
     "101 without an upgrade": b"HTTP/1.1 101 Switching Protocols\r\n\r\n",
     "an unknown encoding": answer(b"Content-Encoding: zstd", b"hi"),
     "a cut encoding": answer(b"Content-Encoding: gzip", GZIPPED[:-1]),
