@@ -10,7 +10,8 @@ from pathlib import Path
 
 from tests.support.broker import Broker
 from tests.support.cluster import Cluster, cluster
-from tests.support.end_state import check, find, no_lag
+from tests.support.end_state import find, no_lag
+from tests.support.invariants import check
 from tests.support.traffic import Traffic
 
 SECONDS = float(os.environ.get("FAULT_SECONDS", "20"))

@@ -13,7 +13,8 @@ from aiokafka import AIOKafkaProducer
 
 from tests.support.broker import Broker
 from tests.support.cluster import Cluster, cluster
-from tests.support.end_state import check_once, find, no_lag
+from tests.support.end_state import find, no_lag
+from tests.support.invariants import check_once
 
 KEYS, EACH = int(os.environ.get("FAULT_KEYS", "20")), int(os.environ.get("FAULT_EACH", "50"))
 KILLS = int(os.environ.get("FAULT_KILLS", "4"))

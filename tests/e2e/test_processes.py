@@ -14,12 +14,14 @@ import pytest
 from confluent_kafka import Producer
 from pydantic import SecretStr
 
+from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.local.example_events import example_event
 from stripeline.deploy.local.kafka import LocalKafka
 from stripeline.deploy.local.webhook_sender import deliver
 from tests.support.broker import Broker
 from tests.support.cluster import CONFIG, KEY, SECRET, Cluster, cluster, configure
-from tests.support.end_state import check, find, no_lag
+from tests.support.end_state import find, no_lag
+from tests.support.invariants import check
 from tests.support.traffic import Traffic
 
 RUN_FIELDS = {
@@ -198,7 +200,7 @@ def test_a_process_ends_before_it_was_ever_ready(number: int, tmp_path: Path):
         command = [sys.executable, "-m", "stripeline.deploy", "router"]
         child = subprocess.Popen(command, env=environment, stdout=log, stderr=log)
     deadline = time.monotonic() + 30
-    while b"does not answer" not in (tmp_path / "log").read_bytes():
+    while LogEvent.KAFKA_UNREACHABLE.encode() not in (tmp_path / "log").read_bytes():
         assert time.monotonic() < deadline
         time.sleep(0.05)
     child.send_signal(number)

@@ -25,7 +25,8 @@ from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
 from tests.faults.samples import MIB, PAGE_BYTES
 from tests.support.broker import Broker, proxied_kafka
 from tests.support.cluster import SECRET, Cluster, cluster
-from tests.support.end_state import check, find, no_lag, read_topic
+from tests.support.end_state import find, no_lag, read_topic
+from tests.support.invariants import check
 from tests.support.proxy import Proxy
 from tests.support.traffic import Traffic
 
@@ -162,7 +163,7 @@ async def test_a_missing_acl_is_503_with_advice_and_stops_a_start(prefix: str, t
         await taken(found, "evt_1")
         allow = await asyncio.to_thread(deny, kafka, topic, AclOperation.WRITE)
         await refused_in_time(found, "evt_2")
-        assert "grant Write on this topic" in ingest.log.read_text()
+        assert "grant its principal Write on this topic" in ingest.log.read_text()
         await asyncio.to_thread(allow)
         await taken(found, "evt_2")
         assert set(await on_topic(found)) == {"evt_1", "evt_2"}

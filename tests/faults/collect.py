@@ -4,13 +4,9 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-import orjson
-
-from stripeline.contracts import headers as h
-from stripeline.contracts.records import Command, parse_command
-from tests.faults.sets import Dead, OnTopic, Seen
+from stripeline.deploy.local.reconciliation import EndState
 from tests.support.cluster import KEY, SECRET, Cluster
-from tests.support.end_state import find
+from tests.support.end_state import end_state, find
 
 SECRETS = re.compile(rf"{KEY}|whsec_\w+|_secret_\w+")
 FORBIDDEN: Mapping[str, re.Pattern[str]] = {
@@ -25,30 +21,8 @@ KAFKAS_OWN = re.compile(
 assert SECRETS.search(SECRET)  # a pattern that finds nothing would hold nothing
 
 
-async def collect(found: Cluster, no_commands: frozenset[bytes]) -> Seen:
-    there = await find(found)
-    commands = []
-    for record in sorted(there.commands, key=lambda record: (record.partition, record.offset)):
-        command = parse_command(record.value)
-        if isinstance(command, Command) and record.value not in no_commands:
-            place = (record.partition, record.offset)
-            of_a_run = command.run is not None
-            commands.append(OnTopic(id=command.command_id, key=record.key, place=place, of_a_run=of_a_run))
-    return Seen(
-        events=[orjson.loads(record.value)["id"] for record in there.events],
-        commands=commands,
-        runs=there.runs,
-        results=[orjson.loads(record.value) for record in there.results],
-        dead=[_dead(record.value, h.text(h.read(record.headers), h.REASON)) for record in there.dead],
-        effects=there.effects,
-    )
-
-
-def _dead(value: bytes, reason: str | None) -> Dead:
-    command = parse_command(value)
-    return Dead(
-        reason=reason or "", value=value, command_id=command.command_id if isinstance(command, Command) else None
-    )
+async def collect(found: Cluster, not_commands: frozenset[bytes]) -> EndState:
+    return end_state(await find(found), not_commands)
 
 
 def forbidden(logs: Iterable[Path]) -> dict[str, list[str]]:

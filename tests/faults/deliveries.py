@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 import aiohttp
 
 from stripeline.deploy.local.example_events import example_event, sign
-from tests.faults.sets import DECLINED_AMOUNT
+from stripeline.deploy.local.reconciliation import DECLINED_AMOUNT
 from tests.support.cluster import SECRET
 
 TWICE, LATE, DECLINED = 0.1, 0.1, 0.02

@@ -15,7 +15,7 @@ from typing import Any
 import orjson
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from tests.faults.sets import DECLINED_AMOUNT
+from stripeline.deploy.local.reconciliation import DECLINED_AMOUNT
 
 CUSTOMER, PAYMENT, CHARGE = "stripe/create-customer", "stripe/create-payment-intent", "stripe/retrieve-charge"
 FLUSH_S = 120.0

@@ -9,18 +9,19 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stripeline.deploy.local.kafka import free_port
+from stripeline.deploy.local.reconciliation import EndState, Sent, broken_rules
 from tests.faults.collect import collect, forbidden, kafkas_own_faults
 from tests.faults.deliveries import Deliveries
 from tests.faults.orders import Orders
 from tests.faults.report import Report, Struck
 from tests.faults.samples import Samples
 from tests.faults.schedule import LANES, LONG_S, Planned, schedule
-from tests.faults.sets import Seen, Sent, broken_rules
 from tests.faults.table import FAULTS
 from tests.faults.world import World
 from tests.support.broker import proxied_kafka
 from tests.support.cluster import cluster
 from tests.support.end_state import no_lag
+from tests.support.invariants import STEPS
 from tests.support.proxy import Proxy
 
 PROGRESS_S = 10.0
@@ -138,21 +139,22 @@ async def _report(
     worked_off_s: float, stuck: list[str],
 ) -> Report:  # fmt: skip
     sent = Sent(
-        events=frozenset(deliveries.sent),
+        events=dict.fromkeys(deliveries.sent, STEPS),
         events_acknowledged=frozenset(deliveries.acknowledged),
-        commands=orders.sent,
+        steps=STEPS,
+        commands=frozenset(orders.sent),
         commands_acknowledged=frozenset(orders.acknowledged),
         rubbish=frozenset(orders.rubbish),
         reused=frozenset(orders.reused),
         perhaps=frozenset(orders.perhaps),
     )
-    seen = await collect(world.found, sent.reused | sent.perhaps)
+    state = await collect(world.found, sent.reused | sent.perhaps)
     ledger = await world.found.sandbox("/ledger?limit=1")
     return Report(
         seed=plan.seed,
         seconds=plan.seconds,
-        counts={**_counts(sent, seen), "calls repeated with the same key": ledger["attempts"]["repeated"]},
-        rules=broken_rules(sent, seen),
+        counts={**_counts(sent, state), "calls repeated with the same key": ledger["attempts"]["repeated"]},
+        rules=broken_rules(sent, state),
         struck=struck,
         trends=samples.trends(),
         ended_by_themselves=world.ended_by_themselves,
@@ -164,19 +166,19 @@ async def _report(
     )
 
 
-def _counts(sent: Sent, seen: Seen) -> dict[str, int]:
-    statuses = [result["status"] for result in seen.first_results.values()]
-    reasons = [letter.reason for letter in seen.dead]
+def _counts(sent: Sent, state: EndState) -> dict[str, int]:
+    statuses = [result["status"] for result in state.first_results.values()]
+    reasons = [letter.reason for letter in state.dead_letters]
     return {
         "events sent": len(sent.events),
         "events acknowledged": len(sent.events_acknowledged),
-        "events on the topic": len(set(seen.events)),
-        "  records of them, twins too": len(seen.events),
+        "events on the topic": len(set(state.events)),
+        "  records of them, twins too": len(state.events),
         "commands of the other team": len(sent.commands),
         "  acknowledged": len(sent.commands_acknowledged),
-        "commands on the topic": len(seen.command_ids),
-        "effects at Stripe": len(seen.effects),
-        "results": len(seen.results),
+        "commands on the topic": len(state.command_ids),
+        "effects at Stripe": len(state.effects),
+        "results": len(state.results),
         **{f"  {status}": statuses.count(status) for status in ("succeeded", "failed", "indeterminate")},
         "dead letters": len(reasons),
         **{f"  for {reason}": reasons.count(reason) for reason in sorted(set(reasons))},

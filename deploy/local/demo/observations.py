@@ -1,32 +1,34 @@
-"""What the demo has seen on the topics so far: counts for the checks, and one line for each thing that happens."""
+"""What the demo has read from the topics so far: records for the final checks, and one line for each to show."""
 
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 
 from stripeline.contracts import headers as h
+from stripeline.contracts.records import Command, parse_command
 from stripeline.contracts.topics import Topics
+from stripeline.deploy.local.reconciliation import EndedCommand, EndState, SentCommand
 from stripeline.deploy.operations.topic_reader import Read
 
 Show = Callable[[str, str], None]
 
 
 @dataclass(slots=True)
-class Seen:
-    """Everything that stood on the topics."""
+class Observations:
+    """Every record that the demo has read. not_shown: events that are counted only."""
 
     topics: Topics
     show: Show
-    quiet: set[str] = field(default_factory=set)
-    """Event ids that are counted and not shown."""
+    not_shown: set[str] = field(default_factory=set)
     events: list[str] = field(default_factory=list)
+    commands: list[SentCommand] = field(default_factory=list)
     runs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     results: list[Mapping[str, Any]] = field(default_factory=list)
     retries: int = 0
-    dead_letters: list[Mapping[str, bytes]] = field(default_factory=list)
+    dead_letters: list[EndedCommand] = field(default_factory=list)
 
     def take(self, read: Read) -> None:
         """Count one record, and show it."""
@@ -39,12 +41,15 @@ class Seen:
             code = (h.text(read.headers, h.LAST_ERROR) or "").partition(":")[0]
             self.show("retry", f"{_key(read)} waits in {self.topics.retries[read.topic].name} after {code}")
         elif read.topic == self.topics.dead_letter:
-            self.dead_letters.append(read.headers)
-            self.show("dead letter", f"{_key(read)}: {h.text(read.headers, h.REASON)}")
+            reason = h.text(read.headers, h.REASON) or ""
+            self.dead_letters.append(_ended(reason, read))
+            self.show("dead letter", f"{_key(read)}: {reason}")
+        elif read.topic == self.topics.command:
+            self._command(read)
         else:
             event = orjson.loads(read.value or b"{}")
             self.events.append(event["id"])
-            if event["id"] not in self.quiet:
+            if event["id"] not in self.not_shown:
                 self.show("event", f"{event['type']} {event['id']} on {read.topic}-{read.partition}")
 
     def _run(self, run: Mapping[str, Any]) -> None:
@@ -52,14 +57,19 @@ class Seen:
         error = run["error"] or {}
         how = f"stopped at {run['step']}: {error.get('code')}" if run["status"] == "stopped" else run["status"]
         at = f" at {run['step']}" if run["status"] == "running" else ""
-        if run["event"] not in self.quiet:
+        if run["event"] not in self.not_shown:
             self.show("run", f"{run['workflow']} {how}{at}")
+
+    def _command(self, read: Read) -> None:
+        command = parse_command(read.value)
+        if isinstance(command, Command):
+            self.commands.append(SentCommand(id=command.command_id, key=read.key, of_a_run=command.run is not None))
 
     def _result(self, result: Mapping[str, Any]) -> None:
         self.results.append(result)
-        told = (result["output"] or {}).get("id") or (result["error"] or {}).get("code")
-        if result["command_id"].partition(":")[0] not in self.quiet:
-            self.show("result", f"{result['action']} {result['status']}: {told}, attempt {result['attempts']}")
+        outcome = (result["output"] or {}).get("id") or (result["error"] or {}).get("code")
+        if result["command_id"].partition(":")[0] not in self.not_shown:
+            self.show("result", f"{result['action']} {result['status']}: {outcome}, attempt {result['attempts']}")
 
     @property
     def running(self) -> int:
@@ -70,6 +80,19 @@ class Seen:
         """Commands with more than one result of a revision."""
         counts = Counter((result["command_id"], result["revision"]) for result in self.results)
         return [command for (command, _), count in counts.items() if count > 1]
+
+    def end_state(self, effects: Sequence[Mapping[str, Any]]) -> EndState:
+        return EndState(
+            events=self.events, commands=self.commands, runs=self.runs, results=self.results,
+            dead_letters=self.dead_letters, effects=effects,
+        )  # fmt: skip
+
+
+def _ended(reason: str, read: Read) -> EndedCommand:
+    command = parse_command(read.value)
+    return EndedCommand(
+        reason=reason, value=read.value or b"", command_id=command.command_id if isinstance(command, Command) else None
+    )
 
 
 def _key(read: Read) -> str:

@@ -9,11 +9,12 @@ import orjson
 from pydantic import SecretStr
 
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.local.demo.checks import checks, settled
+from stripeline.deploy.local.demo.final_checks import AnswerCounts, final_checks, settled
 from stripeline.deploy.local.demo.kafka_traffic import follow, put
-from stripeline.deploy.local.demo.observations import Seen
-from stripeline.deploy.local.demo.scenario import CROWD, Delivery, deliveries, orders
+from stripeline.deploy.local.demo.observations import Observations
+from stripeline.deploy.local.demo.scenario import CROWD, STEPS, ScenarioDelivery, commands, deliveries
 from stripeline.deploy.local.demo.screen import Screen
+from stripeline.deploy.local.reconciliation import Sent
 from stripeline.deploy.local.stack import SECRETS, Stack, free_ports, local_stack
 from stripeline.deploy.local.webhook_sender import deliver
 
@@ -38,18 +39,19 @@ async def run() -> None:
 
 async def _show(stack: Stack, screen: Screen, began_s: float) -> None:
     topics = stack.settings.topics
-    seen = Seen(topics=topics, show=screen.line)
+    seen = Observations(topics=topics, show=screen.line)
     screen.watch(seen)
-    names = (*topics.events, topics.run, topics.result, *topics.retries, topics.dead_letter)
+    names = (*topics.events, topics.command, topics.run, topics.result, *topics.retries, topics.dead_letter)
     watcher = asyncio.create_task(_watch(seen, names, stack.client))
     started_s = time.monotonic()
     try:
-        acknowledged, wrong = await _send(stack, screen, seen.quiet)
-        await _order(stack, screen)
-        await _settle(seen, acknowledged, watcher)
+        answers, events = await _deliver(stack, screen, seen.not_shown)
+        await _command(stack, screen)
+        await _settle(seen, answers.acknowledged, watcher)
     finally:
         watcher.cancel()
-    found = checks(seen, acknowledged, wrong, stack.sandbox.sandbox.endpoints.ledger.view({})["effects"])
+    state = seen.end_state(stack.sandbox.sandbox.endpoints.ledger.view({})["effects"])
+    found = final_checks(_sent(events), seen, state, answers)
     screen.summary(
         found,
         f"{len(seen.events)} events, {len(seen.runs)} runs, {len(seen.results)} results, {seen.retries} retries, "
@@ -60,27 +62,39 @@ async def _show(stack: Stack, screen: Screen, began_s: float) -> None:
         raise FailureError("A promise does not hold, see above. This is a fault of Stripeline: please report it.")
 
 
-async def _watch(seen: Seen, topics: tuple[str, ...], client: Mapping[str, Any]) -> None:
+async def _watch(seen: Observations, topics: tuple[str, ...], client: Mapping[str, Any]) -> None:
     async for read in follow(topics, client):
         seen.take(read)
 
 
-async def _send(stack: Stack, screen: Screen, quiet: set[str]) -> tuple[int, int]:
-    """Send every delivery. Returns the acknowledged ones that belong on a topic, and the wrong answers."""
-    acknowledged = wrong = 0
+async def _deliver(stack: Stack, screen: Screen, not_shown: set[str]) -> tuple[AnswerCounts, dict[str, list[str]]]:
+    """Send every delivery. Returns the answers, and the workflows that each published event starts."""
+    answers, events = AnswerCounts(), dict[str, list[str]]()
     for delivery in deliveries():
+        event = orjson.loads(delivery.body)["id"]
         if delivery.shows:
             screen.line("sent", delivery.shows)
         else:
-            quiet.add(orjson.loads(delivery.body)["id"])
+            not_shown.add(event)
         status = await _post(stack, delivery)
-        acknowledged += status == 200 and delivery.published  # noqa: PLR2004
-        wrong += status != delivery.expected
+        answers.wrong += status != delivery.expected
+        if status == 200 and delivery.published:  # noqa: PLR2004
+            answers.acknowledged += 1
+            events[event] = [delivery.starts] if delivery.starts else []
     screen.line("sent", f"a crowd of {CROWD} more payments at once, counted and not shown")
-    return acknowledged, wrong
+    return answers, events
 
 
-async def _post(stack: Stack, delivery: Delivery) -> int:
+def _sent(events: Mapping[str, list[str]]) -> Sent:
+    values = [command.value for command in commands()]
+    ids = frozenset(value["command_id"] for value in values if not isinstance(value, bytes))
+    return Sent(
+        events=events, events_acknowledged=frozenset(events), steps=STEPS, commands=ids, commands_acknowledged=ids,
+        rubbish=frozenset(value for value in values if isinstance(value, bytes)),
+    )  # fmt: skip
+
+
+async def _post(stack: Stack, delivery: ScenarioDelivery) -> int:
     secret = "whsec_somebody_elses" if delivery.forged else _SECRET_OF[delivery.trigger]
     url = f"{stack.ingest_url}/{delivery.trigger}"
     async for answer in deliver(url, SecretStr(secret), [delivery.body], lambda: int(time.time())):
@@ -88,15 +102,15 @@ async def _post(stack: Stack, delivery: Delivery) -> int:
     raise AssertionError("one body, one answer")
 
 
-async def _order(stack: Stack, screen: Screen) -> None:
+async def _command(stack: Stack, screen: Screen) -> None:
     records = []
-    for order in orders():
-        screen.line("sent", order.shows)
-        records.append((order.key, order.value if isinstance(order.value, bytes) else orjson.dumps(order.value)))
+    for one in commands():
+        screen.line("sent", one.shows)
+        records.append((one.key, one.value if isinstance(one.value, bytes) else orjson.dumps(one.value)))
     await put(stack.settings.topics.command, stack.client, records)
 
 
-async def _settle(seen: Seen, acknowledged: int, watcher: asyncio.Task[None]) -> None:
+async def _settle(seen: Observations, acknowledged: int, watcher: asyncio.Task[None]) -> None:
     deadline = time.monotonic() + SETTLED_S
     while not settled(seen, acknowledged, commands=1, dead_letters=1):
         if watcher.done():

@@ -1,6 +1,6 @@
 """The demo's traffic: which deliveries and commands are sent, and what each of them shows. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -9,21 +9,36 @@ from stripeline.deploy.local.example_events import example_event
 CROWD = 24
 """Big spenders that come all at once, after the single cases."""
 
+_THANKS = "thank-big-spenders"
+
+STEPS: Mapping[str, Sequence[str]] = {
+    "thank-big-spenders": ("customer", "deposit"),
+    "look-at-disputes": ("charge",),
+    "welcome-deposit": ("deposit",),
+}
+"""The steps of each workflow of `example.yaml`."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
-    """One POST to a trigger. `shows` is empty in the crowd; `forged`: signed with somebody else's secret."""
+class ScenarioDelivery:
+    """One POST to a trigger.
+
+    shows: empty in the crowd.
+    starts: the workflow that it starts.
+    forged: signed with somebody else's secret.
+    """
 
     shows: str
     trigger: str
     body: bytes
     expected: int = 200
     published: bool = True
+    starts: str | None = None
     forged: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class ScenarioCommand:
     """One record that another team puts on the command topic."""
 
     shows: str
@@ -31,32 +46,34 @@ class Order:
     value: Mapping[str, Any] | bytes
 
 
-def deliveries() -> Iterator[Delivery]:
+def deliveries() -> Iterator[ScenarioDelivery]:
     """Every delivery, in the order in which it is sent."""
     spender = example_event("payment_intent.succeeded", {"amount": 12_000})
-    yield _payment("a payment starts a run of two steps", spender)
-    yield _payment("Stripe delivers it again: the same run", spender)
+    yield _payment("a payment starts a run of two steps", spender, _THANKS)
+    yield _payment("Stripe delivers it again: the same run", spender, _THANKS)
     yield _payment("a small payment: `where` filters it", example_event("payment_intent.succeeded", {"amount": 900}))
     yield _payment("another type: published, no run", example_event("payment_intent.created"))
     forged = example_event("payment_intent.succeeded", {"amount": 99_000_000})
-    yield Delivery(
+    yield ScenarioDelivery(
         shows="a forged signature: refused", trigger="acme-payments", body=forged, expected=400, published=False,
         forged=True,
     )  # fmt: skip
     other = example_event("invoice.paid")
-    yield Delivery(
+    yield ScenarioDelivery(
         shows="another family: answered, not published", trigger="acme-payments", body=other, published=False
     )
     dispute = example_event("charge.dispute.created", {"charge": "ch_sandbox_succeeded"})
-    yield Delivery(shows="a dispute: its charge is looked up", trigger="acme-charges", body=dispute)
+    yield ScenarioDelivery(
+        shows="a dispute: its charge is looked up", trigger="acme-charges", body=dispute, starts="look-at-disputes"
+    )
     yield _customer("a card is declined: the run stops with the reason", "4002")
     yield _customer("Stripe answers 500: retried, then done", "5001")
     yield _customer("the answer is lost after the charge: retried, one charge", "5003")
     for number in range(CROWD):
-        yield _payment("", example_event("payment_intent.succeeded", {"amount": 6_000 + number}))
+        yield _payment("", example_event("payment_intent.succeeded", {"amount": 6_000 + number}), _THANKS)
 
 
-def orders() -> Iterator[Order]:
+def commands() -> Iterator[ScenarioCommand]:
     """What another team produces, with its own Kafka client."""
     command = {
         "command_id": "crm-4711",
@@ -64,18 +81,17 @@ def orders() -> Iterator[Order]:
         "connection": "acme",
         "input": {"email": "grace@example.com", "name": "Grace Hopper"},
     }
-    yield Order(shows="another team's command: done, with a result", key=b"crm-4711", value=command)
-    yield Order(shows="its duplicate: skipped", key=b"crm-4711", value=command)
-    yield Order(shows="a record that is no command: a dead letter", key=b"crm-4712", value=b"not JSON")
+    yield ScenarioCommand(shows="another team's command: done, with a result", key=b"crm-4711", value=command)
+    yield ScenarioCommand(shows="its duplicate: skipped", key=b"crm-4711", value=command)
+    yield ScenarioCommand(shows="a record that is no command: a dead letter", key=b"crm-4712", value=b"not JSON")
 
 
-def _payment(shows: str, body: bytes) -> Delivery:
-    return Delivery(shows=shows, trigger="acme-payments", body=body)
+def _payment(shows: str, body: bytes, starts: str | None = None) -> ScenarioDelivery:
+    return ScenarioDelivery(shows=shows, trigger="acme-payments", body=body, starts=starts)
 
 
-def _customer(shows: str, deposit: str) -> Delivery:
+def _customer(shows: str, deposit: str) -> ScenarioDelivery:
     """A new customer whose deposit's amount is one of the sandbox's magic numbers."""
     metadata = {"deposit": deposit, "note": "first deposit"}
-    return Delivery(
-        shows=shows, trigger="acme-customers", body=example_event("customer.created", {"metadata": metadata})
-    )
+    body = example_event("customer.created", {"metadata": metadata})
+    return ScenarioDelivery(shows=shows, trigger="acme-customers", body=body, starts="welcome-deposit")

@@ -9,8 +9,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from stripeline.deploy.local.demo.checks import Check
-from stripeline.deploy.local.demo.observations import Seen
+from stripeline.deploy.local.demo.final_checks import FinalCheck
+from stripeline.deploy.local.demo.observations import Observations
 
 _COLOURS = {"event": "cyan", "run": "green", "result": "blue", "retry": "yellow", "dead letter": "red", "sent": "bold"}
 _RUNS = 12
@@ -22,7 +22,7 @@ class Screen:
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
-        self._seen: Seen | None = None
+        self._seen: Observations | None = None
         self._live = Live(console=self.console, refresh_per_second=8, get_renderable=self._table)
 
     def __enter__(self) -> Self:
@@ -35,7 +35,7 @@ class Screen:
     ) -> None:
         self._live.stop()
 
-    def watch(self, seen: Seen) -> None:
+    def watch(self, seen: Observations) -> None:
         self._seen = seen
 
     def line(self, kind: str, text: str) -> None:
@@ -52,7 +52,7 @@ class Screen:
             table.add_row(run["event"], run["workflow"], state, run["step"] or "-", str(done))
         return table if runs else Table(box=None)
 
-    def summary(self, found: Sequence[Check], counts: str) -> None:
+    def summary(self, found: Sequence[FinalCheck], counts: str) -> None:
         """The end: each promise with its numbers."""
         self._live.stop()
         table = Table("", "promise", "found", title="Checked at the end", title_justify="left", box=None)
