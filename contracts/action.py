@@ -8,11 +8,11 @@ from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
 
 from stripeline.contracts.errors import CARD
-from stripeline.contracts.frozen import frozen
 from stripeline.contracts.vocabulary import Code
 
 SENSITIVE: Final[JsonDict] = {"x-sensitive": True}
@@ -37,8 +37,7 @@ class ActionOutput(BaseModel):
     model_config = ConfigDict(extra="ignore", strict=True, frozen=True)
 
 
-@frozen
-class Request:
+class Request(Struct, frozen=True, kw_only=True):
     """A call to Stripe without keys and headers: the part that must not change under one Idempotency-Key."""
 
     method: Literal["GET", "POST"]
@@ -46,8 +45,7 @@ class Request:
     params: Mapping[str, Any]
 
 
-@frozen
-class Refused:
+class Refused(Struct, frozen=True, kw_only=True):
     """An input that is refused before any call, with a message for its author."""
 
     message: str
@@ -62,8 +60,7 @@ def no_params(_: Any) -> Mapping[str, Any]:
     return {}
 
 
-@frozen
-class Action:
+class Action(Struct, frozen=True, kw_only=True):
     """One action.
 
     key: `stripe/create-customer`.

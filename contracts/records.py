@@ -9,11 +9,11 @@ there, and never null.
 
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
+from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
 from stripeline.contracts.action import explain
-from stripeline.contracts.frozen import frozen
 from stripeline.contracts.ids import COMMAND_ID, EVENT_ID
 from stripeline.contracts.vocabulary import Code
 
@@ -125,8 +125,7 @@ class Result(Record):
     run: Annotated[RunRef | None, Field(description="the command's own; null for another team's")] = None
 
 
-@frozen
-class Unreadable:
+class Unreadable(Struct, frozen=True, kw_only=True):
     """A record that is not of its contract, with the reason in words that show no value of it."""
 
     reason: str

@@ -8,7 +8,8 @@ nothing to say about them. All of it is pure: `RoleCall.carry_out` returns what 
 from collections.abc import Awaitable, Callable, Hashable, Iterable
 from typing import Protocol, TypeVar
 
-from stripeline.contracts.frozen import frozen
+from msgspec import Struct
+
 from stripeline.contracts.topics import Topics
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.executor import Executor
@@ -138,8 +139,7 @@ class ExecutorRole(Role[Ledger]):
     def committed(self, outputs: Iterable[Output]) -> None: ...
 
 
-@frozen(kw_only=False)
-class StripeCall:
+class StripeCall(Struct, frozen=True):
     """The executor's call."""
 
     role: ExecutorRole

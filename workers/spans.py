@@ -11,13 +11,14 @@ import time
 from collections.abc import Hashable, Iterable
 from typing import Generic, TypeVar
 
+from msgspec import Struct
+from msgspec.structs import replace
 from opentelemetry import trace
 from opentelemetry.context import Context
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.frozen import frozen, replace
 from stripeline.contracts.vocabulary import Fault, Verdict
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_answer import Answer, CallReply
@@ -60,8 +61,7 @@ def _messaging(operation: str, topic: str) -> Attributes:
     }
 
 
-@frozen(kw_only=False)
-class _OutputWithSpan(Output):
+class _OutputWithSpan(Output, frozen=True):
     """An output whose span ends when Kafka has committed it. A transaction that fails leaves no span."""
 
     span: Span = trace.INVALID_SPAN
@@ -176,8 +176,7 @@ def _position(record: InputRecord) -> Position:
     return record.topic, record.partition, record.offset
 
 
-@frozen(kw_only=False)
-class CallSpans:
+class CallSpans(Struct, frozen=True):
     """The client span of each request to Stripe, made when its answer is there."""
 
     tracer: Tracer

@@ -3,10 +3,10 @@
 from collections.abc import AsyncIterator
 
 import pytest
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.frozen import replace
 from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.workers.stripe.api import StripeApi
 from tests.support.in_memory_executor import (

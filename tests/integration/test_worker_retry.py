@@ -6,9 +6,9 @@ from itertools import pairwise
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.frozen import replace
 from tests.support.broker import Broker
 from tests.support.scripted_workers import (
     LIMITED,

@@ -12,10 +12,10 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.structs import TopicPartition
+from msgspec.structs import replace
 from prometheus_client import CollectorRegistry, generate_latest
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.frozen import replace
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.operations.topics import apply

@@ -8,10 +8,10 @@ from itertools import product
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from stripeline.contracts.action import Request
-from stripeline.contracts.frozen import replace
 from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_answer import Answer, Failed, Outcome, Succeeded, classify

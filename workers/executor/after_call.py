@@ -16,9 +16,9 @@ Invariants:
 """
 
 import msgspec
+from msgspec.structs import replace
 
 from stripeline.contracts import stripe_metadata
-from stripeline.contracts.frozen import replace
 from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.retry_tiers import HORIZON_MS, tier_for
 from stripeline.contracts.vocabulary import Code, DeadLetterReason, Verdict

@@ -11,9 +11,10 @@ retry tier ───── not its turn ──────┼──────�
                                     └ else ─────────► attempt
 """
 
+from msgspec.structs import replace
+
 from stripeline.contracts import headers as h
 from stripeline.contracts.action import Action
-from stripeline.contracts.frozen import replace
 from stripeline.contracts.internal_records import LedgerQueue
 from stripeline.contracts.records import Command, Unreadable, parse_command
 from stripeline.contracts.retry_tiers import HORIZON_MS, Tier, covering, within

@@ -1,9 +1,8 @@
 """A command with everything that its record and the ledger say about it, and the calls that it asks for. Pure."""
 
-from dataclasses import field
+from msgspec import Struct, field
 
 from stripeline.contracts.action import Action, Request
-from stripeline.contracts.frozen import frozen
 from stripeline.contracts.ids import digest
 from stripeline.contracts.internal_records import LedgerCommand, LedgerRunRef, PendingFailure, ResultFacts
 from stripeline.contracts.records import Command, Status
@@ -13,8 +12,7 @@ from stripeline.workers.executor.retry_headers import CommandRecord
 from stripeline.workers.executor.stripe_lookup import LookUp
 
 
-@frozen
-class CommandState:
+class CommandState(Struct, frozen=True, kw_only=True):
     """A command, and how far it has come.
 
     known: what the ledger knew of it when it was taken.
@@ -77,8 +75,7 @@ class CommandState:
         )
 
 
-@frozen
-class PlannedCall:
+class PlannedCall(Struct, frozen=True, kw_only=True):
     """A request to make once the rate gate lets it pass. `look_up`: it begins a look-up, and is no attempt."""
 
     state: CommandState
@@ -87,8 +84,7 @@ class PlannedCall:
     look_up: LookUp | None = None
 
 
-@frozen
-class Call:
+class Call(Struct, frozen=True, kw_only=True):
     """A request to make now. Its parameters follow from the command alone, so every attempt sends the same ones.
 
     look_up: the look-up that it belongs to; None for an attempt.

@@ -7,10 +7,10 @@ answered ─► outcome ─► settle ─► after_call ──┬► decision
    └► the next request of a look-up           └► planned call
 """
 
-from dataclasses import field
+from msgspec import Struct, field
+from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.frozen import frozen, replace
 from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.internal_records import KeyRefusal, encode
 from stripeline.contracts.records import Unreadable, parse_command
@@ -27,8 +27,7 @@ from stripeline.workers.task import dead_letters
 from stripeline.workers.task.decision import Decision, InputRecord, Output
 
 
-@frozen
-class Executor:
+class Executor(Struct, frozen=True, kw_only=True):
     """The decisions of one prefix's executors."""
 
     setup: Setup

@@ -8,9 +8,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+from msgspec import Struct
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.frozen import frozen
 from stripeline.contracts.headers import cloud_event
 from stripeline.contracts.internal_records import PendingFailure, RecordedError, ResultFacts, encode
 from stripeline.contracts.records import Status
@@ -25,8 +25,7 @@ RESULT_TYPE = "stripeline.action-result"
 SOURCE = "/stripeline/executor"
 
 
-@frozen
-class End:
+class End(Struct, frozen=True, kw_only=True):
     """How a command ended. `dead_reason` names the dead letter that goes with it, if one does."""
 
     status: Status

@@ -12,8 +12,9 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
 
+from msgspec import Struct
+
 from stripeline.contracts.definitions import Rate
-from stripeline.contracts.frozen import frozen
 from stripeline.contracts.vocabulary import Code
 from stripeline.workers.executor.stripe_answer import Failed, Outcome
 from stripeline.workers.executor.stripe_lookup import Missing
@@ -25,8 +26,7 @@ _RECOVERY_S = 60.0
 _UNAUTHORIZED = 401
 
 
-@frozen
-class Pass:
+class Pass(Struct, frozen=True, kw_only=True):
     """The call may be made, after this time, with the key of this name. `probe`: it tries a key that was replaced."""
 
     delay_ms: int = 0
@@ -42,8 +42,7 @@ class Observation(Enum):
     REFUSED_AGAIN = auto()  # called before the first 401 was known: the command waits with the others
 
 
-@frozen
-class Hold:
+class Hold(Struct, frozen=True, kw_only=True):
     """No call now; ask again after about this time. `turn_ms`: its turn in the line of its connection."""
 
     wait_ms: int
@@ -51,8 +50,7 @@ class Hold:
     turn_ms: int | None = None
 
 
-@frozen
-class ConnectionStatus:
+class ConnectionStatus(Struct, frozen=True, kw_only=True):
     """A connection as the gate sees it, for the metrics.
 
     paused: Stripe refused its key, and nobody has replaced it.

@@ -7,14 +7,14 @@
 
 from collections.abc import Mapping
 
+from msgspec import Struct
+
 from stripeline.contracts import headers as h
-from stripeline.contracts.frozen import frozen
 from stripeline.contracts.headers import Headers
 from stripeline.workers.task.decision import InputRecord
 
 
-@frozen
-class CommandRecord:
+class CommandRecord(Struct, frozen=True, kw_only=True):
     """A record of the command topic or of a retry topic, with its headers read.
 
     key: the ordering key as text, None where no order was asked for.

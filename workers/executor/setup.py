@@ -2,13 +2,13 @@
 
 from collections.abc import Callable, Mapping
 
+from msgspec import Struct
+
 from stripeline.contracts.action import Action
-from stripeline.contracts.frozen import frozen
 from stripeline.contracts.topics import Topics
 
 
-@frozen
-class Setup:
+class Setup(Struct, frozen=True, kw_only=True):
     """The setup of one prefix's executors.
 
     reconcile_after_ms: how long Stripe's search may lag behind a call.

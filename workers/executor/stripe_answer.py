@@ -9,19 +9,19 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from msgspec import Struct
+from msgspec.structs import replace
 from pydantic import ValidationError
 
 from stripeline.contracts.action import Action
 from stripeline.contracts.errors import FAULTS, KEY_IN_USE, Meaning, meaning_of
-from stripeline.contracts.frozen import frozen, replace
 from stripeline.contracts.vocabulary import Code, Fault
 
 MAX_MESSAGE = 500
 MAX_RETRY_AFTER_S = 24 * 3600
 
 
-@frozen
-class Answer:
+class Answer(Struct, frozen=True, kw_only=True):
     """An HTTP answer. Header names in lower case."""
 
     status: int
@@ -29,8 +29,7 @@ class Answer:
     body: bytes
 
 
-@frozen
-class NoKey:
+class NoKey(Struct, frozen=True, kw_only=True):
     """Nothing was sent: the key of this connection can't be opened."""
 
     connection: str
@@ -40,15 +39,13 @@ CallReply = Answer | Fault | NoKey
 """What comes back for a request."""
 
 
-@frozen
-class Succeeded:
+class Succeeded(Struct, frozen=True, kw_only=True):
     """The card's output fields."""
 
     output: Mapping[str, Any]
 
 
-@frozen
-class Failed:
+class Failed(Struct, frozen=True, kw_only=True):
     """A failure. `error` is the result's `error`.
 
     unknown: the call may have had its effect.

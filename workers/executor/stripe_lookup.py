@@ -15,11 +15,12 @@ from collections.abc import Mapping
 from typing import Any
 
 import orjson
+from msgspec import Struct
+from msgspec.structs import replace
 
 from stripeline.contracts import stripe_metadata
 from stripeline.contracts.action import Action, Request
 from stripeline.contracts.errors import FAULTS
-from stripeline.contracts.frozen import frozen, replace
 from stripeline.contracts.vocabulary import Fault
 from stripeline.workers.executor.stripe_answer import Answer, Failed, Succeeded, classify, failed, json_object
 
@@ -30,8 +31,7 @@ _MARGIN_S = 600
 _NOT_OFFERED = frozenset({400, 403, 404})
 
 
-@frozen
-class LookUp:
+class LookUp(Struct, frozen=True, kw_only=True):
     """How far a look-up has come.
 
     pages: of the list that were asked for; 0 while the search is under way.
@@ -42,8 +42,7 @@ class LookUp:
     until_ms: int | None = None
 
 
-@frozen
-class NextRequest:
+class NextRequest(Struct, frozen=True, kw_only=True):
     """What a look-up asks next. `timeout_ms`: what is left of its time; None for the search."""
 
     request: Request
@@ -51,18 +50,15 @@ class NextRequest:
     timeout_ms: int | None = None
 
 
-@frozen
-class Missing:
+class Missing(Struct, frozen=True, kw_only=True):
     """Stripe has no object of this command."""
 
 
-@frozen
-class NotOffered:
+class NotOffered(Struct, frozen=True, kw_only=True):
     """The account can't search: list instead."""
 
 
-@frozen
-class NextPage:
+class NextPage(Struct, frozen=True, kw_only=True):
     """Not on this page of the list; the next one starts after this id."""
 
     after: str

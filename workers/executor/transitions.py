@@ -10,9 +10,10 @@ Invariants:
 - No transition makes a new Idempotency-Key: it follows from the command's id.
 """
 
+from msgspec.structs import replace
+
 from stripeline.contracts import stripe_metadata
 from stripeline.contracts.action import Action, Refused
-from stripeline.contracts.frozen import replace
 from stripeline.contracts.internal_records import LedgerQueue
 from stripeline.contracts.retry_tiers import Tier, covering, within
 from stripeline.contracts.vocabulary import DeadLetterReason, Verdict

@@ -11,8 +11,7 @@ from typing import Any
 
 import cel
 import orjson
-
-from stripeline.contracts.frozen import frozen
+from msgspec import Struct
 
 MAX_LENGTH = 1_000
 MARK = "="
@@ -23,8 +22,7 @@ class ExpressionError(Exception):
     """An expression that can't be compiled, or not evaluated over this event."""
 
 
-@frozen(kw_only=False)
-class Expression:
+class Expression(Struct, frozen=True):
     """A compiled expression.
 
     fields: what it reads of `data`, None for all of it. Handing over a whole Stripe object costs 100 times what the

@@ -12,8 +12,7 @@ from collections.abc import Mapping
 from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpResponseParser
-
-from stripeline.contracts.frozen import frozen
+from msgspec import Struct
 
 _MAX_HEADERS: Final = 128
 _MAX_HEADER_BYTES: Final = 8_190
@@ -36,8 +35,7 @@ class TooLargeError(Exception):
     """The answer's body is larger than is read."""
 
 
-@frozen
-class Reply:
+class Reply(Struct, frozen=True, kw_only=True):
     """headers: by lower-case name; of a name that comes twice, the first."""
 
     status: int

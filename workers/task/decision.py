@@ -8,7 +8,6 @@ from typing import NamedTuple, Protocol
 
 from msgspec import Struct
 
-from stripeline.contracts.frozen import frozen
 from stripeline.contracts.headers import Headers
 from stripeline.contracts.vocabulary import Verdict
 
@@ -32,8 +31,7 @@ class InputRecord(Protocol):
     def headers(self) -> Headers: ...
 
 
-@frozen(kw_only=False)
-class Output:
+class Output(Struct, frozen=True):
     """A record to publish, to the task's own partition unless another one is named."""
 
     topic: str
@@ -43,8 +41,7 @@ class Output:
     partition: int | None = None
 
 
-@frozen(kw_only=False)
-class StateChange:
+class StateChange(Struct, frozen=True):
     """A change of the task's state: the new record under a key, None to forget it. Goes to the changelog as JSON."""
 
     key: str
@@ -62,8 +59,7 @@ class Ended(NamedTuple):
     attempts: int
 
 
-@frozen(kw_only=False)
-class Decision:
+class Decision(Struct, frozen=True):
     """Everything that follows from one record. `verdict` names it for metrics and tests."""
 
     verdict: Verdict

@@ -4,7 +4,8 @@ from collections import deque
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stripeline.contracts.frozen import frozen
+from msgspec import Struct
+
 from stripeline.workers.task.decision import InputRecord
 from stripeline.workers.task.watermark import Watermark
 
@@ -54,8 +55,7 @@ class InputPartition:
         return record
 
 
-@frozen
-class Load:
+class Load(Struct, frozen=True, kw_only=True):
     """What a task has in hand. `waiting`: read and not taken; `held`: taken and not finished; `running`: at work."""
 
     records_waiting: int

@@ -7,7 +7,8 @@ input is first in turn, or one deep backlog would take all the room that comes f
 from collections import deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 
-from stripeline.contracts.frozen import frozen
+from msgspec import Struct
+
 from stripeline.workers.task.decision import InputRecord, State
 from stripeline.workers.task.input_partition import InputPartition, Load, size
 from stripeline.workers.task.key_lanes import Lanes
@@ -18,8 +19,7 @@ SLICE = 200  # records taken in one go, so that heartbeats and other tasks get t
 _FULL_AGAIN_MS = 1_000
 
 
-@frozen(kw_only=False)
-class Filled:
+class Filled(Struct, frozen=True):
     """How many records were taken, and after what time more may be: None when a finished record makes the room."""
 
     taken: int

@@ -3,9 +3,9 @@
 import inspect
 
 import pytest
+from msgspec.structs import replace
 
 from stripeline.contracts.action import Action, ActionInput, ActionOutput, Refused, Request
-from stripeline.contracts.frozen import replace
 from stripeline.workers.actions import actions
 
 TEXT, MAYBE_TEXT = str, str | None

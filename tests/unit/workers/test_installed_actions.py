@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from msgspec.structs import replace
 
 from stripeline.contracts.action import Action
-from stripeline.contracts.frozen import replace
 from stripeline.workers.actions import built_in_actions
 from stripeline.workers.installed_actions import MAX_KEY, ActionsError, installed_actions
 

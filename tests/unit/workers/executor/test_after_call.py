@@ -2,9 +2,9 @@
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.frozen import replace
 from stripeline.contracts.internal_records import encode
 from stripeline.contracts.retry_tiers import HORIZON_MS, parse_tiers
 from stripeline.contracts.topics import Topics
