@@ -41,7 +41,7 @@ class DeferredBatch(BatchBuilder):  # type: ignore[misc]
     A batch of `create_batch` takes no record after it was handed over: under load that halves what a request carries.
     The sender asks for `record_count`, by which the sequence number advances, and then calls `_set_producer_state`,
     with no wait between the two. If an upgrade skips or reorders them, the batch would be sent without its records:
-    whoever acknowledges must ask `is_written` first.
+    check `is_written` before acknowledging any of them.
     """
 
     def __init__(self, max_bytes: int) -> None:

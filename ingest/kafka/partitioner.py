@@ -1,6 +1,6 @@
-"""Decides which partition a key goes to: murmur2, as Kafka's own clients do. Pure.
+"""Decides the partition of a key by murmur2, as Kafka's own clients do. Pure.
 
-The same key goes to the same partition whoever produces it, so this must never differ from
+Every producer must send a key to the same partition, so this must never differ from
 https://github.com/apache/kafka/blob/4.0.0/clients/src/main/java/org/apache/kafka/common/utils/Utils.java#L500
 """
 
@@ -15,7 +15,7 @@ _WORDS: Final = tuple(f"<{count}I" for count in range(64))
 
 
 def partition_of(key: bytes, partitions: int) -> int:
-    """The partition's number, out of so many."""
+    """The number of the key's partition."""
     return (murmur2(key) & _POSITIVE) % partitions
 
 

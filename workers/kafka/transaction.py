@@ -60,7 +60,7 @@ class Transactions:
             topics = ", ".join(sorted({out.topic for out in pending.outputs} | {self._changelog}))
             raise TimeoutError(
                 f"not committed within {TRANSACTION_TIMEOUT_MS / 1000:.0f} s: Kafka is slow, or one of {topics} is"
-                " gone; `stripeline topics check` tells"
+                " gone; `stripeline topics check` shows which"
             ) from None
 
     async def _commit(self, pending: Pending, offsets: CommitOffsets) -> int | None:
