@@ -1,7 +1,7 @@
 """Refuses to start on an aiohttp or aiokafka that was not tested, or whose private parts differ from what we use.
 
-Every process makes this check before it imports its parts. aiohttp 3.14.0 served no request, without any error, and an
-aiokafka that writes batches in another order would lose records: neither shows before traffic comes.
+Every process makes this check before it imports its parts. aiohttp 3.14.3 drops a request that asks for an upgrade, and
+an aiokafka that takes batches in another order would lose records: neither shows before there is traffic.
 Each `*_internals.py` lists the private parts that its package uses, in `SHAPES`.
 """
 
@@ -14,7 +14,7 @@ from typing import Any, Final
 from stripeline.deploy.failure import FailureError
 
 TESTED: Final[Mapping[str, tuple[str, ...]]] = {
-    "aiohttp": ("3.14.1", "3.14.2", "3.14.3", "3.14.4", "3.14.5"),
+    "aiohttp": ("3.14.4", "3.14.5"),
     "aiokafka": ("0.14.0",),
 }
 """Oldest first. The ranges in `pyproject.toml` admit these and no others."""
