@@ -17,8 +17,8 @@ from aiohttp import StreamReader, web
 HEAD_END: Final = b"\r\n\r\n"
 MAX_PASSED_BYTES: Final = 65_536
 """How much the parser gets before it shows a head, or a part of a body. A larger head meets its deadline."""
-SOON_S: Final = 0.05
-"""Ample for the event loop to start a request that was read already: aiohttp needs two turns."""
+TURNS: Final = 4
+"""Turns of the event loop after which a request that was read has begun: aiohttp needs two."""
 
 OnError = Callable[[web.BaseRequest, int, BaseException | None], web.StreamResponse]
 
@@ -104,10 +104,7 @@ class Connection(web.RequestHandler):
     def eof_received(self) -> bool:  # type: ignore[override]  # asyncio's, where aiohttp's always closes
         """The client sends no more, and may still read: what it sent completely is answered."""
         self.half_closed = True
-        soon_s = self._loop_.time() + SOON_S
-        if self.body_timeout is not None:
-            self.body_timeout.reschedule(soon_s)
-        self._loop_.call_at(soon_s, self.leave)
+        self.leave_soon()
         return True
 
     def pause_writing(self) -> None:
@@ -156,13 +153,22 @@ class Connection(web.RequestHandler):
         self.wait(Phase.IDLE)
         self.took_part()
         if self.half_closed:
-            self._loop_.call_later(SOON_S, self.leave)
+            self.leave_soon()
 
     def wait(self, phase: Phase) -> None:
         self.phase, self.since = phase, self._loop_.time()
 
+    def leave_soon(self, turns: int = TURNS) -> None:
+        """Leave when what was read has begun: counted in turns, which take long under load."""
+        if turns:
+            self._loop_.call_soon(self.leave_soon, turns - 1)
+        else:
+            self.leave()
+
     def leave(self) -> None:
-        """Close, unless a request is being answered."""
+        """Close, unless a request is being answered. A body that can't arrive any more is not waited for."""
+        if self.half_closed and self.body_timeout is not None and not self.body_timeout.expired():
+            self.body_timeout.reschedule(self._loop_.time())
         if self.phase in (Phase.HEAD, Phase.IDLE) and self.wire is not None:
             self.wait(Phase.CLOSING)
             self.wire.close()

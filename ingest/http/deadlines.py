@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from stripeline.contracts.vocabulary import ClosedReason
 from stripeline.ingest.delivery_counters import Counters
-from stripeline.ingest.http.connection import SOON_S, Connection, Phase
+from stripeline.ingest.http.connection import Connection, Phase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -94,7 +94,7 @@ class Connections(set[Connection]):
             if connection.phase is Phase.IDLE:
                 connection.leave()
             else:  # its head may be complete already
-                self.loop.call_later(SOON_S, connection.leave)
+                connection.leave_soon()
 
     async def emptied(self, within_s: float) -> None:
         """Wait until all are gone, or the time is over."""
