@@ -1,6 +1,6 @@
-"""What the operator defines, as it stands on `stripe.control`: connections, triggers and workflows.
+"""The records of `stripe.control`: connections, triggers and workflows.
 
-Values here carry no secret in clear: a secret is a `Sealed` text that only a process with the master key can open.
+They contain no plain secret: a secret is a `Sealed` text that only a process with the master key can open.
 """
 
 import hashlib
@@ -43,10 +43,10 @@ class Definition(BaseModel):
 
 
 class Rate(Definition):
-    """Calls per second that a connection may use."""
+    """The calls per second that a connection may make."""
 
     account: Annotated[
-        Annotated[float, Field(gt=0)] | None, Field(description="calls per second, all endpoints together")
+        Annotated[float, Field(gt=0)] | None, Field(description="calls per second to all endpoints together")
     ] = None
     endpoint: Annotated[Annotated[float, Field(gt=0)] | None, Field(description="calls per second to one endpoint")] = (
         None
@@ -54,46 +54,51 @@ class Rate(Definition):
 
 
 class Connection(Definition):
-    """One Stripe secret key. `hint` is all that is ever shown of it: `sk_test_…last4`."""
+    """One Stripe secret key. Only its `hint` is ever shown: `sk_test_…last4`."""
 
     secret_key: Sealed
-    mode: Annotated[Mode, Field(description="the key's own: live or test")]
-    hint: Annotated[str, Field(description="what may be shown of the key: `sk_test_…last4`")]
-    rate: Annotated[Rate | None, Field(description="left out: Stripe's published limits on its own address")] = None
+    mode: Annotated[Mode, Field(description="the mode of the key: live or test")]
+    hint: Annotated[str, Field(description="the visible part of the key: `sk_test_…last4`")]
+    rate: Annotated[
+        Rate | None, Field(description="default: Stripe's published limits, if Stripe's own address is used")
+    ] = None
 
     @cached_property
     def key_name(self) -> str:
-        """A name of the key that tells nothing of it; a key that is pasted anew has another one."""
+        """A name that identifies the key without revealing it. A new key has another name."""
         return hashlib.sha256(self.secret_key.encode()).hexdigest()[:12]
 
 
 class Trigger(Definition):
-    """One webhook URL with its ring of signing secrets. `mode` is its connection's, checked on every event."""
+    """One webhook URL with its signing secrets. `mode` is its connection's, and is checked on every event."""
 
-    kind: Annotated[TriggerKind, Field(description="its family, like `stripe/payment-event`")]
-    connection: Annotated[Name, Field(description="whose events it receives, and whose account its steps use")]
-    mode: Annotated[Mode | None, Field(description="an event of the other mode is refused")] = None
+    kind: Annotated[TriggerKind, Field(description="the object family, such as `stripe/payment-event`")]
+    connection: Annotated[
+        Name, Field(description="the connection whose events it receives, and whose account its steps use")
+    ]
+    mode: Annotated[Mode | None, Field(description="events of the other mode are refused")] = None
     signing_secrets: Annotated[
-        tuple[Sealed, ...], Field(description="any of them may have signed; with none it answers nothing")
+        tuple[Sealed, ...],
+        Field(description="a delivery may be signed with any of them; without one, every delivery is answered 503"),
     ] = ()
 
 
 class Step(Definition):
-    """One step: an action, and its input, in which `=` marks an expression."""
+    """One step: an action and its input, in which `=` marks an expression."""
 
-    id: Annotated[str, Field(pattern=STEP.pattern, description="expressions say `steps.<id>.<field>`")]
-    action: Annotated[str, Field(description="what it does, like `stripe/create-customer`")]
-    connection: Annotated[Name | None, Field(description="left out: its trigger's")] = None
-    input: Annotated[Mapping[str, Any], Field(description="a text that begins with `=` is an expression (CEL)")] = {}
+    id: Annotated[str, Field(pattern=STEP.pattern, description="expressions refer to it as `steps.<id>.<field>`")]
+    action: Annotated[str, Field(description="the action, such as `stripe/create-customer`")]
+    connection: Annotated[Name | None, Field(description="default: the trigger's")] = None
+    input: Annotated[Mapping[str, Any], Field(description="a string that starts with `=` is a CEL expression")] = {}
 
 
 class Workflow(Definition):
     """Steps to run for each event of a trigger that matches `types` and `where`."""
 
-    trigger: Annotated[Name, Field(description="whose events start it")]
-    types: Annotated[tuple[str, ...], Field(min_length=1, description="event types, or a prefix and `.*`")] = ("*",)
-    where: Annotated[str | None, Field(description="an expression (CEL) over the event; left out: every event")] = None
-    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20, description="one after the other")]
+    trigger: Annotated[Name, Field(description="the trigger whose events start it")]
+    types: Annotated[tuple[str, ...], Field(min_length=1, description="event types, or a prefix with `.*`")] = ("*",)
+    where: Annotated[str | None, Field(description="a CEL expression over the event; default: every event")] = None
+    steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20, description="executed one after the other")]
 
     @field_validator("types")
     @classmethod
@@ -132,7 +137,7 @@ KEY_REFUSAL: Final = "state"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definitions:
-    """All that the operator has defined, by name. Never changed in place: a change is another value."""
+    """All definitions, by name. Immutable: a change yields another value."""
 
     connections: Mapping[str, Connection] = field(default_factory=dict)
     triggers: Mapping[str, Trigger] = field(default_factory=dict)
@@ -141,7 +146,7 @@ class Definitions:
 
     @classmethod
     def of(cls, by_key: Mapping[str, ControlRecord]) -> "Definitions":
-        """Definitions out of control keys."""
+        """Definitions from the records of the control topic, by key."""
         return cls(
             connections={name_of(key): value for key, value in by_key.items() if isinstance(value, Connection)},
             triggers={name_of(key): value for key, value in by_key.items() if isinstance(value, Trigger)},
@@ -160,12 +165,12 @@ class Definitions:
 
 
 def name_of(key: str) -> str:
-    """`acme` of `connection/acme`."""
+    """`acme` for `connection/acme`."""
     return key.partition("/")[2]
 
 
 def parse_definition(key: str, value: bytes) -> ControlRecord:
-    """A record of `stripe.control`. Raises ValueError, which shows no value, for what is not one."""
+    """Parse a record of `stripe.control`. Raises ValueError, which shows no value."""
     kind, _, name = key.partition("/")
     if (kind not in KINDS and kind != KEY_REFUSAL) or not NAME.fullmatch(name):
         choice = ", ".join((*KINDS, KEY_REFUSAL))
@@ -175,9 +180,9 @@ def parse_definition(key: str, value: bytes) -> ControlRecord:
     try:
         return KINDS[kind].model_validate_json(value)
     except ValidationError as error:
-        raise ValueError(explain(error)) from None  # pydantic's own text would show the value
+        raise ValueError(explain(error)) from None  # pydantic's message would show the value
 
 
 def encode_definition(definition: AnyDefinition) -> bytes:
-    """A definition as the value of its record."""
+    """Encode a definition as the value of its record."""
     return definition.model_dump_json(exclude_none=True).encode()

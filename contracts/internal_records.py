@@ -1,12 +1,12 @@
-"""The records that only our own processes write and read: the executor's ledger, runs, settlements, key refusals.
+"""The records that only Stripeline writes and reads: the executor's ledger, runs, settlements, key refusals.
 
-One struct is the record's only definition. It encodes and decodes the JSON, and the published schema is made of it, so
-that the compatibility gate compares every field that is really written.
+Each struct is the only definition of its record. It encodes and decodes the JSON, and the published schema is derived
+from it, so the compatibility gate compares every field that is written.
 
-- A field with a default is left out of the JSON where it has the default. A field without one is always there.
-- A reader ignores fields that it does not know: the next version may add some.
-- A value of a wrong type is an `UnreadableRecordError` with the field and the reason, never with the value.
-- Times are milliseconds since the epoch. Where the JSON name lacks the unit, the Python name has it.
+- A field with a default is omitted from the JSON while it has that default. A field without one is always present.
+- Readers ignore unknown fields: the next version may add some.
+- A value of a wrong type raises `UnreadableRecordError` with the field and the reason, never with the value.
+- Times are milliseconds since the epoch. If the JSON name lacks the unit, the Python name has it.
 """
 
 import re
@@ -31,12 +31,12 @@ AsStripeSendsIt = Annotated[Any, Meta(description="as Stripe sends it", extra_js
 
 
 class RecordedError(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """Why a command failed, as its result says it. A code that a newer executor may write is taken as it is."""
+    """Why a command failed, as in its result. Codes of a newer executor are accepted."""
 
     code: Annotated[str, Meta(description="the error's code", extra_json_schema=_CODES)]
-    message: Annotated[str, Meta(description="for a person")]
+    message: Annotated[str, Meta(description="for people")]
     retryable: Annotated[bool, Meta(description="whether the same call may succeed later")]
-    http_status: Annotated[int | None, Meta(description="of Stripe's last answer")] = None
+    http_status: Annotated[int | None, Meta(description="the status of Stripe's last answer")] = None
     stripe_code: Annotated[str | None, Meta(description="Stripe's `error.code`")] = None
     decline_code: Annotated[str | None, Meta(description="the card issuer's reason")] = None
     request_id: Annotated[str | None, Meta(description="Stripe's `Request-Id`")] = None
@@ -51,18 +51,18 @@ class LedgerRunRef(Struct, frozen=True, kw_only=True):
 
 
 class ResultFacts(Struct, frozen=True, kw_only=True):
-    """The fields of a result that come from the command's record: a settlement by webhook has no such record."""
+    """The fields of a result that come from the command's record, for a settlement, which does not have that record."""
 
-    action: Annotated[str, Meta(description="the command's own")]
-    connection: Annotated[str, Meta(description="the command's own")]
-    run: Annotated[LedgerRunRef | None, Meta(description="the command's own")]
-    key: Annotated[str | None, Meta(description="the record's key, a character for each byte")]
-    attempts: Annotated[int, Meta(ge=0, description="calls made")]
+    action: Annotated[str, Meta(description="the command's action")]
+    connection: Annotated[str, Meta(description="the command's connection")]
+    run: Annotated[LedgerRunRef | None, Meta(description="the command's run")]
+    key: Annotated[str | None, Meta(description="the record's key, one character per byte")]
+    attempts: Annotated[int, Meta(ge=0, description="the number of calls")]
     started_ms: EpochMs = msgspec.field(name="started_at")
 
 
 class PendingFailure(Struct, frozen=True, kw_only=True):
-    """The end of a command whose look-up finds nothing."""
+    """How a command ends if its look-up finds nothing."""
 
     error: Annotated[RecordedError, Meta(description="the error of its result")]
     reason: Annotated[str | None, Meta(description="the reason of its dead letter; null for none")]
@@ -72,36 +72,39 @@ LedgerStatus = Literal["waiting", "succeeded", "failed", "indeterminate"]
 
 
 class LedgerCommand(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A command that an executor knows, under `command/…`. Its digest keeps an id from being used twice."""
+    """A command that the executor knows, under `command/…`. The digest detects an id that is used twice."""
 
-    status: Annotated[LedgerStatus, Meta(description="it waits in a tier, or how its newest result ended")]
+    status: Annotated[LedgerStatus, Meta(description="waiting in a tier, or the status of its newest result")]
     digest: Annotated[str, Meta(description="fingerprint of action, connection and input")]
-    revision: Annotated[int, Meta(ge=0, description="of its newest result; of the next one while it waits")]
+    revision: Annotated[
+        int, Meta(ge=0, description="the revision of its newest result, or of the next one while it waits")
+    ]
     at_ms: Annotated[
         EpochMs,
-        Meta(description="milliseconds since the epoch: when this was written; of a command that waits or is"
-             " indeterminate, when it was last attempted"),
+        Meta(description="milliseconds since the epoch: when this was written; for a waiting or indeterminate command,"
+             " when it was last attempted"),
     ] = msgspec.field(name="at")  # fmt: skip
     unknown: Annotated[bool, Meta(description="an attempt may have had its effect")] = False
     look_at_ms: Annotated[
         EpochMs | None,
-        Meta(description="milliseconds since the epoch: from then on it is looked up at Stripe, not attempted"),
+        Meta(description="milliseconds since the epoch: from then on it is looked up at Stripe instead of attempted"),
     ] = msgspec.field(default=None, name="look_at")
-    looks: Annotated[int, Meta(ge=0, description="look-ups that failed")] = 0
-    facts: Annotated[ResultFacts | None, Meta(description="while an effect is possible: a webhook may settle it")] = (
-        msgspec.field(default=None, name="told")
-    )
+    looks: Annotated[int, Meta(ge=0, description="the number of failed look-ups")] = 0
+    facts: Annotated[
+        ResultFacts | None, Meta(description="present while an effect is possible, for a settlement by webhook")
+    ] = msgspec.field(default=None, name="told")
     turn_ms: Annotated[
-        int | None, Meta(description="milliseconds since the epoch: its turn in the line of a connection at its limit")
+        int | None,
+        Meta(description="milliseconds since the epoch: its reserved turn, if its connection is at its limit"),
     ] = msgspec.field(default=None, name="turn")
-    failure: Annotated[PendingFailure | None, Meta(description="its end if its look-up finds nothing")] = None
-    suspect: Annotated[bool, Meta(description="a worker that died may have attempted it")] = False
+    failure: Annotated[PendingFailure | None, Meta(description="how it ends if its look-up finds nothing")] = None
+    suspect: Annotated[bool, Meta(description="a worker that crashed may have attempted it")] = False
 
 
 class LedgerQueue(Struct, frozen=True):
-    """A key that waits behind a retry, under `queue/…`: three numbers, the waiting records are in the tiers."""
+    """The queue of a key behind a retry, under `queue/…`. The waiting records themselves are in the tiers."""
 
-    head: Annotated[int, Meta(ge=0, description="the place whose turn it is")]
+    head: Annotated[int, Meta(ge=0, description="the place that may run next")]
     tail: Annotated[int, Meta(ge=0, description="the next free place")]
     due_ms: Annotated[EpochMs, Meta(description="milliseconds since the epoch: when the head is due")] = msgspec.field(
         name="due_at"
@@ -113,12 +116,12 @@ RunStatus = Literal["running", "succeeded", "stopped"]
 
 
 class RunStep(Struct, frozen=True, kw_only=True):
-    """One step of a run, as far as it has come."""
+    """The state of one step of a run."""
 
     id: Annotated[str, Meta(description="the step's id in the workflow")]
-    action: Annotated[str, Meta(description="what it does")]
-    command_id: Annotated[str, Meta(description="of the command that does it")]
-    revision: Annotated[int | None, Meta(description="of the result that is recorded here")]
+    action: Annotated[str, Meta(description="the step's action")]
+    command_id: Annotated[str, Meta(description="the id of its command")]
+    revision: Annotated[int | None, Meta(description="the revision of the result recorded here")]
     status: Annotated[StepStatus, Meta(description="its state")]
     output: Annotated[dict[str, Any] | None, Meta(description="the result's output", extra_json_schema=_SENSITIVE)]
     error: Annotated[RecordedError | None, Meta(description="the result's error")]
@@ -129,18 +132,18 @@ class RunStep(Struct, frozen=True, kw_only=True):
 
 
 class StepDefinition(Struct, frozen=True, kw_only=True):
-    """A step as the workflow had it when the run started."""
+    """A step as defined when the run started."""
 
     connection: Annotated[str, Meta(description="the connection of its command")]
     id: Annotated[str, Meta(description="the step's id in the workflow")]
-    action: Annotated[str, Meta(description="what it does")]
-    input: Annotated[dict[str, Any], Meta(description="a text that begins with `=` is an expression (CEL)")]
+    action: Annotated[str, Meta(description="the step's action")]
+    input: Annotated[dict[str, Any], Meta(description="a string that starts with `=` is a CEL expression")]
 
 
 class Run(Struct, frozen=True, kw_only=True):
     """State and history of one run; the newest record of a run id is its state.
 
-    `definition` and `context` are what a run in flight needs to go on: the steps that it started with and the event.
+    A run in progress needs `definition` and `context` to continue: the steps it started with, and its event.
     """
 
     run_id: Annotated[str, Meta(description="the run's id: its event's id, a colon, its workflow's name")] = (
@@ -151,34 +154,37 @@ class Run(Struct, frozen=True, kw_only=True):
     event_id: Annotated[str, Meta(description="the event's id")] = msgspec.field(name="event")
     event_type: Annotated[str, Meta(description="the event's type")]
     status: Annotated[RunStatus, Meta(description="its state")]
-    step: Annotated[str | None, Meta(description="the step where it is, or stopped; null before and after all steps")]
+    step: Annotated[
+        str | None,
+        Meta(description="the current step, or the one where it stopped; null before the first and after the last"),
+    ]
     error: Annotated[RecordedError | None, Meta(description="why it stopped")]
-    steps: Annotated[tuple[RunStep, ...], Meta(description="the steps that have begun, in their order")]
+    steps: Annotated[tuple[RunStep, ...], Meta(description="the steps that have started, in order")]
     started_ms: EpochMs = msgspec.field(name="started_at")
     finished_ms: Annotated[EpochMs | None, Meta(description="milliseconds since the epoch; null before its end")] = (
         msgspec.field(name="finished_at")
     )
     definition: Annotated[
         tuple[StepDefinition, ...] | None,
-        Meta(description="the steps that it started with; null when succeeded", extra_json_schema=_SENSITIVE),
+        Meta(description="the steps it started with; null once it succeeded", extra_json_schema=_SENSITIVE),
     ]
     context: Annotated[
         dict[str, Any] | None,
-        Meta(description="its event; null when succeeded", extra_json_schema=_SENSITIVE),
+        Meta(description="its event; null once it succeeded", extra_json_schema=_SENSITIVE),
     ]
 
 
 class KeyRefusal(Struct, frozen=True, kw_only=True):
-    """Stripe refused a connection's key, under `state/…`. It holds until the key has another name."""
+    """Stripe refused a connection's key, under `state/…`. Valid until the key, and so its name, changes."""
 
-    key_name: Annotated[str, Meta(description="a name of the key, which says nothing about it")] = msgspec.field(
+    key_name: Annotated[str, Meta(description="the key's name, which does not reveal it")] = msgspec.field(
         name="refused_key"
     )
     since_ms: EpochMs = msgspec.field(name="since")
 
 
 class ObjectMetadata(Struct, frozen=True, kw_only=True):
-    """What the executor wrote on the object that it made."""
+    """The metadata that the executor sets on an object it creates."""
 
     command_id: Annotated[str, Meta(description="the command's id")] = msgspec.field(name=stripe_metadata.COMMAND)
     partition: Annotated[str, Meta(description="the partition of the command's task")] = msgspec.field(
@@ -187,12 +193,12 @@ class ObjectMetadata(Struct, frozen=True, kw_only=True):
 
 
 class Settlement(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A Stripe object that one of our commands made, as a webhook brought it: from the router to that command's task.
+    """A Stripe object that a command created, from a webhook: sent by the router to the task of that command.
 
-    It is on the command topic with the header `stripeline-settles`. It is not a command: others skip it.
+    It is on the command topic with the header `stripeline-settles`. It is not a command, and other consumers skip it.
     """
 
-    metadata: Annotated[ObjectMetadata, Meta(description="what names the command")]
+    metadata: Annotated[ObjectMetadata, Meta(description="identifies the command")]
     email: AsStripeSendsIt = None
     name: AsStripeSendsIt = None
     phone: AsStripeSendsIt = None
@@ -201,15 +207,15 @@ class Settlement(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class UnreadableRecordError(ValueError):
-    """A record that is not what its struct says; the text names the field and the reason, and shows no value."""
+    """A record that does not match its struct. The message names the field and the reason, and shows no value."""
 
 
 encode = msgspec.json.Encoder().encode
-"""A record as the value that goes to Kafka."""
+"""Encode a record as the value for Kafka."""
 
 
 def read(kind: type[R], value: bytes) -> R:
-    """A record out of its value. Raises UnreadableRecordError."""
+    """Decode a record. Raises UnreadableRecordError."""
     try:
         record: R = _decoder(kind).decode(value)
     except msgspec.DecodeError as error:
@@ -223,12 +229,12 @@ def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
 
 
 def explain(error: msgspec.DecodeError) -> str:
-    """What is wrong and where, without the value: msgspec quotes one that is none of an enum's."""
+    """The problem and its field, without the value, which msgspec quotes if an enum does not contain it."""
     return re.sub(r"(Invalid enum value) .*?( - at `[^`]*`)?$", r"\1\2", str(error), flags=re.DOTALL)
 
 
 def metadata_of(found: Mapping[str, Any]) -> ObjectMetadata | None:
-    """The command that made a Stripe object; None for an object that no command of ours made."""
+    """The command that created a Stripe object; None if no command of this installation did."""
     try:
         return msgspec.convert(found.get("metadata"), ObjectMetadata)
     except msgspec.ValidationError:

@@ -1,10 +1,10 @@
 """The values that other teams read and write: event, command, result.
 
-The models are the published contract and the reader of what other teams write. What we write ourselves on hot paths
-is built as a plain dict of the same shape, and a test holds the two together.
+The models are the published contract, and they parse what other teams write. On hot paths our own records are built as
+plain dicts of the same shape; a test compares the two.
 
-How a field that may have nothing to say is written: `X | None` is always there, and may be null; `LeftOut` is not
-there, and never null.
+An optional field is either `X | None`, which is always present and may be null, or `LeftOut`, which is absent instead
+of null.
 """
 
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
@@ -21,11 +21,11 @@ EpochMs = Annotated[int, Field(ge=0, description="milliseconds since the epoch")
 
 Value = TypeVar("Value")
 LeftOut: TypeAlias = Value | SkipJsonSchema[None]
-"""A field of what we write that is left out, not null, where there is nothing to say."""
+"""A field that we omit, instead of writing null, when it has no value."""
 
 
 class Record(BaseModel):
-    """A value that crosses a topic. Readers ignore fields that they do not know."""
+    """The value of a record. Readers ignore unknown fields."""
 
     model_config = ConfigDict(extra="ignore", frozen=True)
 
@@ -33,25 +33,27 @@ class Record(BaseModel):
 class Event(Record):
     """A Stripe event on a family's topic, from https://docs.stripe.com/api/events/object.
 
-    Deliveries may come twice and out of order: tell events apart by `id`. Fields may be added at any time.
+    Events may arrive twice and out of order: deduplicate by `id`. Fields may be added at any time.
     """
 
-    id: Annotated[str, Field(pattern=EVENT_ID.pattern, description="Stripe's id of the event, `evt_…`: the same twice")]
-    type: Annotated[
-        str, Field(pattern=r"^[a-z0-9_.]{1,200}$", description="like `charge.refunded`; new types may come")
+    id: Annotated[
+        str, Field(pattern=EVENT_ID.pattern, description="Stripe's id of the event, `evt_…`; equal in duplicates")
     ]
-    api_version: Annotated[str | None, Field(description="the Stripe API version that `data` has the shape of")] = None
+    type: Annotated[
+        str, Field(pattern=r"^[a-z0-9_.]{1,200}$", description="such as `charge.refunded`; new types may be added")
+    ]
+    api_version: Annotated[str | None, Field(description="the Stripe API version of the shape of `data`")] = None
     created: Annotated[int, Field(ge=0, description="seconds since the epoch, by Stripe's clock")]
-    livemode: Annotated[LeftOut[bool], Field(description="false for a test; left out when Stripe does not say")] = None
+    livemode: Annotated[LeftOut[bool], Field(description="false for a test; omitted if Stripe omits it")] = None
     data: Annotated[
-        dict[str, Any], Field(description="the event's data object itself, as Stripe sent it, in `api_version`")
+        dict[str, Any], Field(description="the event's data object, as Stripe sent it, in the shape of `api_version`")
     ]
     request: Annotated[
         dict[str, Any] | None,
-        Field(description="`id` and `idempotency_key` of the API call behind the event; null when there was none"),
+        Field(description="`id` and `idempotency_key` of the API call that caused the event; null if there was none"),
     ] = None
     previous_attributes: Annotated[
-        LeftOut[dict[str, Any]], Field(description="of an update: the changed fields of `data` as they were before")
+        LeftOut[dict[str, Any]], Field(description="for an update: the former values of the changed fields of `data`")
     ] = None
     account: Annotated[LeftOut[str], Field(description="the connected account that the event is about, `acct_…`")] = (
         None
@@ -67,35 +69,41 @@ class RunRef(Record):
 
 
 class Command(Record):
-    """Something to do at Stripe. The same `command_id` under the same key is the same command.
+    """A Stripe action to execute. The same `command_id` under the same key is the same command.
 
-    It is done once, however often it is sent, and ends with one result of revision 0.
+    It is executed once, however often it is sent, and ends with one result of revision 0.
     """
 
     command_id: Annotated[str, Field(pattern=COMMAND_ID.pattern, description="unique, chosen by the producer")]
-    action: Annotated[str, Field(min_length=1, max_length=100, description="what to do, like `stripe/create-customer`")]
-    connection: Annotated[
-        str, Field(min_length=1, max_length=100, description="the connection whose Stripe account does it")
+    action: Annotated[
+        str, Field(min_length=1, max_length=100, description="the action, such as `stripe/create-customer`")
     ]
-    input: Annotated[dict[str, Any], Field(description="the action's input: exactly its fields")]
-    run: Annotated[RunRef | None, Field(description="the router's own; other teams leave it out")] = None
+    connection: Annotated[
+        str, Field(min_length=1, max_length=100, description="the connection, which selects the Stripe account")
+    ]
+    input: Annotated[dict[str, Any], Field(description="the action's input, with exactly its fields")]
+    run: Annotated[RunRef | None, Field(description="set by the router; other teams omit it")] = None
     not_after: Annotated[
-        int | None, Field(ge=0, description="milliseconds since the epoch; later it is not done, and fails as EXPIRED")
+        int | None,
+        Field(
+            ge=0,
+            description="milliseconds since the epoch; after that the command is not executed and fails with EXPIRED",
+        ),
     ] = None
 
 
 class Error(Record):
-    """Why a command failed. `code` is normalised; the rest is Stripe's own, where it said so."""
+    """Why a command failed. `code` is normalised; the other fields are Stripe's, if it sent them."""
 
-    code: Annotated[Code, Field(description="decide by this")]
-    message: Annotated[str, Field(description="for a person; its words may change")]
+    code: Annotated[Code, Field(description="the normalised code, to decide by")]
+    message: Annotated[str, Field(description="for people; the wording may change")]
     retryable: Annotated[
         bool,
-        Field(description="whether the same call may succeed later; a failed command is not tried again by itself"),
+        Field(description="whether the same call may succeed later; a failed command is not retried automatically"),
     ]
-    http_status: Annotated[LeftOut[int], Field(description="of Stripe's last answer; left out when there was none")] = (
-        None
-    )
+    http_status: Annotated[
+        LeftOut[int], Field(description="the status of Stripe's last answer; omitted if there was none")
+    ] = None
     stripe_code: Annotated[LeftOut[str], Field(description="Stripe's `error.code`")] = None
     decline_code: Annotated[LeftOut[str], Field(description="the card issuer's reason")] = None
     request_id: Annotated[LeftOut[str], Field(description="Stripe's `Request-Id`, for its support")] = None
@@ -105,28 +113,29 @@ Status = Literal["succeeded", "failed", "indeterminate"]
 
 
 class Result(Record):
-    """How a command ended. Revision 0 is its end; a replay or a later settlement adds the next.
+    """The outcome of a command. It ends with revision 0; a replay or a later settlement adds the next.
 
-    Of two results of a command the higher revision holds.
+    The result with the highest revision is valid.
     """
 
-    command_id: Annotated[str, Field(description="the command's own")]
-    revision: Annotated[int, Field(ge=0, description="0 when the command ends, one more each time that is corrected")]
-    action: Annotated[str, Field(description="the command's own, known to us or not")]
-    connection: Annotated[str, Field(description="the command's own")]
+    command_id: Annotated[str, Field(description="the command's id")]
+    revision: Annotated[int, Field(ge=0, description="0 when the command ends, and one more for each correction")]
+    action: Annotated[str, Field(description="the command's action, even if it is unknown")]
+    connection: Annotated[str, Field(description="the command's connection")]
     status: Annotated[
-        Status, Field(description="indeterminate: nobody knows whether it was done; a person decides, don't repeat it")
+        Status,
+        Field(description="indeterminate: it is unknown whether it was executed; a person decides, do not repeat it"),
     ]
     output: Annotated[dict[str, Any] | None, Field(description="the action's output; null unless succeeded")] = None
     error: Annotated[Error | None, Field(description="null when succeeded")] = None
-    attempts: Annotated[int, Field(ge=0, description="calls made; 0 when it was refused before any")]
+    attempts: Annotated[int, Field(ge=0, description="the number of calls; 0 if it was refused before the first")]
     started_at: Annotated[EpochMs, Field(description="milliseconds since the epoch: when Kafka took the command")]
     finished_at: Annotated[EpochMs, Field(description="milliseconds since the epoch")]
-    run: Annotated[RunRef | None, Field(description="the command's own; null for another team's")] = None
+    run: Annotated[RunRef | None, Field(description="the command's run; null for another team's command")] = None
 
 
 class Unreadable(Struct, frozen=True, kw_only=True):
-    """A record that is not of its contract, with the reason in words that show no value of it."""
+    """A record that violates its contract, with a reason that shows no value."""
 
     reason: str
 
