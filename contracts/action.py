@@ -45,7 +45,7 @@ class Request(Struct, frozen=True, kw_only=True):
     params: Mapping[str, Any]
 
 
-class Refused(Struct, frozen=True, kw_only=True):
+class RefusedInput(Struct, frozen=True, kw_only=True):
     """An input that is refused before any call, with a message for its author."""
 
     message: str
@@ -84,17 +84,17 @@ class Action(Struct, frozen=True, kw_only=True):
         """The error codes that the card lists for this action, by status."""
         return {status: CARD[status].code for status in sorted(self.statuses)}
 
-    def request(self, value: object, marks: Mapping[str, Any] = MappingProxyType({})) -> Request | Refused:
+    def request(self, value: object, marks: Mapping[str, Any] = MappingProxyType({})) -> Request | RefusedInput:
         """The call for an input, or why it is refused. `marks`: parameters that we add to the input's."""
         try:
             given = self.input.model_validate(value)
         except ValidationError as error:
-            return Refused(message=explain(error))
+            return RefusedInput(message=explain(error))
         path = self.path
         if "{id}" in path:
             segment = str(getattr(given, "id", ""))
             if segment in _DOT_SEGMENTS:
-                return Refused(message="id: it must name an object")
+                return RefusedInput(message="id: it must name an object")
             path = path.replace("{id}", quote(segment, safe=""))
         return Request(method=self.method, path=path, params={**self.params(given), **marks})
 

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
-from stripeline.contracts.action import Refused
+from stripeline.contracts.action import RefusedInput
 from stripeline.contracts.headers import rfc3339
 from stripeline.contracts.ids import COMMAND_ID
 from stripeline.contracts.records import Result
@@ -74,7 +74,7 @@ def _order(action: str, connection: str, given: dict[str, Any], key: str | None,
     if known is None:
         raise FailureError(f"{action!r} is no action: choose one of {', '.join(sorted(actions()))}.")
     asked = known.request(given)
-    if isinstance(asked, Refused):
+    if isinstance(asked, RefusedInput):
         raise FailureError(
             f"{action} refuses this input: {asked.message}. Its fields are {', '.join(known.input.model_fields)}."
         )

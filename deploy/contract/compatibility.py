@@ -65,7 +65,7 @@ def _finding(record: str, where: str, kind: Kind, detail: str, side: Side) -> Fi
     return Finding(record=record, where=where, kind=kind, detail=detail, side=side)
 
 
-Change = tuple[str, Kind, str]
+SchemaChange = tuple[str, Kind, str]
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,7 +75,7 @@ class _Walk:
     old_root: Schema
     new_root: Schema
 
-    def changes(self, where: str, old_node: Schema, new_node: Schema) -> Iterator[Change]:
+    def changes(self, where: str, old_node: Schema, new_node: Schema) -> Iterator[SchemaChange]:
         old, new = resolved(self.old_root, old_node), resolved(self.new_root, new_node)
         for kind, detail in (
             *_types(old, new), *_values(old, new), *_bounds(old, new), *_patterns(old, new), *_openness(old, new),
@@ -87,7 +87,7 @@ class _Walk:
             yield from self.changes(f"{where}[]", old.get("items", {}), new.get("items", {}))
         yield from self._conditions(where, old, new)
 
-    def _fields(self, where: str, old: Schema, new: Schema) -> Iterator[Change]:
+    def _fields(self, where: str, old: Schema, new: Schema) -> Iterator[SchemaChange]:
         before, after = old.get("properties", {}), new.get("properties", {})
         needed, needs = set(old.get("required", ())), set(new.get("required", ()))
         for name in sorted(before.keys() | after.keys()):
@@ -103,13 +103,17 @@ class _Walk:
                     yield place, Kind.NOW_REQUIRED if name in needs else Kind.NOW_OPTIONAL, ""
                 yield from self.changes(place, before[name], after[name])
 
-    def _conditions(self, where: str, old: Schema, new: Schema) -> Iterator[Change]:
+    def _conditions(self, where: str, old: Schema, new: Schema) -> Iterator[SchemaChange]:
         before, after = _by_condition(old), _by_condition(new)
         for condition in sorted(before.keys() | after.keys()):
             if condition not in after:
                 yield where, Kind.CONDITION_REMOVED, condition
             elif condition not in before:
-                yield where, Kind.VARIANT_ADDED if _is_new(after[condition], old) else Kind.CONDITION_ADDED, condition
+                yield (
+                    where,
+                    Kind.VARIANT_ADDED if _is_new(after[condition], old) else Kind.CONDITION_ADDED,
+                    condition,
+                )
             else:
                 for branch in ("then", "else"):
                     yield from self.changes(where, before[condition].get(branch, {}), after[condition].get(branch, {}))

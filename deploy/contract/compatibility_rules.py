@@ -54,7 +54,7 @@ class Kind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Rule:
+class ChangeRule:
     """One rule.
 
     what: the change, in words.
@@ -65,19 +65,19 @@ class Rule:
     breaks: Mapping[Side, str]
 
 
-def _rule(what: str, *, written: str = "", read: str = "") -> Rule:
+def _rule(what: str, *, written: str = "", read: str = "") -> ChangeRule:
     reasons = {Side.WRITTEN: written, Side.READ: read}
-    return Rule(what=what, breaks={side: reason for side, reason in reasons.items() if reason})
+    return ChangeRule(what=what, breaks={side: reason for side, reason in reasons.items() if reason})
 
 
-def _both(what: str, reason: str) -> Rule:
+def _both(what: str, reason: str) -> ChangeRule:
     return _rule(what, written=reason, read=reason)
 
 
 _UNREADY = "consumers of the old schema are not ready for it"
 _REFUSED = "what producers of the old schema send would be refused"
 
-RULES: Final[Mapping[Kind, Rule]] = {
+RULES: Final[Mapping[Kind, ChangeRule]] = {
     Kind.RECORD_ADDED: _rule("the record is new"),
     Kind.RECORD_REMOVED: _both("the record is gone", "others still write or read it"),
     Kind.FIELD_ADDED: _rule("the field is new"),

@@ -42,7 +42,7 @@ class Contract:
     """The contract of one topic, ready to judge."""
 
     def __init__(self, channel: Channel) -> None:
-        self._kinds = [_Kind(message, channel) for message in channel.messages]
+        self._kinds = [_RecordKind(message, channel) for message in channel.messages]
         self._title = channel.title
 
     def judge(self, key: bytes | None, value: bytes | None, headers: Headers) -> Judgement:
@@ -56,7 +56,7 @@ class Contract:
         )
 
 
-class _Kind:
+class _RecordKind:
     """One kind of record on a topic."""
 
     def __init__(self, message: Message, channel: Channel) -> None:

@@ -37,7 +37,12 @@ def conditional(
 A, B = record(a=TEXT), record(a=TEXT, b=TEXT)
 CHANGES: list[tuple[Kind, frozenset[Side], dict[str, Any], dict[str, Any]]] = [
     (Kind.FIELD_ADDED, NOBODY, A, B),
-    (Kind.FIELD_ADDED_TO_CLOSED, WRITTEN, {**A, "additionalProperties": False}, {**B, "additionalProperties": False}),
+    (
+        Kind.FIELD_ADDED_TO_CLOSED,
+        WRITTEN,
+        {**A, "additionalProperties": False},
+        {**B, "additionalProperties": False},
+    ),
     (Kind.FIELD_REMOVED, BOTH, B, A),
     (Kind.REQUIRED_FIELD_ADDED, READ, A, record(a=TEXT, b=TEXT, required=("b",))),
     (Kind.NOW_REQUIRED, READ, A, record(a=TEXT, required=("a",))),
@@ -80,7 +85,12 @@ CHANGES: list[tuple[Kind, frozenset[Side], dict[str, Any], dict[str, Any]]] = [
     (Kind.CONDITION_REMOVED, WRITTEN, conditional("a", "b"), conditional("a")),
     (Kind.TAG_ADDED, NOBODY, record(a=TEXT), record(a={**TEXT, "x-sensitive": True})),
     (Kind.TAG_REMOVED, BOTH, record(a={**TEXT, "x-sensitive": True}), record(a=TEXT)),
-    (Kind.TEXT_CHANGED, NOBODY, record(a={**TEXT, "description": "old"}), record(a={**TEXT, "description": "new"})),
+    (
+        Kind.TEXT_CHANGED,
+        NOBODY,
+        record(a={**TEXT, "description": "old"}),
+        record(a={**TEXT, "description": "new"}),
+    ),
     (Kind.UNJUDGED, BOTH, record(a={"not": TEXT}), record(a={"not": WHOLE})),
     (Kind.UNJUDGED, BOTH, record(a={"additionalProperties": TEXT}), record(a={"additionalProperties": WHOLE})),
 ]
@@ -88,9 +98,18 @@ CHANGES: list[tuple[Kind, frozenset[Side], dict[str, Any], dict[str, Any]]] = [
 NEAR: dict[Kind, tuple[dict[str, Any], dict[str, Any]]] = {
     Kind.FIELD_REMOVED: (B, record(b={**TEXT, "description": "kept"}, a=TEXT)),
     Kind.TYPE_CHANGED: (record(a=TEXT), record(a={"type": ["string"]})),
-    Kind.PATTERN_CHANGED: (record(a={**TEXT, "pattern": "^x"}), record(a={"pattern": "^x", **TEXT, "title": "x"})),
-    Kind.TAG_REMOVED: (record(a={**TEXT, "x-sensitive": True}), record(a={**TEXT, "x-sensitive": True, "x-other": 1})),
-    Kind.UNJUDGED: (record(a={"not": TEXT}), {**record(a={"not": {"$ref": "#/$defs/Text"}}), "$defs": {"Text": TEXT}}),
+    Kind.PATTERN_CHANGED: (
+        record(a={**TEXT, "pattern": "^x"}),
+        record(a={"pattern": "^x", **TEXT, "title": "x"}),
+    ),
+    Kind.TAG_REMOVED: (
+        record(a={**TEXT, "x-sensitive": True}),
+        record(a={**TEXT, "x-sensitive": True, "x-other": 1}),
+    ),
+    Kind.UNJUDGED: (
+        record(a={"not": TEXT}),
+        {**record(a={"not": {"$ref": "#/$defs/Text"}}), "$defs": {"Text": TEXT}},
+    ),
 }
 """For a rule that breaks both sides: a change next to it that breaks nobody."""
 
@@ -109,13 +128,13 @@ def test_a_change_breaks_whom_its_rule_says_and_nobody_else(kind, breaks, old, n
 
 
 @pytest.mark.parametrize("kind", NEAR)
-def test_a_change_next_to_one_that_breaks_both_sides_breaks_nobody(kind):
+def test_a_harmless_change_beside_a_breaking_one_breaks_nobody(kind):
     old, new = NEAR[kind]
     for side in Side:
         assert kinds(compare("r", old, new, side), breaking=True) == set()
 
 
-def test_every_rule_has_an_example_that_breaks_and_one_that_does_not():
+def test_every_rule_has_a_breaking_and_a_harmless_example():
     shown = {kind for kind, *_ in CHANGES} | {Kind.RECORD_ADDED, Kind.RECORD_REMOVED}
     assert shown == set(Kind) == set(RULES)
     on_both = {kind for kind, rule in RULES.items() if len(rule.breaks) == len(Side)} - {Kind.RECORD_REMOVED}
@@ -133,7 +152,7 @@ def test_nothing_changed():
             assert compare("r", old, old, side) == []
 
 
-def test_a_record_that_is_gone_breaks_and_one_that_is_new_does_not():
+def test_a_removed_record_breaks_and_an_added_one_does_not():
     sides = {"old.v1": Side.READ, "new.v1": Side.WRITTEN, "same.v1": Side.READ}
     found = compare_all({"old.v1": A, "same.v1": A}, {"new.v1": A, "same.v1": B}, sides)
     assert [(one.record, one.kind, one.reason is None) for one in found] == [
@@ -175,7 +194,7 @@ def test_what_may_be_anything_or_null_may_be_anything():
     assert compare("r", record(a=anything), record(a={"description": "any"}), Side.READ) == []
 
 
-def test_a_reference_inside_a_keyword_without_a_rule_is_followed_too():
+def test_a_reference_inside_an_unjudged_keyword_is_followed():
     def either(inner):
         field = {"oneOf": [{"$ref": "#/$defs/One"}, WHOLE]}
         return {**record(a=field), "$defs": {"One": inner}}

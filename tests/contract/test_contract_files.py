@@ -63,7 +63,7 @@ def test_the_tree_is_what_the_models_say_and_breaks_nobody():
     assert files.check(CONTRACTS) == []
 
 
-def test_generating_twice_gives_the_same_bytes_with_a_newline_at_the_end():
+def test_generating_twice_gives_the_same_bytes():
     first = files.generated()
     published.cache_clear()
     assert first == files.generated.__wrapped__()
@@ -231,7 +231,7 @@ def properties(name: str, **fields: Any) -> dict[str, Any]:
     return {"properties": {**RECORDS[name].schema()["properties"], **fields}}
 
 
-def test_what_breaks_other_teams_fails_the_check_and_is_not_released(tree, capsys):
+def test_a_breaking_change_fails_the_check_and_is_not_released(tree, capsys):
     change(released(tree, "result"), **properties("result", gone={"type": "string"}))
     assert run("check", "--folder", str(tree)) == 1
     assert "result.v1: gone: the field is gone: breaking" in capsys.readouterr().out

@@ -163,7 +163,7 @@ def test_there_are_the_42_published_types():
     assert len(set(EVERY_TYPE)) == 42
 
 
-def test_a_run_from_webhook_to_success_is_of_the_contract_and_of_one_trace():
+def test_a_run_that_succeeds_is_of_the_contract_and_of_one_trace():
     world = World()
     made = world.deliver("payment-event", delivery("payment_intent.succeeded"))
     command = world.last(TOPICS.command)
@@ -182,7 +182,7 @@ def test_a_run_from_webhook_to_success_is_of_the_contract_and_of_one_trace():
     assert retried.value == deposit.value
 
 
-def test_event_command_and_result_are_cloud_events_in_binary_mode():
+def test_events_commands_and_results_are_binary_cloud_events():
     world = World()
     made = world.deliver("payment-event", delivery("payment_intent.succeeded"))
     command = world.last(TOPICS.command)
@@ -220,7 +220,7 @@ def test_event_command_and_result_are_cloud_events_in_binary_mode():
         ("stripe/no-such-action", {}, None, "failed"),
     ],
 )
-def test_every_way_to_end_another_teams_command_is_of_the_contract(action, given, outcome, status):
+def test_every_end_of_another_teams_command_is_of_the_contract(action, given, outcome, status):
     world = World()
     decision = world.execute(
         ordered(world, action, given, (h.TRACEPARENT, TRACE)), *([] if outcome is None else [outcome])
@@ -231,7 +231,7 @@ def test_every_way_to_end_another_teams_command_is_of_the_contract(action, given
     envelope(result.key, result.value, result.headers)
 
 
-def test_retries_used_up_and_an_unknown_outcome_leave_dead_letters_of_the_contract():
+def test_exhausted_and_indeterminate_letters_keep_the_contract():
     for code, reason in ((429, "exhausted"), (500, "indeterminate")):
         world = World()
         waits = ordered(world, "stripe/create-customer", {}, (h.TRACEPARENT, TRACE))
@@ -247,7 +247,7 @@ def test_retries_used_up_and_an_unknown_outcome_leave_dead_letters_of_the_contra
         assert dict(world.last(TOPICS.result).headers)[h.TRACEPARENT] == TRACE
 
 
-def test_what_is_no_command_and_a_reused_id_leave_dead_letters_of_the_contract():
+def test_unreadable_and_reused_dead_letters_keep_the_contract():
     world = World()
     world.execute(Output(TOPICS.command, b"k", b"\xff", ((h.TRACEPARENT, TRACE),)))
     world.execute(ordered(world, "stripe/create-customer", {}), done("stripe/create-customer", CUSTOMER))
@@ -268,7 +268,7 @@ def test_a_command_that_waits_behind_its_key_is_of_the_contract():
     assert (about[h.PLACE], about[h.TRACEPARENT]) == (b"1", TRACE)
 
 
-def test_a_settlement_and_the_result_that_it_makes_are_of_the_contract():
+def test_a_settlement_and_its_result_are_of_the_contract():
     world = World()
     first = ordered(world, "stripe/create-customer", {})
     world.execute(first, answered("stripe/create-customer", 500))

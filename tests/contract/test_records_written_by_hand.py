@@ -104,7 +104,7 @@ def test_the_error_of_a_status(status):
     assert (error.code, error.retryable) == (meaning_of(status).code, meaning_of(status).retryable)
 
 
-def test_every_result_that_the_executor_publishes_while_a_command_is_retried_to_its_end():
+def test_every_result_of_a_retried_command():
     ledger, record = Ledger(), command_record(command(run=RUN))
     for last in (False, True):
         call = EXECUTOR.take(ledger, record, NOW)
@@ -192,7 +192,7 @@ def test_an_event(change, absent):
     exactly(Event, orjson.loads(published.value), absent=frozenset(absent))
 
 
-def test_the_check_itself_sees_what_is_missing_unknown_or_of_another_type():
+def test_the_check_sees_missing_unknown_and_mistyped_fields():
     good = {"run_id": "r", "workflow": "w", "step": "s"}
     exactly(RunRef, good)
     for bad in ({**good, "more": 1}, {"run_id": "r", "workflow": "w"}):

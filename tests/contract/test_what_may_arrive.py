@@ -70,7 +70,7 @@ def test_what_stripe_does_not_send_is_left_out_and_never_null(field):
     assert field not in value_of(livemode=..., account=None)
 
 
-def test_fields_of_the_envelope_that_are_not_of_the_contract_are_dropped():
+def test_envelope_fields_outside_the_contract_are_dropped():
     found = value_of(pending_webhooks=3, context="acct_1", reason={"type": "request"}, brand_new=1)
     assert set(found) == {"id", "type", "api_version", "created", "livemode", "data", "request"}
 
@@ -110,7 +110,7 @@ def test_a_thin_event_is_never_on_a_familys_topic(topic, changes):
         "customer_cash_balance_transaction.created",
     ],
 )
-def test_a_snapshot_event_of_another_type_is_never_on_a_familys_topic(topic, event_type):
+def test_a_familys_topic_has_no_event_of_another_type(topic, event_type):
     body = delivery(SUCCEEDED, type=event_type)
     assert routed(topic, body) == Ignored(reason=IgnoredReason.OTHER_FAMILY)
 

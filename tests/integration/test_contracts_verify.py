@@ -87,9 +87,7 @@ def bad(record: str) -> Row:
     return key, orjson.dumps({"secret": SECRET}), headers, 0
 
 
-def test_of_each_kind_the_good_pass_and_the_bad_are_named_with_their_place(
-    call: Call, settings: Settings, prefix: str
-) -> None:
+def test_bad_records_of_each_kind_are_named_with_their_place(call: Call, settings: Settings, prefix: str) -> None:
     kinds = defaultdict(list)
     for record, (topic, _, _) in KINDS.items():
         kinds[f"{prefix}{topic}"].append(record)

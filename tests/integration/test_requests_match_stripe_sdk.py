@@ -11,7 +11,7 @@ import stripe
 from aiohttp import web
 from pydantic import SecretStr
 
-from stripeline.contracts.action import Refused
+from stripeline.contracts.action import RefusedInput
 from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_lookup import LookUp
@@ -159,7 +159,7 @@ async def test_retrieve_charge_is_sent_as_the_sdk_sends_it(recorder: Recorder, c
     "charge", ["", ".", "..", "ch_1/refunds", "../customers", "ch_1?x=1", "ch_1#", "ch%2F1", "ch_1\n", "ch é", None, 1]
 )
 def test_an_id_that_would_ask_for_another_resource_is_refused_before_any_call(charge):
-    assert isinstance(ACTIONS["stripe/retrieve-charge"].request({"id": charge}), Refused)
+    assert isinstance(ACTIONS["stripe/retrieve-charge"].request({"id": charge}), RefusedInput)
 
 
 @pytest.mark.parametrize("command_id", ["c1", "evt_1:flow:step", "it's", 'a"b', "a\\b", "a'\\'b]:{}&=%+", "'" * 200])

@@ -13,7 +13,7 @@ Invariants:
 from msgspec.structs import replace
 
 from stripeline.contracts import stripe_metadata
-from stripeline.contracts.action import Action, Refused
+from stripeline.contracts.action import Action, RefusedInput
 from stripeline.contracts.internal_records import LedgerQueue
 from stripeline.contracts.retry_tiers import Tier, covering, within
 from stripeline.contracts.vocabulary import DeadLetterReason, Verdict
@@ -32,7 +32,7 @@ def attempt(setup: Setup, ledger: Ledger, state: CommandState, action: Action, n
     posts = action.method == "POST"
     ours = stripe_metadata.params(state.command.command_id, state.record.input.partition) if posts else {}
     request = action.request(state.command.input, ours)
-    if isinstance(request, Refused):
+    if isinstance(request, RefusedInput):
         return finish(setup, ledger, state, refusal(action.key, request.message), now_ms)
     return PlannedCall(state=state, action=action, request=request)
 

@@ -5,7 +5,7 @@ import inspect
 import pytest
 from msgspec.structs import replace
 
-from stripeline.contracts.action import Action, ActionInput, ActionOutput, Refused, Request
+from stripeline.contracts.action import Action, ActionInput, ActionOutput, RefusedInput, Request
 from stripeline.workers.actions import actions
 
 TEXT, MAYBE_TEXT = str, str | None
@@ -48,7 +48,7 @@ def request(key, value):
 
 def refusal(key, value):
     refused = request(key, value)
-    assert isinstance(refused, Refused)
+    assert isinstance(refused, RefusedInput)
     return refused.message
 
 
@@ -69,7 +69,7 @@ def test_an_action_is_as_on_the_card(key):
 
 
 @pytest.mark.parametrize("key", CARD)
-def test_an_output_is_cut_to_the_cards_fields_and_every_one_of_them_is_there(key):
+def test_an_output_has_exactly_the_cards_fields(key):
     output = actions()[key].output
     assert all(field.is_required() for field in output.model_fields.values())
     values = {str: "x", int: 1, bool: True, str | None: None}
@@ -116,7 +116,7 @@ def test_an_id_that_leads_to_another_path_is_refused(given):
         id: str
 
     action = replace(actions()["stripe/retrieve-charge"], input=Loose)
-    assert action.request({"id": given}) == Refused(message="id: it must name an object")
+    assert action.request({"id": given}) == RefusedInput(message="id: it must name an object")
     assert action.request({"id": "../v1"}) == Request(method="GET", path="/v1/charges/..%2Fv1", params={})
 
 
@@ -154,7 +154,7 @@ def test_an_id_that_leads_to_another_path_is_refused(given):
         ("stripe/create-customer", None, ["input"]),
     ],
 )  # fmt: skip
-def test_an_input_that_is_not_exactly_that_is_refused_and_each_field_is_named(key, value, names):
+def test_an_inexact_input_is_refused_with_each_field_named(key, value, names):
     message = refusal(key, value)
     assert len(message.split("; ")) == len(names)
     assert all(f"{name}: " in message for name in names)

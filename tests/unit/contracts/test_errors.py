@@ -61,18 +61,18 @@ def test_every_status_has_one_of_the_cards_codes():
     assert {meaning_of(status).code for status in range(1_000) if not 200 <= status < 300} == seven
 
 
-def test_a_call_without_an_answer_is_the_providers_error_and_worth_another_attempt():
+def test_a_call_without_an_answer_is_a_retryable_provider_error():
     assert list(FAULTS) == list(Fault)
     assert {(meaning.code, meaning.retryable) for meaning in FAULTS.values()} == {("PROVIDER_ERROR", True)}
     assert [fault for fault in Fault if not FAULTS[fault].effect_possible] == [Fault.REFUSED]
 
 
-def test_what_may_have_had_its_effect_is_retried_under_the_same_key_or_by_a_person():
+def test_a_possible_effect_is_retried_with_its_key_or_by_people():
     """A failure that is final by itself never leaves a doubt."""
     everything = [*CARD.values(), *BESIDE_THE_CARD.values(), *FAULTS.values(), KEY_IN_USE]
     assert [meaning for meaning in everything if meaning.effect_possible and not meaning.retryable] == []
 
 
-def test_an_answer_from_before_the_key_was_looked_at_decides_nothing():
+def test_an_answer_given_before_the_key_is_read_is_not_decisive():
     undecided = {status for status in range(300, 600) if not meaning_of(status).decisive}
     assert undecided == {401, 403, 425, 429}

@@ -27,7 +27,7 @@ def test_cloudevents_in_binary_mode():
     assert traced == (*headers, ("traceparent", b"00-a-b-01"))
 
 
-def test_the_last_header_of_a_name_counts_and_one_without_a_value_is_none():
+def test_the_last_header_of_a_name_counts_unless_it_is_null():
     assert h.read([("a", b"1"), ("b", None), ("a", b"2"), ("c", b"3"), ("c", None)]) == {"a": b"2", "c": b"3"}
 
 

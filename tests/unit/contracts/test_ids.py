@@ -48,7 +48,7 @@ def test_names_and_ids(pattern, good, bad):
     assert [text for text in bad if pattern.fullmatch(text)] == []
 
 
-def test_a_fingerprint_is_the_same_whatever_the_order_of_the_fields():
+def test_a_digest_does_not_depend_on_the_order_of_fields():
     action, connection, _ = BASE
     assert digest(*BASE) == digest(action, connection, {"email": "a@b.c", "name": "Ada"})
     assert len(digest(*BASE)) == 24
@@ -66,7 +66,7 @@ def test_a_fingerprint_tells_two_commands_apart(other):
 
 
 @pytest.mark.parametrize("number", [b"18446744073709551616", b"9" * 4_300, b"NaN", b"Infinity", b"1.5e300"])
-def test_whatever_number_a_readable_command_carries_it_has_a_fingerprint(number):
+def test_a_command_with_any_number_has_a_digest(number):
     value = b'{"command_id": "c1", "action": "a", "connection": "x", "input": {"amount": ' + number + b"}}"
     command = parse_command(value)
     assert not isinstance(command, Unreadable)

@@ -38,7 +38,7 @@ def test_the_table_in_the_documentation_is_the_schedule():
     assert sums == list(accumulate((tier.delay_ms for tier in TIERS), initial=0))
 
 
-def test_the_sum_stays_below_the_horizon_and_the_horizon_below_stripes_day():
+def test_all_tiers_end_before_the_horizon_and_stripes_day():
     assert sum(tier.delay_ms for tier in TIERS) < HORIZON_MS < 24 * HOUR
     assert WINDOW_MS == 30 * 24 * HOUR
 
@@ -98,7 +98,7 @@ def test_tiers_just_below_the_horizon():
         (5, 24 * HOUR, "1h"),
     ],
 )  # fmt: skip
-def test_the_tier_after_an_attempt_is_the_schedules_or_the_smallest_that_covers(attempt, at_least_ms, name):
+def test_the_next_tier_is_the_schedules_or_one_that_covers(attempt, at_least_ms, name):
     tier = tier_for(TIERS, attempt=attempt, at_least_ms=at_least_ms)
     assert (None if tier is None else tier.name) == name
 

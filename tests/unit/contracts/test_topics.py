@@ -62,7 +62,7 @@ def test_all_but_control_have_one_partition_count():
     assert {topic.partitions for topic in Topics().all(12) if topic.name != "stripe.control"} == {12}
 
 
-def test_what_waits_or_is_mended_outlives_stripes_memory_and_a_weekend():
+def test_retry_and_dead_letter_topics_outlive_stripes_keys():
     kept = {topic.name: topic.retention_ms for topic in Topics().all(1)}
     assert kept["stripe.action-dead-letter"] > WINDOW_MS
     assert all(kept[name] > max(tier.delay_ms for tier in Topics().tiers) for name in Topics().retries)

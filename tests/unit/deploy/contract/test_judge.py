@@ -30,7 +30,7 @@ def judge(topic: str, key: str | bytes | None, value: object, headers: Mapping[s
     return contract_of(topic).judge(key.encode() if isinstance(key, str) else key, raw, carried)
 
 
-def test_each_topic_of_a_prefix_has_a_channel_and_nothing_else_has():
+def test_exactly_the_topics_of_a_prefix_have_a_channel():
     assert set(CHANNELS) == {topic.name for topic in TOPICS.all(1)}
 
 

@@ -97,7 +97,7 @@ def test_a_dead_letter_has_the_promised_shape() -> None:
     }
 
 
-def test_an_unreadable_dead_letter_is_shown_with_its_masked_bytes() -> None:
+def test_an_unreadable_dead_letter_shows_its_masked_bytes() -> None:
     letter = dead_letter_of(
         read(b"sk_live_abcdef \xff", stripeline_last_error=b"whsec_abc", stripeline_connection=b"a")
     )

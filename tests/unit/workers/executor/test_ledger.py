@@ -30,7 +30,7 @@ def test_what_is_remembered_is_known_again():
     assert ledger_of().known("c1") is None
 
 
-def test_a_queue_stands_until_its_head_reaches_its_tail():
+def test_a_queue_lasts_until_its_head_reaches_its_tail():
     ledger = Ledger()
     for queue, left in (
         (LedgerQueue(0, 2, 5), LedgerQueue(0, 2, 5)),
@@ -43,7 +43,7 @@ def test_a_queue_stands_until_its_head_reaches_its_tail():
     assert ledger.sizes == {"commands": 0, "waiting": 0, "queues": 0}
 
 
-def test_forgetting_what_is_not_there_is_no_fault():
+def test_an_unknown_id_can_be_forgotten():
     ledger = Ledger()
     ledger.apply("command/c1", None)
     ledger.apply("queue/k1", None)
@@ -58,14 +58,14 @@ def test_the_oldest_are_forgotten_first_and_a_batch_has_an_end():
     assert list(Ledger().expired(0)) == []
 
 
-def test_one_that_was_seen_again_is_young_again():
+def test_an_id_that_is_written_again_moves_to_the_end():
     ledger = ledger_of(a=known(), b=known())
     change = remember("a", known("failed", at_ms=OLD + 100))
     ledger.apply(change.key, change.record)
     assert [change.key for change in ledger.expired(OLD + WINDOW_MS)] == ["command/b"]
 
 
-def test_one_that_waits_is_never_forgotten():
+def test_a_waiting_command_is_never_forgotten():
     assert list(ledger_of(a=known("waiting")).expired(OLD * WINDOW_MS)) == []
 
 
@@ -79,7 +79,7 @@ def test_what_waits_is_counted_through_every_change():
     assert ledger.sizes["waiting"] == 0
 
 
-def test_the_key_that_waits_longest_is_told():
+def test_the_key_that_waits_longest_is_reported():
     ledger = Ledger()
     assert ledger.head_due_ms is None
     for key, due_ms in (("a", 7), ("b", 5)):

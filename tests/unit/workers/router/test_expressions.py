@@ -60,7 +60,7 @@ def test_compile_error_is_none_for_a_good_expression():
     assert "no CEL" in str(compile_error("data.amount >="))
 
 
-def test_only_the_fields_that_an_expression_reads_are_handed_over():
+def test_an_expression_gets_only_the_fields_that_it_reads():
     assert compiled("data.amount >= 1 && data.currency == 'eur'").fields == {"amount", "currency"}
     assert compiled("data['amount'] >= 1").fields is None
     assert compiled("type == 'x'").fields == frozenset()

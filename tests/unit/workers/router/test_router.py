@@ -86,7 +86,7 @@ def test_an_event_starts_a_run_and_its_first_command():
     assert world.records[RUN]["status"] == "running"
 
 
-def test_each_result_takes_the_run_one_step_on_until_it_has_succeeded():
+def test_each_result_advances_the_run_until_it_succeeds():
     world = World()
     world.take(event_record())
     decision = world.take(result("customer"))
@@ -139,7 +139,7 @@ def test_an_event_starts_one_run_of_each_matching_workflow():
 
 
 @pytest.mark.parametrize("status", ["failed", "indeterminate"])
-def test_an_error_stops_the_run_at_that_step_with_code_and_message(status):
+def test_an_error_stops_the_run_at_its_step_with_its_code(status):
     world = World()
     world.take(event_record())
     decision = world.take(result("customer", status))
@@ -159,7 +159,7 @@ def test_a_later_revision_resumes_a_run_that_had_stopped_there():
 
 
 @pytest.mark.parametrize("late", [result("customer"), result("customer", "failed", revision=0)])
-def test_a_result_that_was_told_already_changes_nothing(late):
+def test_a_result_that_was_applied_changes_nothing(late):
     world = World()
     world.take(event_record())
     world.take(result("customer", "failed"))
@@ -201,7 +201,7 @@ def test_a_broken_mapping_stops_the_run_at_its_step():
     assert "currency" in run["error"]["message"]
 
 
-def test_an_input_that_no_record_can_hold_stops_the_run_and_not_the_task():
+def test_an_input_too_large_for_a_record_stops_only_the_run():
     """Kafka refuses a transaction with such a record, however often it is tried."""
     step = {"id": "customer", "action": "stripe/create-customer", "input": {"name": "=data.big + data.big"}}
     world = World(thanks=Workflow.model_validate({**TWO_STEPS.model_dump(), "steps": [step]}))
@@ -241,7 +241,7 @@ class TestSettlement:
         assert World().take(event_record(self.tagged(**metadata))).outputs == ()
 
 
-def test_a_command_of_an_event_older_than_every_id_carries_its_age():
+def test_a_command_of_an_old_event_carries_its_age():
     world = World()
     decision = world.take(event_record(event(created=5)), now_ms=WINDOW_MS + 6_000)
     assert dict(decision.outputs[0].headers)["stripeline-first-appended-at"] == b"5000"
@@ -250,7 +250,7 @@ def test_a_command_of_an_event_older_than_every_id_carries_its_age():
     assert "stripeline-first-appended-at" not in dict(decision.outputs[0].headers)
 
 
-def test_a_run_in_flight_keeps_the_definition_that_it_started_with():
+def test_a_run_keeps_the_definition_that_it_started_with():
     world = World()
     world.take(event_record())
     world.workflows = {}
@@ -295,7 +295,7 @@ def test_old_runs_are_forgotten_and_running_ones_are_not():
     assert world.state.knows("evt_2:thanks")
 
 
-def test_a_result_before_any_step_is_nobodys():
+def test_a_result_before_any_step_is_ignored():
     before = runs.begin("thanks", TWO_STEPS, event(), "acme", NOW)
     result = runs.StepResult(command_id="x", revision=0, status="succeeded")
     assert runs.apply_result(before, result, NOW) is None
