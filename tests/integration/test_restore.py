@@ -7,6 +7,7 @@ import pytest
 from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.structs import TopicPartition
 
+from stripeline.contracts.internal_records import UnreadableRecordError
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.kafka.restore import Kept, restore
 from tests.support.broker import Broker
@@ -36,3 +37,11 @@ async def test_a_restore_leaves_no_fetch_for_the_collector(workers: ScriptedWork
         assert all(kept.state.known(name) for name in names[-5:])
     finally:
         gc.enable()
+
+
+async def test_an_unreadable_record_is_named_with_its_place(workers: ScriptedWorkers):
+    ledger = TopicPartition(workers.topics.ledger, 0)
+    await workers.put(ledger.topic, (b"command/c1", b'{"status": "sk_test_secret"}'))
+    with pytest.raises(UnreadableRecordError, match=rf"{ledger.topic}-0 offset 0: LedgerCommand: ") as raised:
+        await restore(ledger, Kept(Ledger(), 0), [], workers.client)
+    assert "sk_test_secret" not in str(raised.value)

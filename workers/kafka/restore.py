@@ -4,8 +4,9 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
-from aiokafka.structs import TopicPartition
+from aiokafka.structs import ConsumerRecord, TopicPartition
 
+from stripeline.contracts.internal_records import UnreadableRecordError
 from stripeline.workers.kafka.aiokafka_internals import committed_offsets
 from stripeline.workers.kafka.partition_reader import partition_reader
 from stripeline.workers.task.decision import State
@@ -42,13 +43,23 @@ async def watermarks(
 async def restore(
     tp: TopicPartition, kept: Kept[Any], inputs: Sequence[TopicPartition], client: Mapping[str, Any]
 ) -> Mapping[TopicPartition, int]:
-    """Apply what a changelog partition has beyond what is kept. Returns where the inputs end now."""
+    """Apply what a changelog partition has beyond what is kept. Returns where the inputs end now.
+
+    Raises UnreadableRecordError, with the place of the record.
+    """
     async with partition_reader(client, max_partition_fetch_bytes=_FETCH_BYTES) as reader:
         input_ends = await reader.end_offsets(inputs)
         first, end = (await reader.first_offsets([tp]))[tp], (await reader.end_offsets([tp]))[tp]
         reader.seek({tp: max(kept.upto, first)})
         async for records in reader.read_to({tp: end}):
             for record in records:
-                kept.state.restore(record.key.decode(), record.value)
+                _apply(kept.state, record)
         kept.upto = int(end)
         return input_ends
+
+
+def _apply(state: State, record: ConsumerRecord) -> None:
+    try:
+        state.restore(record.key.decode(), record.value)
+    except UnreadableRecordError as error:
+        raise UnreadableRecordError(f"{record.topic}-{record.partition} offset {record.offset}: {error}") from None
