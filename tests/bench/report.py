@@ -24,7 +24,7 @@ from tests.bench.plot import svg
 ROOT = Path(__file__).parents[2]
 DOC = ROOT / "docs" / "performance.md"
 RESULTS = ROOT / ".stripeline" / "bench"
-LIBRARIES = ("aiohttp", "aiokafka", "uvloop", "orjson", "fastapi", "uvicorn", "stripe")
+LIBRARIES = ("aiohttp", "httptools", "aiokafka", "uvloop", "orjson", "fastapi", "uvicorn", "stripe")
 
 
 def machine() -> str:

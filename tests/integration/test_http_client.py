@@ -74,6 +74,12 @@ async def test_the_host_header_follows_the_base_url(base, host):
         assert http._common_headers.startswith(f"Host: {host}\r\n")
 
 
+@pytest.mark.parametrize("base", ["htps://stripe.test", "stripe.test", "ftp://stripe.test", ""])
+def test_a_base_url_that_is_not_http_is_refused(base):
+    with pytest.raises(ValueError, match="http://"):
+        client(base)
+
+
 READ = {
     "a length": (b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhi", b"hi", True),
     "no body": (b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n", b"", True),

@@ -44,6 +44,8 @@ class HttpClient:
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._url, self._max_body_bytes, self._deadline_s = URL(base), max_body_bytes, deadline_s
+        if self._url.scheme not in {"http", "https"}:
+            raise ValueError("the base URL of Stripe's API begins with neither http:// nor https://; correct it")
         common = {"Host": self._url.host_port_subcomponent or "", **headers, "Accept-Encoding": "identity"}
         self._prefix, self._common_headers = self._url.raw_path.rstrip("/"), header_lines(common)
         self._slots, self._idle, self._tls = asyncio.Semaphore(limit), deque[HttpConnection](), tls

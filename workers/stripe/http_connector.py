@@ -42,11 +42,7 @@ class HttpConnector:
                 addresses = await self._addresses()
                 async with asyncio.timeout(_CONNECT_S):
                     connection = await self._connected(addresses)
-        except (
-            OSError,
-            RuntimeError,
-            UnicodeError,
-        ) as error:  # RuntimeError: uvloop's; UnicodeError: of a bad host name
+        except (OSError, RuntimeError, UnicodeError) as error:  # the last two: uvloop's, and of a malformed host name
             raise NotSentError(_kind(error)) from error
         if not connection.usable:
             connection.close()
