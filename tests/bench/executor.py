@@ -46,7 +46,7 @@ async def confluents(lab: Lab, delay_ms: int, partitions: int) -> Sample:
     async with setup(lab, partitions=partitions, delay_ms=delay_ms) as of:
         topics = of.cluster.settings.topics
         await produce(lab, topics.command, commands(COMMANDS, keys=KEYS, partitions=partitions))
-        return await watched(of, parallel_consumer(of), topics.result, COMMANDS)
+        return await watched(of, parallel_consumer(of), topics.result, COMMANDS, quiet_s=5)
 
 
 async def ours(lab: Lab, delay_ms: int, partitions: int) -> Sample:

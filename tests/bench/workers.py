@@ -114,10 +114,12 @@ def process(of: Setup, role: str) -> Start:
 
 
 async def watched(
-    of: Setup, start: Start, topic: str, count: int, note: Callable[[Mark], None] = lambda _: None
-) -> Sample:
+    of: Setup, start: Start, topic: str, count: int, note: Callable[[Mark], None] = lambda _: None, *,
+    quiet_s: float = _QUIET_S,
+) -> Sample:  # fmt: skip
     """Start a process, wait for `count` more records on the topic, and tell what each of them cost.
 
+    quiet_s: longer than it is silent between two transactions.
     Raises AssertionError when another number came, or none for a minute.
     """
     tps = of.partitions_of(topic)
@@ -130,7 +132,7 @@ async def watched(
         before = sum(starts.values())
         async with start() as child:
             first = await _until_more(consumer, tps, before, child.pid)
-            last = await _until_quiet(consumer, tps, before, count, child.pid, note)
+            last = await _until_quiet(consumer, tps, before, count, child.pid, note, quiet_s)
     times = sorted([record.timestamp async for record in read(of, topic, starts)])
     assert len(times) == count, f"{len(times)} of {count} records on {topic}"
     counted = sum(1 for at_ms in times if at_ms > first.at_ms)
@@ -149,11 +151,11 @@ async def _until_more(consumer: AIOKafkaConsumer, tps: Sequence[TopicPartition],
 
 async def _until_quiet(
     consumer: AIOKafkaConsumer, tps: Sequence[TopicPartition], before: int, count: int, pid: int,
-    note: Callable[[Mark], None],
+    note: Callable[[Mark], None], quiet_s: float,
 ) -> Mark:  # fmt: skip
     """Until the ends are far enough and stand still."""
     mark, moved_s = _mark(0, pid), time.monotonic()
-    while time.monotonic() - moved_s < (_QUIET_S if mark.done >= count else _STUCK_S):
+    while time.monotonic() - moved_s < (quiet_s if mark.done >= count else _STUCK_S):
         now = sum((await consumer.end_offsets(tps)).values()) - before
         if now != mark.done:
             mark, moved_s = _mark(now, pid), time.monotonic()
