@@ -18,10 +18,10 @@ from stripeline.workers.executor.stripe_answer import CallReply
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
 from stripeline.workers.task import dead_letters
-from stripeline.workers.task.decision import Decision, InputRecord, Output, State, StateChange
+from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord, StateChange, TaskState
 
-S = TypeVar("S", bound=State)
-S_contra = TypeVar("S_contra", bound=State, contravariant=True)
+S = TypeVar("S", bound=TaskState)
+S_contra = TypeVar("S_contra", bound=TaskState, contravariant=True)
 
 Send = Callable[[Call], Awaitable[CallReply]]
 """Sends one request to Stripe: `StripeApi.send`, or a test's."""
@@ -68,7 +68,7 @@ class Role(Protocol[S]):
         """The decision about a record for which `take` or `settle` raised an exception."""
 
     def expired(self, state: S, now_ms: int) -> Iterable[StateChange]: ...
-    def committed(self, outputs: Iterable[Output]) -> None:
+    def committed(self, outputs: Iterable[OutputRecord]) -> None:
         """Kafka has committed these outputs: for those who watch."""
 
 
@@ -99,7 +99,7 @@ class RouterRole(Role[Runs]):
     def expired(self, state: Runs, now_ms: int) -> Iterable[StateChange]:
         return state.expired(now_ms)
 
-    def committed(self, outputs: Iterable[Output]) -> None: ...
+    def committed(self, outputs: Iterable[OutputRecord]) -> None: ...
 
 
 class ExecutorRole(Role[Ledger]):
@@ -136,7 +136,7 @@ class ExecutorRole(Role[Ledger]):
     def expired(self, state: Ledger, now_ms: int) -> Iterable[StateChange]:
         return state.expired(now_ms)
 
-    def committed(self, outputs: Iterable[Output]) -> None: ...
+    def committed(self, outputs: Iterable[OutputRecord]) -> None: ...
 
 
 class StripeCall(Struct, frozen=True):

@@ -23,9 +23,9 @@ from stripeline.contracts.vocabulary import Fault, Verdict
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_answer import Answer, CallReply
 from stripeline.workers.roles import Role, RoleCall
-from stripeline.workers.task.decision import Decision, InputRecord, Output, State, StateChange
+from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord, StateChange, TaskState
 
-S = TypeVar("S", bound=State)
+S = TypeVar("S", bound=TaskState)
 _W3C = TraceContextTextMapPropagator()
 _TRACE = frozenset({h.TRACEPARENT})
 Attributes = dict[str, str | int]
@@ -61,7 +61,7 @@ def _messaging(operation: str, topic: str) -> Attributes:
     }
 
 
-class _OutputWithSpan(Output, frozen=True):
+class _OutputWithSpan(OutputRecord, frozen=True):
     """An output whose span ends when Kafka has committed it. A transaction that fails leaves no span."""
 
     span: Span = trace.INVALID_SPAN
@@ -100,7 +100,7 @@ class _TracedRole(Role[S]):
         self.span_of(record).set_status(StatusCode.ERROR, type(error).__name__)  # its message may quote the record
         return self._finished(record, self._role.broken(state, record, error))
 
-    def committed(self, outputs: Iterable[Output]) -> None:
+    def committed(self, outputs: Iterable[OutputRecord]) -> None:
         for output in outputs:
             if isinstance(output, _OutputWithSpan):
                 output.span.end()
@@ -128,7 +128,7 @@ class _TracedRole(Role[S]):
         span.end()
         return replace(decision, outputs=outputs)
 
-    def _with_span(self, span: Span, record: InputRecord, output: Output) -> Output:
+    def _with_span(self, span: Span, record: InputRecord, output: OutputRecord) -> OutputRecord:
         partition = record.partition if output.partition is None else output.partition
         attributes = {**sending(output.topic), "messaging.destination.partition.id": str(partition)}
         below = trace.set_span_in_context(span, Context())

@@ -48,13 +48,13 @@ from stripeline.workers.secrets.cache import Secrets
 from stripeline.workers.secrets.vault import Vault
 from stripeline.workers.spans import CallSpans, traced
 from stripeline.workers.stripe.api import StripeApi
-from stripeline.workers.task.decision import State
-from stripeline.workers.task.health import Limits
+from stripeline.workers.task.decision import TaskState
+from stripeline.workers.task.health import StallLimits
 
 log = structlog.get_logger(__name__)
 _NEXT_TRY_S = 2.0
 Part = Callable[[Base, asyncio.Event], Awaitable[None]]
-S = TypeVar("S", bound=State)
+S = TypeVar("S", bound=TaskState)
 
 
 async def run_ingest(settings: Settings) -> None:
@@ -212,7 +212,7 @@ def _worker(shared: Base, role: Role[S]) -> Worker[S]:
 
 async def _until_stopped_or_stuck(shared: Base, worker: Worker[Any], stop: asyncio.Event) -> None:
     # A call waits for its turn and for room, is sent, and a look-up may read some pages: each at most this long.
-    limits = Limits(call_s=6 * shared.settings.call_timeout_ms / 1000 + 60)
+    limits = StallLimits(call_s=6 * shared.settings.call_timeout_ms / 1000 + 60)
     try:
         await watched(worker, stop, partitions=shared.settings.partitions, limits=limits)
     except StuckError as error:

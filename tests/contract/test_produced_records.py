@@ -25,7 +25,7 @@ from stripeline.workers.executor.stripe_answer import Answer, Outcome, Succeeded
 from stripeline.workers.executor.stripe_lookup import Found, Missing
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
-from stripeline.workers.task.decision import Decision, Output
+from stripeline.workers.task.decision import Decision, OutputRecord
 from tests.support.records import Record
 from tests.support.schemas import header_problems, problems
 from tests.support.stripe_events import CREATED_S, EVERY_TYPE, RECEIVED_MS, TRACE, delivery, routed
@@ -85,18 +85,18 @@ class World:
             setup=Setup(topics=TOPICS, actions=actions(), has_connection=lambda name: name == "acme")
         )
         self.runs, self.ledger = Runs(), Ledger()
-        self.written: list[Output] = []
+        self.written: list[OutputRecord] = []
         self.now_ms = RECEIVED_MS
 
     def deliver(self, topic: str, body: Mapping[str, Any]) -> Publication:
         made = routed(topic, body)
         assert isinstance(made, Publication)
         judge(TOPICS.event(made.topic), made.value, made.headers)
-        record = self.record(Output(TOPICS.event(made.topic), made.key, made.value, made.headers))
+        record = self.record(OutputRecord(TOPICS.event(made.topic), made.key, made.value, made.headers))
         self.apply(self.router.take(self.runs, record, self.now_ms), self.runs)
         return made
 
-    def execute(self, output: Output, *outcomes: Found) -> Decision:
+    def execute(self, output: OutputRecord, *outcomes: Found) -> Decision:
         """A command record, and what its calls end with, in their order."""
         decided = self.executor.take(self.ledger, self.record(output), self.now_ms)
         for outcome in outcomes:
@@ -106,10 +106,10 @@ class World:
         self.apply(decided, self.ledger)
         return decided
 
-    def route(self, output: Output) -> None:
+    def route(self, output: OutputRecord) -> None:
         self.apply(self.router.take(self.runs, self.record(output), self.now_ms), self.runs)
 
-    def record(self, output: Output) -> Record:
+    def record(self, output: OutputRecord) -> Record:
         return Record(
             topic=output.topic, key=output.key, value=output.value, headers=output.headers, timestamp=self.now_ms
         )
@@ -128,7 +128,7 @@ class World:
                 judge(output.topic, output.value, output.headers)
             self.written.append(output)
 
-    def last(self, topic: str) -> Output:
+    def last(self, topic: str) -> OutputRecord:
         return next(output for output in reversed(self.written) if output.topic == topic)
 
 
@@ -142,10 +142,12 @@ def done(action: str, body: Mapping[str, Any]) -> Outcome:
     return outcome
 
 
-def ordered(world: World, action: str, given: Mapping[str, Any], *headers: tuple[str, bytes], **fields: Any) -> Output:
+def ordered(
+    world: World, action: str, given: Mapping[str, Any], *headers: tuple[str, bytes], **fields: Any
+) -> OutputRecord:
     """Another team's command."""
     value = {"command_id": "order-1", "action": action, "connection": "acme", "input": given, **fields}
-    return Output(TOPICS.command, b"order", orjson.dumps(value), headers)
+    return OutputRecord(TOPICS.command, b"order", orjson.dumps(value), headers)
 
 
 @pytest.mark.parametrize(("topic", "event_type"), EVERY_TYPE)
@@ -249,7 +251,7 @@ def test_exhausted_and_indeterminate_letters_keep_the_contract():
 
 def test_unreadable_and_reused_dead_letters_keep_the_contract():
     world = World()
-    world.execute(Output(TOPICS.command, b"k", b"\xff", ((h.TRACEPARENT, TRACE),)))
+    world.execute(OutputRecord(TOPICS.command, b"k", b"\xff", ((h.TRACEPARENT, TRACE),)))
     world.execute(ordered(world, "stripe/create-customer", {}), done("stripe/create-customer", CUSTOMER))
     assert world.execute(ordered(world, "stripe/create-customer", {"name": "B"})).verdict == Verdict.ID_REUSED
     world.apply(

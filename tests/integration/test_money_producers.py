@@ -9,7 +9,7 @@ from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.kafka import transaction
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.transaction import Transactions
-from stripeline.workers.task.decision import Decision, Output, StateChange
+from stripeline.workers.task.decision import Decision, OutputRecord, StateChange
 from stripeline.workers.task.pending import Pending
 from tests.support.broker import Broker, TopicFactory, create_topics, delete_topics
 
@@ -19,7 +19,7 @@ def poison(topic: str) -> Pending:
     pending.add(
         Decision(
             Verdict.UNREADABLE,
-            (Output(topic, None, b"\x00", ()),),
+            (OutputRecord(topic, None, b"\x00", ()),),
             (StateChange("command/a", LedgerCommand(status="failed", digest="d", revision=0, at_ms=0)),),
         )
     )

@@ -25,12 +25,12 @@ from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.group_member import Membership, Worker
 from stripeline.workers.kafka.watchdog import StuckError, watched
 from stripeline.workers.roles import ExecutorRole
-from stripeline.workers.task.health import Limits
+from stripeline.workers.task.health import StallLimits
 from tests.integration.test_worker_task import DONE, PARTITIONS, Bench, bench, commands, has_results, until
 from tests.support.records import command
 
 __all__ = ["bench"]
-LIMITS = Limits(poll_s=2, join_s=20, assign_s=4, progress_s=4, call_s=3, apart_s=1, late_s=3)
+LIMITS = StallLimits(poll_s=2, join_s=20, assign_s=4, progress_s=4, call_s=3, apart_s=1, late_s=3)
 
 
 def worker_of(bench: Bench, **membership: Any) -> Worker[Any]:
@@ -40,7 +40,7 @@ def worker_of(bench: Bench, **membership: Any) -> Worker[Any]:
 
 
 @asynccontextmanager
-async def guarded(bench: Bench, limits: Limits = LIMITS, **membership: Any) -> AsyncIterator[Worker[Any]]:
+async def guarded(bench: Bench, limits: StallLimits = LIMITS, **membership: Any) -> AsyncIterator[Worker[Any]]:
     worker, stop = worker_of(bench, **{"drain_s": 0.5, **membership}), asyncio.Event()
     run = asyncio.create_task(watched(worker, stop, partitions=PARTITIONS, limits=limits))
     try:
@@ -106,8 +106,8 @@ async def test_a_consumer_that_misses_records_is_reopened(bench: Bench, monkeypa
             return await asyncio.Event().wait()
 
         monkeypatch.setattr(AIOKafkaConsumer, "getmany", hangs)
-        turns = worker.turns
-        await until(lambda: worker.turns > turns + 1)  # the poll that was under way would still read
+        turns = worker.polls
+        await until(lambda: worker.polls > turns + 1)  # the poll that was under way would still read
         await bench.produce(*commands(5))
         await until(lambda: has_results(bench, 5))
         assert worker.counts.events[WorkerEvent.WATCHDOG] == 1
@@ -164,7 +164,7 @@ async def test_a_worker_that_reopening_does_not_help_ends(bench: Bench):
     run = asyncio.create_task(watched(worker, stop, partitions=PARTITIONS, limits=replace(LIMITS, call_s=1, tries=1)))
     await until(lambda: worker.missing() is None and worker.tasks)
     await bench.produce(command("c"))
-    with pytest.raises(StuckError, match=r"a call does not end.*opened anew 1 times, in vain"):
+    with pytest.raises(StuckError, match=r"a call does not end.*reopened 1 times without success"):
         await asyncio.wait_for(run, 60)
     assert stop.is_set()
 
@@ -203,7 +203,7 @@ async def test_a_loop_blocked_past_its_session_recovers_by_itself(bench: Bench):
         await run
 
     thread = threading.Thread(target=lambda: (asyncio.run(beside()), ended.set()), daemon=True)
-    async with guarded(bench, Limits(), session_s=6.0) as worker:
+    async with guarded(bench, StallLimits(), session_s=6.0) as worker:
         thread.start()
         await until(lambda: len(worker.tasks) == 1 and worker.missing() is None)
         await bench.produce(*commands(20, "before"), key=None)

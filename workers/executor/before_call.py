@@ -26,7 +26,7 @@ from stripeline.workers.executor.retry_headers import CommandRecord, waiting_hea
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Failed, refusal
 from stripeline.workers.task import dead_letters
-from stripeline.workers.task.decision import Decision, Ended, Output
+from stripeline.workers.task.decision import Decision, Ended, OutputRecord
 
 MAX_KEY_BYTES = 1_024
 PLACE_MS = 200  # about what a call to Stripe takes
@@ -82,7 +82,7 @@ def _fresh(setup: Setup, _: Ledger, state: CommandState, queue: LedgerQueue | No
     return Decision(Verdict.HELD, (_behind(setup, record, queue, queue.tail, now_ms),), changes)
 
 
-def _behind(setup: Setup, record: CommandRecord, queue: LedgerQueue, place: int, now_ms: int) -> Output:
+def _behind(setup: Setup, record: CommandRecord, queue: LedgerQueue, place: int, now_ms: int) -> OutputRecord:
     """Behind the head of its key's queue, to come back when the head is due, or later if many are before it.
 
     Each of those takes a call's time at least. Without that, every failure of the head would send all of a long queue
@@ -94,7 +94,7 @@ def _behind(setup: Setup, record: CommandRecord, queue: LedgerQueue, place: int,
     headers = waiting_headers(
         record, attempts=record.attempts, due_ms=now_ms + tier.delay_ms, place=place, last_error="waits behind its key"
     )
-    return Output(setup.topics.retry(tier), record.input.key, record.input.value, headers)
+    return OutputRecord(setup.topics.retry(tier), record.input.key, record.input.value, headers)
 
 
 def _begin(setup: Setup, ledger: Ledger, state: CommandState, now_ms: int) -> PlannedCall | Decision:

@@ -24,7 +24,7 @@ from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Answer, CallReply, NoKey, Outcome, outcome_of
 from stripeline.workers.executor.stripe_lookup import LookUp, Missing, NextRequest
 from stripeline.workers.task import dead_letters
-from stripeline.workers.task.decision import Decision, InputRecord, Output
+from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord
 
 
 class Executor(Struct, frozen=True, kw_only=True):
@@ -109,7 +109,7 @@ class Executor(Struct, frozen=True, kw_only=True):
     def _with_refused_key(self, decision: Decision, call: Call, now_ms: int) -> Decision:
         """The other processes, and the operator, learn from the control topic that a key is refused."""
         state = encode(KeyRefusal(key_name=call.permit.key or "", since_ms=now_ms))
-        output = Output(self.setup.topics.control, f"state/{call.command.connection}".encode(), state, (), 0)
+        output = OutputRecord(self.setup.topics.control, f"state/{call.command.connection}".encode(), state, (), 0)
         return replace(decision, outputs=(*decision.outputs, output))
 
 

@@ -19,7 +19,7 @@ from stripeline.contracts.vocabulary import CODE_OK, Code, DeadLetterReason
 from stripeline.workers.executor.retry_headers import CommandRecord
 from stripeline.workers.executor.stripe_answer import Failed, Outcome, Succeeded
 from stripeline.workers.task import dead_letters
-from stripeline.workers.task.decision import Ended, Output
+from stripeline.workers.task.decision import Ended, OutputRecord
 
 RESULT_TYPE = "stripeline.action-result"
 SOURCE = "/stripeline/executor"
@@ -64,7 +64,7 @@ def _indeterminate(outcome: Failed) -> str:
 
 def result(
     topics: Topics, command_id: str, facts: ResultFacts, how: End, *, revision: int, trace: bytes | None, now_ms: int
-) -> Output:
+) -> OutputRecord:
     """The result of a command that ended. `trace`: of the record that it ended with."""
     value = {
         "command_id": command_id,
@@ -82,10 +82,10 @@ def result(
     headers = cloud_event(id=f"{command_id}:{revision}", type=RESULT_TYPE, source=SOURCE, at_ms=now_ms, trace=trace)
     connection = (h.CONNECTION, facts.connection.encode())
     key = None if facts.key is None else facts.key.encode("latin-1")
-    return Output(topics.result, key, encode(value), (*headers, connection))
+    return OutputRecord(topics.result, key, encode(value), (*headers, connection))
 
 
-def dead_letter(topics: Topics, record: CommandRecord, how: End, reason: DeadLetterReason) -> Output:
+def dead_letter(topics: Topics, record: CommandRecord, how: End, reason: DeadLetterReason) -> OutputRecord:
     error = how.error or {}
     return dead_letters.dead_letter(
         topics.dead_letter, record.input, first_appended_ms=record.first_appended_ms, reason=reason,
@@ -93,7 +93,7 @@ def dead_letter(topics: Topics, record: CommandRecord, how: End, reason: DeadLet
     )  # fmt: skip
 
 
-def id_reused(topics: Topics, record: CommandRecord) -> Output:
+def id_reused(topics: Topics, record: CommandRecord) -> OutputRecord:
     """A known id that asks for something else: refused loudly, because one of the two was not meant."""
     why = "this command_id is known with another action, connection or input; send the new command under a new id"
     return dead_letters.dead_letter(

@@ -24,7 +24,7 @@ from stripeline.workers.executor.rate_gate import Hold
 from stripeline.workers.executor.retry_headers import CommandRecord, waiting_headers
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Outcome, refusal
-from stripeline.workers.task.decision import Decision, Output, StateChange
+from stripeline.workers.task.decision import Decision, OutputRecord, StateChange
 
 
 def attempt(setup: Setup, ledger: Ledger, state: CommandState, action: Action, now_ms: int) -> PlannedCall | Decision:
@@ -76,7 +76,7 @@ def retry_later(
         place = queue.head
         changes.append(set_queue(record.key, replace(queue, due_ms=due_ms)))
     headers = waiting_headers(record, attempts=attempts, due_ms=due_ms, place=place, last_error=last_error)
-    output = Output(setup.topics.retry(tier), record.input.key, record.input.value, headers)
+    output = OutputRecord(setup.topics.retry(tier), record.input.key, record.input.value, headers)
     return Decision(Verdict.RETRIED, (output,), tuple(changes))
 
 

@@ -27,16 +27,16 @@ from stripeline.workers.roles import Role
 from stripeline.workers.stripe.call_ages import CallAges
 from stripeline.workers.stripe.call_slots import CallSlots
 from stripeline.workers.task.counters import Counts
-from stripeline.workers.task.decision import State
+from stripeline.workers.task.decision import TaskState
 
-S = TypeVar("S", bound=State)
+S = TypeVar("S", bound=TaskState)
 log = structlog.get_logger()
 _READ_RECORDS = 500
 _READ_S = 1.0
 _CANCEL_AGAIN_S = 0.5
 _REOPEN_AFTER_S = (0.1, 0.5, 2.0, 5.0)
 _SEEK_S = 10.0
-# A task that is opened anew is not known to be well before its next failure would have shown.
+# A reopened task is not known to be well before its next failure would have shown.
 _FAILURE_SHOWS_S = TRANSACTION_TIMEOUT_MS / 1000 + 2
 
 
@@ -69,7 +69,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         self._member: asyncio.Task[None] | None = None
         self._rejoin = asyncio.Event()
         self.joined = self._leaving = False
-        self.turns = 0
+        self.polls = 0
         self.trouble: str | None = None  # what the watchdog has seen
         self.counts = Counts()
         self._log = log.bind(role=role.name)
@@ -102,7 +102,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         """Work until `stop` is set. A lost membership is taken up anew; nothing of Kafka's ends the process."""
         failures = 0
         while not stop.is_set():
-            self.turns += 1
+            self.polls += 1
             try:
                 await self._membership_until(stop)
                 failures = 0
@@ -111,7 +111,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
                 self._happened(WorkerEvent.SESSION_FAILED, error=repr(error))
                 await _wait(stop, _REOPEN_AFTER_S[min(failures, len(_REOPEN_AFTER_S)) - 1])
 
-    def anew(self, why: str) -> None:
+    def reopen(self, why: str) -> None:
         """Close the consumer, whatever it waits for, and join anew: the watchdog's remedy."""
         self._happened(WorkerEvent.WATCHDOG, reason=why)
         if self._member is not None:
@@ -140,7 +140,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             await consumer.start()
             consumer.subscribe(list(self.role.inputs), listener=self)
             while not stop.is_set() and not self._rejoin.is_set():
-                self.turns += 1
+                self.polls += 1
                 await self._read(consumer)
         finally:
             self.joined, self._leaving = False, True

@@ -9,10 +9,10 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 from stripeline.contracts.internal_records import UnreadableRecordError
 from stripeline.workers.kafka.aiokafka_internals import committed_offsets
 from stripeline.workers.kafka.partition_reader import partition_reader
-from stripeline.workers.task.decision import State
+from stripeline.workers.task.decision import TaskState
 from stripeline.workers.task.watermark import Watermark, decode
 
-S = TypeVar("S", bound=State)
+S = TypeVar("S", bound=TaskState)
 _FETCH_BYTES: Final = 8_388_608
 """A changelog is read whole: larger fetches than aiokafka's 1 MB."""
 

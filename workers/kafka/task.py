@@ -28,13 +28,13 @@ from stripeline.workers.stripe.call_ages import PartitionCalls
 from stripeline.workers.stripe.call_slots import TaskSlots
 from stripeline.workers.task.commit_rest import rest_s
 from stripeline.workers.task.counters import Counts
-from stripeline.workers.task.decision import Decision, InputRecord, State, StateChange
+from stripeline.workers.task.decision import Decision, InputRecord, StateChange, TaskState
 from stripeline.workers.task.input_partition import InputPartition, Load
 from stripeline.workers.task.intake import MAX_PENDING, SLICE, Intake
 from stripeline.workers.task.pending import Pending
 from stripeline.workers.task.watermark import Watermark
 
-S = TypeVar("S", bound=State)
+S = TypeVar("S", bound=TaskState)
 Beginnings = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 _WAITING_CALLS = 8
 _EXPIRE_EVERY_S = 60.0

@@ -15,7 +15,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from stripeline.contracts.internal_records import encode
 from stripeline.workers.kafka.aiokafka_internals import end_producer
 from stripeline.workers.kafka.broker_clock import BrokerClock
-from stripeline.workers.task.decision import Output
+from stripeline.workers.task.decision import OutputRecord
 from stripeline.workers.task.pending import Pending
 
 TRANSACTION_TIMEOUT_MS = 10_000
@@ -68,7 +68,7 @@ class Transactions:
         await self._producer.begin_transaction()
         sent = [await self._send(place, batch) for place, batch in self._batches(pending.outputs)]
         changes = (
-            Output(self._changelog, key.encode(), None if record is None else encode(record))
+            OutputRecord(self._changelog, key.encode(), None if record is None else encode(record))
             for key, record in pending.changes.items()
         )
         changed = [(await self._send(place, batch), batch) for place, batch in self._batches(changes)]
@@ -81,7 +81,7 @@ class Transactions:
         await self._producer.commit_transaction()
         return done[-1].offset + changed[-1][1].record_count() if changed else None
 
-    def _batches(self, outputs: Iterable[Output]) -> Iterator[tuple[TopicPartition, BatchBuilder]]:
+    def _batches(self, outputs: Iterable[OutputRecord]) -> Iterator[tuple[TopicPartition, BatchBuilder]]:
         """The records as batches in their order: one append each, and no future, costs a third of a send."""
         open_: dict[TopicPartition, BatchBuilder] = {}
         for out in outputs:
@@ -93,7 +93,7 @@ class Transactions:
         yield from open_.items()
 
     @staticmethod
-    def _appended(batch: BatchBuilder | None, out: Output) -> bool:
+    def _appended(batch: BatchBuilder | None, out: OutputRecord) -> bool:
         if batch is None:
             return False
         return batch.append(timestamp=None, key=out.key, value=out.value, headers=list(out.headers)) is not None

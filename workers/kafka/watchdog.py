@@ -1,6 +1,6 @@
-"""Looks at a worker once a second, asks Kafka where `task/health.py` suspects something, and does what it judges.
+"""Watches one worker: a snapshot a second, a question to Kafka about a suspicion, and the remedy of `task/health.py`.
 
-It asks with clients of its own: those of a worker in trouble may be the trouble.
+It asks with its own clients: those of a stuck worker may be the cause.
 """
 
 import asyncio
@@ -16,18 +16,26 @@ from aiokafka.structs import TopicPartition
 from stripeline.workers.kafka.group_member import Worker
 from stripeline.workers.kafka.partition_reader import partition_reader
 from stripeline.workers.kafka.task import Task
-from stripeline.workers.task.health import Facts, Limits, Sight, Suspicion, Verdict, Watch, Working
+from stripeline.workers.task.health import (
+    GroupFacts,
+    Remedy,
+    StallLimits,
+    Suspicion,
+    TaskSnapshot,
+    Watch,
+    WorkerSnapshot,
+)
 
 _LOOK_EVERY_S: Final = 1.0
 _ASK_S: Final = 10.0
 
 
 class StuckError(Exception):
-    """A worker that does not get on, however often its consumer was opened anew."""
+    """A worker that makes no progress, however often its consumer was reopened."""
 
 
-async def watched(worker: Worker[Any], stop: asyncio.Event, *, partitions: int, limits: Limits) -> None:
-    """Run a worker until `stop` is set, and see to it that it gets on. Raises StuckError."""
+async def watched(worker: Worker[Any], stop: asyncio.Event, *, partitions: int, limits: StallLimits) -> None:
+    """Run a worker until `stop` is set, and watch its progress. Raises StuckError."""
     dog = asyncio.create_task(_watch(worker, Watch(partitions, limits)), name="watchdog")
     work = asyncio.create_task(worker.run(stop), name=f"{worker.role.name} worker")
     try:
@@ -48,51 +56,51 @@ async def _watch(worker: Worker[Any], watch: Watch) -> None:
         slept_s = time.monotonic()
         await asyncio.sleep(_LOOK_EVERY_S)
         now_s = time.monotonic()
-        suspicion = watch.look(now_s, sight(worker), now_s - slept_s - _LOOK_EVERY_S)
+        suspicion = watch.look(now_s, snapshot(worker), now_s - slept_s - _LOOK_EVERY_S)
         if suspicion is None:
             worker.trouble = None
             continue
         if now_s - asked_s < watch.limits.apart_s / 2:
             continue
         asked_s, facts = now_s, await _ask(worker)
-        # An answer takes its time: what moved meanwhile is no trouble.
+        # The answer took time: what has moved since is not stuck.
         now_s = time.monotonic()
-        again = watch.look(now_s, sight(worker))
+        again = watch.look(now_s, snapshot(worker))
         if again is None:
             continue
-        verdict = watch.judge(now_s, again, sight(worker), facts)
-        _act(worker, again, verdict, kafka_answers=facts is not None, tries=watch.limits.tries)
+        remedy = watch.judge(now_s, again, snapshot(worker), facts)
+        _act(worker, again, remedy, kafka_answers=facts is not None, tries=watch.limits.tries)
 
 
-def _act(worker: Worker[Any], suspicion: Suspicion, verdict: Verdict, *, kafka_answers: bool, tries: int) -> None:
+def _act(worker: Worker[Any], suspicion: Suspicion, remedy: Remedy, *, kafka_answers: bool, tries: int) -> None:
     role, words = worker.role.name, suspicion.words
-    match verdict:
-        case Verdict.UNSURE:
-            worker.trouble = None if kafka_answers else f"the {role} does not get on, and Kafka does not answer"
-        case Verdict.WAIT:
-            worker.trouble = f"the {role} stands still: {words}"
-        case Verdict.ANEW:
-            worker.trouble = f"the {role} stands still: {words}; its consumer is opened anew"
-            worker.anew(words)
-        case Verdict.GIVE_UP:
+    match remedy:
+        case Remedy.NONE:
+            worker.trouble = None if kafka_answers else f"the {role} makes no progress, and Kafka does not answer"
+        case Remedy.CONFIRM:
+            worker.trouble = f"the {role} is stuck: {words}"
+        case Remedy.REOPEN:
+            worker.trouble = f"the {role} is stuck: {words}; its consumer is reopened"
+            worker.reopen(words)
+        case Remedy.GIVE_UP:
             raise StuckError(
-                f"The {role} stands still: {words}. Its consumer was opened anew {tries} times, in vain. The process"
+                f"The {role} is stuck: {words}. Its consumer was reopened {tries} times without success. The process"
                 " ends, so that another one takes its place; the log above says what was tried."
             )
 
 
-def sight(worker: Worker[Any]) -> Sight:
+def snapshot(worker: Worker[Any]) -> WorkerSnapshot:
     working = {
         number: _working(task, worker.call_ages.of(number).oldest_s())
         for number, task in worker.tasks.items()
         if task.open
     }
-    return Sight(turns=worker.turns, joined=worker.joined, tasks=len(worker.tasks), working=working)
+    return WorkerSnapshot(polls=worker.polls, joined=worker.joined, tasks=len(worker.tasks), working=working)
 
 
-def _working(task: Task[Any], oldest_call_s: float) -> Working:
+def _working(task: Task[Any], oldest_call_s: float) -> TaskSnapshot:
     sources = task.inputs.items()
-    return Working(
+    return TaskSnapshot(
         mark=tuple((source.watermark.position, source.watermark.next, len(source.buffer)) for _, source in sources),
         holds=any(source.watermark.unfinished for _, source in sources),
         idle=not any(source.buffer or source.watermark.unfinished for _, source in sources),
@@ -101,12 +109,12 @@ def _working(task: Task[Any], oldest_call_s: float) -> Working:
     )
 
 
-async def _ask(worker: Worker[Any]) -> Facts | None:
+async def _ask(worker: Worker[Any]) -> GroupFacts | None:
     """What Kafka says now; None where it does not answer in time."""
     client, inputs = worker.client, [tp for task in worker.tasks.values() for tp in task.inputs]
     with contextlib.suppress(KafkaError, OSError, TimeoutError):
         async with asyncio.timeout(_ASK_S):
-            return Facts(members=await _members(worker.role.group, client), ends=await _ends(inputs, client))
+            return GroupFacts(members=await _members(worker.role.group, client), ends=await _ends(inputs, client))
     return None
 
 

@@ -23,7 +23,7 @@ from stripeline.workers.router.expressions import ExpressionError, holds
 from stripeline.workers.router.run_state import Runs
 from stripeline.workers.router.runs import StepResult, Transition
 from stripeline.workers.task import dead_letters
-from stripeline.workers.task.decision import Decision, InputRecord, Output, StateChange
+from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord, StateChange
 
 COMMAND_TYPE = "stripeline.action-command"
 SOURCE = "/stripeline/router"
@@ -65,7 +65,7 @@ class Router(Struct, frozen=True, kw_only=True):
         changes = tuple(change for one in decisions for change in one.changes)
         return Decision(Verdict.STARTED if decisions else Verdict.NO_RUN, outputs, changes)
 
-    def _settlement(self, event: Mapping[str, Any], headers: Mapping[str, bytes]) -> tuple[Output, ...]:
+    def _settlement(self, event: Mapping[str, Any], headers: Mapping[str, bytes]) -> tuple[OutputRecord, ...]:
         """An object that one of our commands made: its executor may not know that it was done.
 
         The executor's task is another one: the partition is in the object's metadata.
@@ -76,7 +76,7 @@ class Router(Struct, frozen=True, kw_only=True):
         about = [(h.SETTLES, made_by.command_id.encode())]
         about += [(name, headers[name]) for name in (h.CONNECTION, h.TRACEPARENT) if name in headers]
         value = orjson.dumps(event["data"])
-        return (Output(self.topics.command, None, value, tuple(about), int(made_by.partition)),)
+        return (OutputRecord(self.topics.command, None, value, tuple(about), int(made_by.partition)),)
 
     def _start(
         self, state: Runs, name: str, workflow: Workflow, event: dict[str, Any], connection: str, now_ms: int
@@ -114,7 +114,7 @@ class Router(Struct, frozen=True, kw_only=True):
             id=command["command_id"], type=COMMAND_TYPE, source=SOURCE, at_ms=now_ms, trace=headers.get(h.TRACEPARENT)
         )
         connection = (h.CONNECTION, command["connection"].encode())
-        output = Output(self.topics.command, record.key, value, (*about, connection, *_age(run, now_ms)))
+        output = OutputRecord(self.topics.command, record.key, value, (*about, connection, *_age(run, now_ms)))
         return Decision(Verdict.ADVANCED, (output,), (StateChange(run.run_id, run),))
 
 

@@ -3,7 +3,7 @@
 from stripeline.contracts import headers as h
 from stripeline.contracts.headers import Headers
 from stripeline.contracts.vocabulary import Code, DeadLetterReason, Verdict
-from stripeline.workers.task.decision import Decision, InputRecord, Output
+from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord
 
 
 def dead_letter(
@@ -15,12 +15,12 @@ def dead_letter(
     code: str,
     attempts: int,
     last_error: str,
-) -> Output:
+) -> OutputRecord:
     headers = _headers(record, first_appended_ms, reason=reason, code=code, attempts=attempts, last_error=last_error)
-    return Output(topic, record.key, record.value, headers)
+    return OutputRecord(topic, record.key, record.value, headers)
 
 
-def unreadable(topic: str, record: InputRecord, first_appended_ms: int, why: str, attempts: int = 0) -> Output:
+def unreadable(topic: str, record: InputRecord, first_appended_ms: int, why: str, attempts: int = 0) -> OutputRecord:
     """The dead letter of a record that can't be parsed: there is no id that a result could name."""
     return dead_letter(
         topic,

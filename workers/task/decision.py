@@ -31,7 +31,7 @@ class InputRecord(Protocol):
     def headers(self) -> Headers: ...
 
 
-class Output(Struct, frozen=True):
+class OutputRecord(Struct, frozen=True):
     """A record to publish, to the task's own partition unless another one is named."""
 
     topic: str
@@ -63,12 +63,12 @@ class Decision(Struct, frozen=True):
     """Everything that follows from one record. `verdict` names it for metrics and tests."""
 
     verdict: Verdict
-    outputs: tuple[Output, ...] = ()
+    outputs: tuple[OutputRecord, ...] = ()
     changes: tuple[StateChange, ...] = ()
     ended: Ended | None = None
 
 
-class State(Protocol):
+class TaskState(Protocol):
     """A task's state. It has two writers, which give the same: `apply` a change of now, `restore` the changelog's."""
 
     def apply(self, key: str, record: Struct | None) -> None: ...

@@ -1,11 +1,11 @@
-"""Judges whether a worker still gets on: when to say that it does not, to open its consumer anew, or to give up. Pure.
+"""Decides whether a worker makes progress, and if not: wait, reopen its consumer, or give up. Pure.
 
-What a worker shows is looked at once a second. What should move and does not is a suspicion; it is held against what
-Kafka says, and only what two answers confirm is acted on. So these are no trouble: Kafka away (the worker's own healing
-waits for it), a member more than there are partitions, commands that wait in a tier or for a key that was refused,
-an idle topic, a long restore, a loop that stood still and goes on.
+A snapshot of the worker is taken once a second. What should move and does not is a suspicion. It is compared with what
+Kafka says, and acted on only when two answers confirm it. So none of these is a stall: Kafka unreachable (the worker
+heals itself once it is back), more members than partitions, commands that wait in a tier or for a refused key, an idle
+topic, a long restore, a process that was suspended and goes on.
 
-    moves ──► well ◄── moves again ── suspected ── Kafka answers, twice ──► consumer anew ── thrice in vain ──► give up
+    moves ──► well ◄── moves again ── suspected ── two answers confirm ──► reopen ── three times ──► give up
 """
 
 from collections.abc import Hashable, Mapping
@@ -14,17 +14,17 @@ from enum import Enum, auto
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
-    """How long what should move may stand still, in seconds.
+class StallLimits:
+    """How long what should move may be stuck, in seconds.
 
     poll_s: the loop that reads from Kafka.
-    join_s: the way into the group; a rebalance waits for the slowest member's drain.
+    join_s: joining the group; a rebalance waits for the slowest member's drain.
     assign_s: without any partition.
     progress_s: records that were taken, none of which is finished; or partitions of which nothing was read.
     call_s: one call; above all its own deadlines.
-    late_s: a look that comes later than this says that the whole process stood still, and nothing else is to blame.
+    late_s: a snapshot that is later than this means that the whole process was suspended: nothing is suspected.
     apart_s: between two answers of Kafka that confirm a suspicion.
-    forgive_s: after this time without trouble the tries count anew.
+    forgive_s: after this time without a stall the tries start from zero.
     """
 
     poll_s: float = 30.0
@@ -38,7 +38,7 @@ class Limits:
     forgive_s: float = 1_200.0
 
 
-class Lost(Enum):
+class Stall(Enum):
     """What does not move."""
 
     POLL = "its loop does not read from Kafka any more"
@@ -50,7 +50,7 @@ class Lost(Enum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Working:
+class TaskSnapshot:
     """One open task. `mark` changes with every record that is taken or finished.
 
     holds: it has records that are not finished.
@@ -67,41 +67,41 @@ class Working:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Sight:
-    """A worker, looked at once. `tasks` counts those that are being opened, too."""
+class WorkerSnapshot:
+    """A worker at one moment. `tasks` counts those that are being opened, too."""
 
-    turns: int
+    polls: int
     joined: bool
     tasks: int
-    working: Mapping[int, Working]
+    working: Mapping[int, TaskSnapshot]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Suspicion:
-    """What may be lost, of which partition number, and how long it has not moved."""
+    """What may be stuck, of which partition number, and for how long."""
 
-    lost: Lost
+    stall: Stall
     number: int | None
     for_s: float
 
     @property
     def words(self) -> str:
         where = "" if self.number is None else f"partition {self.number}: "
-        return f"{where}{self.lost.value}, for {self.for_s:.0f} s"
+        return f"{where}{self.stall.value}, for {self.for_s:.0f} s"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Facts:
+class GroupFacts:
     """What Kafka says: the group's members, None while it is being rebalanced; and where the input partitions end."""
 
     members: int | None
     ends: Mapping[Hashable, int]
 
 
-class Verdict(Enum):
-    UNSURE = auto()  # Kafka does not say so, or says nothing
-    WAIT = auto()  # it is so; another answer must confirm it
-    ANEW = auto()
+class Remedy(Enum):
+    NONE = auto()  # Kafka does not say so, or says nothing
+    CONFIRM = auto()  # it is so; another answer must confirm it
+    REOPEN = auto()
     GIVE_UP = auto()
 
 
@@ -110,81 +110,85 @@ class Watch:
     """The watch over one worker of a group with so many partitions."""
 
     partitions: int
-    limits: Limits = field(default_factory=Limits)
+    limits: StallLimits = field(default_factory=StallLimits)
     _since_s: dict[Hashable, tuple[Hashable, float]] = field(default_factory=dict)
-    _confirmed: tuple[Lost, int | None] | None = None
+    _confirmed: tuple[Stall, int | None] | None = None
     _confirmed_s: float = 0.0
     _tries: int = 0
     _tried_s: float = 0.0
 
-    def look(self, now_s: float, sight: Sight, late_s: float = 0.0) -> Suspicion | None:
-        """What has not moved for too long, the gravest first. `late_s`: how much too late this look comes."""
+    def look(self, now_s: float, snapshot: WorkerSnapshot, late_s: float = 0.0) -> Suspicion | None:
+        """What has not moved for too long, the most serious first. `late_s`: how late the snapshot was taken."""
         if late_s > self.limits.late_s:
             self._since_s.clear()
-        found = [*self._member(now_s, sight), *self._tasks(now_s, sight)]
+        found = [*self._member(now_s, snapshot), *self._tasks(now_s, snapshot)]
         first = next((suspicion for suspicion in found if suspicion is not None), None)
-        if first is None or (first.lost, first.number) != self._confirmed:
+        if first is None or (first.stall, first.number) != self._confirmed:
             self._confirmed = None
         return first
 
-    def judge(self, now_s: float, suspicion: Suspicion, sight: Sight, facts: Facts | None) -> Verdict:
+    def judge(self, now_s: float, suspicion: Suspicion, snapshot: WorkerSnapshot, facts: GroupFacts | None) -> Remedy:
         """What to do about a suspicion; `facts` is None where Kafka does not answer."""
-        if facts is None or not self._is_so(suspicion, sight, facts):
+        if facts is None or not self._is_so(suspicion, snapshot, facts):
             self._confirmed = None
-            self._forget_idle(now_s, sight, facts)
-            return Verdict.UNSURE
+            self._forget_idle(now_s, snapshot, facts)
+            return Remedy.NONE
         if self._confirmed is None:
-            self._confirmed, self._confirmed_s = (suspicion.lost, suspicion.number), now_s
-            return Verdict.WAIT
+            self._confirmed, self._confirmed_s = (suspicion.stall, suspicion.number), now_s
+            return Remedy.CONFIRM
         if now_s - self._confirmed_s < self.limits.apart_s:
-            return Verdict.WAIT
+            return Remedy.CONFIRM
         return self._try(now_s)
 
-    def _try(self, now_s: float) -> Verdict:
+    def _try(self, now_s: float) -> Remedy:
         if now_s - self._tried_s > self.limits.forgive_s:
             self._tries = 0
         if self._tries >= self.limits.tries:
-            return Verdict.GIVE_UP
+            return Remedy.GIVE_UP
         self._tries, self._tried_s, self._confirmed = self._tries + 1, now_s, None
         self._since_s.clear()
-        return Verdict.ANEW
+        return Remedy.REOPEN
 
-    def _is_so(self, suspicion: Suspicion, sight: Sight, facts: Facts) -> bool:
-        match suspicion.lost:
-            case Lost.ASSIGNMENT:
+    def _is_so(self, suspicion: Suspicion, snapshot: WorkerSnapshot, facts: GroupFacts) -> bool:
+        match suspicion.stall:
+            case Stall.ASSIGNMENT:
                 return facts.members is not None and facts.members <= self.partitions
-            case Lost.READING:
-                return any(_behind(work, facts) for number, work in sight.working.items() if number == suspicion.number)
+            case Stall.READING:
+                return any(
+                    _behind(work, facts) for number, work in snapshot.working.items() if number == suspicion.number
+                )
             case _:
                 return True
 
-    def _forget_idle(self, now_s: float, sight: Sight, facts: Facts | None) -> None:
+    def _forget_idle(self, now_s: float, snapshot: WorkerSnapshot, facts: GroupFacts | None) -> None:
         """Where there is nothing to read, it is no use to ask again soon."""
-        for number, work in sight.working.items():
+        for number, work in snapshot.working.items():
             if facts is not None and not _behind(work, facts):
-                self._since_s[Lost.READING, number] = (work.mark, now_s)
+                self._since_s[Stall.READING, number] = (work.mark, now_s)
 
-    def _member(self, now_s: float, sight: Sight) -> list[Suspicion | None]:
-        limits, idle = self.limits, sight.joined and not sight.tasks
+    def _member(self, now_s: float, snapshot: WorkerSnapshot) -> list[Suspicion | None]:
+        limits, idle = self.limits, snapshot.joined and not snapshot.tasks
         return [
-            self._still(now_s, Lost.POLL, None, sight.turns, limits.poll_s),
-            self._still(now_s, Lost.JOIN, None, None if sight.joined else 1, limits.join_s),
-            self._still(now_s, Lost.ASSIGNMENT, None, 1 if idle else None, limits.assign_s),
+            self._still(now_s, Stall.POLL, None, snapshot.polls, limits.poll_s),
+            self._still(now_s, Stall.JOIN, None, None if snapshot.joined else 1, limits.join_s),
+            self._still(now_s, Stall.ASSIGNMENT, None, 1 if idle else None, limits.assign_s),
         ]
 
-    def _tasks(self, now_s: float, sight: Sight) -> list[Suspicion | None]:
+    def _tasks(self, now_s: float, snapshot: WorkerSnapshot) -> list[Suspicion | None]:
         limits, found = self.limits, list[Suspicion | None]()
-        for number, work in sight.working.items():
+        for number, work in snapshot.working.items():
             if work.oldest_call_s > limits.call_s:
-                found.append(Suspicion(lost=Lost.CALL, number=number, for_s=work.oldest_call_s))
+                found.append(Suspicion(stall=Stall.CALL, number=number, for_s=work.oldest_call_s))
             held, idle = work.mark if work.holds else None, work.mark if work.idle else None
-            found.append(self._still(now_s, Lost.PROGRESS, number, held, limits.progress_s))
-            found.append(self._still(now_s, Lost.READING, number, idle, limits.progress_s))
+            found.append(self._still(now_s, Stall.PROGRESS, number, held, limits.progress_s))
+            found.append(self._still(now_s, Stall.READING, number, idle, limits.progress_s))
         return found
 
-    def _still(self, now_s: float, lost: Lost, number: int | None, value: Hashable, limit_s: float) -> Suspicion | None:
+    def _still(
+        self, now_s: float, stall: Stall, number: int | None, value: Hashable, limit_s: float
+    ) -> Suspicion | None:
         """A suspicion when a value has not changed for too long; None is nothing to watch."""
-        place = (lost, number)
+        place = (stall, number)
         if value is None:
             self._since_s.pop(place, None)
             return None
@@ -192,8 +196,8 @@ class Watch:
         if before != value:
             self._since_s[place] = (value, now_s)
             return None
-        return Suspicion(lost=lost, number=number, for_s=now_s - since_s) if now_s - since_s > limit_s else None
+        return Suspicion(stall=stall, number=number, for_s=now_s - since_s) if now_s - since_s > limit_s else None
 
 
-def _behind(work: Working, facts: Facts) -> bool:
+def _behind(work: TaskSnapshot, facts: GroupFacts) -> bool:
     return any(facts.ends.get(place, 0) > offset for place, offset in work.reads.items())

@@ -9,7 +9,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 
 from msgspec import Struct
 
-from stripeline.workers.task.decision import InputRecord, State
+from stripeline.workers.task.decision import InputRecord, TaskState
 from stripeline.workers.task.input_partition import InputPartition, Load, size
 from stripeline.workers.task.key_lanes import Lanes
 
@@ -65,7 +65,7 @@ class Intake:
         self.inputs[record.topic].watermark.finish(record.offset)
         self.lanes.finish(lane)
 
-    def load(self, *, calls: int, state: State) -> Load:
+    def load(self, *, calls: int, state: TaskState) -> Load:
         """What is in hand now, for those who watch it."""
         sources = self.inputs.values()
         return Load(

@@ -2,14 +2,14 @@
 
 from msgspec import Struct
 
-from stripeline.workers.task.decision import Decision, Output
+from stripeline.workers.task.decision import Decision, OutputRecord
 
 
 class Pending:
     """Outputs in the order in which they were decided; of the changes of one key only the last one matters."""
 
     def __init__(self) -> None:
-        self.outputs: list[Output] = []
+        self.outputs: list[OutputRecord] = []
         self.changes: dict[str, Struct | None] = {}
         self.records = 0
 

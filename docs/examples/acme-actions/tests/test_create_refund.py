@@ -3,7 +3,7 @@
 import pytest
 from acme_actions.create_refund import ACTION
 
-from stripeline.contracts.action import Refused, Request
+from stripeline.contracts.action import RefusedInput, Request
 from stripeline.workers.actions import actions
 
 
@@ -18,7 +18,7 @@ def test_an_input_becomes_stripes_request():
 
 @pytest.mark.parametrize("given", [{}, {"payment_intent": "ch_1"}, {"payment_intent": "pi_1", "amount": 0}])
 def test_a_wrong_input_is_refused_before_any_call(given):
-    assert isinstance(ACTION.request(given), Refused)
+    assert isinstance(ACTION.request(given), RefusedInput)
 
 
 def test_an_answer_is_cut_to_the_output():

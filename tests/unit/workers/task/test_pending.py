@@ -2,7 +2,7 @@
 
 from stripeline.contracts.internal_records import LedgerQueue
 from stripeline.contracts.vocabulary import Verdict
-from stripeline.workers.task.decision import Decision, Output, StateChange
+from stripeline.workers.task.decision import Decision, OutputRecord, StateChange
 from stripeline.workers.task.pending import Pending
 
 
@@ -28,7 +28,7 @@ FIRST, SECOND = LedgerQueue(0, 1, 5), LedgerQueue(0, 2, 5)
 
 
 def test_outputs_keep_their_order():
-    first, second, third = (Output("t", None, bytes([number])) for number in range(3))
+    first, second, third = (OutputRecord("t", None, bytes([number])) for number in range(3))
     pending = Pending()
     pending.add(Decision("a", (first, second)))
     pending.add(Decision("b", (third,)))
