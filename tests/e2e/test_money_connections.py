@@ -55,7 +55,7 @@ async def state_of(found: Cluster, name: str) -> str:
     return next(str(row["state"]) for row in rows if row["name"] == name)
 
 
-async def test_a_revoked_key_pauses_its_connection_alone_and_burns_nothing(
+async def test_a_revoked_key_pauses_its_connection_alone(
     broker: Broker, prefix: str, tmp_path: Path, note: Callable[[str], None]
 ):
     secrets = {"BETA_KEY": OTHER_KEY}
@@ -108,7 +108,7 @@ async def _starts(found: Cluster, word: str) -> bool:
     return (await state_of(found, "acme")).startswith(word)
 
 
-async def test_a_connection_at_its_limit_keeps_to_it_and_holds_up_nobody(
+async def test_a_connection_at_its_limit_delays_no_other(
     broker: Broker, prefix: str, tmp_path: Path, note: Callable[[str], None]
 ):
     config = CONFIG.replace("RATE", ", rate: {account: 5}")

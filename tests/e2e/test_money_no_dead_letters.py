@@ -62,7 +62,7 @@ async def not_ready_through_a_failure(executor: Process) -> list[str]:
     return answers
 
 
-async def test_without_its_dead_letter_topic_a_task_commits_nothing_past_a_poison_record(
+async def test_without_a_dead_letter_topic_nothing_past_poison_commits(
     broker: Broker, prefix: str, tmp_path: Path, note: Callable[[str], None]
 ):
     async with cluster(broker.bootstrap_servers, prefix, tmp_path, **SETTINGS) as found:

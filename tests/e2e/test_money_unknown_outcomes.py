@@ -52,7 +52,7 @@ async def origin_partitions(found: Cluster, topic: str) -> list[int]:
     return [r.partition for r in await read_topic(found.settings.kafka_bootstrap_servers, topic, 4)]
 
 
-async def test_a_webhook_settles_what_was_given_up_as_indeterminate_and_its_run_goes_on(
+async def test_a_webhook_settles_an_indeterminate_command(
     broker: Broker, prefix: str, tmp_path: Path, note: Callable[[str], None]
 ):
     start = time.monotonic()
@@ -103,7 +103,7 @@ async def test_a_webhook_settles_what_was_given_up_as_indeterminate_and_its_run_
         note(f"case 29: 8 stored 500s settled by webhook, {time.monotonic() - start:.1f} s")
 
 
-async def test_what_must_not_be_sent_is_not_sent_and_what_was_lost_is_looked_up(
+async def test_a_lost_call_is_looked_up_and_not_sent_again(
     broker: Broker, prefix: str, tmp_path: Path, note: Callable[[str], None]
 ):
     start = time.monotonic()

@@ -32,7 +32,7 @@ async def world() -> AsyncIterator[InMemoryExecutor]:
 
 
 @pytest.mark.parametrize("fault", [{"drop": True}, {"status": 503}, {"status": 502, "body": GATEWAY}])
-async def test_lost_before_the_effect_is_asked_again_with_the_same_key(world: InMemoryExecutor, fault):
+async def test_a_call_lost_before_its_effect_repeats_the_same_key(world: InMemoryExecutor, fault):
     world.fault(**fault)
     world.send(command(**INTENT))
     await world.run()
@@ -50,7 +50,7 @@ LOST_AFTER = [
 
 
 @pytest.mark.parametrize("fault", LOST_AFTER)
-async def test_lost_after_the_effect_is_replayed_by_stripe_and_recognised(world: InMemoryExecutor, fault):
+async def test_a_call_lost_after_its_effect_is_replayed_by_stripe(world: InMemoryExecutor, fault):
     world.fault(**fault)
     world.send(command(**INTENT))
     await world.run()
@@ -92,7 +92,7 @@ async def test_a_stored_500_that_may_not_be_asked_again_is_looked_up(world: InMe
     return None
 
 
-async def test_a_stored_500_without_advice_is_asked_once_more_and_then_looked_up(world: InMemoryExecutor):
+async def test_a_stored_500_without_advice_is_retried_then_looked_up(world: InMemoryExecutor):
     world.fault(status=500, stored=True, when="after")
     world.send(command())
     await world.run()
@@ -100,7 +100,7 @@ async def test_a_stored_500_without_advice_is_asked_once_more_and_then_looked_up
     assert (len(world.posts), len(world.looks)) == (2, 1)
 
 
-async def test_a_lost_connection_in_every_attempt_ends_with_what_the_look_up_finds(world: InMemoryExecutor):
+async def test_a_loss_in_every_attempt_ends_with_a_look_up(world: InMemoryExecutor):
     world.fault(drop=True, when="after", method="POST", times=None)
     world.send(command())
     await world.run()
@@ -116,7 +116,7 @@ GATEWAYS = [
 
 
 @pytest.mark.parametrize("then", GATEWAYS)
-async def test_a_refusal_that_is_not_stripes_does_not_decide_what_became_of_an_earlier_attempt(world, then):
+async def test_a_gateways_refusal_does_not_decide_an_earlier_attempt(world, then):
     world.fault(drop=True, when="after")
     world.fault(**then)
     world.send(command())
@@ -124,7 +124,7 @@ async def test_a_refusal_that_is_not_stripes_does_not_decide_what_became_of_an_e
     succeeded_once(world)
 
 
-async def test_an_attempt_of_an_older_release_that_sent_other_parameters_is_looked_up(world: InMemoryExecutor):
+async def test_an_older_releases_attempt_is_looked_up(world: InMemoryExecutor):
     """Stripe refuses the key with other parameters: that says nothing about what the first attempt did."""
     world.fault(drop=True, when="after")
     world.send(command())
@@ -244,9 +244,7 @@ async def test_after_an_outage_of_25_hours_nothing_is_posted_again(world: InMemo
 
 
 @pytest.mark.parametrize("after", [True, False])
-async def test_a_call_that_a_worker_died_of_is_looked_up_though_the_time_of_its_command_is_over(
-    world: InMemoryExecutor, after: bool
-):
+async def test_a_dead_workers_call_is_looked_up_past_not_after(world: InMemoryExecutor, after: bool):
     """Told EXPIRED of a payment that was made, a team would send it again under a new id."""
     record = world.send(command(**INTENT, not_after=world.now_ms + 60_000))
     with pytest.raises(WorkerDiedError):
@@ -261,7 +259,7 @@ async def test_a_call_that_a_worker_died_of_is_looked_up_though_the_time_of_its_
     assert world.effects == []
 
 
-async def test_after_an_outage_of_25_hours_what_never_happened_is_left_to_a_person(world: InMemoryExecutor):
+async def test_after_25_hours_a_missing_object_is_left_to_a_person(world: InMemoryExecutor):
     record = world.send(command())
     with pytest.raises(WorkerDiedError):
         await world.run(dies(world, after=False))
@@ -275,7 +273,7 @@ async def test_after_an_outage_of_25_hours_what_never_happened_is_left_to_a_pers
 
 
 @pytest.mark.parametrize("hours", [0, 1, 22.9])
-async def test_within_the_horizon_a_dead_worker_s_call_is_repeated_with_the_same_key(world: InMemoryExecutor, hours):
+async def test_within_the_horizon_a_dead_workers_key_is_repeated(world: InMemoryExecutor, hours):
     record = world.send(command())
     with pytest.raises(WorkerDiedError):
         await world.run(dies(world, after=True))
@@ -287,7 +285,7 @@ async def test_within_the_horizon_a_dead_worker_s_call_is_repeated_with_the_same
 
 
 @pytest.mark.parametrize("then", [{"status": 403}, {"status": 400, "body": GATEWAY}, {"status": 429, "times": 6}])
-async def test_a_refusal_that_decides_nothing_does_not_fail_what_a_dead_worker_has_done(world: InMemoryExecutor, then):
+async def test_an_indecisive_refusal_fails_no_dead_workers_call(world: InMemoryExecutor, then):
     record = world.send(command())
     with pytest.raises(WorkerDiedError):
         await world.run(dies(world, after=True))

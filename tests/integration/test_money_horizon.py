@@ -86,9 +86,7 @@ class Place:
 
 
 @pytest.mark.parametrize("search_delay_ms", [0, 30 * 24 * 3_600_000], ids=["found", "not to be found"])
-async def test_a_post_without_a_recorded_answer_is_not_made_again_after_the_horizon(
-    broker: Broker, prefix: str, search_delay_ms: int
-):
+async def test_a_post_without_an_answer_is_not_repeated_past_horizon(broker: Broker, prefix: str, search_delay_ms: int):
     topics = Topics(prefix=prefix, tiers=parse_tiers("100ms,300ms"))
     await apply_topics(topics, PARTITIONS, {"bootstrap_servers": broker.bootstrap_servers})
     async with SandboxServer() as server:

@@ -69,7 +69,7 @@ def test_every_input_of_every_action_is_tried():
 
 
 @pytest.mark.parametrize("action", INPUTS)
-async def test_every_combination_of_inputs_is_accepted_and_its_answer_read(stripe: StripeMock, action: str):
+async def test_every_combination_of_inputs_is_accepted_and_read(stripe: StripeMock, action: str):
     async with api(stripe) as ours:
         for given in inputs(action):
             call = call_of(command(action=action, input=given))

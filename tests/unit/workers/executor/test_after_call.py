@@ -96,7 +96,7 @@ def tagged(**fields):
     return {**CUSTOMER, "metadata": {"stripeline_command": "c1"}, **fields}
 
 
-def test_every_attempt_sends_the_same_key_and_the_same_parameters():
+def test_every_attempt_sends_the_same_key_and_parameters():
     world = World()
     world.run(command_record(command(input={"name": "Ada"})), LOST, failure(500), FOUND)
     assert len({key for key, _, _ in world.attempts}) == 1
@@ -104,7 +104,7 @@ def test_every_attempt_sends_the_same_key_and_the_same_parameters():
     assert [result["status"] for result in world.results] == ["succeeded"]
 
 
-def test_an_unknown_outcome_is_looked_up_when_its_attempts_are_used_up():
+def test_an_unknown_outcome_without_attempts_left_is_looked_up():
     world = World()
     world.run(command_record(), LOST, LOST, LOST, FOUND)
     assert (len(world.attempts), world.looks) == (3, 1)
@@ -129,14 +129,14 @@ def test_a_look_up_is_not_made_before_the_index_can_have_it():
 
 
 @pytest.mark.parametrize("outcome", [STORED, failure(500, stripe_should_retry="false")])
-def test_a_stored_failure_is_looked_up_at_once_because_another_attempt_tells_nothing(outcome):
+def test_a_stored_failure_is_looked_up_without_another_attempt(outcome):
     world = World()
     world.run(command_record(), outcome, FOUND)
     assert (len(world.attempts), world.looks) == (1, 1)
     assert world.results[0]["status"] == "succeeded"
 
 
-def test_what_is_not_found_is_indeterminate_and_a_dead_letter_with_all_that_a_person_needs():
+def test_not_found_is_indeterminate_and_a_complete_dead_letter():
     world = World()
     world.run(command_record(), STORED, Missing())
     (result,), (letter,) = world.results, world.dead
@@ -146,7 +146,7 @@ def test_what_is_not_found_is_indeterminate_and_a_dead_letter_with_all_that_a_pe
     assert int(letter[h.FIRST_APPENDED_AT]) == START
 
 
-def test_an_unknown_outcome_stays_unknown_until_stripe_decides_it():
+def test_an_unknown_outcome_stays_so_until_stripe_decides():
     for decisive, status in ((failure(402), "failed"), (FOUND, "succeeded")):
         world = World()
         world.run(command_record(), LOST, failure(429), decisive)
@@ -242,7 +242,7 @@ class TestPastItsTime:
         assert [result["status"] for result in world.results] == ["indeterminate"]
         assert [letter[h.REASON] for letter in world.dead] == [b"indeterminate"]
 
-    def test_what_nobody_is_known_to_have_attempted_and_is_not_found_expired(self):
+    def test_expires_when_not_found_and_not_known_as_attempted(self):
         world = self.late(Missing(), unknown=False)
         assert (world.attempts, world.looks) == ([], 1)
         assert [(result["status"], result["error"]["code"]) for result in world.results] == [("failed", "EXPIRED")]
@@ -268,7 +268,7 @@ class TestPastItsTime:
         world.run(world.returned(decision.outputs[0]), Missing(), now_ms=START + 5_000)
         assert [result["error"]["code"] for result in world.results] == ["AUTH_EXPIRED"]
 
-    def test_what_nobody_can_have_attempted_and_what_has_no_effect_expires_at_once(self):
+    def test_expires_at_once_without_a_possible_effect(self):
         read = {"action": "stripe/retrieve-charge", "input": {"id": "ch_1"}}
         for fields, again in (({}, False), (read, True)):
             world = World()
@@ -314,7 +314,7 @@ class TestReplay:
         assert world.results[-1]["status"] == "succeeded"
         assert world.results[-1]["revision"] == 1
 
-    def test_of_an_indeterminate_command_is_attempted_with_the_same_key_when_nothing_is_found(self):
+    def test_of_an_indeterminate_command_not_found_uses_the_same_key(self):
         world = self.parked(STORED, Missing())
         world.run(command_record(headers=REPLAY), Missing(), FOUND)
         assert [key for key, _, _ in world.attempts] == ["stripeline:c1"] * 2
@@ -491,7 +491,7 @@ class TestTakenOver:
         world.run(command_record(), *outcomes, again=True)
         return world
 
-    def test_is_looked_up_before_a_refusal_that_decides_nothing_is_its_end(self):
+    def test_is_looked_up_before_an_indecisive_refusal_ends_it(self):
         world = self.world(failure(403), FOUND)
         assert [(result["status"], result["attempts"]) for result in world.results] == [("succeeded", 1)]
         assert (len(world.attempts), world.looks) == (1, 1)

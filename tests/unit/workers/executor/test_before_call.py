@@ -67,7 +67,7 @@ def dead(decision):
     return [h.read(output.headers) for output in decision.outputs if output.topic == TOPICS.dead_letter]
 
 
-def test_a_command_becomes_one_call_with_everything_derived_from_it():
+def test_the_call_is_derived_from_its_command_alone():
     call = take(Ledger(), command_record(command(input={"name": "Ada"}), partition=3))
     assert isinstance(call, Call)
     assert (call.request.method, call.request.path) == ("POST", "/v1/customers")
@@ -109,7 +109,7 @@ def test_a_success_is_one_result_under_the_commands_key():
         orjson.dumps({**command(), "command_id": "x" * 201}), orjson.dumps({**command(), "run": {"run_id": 5}}),
     ],
 )  # fmt: skip
-def test_what_is_no_command_is_a_dead_letter_with_its_bytes_and_origin(value):
+def test_an_unreadable_command_is_a_dead_letter_with_its_origin(value):
     record = Record(topic=TOPICS.command, partition=3, offset=42, key=b"k", value=value, headers=(("x", b"y"),))
     decision = take(Ledger(), record)
     (letter,) = dead(decision)
@@ -138,7 +138,7 @@ def test_a_key_of_a_megabyte_is_a_dead_letter():
         ({"not_after": NOW - 1}, "EXPIRED", "not_after"),
     ],
 )
-def test_what_we_refuse_ourselves_is_a_failed_result_without_a_call(fields, code, says):
+def test_a_command_that_we_refuse_fails_without_a_call(fields, code, says):
     ledger = Ledger()
     decision = take(ledger, command_record(command(**fields)))
     (result,) = results(decision)
@@ -162,7 +162,7 @@ def test_a_known_id_is_skipped_however_it_ended():
         assert take(ledger, command_record()) == Decision(Verdict.KNOWN)
 
 
-def test_a_known_id_that_asks_for_something_else_is_refused_loudly():
+def test_a_known_id_with_other_content_is_a_dead_letter():
     ledger = Ledger()
     run(ledger, command_record())
     decision = take(ledger, command_record(command(input={"name": "another"})))
@@ -187,7 +187,7 @@ def test_a_final_failure_is_a_failed_result():
     assert dead(decision) == []
 
 
-def test_a_retryable_failure_goes_to_the_first_tier_with_all_that_must_last():
+def test_a_retryable_failure_goes_to_the_first_tier():
     ledger = Ledger()
     decision = run(ledger, command_record(headers=(TRACE,)), failure(429))
     (output,) = decision.outputs
@@ -203,7 +203,7 @@ def test_a_retryable_failure_goes_to_the_first_tier_with_all_that_must_last():
     assert EXECUTOR.due_ms(command_record()) == 0
 
 
-def test_attempts_are_used_up_one_tier_after_the_other_then_it_is_a_dead_letter():
+def test_after_the_last_tier_it_is_a_dead_letter():
     ledger = Ledger()
     first = run(ledger, command_record(), failure(429))
     second = run(ledger, returned(first), failure(429))
@@ -293,7 +293,7 @@ def test_a_dead_letter_frees_its_key():
     assert isinstance(take(ledger, returned(second)), Call)
 
 
-def test_a_waiting_command_that_was_settled_meanwhile_frees_its_key():
+def test_a_waiting_command_that_was_settled_frees_its_key():
     ledger = Ledger()
     first = run(ledger, command_record(command("c1")), failure(500))
     known = ledger.known("c1")
@@ -303,7 +303,7 @@ def test_a_waiting_command_that_was_settled_meanwhile_frees_its_key():
     assert ledger.queue("k1") is None
 
 
-def test_ids_are_forgotten_after_the_window_and_waiting_ones_are_not():
+def test_ids_expire_after_the_window_unless_they_wait():
     ledger = Ledger()
     run(ledger, command_record(command("done")))
     run(ledger, command_record(command("waits"), key=b"k2"), failure(429))

@@ -128,7 +128,7 @@ def finish(world):
     raise AssertionError("something waits for ever")
 
 
-def test_a_long_queue_behind_a_failing_head_goes_round_a_few_times_and_not_once_for_each_failure():
+def test_a_long_queue_is_requeued_less_often_than_its_head_fails():
     """A thousand commands of one key: a call takes 100 ms, one in five fails and waits in a tier."""
     world, handled, failures = World(), 0, random.Random(1)
     for _ in range(1_000):

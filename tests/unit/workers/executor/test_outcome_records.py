@@ -27,9 +27,7 @@ def failed(*, unknown, decisive, code="PROVIDER_ERROR"):
         (True, False, False, "indeterminate"), (True, True, True, "indeterminate"),
     ],
 )  # fmt: skip
-def test_who_may_have_had_an_effect_and_was_not_told_otherwise_is_indeterminate(
-    unknown, decisive, earlier_unknown, status
-):
+def test_a_possible_effect_without_a_decision_is_indeterminate(unknown, decisive, earlier_unknown, status):
     how = outcome_records.end(
         failed(unknown=unknown, decisive=decisive), earlier_unknown=earlier_unknown, attempts=2, reason=None
     )

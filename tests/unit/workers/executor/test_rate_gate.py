@@ -120,7 +120,7 @@ class TestPacing:
         facts.part = 0.0
         assert [facts.ask().delay_ms for _ in range(3)] == [0, 0, 0]
 
-    def test_a_429_halves_the_rate_once_a_burst_and_a_quiet_time_restores_it(self):
+    def test_a_429_halves_the_rate_once_per_burst_until_it_recovers(self):
         facts = Facts(account=10)
         permit = facts.ask()
         for _ in range(5):
@@ -172,7 +172,7 @@ class TestBreaker:
         assert facts.gate.observe("acme", "/v1/customers", failure(401), permit, NOW) is Observation.KEY_REFUSED
         return facts
 
-    def test_the_first_401_of_a_key_closes_the_gate_for_its_connection_alone(self):
+    def test_the_first_401_of_a_key_closes_its_connection_alone(self):
         facts = self.refused()
         held = facts.ask()
         assert isinstance(held, Hold)
@@ -205,7 +205,7 @@ class TestBreaker:
         assert facts.gate.observe("acme", "/v1/customers", failure(401), probe, NOW) is Observation.KEY_REFUSED
         assert isinstance(facts.ask(), Hold)
 
-    def test_a_late_answer_to_the_old_key_says_nothing_of_the_new_one(self):
+    def test_a_late_answer_to_the_old_key_leaves_the_new_one(self):
         facts = Facts()
         old, older = facts.ask(), facts.ask()
         facts.gate.observe("acme", "/v1/customers", failure(401), old, NOW)
@@ -242,7 +242,7 @@ class TestBreaker:
         assert facts.gate.observe("acme", "/v1/customers", failure(401), facts.ask(), NOW) is Observation.ACCEPTED
 
 
-def test_a_key_pasted_anew_has_another_name_that_tells_nothing():
+def test_a_replaced_key_has_another_name_without_the_secret():
     first, second = (Connection(secret_key=f"sealed:{text}", mode="test", hint="sk_test_…") for text in ("a", "b"))
     assert first.key_name != second.key_name
     assert "sealed" not in first.key_name
@@ -263,7 +263,7 @@ class TestInTheExecutor:
         output = decision.outputs[0]
         return Record(topic=output.topic, key=output.key, value=output.value, headers=output.headers)
 
-    def test_a_paced_command_goes_round_in_order_without_an_attempt(self):
+    def test_a_paced_command_waits_in_order_without_an_attempt(self):
         facts, ledger = Facts(account=0.05), Ledger()
         executor = self.executor(facts)
         assert isinstance(executor.take(ledger, command_record(command("c0"), key=b"k0"), NOW), Call)
@@ -276,7 +276,7 @@ class TestInTheExecutor:
         decision = self.apply(ledger, executor.settle(ledger, call, DONE, NOW + 40_000))
         assert orjson.loads(decision.outputs[0].value)["attempts"] == 1
 
-    def test_the_first_401_ends_its_command_and_tells_everybody_and_the_rest_wait(self):
+    def test_the_first_401_ends_its_command_and_the_rest_wait(self):
         facts, ledger = Facts(), Ledger()
         executor = self.executor(facts)
         first = executor.take(ledger, command_record(command("c1"), key=b"k1"), NOW)

@@ -18,7 +18,7 @@ def test_ours_count_on_a_retry_topic_alone():
     assert (fresh.attempts, fresh.first_appended_ms, fresh.place, fresh.traceparent) == (0, 500, None, b"00-a-b-01")
 
 
-def test_a_retry_record_whose_headers_were_lost_starts_again():
+def test_a_retry_record_without_our_headers_starts_again():
     found = read_record(command_record(headers=((h.ATTEMPT, b"x"), (h.PLACE, b""))), returned=True)
     assert (found.attempts, found.first_appended_ms, found.place, found.traceparent) == (0, 1_000_000, None, None)
 

@@ -101,12 +101,12 @@ def test_a_stored_decline_will_not_change():
     assert fail(500, idempotent_replayed="true").retryable
 
 
-def test_what_stripe_says_before_it_looks_at_the_key_decides_nothing():
+def test_a_refusal_before_stripe_reads_the_key_decides_nothing():
     assert [fail(status).decisive for status in (401, 403, 429)] == [False] * 3
     assert [fail(status).decisive for status in (400, 402, 404, 409)] == [True] * 4
 
 
-def test_other_parameters_under_a_known_key_say_nothing_of_the_attempt_that_it_knows():
+def test_an_idempotency_error_decides_nothing():
     assert not fail(400, {"type": "idempotency_error"}).decisive
 
 
@@ -124,7 +124,7 @@ def test_retry_after_is_capped_and_garbage_is_ignored(text, wait_ms):
     assert fail(429, retry_after=text).retry_after_ms == wait_ms
 
 
-def test_stripes_own_words_are_kept_and_its_embedded_objects_are_not():
+def test_stripes_codes_are_kept_and_embedded_objects_are_not():
     outcome = fail(
         402,
         {

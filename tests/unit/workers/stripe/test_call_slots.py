@@ -14,7 +14,7 @@ async def turn():
         await asyncio.sleep(0)
 
 
-async def test_where_there_is_room_nobody_waits():
+async def test_a_free_slot_costs_no_wait():
     slots = CallSlots(2)
     task = slots.of_a_task()
     assert [task.enter_now() for _ in range(3)] == [True, True, False]
@@ -30,7 +30,7 @@ async def test_a_task_without_a_call_may_always_make_one():
     assert (slots.taken, slots.size) == (2, 1)
 
 
-async def test_a_task_whose_last_call_ends_has_the_next_place_though_the_room_is_full():
+async def test_a_task_without_a_call_gets_a_slot_beyond_the_size():
     slots = CallSlots(2)
     deep, other = slots.of_a_task(), slots.of_a_task()
     assert all((deep.enter_now(), deep.enter_now(), other.enter_now()))
@@ -41,7 +41,7 @@ async def test_a_task_whose_last_call_ends_has_the_next_place_though_the_room_is
     assert (deep.taken, other.taken) == (2, 1)
 
 
-async def test_a_place_goes_to_the_task_that_has_the_fewest():
+async def test_a_slot_goes_to_the_task_that_has_the_fewest():
     slots = CallSlots(4)
     deep, other = slots.of_a_task(), slots.of_a_task()
     assert all((deep.enter_now(), deep.enter_now(), deep.enter_now(), other.enter_now()))
@@ -55,7 +55,7 @@ async def test_a_place_goes_to_the_task_that_has_the_fewest():
     assert (deep.taken, other.taken, slots.taken) == (2, 2, 4)
 
 
-async def test_who_gives_up_waiting_takes_no_place():
+async def test_a_cancelled_wait_takes_no_slot():
     slots = CallSlots(1)
     task = slots.of_a_task()
     assert task.enter_now()
@@ -69,7 +69,7 @@ async def test_who_gives_up_waiting_takes_no_place():
     assert (task.taken, task.waiting, slots.taken) == (1, 0, 1)
 
 
-async def test_a_place_that_is_given_to_one_who_gives_up_in_the_same_moment_goes_to_the_next():
+async def test_a_slot_given_to_a_cancelled_call_goes_to_the_next():
     slots = CallSlots(1)
     task = slots.of_a_task()
     assert task.enter_now()
@@ -88,7 +88,7 @@ STEPS = st.lists(st.tuples(st.sampled_from(["enter", "leave", "cancel"]), st.int
 
 @settings(max_examples=200, deadline=None)
 @given(size=st.integers(1, 4), steps=STEPS)
-def test_places_are_neither_lost_nor_made(size, steps):
+def test_no_slot_is_lost_or_made(size, steps):
     asyncio.run(_visits(size, steps))
 
 

@@ -14,7 +14,7 @@ from tests.support.records import command, command_record
 DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1})
 
 
-def test_a_bound_is_in_its_bucket_and_what_is_above_all_is_in_the_last():
+def test_a_bound_is_in_its_bucket_and_the_last_one_is_open():
     seen = Histogram((1.0, 2.0))
     for value in (0.5, 1.0, 1.5, 2.0, 9.0):
         seen.add(value)
@@ -47,7 +47,7 @@ def test_records_are_counted_by_verdict_and_ends_by_code():
         ({"action": "stripe/made-up"}, Ended("unknown", "VALIDATION_ERROR", 0)),
     ],
 )
-def test_an_end_names_an_action_of_ours_and_never_another_teams_text(fields, ended):
+def test_an_unknown_action_is_counted_without_its_name(fields, ended):
     executor = Executor(setup=Setup(topics=Topics(), actions=actions(), has_connection=lambda name: name == "acme"))
     ledger = Ledger()
     decision = executor.take(ledger, command_record(command(**fields)), 1_000)

@@ -43,7 +43,7 @@ def looks(watch, snapshot, until_s, *, turning=True, from_s=0):
         (replace(member(), tasks=2), True, None),  # a long restore
     ],
 )
-def test_what_should_move_and_does_not_is_suspected_after_its_time(snapshot, turning, found):
+def test_what_does_not_move_is_suspected_after_its_time(snapshot, turning, found):
     assert looks(Watch(8, LIMITS), snapshot, 1_000, turning=turning) == found
 
 
@@ -54,7 +54,7 @@ def test_what_moves_is_not_suspected():
         assert watch.look(now_s, member(now_s, p0=moving, p1=replace(IDLE, mark=now_s))) is None
 
 
-def test_a_process_that_stood_still_as_a_whole_is_not_to_blame():
+def test_a_suspended_process_raises_no_suspicion():
     watch = Watch(8, LIMITS)
     watch.look(0, member(p0=BUSY))
     assert watch.look(200, member(p0=BUSY), late_s=199) is None
@@ -100,12 +100,12 @@ def test_without_kafka_nothing_is_done():
     ("members", "remedy"),
     [(2, Remedy.CONFIRM), (1, Remedy.CONFIRM), (0, Remedy.CONFIRM), (3, Remedy.NONE), (None, Remedy.NONE)],
 )
-def test_no_partition_is_trouble_only_where_there_is_one_for_each_member(members, remedy):
+def test_no_partition_is_a_stall_only_where_each_member_has_one(members, remedy):
     watch, at_s, found = suspected(member())
     assert watch.judge(at_s, found, member(), GroupFacts(members=members, ends={})) is remedy
 
 
-def test_an_idle_partition_is_trouble_only_where_there_is_something_to_read():
+def test_an_idle_partition_is_a_stall_only_with_records_to_read():
     snapshot = member(p0=IDLE, p1=replace(IDLE, reads={"other": 7}))
     watch, at_s, found = suspected(snapshot)
     assert found.number == 0
@@ -128,7 +128,7 @@ def confirmed(watch, snapshot, at_s):
     return watch.judge(at_s + 10, found, snapshot, FACTS)
 
 
-def test_it_gives_up_after_some_tries_and_forgives_after_a_quiet_time():
+def test_it_gives_up_after_some_tries_within_the_forgiving_time():
     watch, hangs = Watch(2, LIMITS), member(p0=replace(BUSY, oldest_call_s=300))
     assert confirmed(watch, hangs, 1_100) is Remedy.REOPEN
     assert confirmed(watch, hangs, 1_200) is Remedy.REOPEN

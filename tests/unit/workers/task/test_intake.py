@@ -32,7 +32,7 @@ def started(of: Intake) -> list[tuple[str, int]]:
     return found
 
 
-def test_what_is_there_is_taken_into_lanes_and_finished_in_any_order():
+def test_records_are_taken_into_lanes_and_finish_in_any_order():
     of = one(commands=put(InputPartition(grows=True), 3, size=5))
     assert of.wanted() == ["commands"]
     assert of.fill(NOW, pending=0, full=False) == Filled(3, None)
@@ -68,7 +68,7 @@ def test_each_input_is_first_in_turn():
     assert sorted(firsts) == [SLICE, 2 * SLICE]
 
 
-def test_nothing_is_taken_before_it_is_due_and_the_earliest_says_when():
+def test_nothing_is_taken_before_it_is_due():
     due = {"now": NOW, "soon": NOW + 300, "later": NOW + 700}
     inputs = {topic: put(InputPartition(grows=False), 1, topic) for topic in due}
     of = Intake(inputs, lane=lambda taken: taken.topic, due_ms=lambda taken: due[taken.topic], limit=4)

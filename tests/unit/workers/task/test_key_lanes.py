@@ -38,7 +38,7 @@ def test_a_finished_lane_is_forgotten():
 
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=80), st.integers(1, 4))
-def test_whatever_the_interleaving_each_lane_keeps_its_order_and_never_overlaps(steps, limit):
+def test_each_lane_keeps_its_order_and_never_overlaps(steps, limit):
     lanes: Lanes[int] = Lanes(limit)
     running: dict[object, int] = {}
     started: dict[object, list[int]] = {}

@@ -10,7 +10,7 @@ def test_nothing_is_nothing():
     assert not Pending()
 
 
-def test_a_finished_record_is_something_even_when_nothing_follows_from_it():
+def test_a_finished_record_without_outputs_is_pending():
     pending = Pending()
     pending.add(Decision(Verdict.KNOWN))
     assert pending
@@ -35,7 +35,7 @@ def test_outputs_keep_their_order():
     assert (pending.outputs, pending.records) == ([first, second, third], 2)
 
 
-def test_the_last_change_of_a_key_counts_and_stands_where_it_came():
+def test_the_last_change_of_a_key_counts_in_its_place():
     pending = Pending()
     pending.add(Decision("a", changes=(StateChange("x", FIRST), StateChange("y", FIRST))))
     pending.add(Decision("b", changes=(StateChange("x", SECOND),)))

@@ -34,7 +34,7 @@ def test_a_restart_skips_what_an_earlier_owner_finished():
     assert [mark.take(offset) for offset in range(5, 12)] == [True, False, False, True, True, False, True]
 
 
-def test_finished_ranges_that_are_not_reached_yet_are_committed_again():
+def test_finished_ranges_beyond_the_position_are_kept():
     mark = Watermark(5, [(6, 7), (10, 12)])
     mark.take(5)
     mark.take(6)
@@ -88,7 +88,7 @@ def test_ranges_come_back_as_they_were_written(position, steps):
 
 
 @given(st.lists(st.tuples(st.integers(1, 3), st.booleans()), min_size=1, max_size=60), st.randoms())
-def test_after_a_crash_exactly_the_unfinished_records_are_taken_again(steps, random):
+def test_after_a_crash_only_unfinished_records_are_taken_again(steps, random):
     offsets, mark = [], Watermark(0)
     for gap, _ in steps:
         offsets.append((offsets[-1] if offsets else -1) + gap)
