@@ -12,7 +12,7 @@ from stripeline.contracts.ids import command_id, run_id
 from stripeline.deploy.local.kafka import free_port
 from stripeline.ingest.routing import Publication, route
 from stripeline.ingest.trigger import TriggerView
-from stripeline.workers.executor.outcome_records import End, Told, result
+from stripeline.workers.executor.outcome_records import End, ResultFacts, result
 from tests.bench.harness import Column, Lab, Sample, Table, medians
 from tests.bench.processes import python
 from tests.bench.stripe_load import event_bodies, event_id
@@ -48,7 +48,7 @@ def results(of: Setup, step: str, count: int) -> Iterable[Given]:
     how = End(status="succeeded", attempts=1, output=OUTPUTS[step])
     for number in range(count):
         run = run_id(event_id(number), WORKFLOW)
-        told = Told(
+        told = ResultFacts(
             command_id=command_id(run, step), action=f"stripe/{step}", connection="acme", key=b"k", trace=None,
             run={"run_id": run, "workflow": WORKFLOW, "step": step}, started_at=now_ms,
         )  # fmt: skip

@@ -41,6 +41,8 @@ from tests.support.records import command
 PARTITIONS = 2
 DONE = Answer(status=200, headers={}, body=b'{"id":"cus_1","object":"customer","email":null,"name":null,"created":1}')
 TOO_MANY = Answer(status=429, headers={}, body=b'{"error":{}}')
+NOT_OFFERED = Answer(status=403, headers={}, body=b'{"error":{}}')
+MORE = Answer(status=200, headers={}, body=b'{"object":"list","data":[{"id":"cus_9"}],"has_more":true}')
 NOT_FOUND = Answer(status=200, headers={}, body=b'{"object":"list","data":[]}')
 
 
@@ -335,6 +337,26 @@ async def test_after_a_day_a_crashed_call_is_looked_up_and_not_sent(bench: Bench
     assert bench.calls == [("lost", "stripeline:lost"), ("lost", None)]
     (letter,) = await bench.read(bench.topics.dead_letter)
     assert dict(letter.headers)[h.REASON] == b"past_horizon"
+
+
+async def test_a_look_up_through_pages_is_one_call_for_slots_and_watchdog(bench: Bench):
+    """Its pages keep the slot of its search, so a look-up that hangs has the age of all of them."""
+    asked: list[tuple[str, int, float]] = []
+
+    async def answer(call: Call) -> Any:
+        asked.append((call.request.path, worker.slots.taken, worker.call_ages.of(0).oldest_s()))
+        if call.look_up is not None and call.look_up.pages == 2:
+            return NOT_FOUND
+        await asyncio.sleep(0.2)
+        return NOT_OFFERED if call.request.path.endswith("/search") else MORE
+
+    bench.answer = answer
+    async with bench.worker(clock=ClockADayAhead()) as worker:
+        await bench.produce(command("old"))
+        await until(lambda: has_results(bench, 1))
+    assert [path for path, _, _ in asked] == ["/v1/customers/search", "/v1/customers", "/v1/customers"]
+    assert [taken for _, taken, _ in asked] == [1, 1, 1]
+    assert asked[-1][2] >= 0.4
 
 
 async def test_a_full_state_takes_no_more_commands_and_drops_none(bench: Bench, monkeypatch: pytest.MonkeyPatch):

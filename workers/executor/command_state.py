@@ -76,7 +76,7 @@ class CommandState(Struct, frozen=True, kw_only=True):
 
 
 class PlannedCall(Struct, frozen=True, kw_only=True):
-    """A request to make once the rate gate lets it pass. `look_up`: it begins a look-up, and is no attempt."""
+    """A request to make once the rate gate lets it pass. `look_up`: it begins a look-up, instead of an attempt."""
 
     state: CommandState
     action: Action
@@ -89,7 +89,7 @@ class Call(Struct, frozen=True, kw_only=True):
 
     look_up: the look-up that it belongs to; None for an attempt.
     permit: the gate's: how long to wait first, and with which key.
-    timeout_ms: what is left of its look-up's time; None where nothing but the deadline of one request bounds it.
+    timeout_ms: the rest of its look-up's time; None where only the deadline of a request bounds it.
     """
 
     state: CommandState

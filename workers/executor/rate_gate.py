@@ -53,7 +53,7 @@ class Hold(Struct, frozen=True, kw_only=True):
 class ConnectionStatus(Struct, frozen=True, kw_only=True):
     """A connection as the gate sees it, for the metrics.
 
-    paused: Stripe refused its key, and nobody has replaced it.
+    paused: Stripe refused its key, which has not been replaced.
     line_ms: how long the last of its line still waits.
     rates: calls per second now and at most, by endpoint; the account's under "".
     """
@@ -81,7 +81,7 @@ class Bucket:
         self.next_ms = max(self.next_ms, now_ms) + 1000 / self.rate
 
     def slow(self, now_ms: float) -> None:
-        """Stripe said too many: half of it. Answers of one burst count once."""
+        """After a 429: half of the rate. Answers of one burst count once."""
         if now_ms - self.slowed_ms >= 1000:  # noqa: PLR2004
             self.rate, self.slowed_ms = max(self.rate / 2, self.ceiling * _SLOWEST), now_ms
 
@@ -105,7 +105,7 @@ class _Connection:
 class RateGate:
     """The gate of one process.
 
-    limits: calls per second of a connection and of each endpoint; None in it is no limit.
+    limits: calls per second of a connection and of each endpoint; None: no limit.
     share: the part of them that this process may use.
     key: the name of a connection's key, which does not reveal it; another key has another name.
     refused: the key's name that Stripe refused, and since when, as the control table has it.
@@ -134,7 +134,7 @@ class RateGate:
 
     @staticmethod
     def _must_line_up(mine: _Connection, now_ms: int, turn_ms: int | None, wait_ms: float) -> bool:
-        """Before its turn, or without room in memory; and nobody passes a line that has formed."""
+        """Before its turn, or beyond what may wait in memory. No call overtakes a line that has formed."""
         soon_ms = now_ms + PACE_MS
         return wait_ms > PACE_MS or (mine.line_ms if turn_ms is None else turn_ms) > soon_ms
 
@@ -217,5 +217,5 @@ def _bucket(mine: _Connection, name: str, ceiling: float) -> Bucket:
 
 
 def open_gate() -> RateGate:
-    """A gate that lets everything pass: no limits, and keys that nobody names."""
+    """A gate that lets every call pass: no limits, and keys without names."""
     return RateGate(limits=lambda _: Rate(), share=lambda: 1.0, key=lambda _: None, refused=lambda _: None)

@@ -49,7 +49,7 @@ def read_record(record: InputRecord, *, returned: bool, maybe_attempted: bool = 
     ours = headers if returned else {}
     return CommandRecord(
         input=record,
-        # Latin-1 gives every byte a character of its own, so no two keys become one.
+        # Latin-1 gives every byte its own character, so no two keys become one.
         key=None if record.key is None else record.key.decode("latin-1"),
         attempts=h.number(ours, h.ATTEMPT) or 0,
         first_appended_ms=h.first_appended_ms(headers, record.timestamp),

@@ -79,9 +79,9 @@ def classify(action: Action, answer: Answer | Fault) -> Outcome:
         return _success(action, answer)
     body = json_object(answer.body)
     found = _failure(action, answer, body or {})
-    # Without Stripe's `error` it is no answer of Stripe's: a gateway in between has not looked at the key.
-    told = body is not None and isinstance(body.get("error"), dict)
-    return found if told else replace(found, decisive=False)
+    # An answer without Stripe's `error` comes from a gateway in between, which has not read the key.
+    from_stripe = body is not None and isinstance(body.get("error"), dict)
+    return found if from_stripe else replace(found, decisive=False)
 
 
 def failed(action: Action, meaning: Meaning, message: str, **details: Any) -> Failed:

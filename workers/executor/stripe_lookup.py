@@ -35,7 +35,7 @@ class LookUp(Struct, frozen=True, kw_only=True):
     """How far a look-up has come.
 
     pages: of the list that were asked for; 0 while the search is under way.
-    until_ms: when its time is over; unknown before the search has been answered, which has a deadline of its own.
+    until_ms: when its time is over. Unknown before the answer to the search, which has its own deadline.
     """
 
     pages: int = 0
@@ -43,7 +43,7 @@ class LookUp(Struct, frozen=True, kw_only=True):
 
 
 class NextRequest(Struct, frozen=True, kw_only=True):
-    """What a look-up asks next. `timeout_ms`: what is left of its time; None for the search."""
+    """What a look-up asks next. `timeout_ms`: the rest of its time; None for the search."""
 
     request: Request
     look_up: LookUp

@@ -1,6 +1,6 @@
 """A worker: one member of a role's consumer group, with a task for each partition number that it is assigned.
 
-It opens and closes tasks as Kafka's group protocol says, hands them what was read, and opens a failed one anew. It
+It opens and closes tasks as Kafka's group protocol says, delivers records to them, and reopens a failed one. It
 makes no decision about a record. Kafka's consumer groups are the distributed engine; nothing here elects or shards.
 """
 
@@ -91,7 +91,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         return f"{_partitions(closed)} of the {self.role.name} are being restored" if closed else None
 
     def end(self, tp: TopicPartition) -> int | None:
-        """Where an input partition ends, as the last fetch told; no call is made."""
+        """Where an input partition ends, as of the last fetch; it sends no request."""
         consumer = self._consumer
         found: int | None = None
         if consumer is not None and tp in consumer.assignment():
@@ -99,7 +99,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         return found
 
     async def run(self, stop: asyncio.Event) -> None:
-        """Work until `stop` is set. A lost membership is taken up anew; nothing of Kafka's ends the process."""
+        """Work until `stop` is set. A lost membership is joined again; no error of Kafka's ends the process."""
         failures = 0
         while not stop.is_set():
             self.polls += 1
@@ -112,7 +112,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
                 await _wait(stop, _REOPEN_AFTER_S[min(failures, len(_REOPEN_AFTER_S)) - 1])
 
     def reopen(self, why: str) -> None:
-        """Close the consumer, whatever it waits for, and join anew: the watchdog's remedy."""
+        """Close the consumer, whatever it waits for, and join again: the watchdog's remedy."""
         self._happened(WorkerEvent.WATCHDOG, reason=why)
         if self._member is not None:
             self._member.cancel()
@@ -189,7 +189,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         numbers = sorted({tp.partition for tp in assigned})
         self.counts.events[WorkerEvent.ASSIGNED] += 1
         self._log.info(WorkerEvent.ASSIGNED, partitions=numbers)
-        if self._leaving:  # the group did not know yet: what was opened now, nobody would close
+        if self._leaving:  # the group did not know yet: a task opened now would never be closed
             return
         for number in numbers:
             self.tasks[number] = self._new_task(number)

@@ -58,7 +58,7 @@ async def restore(
         return input_ends
 
 
-def _apply(state: State, record: ConsumerRecord) -> None:
+def _apply(state: TaskState, record: ConsumerRecord) -> None:
     try:
         state.restore(record.key.decode(), record.value)
     except UnreadableRecordError as error:

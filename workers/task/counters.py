@@ -1,7 +1,7 @@
-"""What a worker counts of its own work: plain numbers, read when somebody asks. Pure.
+"""The counters of a worker: plain numbers, read at a scrape. Pure.
 
 Counting a record costs a fraction of a microsecond: no labels are looked up, nothing is formatted, nothing is locked.
-Names in it come from tables of ours (topics, verdicts, actions, codes), so their number is bounded.
+Label values come from our own tables (topics, verdicts, actions, codes), so their number is bounded.
 """
 
 from bisect import bisect_left
@@ -45,7 +45,7 @@ class Histograms(dict[tuple[str, ...], Histogram]):
 
 @dataclass(slots=True)
 class Counts:
-    """One worker's, of all its tasks since it started; a task that is opened anew goes on counting here."""
+    """One worker's, of all its tasks since it started; a reopened task goes on counting here."""
 
     records: dict[tuple[str, Verdict], int] = field(default_factory=lambda: defaultdict(int))  # by topic and verdict
     ends: dict[Ended, int] = field(default_factory=lambda: defaultdict(int))

@@ -1,7 +1,4 @@
-"""Decision: what becomes of one record, as a value. A role decides it, the task carries it out in one transaction.
-
-Nothing here says when.
-"""
+"""A decision: what becomes of one record, as a value. A role makes it, the task carries it out. Pure."""
 
 from collections.abc import Mapping
 from typing import NamedTuple, Protocol

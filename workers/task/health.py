@@ -161,7 +161,7 @@ class Watch:
                 return True
 
     def _forget_idle(self, now_s: float, snapshot: WorkerSnapshot, facts: GroupFacts | None) -> None:
-        """Where there is nothing to read, it is no use to ask again soon."""
+        """A partition without anything to read is not asked about again soon."""
         for number, work in snapshot.working.items():
             if facts is not None and not _behind(work, facts):
                 self._since_s[Stall.READING, number] = (work.mark, now_s)

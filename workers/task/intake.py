@@ -1,7 +1,7 @@
-"""What a task takes, and when: its inputs in turn, into lanes, within bounds. Pure.
+"""What a task takes, and when: from its inputs in turn, into key lanes, within bounds. Pure.
 
-Bounded are the records in hand, their bytes, what waits for a commit, the state, and the metadata of a commit. Each
-input is first in turn, or one deep backlog would take all the room that comes free.
+- Bounded: the records taken and not finished, their bytes, what waits for a commit, the state, a commit's metadata.
+- Each input is first in its turn: otherwise one deep backlog would take all capacity that comes free.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ from msgspec import Struct
 
 from stripeline.workers.task.decision import InputRecord, TaskState
 from stripeline.workers.task.input_partition import InputPartition, Load, size
-from stripeline.workers.task.key_lanes import Lanes
+from stripeline.workers.task.key_lanes import KeyLanes
 
 HELD_BYTES = 32 * 1024 * 1024  # of one task: records that are taken and not finished
 MAX_PENDING = 4_000
@@ -20,7 +20,7 @@ _FULL_AGAIN_MS = 1_000
 
 
 class Filled(Struct, frozen=True):
-    """How many records were taken, and after what time more may be: None when a finished record makes the room."""
+    """How many records were taken, and when to try again: None where a finished record makes room."""
 
     taken: int
     again_ms: int | None
@@ -37,7 +37,7 @@ class Intake:
         limit: int,
     ) -> None:
         self.inputs, self._lane, self._due_ms = inputs, lane, due_ms
-        self.lanes: Lanes[InputRecord] = Lanes(limit)
+        self.lanes: KeyLanes[InputRecord] = KeyLanes(limit)
         self.held_bytes = 0
         self._window = max(512, 2 * limit)
         self._turn = deque(inputs.values())

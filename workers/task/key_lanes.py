@@ -1,7 +1,7 @@
-"""Lanes: records of one key in order, one at a time; different keys side by side.
+"""Key lanes: records of one key in order, one at a time; different keys side by side.
 
 Pure: it decides which item may start, and never runs one. An item starts when it is the oldest unfinished one of its
-lane and fewer than `limit` items run. Lanes that wait for room are served in the order in which they became ready.
+lane and fewer than `limit` items run. Lanes that wait are served in the order in which they became ready.
 """
 
 from collections import deque
@@ -11,7 +11,7 @@ from typing import Generic, TypeVar
 T = TypeVar("T")
 
 
-class Lanes(Generic[T]):
+class KeyLanes(Generic[T]):
     """Items by lane. `add` an item, `start` what may run, `finish` a lane's running item."""
 
     def __init__(self, limit: int) -> None:

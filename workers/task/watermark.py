@@ -70,7 +70,7 @@ class Watermark:
         del self._unfinished[offset]
 
     def advance(self, position: int) -> None:
-        """The consumer stands at `position`: what lies before it and was not delivered is no record."""
+        """The consumer is at `position`: what lies before it and was not delivered is not a record."""
         self._next = max(self._next, position)
 
     def ranges(self) -> Sequence[Range]:
@@ -96,7 +96,7 @@ def encode(position: int, ranges: Sequence[Range]) -> str:
 
 
 def decode(position: int, metadata: str) -> Sequence[Range]:
-    """The ranges of a commit's metadata. Metadata of anybody else, or of a later version, is no ranges."""
+    """The ranges of a commit's metadata. Metadata that is not ours, or of a later version, has no ranges."""
     if not metadata.startswith(_VERSION):
         return ()
     text = metadata.removeprefix(_VERSION)

@@ -1,13 +1,13 @@
-"""Lanes: one key in order, one at a time; keys side by side, up to the limit."""
+"""KeyLanes: one key in order, one at a time; keys side by side, up to the limit."""
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripeline.workers.task.key_lanes import Lanes
+from stripeline.workers.task.key_lanes import KeyLanes
 
 
 def test_items_of_one_lane_run_one_at_a_time_in_order():
-    lanes: Lanes[str] = Lanes(limit=10)
+    lanes: KeyLanes[str] = KeyLanes(limit=10)
     lanes.add("a", "a1")
     lanes.add("a", "a2")
     assert lanes.start() == ("a", "a1")
@@ -17,7 +17,7 @@ def test_items_of_one_lane_run_one_at_a_time_in_order():
 
 
 def test_lanes_run_side_by_side_up_to_the_limit():
-    lanes: Lanes[str] = Lanes(limit=2)
+    lanes: KeyLanes[str] = KeyLanes(limit=2)
     for lane in "abc":
         lanes.add(lane, lane)
     assert lanes.start() == ("a", "a")
@@ -28,7 +28,7 @@ def test_lanes_run_side_by_side_up_to_the_limit():
 
 
 def test_a_finished_lane_is_forgotten():
-    lanes: Lanes[int] = Lanes(limit=1)
+    lanes: KeyLanes[int] = KeyLanes(limit=1)
     lanes.add("a", 1)
     lanes.start()
     lanes.finish("a")
@@ -39,7 +39,7 @@ def test_a_finished_lane_is_forgotten():
 
 @given(st.lists(st.tuples(st.sampled_from("abc"), st.booleans()), max_size=80), st.integers(1, 4))
 def test_each_lane_keeps_its_order_and_never_overlaps(steps, limit):
-    lanes: Lanes[int] = Lanes(limit)
+    lanes: KeyLanes[int] = KeyLanes(limit)
     running: dict[object, int] = {}
     started: dict[object, list[int]] = {}
 
