@@ -339,7 +339,7 @@ async def test_after_a_day_a_crashed_call_is_looked_up_and_not_sent(bench: Bench
     assert dict(letter.headers)[h.REASON] == b"past_horizon"
 
 
-async def test_a_look_up_through_pages_is_one_call_for_slots_and_watchdog(bench: Bench):
+async def test_a_look_up_through_pages_is_one_call(bench: Bench):
     """Its pages keep the slot of its search, so a look-up that hangs has the age of all of them."""
     asked: list[tuple[str, int, float]] = []
 

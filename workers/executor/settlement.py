@@ -1,7 +1,7 @@
 """Settles a command by a webhook: the event's object names the command that made it. Pure.
 
 The router sends such an object to the task that knows the command. Only a command whose outcome is unknown is settled,
-and only by an object of its own action and connection.
+and only by an object of its action and connection.
 """
 
 from stripeline.contracts import headers as h
