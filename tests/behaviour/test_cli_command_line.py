@@ -11,6 +11,7 @@ import typer
 
 from stripeline.deploy.cli import main
 from stripeline.deploy.cli.app import app
+from stripeline.deploy.runtime import library_check
 from stripeline.workers.secrets.vault import new_master_key
 
 NOWHERE = "127.0.0.1:1"
@@ -47,6 +48,16 @@ def test_every_command_explains_itself(path: tuple[str, ...], capsys: pytest.Cap
     captured = capsys.readouterr()
     assert f"Usage: stripeline {' '.join(path)}".strip() in captured.out
     assert captured.err == ""
+
+
+@pytest.mark.timeout(30)  # a process that starts all the same waits for Kafka
+@pytest.mark.parametrize("process", ["ingest", "router", "executor", "worker", "up", "demo"])
+def test_no_process_starts_on_an_untested_library(
+    process: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(library_check, "TESTED", {"aiohttp": ("3.13.0",)})
+    assert call(process) == 1
+    assert "Run `pip install 'aiohttp==3.13.0'`." in capsys.readouterr().err
 
 
 def test_all_promised_commands_are_there() -> None:
