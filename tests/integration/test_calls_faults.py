@@ -265,7 +265,7 @@ async def test_no_key_and_no_client_secret_in_errors_or_logs(world: InMemoryExec
     assert "_secret_" not in shown
 
 
-async def test_a_broken_call_is_logged_without_the_key(server: SandboxServer, capsys):
+async def test_a_broken_call_is_logged_without_the_key(server: SandboxServer, caplog):
     """The traceback is printed as the processes print it: with the message of the error, without local variables."""
     structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()])
     try:
@@ -273,7 +273,7 @@ async def test_a_broken_call_is_logged_without_the_key(server: SandboxServer, ca
     finally:
         structlog.reset_defaults()
     is_fault(outcome, Fault.REFUSED)  # nothing was sent
-    printed = capsys.readouterr().out
+    printed = caplog.text
     assert "call_broken" in printed
     assert KEY not in printed
 
