@@ -16,7 +16,7 @@ from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.operations.send_command import Order, produce, produce_and_wait
+from stripeline.deploy.operations.send_command import NewCommand, produce, produce_and_wait
 from stripeline.deploy.telemetry.masking import mask
 from stripeline.workers.actions import actions
 from stripeline.workers.kafka.control_table import read_all
@@ -69,7 +69,7 @@ def result_view(result: Result) -> dict[str, Any]:
     return {**shown, "started_at": rfc3339(result.started_at), "finished_at": rfc3339(result.finished_at)}
 
 
-def _order(action: str, connection: str, given: dict[str, Any], key: str | None, command_id: str | None) -> Order:
+def _order(action: str, connection: str, given: dict[str, Any], key: str | None, command_id: str | None) -> NewCommand:
     known = actions().get(action)
     if known is None:
         raise FailureError(f"{action!r} is no action: choose one of {', '.join(sorted(actions()))}.")
@@ -86,7 +86,7 @@ def _order(action: str, connection: str, given: dict[str, Any], key: str | None,
         choice = ", ".join(sorted(there)) or "none yet; create one with `stripeline apply`"
         raise FailureError(f"There is no connection {connection!r}. There is {choice}.")
     at_ms = int(time.time() * 1000)
-    return Order(command_id=chosen, action=action, connection=connection, input=given, key=key, at_ms=at_ms)
+    return NewCommand(command_id=chosen, action=action, connection=connection, input=given, key=key, at_ms=at_ms)
 
 
 def _inputs(pairs: Sequence[str]) -> dict[str, Any]:

@@ -16,7 +16,7 @@ from stripeline.deploy.definitions.checks import check_workflow, unknown
 from stripeline.deploy.definitions.problems import ConfigurationError, Place, Problem
 from stripeline.deploy.definitions.secrets import Environment, Kind, SecretError, Source, find, hint_of, mode_of
 from stripeline.deploy.definitions.shape import Written, WrittenTrigger, shape
-from stripeline.deploy.definitions.yaml_lines import Document, Refused, read_yaml
+from stripeline.deploy.definitions.yaml_lines import Document, YamlError, read_yaml
 from stripeline.workers.secrets.vault import Vault, VaultError, connection_secret, key_id_of, signing_secret
 
 
@@ -73,7 +73,7 @@ def load(
 def _read(file: Path) -> Document:
     try:
         return read_yaml(file.read_text(encoding="utf-8"))
-    except Refused as error:
+    except YamlError as error:
         raise ConfigurationError(file, [error.problem]) from None
     except (OSError, UnicodeDecodeError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not UTF-8 text"

@@ -17,7 +17,7 @@ _MAX_DEPTH: Final = 30
 _INT64: Final = 2**63
 
 
-class Refused(Exception):  # noqa: N818  (a verdict, not a fault)
+class YamlError(Exception):
     """The file is not what we read; carries the problem."""
 
     def __init__(self, problem: Problem) -> None:
@@ -90,8 +90,8 @@ class _Walk:
         return value
 
     @staticmethod
-    def _refused(node: yaml.Node, place: Place, reason: str) -> Refused:
-        return Refused(Problem(place=place, reason=reason, line=node.start_mark.line + 1))
+    def _refused(node: yaml.Node, place: Place, reason: str) -> YamlError:
+        return YamlError(Problem(place=place, reason=reason, line=node.start_mark.line + 1))
 
 
 def read_yaml(text: str) -> Document:
@@ -101,9 +101,9 @@ def read_yaml(text: str) -> Document:
         node = loader.get_single_node()
     except yaml.MarkedYAMLError as error:
         line = error.problem_mark.line + 1 if error.problem_mark else None
-        raise Refused(Problem(place=(), reason=f"this is not YAML: {error.problem}", line=line)) from None
+        raise YamlError(Problem(place=(), reason=f"this is not YAML: {error.problem}", line=line)) from None
     except yaml.YAMLError:
-        raise Refused(
+        raise YamlError(
             Problem(place=(), reason="this is not YAML: it has characters that YAML does not allow")
         ) from None
     walk = _Walk(loader=loader)

@@ -17,7 +17,7 @@ _MAX_ANSWER: Final = 2_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Delivery:
+class DeliveryAnswer:
     """One answer to one delivery."""
 
     status: int
@@ -30,7 +30,7 @@ async def deliver(
     bodies: list[bytes],
     now: Callable[[], int],
     rate_per_s: float | None = None,
-) -> AsyncIterator[Delivery]:
+) -> AsyncIterator[DeliveryAnswer]:
     """POST each body, not faster than the rate, and yield each answer. Raises FailureError when nobody listens."""
     loop = asyncio.get_running_loop()
     start = loop.time()
@@ -41,12 +41,12 @@ async def deliver(
             yield await _post(session, url, secret, body, now())
 
 
-async def _post(session: aiohttp.ClientSession, url: str, secret: SecretStr, body: bytes, at: int) -> Delivery:
+async def _post(session: aiohttp.ClientSession, url: str, secret: SecretStr, body: bytes, at: int) -> DeliveryAnswer:
     headers = {"Content-Type": "application/json", "Stripe-Signature": sign(body, secret.get_secret_value(), at)}
     try:
         async with session.post(url, data=body, headers=headers) as response:
             answer = (await response.content.read(_MAX_ANSWER)).decode("utf-8", "replace")
-            return Delivery(status=response.status, answer=answer)
+            return DeliveryAnswer(status=response.status, answer=answer)
     except aiohttp.InvalidURL:
         raise FailureError(f"{url} is not a URL. Write it like http://127.0.0.1:8080/webhooks/acme-payments.") from None
     except (aiohttp.ClientError, TimeoutError) as error:

@@ -23,7 +23,7 @@ _SEND_S: Final = 15.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class NewCommand:
     """A command to produce."""
 
     command_id: str
@@ -47,7 +47,7 @@ class Place:
     offset: int
 
 
-async def produce(topics: Topics, client: Mapping[str, Any], order: Order) -> Place:
+async def produce(topics: Topics, client: Mapping[str, Any], order: NewCommand) -> Place:
     """Produce the command; return when the broker has acknowledged it. Raises KafkaError, TimeoutError."""
     ce = cloud_event(id=order.command_id, type=_COMMAND_TYPE, source="stripeline/cli", at_ms=order.at_ms)
     key = None if order.key is None else order.key.encode()
@@ -56,7 +56,7 @@ async def produce(topics: Topics, client: Mapping[str, Any], order: Order) -> Pl
     return Place(partition=sent.partition, offset=sent.offset)
 
 
-async def produce_and_wait(topics: Topics, client: Mapping[str, Any], order: Order, timeout_s: float) -> Result:
+async def produce_and_wait(topics: Topics, client: Mapping[str, Any], order: NewCommand, timeout_s: float) -> Result:
     """Produce the command and wait for its result. Raises FailureError after `timeout_s`."""
     async with partition_reader(client) as reader:
         async with asyncio.timeout(_SEND_S):

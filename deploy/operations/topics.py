@@ -21,7 +21,7 @@ class TopicsError(FailureError):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Problem:
+class TopicProblem:
     """One problem of a topic, with its remedy."""
 
     topic: str
@@ -42,7 +42,7 @@ class TopicState:
 
     wanted: Topic
     found: Found | None
-    problems: tuple[Problem, ...]
+    problems: tuple[TopicProblem, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -53,15 +53,15 @@ class Applied:
     changed: Mapping[str, Mapping[str, str]]
 
 
-def judge(wanted: Topic, found: Found | None) -> tuple[Problem, ...]:
+def judge(wanted: Topic, found: Found | None) -> tuple[TopicProblem, ...]:
     """The problems of one topic."""
     if found is None:
         remedy = "create it with `stripeline topics apply`"
-        return (Problem(topic=wanted.name, fault="does not exist", remedy=remedy, missing=True),)
+        return (TopicProblem(topic=wanted.name, fault="does not exist", remedy=remedy, missing=True),)
     return (*_partitions(wanted, found), *_settings(wanted, found))
 
 
-def _partitions(wanted: Topic, found: Found) -> tuple[Problem, ...]:
+def _partitions(wanted: Topic, found: Found) -> tuple[TopicProblem, ...]:
     if found.partitions == wanted.partitions:
         return ()
     remedy = (
@@ -71,12 +71,12 @@ def _partitions(wanted: Topic, found: Found) -> tuple[Problem, ...]:
         " ever, because keys that change partition lose their order and their state"
     )
     fault = f"has {found.partitions} partitions, not {wanted.partitions}"
-    return (Problem(topic=wanted.name, fault=fault, remedy=remedy),)
+    return (TopicProblem(topic=wanted.name, fault=fault, remedy=remedy),)
 
 
-def _settings(wanted: Topic, found: Found) -> tuple[Problem, ...]:
+def _settings(wanted: Topic, found: Found) -> tuple[TopicProblem, ...]:
     return tuple(
-        Problem(
+        TopicProblem(
             topic=wanted.name,
             fault=f"has {name}={found.config.get(name)}, not {value}",
             remedy="`stripeline topics apply` sets it",
@@ -93,7 +93,7 @@ async def survey(topics: Topics, partitions: int, client: Mapping[str, Any]) -> 
         return await _states(cluster, topics.all(partitions))
 
 
-async def check(topics: Topics, partitions: int, client: Mapping[str, Any]) -> list[Problem]:
+async def check(topics: Topics, partitions: int, client: Mapping[str, Any]) -> list[TopicProblem]:
     """The problems of all topics; empty if a worker may start. Raises KafkaError, TimeoutError."""
     return [problem for state in await survey(topics, partitions, client) for problem in state.problems]
 
@@ -105,7 +105,7 @@ async def require(topics: Topics, partitions: int, client: Mapping[str, Any]) ->
         raise TopicsError(f"The topics are not as they must be. {paragraph(problems)}")
 
 
-def paragraph(problems: Sequence[Problem]) -> str:
+def paragraph(problems: Sequence[TopicProblem]) -> str:
     """Problems as sentences; one that several topics share is stated once."""
     alike: dict[tuple[str, str], list[str]] = {}
     for problem in problems:
@@ -135,7 +135,7 @@ async def apply(topics: Topics, partitions: int, client: Mapping[str, Any], *, r
     return Applied(created=tuple(topic.name for topic in missing), changed=changed)
 
 
-def _merged(problems: Sequence[Problem]) -> dict[str, dict[str, str]]:
+def _merged(problems: Sequence[TopicProblem]) -> dict[str, dict[str, str]]:
     merged: dict[str, dict[str, str]] = {}
     for problem in problems:
         if problem.settings:

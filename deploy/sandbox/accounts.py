@@ -10,7 +10,7 @@ import re
 from dataclasses import dataclass
 
 from stripeline.deploy.sandbox.api.stripe_errors import unauthorised
-from stripeline.deploy.sandbox.api.values import Answer
+from stripeline.deploy.sandbox.api.values import SandboxAnswer
 
 SECRET_KEY = re.compile(r"(sk|rk)_(test|live)_[A-Za-z0-9_-]+")
 NO_KEY = (
@@ -43,7 +43,7 @@ class Accounts:
         self._revoked: set[str] = set()
         self._known: dict[str, Caller] = {}
 
-    def caller(self, authorization: str | None) -> Caller | Answer:
+    def caller(self, authorization: str | None) -> Caller | SandboxAnswer:
         key = _key_of(authorization or "")
         if key is None:
             return unauthorised(NO_KEY)

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from stripeline.deploy.sandbox import control_models as models
 from stripeline.deploy.sandbox.api.resources import RESOURCES
-from stripeline.deploy.sandbox.api.values import Answer, Call
+from stripeline.deploy.sandbox.api.values import SandboxAnswer, SandboxRequest
 from stripeline.deploy.sandbox.magic import CHARGE_PREFIX, MAGIC, SEEDED_CHARGES, SEEDED_CUSTOMER
 from stripeline.deploy.sandbox.sandbox import Sandbox
 from stripeline.deploy.sandbox.store import EVERYBODY
@@ -23,14 +23,14 @@ LEDGER_FILTERS = frozenset({"object", "account", "command", "idempotency_key", "
 DEFAULT_REQUESTS = 100
 
 Query = Mapping[str, str]
-Operation = Callable[[Sandbox, Call, int], Any]
+Operation = Callable[[Sandbox, SandboxRequest, int], Any]
 
 
 class RefusedError(ValueError):
     """The request does not make sense; the text says why and what to do."""
 
 
-def control(sandbox: Sandbox, call: Call, now_ms: int) -> Answer:
+def control(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> SandboxAnswer:
     method, path = call.method, call.path
     operation = OPERATIONS.get((method, path.removeprefix(PREFIX).rstrip("/")))
     if operation is None:
@@ -44,11 +44,11 @@ def control(sandbox: Sandbox, call: Call, now_ms: int) -> Answer:
         return _answer(400, {"error": str(error)})
 
 
-def _answer(status: int, value: Any) -> Answer:
-    return Answer(status=status, body=orjson.dumps(value))
+def _answer(status: int, value: Any) -> SandboxAnswer:
+    return SandboxAnswer(status=status, body=orjson.dumps(value))
 
 
-def _index(_sandbox: Sandbox, _call: Call, _now_ms: int) -> Any:
+def _index(_sandbox: Sandbox, _call: SandboxRequest, _now_ms: int) -> Any:
     return {
         "about": "Stripeline's sandbox Stripe. Everything is in memory; nothing reaches Stripe.",
         "control": [f"{method} {PREFIX}{path}" for method, path in OPERATIONS],
@@ -59,7 +59,7 @@ def _index(_sandbox: Sandbox, _call: Call, _now_ms: int) -> Any:
     }
 
 
-def _ledger(sandbox: Sandbox, call: Call, _now_ms: int) -> Any:
+def _ledger(sandbox: Sandbox, call: SandboxRequest, _now_ms: int) -> Any:
     query = dict(parse_qsl(call.query))
     filters = {name: value for name, value in query.items() if name not in ("limit", "after")}
     if unknown := filters.keys() - LEDGER_FILTERS:
@@ -68,7 +68,7 @@ def _ledger(sandbox: Sandbox, call: Call, _now_ms: int) -> Any:
     return sandbox.endpoints.ledger.view(filters, after=_number(query, "after", 0) or 0, limit=limit)
 
 
-def _requests(sandbox: Sandbox, call: Call, _now_ms: int) -> Any:
+def _requests(sandbox: Sandbox, call: SandboxRequest, _now_ms: int) -> Any:
     return {
         "requests": sandbox.endpoints.ledger.recent(
             _number(dict(parse_qsl(call.query)), "limit", None) or DEFAULT_REQUESTS
@@ -85,31 +85,31 @@ def _number(query: Query, name: str, default: int | None) -> int | None:
     return int(raw)
 
 
-def _clock(sandbox: Sandbox, _call: Call, now_ms: int) -> Any:
+def _clock(sandbox: Sandbox, _call: SandboxRequest, now_ms: int) -> Any:
     return {"now_ms": now_ms, "offset_s": sandbox.clock_offset_ms / 1000}
 
 
-def _advance(sandbox: Sandbox, call: Call, now_ms: int) -> Any:
+def _advance(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
     advance_ms = round(models.ClockBody.model_validate_json(call.body).advance_s * 1000)
     sandbox.clock_offset_ms += advance_ms
     return _clock(sandbox, call, now_ms + advance_ms)
 
 
-def _faults(sandbox: Sandbox, _call: Call, _now_ms: int) -> Any:
+def _faults(sandbox: Sandbox, _call: SandboxRequest, _now_ms: int) -> Any:
     return {"rules": [asdict(rule) for rule in sandbox.faults.rules]}
 
 
-def _add_fault(sandbox: Sandbox, call: Call, now_ms: int) -> Any:
+def _add_fault(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
     sandbox.faults.add(models.RuleBody.model_validate_json(call.body).rule())
     return _faults(sandbox, call, now_ms)
 
 
-def _clear_faults(sandbox: Sandbox, call: Call, now_ms: int) -> Any:
+def _clear_faults(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
     sandbox.faults.clear()
     return _faults(sandbox, call, now_ms)
 
 
-def _settings(sandbox: Sandbox, _call: Call, _now_ms: int) -> Any:
+def _settings(sandbox: Sandbox, _call: SandboxRequest, _now_ms: int) -> Any:
     return {
         "latency_s": sandbox.latency_s,
         "search_delay_s": sandbox.endpoints.search_delay_ms / 1000,
@@ -118,7 +118,7 @@ def _settings(sandbox: Sandbox, _call: Call, _now_ms: int) -> Any:
     }
 
 
-def _set(sandbox: Sandbox, call: Call, now_ms: int) -> Any:
+def _set(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
     wanted = models.SettingsBody.model_validate_json(call.body)
     for name in wanted.model_fields_set:
         value = getattr(wanted, name)
@@ -134,11 +134,11 @@ def _set(sandbox: Sandbox, call: Call, now_ms: int) -> Any:
     return _settings(sandbox, call, now_ms)
 
 
-def _keys(sandbox: Sandbox, _call: Call, _now_ms: int) -> Any:
+def _keys(sandbox: Sandbox, _call: SandboxRequest, _now_ms: int) -> Any:
     return {"keys": sandbox.accounts.listing()}
 
 
-def _set_key(sandbox: Sandbox, call: Call, now_ms: int) -> Any:
+def _set_key(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
     wanted = models.KeyBody.model_validate_json(call.body)
     key = wanted.key.get_secret_value()
     if wanted.account is not None:
@@ -149,7 +149,7 @@ def _set_key(sandbox: Sandbox, call: Call, now_ms: int) -> Any:
 
 
 def _seed(resource: str, model: type[models.SeedBody]) -> Operation:
-    def seed(sandbox: Sandbox, call: Call, now_ms: int) -> Any:
+    def seed(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
         wanted = model.model_validate_json(call.body)
         row = RESOURCES[resource]
         if wanted.id is not None and not wanted.id.startswith(row.prefix):
@@ -161,7 +161,7 @@ def _seed(resource: str, model: type[models.SeedBody]) -> Operation:
     return seed
 
 
-def _reset(sandbox: Sandbox, _call: Call, _now_ms: int) -> Any:
+def _reset(sandbox: Sandbox, _call: SandboxRequest, _now_ms: int) -> Any:
     sandbox.reset()
     return {"reset": True}
 

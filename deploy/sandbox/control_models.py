@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr
 
-from stripeline.deploy.sandbox.faults import InjectedFault, Match, Rule
+from stripeline.deploy.sandbox.faults import FaultRule, InjectedFault, Match
 
 Delay = Annotated[float, Field(ge=0, le=3600)]
 Rate = Annotated[float, Field(gt=0)]
@@ -41,9 +41,9 @@ class RuleBody(Body):
     fault: FaultBody
     times: int | None = Field(default=1, ge=1)
 
-    def rule(self) -> Rule:
+    def rule(self) -> FaultRule:
         match, fault = Match(**self.match.model_dump()), InjectedFault(**self.fault.model_dump())
-        return Rule(match=match, fault=fault, times=self.times)
+        return FaultRule(match=match, fault=fault, times=self.times)
 
 
 class ClockBody(Body):

@@ -27,7 +27,7 @@ class Effect:
 
 
 @dataclass(frozen=True, slots=True)
-class Request:
+class LoggedRequest:
     method: str
     path: str
     key: str | None  # masked
@@ -39,10 +39,10 @@ class Request:
     at_ms: int
 
 
-class Ledger:
+class SandboxLedger:
     def __init__(self) -> None:
         self.effects: list[Effect] = []
-        self._requests: deque[Request] = deque(maxlen=REQUESTS_KEPT)
+        self._requests: deque[LoggedRequest] = deque(maxlen=REQUESTS_KEPT)
         self._by_status: Counter[str] = Counter()
         self._by_command: Counter[tuple[str, str]] = Counter()
         self._attempts: Counter[tuple[str, str]] = Counter()
@@ -53,7 +53,7 @@ class Ledger:
         if effect.command is not None:
             self._by_command[effect.account, effect.command] += 1
 
-    def request(self, request: Request) -> None:
+    def request(self, request: LoggedRequest) -> None:
         self._requests.append(request)
         self._by_status["dropped" if request.status is None else str(request.status)] += 1
         self._replayed += request.replayed

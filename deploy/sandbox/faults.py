@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Literal
 
 from stripeline.deploy.sandbox.api.stripe_errors import error_answer
-from stripeline.deploy.sandbox.api.values import EMPTY, Answer
+from stripeline.deploy.sandbox.api.values import EMPTY, SandboxAnswer
 
 API_ERROR_FROM = 500
 
@@ -49,10 +49,10 @@ class InjectedFault:
         """Is the outcome of the execution, kept and replayed."""
         return self.stored and self.answers
 
-    def answer(self) -> Answer:
+    def answer(self) -> SandboxAnswer:
         status = self.status or 200
         if self.body is not None:
-            return Answer(status=status, body=self.body.encode(), headers=self.headers, content_type="text/html")
+            return SandboxAnswer(status=status, body=self.body.encode(), headers=self.headers, content_type="text/html")
         message = self.message or f"The sandbox was told to answer {status}."
         kind, code = _KINDS.get(status, (_kind(status), None))
         return error_answer(status, message, kind=kind, code=self.code or code, headers=self.headers)
@@ -101,7 +101,7 @@ class Match:
 
 
 @dataclass(slots=True, kw_only=True)
-class Rule:
+class FaultRule:
     match: Match
     fault: InjectedFault
     times: int | None = 1  # left; None is always
@@ -112,10 +112,10 @@ class FaultBook:
     """The rules in the order in which they were added; the first that fits strikes, alone."""
 
     def __init__(self, rng: random.Random) -> None:
-        self.rules: list[Rule] = []
+        self.rules: list[FaultRule] = []
         self.rng = rng
 
-    def add(self, rule: Rule) -> None:
+    def add(self, rule: FaultRule) -> None:
         self.rules.append(rule)
 
     def clear(self) -> None:

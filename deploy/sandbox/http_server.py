@@ -14,7 +14,7 @@ from typing import Self
 import orjson
 from aiohttp import web
 
-from stripeline.deploy.sandbox.api.values import JSON_TYPE, Answer, Call, Reply
+from stripeline.deploy.sandbox.api.values import JSON_TYPE, SandboxAnswer, SandboxReply, SandboxRequest
 from stripeline.deploy.sandbox.control_api import PREFIX, control
 from stripeline.deploy.sandbox.sandbox import Sandbox, Ticket
 
@@ -56,7 +56,7 @@ def _stripe_handler(sandbox: Sandbox) -> Handler:
     return handle
 
 
-async def _run(sandbox: Sandbox, ticket: Ticket) -> Reply:
+async def _run(sandbox: Sandbox, ticket: Ticket) -> SandboxReply:
     if ticket.delay_s:
         await asyncio.sleep(ticket.delay_s)
     reply = sandbox.execute(ticket, sandbox.now_ms(_host_ms()))
@@ -66,9 +66,9 @@ async def _run(sandbox: Sandbox, ticket: Ticket) -> Reply:
     return reply
 
 
-def _call(request: web.Request, body: bytes) -> Call:
+def _call(request: web.Request, body: bytes) -> SandboxRequest:
     headers = request.headers
-    return Call(
+    return SandboxRequest(
         method=request.method,
         path=_text(request.path),
         query=request.rel_url.raw_query_string,
@@ -90,7 +90,7 @@ def _text(raw: str) -> str:
     return raw if raw.isascii() else raw.encode(errors="surrogateescape").decode(errors="replace")
 
 
-async def _send(request: web.Request, reply: Reply) -> web.StreamResponse:
+async def _send(request: web.Request, reply: SandboxReply) -> web.StreamResponse:
     answer = reply.answer
     headers = {**reply.headers, **answer.headers, "Content-Type": answer.content_type}
     if reply.drop:
@@ -100,7 +100,7 @@ async def _send(request: web.Request, reply: Reply) -> web.StreamResponse:
     return web.Response(status=answer.status, body=answer.body, headers=headers)
 
 
-async def _send_half(request: web.Request, answer: Answer, headers: dict[str, str]) -> web.StreamResponse:
+async def _send_half(request: web.Request, answer: SandboxAnswer, headers: dict[str, str]) -> web.StreamResponse:
     response = web.StreamResponse(status=answer.status, headers=headers)
     response.content_length = len(answer.body)
     await response.prepare(request)

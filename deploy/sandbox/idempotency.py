@@ -8,7 +8,7 @@ looks at a request's meaning, only at its path and the fingerprint of its parame
 from collections import deque
 from dataclasses import dataclass
 
-from stripeline.deploy.sandbox.api.values import Answer
+from stripeline.deploy.sandbox.api.values import SandboxAnswer
 
 KEPT_FOR_MS = 24 * 3600 * 1000
 MAX_KEY_LENGTH = 255
@@ -22,7 +22,7 @@ class Slot:
     fingerprint: int
     first_used_ms: int
     request_id: str
-    kept: Answer | None = None
+    kept: SandboxAnswer | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,7 +32,7 @@ class Fresh:
 
 @dataclass(frozen=True, slots=True)
 class Replay:
-    answer: Answer
+    answer: SandboxAnswer
     request_id: str
 
 
@@ -80,7 +80,7 @@ class IdempotencyLayer:
         return slot
 
     @staticmethod
-    def finish(slot: Slot, answer: Answer) -> None:
+    def finish(slot: Slot, answer: SandboxAnswer) -> None:
         # By slot, not by key: a request that outlived its key must not answer for the key's next use.
         slot.kept = answer
 

@@ -12,10 +12,10 @@ from typing import assert_never
 
 from stripeline.deploy.sandbox.accounts import Accounts, Caller
 from stripeline.deploy.sandbox.api import stripe_errors
-from stripeline.deploy.sandbox.api.execution import Endpoints, Order, refusal
+from stripeline.deploy.sandbox.api.execution import AdmittedRequest, Endpoints, refusal
 from stripeline.deploy.sandbox.api.requests import Attempt, understand
-from stripeline.deploy.sandbox.api.values import Answer, Call, Reply
-from stripeline.deploy.sandbox.effects import Request
+from stripeline.deploy.sandbox.api.values import SandboxAnswer, SandboxReply, SandboxRequest
+from stripeline.deploy.sandbox.effects import LoggedRequest
 from stripeline.deploy.sandbox.faults import FaultBook, InjectedFault
 from stripeline.deploy.sandbox.idempotency import (
     Fresh,
@@ -37,15 +37,15 @@ PAYMENT_REQUIRED = 402
 class Ticket:
     """One request between its arrival and its departure. `refused` is the answer that it has already."""
 
-    call: Call
+    call: SandboxRequest
     request_id: str
     caller: Caller | None = None
-    order: Order | None = None
+    order: AdmittedRequest | None = None
     fault: InjectedFault | None = None
     slot: Slot | None = None
-    refused: Answer | None = None
+    refused: SandboxAnswer | None = None
     replay_of: str | None = None  # the request whose answer is replayed
-    outcome: Answer | None = None  # what the key keeps
+    outcome: SandboxAnswer | None = None  # what the key keeps
     delay_s: float = 0.0  # before the effect
 
 
@@ -74,16 +74,16 @@ class Sandbox:
         self._latest_ms = max(self._latest_ms, host_ms + self.clock_offset_ms)
         return self._latest_ms
 
-    def arrive(self, call: Call, now_ms: int) -> Ticket:
+    def arrive(self, call: SandboxRequest, now_ms: int) -> Ticket:
         self._requests += 1
         ticket = Ticket(call=call, request_id=f"req_{self._request_salt}{self._requests:08x}", delay_s=self.latency_s)
         caller = self.accounts.caller(call.authorization)
-        if isinstance(caller, Answer):
+        if isinstance(caller, SandboxAnswer):
             ticket.refused = caller
             return ticket
         ticket.caller = caller
         attempt = understand(call, caller, ticket.request_id)
-        if isinstance(attempt, Answer):
+        if isinstance(attempt, SandboxAnswer):
             ticket.refused = attempt
         elif reason := self.limiter.refuses(caller.account, attempt.endpoint, now_ms):
             ticket.refused = stripe_errors.rate_limited(reason)
@@ -92,7 +92,7 @@ class Sandbox:
             self._admit(ticket, attempt, now_ms)
         return ticket
 
-    def execute(self, ticket: Ticket, now_ms: int) -> Reply:
+    def execute(self, ticket: Ticket, now_ms: int) -> SandboxReply:
         """The effect, unless the ticket is refused; and what the client gets to see of the answer."""
         fault = ticket.fault
         if ticket.refused is not None or ticket.order is None:
@@ -101,9 +101,9 @@ class Sandbox:
             answer = ticket.outcome = self._outcome(ticket.order, fault, now_ms)
         headers = _headers(ticket)
         if fault is None:
-            return Reply(answer=answer, headers=headers, replayed=ticket.replay_of is not None)
+            return SandboxReply(answer=answer, headers=headers, replayed=ticket.replay_of is not None)
         lost = fault.answers and fault.when == "after" and not fault.stored
-        return Reply(
+        return SandboxReply(
             answer=fault.answer() if lost else answer,
             headers=headers,
             delay_s=fault.delay_s if fault.when == "after" else 0.0,
@@ -112,12 +112,12 @@ class Sandbox:
             replayed=ticket.replay_of is not None,
         )
 
-    def leave(self, ticket: Ticket, reply: Reply, now_ms: int) -> None:
+    def leave(self, ticket: Ticket, reply: SandboxReply, now_ms: int) -> None:
         if ticket.slot is not None and ticket.outcome is not None:
             self.idempotency.finish(ticket.slot, ticket.outcome)
         call, caller = ticket.call, ticket.caller
         self.endpoints.ledger.request(
-            Request(
+            LoggedRequest(
                 call.method,
                 call.path,
                 caller.masked if caller else None,
@@ -159,7 +159,7 @@ class Sandbox:
             )
             ticket.slot = self.idempotency.claim(order.account, key, slot)
 
-    def _remembered(self, ticket: Ticket, attempt: Attempt, now_ms: int) -> Answer | None:
+    def _remembered(self, ticket: Ticket, attempt: Attempt, now_ms: int) -> SandboxAnswer | None:
         """What the idempotency layer answers by itself."""
         account, key, path = attempt.order.account, attempt.order.idempotency_key, ticket.call.path
         if key is None:
@@ -191,7 +191,7 @@ class Sandbox:
         once_for = order.idempotency_key or str(attempt.fingerprint)
         return self.magic.choose(number, order.account, once_for, fresh=fresh)
 
-    def _outcome(self, order: Order, fault: InjectedFault | None, now_ms: int) -> Answer:
+    def _outcome(self, order: AdmittedRequest, fault: InjectedFault | None, now_ms: int) -> SandboxAnswer:
         if fault is None or not fault.fails:
             return self.endpoints.execute(order, now_ms)
         if fault.status == PAYMENT_REQUIRED and fault.body is None and order.route.resource.object == "payment_intent":

@@ -12,7 +12,7 @@ from pydantic import SecretStr
 
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.local.example_events import example_event
-from stripeline.deploy.local.webhook_sender import Delivery, deliver
+from stripeline.deploy.local.webhook_sender import DeliveryAnswer, deliver
 
 SECRET = SecretStr("whsec_abc")
 
@@ -46,7 +46,7 @@ async def receiver() -> AsyncIterator[Receiver]:
     await runner.cleanup()
 
 
-async def sent(url: str, count: int, rate_per_s: float | None = None) -> list[Delivery]:
+async def sent(url: str, count: int, rate_per_s: float | None = None) -> list[DeliveryAnswer]:
     bodies = [example_event("charge.failed") for _ in range(count)]
     return [answer async for answer in deliver(url, SECRET, bodies, lambda: int(time.time()), rate_per_s)]
 

@@ -45,7 +45,7 @@ async def test_the_second_of_two_requests_at_once_is_a_conflict(wire: Wire) -> N
     assert ledger["requests"]["by_status"] == {"200": 1, "409": 1}
 
 
-async def test_a_client_that_gives_up_leaves_a_request_that_still_ends_once(wire: Wire) -> None:
+async def test_a_request_whose_client_gave_up_still_ends_once(wire: Wire) -> None:
     await wire.control("POST", "/faults", {"fault": {"delay_s": 0.2}})
     with pytest.raises(TimeoutError):
         async with asyncio.timeout(0.05):

@@ -153,7 +153,7 @@ def enough_descriptors() -> None:
         resource.setrlimit(resource.RLIMIT_NOFILE, (min(4_096, hard), hard))
 
 
-async def test_a_thousand_stalled_clients_delay_nobody_and_are_closed_by_our_deadline(
+async def test_a_thousand_stalled_clients_delay_nobody_and_are_closed(
     broker: Broker, prefix: str, tmp_path: Path, note: Callable[[str], None]
 ):
     enough_descriptors()
@@ -270,9 +270,7 @@ async def exchange(port: int, wire: bytes) -> bytes:
         writer.transport.abort()
 
 
-async def test_clients_that_leave_publish_nothing_by_halves_and_make_no_noise(
-    broker: Broker, prefix: str, tmp_path: Path
-):
+async def test_clients_that_leave_publish_nothing_by_halves(broker: Broker, prefix: str, tmp_path: Path):
     async with receiver(broker, prefix, tmp_path) as found, aiohttp.ClientSession() as session:
         await deliver(session, found, "evt_first")
         log_before = found.processes["ingest"].log.stat().st_size

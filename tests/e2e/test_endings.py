@@ -168,7 +168,7 @@ async def test_calls_that_hang(broker: Broker, prefix: str, tmp_path: Path, note
         await dried(run)
 
 
-def test_what_does_not_end_is_cut_short_and_what_blocks_the_loop_is_ended(tmp_path: Path):
+def test_a_process_that_can_not_end_is_ended(tmp_path: Path):
     """A part that swallows its cancellation; and a loop that never turns again."""
     stubborn = """
 import asyncio, time

@@ -89,9 +89,7 @@ async def test_a_broker_that_was_away_loses_nothing(own_broker: LocalKafka, pref
         await found.ready()
 
 
-async def test_a_change_is_taken_at_once_and_a_run_in_flight_keeps_its_steps(
-    broker: Broker, prefix: str, tmp_path: Path
-):
+async def test_a_change_is_taken_at_once_and_a_run_keeps_its_steps(broker: Broker, prefix: str, tmp_path: Path):
     async with cluster(broker.bootstrap_servers, prefix, tmp_path) as found:
         found.add("router", "router")
         await found.ready()
@@ -121,9 +119,7 @@ async def until_run(found: Cluster, name: str) -> dict[str, Any]:
             await asyncio.sleep(0.05)
 
 
-async def test_the_commands_show_runs_results_and_dead_letters_and_no_secret(
-    broker: Broker, prefix: str, tmp_path: Path
-):
+async def test_commands_show_runs_and_dead_letters_and_no_secret(broker: Broker, prefix: str, tmp_path: Path):
     async with cluster(broker.bootstrap_servers, prefix, tmp_path) as found:
         for role in ("router", "executor"):
             found.add(role, role)
@@ -164,9 +160,7 @@ def produce_rubbish(found: Cluster) -> None:
     assert producer.flush(15) == 0
 
 
-async def test_a_worker_refuses_wrong_topics_with_the_sentence_that_mends_them(
-    broker: Broker, prefix: str, tmp_path: Path
-):
+async def test_a_worker_refuses_wrong_topics_and_names_the_remedy(broker: Broker, prefix: str, tmp_path: Path):
     async with cluster(broker.bootstrap_servers, prefix, tmp_path) as found:
         router = found.add("router", "router", STRIPELINE_PARTITIONS="5")
         assert router.child is not None

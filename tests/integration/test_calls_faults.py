@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 from stripeline.contracts.errors import BESIDE_THE_CARD, CARD, FAULTS, Meaning
 from stripeline.contracts.retry_tiers import tier_for
 from stripeline.contracts.vocabulary import Code, Fault
-from stripeline.deploy.sandbox.faults import InjectedFault, Match, Rule
+from stripeline.deploy.sandbox.faults import FaultRule, InjectedFault, Match
 from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.workers.executor.stripe_answer import Failed, Succeeded, outcome_of
 from stripeline.workers.stripe.api import MAX_BODY_BYTES, StripeApi
@@ -249,7 +249,7 @@ async def test_no_key_and_no_client_secret_in_errors_or_logs(world: InMemoryExec
     """A decline's answer embeds the PaymentIntent, with its client_secret."""
     caplog.set_level(logging.DEBUG)
     with capture_logs() as logs:
-        world.sandbox.faults.add(Rule(match=Match(), fault=InjectedFault(status=402, stored=True)))
+        world.sandbox.faults.add(FaultRule(match=Match(), fault=InjectedFault(status=402, stored=True)))
         world.send(command("c1", **INTENT))
         for number, fault in enumerate(({"drop": True}, {"cut_body": True, "when": "after"}, {"status": 401}), start=2):
             world.fault(**fault)

@@ -13,7 +13,7 @@ from stripeline.contracts.records import Command, parse_command
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations import topics as admin
-from stripeline.deploy.operations.send_command import Order, produce, produce_and_wait
+from stripeline.deploy.operations.send_command import NewCommand, produce, produce_and_wait
 from stripeline.deploy.operations.topic_reader import Wanted, newest, partitions_of
 from stripeline.workers.kafka.partition_reader import partition_reader
 from stripeline.workers.router.router import COMMAND_TYPE
@@ -32,8 +32,8 @@ async def topics(client: Mapping[str, Any], prefix: str) -> Topics:
     return topics
 
 
-def order(command_id: str, key: str | None = "k") -> Order:
-    return Order(
+def order(command_id: str, key: str | None = "k") -> NewCommand:
+    return NewCommand(
         command_id=command_id,
         action="stripe/create-customer",
         connection="acme",

@@ -77,7 +77,7 @@ class Counting(ScriptedStripe):
             self.under_way[key] -= 1
 
 
-async def test_each_command_has_one_result_where_it_came_from_and_each_key_keeps_its_order(broker: Broker, prefix: str):
+async def test_librdkafkas_commands_have_one_result_each_in_order(broker: Broker, prefix: str):
     async with scripted_workers(broker.bootstrap_servers, prefix, partitions=PARTITIONS) as workers:
         stripe = Counting({LIMITED_ONCE: [LIMITED]})
         await workers.start(stripe).ready(PARTITIONS)

@@ -65,7 +65,7 @@ async def test_an_aborted_transaction_is_never_read(broker: Broker, topic_factor
     assert await read(broker.bootstrap_servers, topic, 2) == [b"aborted", b"committed"]
 
 
-async def test_a_second_producer_of_the_same_transactional_id_fences_the_first(
+async def test_a_second_producer_of_a_transactional_id_fences(
     broker: Broker, topic_factory: TopicFactory, prefix: str
 ) -> None:
     topic = await topic_factory("fenced")

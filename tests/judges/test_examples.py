@@ -80,7 +80,7 @@ async def run(found: Cluster, command: Command, **settings: str) -> subprocess.C
     return await asyncio.to_thread(how, [*map(str, command)])
 
 
-async def test_it_handles_each_event_once_and_tells_how_its_command_ended(
+async def test_it_handles_each_event_once_and_shows_its_result(
     found: Cluster, program: tuple[str, Command], note: Callable[[str], None]
 ):
     name, command = program
@@ -127,7 +127,7 @@ async def _under_its_key(found: Cluster) -> None:
         assert {(record.key, record.partition) for record in records} == {(KEY, wanted)}
 
 
-async def test_the_java_program_names_the_versions_that_it_is_judged_with():
+async def test_the_java_program_names_the_versions_it_is_tested_with():
     kafka = fetch()
     named = dict(re.findall(r"^//DEPS [\w.]+:([\w-]+):([\d.]+)$", JAVA.read_text(encoding="utf-8"), re.MULTILINE))
     assert named == {name: jar_version(kafka, name) for name in ("kafka-clients", "jackson-databind")}

@@ -12,7 +12,7 @@ from stripeline.contracts.action import Request
 from stripeline.contracts.internal_records import encode
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
-from stripeline.deploy.sandbox.faults import InjectedFault, Match, Rule
+from stripeline.deploy.sandbox.faults import FaultRule, InjectedFault, Match
 from stripeline.deploy.sandbox.sandbox import Sandbox
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.command_state import Call
@@ -72,7 +72,7 @@ class InMemoryExecutor:
 
     def fault(self, times: int | None = 1, path: str | None = None, method: str | None = None, **fault) -> None:
         match = Match(path=path, method=method, probability=fault.pop("probability", 1.0))
-        self.sandbox.faults.add(Rule(match=match, fault=InjectedFault(**fault), times=times))
+        self.sandbox.faults.add(FaultRule(match=match, fault=InjectedFault(**fault), times=times))
 
     def send(self, value: dict, **fields) -> Record:
         """Append a command to its topic now."""

@@ -16,8 +16,8 @@ from stripeline.deploy.sandbox.api.params import judge
 from stripeline.deploy.sandbox.api.resources import RESOURCES, Resource
 from stripeline.deploy.sandbox.api.search import search_answer
 from stripeline.deploy.sandbox.api.stripe_errors import DOC_URL, missing_object
-from stripeline.deploy.sandbox.api.values import Answer, Params
-from stripeline.deploy.sandbox.effects import Effect, Ledger
+from stripeline.deploy.sandbox.api.values import Params, SandboxAnswer
+from stripeline.deploy.sandbox.effects import Effect, SandboxLedger
 from stripeline.deploy.sandbox.store import EVERYBODY, Store
 
 COMMAND_KEY = "stripeline_command"  # the metadata key under which our executor writes the command's id
@@ -38,7 +38,7 @@ class Route:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Order:
+class AdmittedRequest:
     """An admitted request."""
 
     route: Route
@@ -69,7 +69,7 @@ def route_of(method: str, path: str) -> Route | None:
             return None
 
 
-def refusal(order: Order) -> Answer | None:
+def refusal(order: AdmittedRequest) -> SandboxAnswer | None:
     """What Stripe finds wrong before a request executes. Reads judge their own parameters."""
     resource = order.route.resource
     if order.route.kind != "create" or resource.known is None:
@@ -84,7 +84,7 @@ class Endpoints:
         self._count = 0
         self.search_delay_ms = 0
         self.store = Store()
-        self.ledger = Ledger()
+        self.ledger = SandboxLedger()
         self.seed_magic()
 
     def seed_magic(self) -> None:
@@ -105,7 +105,7 @@ class Endpoints:
         self.store.add(account, made, orjson.dumps(made), now_ms)
         return made
 
-    def execute(self, order: Order, now_ms: int, *, declined: bool = False) -> Answer:
+    def execute(self, order: AdmittedRequest, now_ms: int, *, declined: bool = False) -> SandboxAnswer:
         route, resource = order.route, order.route.resource
         match route.kind:
             case "create":
@@ -118,13 +118,13 @@ class Endpoints:
             case _:
                 return self._retrieve(order.account, resource, str(route.object_id))
 
-    def _retrieve(self, account: str, resource: Resource, object_id: str) -> Answer:
+    def _retrieve(self, account: str, resource: Resource, object_id: str) -> SandboxAnswer:
         row = self.store.get(account, object_id) if object_id.startswith(resource.prefix) else None
         if row is None:
             return missing_object(resource.noun, object_id, param=resource.id_param)
-        return Answer(status=200, body=row.body)
+        return SandboxAnswer(status=200, body=row.body)
 
-    def _create(self, order: Order, now_ms: int, *, declined: bool) -> Answer:
+    def _create(self, order: AdmittedRequest, now_ms: int, *, declined: bool) -> SandboxAnswer:
         resource, params = order.route.resource, order.params
         buyer = params.get("customer")
         if buyer is not None and self.store.get(order.account, buyer) is None:
@@ -138,11 +138,11 @@ class Endpoints:
         body = orjson.dumps(made)
         self.store.add(order.account, made, body, now_ms)
         if declined:
-            return Answer(status=402, body=orjson.dumps({"error": {**DECLINED, "payment_intent": made}}))
+            return SandboxAnswer(status=402, body=orjson.dumps({"error": {**DECLINED, "payment_intent": made}}))
         self.ledger.effect(self._effect(order, made, now_ms))
-        return Answer(status=200, body=body)
+        return SandboxAnswer(status=200, body=body)
 
-    def _effect(self, order: Order, made: dict[str, Any], now_ms: int) -> Effect:
+    def _effect(self, order: AdmittedRequest, made: dict[str, Any], now_ms: int) -> Effect:
         return Effect(
             seq=len(self.ledger.effects) + 1,
             account=order.account,

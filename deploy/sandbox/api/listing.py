@@ -10,7 +10,7 @@ import orjson
 from stripeline.deploy.sandbox.api.params import INTEGER
 from stripeline.deploy.sandbox.api.resources import Resource
 from stripeline.deploy.sandbox.api.stripe_errors import invalid, missing_object, unknown_parameter
-from stripeline.deploy.sandbox.api.values import Answer, Params
+from stripeline.deploy.sandbox.api.values import Params, SandboxAnswer
 from stripeline.deploy.sandbox.store import Row
 
 MAX_LIMIT, DEFAULT_LIMIT = 100, 10
@@ -25,17 +25,17 @@ class Window:
     last: int = 1 << 62
 
 
-def list_answer(resource: Resource, rows: Sequence[Row], params: Params) -> Answer:
+def list_answer(resource: Resource, rows: Sequence[Row], params: Params) -> SandboxAnswer:
     for name in params:
         if name not in KNOWN:
             return unknown_parameter(name)
     limit, window = limit_of(params), _window(params.get("created", {}))
-    if isinstance(limit, Answer):
+    if isinstance(limit, SandboxAnswer):
         return limit
-    if isinstance(window, Answer):
+    if isinstance(window, SandboxAnswer):
         return window
     candidates = _candidates(resource, rows, window, params)
-    if isinstance(candidates, Answer):
+    if isinstance(candidates, SandboxAnswer):
         return candidates
     found = _page(candidates, params, limit + 1)
     if "ending_before" in params:
@@ -44,13 +44,13 @@ def list_answer(resource: Resource, rows: Sequence[Row], params: Params) -> Answ
     return page_answer("list", f"/v1/{resource.path}", found[:limit], has_more=len(found) > limit)
 
 
-def page_answer(kind: str, url: str, rows: Sequence[Row], *, has_more: bool, extra: bytes = b"") -> Answer:
+def page_answer(kind: str, url: str, rows: Sequence[Row], *, has_more: bool, extra: bytes = b"") -> SandboxAnswer:
     data = b",".join([row.body for row in rows])
     head = orjson.dumps({"object": kind, "url": url, "has_more": has_more})[:-1]
-    return Answer(status=200, body=head + extra + b',"data":[' + data + b"]}")
+    return SandboxAnswer(status=200, body=head + extra + b',"data":[' + data + b"]}")
 
 
-def limit_of(params: Params) -> int | Answer:
+def limit_of(params: Params) -> int | SandboxAnswer:
     raw = params.get("limit", str(DEFAULT_LIMIT))
     if not isinstance(raw, str) or not INTEGER.fullmatch(raw):
         return invalid(f"Invalid integer: {raw}", code="parameter_invalid_integer", param="limit")
@@ -60,7 +60,7 @@ def limit_of(params: Params) -> int | Answer:
     return int(raw)
 
 
-def _window(created: object) -> Window | Answer:
+def _window(created: object) -> Window | SandboxAnswer:
     bounds = created if isinstance(created, dict) else {"gte": created, "lte": created}
     first, last = Window().first, Window().last
     for name, raw in bounds.items():
@@ -76,7 +76,9 @@ def _window(created: object) -> Window | Answer:
     return Window(first=first, last=last)
 
 
-def _candidates(resource: Resource, rows: Sequence[Row], window: Window, params: Params) -> Sequence[Row] | Answer:
+def _candidates(
+    resource: Resource, rows: Sequence[Row], window: Window, params: Params
+) -> Sequence[Row] | SandboxAnswer:
     """Newest first; for `ending_before` the newer ones, nearest to the cursor first. Rows are in order of creation."""
     start = bisect_left(rows, window.first, key=_created)
     end = bisect_right(rows, window.last, key=_created)

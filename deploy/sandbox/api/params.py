@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from stripeline.deploy.sandbox.api.stripe_errors import invalid, missing_parameter, unknown_parameter
-from stripeline.deploy.sandbox.api.values import Answer, Params
+from stripeline.deploy.sandbox.api.values import Params, SandboxAnswer
 
 # docs.stripe.com/currencies: the floor is about half a US dollar; in minor units, for those the tests use.
 MINIMUM_AMOUNT = {"usd": 50, "eur": 50, "chf": 50, "cad": 50, "aud": 50, "gbp": 30, "jpy": 50}
@@ -19,10 +19,10 @@ METADATA_KEYS, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH = 50, 40, 500
 INTEGER = re.compile(r"-?[0-9]{1,18}")
 CURRENCY = re.compile(r"[A-Za-z]{3}")
 
-Judge = Callable[[str, Any], Answer | None]
+Judge = Callable[[str, Any], SandboxAnswer | None]
 
 
-def text(name: str, value: Any) -> Answer | None:
+def text(name: str, value: Any) -> SandboxAnswer | None:
     if not isinstance(value, str):
         return invalid(f"Invalid string: {name} is a hash.", param=name)
     if value == "":
@@ -34,7 +34,7 @@ def text(name: str, value: Any) -> Answer | None:
     return None
 
 
-def email(name: str, value: Any) -> Answer | None:
+def email(name: str, value: Any) -> SandboxAnswer | None:
     if refused := text(name, value):
         return refused
     local, _, domain = value.rpartition("@")
@@ -43,13 +43,13 @@ def email(name: str, value: Any) -> Answer | None:
     return None
 
 
-def integer(name: str, value: Any) -> Answer | None:
+def integer(name: str, value: Any) -> SandboxAnswer | None:
     if isinstance(value, str) and INTEGER.fullmatch(value):
         return None
     return invalid(f"Invalid integer: {value}", code="parameter_invalid_integer", param=name)
 
 
-def amount(name: str, value: Any) -> Answer | None:
+def amount(name: str, value: Any) -> SandboxAnswer | None:
     if refused := integer(name, value):
         return refused
     if int(value) < 1:
@@ -60,21 +60,21 @@ def amount(name: str, value: Any) -> Answer | None:
     return None
 
 
-def currency(name: str, value: Any) -> Answer | None:
+def currency(name: str, value: Any) -> SandboxAnswer | None:
     if isinstance(value, str) and CURRENCY.fullmatch(value):
         return None
     return invalid(f"Invalid currency: {value}. Stripe's currencies have three letters.", param=name)
 
 
-def boolean(name: str, value: Any) -> Answer | None:
+def boolean(name: str, value: Any) -> SandboxAnswer | None:
     return None if value in ("true", "false") else invalid(f"Invalid boolean: {value}", param=name)
 
 
-def anything(_name: str, _value: Any) -> Answer | None:
+def anything(_name: str, _value: Any) -> SandboxAnswer | None:
     return None
 
 
-def metadata(name: str, value: Any) -> Answer | None:
+def metadata(name: str, value: Any) -> SandboxAnswer | None:
     if value == "":
         return None
     if not isinstance(value, dict) or not all(isinstance(part, str) for part in value.values()):
@@ -88,7 +88,7 @@ def metadata(name: str, value: Any) -> Answer | None:
     return None
 
 
-def automatic_payment_methods(name: str, value: Any) -> Answer | None:
+def automatic_payment_methods(name: str, value: Any) -> SandboxAnswer | None:
     if not isinstance(value, dict):
         return invalid(f"Invalid object: {name}", param=name)
     for part in value:
@@ -124,7 +124,7 @@ CUSTOMER: Mapping[str, Judge] = {
 }
 
 
-def judge(params: Params, known: Mapping[str, Judge], required: tuple[str, ...]) -> Answer | None:
+def judge(params: Params, known: Mapping[str, Judge], required: tuple[str, ...]) -> SandboxAnswer | None:
     for name in params:
         if name not in known:
             return unknown_parameter(name)
@@ -137,7 +137,7 @@ def judge(params: Params, known: Mapping[str, Judge], required: tuple[str, ...])
     return _too_small(params) if "amount" in params else None
 
 
-def _too_small(params: Params) -> Answer | None:
+def _too_small(params: Params) -> SandboxAnswer | None:
     code = params["currency"].lower()
     floor = MINIMUM_AMOUNT.get(code, 1)
     if int(params["amount"]) >= floor:

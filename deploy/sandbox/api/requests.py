@@ -5,9 +5,9 @@ from dataclasses import dataclass
 
 from stripeline.deploy.sandbox.accounts import Caller
 from stripeline.deploy.sandbox.api import stripe_errors
-from stripeline.deploy.sandbox.api.execution import Order, route_of
+from stripeline.deploy.sandbox.api.execution import AdmittedRequest, route_of
 from stripeline.deploy.sandbox.api.form import FormError, Pairs, nested, pairs_of
-from stripeline.deploy.sandbox.api.values import Answer, Call, Params
+from stripeline.deploy.sandbox.api.values import Params, SandboxAnswer, SandboxRequest
 from stripeline.deploy.sandbox.faults import Subject
 from stripeline.deploy.sandbox.idempotency import MAX_KEY_LENGTH
 
@@ -19,16 +19,16 @@ FORM_TYPE = "application/x-www-form-urlencoded"
 class Attempt:
     """A POST or a read that was understood: its order, and what the idempotency layer needs."""
 
-    order: Order
+    order: AdmittedRequest
     fingerprint: int
     subject: Subject
     endpoint: str
 
 
-def understand(call: Call, caller: Caller, request_id: str) -> Attempt | Answer:
+def understand(call: SandboxRequest, caller: Caller, request_id: str) -> Attempt | SandboxAnswer:
     route = route_of(call.method, call.path)
     pairs = _pairs(call)
-    if isinstance(pairs, Answer):
+    if isinstance(pairs, SandboxAnswer):
         return pairs
     if route is None:
         return stripe_errors.unrecognised_url(call.method, call.path)
@@ -37,7 +37,7 @@ def understand(call: Call, caller: Caller, request_id: str) -> Attempt | Answer:
     except FormError as error:
         return stripe_errors.invalid(str(error))
     key = (call.idempotency_key or None) if call.method == "POST" else None
-    order = Order(
+    order = AdmittedRequest(
         route=route,
         params=params,
         account=caller.account,
@@ -50,7 +50,7 @@ def understand(call: Call, caller: Caller, request_id: str) -> Attempt | Answer:
     return Attempt(order=order, fingerprint=fingerprint, subject=_subject(call, caller, params), endpoint=endpoint)
 
 
-def _pairs(call: Call) -> Pairs | Answer:
+def _pairs(call: SandboxRequest) -> Pairs | SandboxAnswer:
     """The parameters; or what is wrong with the request's headers or encoding."""
     if call.stripe_version is not None and not VERSION_SHAPE.fullmatch(call.stripe_version):
         return stripe_errors.invalid(f"Invalid Stripe API version: {call.stripe_version}.")
@@ -64,7 +64,7 @@ def _pairs(call: Call) -> Pairs | Answer:
         return stripe_errors.invalid("Invalid request: the parameters could not be decoded.")
 
 
-def _subject(call: Call, caller: Caller, params: Params) -> Subject:
+def _subject(call: SandboxRequest, caller: Caller, params: Params) -> Subject:
     described, metadata = params.get("description"), params.get("metadata")
     texts = list(metadata.values()) if isinstance(metadata, dict) else []
     return Subject(

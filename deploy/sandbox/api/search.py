@@ -16,7 +16,7 @@ import orjson
 from stripeline.deploy.sandbox.api.listing import limit_of, page_answer
 from stripeline.deploy.sandbox.api.resources import Resource
 from stripeline.deploy.sandbox.api.stripe_errors import invalid, unknown_parameter
-from stripeline.deploy.sandbox.api.values import Answer, Params
+from stripeline.deploy.sandbox.api.values import Params, SandboxAnswer
 from stripeline.deploy.sandbox.store import Row, Store
 
 QUOTED = r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\""
@@ -50,12 +50,14 @@ class Clause:
             return self.negated
 
 
-def search_answer(resource: Resource, store: Store, account: str, params: Params, indexed_until_ms: int) -> Answer:
+def search_answer(
+    resource: Resource, store: Store, account: str, params: Params, indexed_until_ms: int
+) -> SandboxAnswer:
     for name in params:
         if name not in ("query", "limit", "page", "expand"):
             return unknown_parameter(name)
     limit, clauses = limit_of(params), parse(str(params.get("query", "")), resource.search)
-    if isinstance(limit, Answer):
+    if isinstance(limit, SandboxAnswer):
         return limit
     if isinstance(clauses, str):
         return invalid(f"We were unable to parse your search query. {clauses}", param="query")
@@ -108,7 +110,7 @@ def _all_hold(clauses: Iterable[Clause], row: Row) -> bool:
     return all(clause.holds(body) for clause in clauses)
 
 
-def _answer(resource: Resource, found: Sequence[Row], start: int, end: int) -> Answer:
+def _answer(resource: Resource, found: Sequence[Row], start: int, end: int) -> SandboxAnswer:
     more = len(found) > end
     extra = b',"next_page":' + orjson.dumps(str(end) if more else None)
     return page_answer("search_result", f"/v1/{resource.path}/search", found[start:end], has_more=more, extra=extra)

@@ -5,7 +5,7 @@ from typing import Any
 
 import orjson
 
-from stripeline.deploy.sandbox.api.values import EMPTY, Answer
+from stripeline.deploy.sandbox.api.values import EMPTY, SandboxAnswer
 
 INVALID = "invalid_request_error"
 DOC_URL = "https://stripe.com/docs/error-codes/"
@@ -19,49 +19,49 @@ def error_answer(
     code: str | None = None,
     headers: Mapping[str, str] = EMPTY,
     **more: Any,
-) -> Answer:
+) -> SandboxAnswer:
     """`more` are the body's other fields (param, decline_code, payment_intent …); None is left out, as Stripe does."""
     error: dict[str, Any] = {"message": message, "type": kind}
     if code is not None:
         error |= {"code": code, "doc_url": DOC_URL + code.replace("_", "-")}
     error |= {name: value for name, value in more.items() if value is not None}
-    return Answer(status=status, body=orjson.dumps({"error": error}), headers=headers)
+    return SandboxAnswer(status=status, body=orjson.dumps({"error": error}), headers=headers)
 
 
-def invalid(message: str, *, code: str | None = None, param: str | None = None) -> Answer:
+def invalid(message: str, *, code: str | None = None, param: str | None = None) -> SandboxAnswer:
     return error_answer(400, message, code=code, param=param)
 
 
-def unknown_parameter(param: str) -> Answer:
+def unknown_parameter(param: str) -> SandboxAnswer:
     return invalid(f"Received unknown parameter: {param}", code="parameter_unknown", param=param)
 
 
-def missing_parameter(param: str) -> Answer:
+def missing_parameter(param: str) -> SandboxAnswer:
     return invalid(f"Missing required param: {param}.", code="parameter_missing", param=param)
 
 
-def missing_object(noun: str, object_id: str, *, param: str, status: int = 404) -> Answer:
+def missing_object(noun: str, object_id: str, *, param: str, status: int = 404) -> SandboxAnswer:
     return error_answer(status, f"No such {noun}: '{object_id}'", code="resource_missing", param=param)
 
 
-def unrecognised_url(method: str, path: str) -> Answer:
+def unrecognised_url(method: str, path: str) -> SandboxAnswer:
     message = (
         f"Unrecognized request URL ({method}: {path}). The sandbox knows a part of Stripe's API: see GET /_sandbox."
     )
     return error_answer(404, message)
 
 
-def unauthorised(message: str, *, code: str | None = None) -> Answer:
+def unauthorised(message: str, *, code: str | None = None) -> SandboxAnswer:
     return error_answer(401, message, code=code, headers={"WWW-Authenticate": 'Basic realm="Stripe"'})
 
 
-def rate_limited(reason: str) -> Answer:
+def rate_limited(reason: str) -> SandboxAnswer:
     # docs.stripe.com/rate-limits names the reason in this header.
     message = "Request rate limit exceeded. Learn more about rate limits at https://stripe.com/docs/rate-limits."
     return error_answer(429, message, code="rate_limit", headers={"Stripe-Rate-Limited-Reason": reason})
 
 
-def key_in_use(key: str) -> Answer:
+def key_in_use(key: str) -> SandboxAnswer:
     message = (
         "There is currently another in-progress request using this Idempotent Key (that probably means you submitted "
         f"twice, and the other request is still going through): {key}. Please try again later."
@@ -69,10 +69,10 @@ def key_in_use(key: str) -> Answer:
     return error_answer(409, message, code="idempotency_key_in_use")
 
 
-def key_reused(key: str, message: str) -> Answer:
+def key_reused(key: str, message: str) -> SandboxAnswer:
     ending = f" Try using a key other than '{key}' if you meant to execute a different request."
     return error_answer(400, message + ending, kind="idempotency_error")
 
 
-def key_too_long() -> Answer:
+def key_too_long() -> SandboxAnswer:
     return invalid("Idempotency keys can be at most 255 characters long.")

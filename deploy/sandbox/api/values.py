@@ -12,7 +12,7 @@ Params = dict[str, Any]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Call:
+class SandboxRequest:
     """One HTTP request. Its repr shows neither the key nor the parameters."""
 
     method: str
@@ -26,7 +26,7 @@ class Call:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Answer:
+class SandboxAnswer:
     """Status and body, and the headers that belong to them: what the idempotency layer keeps."""
 
     status: int
@@ -36,10 +36,10 @@ class Answer:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Reply:
+class SandboxReply:
     """An answer on its way back, with what happens to it there."""
 
-    answer: Answer
+    answer: SandboxAnswer
     headers: Mapping[str, str]
     delay_s: float = 0.0
     drop: bool = False

@@ -30,7 +30,7 @@ def test_a_table_shows_numbers_ratios_and_what_is_missing() -> None:
     assert TABLE.cells() == [["floor", "40.0", "1.00", "-"], ["ours", "60.0", "1.50", "12,346"]]
 
 
-async def test_contenders_take_turns_and_every_other_round_runs_backwards(tmp_path: Path) -> None:
+async def test_contenders_take_turns_in_alternating_order(tmp_path: Path) -> None:
     turns: list[str] = []
 
     def contender(name: str):

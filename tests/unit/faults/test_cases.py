@@ -28,7 +28,7 @@ def test_all_cases_are_there():
 
 
 @pytest.mark.parametrize("number", ROWS)
-def test_a_case_is_held_by_tests_that_exist_or_says_why_it_is_not(number: int):
+def test_a_case_names_existing_tests_or_says_why_not(number: int):
     named = NAMED.findall(ROWS[number])
     assert [f"{path}::{name}" for path, name in named if name not in functions_of(path)] == []
     assert named or REASON in ROWS[number]

@@ -25,7 +25,7 @@ def test_an_option_without_its_value_is_wrong_use(capsys: pytest.CaptureFixture[
     assert "--partitions needs a value" in capsys.readouterr().err
 
 
-def test_secrets_are_no_options_and_others_are_named_as_their_variables() -> None:
+def test_secrets_are_no_options_and_others_have_their_names() -> None:
     assert "--master-key" not in OPTIONS
     assert "--kafka-sasl-password" not in OPTIONS
     assert OPTIONS["--ingest-publish-deadline"] == "ingest_publish_deadline_ms"

@@ -32,7 +32,7 @@ def test_what_is_new_is_added_and_what_is_equal_stays() -> None:
     assert list(publication(changes, wanted)) == ["connection/b"]
 
 
-def test_what_is_left_out_goes_only_when_pruned_and_its_users_go_first() -> None:
+def test_pruning_deletes_what_is_left_out_its_users_first() -> None:
     stored: dict[str, AnyDefinition] = {"connection/a": connection(), "trigger/t": trigger()}
     assert diff(stored, {}, prune=False) == []
     changes = diff(stored, {}, prune=True)

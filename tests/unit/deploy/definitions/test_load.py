@@ -106,7 +106,7 @@ def test_an_empty_file_and_empty_sections_define_nothing(tmp_path: Path) -> None
     assert read("connections:\ntriggers:\n", tmp_path) == {}
 
 
-def test_a_file_may_refer_to_what_is_stored_unless_that_is_pruned(tmp_path: Path) -> None:
+def test_a_file_may_refer_to_what_is_stored_unless_pruned(tmp_path: Path) -> None:
     stored = kept(read(GOOD, tmp_path))
     rest = "workflows:\n" + GOOD.split("workflows:\n")[1]
     assert list(read(rest, tmp_path, stored=stored)) == ["workflow/thank"]

@@ -29,7 +29,7 @@ def properties(data_dir: Path = Path("/data")) -> dict[str, str]:
     return dict(line.split("=", 1) for line in render_properties(spec, 9093).splitlines())
 
 
-def test_the_node_is_broker_and_controller_and_listens_on_the_loopback_only() -> None:
+def test_the_node_listens_on_the_loopback_only() -> None:
     rendered = properties()
     assert rendered["process.roles"] == "broker,controller"
     assert rendered["listeners"] == "PLAINTEXT://127.0.0.1:9092,CONTROLLER://127.0.0.1:9093"
@@ -66,7 +66,7 @@ def test_a_test_may_have_settings_of_its_own() -> None:
     assert "node.id=1" not in lines
 
 
-def test_a_misspelt_topic_is_not_created_and_one_replica_is_enough() -> None:
+def test_no_topic_auto_creation_and_one_replica_is_enough() -> None:
     rendered = properties()
     assert rendered["auto.create.topics.enable"] == "false"
     replicas = {name: value for name, value in rendered.items() if name.endswith(("replication.factor", "min.isr"))}
@@ -74,20 +74,20 @@ def test_a_misspelt_topic_is_not_created_and_one_replica_is_enough() -> None:
     assert set(replicas.values()) == {"1"}
 
 
-def test_a_backslash_in_the_data_directory_is_escaped_and_a_comma_refused() -> None:
+def test_a_data_directory_escapes_backslash_and_refuses_comma() -> None:
     assert properties(data_dir=Path("/da\\ta"))["log.dirs"] == "/da\\\\ta/topics"
     with pytest.raises(ValueError, match=r"a comma parts directories"):
         properties(data_dir=Path("/a,b"))
 
 
-def test_a_container_gets_the_same_settings_and_has_an_address_outside_and_one_for_itself() -> None:
+def test_a_container_has_an_outer_and_an_inner_address() -> None:
     rendered = container_environment("docker.test", 20_001)
     assert rendered["KAFKA_ADVERTISED_LISTENERS"] == "PLAINTEXT://docker.test:20001,ITSELF://localhost:9094"
     assert rendered["KAFKA_INTER_BROKER_LISTENER_NAME"] == "ITSELF"
     assert rendered["KAFKA_AUTO_CREATE_TOPICS_ENABLE"] == "false"
 
 
-def test_a_free_port_is_below_the_ephemeral_range_and_a_taken_one_is_not_free() -> None:
+def test_a_free_port_is_untaken_and_below_the_ephemeral_range() -> None:
     port = free_port()
     assert 20_000 <= port < 32_000
     with socket.socket() as listener:
@@ -167,9 +167,7 @@ class Maven:
         return self.repository / name
 
 
-def test_the_jars_are_fetched_once_and_the_second_time_from_the_cache(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_the_jars_are_fetched_once_and_then_cached(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     maven = Maven(monkeypatch)
     fetched = fetch(tmp_path)
     folder = tmp_path / KAFKA_VERSION
@@ -189,9 +187,7 @@ def test_a_cache_that_lost_a_jar_is_fetched_again(monkeypatch: pytest.MonkeyPatc
     assert maven.downloads == 4
 
 
-def test_an_interrupted_fetch_leaves_no_cache_and_says_what_to_do(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
+def test_an_interrupted_fetch_leaves_no_cache_and_says_why(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     Maven(monkeypatch, failure=ConnectionError("no route"))
     half = tmp_path / KAFKA_VERSION / "staging" / "half.jar"
     half.parent.mkdir(parents=True)

@@ -31,7 +31,7 @@ def test_a_key_that_opens_is_not_held():
     assert keys.of("nobody") is None
 
 
-def test_a_key_of_another_master_key_is_held_until_it_is_sealed_anew():
+def test_a_key_of_another_master_key_is_held_until_resealed():
     table, keys = keys_of(acme=connection(THEIRS))
     assert keys.held("acme") == (table.connections["acme"].key_name, 1_000)
     assert keys.of("acme") is None

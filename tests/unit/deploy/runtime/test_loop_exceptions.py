@@ -80,19 +80,19 @@ async def test_a_task_of_ours_is_said_in_full_whatever_it_raised(error: type[Exc
 
 
 @ANY
-async def test_a_task_of_ours_is_said_in_full_though_aiokafka_raised_it(error: type[Exception]):
+async def test_an_aiokafka_error_in_our_task_is_logged_in_full(error: type[Exception]):
     assert is_said_in_full(await of_a_task(awaits(of(sender, raises)(error))))
     assert is_said_in_full(await of_a_task(asyncio.gather(awaits(of(sender, raises)(error)))))
 
 
 @ANY
-async def test_what_our_code_raised_in_a_task_of_aiokafka_is_said_in_full(error: type[Exception]):
+async def test_our_error_in_a_task_of_aiokafka_is_logged_in_full(error: type[Exception]):
     assert is_said_in_full(await of_a_task(of(sender, awaits)(raises(error))))
     assert is_said_in_full(await of_a_task(of(sender, awaits)(awaits(of(sender, raises)(error)))))
 
 
 @pytest.mark.parametrize("error", [ProducerFenced, KafkaConnectionError, ConnectionResetError])
-async def test_an_error_of_a_connection_in_a_future_of_nobodys_is_one_line(error: type[Exception]):
+async def test_an_orphaned_connection_error_is_one_line(error: type[Exception]):
     assert not is_said_in_full(await of_a_future(error()))
 
 
@@ -100,12 +100,12 @@ async def test_another_error_in_a_future_of_nobodys_is_said_in_full():
     assert is_said_in_full(await of_a_future(KeyError()))
 
 
-async def test_what_aiokafka_raised_and_put_into_a_future_is_one_line_though_we_heard_it_elsewhere():
+async def test_an_orphaned_aiokafka_error_is_one_line():
     heard = (await of_a_task(awaits(of(sender, raises)(KeyError))))["exception"]
     assert not is_said_in_full(await of_a_future(heard))
 
 
-async def test_what_our_code_raised_and_put_into_a_future_is_said_in_full_though_it_is_kafkas():
+async def test_our_error_of_kafkas_type_is_logged_in_full():
     ours = (await of_a_task(of(sender, awaits)(raises(KafkaError))))["exception"]
     assert is_said_in_full(await of_a_future(ours))
 

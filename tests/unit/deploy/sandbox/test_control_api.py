@@ -5,7 +5,7 @@ from typing import Any
 import orjson
 import pytest
 
-from stripeline.deploy.sandbox.api.values import Call
+from stripeline.deploy.sandbox.api.values import SandboxRequest
 from stripeline.deploy.sandbox.control_api import control
 from stripeline.deploy.sandbox.magic import MAGIC
 from stripeline.deploy.sandbox.sandbox import Sandbox
@@ -20,13 +20,13 @@ class Hand:
 
     def __call__(self, method: str, path: str, body: Any = None, query: str = "") -> tuple[int, Any]:
         raw = b"" if body is None else orjson.dumps(body)
-        call = Call(method=method, path="/_sandbox" + path, query=query, body=raw)
+        call = SandboxRequest(method=method, path="/_sandbox" + path, query=query, body=raw)
         answer = control(self.sandbox, call, NOW)
         return answer.status, orjson.loads(answer.body)
 
     def stripe(self, method: str, path: str, body: bytes = b"") -> int:
         form = "application/x-www-form-urlencoded"
-        call = Call(method=method, path=path, body=body, content_type=form, authorization=f"Bearer {KEY}")
+        call = SandboxRequest(method=method, path=path, body=body, content_type=form, authorization=f"Bearer {KEY}")
         ticket = self.sandbox.arrive(call, NOW)
         reply = self.sandbox.execute(ticket, NOW)
         self.sandbox.leave(ticket, reply, NOW)

@@ -6,8 +6,8 @@ from urllib.parse import urlencode
 import orjson
 import pytest
 
-from stripeline.deploy.sandbox.api.values import Call, Reply
-from stripeline.deploy.sandbox.faults import InjectedFault, Match, Rule
+from stripeline.deploy.sandbox.api.values import SandboxReply, SandboxRequest
+from stripeline.deploy.sandbox.faults import FaultRule, InjectedFault, Match
 from stripeline.deploy.sandbox.idempotency import KEPT_FOR_MS
 from stripeline.deploy.sandbox.sandbox import Sandbox
 
@@ -19,18 +19,18 @@ class Client:
     def __init__(self, secret: str = "sk_test_flow1234") -> None:
         self.sandbox, self.secret, self.now_ms = Sandbox(seed=7), secret, NOW
 
-    def send(self, call: Call) -> Reply:
+    def send(self, call: SandboxRequest) -> SandboxReply:
         ticket = self.sandbox.arrive(call, self.now_ms)
         reply = self.sandbox.execute(ticket, self.now_ms)
         self.sandbox.leave(ticket, reply, self.now_ms)
         return reply
 
-    def post(self, path: str = "/v1/payment_intents", *, key: str | None = None, **form: Any) -> Reply:
+    def post(self, path: str = "/v1/payment_intents", *, key: str | None = None, **form: Any) -> SandboxReply:
         return self.send(self.call(path, key=key, **form))
 
-    def call(self, path: str = "/v1/payment_intents", *, key: str | None = None, **form: Any) -> Call:
+    def call(self, path: str = "/v1/payment_intents", *, key: str | None = None, **form: Any) -> SandboxRequest:
         fields = form or {"amount": 2000, "currency": "usd"}
-        return Call(
+        return SandboxRequest(
             method="POST",
             path=path,
             body=urlencode(fields).encode(),
@@ -39,20 +39,20 @@ class Client:
             idempotency_key=key,
         )
 
-    def get(self, path: str, **query: Any) -> Reply:
+    def get(self, path: str, **query: Any) -> SandboxReply:
         auth = f"Bearer {self.secret}"
-        return self.send(Call(method="GET", path=path, query=urlencode(query), authorization=auth))
+        return self.send(SandboxRequest(method="GET", path=path, query=urlencode(query), authorization=auth))
 
     @property
     def effects(self) -> list[str]:
         return [effect.id for effect in self.sandbox.endpoints.ledger.effects]
 
 
-def body(reply: Reply) -> Any:
+def body(reply: SandboxReply) -> Any:
     return orjson.loads(reply.answer.body)
 
 
-def error(reply: Reply) -> Any:
+def error(reply: SandboxReply) -> Any:
     return body(reply)["error"]
 
 
@@ -61,11 +61,13 @@ def client() -> Client:
     return Client()
 
 
-def test_every_reply_has_its_own_request_id_and_echoes_the_version(client: Client) -> None:
+def test_every_reply_has_a_request_id_and_echoes_the_version(client: Client) -> None:
     first, second = client.get("/v1/nothing"), client.get("/v1/charges/ch_sandbox_failed")
     assert first.headers["Request-Id"].startswith("req_")
     assert first.headers["Request-Id"] != second.headers["Request-Id"]
-    call = Call(method="GET", path="/v1/charges", stripe_version="2025-03-31.basil", authorization="Bearer sk_test_a")
+    call = SandboxRequest(
+        method="GET", path="/v1/charges", stripe_version="2025-03-31.basil", authorization="Bearer sk_test_a"
+    )
     assert client.send(call).headers["Stripe-Version"] == "2025-03-31.basil"
 
 
@@ -138,7 +140,7 @@ def test_a_key_in_flight_is_a_conflict(client: Client) -> None:
     assert client.post(key="k").replayed
 
 
-def test_a_request_that_outlives_its_key_does_not_answer_for_the_next(client: Client) -> None:
+def test_a_request_that_outlives_its_key_answers_for_no_other(client: Client) -> None:
     old = client.sandbox.arrive(client.call(key="k"), NOW)
     client.now_ms += DAY_MS
     young = body(client.post(key="k"))
@@ -180,16 +182,16 @@ def test_magic_amounts(client: Client, number: int, statuses: list[int], effects
     assert len(client.effects) == effects
 
 
-def test_a_magic_number_without_a_key_strikes_the_same_request_once(client: Client) -> None:
+def test_a_magic_number_without_a_key_strikes_a_request_once(client: Client) -> None:
     assert [client.post(amount=4029, currency="usd").answer.status for _ in range(2)] == [429, 200]
 
 
-def test_a_stored_magic_fault_leaves_a_request_that_is_refused_alone(client: Client) -> None:
+def test_a_stored_magic_fault_spares_a_refused_request(client: Client) -> None:
     assert error(client.post(amount=5002, currency="usd", colour="red"))["code"] == "parameter_unknown"
     assert client.effects == []
 
 
-def test_a_key_reused_for_another_request_is_an_idempotency_error(client: Client) -> None:
+def test_a_key_reused_for_another_request_is_refused(client: Client) -> None:
     client.post(key="k")
     for reply in (client.post("/v1/customers", key="k", name="x"), client.post(key="k", amount=1999, currency="usd")):
         assert (reply.answer.status, error(reply)["type"], reply.replayed) == (400, "idempotency_error", False)
@@ -236,15 +238,17 @@ def test_a_declined_intent_exists_and_has_no_effect(client: Client) -> None:
     assert client.effects == []
 
 
-def test_a_stored_failure_before_the_effect_is_replayed_without_one(client: Client) -> None:
-    client.sandbox.faults.add(Rule(match=Match(), fault=InjectedFault(status=500, stored=True), times=None))
+def test_a_stored_failure_without_an_effect_is_replayed(client: Client) -> None:
+    client.sandbox.faults.add(FaultRule(match=Match(), fault=InjectedFault(status=500, stored=True), times=None))
     replies = [client.post(key="k") for _ in range(2)]
     assert [(reply.answer.status, reply.replayed) for reply in replies] == [(500, False), (500, True)]
     assert client.effects == []
 
 
 def test_a_lost_answer_also_loses_a_replay_but_not_what_is_kept(client: Client) -> None:
-    client.sandbox.faults.add(Rule(match=Match(), fault=InjectedFault(status=504, when="after", delay_s=1), times=2))
+    client.sandbox.faults.add(
+        FaultRule(match=Match(), fault=InjectedFault(status=504, when="after", delay_s=1), times=2)
+    )
     replies = [client.post(key="k") for _ in range(3)]
     assert [(reply.answer.status, reply.delay_s) for reply in replies] == [(504, 1), (504, 1), (200, 0)]
     assert len(client.effects) == 1
@@ -272,7 +276,7 @@ def test_limits_answer_429_with_their_reason_and_fill_again(client: Client) -> N
     ],
 )
 def test_what_the_sandbox_does_not_have(client: Client, method: str, path: str) -> None:
-    reply = client.send(Call(method=method, path=path, authorization="Bearer sk_test_a"))
+    reply = client.send(SandboxRequest(method=method, path=path, authorization="Bearer sk_test_a"))
     assert reply.answer.status == 404
     assert "Unrecognized request URL" in error(reply)["message"]
 
@@ -298,8 +302,8 @@ def test_what_cannot_be_read_is_refused(client: Client, change: dict[str, Any]) 
         "content_type": "application/x-www-form-urlencoded",
         "authorization": "Bearer sk_test_a",
     }
-    assert client.send(Call(**whole)).answer.status == 200
-    assert client.send(Call(**whole | change)).answer.status == 400
+    assert client.send(SandboxRequest(**whole)).answer.status == 200
+    assert client.send(SandboxRequest(**whole | change)).answer.status == 400
 
 
 def test_an_order_that_never_was_is_refused(client: Client) -> None:

@@ -6,7 +6,7 @@ from hypothesis import settings
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, rule
 
-from stripeline.deploy.sandbox.api.values import Call
+from stripeline.deploy.sandbox.api.values import SandboxRequest
 from stripeline.deploy.sandbox.idempotency import KEPT_FOR_MS
 from stripeline.deploy.sandbox.sandbox import Sandbox, Ticket
 
@@ -24,7 +24,7 @@ class Interleaving(RuleBasedStateMachine):
 
     @rule(key=st.sampled_from(KEYS), amount=st.sampled_from(AMOUNTS), secret=st.sampled_from(SECRETS))
     def arrive(self, key: str, amount: str, secret: str) -> None:
-        call = Call(
+        call = SandboxRequest(
             method="POST",
             path="/v1/payment_intents",
             body=f"amount={amount}&currency=usd".encode(),

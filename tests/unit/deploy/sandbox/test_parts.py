@@ -14,9 +14,9 @@ from stripeline.deploy.sandbox.api.form import nested, pairs_of
 from stripeline.deploy.sandbox.api.listing import list_answer
 from stripeline.deploy.sandbox.api.resources import RESOURCES
 from stripeline.deploy.sandbox.api.search import parse, search_answer
-from stripeline.deploy.sandbox.api.values import Answer, Params
-from stripeline.deploy.sandbox.effects import REQUESTS_KEPT, Effect, Ledger, Request
-from stripeline.deploy.sandbox.faults import FaultBook, InjectedFault, Match, Rule, Subject
+from stripeline.deploy.sandbox.api.values import Params, SandboxAnswer
+from stripeline.deploy.sandbox.effects import REQUESTS_KEPT, Effect, LoggedRequest, SandboxLedger
+from stripeline.deploy.sandbox.faults import FaultBook, FaultRule, InjectedFault, Match, Subject
 
 INTENTS, CUSTOMERS = RESOURCES["payment_intents"], RESOURCES["customers"]
 
@@ -56,10 +56,10 @@ def test_a_key_is_shown_by_its_last_four() -> None:
     accounts.revoke("sk_test_secret1234")
     assert accounts.listing() == [{"key": "sk_test_…1234", "account": "acct_1", "revoked": True}]
     refused = accounts.caller("Bearer sk_test_secret1234")
-    assert isinstance(refused, Answer)
+    assert isinstance(refused, SandboxAnswer)
     assert b"secret" not in refused.body.replace(b"secret_key", b"")
     hinted = accounts.caller("Bearer whsec_mistaken")
-    assert isinstance(hinted, Answer)
+    assert isinstance(hinted, SandboxAnswer)
     assert b"webhook signing secret" in hinted.body
     assert b"mistaken" not in hinted.body
 
@@ -235,8 +235,8 @@ def test_rules_match(match: Match, fits: bool) -> None:
 
 def test_rules_strike_so_many_times_in_order() -> None:
     book = FaultBook(random.Random(1))
-    book.add(Rule(match=Match(), fault=InjectedFault(status=500), times=2))
-    book.add(Rule(match=Match(), fault=InjectedFault(status=503), times=None))
+    book.add(FaultRule(match=Match(), fault=InjectedFault(status=500), times=2))
+    book.add(FaultRule(match=Match(), fault=InjectedFault(status=503), times=None))
     struck = [book.choose(SUBJECT, fresh=True) for _ in range(4)]
     assert [fault.status for fault in struck if fault] == [500, 500, 503, 503]
     assert [rule.struck for rule in book.rules] == [2, 2]
@@ -246,7 +246,7 @@ def test_rules_strike_so_many_times_in_order() -> None:
 
 def test_a_stored_fault_waits_for_a_request_that_executes() -> None:
     book = FaultBook(random.Random(1))
-    book.add(Rule(match=Match(), fault=InjectedFault(status=500, stored=True)))
+    book.add(FaultRule(match=Match(), fault=InjectedFault(status=500, stored=True)))
     assert book.choose(SUBJECT, fresh=False) is None
     assert book.choose(SUBJECT, fresh=True) is not None
 
@@ -254,7 +254,7 @@ def test_a_stored_fault_waits_for_a_request_that_executes() -> None:
 def test_probability_is_repeatable() -> None:
     def strikes() -> list[bool]:
         book = FaultBook(random.Random(3))
-        book.add(Rule(match=Match(probability=0.5), fault=InjectedFault(drop=True), times=None))
+        book.add(FaultRule(match=Match(probability=0.5), fault=InjectedFault(drop=True), times=None))
         return [book.choose(SUBJECT, fresh=True) is not None for _ in range(200)]
 
     assert strikes() == strikes()
@@ -293,7 +293,7 @@ def effect(seq: int, command: str | None) -> Effect:
 
 
 def test_the_ledger_filters_and_finds_duplicates() -> None:
-    ledger = Ledger()
+    ledger = SandboxLedger()
     for seq, command in enumerate(["a", "b", "a", None, None], 1):
         ledger.effect(effect(seq, command))
     view = ledger.view({"object": "customer"}, after=1, limit=1)
@@ -305,11 +305,13 @@ def test_the_ledger_filters_and_finds_duplicates() -> None:
 
 
 def test_the_request_log_is_bounded_and_counts_everything() -> None:
-    ledger = Ledger()
+    ledger = SandboxLedger()
     for n in range(REQUESTS_KEPT + 1):
         key = f"k{n % 10}" if n < 20 else None
         status = None if n == 0 else 200
-        ledger.request(Request("POST", "/v1/customers", "sk_test_…1234", "acct", key, status, n == 1, f"req_{n}", n))
+        ledger.request(
+            LoggedRequest("POST", "/v1/customers", "sk_test_…1234", "acct", key, status, n == 1, f"req_{n}", n)
+        )
     view = ledger.view({})
     assert view["requests"] == {
         "total": REQUESTS_KEPT + 1,

@@ -29,9 +29,7 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_an_option_comes_before_the_environment_before_dotenv_before_the_default(
-    bare: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_option_then_environment_then_dotenv_then_default(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert load_settings().topic_prefix == "stripe."
     (bare / ".env").write_text("STRIPELINE_TOPIC_PREFIX=dotenv.\n")
     assert load_settings().topic_prefix == "dotenv."
@@ -108,9 +106,7 @@ def test_the_ring_of_master_keys_is_a_list_and_stays_hidden(monkeypatch: pytest.
     assert load_settings({"master_key": None}).master_keys == ()
 
 
-def test_the_configuration_files_variables_come_from_the_environment_or_dotenv(
-    bare: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_files_variables_come_from_environment_or_dotenv(bare: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (bare / ".env").write_text("ACME_KEY=one\nOTHER=two\n")
     monkeypatch.setenv("ACME_KEY", "three")
     assert (environment("ACME_KEY"), environment("OTHER"), environment("NONE")) == ("three", "two", None)
@@ -137,7 +133,7 @@ def test_a_duration_is_written_in_its_largest_whole_unit(value_ms: int, text: st
     assert duration_text(value_ms) == text
 
 
-def test_a_size_that_is_no_whole_number_of_kib_is_written_in_bytes() -> None:
+def test_a_size_not_in_whole_kib_is_written_in_bytes() -> None:
     assert size_text(1_000) == "1000"
 
 
