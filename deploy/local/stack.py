@@ -17,8 +17,10 @@ from stripeline.deploy.failure import FailureError
 from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
 from stripeline.deploy.operations.topics import apply as apply_topics
 from stripeline.deploy.runtime.admin_server import what_is_missing
-from stripeline.deploy.runtime.processes import executor_part, ingest_part, router_part
-from stripeline.deploy.runtime.shared import base
+from stripeline.deploy.runtime.executor_process import executor_part
+from stripeline.deploy.runtime.ingest_process import ingest_part
+from stripeline.deploy.runtime.router_process import router_part
+from stripeline.deploy.runtime.shared import open_shared
 from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.deploy.settings.kafka_options import kafka_client_options
 from stripeline.deploy.settings.settings import Settings, load_settings
@@ -107,7 +109,7 @@ async def _configure(settings: Settings, client: Mapping[str, Any]) -> None:
 async def _processes(settings: Settings) -> AsyncIterator[None]:
     """Ingest, router and executor in this process, from ready until the end."""
     stop = asyncio.Event()
-    async with base(settings) as shared:
+    async with open_shared(settings) as shared:
         shared.checks.pop("topics")  # just created
         parts = asyncio.gather(*(part(shared, stop) for part in (ingest_part, router_part, executor_part)))
         try:

@@ -1,4 +1,4 @@
-"""What the parts of a process share: settings, the control table, a clock, and what it shows of itself."""
+"""What the parts of a process share: settings, the control table, a clock, checks and metrics."""
 
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
@@ -22,7 +22,7 @@ Check = Callable[[], str | None]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Base:
+class Shared:
     """What every part of a process shares."""
 
     settings: Settings
@@ -37,8 +37,8 @@ class Base:
 
 
 @asynccontextmanager
-async def base(settings: Settings) -> AsyncIterator[Base]:
-    """What the parts share."""
+async def open_shared(settings: Settings) -> AsyncIterator[Shared]:
+    """Start what the parts share, and stop it at the end of the block."""
     client = kafka_client_options(settings)
     table = ControlTable(settings.topics.control, client)
     await table.start()
@@ -52,7 +52,7 @@ async def base(settings: Settings) -> AsyncIterator[Base]:
     ))  # fmt: skip
     try:
         with lag.measured():
-            yield Base(
+            yield Shared(
                 settings=settings, client=client, table=table, clock=clock, checks=checks, metrics=metrics,
                 registry=registry, lag=lag, tracer=installed_tracer(),
             )  # fmt: skip

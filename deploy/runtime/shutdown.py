@@ -1,8 +1,8 @@
-"""How a process ends: told by SIGTERM or SIGINT, in its own time, then cut short, then at once. Never later than that.
+"""Bounds the end of a process: after SIGTERM or SIGINT its parts end, are cancelled, and then the process exits.
 
-    told ── the parts end by themselves ── 24 s ── what is left is cancelled ── 28 s ── it is gone, with exit code 70
+    signal ── the parts end by themselves ── 24 s ── what is left is cancelled ── 28 s ── it is gone, with exit code 70
 
-A thread ends it too when its event loop stands still for good: nothing else in the process could.
+A thread ends the process when its event loop is blocked for good: nothing else in the process can.
 """
 
 import asyncio
@@ -25,25 +25,25 @@ CUT_SHORT_S: Final = 24.0
 LAST_S: Final = 28.0
 BLOCKED_S: Final = 60.0
 GAVE_UP: Final = 70
-"""The exit code of a process that could not end by itself: EX_SOFTWARE, an error of ours."""
+"""The exit code of a process that could not end by itself: EX_SOFTWARE."""
 
 _LOOK_EVERY_S: Final = 5.0
 log = structlog.get_logger(__name__)
 
 
 class CutShortError(FailureError):
-    """The process was told to end, and something of it did not."""
+    """The process got a signal to end, and a part of it did not end in time."""
 
 
 @contextlib.asynccontextmanager
-async def lifetime(cut_short_s: float = CUT_SHORT_S, last_s: float = LAST_S) -> AsyncIterator[asyncio.Event]:
-    """A process's life: yields the event that tells its parts to end. Raises CutShortError."""
+async def bounded_shutdown(cut_short_s: float = CUT_SHORT_S, last_s: float = LAST_S) -> AsyncIterator[asyncio.Event]:
+    """Yields the event on which the parts of a process end. Raises CutShortError."""
     stop, loop, bound = asyncio.Event(), asyncio.get_running_loop(), asyncio.timeout(None)
     try:
         async with bound:
 
             async def bounded() -> None:
-                await stop.wait()  # told by a signal, or one part has ended and the others must follow
+                await stop.wait()  # by a signal, or one part has ended and the others must follow
                 bound.reschedule(loop.time() + cut_short_s)
                 _at_last(loop, last_s)
 
@@ -81,7 +81,7 @@ def _left(loop: asyncio.AbstractEventLoop) -> list[str]:
 
 
 @contextlib.contextmanager
-def unblocked(turned_s: Callable[[], float], blocked_s: float = BLOCKED_S) -> Iterator[None]:
+def watch_blocked_loop(turned_s: Callable[[], float], blocked_s: float = BLOCKED_S) -> Iterator[None]:
     """End the process when the event loop did not turn for so long: an orchestrator starts another one."""
     over = threading.Event()
 
@@ -92,7 +92,7 @@ def unblocked(turned_s: Callable[[], float], blocked_s: float = BLOCKED_S) -> It
             now_s, before_s = time.monotonic(), looked_s
             looked_s = now_s
             if now_s - before_s > 2 * every_s:
-                continue  # the whole process stood still (stopped, or its machine asleep): not the loop's fault
+                continue  # the whole process was stopped, or its machine asleep: the loop is not blocked
             if now_s - turned_s() > blocked_s:
                 log.error(LogEvent.EVENT_LOOP_BLOCKED, blocked_s=round(now_s - turned_s(), 1))
                 faulthandler.dump_traceback(sys.stderr, all_threads=True)

@@ -172,10 +172,10 @@ def test_a_process_that_can_not_end_is_ended(tmp_path: Path):
     """A part that swallows its cancellation; and a loop that never turns again."""
     stubborn = """
 import asyncio, time
-from stripeline.deploy.runtime.shutdown import lifetime, unblocked
+from stripeline.deploy.runtime.shutdown import bounded_shutdown, watch_blocked_loop
 from stripeline.deploy.telemetry.loop_lag import LoopLag
 async def main():
-    async with lifetime(cut_short_s=0.5, last_s=1.5) as stop:
+    async with bounded_shutdown(cut_short_s=0.5, last_s=1.5) as stop:
         print("up", flush=True)
         while True:
             try:
@@ -184,7 +184,7 @@ async def main():
                 pass
 async def blocks():
     lag = LoopLag()
-    with lag.measured(), unblocked(lambda: lag.turned_s, blocked_s=1.0):
+    with lag.measured(), watch_blocked_loop(lambda: lag.turned_s, blocked_s=1.0):
         print("up", flush=True)
         await asyncio.sleep(0.5)
         time.sleep(60)

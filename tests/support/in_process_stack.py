@@ -15,8 +15,10 @@ from stripeline.deploy.local.kafka import free_port
 from stripeline.deploy.operations.topics import apply
 from stripeline.deploy.runtime import shared as shared_base
 from stripeline.deploy.runtime.admin_server import what_is_missing
-from stripeline.deploy.runtime.processes import executor_part, ingest_part, router_part
-from stripeline.deploy.runtime.shared import Base, base
+from stripeline.deploy.runtime.executor_process import executor_part
+from stripeline.deploy.runtime.ingest_process import ingest_part
+from stripeline.deploy.runtime.router_process import router_part
+from stripeline.deploy.runtime.shared import Shared, open_shared
 from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.deploy.settings.settings import load_settings
 from stripeline.workers.secrets.vault import new_master_key
@@ -25,7 +27,7 @@ from tests.support.cluster import CONFIG, Cluster, configure
 
 @dataclass(frozen=True, slots=True)
 class InProcessStack:
-    shared: Base
+    shared: Shared
     sandbox: SandboxServer
     cluster: Cluster
 
@@ -54,7 +56,7 @@ async def in_process_stack(
         cluster = Cluster(values, {}, folder, sandbox.url, values.ingest_port)
         await apply(values.topics, values.partitions, cluster.client)
         await configure(cluster, config)
-        shared = await stack.enter_async_context(base(values))
+        shared = await stack.enter_async_context(open_shared(values))
         shared.checks.pop("topics")
         stop = asyncio.Event()
         parts = asyncio.gather(*(part(shared, stop) for part in (ingest_part, router_part, executor_part)))

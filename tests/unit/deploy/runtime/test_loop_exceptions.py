@@ -10,7 +10,7 @@ from aiokafka import conn
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerFenced
 from aiokafka.producer import message_accumulator, sender
 
-from stripeline.deploy.runtime.loop_exceptions import unheard
+from stripeline.deploy.runtime.loop_exceptions import handle_loop_exception
 
 Coroutine = Callable[..., Any]
 
@@ -25,7 +25,7 @@ class Loop:
 
 def is_said_in_full(context: dict[str, Any]) -> bool:
     loop: Any = Loop()
-    unheard(loop, context)
+    handle_loop_exception(loop, context)
     assert loop.told in ([], [context])
     return bool(loop.told)
 

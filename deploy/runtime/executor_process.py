@@ -1,0 +1,65 @@
+"""Wires the executor: its decisions, the rate gate, the calls to Stripe with the connections' keys, and a worker."""
+
+import asyncio
+from urllib.parse import urlsplit
+
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.runtime.action_check import uninstalled
+from stripeline.deploy.runtime.connection_keys import STRIPES_OWN, Keys, key_name, limits_of
+from stripeline.deploy.runtime.shared import Shared
+from stripeline.deploy.runtime.worker_setup import new_worker, required_vault, run_watched, table_loaded
+from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
+from stripeline.deploy.telemetry.sources import running_version
+from stripeline.workers.actions import actions
+from stripeline.workers.executor.executor import Executor
+from stripeline.workers.executor.rate_gate import RateGate
+from stripeline.workers.executor.setup import Setup
+from stripeline.workers.roles import ExecutorRole
+from stripeline.workers.secrets.cache import Secrets
+from stripeline.workers.spans import CallSpans
+from stripeline.workers.stripe.api import StripeApi
+
+
+async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
+    """Carry commands out until stopped."""
+    settings, table, known = shared.settings, shared.table, actions()
+    shared.checks["actions"] = lambda: uninstalled(table.workflows, known)
+    keys = Keys(table, Secrets(required_vault(settings)), shared.clock.now_ms)
+    shared.checks["keys"] = keys.missing
+    gate = RateGate(
+        limits=limits_of(table, stripes_own=settings.stripe_api_base == STRIPES_OWN),
+        share=lambda: len(worker.tasks) / settings.partitions,
+        key=lambda name: key_name(table, name),
+        refused=keys.held,
+    )
+    setup = Setup(
+        topics=settings.topics,
+        actions=known,
+        has_connection=lambda name: name in table.connections,
+        reconcile_after_ms=settings.reconcile_after_ms,
+        call_timeout_ms=settings.call_timeout_ms,
+    )
+    async with StripeApi(
+        settings.stripe_api_base, keys.of, deadline_s=settings.call_timeout_ms / 1000, on_answer=_call_spans(shared),
+        agent=f"stripeline/{running_version()}",
+    ) as stripe:  # fmt: skip
+        executor = Executor(setup=setup, gate=gate)
+        role = ExecutorRole(settings.topics, executor, stripe.send, settings.executor_concurrency)
+        worker = new_worker(shared, role)
+        shared.metrics.show(STRIPE, lambda: stripe)
+        shared.metrics.show(CONNECTIONS, lambda: list(gate.connections(shared.clock.now_ms())))
+        if await table_loaded(table, stop):
+            _require_actions(shared)
+            await run_watched(shared, worker, stop)
+
+
+def _require_actions(shared: Shared) -> None:
+    """An executor without an action would fail each of its commands, and stop its runs for good."""
+    missing = shared.checks["actions"]()
+    if missing is not None:
+        raise FailureError(f"This executor can't start: {missing}.")
+
+
+def _call_spans(shared: Shared) -> CallSpans | None:
+    host = urlsplit(shared.settings.stripe_api_base).hostname or ""
+    return None if shared.tracer is None else CallSpans(shared.tracer, host)

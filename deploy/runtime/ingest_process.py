@@ -1,0 +1,43 @@
+"""Wires ingest: the webhook's decisions, the receiver and the publisher, with the triggers of the control table."""
+
+import asyncio
+
+import structlog
+
+from stripeline.contracts.vocabulary import LogEvent
+from stripeline.deploy.runtime.definition_cache import trigger_views
+from stripeline.deploy.runtime.shared import Shared
+from stripeline.deploy.runtime.worker_setup import required_vault, table_loaded
+from stripeline.deploy.telemetry.delivery_spans import DeliverySpans
+from stripeline.deploy.telemetry.metrics.ingest import INGEST
+from stripeline.deploy.telemetry.sources import IngestView
+from stripeline.ingest.delivery_counters import Counters
+from stripeline.ingest.http.server import serve
+from stripeline.ingest.kafka.publisher import Publisher
+from stripeline.ingest.kafka.session import InFlightBounds
+from stripeline.ingest.webhook import Webhook
+from stripeline.workers.secrets.cache import Secrets
+
+log = structlog.get_logger(__name__)
+
+
+async def ingest_part(shared: Shared, stop: asyncio.Event) -> None:
+    """Serve the webhooks until stopped."""
+    settings, table = shared.settings, shared.table
+    secrets = Secrets(required_vault(settings))
+    bounds = InFlightBounds(deadline_s=settings.ingest_publish_deadline_ms / 1000)
+    publisher = Publisher(shared.client, settings.topic_prefix, bounds=bounds)
+    shared.checks["publisher"] = lambda: None if publisher.ready else "there is no connection to Kafka yet"
+    if not await table_loaded(table, stop):
+        return
+    spans = None if shared.tracer is None else DeliverySpans(shared.tracer, settings.topics.event)
+    seen = IngestView(counters=Counters(), topic=settings.topics.event)
+    shared.metrics.show(INGEST, lambda: seen)
+    webhook = Webhook(
+        triggers=trigger_views(table, secrets), counters=seen.counters, spans=spans,
+        max_body=settings.ingest_max_body_bytes,
+    )  # fmt: skip
+    host, port = settings.ingest_host, settings.ingest_port
+    async with publisher, await serve(webhook, publisher, host=host, port=port, grace_s=15) as running:
+        log.info(LogEvent.INGEST_LISTENING, host=settings.ingest_host, port=running.port)
+        await stop.wait()

@@ -1,0 +1,19 @@
+"""Wires the router: its decisions, and a worker with the workflows of the control table."""
+
+import asyncio
+
+from stripeline.deploy.runtime.definition_cache import WorkflowsByTrigger
+from stripeline.deploy.runtime.shared import Shared
+from stripeline.deploy.runtime.worker_setup import new_worker, run_watched, table_loaded
+from stripeline.workers.roles import RouterRole
+from stripeline.workers.router.router import Router
+
+
+async def router_part(shared: Shared, stop: asyncio.Event) -> None:
+    """Start runs and take them on until stopped."""
+    workflows = WorkflowsByTrigger(shared.table)
+    settings = shared.settings
+    router = Router(topics=settings.topics, workflows=workflows.of, partitions=settings.partitions)
+    worker = new_worker(shared, RouterRole(settings.topics, router))
+    if await table_loaded(shared.table, stop):
+        await run_watched(shared, worker, stop)

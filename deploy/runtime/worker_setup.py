@@ -1,0 +1,69 @@
+"""What the parts have in common: the worker and its watchdog, the wait for the control table, and the vault."""
+
+import asyncio
+from typing import Any, TypeVar
+
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.runtime.shared import Shared
+from stripeline.deploy.settings.settings import Settings, SettingsError
+from stripeline.deploy.telemetry.metrics.worker import WORKER
+from stripeline.deploy.telemetry.sources import WorkerView
+from stripeline.workers.kafka.control_table import ControlTable
+from stripeline.workers.kafka.group_member import Membership, Worker
+from stripeline.workers.kafka.watchdog import StuckError, watched
+from stripeline.workers.roles import Role
+from stripeline.workers.secrets.vault import Vault
+from stripeline.workers.spans import traced
+from stripeline.workers.task.decision import TaskState
+from stripeline.workers.task.health import StallLimits
+
+S = TypeVar("S", bound=TaskState)
+
+
+def new_worker(shared: Shared, role: Role[S]) -> Worker[S]:
+    """A worker that shows how it is on the admin port."""
+    worker = Worker(role if shared.tracer is None else traced(role, shared.tracer), _membership(shared), shared.clock)
+    tiers = {topic: tier for topic, tier in shared.settings.topics.retries.items() if topic in role.inputs}
+    shared.checks[role.name] = worker.missing
+    shared.metrics.show(WORKER, lambda: WorkerView.of(worker, tiers))
+    return worker
+
+
+def _membership(shared: Shared) -> Membership:
+    settings = shared.settings
+    return Membership(
+        client=shared.client,
+        instance_id=settings.instance_id,
+        session_s=settings.session_timeout_ms / 1000,
+        drain_s=settings.drain_timeout_ms / 1000,
+        commit_interval_s=settings.commit_interval_ms / 1000,
+    )
+
+
+async def run_watched(shared: Shared, worker: Worker[Any], stop: asyncio.Event) -> None:
+    # A call waits for its turn and for room, is sent, and a look-up may read some pages: each at most this long.
+    limits = StallLimits(call_s=6 * shared.settings.call_timeout_ms / 1000 + 60)
+    try:
+        await watched(worker, stop, partitions=shared.settings.partitions, limits=limits)
+    except StuckError as error:
+        raise FailureError(str(error)) from None
+
+
+async def table_loaded(table: ControlTable, stop: asyncio.Event) -> bool:
+    """Wait for the control table; False when the process was stopped before."""
+    waits = [asyncio.create_task(table.loaded()), asyncio.create_task(stop.wait())]
+    try:
+        await asyncio.wait(waits, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for wait in waits:
+            wait.cancel()
+    return table.ready and not stop.is_set()
+
+
+def required_vault(settings: Settings) -> Vault:
+    if not settings.master_keys:
+        raise SettingsError(
+            "STRIPELINE_MASTER_KEY is missing, so no secret on the control topic can be opened. Set it to the key that"
+            " `stripeline apply` used; `stripeline settings new-master-key` makes one for a new installation."
+        )
+    return Vault.from_ring(settings.master_keys)
