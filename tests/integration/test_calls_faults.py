@@ -267,11 +267,15 @@ async def test_no_key_and_no_client_secret_in_errors_or_logs(world: InMemoryExec
 
 async def test_a_broken_call_is_logged_without_the_key(server: SandboxServer, caplog):
     """The traceback is printed as the processes print it: with the message of the error, without local variables."""
-    structlog.configure(processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()])
+    before = structlog.get_config()
+    structlog.configure(
+        processors=[structlog.processors.format_exc_info, structlog.processors.JSONRenderer()],
+        logger_factory=structlog.PrintLoggerFactory(),
+    )
     try:
         outcome = await call(server.url, key="sk_test_new\r\nline: " + KEY)
     finally:
-        structlog.reset_defaults()
+        structlog.configure(**before)
     is_fault(outcome, Fault.REFUSED)  # nothing was sent
     printed = caplog.text
     assert "call_broken" in printed
