@@ -21,7 +21,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 from stripeline.contracts import headers as h
 from stripeline.contracts.vocabulary import Fault, Verdict
 from stripeline.workers.executor.command_state import Call
-from stripeline.workers.executor.stripe_answer import Answer, CallReply
+from stripeline.workers.executor.stripe_answer import CallReply, StripeAnswer
 from stripeline.workers.roles import Role, RoleCall
 from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord, StateChange, TaskState
 
@@ -182,7 +182,7 @@ class CallSpans(Struct, frozen=True):
     tracer: Tracer
     server: str
 
-    def __call__(self, call: Call, answer: Answer | Fault, seconds: float) -> None:
+    def __call__(self, call: Call, answer: StripeAnswer | Fault, seconds: float) -> None:
         ended_ns, request = time.time_ns(), call.request
         attributes: Attributes = {
             "http.request.method": request.method,
@@ -194,7 +194,7 @@ class CallSpans(Struct, frozen=True):
             f"{request.method} {call.endpoint}", kind=SpanKind.CLIENT, attributes=attributes,
             start_time=ended_ns - int(seconds * 1e9),
         )  # fmt: skip
-        if isinstance(answer, Answer):
+        if isinstance(answer, StripeAnswer):
             span.set_attribute("http.response.status_code", answer.status)
         if isinstance(answer, Fault) or answer.status >= 400:  # noqa: PLR2004
             problem = answer.value if isinstance(answer, Fault) else str(answer.status)

@@ -11,9 +11,9 @@ from stripeline.contracts.ids import NAME
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
+from stripeline.deploy.definitions.definition_rows import connection_rows, trigger_rows, users_of, workflow_rows
 from stripeline.deploy.definitions.diff import Change, diff, publication
 from stripeline.deploy.definitions.load import load
-from stripeline.deploy.definitions.views import connection_rows, trigger_rows, users_of, workflow_rows
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.settings.settings import environment
 from stripeline.workers.kafka.control_table import publish, read_all

@@ -9,7 +9,7 @@ from typing import Any, Final
 from stripeline.contracts.retry_tiers import DEFAULT_TIERS
 from stripeline.contracts.topics import Topic, Topics
 from stripeline.deploy.contract.channels import ROLES, Channel, Message, channels
-from stripeline.deploy.contract.published_records import RELEASE, Published
+from stripeline.deploy.contract.published_records import RELEASE, PublishedRecord
 
 Document = dict[str, Any]
 
@@ -21,7 +21,7 @@ Every operation carries the tag of who may do it. Other teams receive events and
 Values are JSON in UTF-8. Readers ignore fields and headers that they do not know. A record may come twice: tell events apart by `id`, results by `command_id` and `revision`. Read with `isolation.level=read_committed`. Fields with `x-sensitive` must be masked wherever a person looks. Use the murmur2 partitioner, and keep to one: a key that changes its partition loses its order."""  # noqa: E501  (one line is one paragraph)
 
 
-def asyncapi(records: Sequence[Published]) -> Document:
+def asyncapi(records: Sequence[PublishedRecord]) -> Document:
     """The document, of the default prefix and tiers."""
     by_name = {record.name: record for record in records}
     listed = channels()
@@ -79,7 +79,7 @@ def _topic(topic: Topic) -> Document:
     }
 
 
-def _message(message: Message, by_name: Mapping[str, Published]) -> Document:
+def _message(message: Message, by_name: Mapping[str, PublishedRecord]) -> Document:
     payload, headers = (by_name.get(name or "") for name in (message.payload, message.headers))
     made: Document = {
         "name": message.name,
@@ -99,7 +99,7 @@ def _message(message: Message, by_name: Mapping[str, Published]) -> Document:
     return made
 
 
-def _examples(payload: Published, headers: Published) -> Sequence[Document]:
+def _examples(payload: PublishedRecord, headers: PublishedRecord) -> Sequence[Document]:
     carried = headers.examples[min(headers.examples)]
     return [
         {"name": name, "headers": dict(carried), "payload": dict(value)}
@@ -127,11 +127,11 @@ def _operation(channel: Channel, role: str, action: str) -> Document:
     return operation
 
 
-def _reference(record: Published) -> Document:
+def _reference(record: PublishedRecord) -> Document:
     return {"$ref": f"#/components/schemas/{record.component}"}
 
 
-def _schemas(records: Sequence[Published]) -> Document:
+def _schemas(records: Sequence[PublishedRecord]) -> Document:
     """Every record's schema and what they refer to, under one roof."""
     found: Document = {}
     for record in records:

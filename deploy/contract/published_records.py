@@ -24,7 +24,7 @@ _DIALECT: Final = "https://json-schema.org/draft/2020-12/schema"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Published:
+class PublishedRecord:
     """One published record.
 
     side: whether others read what we write, or we read what others, or older versions of us, wrote.
@@ -64,7 +64,7 @@ class Published:
 
 
 @cache
-def published(keys: frozenset[str] | None = None) -> Sequence[Published]:
+def published(keys: frozenset[str] | None = None) -> Sequence[PublishedRecord]:
     """Every record that crosses a topic, those for other teams first.
 
     keys: the actions that commands and results may have. Without it, Stripeline's own: what is installed beside it is
@@ -92,15 +92,17 @@ def published(keys: frozenset[str] | None = None) -> Sequence[Published]:
     )
 
 
-def _event(family: Family) -> Published:
+def _event(family: Family) -> PublishedRecord:
     return _written(family.topic, records.Event, examples.events(family), variants.event(family))
 
 
 def _written(
     name: str, model: variants.Model, given: Examples, refine: variants.Refine = variants.as_it_is
-) -> Published:
-    return Published(name=name, model=model, side=Side.WRITTEN, examples=given, refine=refine)
+) -> PublishedRecord:
+    return PublishedRecord(name=name, model=model, side=Side.WRITTEN, examples=given, refine=refine)
 
 
-def _read(name: str, model: variants.Model, given: Examples, refine: variants.Refine = variants.as_it_is) -> Published:
-    return Published(name=name, model=model, side=Side.READ, examples=given, refine=refine)
+def _read(
+    name: str, model: variants.Model, given: Examples, refine: variants.Refine = variants.as_it_is
+) -> PublishedRecord:
+    return PublishedRecord(name=name, model=model, side=Side.READ, examples=given, refine=refine)

@@ -21,7 +21,7 @@ from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.executor.stripe_answer import Answer, Outcome, Succeeded, classify
+from stripeline.workers.executor.stripe_answer import Outcome, StripeAnswer, Succeeded, classify
 from stripeline.workers.executor.stripe_lookup import Found, Missing
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
@@ -133,7 +133,9 @@ class World:
 
 
 def answered(action: str, status: int, body: object = None) -> Outcome:
-    return classify(actions()[action], Answer(status=status, headers={"request-id": "req_1"}, body=orjson.dumps(body)))
+    return classify(
+        actions()[action], StripeAnswer(status=status, headers={"request-id": "req_1"}, body=orjson.dumps(body))
+    )
 
 
 def done(action: str, body: Mapping[str, Any]) -> Outcome:

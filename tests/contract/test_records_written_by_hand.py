@@ -18,7 +18,7 @@ from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.executor.stripe_answer import Answer, classify, refusal
+from stripeline.workers.executor.stripe_answer import StripeAnswer, classify, refusal
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
 from tests.support.records import Record, command, command_record, event, event_record
@@ -52,8 +52,10 @@ def all_known(model: type[BaseModel], written: dict) -> None:
     model.model_validate_json(orjson.dumps(written))
 
 
-def answer(status: int, body: object = None, **headers: str) -> Answer:
-    return Answer(status=status, headers={k.replace("_", "-"): v for k, v in headers.items()}, body=orjson.dumps(body))
+def answer(status: int, body: object = None, **headers: str) -> StripeAnswer:
+    return StripeAnswer(
+        status=status, headers={k.replace("_", "-"): v for k, v in headers.items()}, body=orjson.dumps(body)
+    )
 
 
 DECLINED = answer(

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, Message, Producer, TopicPartit
 
 from stripeline.contracts.vocabulary import Fault
 from stripeline.workers.executor.command_state import Call
-from stripeline.workers.executor.stripe_answer import Answer
+from stripeline.workers.executor.stripe_answer import StripeAnswer
 from tests.support.broker import Broker
 from tests.support.scripted_workers import LIMITED, ScriptedStripe, ScriptedWorkers, customers, scripted_workers
 
@@ -61,12 +61,12 @@ def consume(workers: ScriptedWorkers, count: int) -> list[Message]:
 class Counting(ScriptedStripe):
     """How many calls of one key were under way together, at most."""
 
-    def __init__(self, script: Mapping[str, list[Answer | Fault]]) -> None:
+    def __init__(self, script: Mapping[str, list[StripeAnswer | Fault]]) -> None:
         super().__init__(script=dict(script))
         self.under_way: Counter[str] = Counter()
         self.most: Counter[str] = Counter()
 
-    async def send(self, call: Call) -> Answer | Fault:
+    async def send(self, call: Call) -> StripeAnswer | Fault:
         key = call.command.command_id.rpartition("-")[0]
         self.under_way[key] += 1
         self.most[key] = max(self.most[key], self.under_way[key])

@@ -9,7 +9,7 @@ import pytest
 from stripeline.contracts import headers as h
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.executor.stripe_answer import Answer
+from stripeline.workers.executor.stripe_answer import StripeAnswer
 from stripeline.workers.roles import RouterRole
 from stripeline.workers.router.router import Router
 from stripeline.workers.task.decision import InputRecord
@@ -96,7 +96,7 @@ async def test_a_decision_that_raises_dead_letters_its_record_alone(
             raise RuntimeError("a fault of ours")
         return take(ledger, record, now_ms, maybe_attempted)
 
-    def bad_settle(ledger: Ledger, call: Call, answer: Answer, now_ms: int) -> Any:
+    def bad_settle(ledger: Ledger, call: Call, answer: StripeAnswer, now_ms: int) -> Any:
         if moment == "settle" and call.command.command_id == "bad":
             raise RuntimeError("a fault of ours")
         return answered(ledger, call, answer, now_ms)

@@ -27,7 +27,7 @@ from stripeline.workers.executor import ledger
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.executor.stripe_answer import Answer
+from stripeline.workers.executor.stripe_answer import StripeAnswer
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.group_member import Membership, Worker
 from stripeline.workers.roles import ExecutorRole
@@ -39,11 +39,13 @@ from tests.support.end_state import read_topic
 from tests.support.records import command
 
 PARTITIONS = 2
-DONE = Answer(status=200, headers={}, body=b'{"id":"cus_1","object":"customer","email":null,"name":null,"created":1}')
-TOO_MANY = Answer(status=429, headers={}, body=b'{"error":{}}')
-NOT_OFFERED = Answer(status=403, headers={}, body=b'{"error":{}}')
-MORE = Answer(status=200, headers={}, body=b'{"object":"list","data":[{"id":"cus_9"}],"has_more":true}')
-NOT_FOUND = Answer(status=200, headers={}, body=b'{"object":"list","data":[]}')
+DONE = StripeAnswer(
+    status=200, headers={}, body=b'{"id":"cus_1","object":"customer","email":null,"name":null,"created":1}'
+)
+TOO_MANY = StripeAnswer(status=429, headers={}, body=b'{"error":{}}')
+NOT_OFFERED = StripeAnswer(status=403, headers={}, body=b'{"error":{}}')
+MORE = StripeAnswer(status=200, headers={}, body=b'{"object":"list","data":[{"id":"cus_9"}],"has_more":true}')
+NOT_FOUND = StripeAnswer(status=200, headers={}, body=b'{"object":"list","data":[]}')
 
 
 @dataclass

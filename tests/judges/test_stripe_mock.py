@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from stripeline.contracts.action import Request
 from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.command_state import Call
-from stripeline.workers.executor.stripe_answer import Answer, Failed, Outcome, Succeeded, classify
+from stripeline.workers.executor.stripe_answer import Failed, Outcome, StripeAnswer, Succeeded, classify
 from stripeline.workers.executor.stripe_lookup import LookUp, Missing
 from stripeline.workers.stripe.api import StripeApi
 from tests.support.in_memory_executor import ACTIONS, call_of
@@ -93,7 +93,7 @@ async def test_every_look_up_is_accepted(stripe: StripeMock, action: str, comman
     async with api(stripe) as ours:
         for request in (search, *pages):
             answer = await ours.send(replace(look, request=request))
-            assert isinstance(answer, Answer)
+            assert isinstance(answer, StripeAnswer)
             assert answer.status == 200, answer.body
 
 
@@ -130,7 +130,7 @@ async def test_a_wrong_look_up_is_refused(stripe: StripeMock, path: str):
     call = call_of(command())
     async with api(stripe) as ours:
         answer = await ours.send(replace(call, request=Request(method="GET", path=path, params={})))
-    assert isinstance(answer, Answer)
+    assert isinstance(answer, StripeAnswer)
     assert answer.status in {400, 404}
 
 

@@ -20,7 +20,7 @@ from stripeline.workers.actions import actions
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.executor.stripe_answer import Answer
+from stripeline.workers.executor.stripe_answer import StripeAnswer
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.group_member import Membership, Worker
 from stripeline.workers.roles import ExecutorRole, Role
@@ -29,8 +29,10 @@ from tests.support.records import command
 
 WITHIN_S = 20.0
 TIERS = "300ms,700ms,1h"
-LIMITED = Answer(status=429, headers={}, body=b'{"error":{"message":"slow down"}}')
-DONE = Answer(status=200, headers={}, body=b'{"id":"cus_1","object":"customer","email":null,"name":null,"created":1}')
+LIMITED = StripeAnswer(status=429, headers={}, body=b'{"error":{"message":"slow down"}}')
+DONE = StripeAnswer(
+    status=200, headers={}, body=b'{"id":"cus_1","object":"customer","email":null,"name":null,"created":1}'
+)
 Poison = tuple[bytes | None, bytes | None]
 
 
@@ -62,7 +64,7 @@ class ScriptedStripe:
     made: list[Made] = field(default_factory=list)
     ended: list[str] = field(default_factory=list)
     gates: dict[str, asyncio.Event] = field(default_factory=dict)
-    script: dict[str, list[Answer | Fault]] = field(default_factory=dict)
+    script: dict[str, list[StripeAnswer | Fault]] = field(default_factory=dict)
 
     @property
     def commands(self) -> list[str]:
@@ -74,7 +76,7 @@ class ScriptedStripe:
         self.gates.update(dict.fromkeys(commands, event))
         return event
 
-    async def send(self, call: Call) -> Answer | Fault:
+    async def send(self, call: Call) -> StripeAnswer | Fault:
         name = call.command.command_id
         self.made.append(Made(name, call.idempotency_key, time.monotonic()))
         if (gate := self.gates.get(name)) is not None:

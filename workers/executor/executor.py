@@ -21,7 +21,7 @@ from stripeline.workers.executor.ledger import Ledger, forget
 from stripeline.workers.executor.rate_gate import Observation, Pass, RateGate, open_gate
 from stripeline.workers.executor.retry_headers import read_record
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.executor.stripe_answer import Answer, CallReply, NoKey, Outcome, outcome_of
+from stripeline.workers.executor.stripe_answer import CallReply, NoKey, Outcome, StripeAnswer, outcome_of
 from stripeline.workers.executor.stripe_lookup import LookUp, Missing, NextRequest
 from stripeline.workers.task import dead_letters
 from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord
@@ -92,7 +92,9 @@ class Executor(Struct, frozen=True, kw_only=True):
             case held:
                 return transitions.hold(self.setup, ledger, state, held, now_ms)
 
-    def _looked_up(self, call: Call, look_up: LookUp, answer: Answer | Fault, now_ms: int) -> Call | Outcome | Missing:
+    def _looked_up(
+        self, call: Call, look_up: LookUp, answer: StripeAnswer | Fault, now_ms: int
+    ) -> Call | Outcome | Missing:
         """What a look-up found, or its next request. All its requests are one call for the rate gate."""
         found = stripe_lookup.advance(
             look_up, call.action, call.command.command_id, answer,

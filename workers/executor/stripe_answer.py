@@ -21,7 +21,7 @@ MAX_MESSAGE = 500
 MAX_RETRY_AFTER_S = 24 * 3600
 
 
-class Answer(Struct, frozen=True, kw_only=True):
+class StripeAnswer(Struct, frozen=True, kw_only=True):
     """An HTTP answer. Header names in lower case."""
 
     status: int
@@ -35,7 +35,7 @@ class NoKey(Struct, frozen=True, kw_only=True):
     connection: str
 
 
-CallReply = Answer | Fault | NoKey
+CallReply = StripeAnswer | Fault | NoKey
 """What comes back for a request."""
 
 
@@ -71,7 +71,7 @@ def outcome_of(action: Action, reply: CallReply) -> Outcome:
     return classify(action, reply)
 
 
-def classify(action: Action, answer: Answer | Fault) -> Outcome:
+def classify(action: Action, answer: StripeAnswer | Fault) -> Outcome:
     """The outcome of one call."""
     if isinstance(answer, Fault):
         return failed(action, FAULTS[answer], _FAULT_MESSAGES[answer])
@@ -98,7 +98,7 @@ _FAULT_MESSAGES = {
 }
 
 
-def _success(action: Action, answer: Answer) -> Outcome:
+def _success(action: Action, answer: StripeAnswer) -> Outcome:
     try:
         return Succeeded(output=action.output.model_validate_json(answer.body).model_dump())
     except ValidationError:
@@ -106,7 +106,7 @@ def _success(action: Action, answer: Answer) -> Outcome:
         return failed(action, FAULTS[Fault.UNREADABLE], message, **_raw(answer, {}))
 
 
-def _failure(action: Action, answer: Answer, body: Mapping[str, Any]) -> Failed:
+def _failure(action: Action, answer: StripeAnswer, body: Mapping[str, Any]) -> Failed:
     error = body.get("error")
     error = error if isinstance(error, Mapping) else {}
     meaning = _meaning(answer, error)
@@ -121,7 +121,7 @@ def _failure(action: Action, answer: Answer, body: Mapping[str, Any]) -> Failed:
     )
 
 
-def _meaning(answer: Answer, error: Mapping[str, Any]) -> Meaning:
+def _meaning(answer: StripeAnswer, error: Mapping[str, Any]) -> Meaning:
     table = _special(answer.status, error) or meaning_of(answer.status)
     match answer.headers.get("stripe-should-retry"):
         case "true":
@@ -144,7 +144,7 @@ def _special(status: int, error: Mapping[str, Any]) -> Meaning | None:
             return None
 
 
-def _raw(answer: Answer, error: Mapping[str, Any]) -> Mapping[str, Any]:
+def _raw(answer: StripeAnswer, error: Mapping[str, Any]) -> Mapping[str, Any]:
     """Stripe's own words beside our code."""
     given = {"stripe_code": error.get("code"), "decline_code": error.get("decline_code")}
     given["request_id"] = answer.headers.get("request-id")

@@ -22,7 +22,7 @@ from stripeline.contracts import stripe_metadata
 from stripeline.contracts.action import Action, Request
 from stripeline.contracts.errors import FAULTS
 from stripeline.contracts.vocabulary import Fault
-from stripeline.workers.executor.stripe_answer import Answer, Failed, Succeeded, classify, failed, json_object
+from stripeline.workers.executor.stripe_answer import Failed, StripeAnswer, Succeeded, classify, failed, json_object
 
 MAX_PAGES = 20
 LOOK_UP_DEADLINES = 3
@@ -73,7 +73,7 @@ def begin(action: Action, command_id: str) -> NextRequest:
 
 
 def advance(
-    look_up: LookUp, action: Action, command_id: str, answer: Answer | Fault,
+    look_up: LookUp, action: Action, command_id: str, answer: StripeAnswer | Fault,
     *, first_appended_ms: int, now_ms: int, call_timeout_ms: int,
 ) -> Found | NextRequest:  # fmt: skip
     """What a look-up has found, or what it asks next, after the answer to its last request."""
@@ -110,14 +110,14 @@ def page(action: Action, first_appended_ms: int, after: str | None) -> Request:
     return Request(method="GET", path=action.path, params=params)
 
 
-def read_search(action: Action, command_id: str, answer: Answer | Fault) -> Found | NotOffered:
-    if isinstance(answer, Answer) and answer.status in _NOT_OFFERED:
+def read_search(action: Action, command_id: str, answer: StripeAnswer | Fault) -> Found | NotOffered:
+    if isinstance(answer, StripeAnswer) and answer.status in _NOT_OFFERED:
         return NotOffered()
     found = _objects(action, answer)
     return found if isinstance(found, Failed) else _pick(action, command_id, found) or Missing()
 
 
-def read_page(action: Action, command_id: str, answer: Answer | Fault) -> Found | NextPage:
+def read_page(action: Action, command_id: str, answer: StripeAnswer | Fault) -> Found | NextPage:
     found = _objects(action, answer)
     if isinstance(found, Failed):
         return found
@@ -132,9 +132,9 @@ def too_many(action: Action) -> Failed:
     return replace(failed(action, FAULTS[Fault.UNREADABLE], message), retryable=False)
 
 
-def _objects(action: Action, answer: Answer | Fault) -> Mapping[str, Any] | Failed:
+def _objects(action: Action, answer: StripeAnswer | Fault) -> Mapping[str, Any] | Failed:
     """The body of a list of objects, or the failure that came instead."""
-    if isinstance(answer, Answer) and answer.status == 200:  # noqa: PLR2004
+    if isinstance(answer, StripeAnswer) and answer.status == 200:  # noqa: PLR2004
         body = json_object(answer.body)
         if body is not None and isinstance(body.get("data"), list):
             return {**body, "data": [row for row in body["data"] if isinstance(row, dict)]}
@@ -155,4 +155,4 @@ def _pick(action: Action, command_id: str, body: Mapping[str, Any]) -> Succeeded
 
 def output_of(action: Action, found: Mapping[str, Any]) -> Succeeded | Failed:
     """An object as the action's output."""
-    return classify(action, Answer(status=200, headers={}, body=orjson.dumps(found)))
+    return classify(action, StripeAnswer(status=200, headers={}, body=orjson.dumps(found)))

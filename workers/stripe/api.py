@@ -17,7 +17,7 @@ from pydantic import SecretStr
 
 from stripeline.contracts.vocabulary import CallKind, Fault, LogEvent
 from stripeline.workers.executor.command_state import Call
-from stripeline.workers.executor.stripe_answer import Answer, CallReply, NoKey
+from stripeline.workers.executor.stripe_answer import CallReply, NoKey, StripeAnswer
 from stripeline.workers.stripe.http_answer import LostError, TooLargeError
 from stripeline.workers.stripe.http_client import HttpClient, NotSentError, UnsendableError
 from stripeline.workers.task.counters import CALL_S, Histograms
@@ -32,7 +32,7 @@ _HEADERS_READ = (
     "retry-after",
     "stripe-rate-limited-reason",
 )
-OnAnswer = Callable[[Call, Answer | Fault, float], None]
+OnAnswer = Callable[[Call, StripeAnswer | Fault, float], None]
 """Called after each request: what came back, and after how many seconds."""
 
 log = structlog.get_logger()
@@ -84,14 +84,14 @@ class StripeApi:
         self._count(call, answer, time.monotonic() - began_s)
         return answer
 
-    def _count(self, call: Call, answer: Answer | Fault, took_s: float) -> None:
+    def _count(self, call: Call, answer: StripeAnswer | Fault, took_s: float) -> None:
         action, kind = call.action.key, CallKind.ATTEMPT if call.look_up is None else CallKind.LOOK_UP
         self.answers[action, kind, answer.value if isinstance(answer, Fault) else str(answer.status)] += 1
         self.seconds[action, kind].add(took_s)
         if self._on_answer is not None:
             self._on_answer(call, answer, took_s)
 
-    async def _exchange(self, call: Call, key: SecretStr) -> Answer | Fault:
+    async def _exchange(self, call: Call, key: SecretStr) -> StripeAnswer | Fault:
         request, headers = call.request, {"Authorization": f"Bearer {key.get_secret_value()}"}
         target, body = request.path, None
         if request.method == "POST":
@@ -120,7 +120,7 @@ class StripeApi:
             log.exception(LogEvent.CALL_BROKEN, command=call.command.command_id)
             return Fault.LOST
         read = {name: reply.headers[name] for name in _HEADERS_READ if name in reply.headers}
-        return Answer(status=reply.status, headers=read, body=reply.body)
+        return StripeAnswer(status=reply.status, headers=read, body=reply.body)
 
 
 def form(params: Mapping[str, Any]) -> bytes:

@@ -6,7 +6,7 @@ from stripeline.workers.actions import actions
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.executor.stripe_answer import Answer
+from stripeline.workers.executor.stripe_answer import StripeAnswer
 from stripeline.workers.roles import ExecutorRole, RouterRole, StripeCall
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
@@ -18,9 +18,9 @@ TOPICS = Topics(prefix="p.", tiers=parse_tiers("1s,2s"))
 EXECUTOR = Executor(setup=Setup(topics=TOPICS, actions=actions(), has_connection=lambda _: True))
 ROUTER = Router(topics=TOPICS, workflows=lambda _: {})
 CUSTOMER = b'{"id":"cus_1","object":"customer","email":null,"name":null,"created":1}'
-DONE = Answer(status=200, headers={}, body=CUSTOMER)
-NOT_OFFERED = Answer(status=403, headers={}, body=b'{"error":{}}')
-STORED = Answer(status=500, headers={"idempotent-replayed": "true"}, body=b'{"error":{}}')
+DONE = StripeAnswer(status=200, headers={}, body=CUSTOMER)
+NOT_OFFERED = StripeAnswer(status=403, headers={}, body=b'{"error":{}}')
+STORED = StripeAnswer(status=500, headers={"idempotent-replayed": "true"}, body=b'{"error":{}}')
 
 
 async def send(_):

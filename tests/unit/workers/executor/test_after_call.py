@@ -16,7 +16,7 @@ from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.executor.stripe_answer import Answer, Failed, Succeeded, classify
+from stripeline.workers.executor.stripe_answer import Failed, StripeAnswer, Succeeded, classify
 from stripeline.workers.executor.stripe_lookup import Missing
 from stripeline.workers.task.decision import Decision
 from tests.support.records import Record, command, command_record
@@ -33,7 +33,7 @@ REPLAY = ((h.REPLAY, b"{}"),)
 
 def failure(status=500, **headers):
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return classify(CREATE, Answer(status=status, headers=given, body=b'{"error":{}}'))
+    return classify(CREATE, StripeAnswer(status=status, headers=given, body=b'{"error":{}}'))
 
 
 LOST = classify(CREATE, Fault.LOST)
@@ -432,7 +432,9 @@ class TestBroken:
 
 class TestLookup:
     def answer(self, *rows, status=200, **fields):
-        return Answer(status=status, headers={}, body=orjson.dumps({"object": "list", "data": list(rows), **fields}))
+        return StripeAnswer(
+            status=status, headers={}, body=orjson.dumps({"object": "list", "data": list(rows), **fields})
+        )
 
     def test_asks_the_search_for_the_commands_metadata(self):
         request = stripe_lookup.search(CREATE, "it's\\x")
@@ -459,10 +461,10 @@ class TestLookup:
         "answer",
         [
             Fault.LOST,
-            Answer(status=503, headers={}, body=b""),
-            Answer(status=200, headers={}, body=b"[]"),
-            Answer(status=200, headers={}, body=b"{"),
-            Answer(status=201, headers={}, body=orjson.dumps(CUSTOMER)),
+            StripeAnswer(status=503, headers={}, body=b""),
+            StripeAnswer(status=200, headers={}, body=b"[]"),
+            StripeAnswer(status=200, headers={}, body=b"{"),
+            StripeAnswer(status=201, headers={}, body=orjson.dumps(CUSTOMER)),
         ],
     )
     def test_that_fails_says_so(self, answer):

@@ -13,7 +13,7 @@ from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.executor.stripe_answer import Answer, Succeeded, classify
+from stripeline.workers.executor.stripe_answer import StripeAnswer, Succeeded, classify
 from stripeline.workers.task.decision import Decision
 from tests.support.records import Record, command, command_record
 
@@ -50,7 +50,7 @@ def run(ledger, record, outcome=DONE, now_ms=NOW):
 
 def failure(status=500, action="stripe/create-customer", **headers):
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return classify(actions()[action], Answer(status=status, headers=given, body=b'{"error":{}}'))
+    return classify(actions()[action], StripeAnswer(status=status, headers=given, body=b'{"error":{}}'))
 
 
 def returned(decision, number=0, **fields):

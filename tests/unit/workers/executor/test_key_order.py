@@ -15,7 +15,7 @@ from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.executor.stripe_answer import Answer, Succeeded, classify
+from stripeline.workers.executor.stripe_answer import StripeAnswer, Succeeded, classify
 from tests.support.records import Record, command, command_record
 
 TOPICS = Topics(tiers=parse_tiers("5s,30s,2m"))
@@ -88,7 +88,7 @@ class World:
 
 def outcome_of(number):
     status = {0: None, 1: None, 2: 429, 3: 500, 4: 402}[number]
-    return DONE if status is None else classify(CREATE, Answer(status=status, headers={}, body=b'{"error":{}}'))
+    return DONE if status is None else classify(CREATE, StripeAnswer(status=status, headers={}, body=b'{"error":{}}'))
 
 
 @settings(max_examples=30, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])

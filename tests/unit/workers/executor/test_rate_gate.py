@@ -25,7 +25,7 @@ from stripeline.workers.executor.rate_gate import (
     RateGate,
 )
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.executor.stripe_answer import Answer, Succeeded, classify
+from stripeline.workers.executor.stripe_answer import StripeAnswer, Succeeded, classify
 from stripeline.workers.task.decision import Decision
 from tests.support.records import Record, command, command_record
 
@@ -35,7 +35,7 @@ DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "na
 
 
 def failure(status):
-    return classify(CREATE, Answer(status=status, headers={}, body=b'{"error":{}}'))
+    return classify(CREATE, StripeAnswer(status=status, headers={}, body=b'{"error":{}}'))
 
 
 class Facts:

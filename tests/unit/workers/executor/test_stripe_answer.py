@@ -6,7 +6,7 @@ import pytest
 from stripeline.contracts.errors import meaning_of
 from stripeline.contracts.vocabulary import Code, Fault
 from stripeline.workers.actions import actions
-from stripeline.workers.executor.stripe_answer import Answer, Failed, Succeeded, classify
+from stripeline.workers.executor.stripe_answer import Failed, StripeAnswer, Succeeded, classify
 
 CUSTOMER = {"id": "cus_1", "object": "customer", "email": None, "name": "Ada", "created": 5, "phone": "+1"}
 CREATE = actions()["stripe/create-customer"]
@@ -15,7 +15,7 @@ RETRIEVE = actions()["stripe/retrieve-charge"]
 
 def answer(status, body=None, **headers):
     raw = body if isinstance(body, bytes) else orjson.dumps(body or {})
-    return Answer(status=status, headers={k.replace("_", "-"): v for k, v in headers.items()}, body=raw)
+    return StripeAnswer(status=status, headers={k.replace("_", "-"): v for k, v in headers.items()}, body=raw)
 
 
 def fail(status, error=None, action=CREATE, **headers):

@@ -14,7 +14,7 @@ from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.rate_gate import Pass, RateGate
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.executor.stripe_answer import Answer, Failed, NoKey, Succeeded
+from stripeline.workers.executor.stripe_answer import Failed, NoKey, StripeAnswer, Succeeded
 from stripeline.workers.executor.stripe_lookup import LookUp, Missing, NextRequest
 from tests.support.records import command_record
 
@@ -22,12 +22,12 @@ START, NOW, DEADLINE_MS = 1_000_000, 2_000_000, 30_000
 CREATE = actions()["stripe/create-customer"]
 CUSTOMER = {"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1}
 OURS = {**CUSTOMER, "metadata": {"stripeline_command": "c1"}}
-NOT_OFFERED = Answer(status=403, headers={}, body=b'{"error":{}}')
-REFUSED_KEY = Answer(status=401, headers={}, body=b'{"error":{}}')
+NOT_OFFERED = StripeAnswer(status=403, headers={}, body=b'{"error":{}}')
+REFUSED_KEY = StripeAnswer(status=401, headers={}, body=b'{"error":{}}')
 
 
 def listed(*rows, more=False):
-    return Answer(status=200, headers={}, body=orjson.dumps({"data": list(rows), "has_more": more}))
+    return StripeAnswer(status=200, headers={}, body=orjson.dumps({"data": list(rows), "has_more": more}))
 
 
 def advance(look_up, answer, now_ms=NOW):
@@ -73,7 +73,7 @@ def test_ends_with_what_a_page_says(answer, end):
     assert isinstance(advance(pages(3).look_up, answer), end)
 
 
-@pytest.mark.parametrize("answer", [Fault.LOST, REFUSED_KEY, Answer(status=503, headers={}, body=b"")])
+@pytest.mark.parametrize("answer", [Fault.LOST, REFUSED_KEY, StripeAnswer(status=503, headers={}, body=b"")])
 def test_a_request_that_fails_is_the_end(answer):
     for look_up in (LookUp(), pages(2).look_up):
         assert isinstance(advance(look_up, answer), Failed)

@@ -104,7 +104,7 @@ def test_errors_show_no_secret() -> None:
         assert "verysecret" not in str(caught.value)
 
 
-def test_resolves_a_connections_key_and_a_triggers_ring_in_its_order() -> None:
+def test_a_connections_key_and_a_triggers_ring_are_resolved() -> None:
     vault = Vault.from_ring([key()])
     ring = tuple(vault.seal(signing_secret("pay"), SecretStr(text)) for text in ("whsec_b", "whsec_a"))
     secrets = Secrets(vault)
@@ -115,7 +115,7 @@ def test_resolves_a_connections_key_and_a_triggers_ring_in_its_order() -> None:
     assert [one.get_secret_value() for one in secrets.signing_secrets("pay", trigger)] == ["whsec_b", "whsec_a"]
 
 
-def test_a_signing_secret_opens_at_another_place_of_its_ring_but_not_at_another_trigger() -> None:
+def test_a_signing_secret_opens_only_at_its_own_trigger() -> None:
     vault = Vault.from_ring([key()])
     first, second = (vault.seal(signing_secret("pay"), SecretStr(text)) for text in ("whsec_a", "whsec_b"))
     turned = Trigger(kind="stripe/payment-event", connection="acme", signing_secrets=(second, first))
