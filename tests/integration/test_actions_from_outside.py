@@ -182,7 +182,7 @@ async def stripe() -> AsyncIterator[tuple[Stripe, str]]:
 async def test_an_executor_makes_its_call_and_looks_it_up(installed, stripe):
     answers, url = stripe
     async with StripeApi(url, lambda _: SecretStr("sk_test_1")) as api:
-        executor = InMemoryExecutor(api.carry_out, Sandbox())
+        executor = InMemoryExecutor(api.send, Sandbox())
         executor.send(command(action=KEY, input={"payment_intent": "pi_7", "amount": 500}))
         await executor.run()
     assert len(answers.keys) > 1

@@ -3,6 +3,7 @@
 Every call is made by the product's own adapter, and every answer is read by the action's own output.
 """
 
+import importlib
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import product
 from typing import Any
@@ -11,6 +12,7 @@ import pytest
 from msgspec.structs import replace
 from pydantic import SecretStr
 
+from stripeline.contracts import stripe_metadata
 from stripeline.contracts.action import Request
 from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.command_state import Call
@@ -18,6 +20,7 @@ from stripeline.workers.executor.stripe_answer import Failed, Outcome, StripeAns
 from stripeline.workers.executor.stripe_lookup import LookUp, Missing
 from stripeline.workers.stripe.api import StripeApi
 from tests.support.in_memory_executor import ACTIONS, call_of
+from tests.support.product_sources import ROOT
 from tests.support.records import command
 from tests.support.stripe_mock import KEY, StripeMock
 
@@ -132,6 +135,24 @@ async def test_a_wrong_look_up_is_refused(stripe: StripeMock, path: str):
         answer = await ours.send(replace(call, request=Request(method="GET", path=path, params={})))
     assert isinstance(answer, StripeAnswer)
     assert answer.status in {400, 404}
+
+
+async def test_an_action_of_another_package_is_accepted(stripe: StripeMock, monkeypatch: pytest.MonkeyPatch):
+    """The refund of `docs/examples/acme-actions`: each of its calls, and the list that it is looked up in."""
+    monkeypatch.syspath_prepend(ROOT / "docs/examples/acme-actions")
+    action = importlib.import_module("acme_actions.create_refund").ACTION
+    attempt, metadata = call_of(command()), stripe_metadata.params("c1", 0)
+    async with api(stripe) as ours:
+        for given in ({"payment_intent": "pi_1"}, {"payment_intent": "pi_1", "amount": 5, "reason": "duplicate"}):
+            request = action.request(given, metadata)
+            assert isinstance(request, Request)
+            outcome = classify(action, await ours.send(replace(attempt, action=action, request=request)))
+            assert isinstance(outcome, Succeeded), outcome
+            assert set(outcome.output) == set(action.output.model_fields)
+        page = stripe_lookup.page(action, 1_700_000_000_000, None)
+        listed = await ours.send(replace(attempt, action=action, request=page, look_up=LookUp()))
+    assert isinstance(listed, StripeAnswer)
+    assert listed.status == 200, listed.body
 
 
 async def test_a_key_that_is_none_is_refused(stripe: StripeMock):
