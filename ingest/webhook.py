@@ -30,12 +30,12 @@ Triggers = Callable[[str], TriggerView | None]
 
 
 class RequestHead(NamedTuple):
-    """What the decisions need of a request's head. `path` is decoded; `content_length` is 0 where none is declared."""
+    """What the decisions need of a request's head. `path` is decoded; `content_length` is None where it has none."""
 
     method: str
     path: str
     content_type: str
-    content_length: int
+    content_length: int | None
     encoded: bool
     signatures: Sequence[bytes]
     traceparent: str | None
@@ -159,7 +159,7 @@ class Webhook:
         kind = head.content_type
         if kind != _JSON and kind.partition(";")[0].strip().lower() != "application/json":
             return refusals.NOT_JSON
-        if head.content_length > self.max_body:
+        if head.content_length is not None and head.content_length > self.max_body:
             return refusals.TOO_LARGE
         if len(head.signatures) > 1:
             return refusals.TWO_SIGNATURES

@@ -15,6 +15,8 @@ from typing import Any, Final, Protocol
 from aiohttp import StreamReader, web
 
 HEAD_END: Final = b"\r\n\r\n"
+LENGTH: Final = b"\r\nContent-Length: "
+MAX_DIGITS: Final = 9
 MAX_PASSED_BYTES: Final = 65_536
 """How much the parser gets before it shows a head, or a part of a body. A larger head meets its deadline."""
 TURNS: Final = 4
@@ -48,7 +50,8 @@ class Connection(web.RequestHandler):
     """aiohttp's protocol, fed in pieces, with the phase of the connection."""
 
     __slots__ = (
-        "_allowed", "_at", "_content", "_held", "_holds", "_keeper", "_loop_", "_on_error", "_resumed",
+        "_allowed", "_at", "_body_left", "_content", "_held", "_holds", "_keeper", "_loop_", "_on_error",
+        "_parser_waits", "_resumed",
         "blocked_since", "body_timeout", "half_closed", "phase", "since", "wire",
     )  # fmt: skip
 
@@ -72,6 +75,10 @@ class Connection(web.RequestHandler):
         self._held, self._at = b"", 0  # what was read, and how much of it was passed on
         self._allowed = MAX_PASSED_BYTES
         self._holds = False  # reading is stopped
+        self._body_left: int | None = (
+            None  # bytes of the body that were not passed on; None where no length is declared
+        )
+        self._parser_waits = False
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
@@ -89,13 +96,19 @@ class Connection(web.RequestHandler):
         self._resume()
 
     def data_received(self, data: bytes) -> None:
-        if not data:  # aiohttp's own call, for what its parser held back
-            super().data_received(data)
+        if not data:  # aiohttp's own call, after each read of a body, for what its parser may have held back
+            if self._parser_waits:
+                self._parser_waits = False
+                super().data_received(data)
             return
         if self.phase is Phase.IDLE:
             self.wait(Phase.HEAD)  # its deadline runs from its first byte, not from its last one
         if self._held:
             data, self._at = self._held[self._at :] + data, 0
+        elif self._content is None and self._allowed == MAX_PASSED_BYTES and _is_one_request(data):
+            self._allowed = 0
+            super().data_received(data)  # nothing is behind it that could refuse it
+            return
         self._held = data
         self._pass_on()
         if self.phase is Phase.CLOSING:
@@ -106,6 +119,11 @@ class Connection(web.RequestHandler):
         self.half_closed = True
         self.leave_soon()
         return True
+
+    def pause_reading(self) -> None:
+        """Called by aiohttp when a body is not read as fast as it is parsed."""
+        super().pause_reading()
+        self._parser_waits = True
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -129,10 +147,12 @@ class Connection(web.RequestHandler):
             exc.__traceback__ = None  # it holds the bytes that were read, in a cycle with itself
         return answer
 
-    def begin(self, content: StreamReader) -> None:
-        """A request's head is complete, and its answer is being made."""
-        self.phase, self._content = Phase.REQUEST, content
-        self.took_part()
+    def begin(self, content: StreamReader, length: int | None) -> None:
+        """A request's head is complete, and its answer is being made. `length`: of its body, where it is declared."""
+        self.phase, self._content, self._body_left = Phase.REQUEST, content, length
+        self._allowed = MAX_PASSED_BYTES
+        if self._held:
+            self._pass_on()
 
     def took_part(self) -> None:
         """A part of the body was taken: the parser may have more."""
@@ -140,11 +160,14 @@ class Connection(web.RequestHandler):
         if self._held:
             self._pass_on()
 
-    async def answered(self, *, keeps: bool) -> None:
-        """The answer was written. Waits while the client does not read: the next answers would fill the memory."""
+    async def unblocked(self) -> None:
+        """Wait until the client reads: the next answers would fill the memory."""
         if self.blocked_since is not None and self.wire is not None:
             self._resumed = self._loop_.create_future()
             await self._resumed
+
+    def answered(self, *, keeps: bool) -> None:
+        """The answer was written."""
         if not keeps:
             self.wait(Phase.CLOSING)
             self._drop()
@@ -178,18 +201,34 @@ class Connection(web.RequestHandler):
             self.wire.abort()
 
     def _pass_on(self) -> None:
-        """Pass on what is held, up to the end of each head, as far as the parser may have it."""
+        """Pass on what is held, up to the end of the head or of the body, as far as the parser may have it."""
         while self._held and self._allowed > 0 and (self._content is None or not self._content.is_eof()):
             held, at = self._held, self._at
-            # Empty lines may stand before a request, and a piece of nothing else would begin none.
-            skipped = 0 if self._allowed < MAX_PASSED_BYTES else _empty_lines(held, at)
-            found = held.find(HEAD_END, at + skipped, at + self._allowed)
-            end = min(len(held), at + self._allowed if found < 0 else found + len(HEAD_END))
-            self._allowed = 0 if found >= 0 and self._content is None else self._allowed - (end - at)
+            end = min(len(held), self._head_end() if self._content is None else self._body_end())
             self._held, self._at = (held, end) if end < len(held) else (b"", 0)
             super().data_received(held[at:end])
         if self._holds or len(self._held) - self._at > MAX_PASSED_BYTES:
             self._hold()
+
+    def _head_end(self) -> int:
+        # Empty lines may stand before a request, and a piece of nothing else would begin none.
+        skipped = 0 if self._allowed < MAX_PASSED_BYTES else _empty_lines(self._held, self._at)
+        limit = self._at + self._allowed
+        found = self._held.find(HEAD_END, self._at + skipped, limit)
+        self._allowed = 0 if found >= 0 else limit - len(self._held)
+        return limit if found < 0 else found + len(HEAD_END)
+
+    def _body_end(self) -> int:
+        if self._body_left is None:  # chunks: a head may begin behind each empty line
+            found = self._held.find(HEAD_END, self._at, self._at + self._allowed)
+            end = self._at + self._allowed if found < 0 else found + len(HEAD_END)
+        else:
+            end = self._at + min(self._body_left, self._allowed)
+        passed = min(end, len(self._held)) - self._at
+        self._allowed -= passed
+        if self._body_left is not None:
+            self._body_left -= passed
+        return end
 
     def _drop(self) -> None:
         """Read on, and drop it: a close before the client has sent everything may cost it the answer."""
@@ -211,6 +250,19 @@ class Connection(web.RequestHandler):
         self.blocked_since = None
         if self._resumed is not None and not self._resumed.done():
             self._resumed.set_result(None)
+
+
+def _is_one_request(data: bytes) -> bool:
+    """Whether a read is a request with its whole body and nothing else, as most deliveries come.
+
+    A hint that saves the second piece. Whatever it overlooks is only passed on in two.
+    """
+    end = data.find(HEAD_END, 0, MAX_PASSED_BYTES)
+    at = data.find(LENGTH, 0, end) + len(LENGTH)
+    digits = data[at : data.find(b"\r", at)]
+    if at < len(LENGTH) or not digits.isdigit() or len(digits) > MAX_DIGITS:
+        return False
+    return end + len(HEAD_END) + int(digits) == len(data)
 
 
 def _empty_lines(data: bytes, at: int) -> int:

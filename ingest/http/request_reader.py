@@ -19,11 +19,12 @@ _CONTINUE: Final = b"HTTP/1.1 100 Continue\r\n\r\n"
 
 def head_of(request: web.BaseRequest) -> RequestHead:
     headers = request.headers
+    length = headers.get(hdrs.CONTENT_LENGTH)
     return RequestHead(
         request.method,
         request.path,
         headers.get(hdrs.CONTENT_TYPE, ""),
-        int(headers.get(hdrs.CONTENT_LENGTH, "0")),  # the parser accepts digits alone
+        None if length is None else int(length),  # the parser accepts digits alone
         hdrs.CONTENT_ENCODING in headers,
         # aiohttp decodes headers so that every byte comes back, valid UTF-8 or not.
         [value.encode("utf-8", "surrogateescape") for value in headers.getall(_SIGNATURE, ())],
@@ -38,6 +39,11 @@ class Bodies:
         self._max_body = max_body
         self._limits = limits
         self._held = 0
+
+    def whole(self, request: web.BaseRequest) -> bytes | Refusal:
+        """A body that was complete with its head."""
+        body = request.content.read_nowait()
+        return body if len(body) <= self._max_body else refusals.TOO_LARGE
 
     async def arriving(self, connection: Connection, request: web.BaseRequest) -> bytes | Refusal:
         """A body that was not complete with its head."""

@@ -13,7 +13,7 @@ from aiohttp import web
 
 from stripeline.ingest.http.connection import Connection
 from stripeline.ingest.refusals import Refusal
-from stripeline.ingest.webhook import Accepted
+from stripeline.ingest.webhook import ACCEPTED, Accepted
 
 RETRY_AFTER_S: Final = 5
 _MORE: Final = {405: "Allow: POST\r\n", 503: f"Retry-After: {RETRY_AFTER_S}\r\n"}
@@ -36,7 +36,9 @@ class Answer(web.StreamResponse):
         if not isinstance(connection, Connection) or connection.wire is None or connection.wire.is_closing():
             raise ConnectionResetError  # aiohttp's sign for a client that has gone
         connection.wire.write(self._wire)
-        await connection.answered(keeps=self._keeps)
+        if connection.blocked_since is not None:
+            await connection.unblocked()
+        connection.answered(keeps=self._keeps)
 
     async def write_eof(self, data: bytes = b"") -> None:
         """Everything was written with the head."""
@@ -49,7 +51,8 @@ class Answers:
     """
 
     def __init__(self) -> None:
-        self._second = -1
+        self._second = 0
+        self._usual = self._made(ACCEPTED, keeps=True, bodiless=False)
         self._rendered: dict[tuple[Accepted | Refusal, bool, bool], Answer] = {}
 
     def of(self, answer: Accepted | Refusal, *, keeps: bool, bodiless: bool) -> Answer:
@@ -58,12 +61,18 @@ class Answers:
         if second != self._second:
             self._second = second
             self._rendered.clear()
+            self._usual = self._made(ACCEPTED, keeps=True, bodiless=False)
+        if answer is ACCEPTED and keeps and not bodiless:
+            return self._usual
         key = (answer, keeps, bodiless)
         found = self._rendered.get(key)
         if found is None:
-            head, body = _rendered(answer, formatdate(second, usegmt=True), keeps=keeps)
-            found = self._rendered[key] = Answer(head if bodiless else head + body, keeps=keeps)
+            found = self._rendered[key] = self._made(answer, keeps=keeps, bodiless=bodiless)
         return found
+
+    def _made(self, answer: Accepted | Refusal, *, keeps: bool, bodiless: bool) -> Answer:
+        head, body = _rendered(answer, formatdate(self._second, usegmt=True), keeps=keeps)
+        return Answer(head if bodiless else head + body, keeps=keeps)
 
 
 def _rendered(answer: Accepted | Refusal, date: str, *, keeps: bool) -> tuple[bytes, bytes]:

@@ -55,27 +55,19 @@ class Receiver:
         return Connection(self.server, self.connections, self._lingering_s, self._failed)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
-        connection = request.protocol
+        connection, webhook, head = request.protocol, self._webhook, head_of(request)
         assert isinstance(connection, Connection)  # noqa: S101  this server makes no others
-        connection.begin(request.content)
-        return self._rendered(await self._answer(connection, request), request)
-
-    async def _answer(self, connection: Connection, request: web.BaseRequest) -> Accepted | Refusal:
-        webhook, content = self._webhook, request.content
-        admitted = webhook.head(head_of(request))
+        connection.begin(request.content, head.content_length)
+        admitted = webhook.head(head)
         if isinstance(admitted, Refusal):
-            return admitted
-        body: bytes | Refusal
-        if content.is_eof():  # it came with its head
-            body = content.read_nowait()
-            if len(body) > webhook.max_body:
-                body = refusals.TOO_LARGE
-        else:
-            body = await self._bodies.arriving(connection, request)
+            return self._rendered(admitted, request)
+        is_whole = request.content.is_eof()  # it came with its head
+        body = self._bodies.whole(request) if is_whole else await self._bodies.arriving(connection, request)
         if isinstance(body, Refusal):
-            return webhook.refused(admitted.trigger.name, body)
+            return self._rendered(webhook.refused(admitted.trigger.name, body), request)
         decided = webhook.body(admitted, body, now_s=self._clock(), entropy=self._entropy(ENTROPY_BYTES))
-        return await self._published(decided) if isinstance(decided, Delivery) else decided
+        answer = await self._published(decided) if isinstance(decided, Delivery) else decided
+        return self._rendered(answer, request)
 
     def _published(self, delivery: Delivery) -> "asyncio.Future[Accepted | Refusal]":
         loop = self.connections.loop

@@ -103,8 +103,9 @@ def test_json_is_taken_however_it_is_spelled(kind: str):
     assert isinstance(webhook().head(GOOD._replace(content_type=kind)), Admitted)
 
 
-def test_a_declared_length_of_the_cap_is_admitted():
-    assert isinstance(webhook().head(GOOD._replace(content_length=1_000)), Admitted)
+@pytest.mark.parametrize("length", [None, 0, 1_000])
+def test_a_length_up_to_the_cap_is_admitted(length: int | None):
+    assert isinstance(webhook().head(GOOD._replace(content_length=length)), Admitted)
 
 
 def test_a_signed_event_becomes_a_delivery():
