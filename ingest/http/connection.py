@@ -39,14 +39,14 @@ class Keeper(Protocol):
 
     loop: asyncio.AbstractEventLoop
 
-    def opened(self, connection: "Connection") -> bool:
+    def opened(self, connection: "ClientConnection") -> bool:
         """Whether there is room for one more."""
         ...
 
-    def lost(self, connection: "Connection") -> None: ...
+    def lost(self, connection: "ClientConnection") -> None: ...
 
 
-class Connection(web.RequestHandler):
+class ClientConnection(web.RequestHandler):
     """aiohttp's protocol, fed in pieces, with the phase of the connection."""
 
     __slots__ = (

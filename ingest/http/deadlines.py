@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 from stripeline.contracts.vocabulary import ClosedReason
 from stripeline.ingest.delivery_counters import Counters
-from stripeline.ingest.http.connection import Connection, Phase
+from stripeline.ingest.http.connection import ClientConnection, Phase
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +36,7 @@ class Limits:
     max_held_bytes: int = 256 * 1024 * 1024
 
 
-class Connections(set[Connection]):
+class Connections(set[ClientConnection]):
     """The connections of one port."""
 
     def __init__(self, limits: Limits, counters: Counters) -> None:
@@ -52,7 +52,7 @@ class Connections(set[Connection]):
             Phase.CLOSING: 2 * limits.lingering_s,  # aiohttp's own lingering, and the last bytes of the answer
         }
 
-    def opened(self, connection: Connection) -> bool:
+    def opened(self, connection: ClientConnection) -> bool:
         """Whether there is room for it."""
         self.add(connection)
         fits = len(self) <= self.limits.max_connections
@@ -60,7 +60,7 @@ class Connections(set[Connection]):
             self.closed(ClosedReason.TOO_MANY)
         return fits
 
-    def lost(self, connection: Connection) -> None:
+    def lost(self, connection: ClientConnection) -> None:
         self.discard(connection)
         if not self:
             self._empty.set()
@@ -77,7 +77,7 @@ class Connections(set[Connection]):
             for connection in tuple(self):
                 self._close_late(connection, now)
 
-    def _close_late(self, connection: Connection, now: float) -> None:
+    def _close_late(self, connection: ClientConnection, now: float) -> None:
         longest_s = self._longest_s.get(connection.phase)
         if connection.blocked_since is not None and connection.blocked_since < now - self.limits.write_deadline_s:
             self.closed(ClosedReason.UNREAD)

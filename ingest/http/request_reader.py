@@ -7,7 +7,7 @@ from aiohttp import hdrs, web
 from multidict import istr
 
 from stripeline.ingest import refusals
-from stripeline.ingest.http.connection import Connection
+from stripeline.ingest.http.connection import ClientConnection
 from stripeline.ingest.http.deadlines import Limits
 from stripeline.ingest.refusals import Refusal
 from stripeline.ingest.webhook import RequestHead
@@ -45,7 +45,7 @@ class Bodies:
         body = request.content.read_nowait()
         return body if len(body) <= self._max_body else refusals.TOO_LARGE
 
-    async def arriving(self, connection: Connection, request: web.BaseRequest) -> bytes | Refusal:
+    async def arriving(self, connection: ClientConnection, request: web.BaseRequest) -> bytes | Refusal:
         """A body that was not complete with its head."""
         # https://www.rfc-editor.org/rfc/rfc9110#name-expect
         if request.headers.get(hdrs.EXPECT, "").lower() == "100-continue" and connection.wire is not None:
@@ -62,7 +62,7 @@ class Bodies:
             connection.body_timeout = None
             self._held -= len(parts)
 
-    async def _whole(self, connection: Connection, request: web.BaseRequest, parts: bytearray) -> bytes | Refusal:
+    async def _whole(self, connection: ClientConnection, request: web.BaseRequest, parts: bytearray) -> bytes | Refusal:
         content = request.content
         while not content.at_eof():
             if connection.wire is None:

@@ -11,7 +11,7 @@ from typing import Final
 import orjson
 from aiohttp import web
 
-from stripeline.ingest.http.connection import Connection
+from stripeline.ingest.http.connection import ClientConnection
 from stripeline.ingest.refusals import Refusal
 from stripeline.ingest.webhook import ACCEPTED, Accepted
 
@@ -33,7 +33,7 @@ class Answer(web.StreamResponse):
 
     async def prepare(self, request: web.BaseRequest) -> None:
         connection = request.protocol
-        if not isinstance(connection, Connection) or connection.wire is None or connection.wire.is_closing():
+        if not isinstance(connection, ClientConnection) or connection.wire is None or connection.wire.is_closing():
             raise ConnectionResetError  # aiohttp's sign for a client that has gone
         connection.wire.write(self._wire)
         if connection.blocked_since is not None:

@@ -17,7 +17,7 @@ from aiohttp import HttpVersion11, web
 
 from stripeline.contracts.vocabulary import ClosedReason, LogEvent
 from stripeline.ingest import refusals
-from stripeline.ingest.http.connection import Connection
+from stripeline.ingest.http.connection import ClientConnection
 from stripeline.ingest.http.deadlines import Connections, Limits
 from stripeline.ingest.http.request_reader import Bodies, head_of
 from stripeline.ingest.http.responses import Answers
@@ -51,12 +51,12 @@ class Receiver:
         self._entropy = random.Random().randbytes  # noqa: S311
         self._log = LimitedLog(log)
 
-    def connection(self) -> Connection:
-        return Connection(self.server, self.connections, self._lingering_s, self._failed)
+    def connection(self) -> ClientConnection:
+        return ClientConnection(self.server, self.connections, self._lingering_s, self._failed)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         connection, webhook, head = request.protocol, self._webhook, head_of(request)
-        assert isinstance(connection, Connection)  # noqa: S101  this server makes no others
+        assert isinstance(connection, ClientConnection)  # noqa: S101  this server makes no others
         connection.begin(request.content, head.content_length)
         admitted = webhook.head(head)
         if isinstance(admitted, Refusal):

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from stripeline.ingest.http.connection import Connection, Phase
+from stripeline.ingest.http.connection import ClientConnection, Phase
 from stripeline.ingest.http.deadlines import Limits
 from stripeline.ingest.http.server import Receiver
 from stripeline.ingest.publish_result import Done
@@ -46,7 +46,7 @@ class Wire(asyncio.Transport):
 
 
 @asynccontextmanager
-async def connected() -> AsyncIterator[tuple[Connection, Wire]]:
+async def connected() -> AsyncIterator[tuple[ClientConnection, Wire]]:
     """A connection that was just made: the loop has not turned since."""
     limits = Limits(lingering_s=0.05)
     connection, wire = Receiver(Webhook(triggers={}.get), Unused(), limits, time.time).connection(), Wire()
