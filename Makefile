@@ -4,6 +4,8 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 MINUTES ?= 30
+# Tests on a real Kafka mostly wait, so a few run at a time, each process with a Kafka of its own (0.5 GB).
+PROCESSES ?= 3
 
 .PHONY: help demo test judges unit faults check docs bench format lock clean
 help:  ## Show this list
@@ -22,7 +24,7 @@ demo: $(VENV)/.done  ## Show the whole pipeline at work on this machine (20 s; a
 
 test: $(VENV)/.done  ## Run all checks and tests, on a real Kafka
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/pytest tests/integration tests/e2e
+	@$(BIN)/pytest -n $(PROCESSES) --dist worksteal tests/integration tests/e2e
 
 $(VENV)/.judges: $(VENV)/.done tests/judges/requirements.lock
 	@echo "Installing Go and Node for the conformance tests (once)"
@@ -42,7 +44,7 @@ check: $(VENV)/.done  ## Check format, lint, types, import rules, and 100 % bran
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -q tests/unit tests/contract tests/behaviour --cov
+	@$(BIN)/pytest -q -n 2 tests/unit tests/contract tests/behaviour --cov
 
 docs: $(VENV)/.done  ## Write the tables of metrics in docs/operations.md
 	@$(BIN)/python -m stripeline.deploy.telemetry.metrics.page docs/operations.md
