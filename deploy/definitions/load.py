@@ -42,7 +42,7 @@ class _Reading:
         return next((text for text in stored if self._holds(name, text, secret)), None) or self.vault.seal(name, secret)
 
     def _holds(self, name: str, sealed: str, secret: SecretStr) -> bool:
-        if key_id_of(sealed) != self.vault.key_ids[0]:  # sealed with an older master key: sealed anew
+        if key_id_of(sealed) != self.vault.key_ids[0]:  # sealed with an older master key: seal it again
             return False
         try:
             return self.vault.open(name, sealed) == secret

@@ -1,7 +1,7 @@
 """Finds the secrets that a configuration file names, and tells the two kinds apart. Seals nothing, shows nothing.
 
 A secret never stands in the file: it is `${env:NAME}` or `${file:PATH}`. The two secrets of Stripe that people mix up
-are told apart in one sentence: https://docs.stripe.com/keys · https://docs.stripe.com/webhooks/signature
+are distinguished in one sentence: https://docs.stripe.com/keys · https://docs.stripe.com/webhooks/signature
 """
 
 import re

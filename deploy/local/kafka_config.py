@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 HOST: Final = "127.0.0.1"
 
-# What every one-node broker of ours has in common, on this machine or in a container.
+# The settings of every one-node broker, on this machine or in a container.
 # https://kafka.apache.org/43/configuration/broker-configs/
 BROKER_SETTINGS: Final[Mapping[str, str]] = {
     "process.roles": "broker,controller",
@@ -57,7 +57,7 @@ class KafkaSpec:
     data_dir: Path
     roles: Roles = "both"
     controller_port: int | None = None  # of a broker's controller
-    advertised_port: int | None = None  # where clients are told to come to, when that is a proxy in front of `port`
+    advertised_port: int | None = None  # the port that clients connect to, when a proxy is in front of `port`
     heap_mb: int = 512
     cache_dir: Path | None = None  # None: ~/.cache/stripeline/kafka
     start_timeout_s: float = 60.0

@@ -1,6 +1,6 @@
 """Runs `java`: the command lines of Kafka's two programs, and a child process that does not outlive its parent.
 
-It must never decide what the broker is told; that is `kafka_config`.
+The broker's settings are decided in `kafka_config`.
 """
 
 import asyncio

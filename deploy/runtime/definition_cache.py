@@ -1,4 +1,4 @@
-"""Triggers and workflows as the processes use them, out of the control table: built anew only when one changes."""
+"""Caches triggers and workflows of the control table in the form that ingest and the router use."""
 
 from collections.abc import Callable, Mapping
 
@@ -34,7 +34,7 @@ class WorkflowsByTrigger:
 
 
 def trigger_views(table: ControlTable, secrets: Secrets) -> Callable[[str], TriggerView | None]:
-    """Triggers as the receiver needs them, built anew only when a definition has changed."""
+    """Triggers as ingest uses them. A view is rebuilt when its definition changes."""
     built: dict[str, tuple[Trigger, TriggerView]] = {}
 
     def view_of(name: str) -> TriggerView | None:

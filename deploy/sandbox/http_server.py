@@ -1,6 +1,6 @@
 """Puts the sandbox on HTTP: translates requests and replies, waits, and breaks connections on demand. Decides nothing.
 
-The only module of the sandbox that does I/O or knows the time. Never binds anything but what it is told to, and answers
+The only module of the sandbox that does I/O or reads the clock. Binds only the given address, and answers
 `/_sandbox` to the machine itself alone: the control API has no key, and it can read and change everything.
 """
 

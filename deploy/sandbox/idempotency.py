@@ -1,7 +1,7 @@
 """Stripe's idempotency layer: decides whether a POST runs, is answered from memory, or is refused.
 
 docs.stripe.com/api/idempotent_requests: the first request that begins executing fixes status and body for its key,
-a 500 included; a key is forgotten once 24 h old, and then runs anew. A key belongs to one account. The layer never
+a 500 included; a key is forgotten once 24 h old, and then runs again. A key belongs to one account. The layer never
 looks at a request's meaning, only at its path and the fingerprint of its parameters.
 """
 

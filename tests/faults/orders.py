@@ -68,7 +68,7 @@ class Orders:
     def _served(self, producer: Producer) -> Producer:
         """Hear what became of commands. A producer that is broken for good is replaced, as librdkafka asks for.
 
-        What it had not told of is sent again: the same id is the same command.
+        What it had not reported is sent again: the same id is the same command.
         """
         self._hear(producer)
         if not self._broken:

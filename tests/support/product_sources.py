@@ -45,7 +45,7 @@ def of_package(name: str, package: str) -> bool:
 
 
 def file_of(name: str, files: Mapping[str, str]) -> str | None:
-    """The file of ours that an imported name lives in."""
+    """The product's file that an imported name belongs to."""
     parts = name.removeprefix("stripeline.").split(".")
     for end in range(len(parts), 0, -1):
         stem = "/".join(parts[:end])

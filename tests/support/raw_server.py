@@ -35,8 +35,8 @@ class RawServer:
 
     async def _one(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         head = await reader.readuntil(b"\r\n\r\n")
-        _, told, rest = head.lower().partition(b"content-length:")
-        body = await reader.readexactly(int(rest.split(b"\r\n")[0])) if told else b""
+        _, found, rest = head.lower().partition(b"content-length:")
+        body = await reader.readexactly(int(rest.split(b"\r\n")[0])) if found else b""
         self.requests.append(head + body)
         answer = self.script.pop(0) if len(self.script) > 1 else self.script[0]
         sent, close, _ = (answer or b"").partition(CLOSE)

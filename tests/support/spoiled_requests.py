@@ -1,6 +1,6 @@
 """Requests that no Stripe sends: a valid delivery, spoiled in one or more ways, as the bytes that go on the wire.
 
-Each way is a function in `WAYS`. Some leave the event valid: whether it was taken is told by the answer alone, and a
+Each way is a function in `WAYS`. Some leave the event valid: only the answer says whether it was taken, and a
 test holds the answers against the topics.
 """
 
