@@ -45,7 +45,7 @@ async def run_worker(settings: Settings) -> None:
 
 
 def _calm_collector() -> None:
-    """Run the cyclic garbage collector rarely: it took a fifth of an executor's CPU, and reference counts free nearly all."""
+    """Collect cycles rarely: that took a fifth of an executor's CPU, and reference counts free nearly everything."""
     gc.collect()
     gc.freeze()  # what is there from the start stays, and need not be looked at again
     gc.set_threshold(50_000, 20, 20)
