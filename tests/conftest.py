@@ -6,10 +6,15 @@ from pathlib import Path
 
 import pytest
 import structlog
+from hypothesis import settings
 
 from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
 from stripeline.deploy.local.kafka_warm_up import warm_up
 from tests.support.broker import Broker, TopicFactory, any_broker, create_topics, delete_topics
+
+# How long an example takes is the machine's matter, and no rule of the product's.
+settings.register_profile("stripeline", deadline=None)
+settings.load_profile("stripeline")
 
 
 @pytest.fixture(scope="session", autouse=True)

@@ -58,8 +58,8 @@ async def test_deliveries_are_signed_and_their_answers_told(receiver: Receiver) 
 
 
 async def test_deliveries_keep_to_the_rate(receiver: Receiver) -> None:
-    await sent(receiver.url, 3, rate_per_s=20)
-    assert receiver.at_s[2] - receiver.at_s[0] >= 0.08
+    await sent(receiver.url, 3, rate_per_s=4)
+    assert receiver.at_s[2] - receiver.at_s[0] >= 0.3  # 0.5, less what the first one may come late
 
 
 @pytest.mark.parametrize(
