@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 
 MINUTES ?= 30
 # Tests on a real Kafka mostly wait, so a few run at a time, each process with a Kafka of its own (0.5 GB).
-PROCESSES ?= 3
+PROCESSES ?= 2
 
 .PHONY: help demo test judges unit faults check docs bench format lock clean
 help:  ## Show this list

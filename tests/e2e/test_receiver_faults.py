@@ -139,11 +139,16 @@ def deny(kafka: LocalKafka, topic: str, operation: AclOperation) -> Callable[[],
     """Take a right away from everybody; the function that gives it back."""
     client = AdminClient({"bootstrap.servers": kafka.bootstrap_servers})
     resource_of = (ResourceType.TOPIC, topic, ResourcePatternType.LITERAL, "User:ANONYMOUS", "*", operation)
+    written = AclBindingFilter(*resource_of, AclPermissionType.DENY)
     for done in client.create_acls([AclBinding(*resource_of, AclPermissionType.DENY)]).values():
         done.result(15)
+    until_s = time.monotonic() + 15
+    while not client.describe_acls(written).result(15):  # the controller has it, and the broker obeys it a little later
+        assert time.monotonic() < until_s, "the broker does not know the ACL"
+        time.sleep(0.02)
 
     def allow() -> None:
-        for done in client.delete_acls([AclBindingFilter(*resource_of, AclPermissionType.DENY)]).values():
+        for done in client.delete_acls([written]).values():
             done.result(15)
 
     return allow
