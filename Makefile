@@ -32,7 +32,7 @@ $(VENV)/.judges: $(VENV)/.done tests/judges/requirements.lock
 	@touch $@
 
 judges: $(VENV)/.judges  ## Run the conformance tests against external tools: AsyncAPI's parser, Stripe's mock, clients in three languages
-	@$(BIN)/pytest tests/judges
+	@$(BIN)/pytest -n 2 --dist loadfile tests/judges
 
 unit: $(VENV)/.done  ## Run the tests that need no broker
 	@$(BIN)/pytest -q tests/unit tests/contract tests/behaviour
