@@ -16,7 +16,7 @@ from stripeline.deploy.definitions.load import load
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
 from stripeline.deploy.operations.topics import apply as apply_topics
-from stripeline.deploy.runtime.admin_server import what_is_missing
+from stripeline.deploy.runtime.admin_server import failing
 from stripeline.deploy.runtime.executor_process import executor_part
 from stripeline.deploy.runtime.ingest_process import ingest_part
 from stripeline.deploy.runtime.router_process import router_part
@@ -122,11 +122,11 @@ async def _processes(settings: Settings) -> AsyncIterator[None]:
 
 async def _ready(checks: Mapping[str, Callable[[], str | None]], parts: "asyncio.Future[Any]") -> None:
     deadline = asyncio.get_running_loop().time() + READY_S
-    while len(checks) < 5 or what_is_missing(checks):  # noqa: PLR2004  (control, publisher, keys, router, executor)
+    while len(checks) < 5 or failing(checks):  # noqa: PLR2004  (control, publisher, keys, router, executor)
         if parts.done():
             await parts
         if asyncio.get_running_loop().time() > deadline:
-            missing = "; ".join(what_is_missing(checks).values())
+            missing = "; ".join(failing(checks).values())
             raise FailureError(
                 f"The stack is not ready after {READY_S:g} s: {missing}. Try again; then look at the log."
             )

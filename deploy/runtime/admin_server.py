@@ -1,9 +1,12 @@
 """The admin port: health, readiness and metrics, apart from the public port. Answers with names and words, no secrets.
 
-`/healthz` says that the process serves, `/readyz` that it can do its work now, `/metrics` is Prometheus text.
+`/healthz` says that the process serves, `/readyz` that it can do its work now, `/metrics` is Prometheus text. A warning
+says that a part of the work can't be done, such as one partition: `/readyz` names it and stays 200, since neither a
+restart nor another replica would help.
 """
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Final
 
 import orjson
@@ -11,21 +14,37 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
 
 Checks = Mapping[str, Callable[[], str | None]]
-"""What must be there before the process can work: None when it is, else what is missing, in words."""
+"""By name: None when all is well, else what is missing or what is wrong, in words."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Health:
+    """What the pages say of the process.
+
+    checks: what it needs before it can work. warnings: what only a part of its work needs.
+    broken: what a restart would correct, and nothing else would: `/healthz` fails with these words.
+    """
+
+    checks: Checks
+    warnings: Checks
+    broken: Callable[[], str | None] = lambda: None
+
 
 # Kubernetes asks every few seconds; an open connection must not hold up the end of the process.
 _SHUTDOWN_S: Final = 1.0
 
 
-def admin_app(checks: Checks, registry: CollectorRegistry) -> web.Application:
+def admin_app(health: Health, registry: CollectorRegistry) -> web.Application:
     """The three pages."""
 
     async def healthz(_: web.Request) -> web.Response:
-        return _json(200, {"status": "ok"})
+        broken = health.broken()
+        return _json(500, {"status": "broken", "reason": broken}) if broken else _json(200, {"status": "ok"})
 
     async def readyz(_: web.Request) -> web.Response:
-        missing = what_is_missing(checks)
-        return _json(503, {"status": "not ready", "missing": missing}) if missing else _json(200, {"status": "ready"})
+        missing, warned = failing(health.checks), failing(health.warnings)
+        body = {"status": "not ready", "missing": missing} if missing else {"status": "ready"}
+        return _json(503 if missing else 200, {**body, **({"warnings": warned} if warned else {})})
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -35,9 +54,9 @@ def admin_app(checks: Checks, registry: CollectorRegistry) -> web.Application:
     return app
 
 
-async def serve_admin(host: str, port: int, checks: Checks, registry: CollectorRegistry) -> web.AppRunner:
+async def serve_admin(host: str, port: int, health: Health, registry: CollectorRegistry) -> web.AppRunner:
     """Serve the admin port; the caller ends it with `await runner.cleanup()`. Raises OSError for a port in use."""
-    runner = web.AppRunner(admin_app(checks, registry), access_log=None, shutdown_timeout=_SHUTDOWN_S)
+    runner = web.AppRunner(admin_app(health, registry), access_log=None, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
     try:
         await web.TCPSite(runner, host, port).start()
@@ -47,8 +66,8 @@ async def serve_admin(host: str, port: int, checks: Checks, registry: CollectorR
     return runner
 
 
-def what_is_missing(checks: Checks) -> dict[str, str]:
-    """The checks that fail, with what is missing."""
+def failing(checks: Checks) -> dict[str, str]:
+    """The checks that fail, with their words."""
     answers = {name: check() for name, check in checks.items()}
     return {name: words for name, words in answers.items() if words is not None}
 

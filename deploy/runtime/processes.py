@@ -14,7 +14,7 @@ from aiokafka.errors import KafkaError
 
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.operations.topics import require
-from stripeline.deploy.runtime.admin_server import serve_admin
+from stripeline.deploy.runtime.admin_server import Health, serve_admin
 from stripeline.deploy.runtime.executor_process import executor_part
 from stripeline.deploy.runtime.ingest_process import ingest_part
 from stripeline.deploy.runtime.loop_exceptions import handle_loop_exception
@@ -58,7 +58,8 @@ async def _run(settings: Settings, *parts: Part) -> None:
     async with bounded_shutdown() as stop, open_shared(settings) as shared, AsyncExitStack() as stack:
         stack.enter_context(watch_blocked_loop(lambda: shared.lag.turned_s))
         shared.checks["process"] = lambda: "the process is ending" if stop.is_set() else None
-        admin = await serve_admin(settings.admin_host, settings.admin_port, shared.checks, shared.registry)
+        health = Health(checks=shared.checks, warnings=shared.warnings)
+        admin = await serve_admin(settings.admin_host, settings.admin_port, health, shared.registry)
         stack.push_async_callback(admin.cleanup)
         if await _topics_are_right(shared, stop):
             await _together(stop, *(part(shared, stop) for part in parts))

@@ -23,13 +23,18 @@ Check = Callable[[], str | None]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Shared:
-    """What every part of a process shares."""
+    """What every part of a process shares.
+
+    checks: what keeps the process from its work, by name: `/readyz` answers 503.
+    warnings: what keeps it from a part of its work, such as one partition: `/readyz` names it and answers 200.
+    """
 
     settings: Settings
     client: Mapping[str, Any]
     table: ControlTable
     clock: BrokerClock
     checks: dict[str, Check]
+    warnings: dict[str, Check]
     metrics: MetricsCollector
     registry: CollectorRegistry
     lag: LoopLag
@@ -44,6 +49,7 @@ async def open_shared(settings: Settings) -> AsyncIterator[Shared]:
     await table.start()
     clock, lag, metrics, registry = BrokerClock(), LoopLag(), MetricsCollector(), CollectorRegistry()
     checks: dict[str, Check] = {"topics": lambda: "the topics are not checked yet", "control": table.missing}
+    warnings: dict[str, Check] = {}
     registry.register(metrics)
     ProcessCollector(registry=registry)  # memory, CPU and open files, under Prometheus' own names
     version = running_version()
@@ -53,7 +59,8 @@ async def open_shared(settings: Settings) -> AsyncIterator[Shared]:
     try:
         with lag.measured():
             yield Shared(
-                settings=settings, client=client, table=table, clock=clock, checks=checks, metrics=metrics,
+                settings=settings, client=client, table=table, clock=clock, checks=checks, warnings=warnings,
+                metrics=metrics,
                 registry=registry, lag=lag, tracer=installed_tracer(),
             )  # fmt: skip
     finally:

@@ -4,9 +4,10 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from stripeline.deploy.runtime.admin_server import serve_admin
+from stripeline.deploy.runtime.admin_server import Health, serve_admin
 
 HOST = "127.0.0.1"
+WELL = Health(checks={}, warnings={})
 
 
 async def test_the_three_pages() -> None:
@@ -14,7 +15,9 @@ async def test_the_three_pages() -> None:
     Counter("deliveries", "Deliveries.", registry=registry).inc()
     missing: dict[str, str | None] = {"kafka": "Kafka does not answer", "control": None}
     checks = {name: lambda name=name: missing[name] for name in missing}
-    runner = await serve_admin(HOST, 0, checks, registry)
+    wrong: list[str] = []
+    health = Health(checks=checks, warnings={"topics": lambda: "".join(wrong) or None}, broken=lambda: None)
+    runner = await serve_admin(HOST, 0, health, registry)
     base = f"http://{HOST}:{runner.addresses[0][1]}"
     try:
         async with aiohttp.ClientSession() as session:
@@ -27,6 +30,10 @@ async def test_the_three_pages() -> None:
             missing["kafka"] = None
             async with session.get(f"{base}/readyz") as answer:
                 assert (answer.status, await answer.json()) == (200, {"status": "ready"})
+            wrong.append("records on 4 are not read")
+            async with session.get(f"{base}/readyz") as answer:
+                warned = {"status": "ready", "warnings": {"topics": "records on 4 are not read"}}
+                assert (answer.status, await answer.json()) == (200, warned)
             async with session.get(f"{base}/metrics") as answer:
                 assert "deliveries_total 1.0" in await answer.text()
     finally:
@@ -34,9 +41,9 @@ async def test_the_three_pages() -> None:
 
 
 async def test_a_port_in_use_is_an_error() -> None:
-    runner = await serve_admin(HOST, 0, {}, CollectorRegistry())
+    runner = await serve_admin(HOST, 0, WELL, CollectorRegistry())
     try:
         with pytest.raises(OSError, match="address already in use"):
-            await serve_admin(HOST, runner.addresses[0][1], {}, CollectorRegistry())
+            await serve_admin(HOST, runner.addresses[0][1], WELL, CollectorRegistry())
     finally:
         await runner.cleanup()

@@ -23,6 +23,7 @@ from stripeline.workers.executor.setup import Setup
 from stripeline.workers.kafka import watchdog
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.group_member import Membership, Worker
+from stripeline.workers.kafka.polling import Polling
 from stripeline.workers.kafka.watchdog import StuckError, watched
 from stripeline.workers.roles import ExecutorRole
 from stripeline.workers.task.health import StallLimits
@@ -74,19 +75,19 @@ async def test_a_call_without_end_is_cut_and_repeated_with_its_key(bench: Bench)
 
 
 async def test_a_loop_that_hangs_is_noticed_and_recovers(bench: Bench, monkeypatch: pytest.MonkeyPatch):
-    read = Worker._read
+    read = Polling.once
 
     async with guarded(bench) as worker:
         await bench.produce(*commands(5))
         await until(lambda: has_results(bench, 5))
 
-        async def hangs(self: Any, consumer: Any) -> None:
+        async def hangs(self: Any) -> None:
             if worker.counts.events[WorkerEvent.WATCHDOG]:
-                await read(self, consumer)
+                await read(self)
             else:
                 await asyncio.Event().wait()
 
-        monkeypatch.setattr(Worker, "_read", hangs)
+        monkeypatch.setattr(Polling, "once", hangs)
         await bench.produce(*commands(5, "after"))
         await until(lambda: worker.trouble)
         assert "does not read from Kafka any more" in str(worker.missing())
@@ -115,7 +116,7 @@ async def test_a_consumer_that_misses_records_is_reopened(bench: Bench, monkeypa
 
 async def test_a_lost_assignment_is_taken_back_and_a_spare_stays_well(bench: Bench, monkeypatch: pytest.MonkeyPatch):
     async with guarded(bench) as worker:
-        await worker._close_all()  # as if the group had taken everything and never given it back
+        await worker._owners.close_all(1)  # as if the group had taken everything and never given it back
         await until(lambda: worker.trouble)
         assert "it has no partition" in str(worker.missing())
         await until(lambda: len(worker.tasks) == 2 and worker.missing() is None)

@@ -9,6 +9,7 @@ import pytest
 from aiokafka import AIOKafkaProducer
 
 from stripeline.workers.kafka import task as task_module
+from stripeline.workers.kafka import task_opening
 from stripeline.workers.task import intake
 from stripeline.workers.task.watermark import decode
 from tests.support.broker import Broker, quiet_fencing
@@ -145,7 +146,7 @@ async def test_a_fresh_worker_knows_from_the_changelog_what_was_done(workers: Sc
 
 async def test_a_task_that_comes_back_goes_on_from_the_state_it_kept(wide, monkeypatch: pytest.MonkeyPatch):
     restored: list[tuple[int, int, int]] = []
-    restore = task_module.restore
+    restore = task_opening.restore
 
     async def watched(tp: Any, kept: Any, *rest: Any) -> Any:
         start = kept.upto
@@ -153,7 +154,7 @@ async def test_a_task_that_comes_back_goes_on_from_the_state_it_kept(wide, monke
         restored.append((tp.partition, start, kept.upto))
         return ends
 
-    monkeypatch.setattr(task_module, "restore", watched)
+    monkeypatch.setattr(task_opening, "restore", watched)
     stripe, names = ScriptedStripe(), numbered(0, 40)
     stays, leaves = wide.start(stripe), None
     await stays.ready(2)
@@ -254,7 +255,7 @@ async def test_a_rebalance_waits_for_the_calls_of_a_revoked_task(wide: ScriptedW
 
 
 async def test_what_was_there_before_the_first_worker_is_worked_off(workers, monkeypatch: pytest.MonkeyPatch):
-    watermarks, names = task_module.watermarks, numbered(0, 30)
+    watermarks, names = task_opening.watermarks, numbered(0, 30)
 
     async def after_a_read_for_nobody(*arguments: Any) -> Any:
         # The consumer reads as soon as it is assigned, and the task opens later: what is read before is nobody's.
@@ -264,7 +265,7 @@ async def test_what_was_there_before_the_first_worker_is_worked_off(workers, mon
         return await watermarks(*arguments)
 
     await workers.send(*customers(*names))
-    monkeypatch.setattr(task_module, "watermarks", after_a_read_for_nobody)
+    monkeypatch.setattr(task_opening, "watermarks", after_a_read_for_nobody)
     stripe = ScriptedStripe()
     worker = workers.start(stripe)
     assert Counter(await workers.all_have_results(*names)) == Counter(names)

@@ -7,7 +7,8 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.topics import Topics
 from stripeline.workers.kafka.broker_clock import BrokerClock
-from stripeline.workers.kafka.group_member import Membership, Worker, _cancelled
+from stripeline.workers.kafka.group_member import Membership, Worker
+from stripeline.workers.kafka.task_owners import _cancelled
 from tests.support.broker import Broker
 from tests.support.scripted_workers import ScriptedStripe, ScriptedWorkers, scripted_workers
 

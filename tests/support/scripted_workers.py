@@ -111,12 +111,13 @@ class Running:
 
     async def kill(self) -> None:
         """As kill -9 ends it, but that it leaves the group at once: nothing more is committed."""
-        owners, tasks = [*self.worker._owners.values()], [*self.worker.tasks.values()]
-        self.worker.tasks.clear()
-        self.worker._owners.clear()
-        for owner in owners:
-            owner.cancel()
-        await asyncio.gather(*owners, return_exceptions=True)
+        owners = self.worker._owners
+        running, tasks = [*owners._running.values()], [*owners.tasks.values()]
+        owners.tasks.clear()
+        owners._running.clear()
+        for one in running:
+            one.cancel()
+        await asyncio.gather(*running, return_exceptions=True)
         await asyncio.gather(*(task.discard() for task in tasks))
         await self.end()
 

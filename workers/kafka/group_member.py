@@ -1,28 +1,27 @@
 """A worker: one member of a role's consumer group, with a task for each partition number that it is assigned.
 
-It opens and closes tasks as Kafka's group protocol says, delivers records to them, and reopens a failed one. It
-makes no decision about a record. Kafka's consumer groups are the distributed engine; nothing here elects or shards.
+It opens and closes tasks as Kafka's group protocol says (`task_owners`) and reads their inputs (`polling`). It makes no
+decision about a record. Kafka's consumer groups are the distributed engine; nothing here elects or shards.
 """
 
 import asyncio
 import contextlib
-import math
-import time
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import structlog
 from aiokafka import AIOKafkaConsumer, ConsumerRebalanceListener
-from aiokafka.errors import InvalidProducerEpoch, KafkaError, ProducerFenced
+from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.vocabulary import WorkerEvent
 from stripeline.workers.kafka.broker_clock import BrokerClock
-from stripeline.workers.kafka.consumer import POLL_MS, group_consumer, stop_consumer
+from stripeline.workers.kafka.consumer import group_consumer, stop_consumer
+from stripeline.workers.kafka.polling import Polling
 from stripeline.workers.kafka.restore import Kept
 from stripeline.workers.kafka.task import Task
-from stripeline.workers.kafka.transaction import TRANSACTION_TIMEOUT_MS
+from stripeline.workers.kafka.task_owners import REOPEN_AFTER_S, TaskOwners
 from stripeline.workers.roles import Role
 from stripeline.workers.stripe.call_ages import CallAges
 from stripeline.workers.stripe.call_slots import CallSlots
@@ -31,13 +30,7 @@ from stripeline.workers.task.decision import TaskState
 
 S = TypeVar("S", bound=TaskState)
 log = structlog.get_logger()
-_READ_RECORDS = 500
-_READ_S = 1.0
-_CANCEL_AGAIN_S = 0.5
-_REOPEN_AFTER_S = (0.1, 0.5, 2.0, 5.0)
 _SEEK_S = 10.0
-# A reopened task is not known to be well before its next failure would have shown.
-_FAILURE_SHOWS_S = TRANSACTION_TIMEOUT_MS / 1000 + 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,11 +53,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
 
     def __init__(self, role: Role[S], membership: Membership, clock: BrokerClock) -> None:
         self.role, self._membership, self.clock = role, membership, clock
-        self.tasks: dict[int, Task[S]] = {}
         self.slots, self.call_ages = CallSlots(role.concurrency), CallAges()
-        self._owners: dict[int, asyncio.Task[None]] = {}
-        self._failed_s: dict[int, float] = {}
-        self._kept: dict[int, Kept[S]] = {}
         self._consumer: AIOKafkaConsumer | None = None
         self._member: asyncio.Task[None] | None = None
         self._rejoin = asyncio.Event()
@@ -72,7 +61,16 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         self.polls = 0
         self.trouble: str | None = None  # what the watchdog has seen
         self.counts = Counts()
+        self._owners = TaskOwners(
+            self._new_task, beginnings=self._beginnings, seek=self._seek, on_fenced=self._rejoin.set,
+            counts=self.counts, role=role.name,
+        )  # fmt: skip
         self._log = log.bind(role=role.name)
+
+    @property
+    def tasks(self) -> Mapping[int, Task[S]]:
+        """The tasks of the assigned partition numbers, open or being opened."""
+        return self._owners.tasks
 
     @property
     def client(self) -> Mapping[str, Any]:
@@ -84,11 +82,15 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             return self.trouble
         if not self.joined:
             return f"the {self.role.name} has not joined its group {self.role.group} yet"
-        failing = [number for number, task in self.tasks.items() if task.stuck or self._failed_lately(number)]
+        failing = [number for number, task in self.tasks.items() if task.stuck or self._owners.failed_lately(number)]
         if failing:
             return f"{_partitions(failing)} of the {self.role.name} can't commit; the log says why"
         closed = [number for number, task in self.tasks.items() if not task.open]
         return f"{_partitions(closed)} of the {self.role.name} are being restored" if closed else None
+
+    def warnings(self) -> str | None:
+        """What keeps a part of the worker from working, such as one input partition, in words."""
+        return None
 
     def end(self, tp: TopicPartition) -> int | None:
         """Where an input partition ends, as of the last fetch; it sends no request."""
@@ -109,7 +111,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             except (KafkaError, OSError, TimeoutError) as error:
                 failures += 1
                 self._happened(WorkerEvent.SESSION_FAILED, error=repr(error))
-                await _wait(stop, _REOPEN_AFTER_S[min(failures, len(_REOPEN_AFTER_S)) - 1])
+                await _wait(stop, REOPEN_AFTER_S[min(failures, len(REOPEN_AFTER_S)) - 1])
 
     def reopen(self, why: str) -> None:
         """Close the consumer, whatever it waits for, and join again: the watchdog's remedy."""
@@ -139,102 +141,44 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         try:
             await consumer.start()
             consumer.subscribe(list(self.role.inputs), listener=self)
+            polling = Polling(consumer, self.tasks)
             while not stop.is_set() and not self._rejoin.is_set():
                 self.polls += 1
-                await self._read(consumer)
+                await polling.once()
         finally:
             self.joined, self._leaving = False, True
-            await self._close_all()
+            await self._owners.close_all(member.drain_s)
             await stop_consumer(consumer)
-
-    async def _read(self, consumer: AIOKafkaConsumer) -> None:
-        wanted = [tp for task in self.tasks.values() for tp in task.wanted()]
-        if not wanted and self.tasks:
-            await asyncio.sleep(POLL_MS / 1000 / 10)  # everything is full, or being restored
-            return
-        try:
-            # While a group is joined this waits for the broker's answer, whatever its timeout: longer than a stop may.
-            async with asyncio.timeout(_READ_S):
-                # Without tasks this only keeps the membership alive: a member that never polls can't join again.
-                read = await consumer.getmany(*wanted, timeout_ms=POLL_MS, max_records=_READ_RECORDS)
-        except TimeoutError:
-            return
-        for tp, records in read.items():
-            task = self.tasks.get(tp.partition)
-            if task is not None and task.open:
-                task.deliver(tp, records, records[-1].offset + 1)
-        if not read:
-            await self._note_positions(consumer, wanted)
-
-    async def _note_positions(self, consumer: AIOKafkaConsumer, idle: Iterable[TopicPartition]) -> None:
-        """Offsets without records (transaction markers) move the position too: lag is 0 when all is read."""
-        with contextlib.suppress(KafkaError, TimeoutError):
-            async with asyncio.timeout(_READ_S):
-                for tp in idle:
-                    task = self.tasks.get(tp.partition)
-                    if task is not None and task.open:
-                        position = await consumer.position(tp)
-                        if self.tasks.get(tp.partition) is task:
-                            task.deliver(tp, [], position)
 
     async def on_partitions_revoked(self, revoked: Iterable[TopicPartition]) -> None:
         if revoked:
             self.counts.events[WorkerEvent.REVOKED] += 1
             self._log.info(WorkerEvent.REVOKED, partitions=sorted({tp.partition for tp in revoked}))
-        self._kept.clear()  # what did not come back with the last assignment is somebody else's by now
-        await self._close_all()
+        self._owners.forget_kept()
+        await self._owners.close_all(self._membership.drain_s)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Open a task per partition number, in the background: a long restore must not miss the next rebalance."""
+        """Open a task per partition number."""
         numbers = sorted({tp.partition for tp in assigned})
         self.counts.events[WorkerEvent.ASSIGNED] += 1
         self._log.info(WorkerEvent.ASSIGNED, partitions=numbers)
         if self._leaving:  # the group did not know yet: a task opened now would never be closed
             return
         for number in numbers:
-            self.tasks[number] = self._new_task(number)
-            self._owners[number] = asyncio.create_task(self._own(number))
+            self._owners.open(number)
         self.joined = True
 
-    def _new_task(self, number: int) -> Task[S]:
+    def _new_task(self, number: int, kept: Kept[S] | None) -> Task[S]:
         membership = self._membership
         return Task(
             self.role, number, clock=self.clock, client=membership.client,
             commit_interval_s=membership.commit_interval_s, slots=self.slots.of_a_task(),
-            calls=self.call_ages.of(number), kept=self._kept.pop(number, None), counts=self.counts,
+            calls=self.call_ages.of(number), kept=kept, counts=self.counts,
         )  # fmt: skip
-
-    async def _own(self, number: int) -> None:
-        """Run a task, and open a new one from the last commit when it fails."""
-        failures = 0
-        while (task := self.tasks.get(number)) is not None:
-            try:
-                await task.start(self._beginnings, self._seek)
-                await task.run()
-            except (ProducerFenced, InvalidProducerEpoch):
-                # Somebody else has our partition, and we don't know it yet. To take it back would fence the rightful
-                # owner: we ask the group who owns what.
-                self._happened(WorkerEvent.FENCED, partition=number)
-                await task.discard()
-                self._rejoin.set()
-                return
-            except Exception as error:  # noqa: BLE001  (an error in the task closes the task, not the process)
-                self._happened(WorkerEvent.TASK_FAILED, partition=number, error=repr(error))
-                failures = failures + 1 if self._failed_lately(number) else 0
-                self._failed_s[number] = time.monotonic()
-                await task.discard()
-                await asyncio.sleep(_REOPEN_AFTER_S[min(failures, len(_REOPEN_AFTER_S) - 1)])
-                if self.tasks.get(number) is task:
-                    self.tasks[number] = self._new_task(number)
-            else:
-                return
 
     def _happened(self, event: WorkerEvent, **details: Any) -> None:
         self.counts.events[event] += 1
         self._log.warning(event, **details)
-
-    def _failed_lately(self, number: int) -> bool:
-        return time.monotonic() - self._failed_s.get(number, -math.inf) < _FAILURE_SHOWS_S
 
     async def _beginnings(self, tps: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         async with asyncio.timeout(_SEEK_S):
@@ -251,30 +195,9 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             raise KafkaError(f"{', '.join(f'{tp.topic}-{tp.partition}' for tp in tps)}: not assigned any more")
         return self._consumer
 
-    async def _close_all(self) -> None:
-        await asyncio.gather(*(self._close(number) for number in list(self.tasks)))
-
-    async def _close(self, number: int) -> None:
-        task, owner = self.tasks.pop(number, None), self._owners.pop(number, None)
-        if task is None or owner is None:
-            return
-        kept = await task.close(self._membership.drain_s) if task.open else None
-        await _cancelled(owner)
-        if kept is None:
-            await task.discard()
-        else:
-            self._kept[number] = kept
-
 
 def _partitions(numbers: Iterable[int]) -> str:
     return f"partitions {', '.join(str(number) for number in sorted(numbers))}"
-
-
-async def _cancelled(owner: asyncio.Task[None]) -> None:
-    """Cancel until it ends: aiokafka 0.14's clients swallow a cancellation that meets them while they close."""
-    while not owner.done():
-        owner.cancel()
-        await asyncio.wait((owner,), timeout=_CANCEL_AGAIN_S)
 
 
 async def _wait(stop: asyncio.Event, delay_s: float) -> None:

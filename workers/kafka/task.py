@@ -11,7 +11,7 @@ and a new task goes on from the last commit.
 import asyncio
 import contextlib
 import time
-from collections.abc import Awaitable, Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -21,7 +21,8 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.workers.executor.stripe_answer import CallReply
 from stripeline.workers.kafka.broker_clock import BrokerClock
-from stripeline.workers.kafka.restore import Kept, restore, watermarks
+from stripeline.workers.kafka.restore import Kept
+from stripeline.workers.kafka.task_opening import Beginnings, starts
 from stripeline.workers.kafka.transaction import Transactions
 from stripeline.workers.roles import Role, RoleCall
 from stripeline.workers.stripe.call_ages import PartitionCalls
@@ -32,10 +33,8 @@ from stripeline.workers.task.decision import Decision, InputRecord, StateChange,
 from stripeline.workers.task.input_partition import InputPartition, Load
 from stripeline.workers.task.intake import MAX_PENDING, SLICE, Intake
 from stripeline.workers.task.pending import Pending
-from stripeline.workers.task.watermark import Watermark
 
 S = TypeVar("S", bound=TaskState)
-Beginnings = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 _WAITING_CALLS = 8
 _EXPIRE_EVERY_S = 60.0
 _SLOW_COMMIT_S = 3.0
@@ -80,16 +79,13 @@ class Task(Generic[S]):
         """Open the producer, restore, then start: in this order, so that no zombie can add to what is restored."""
         began = time.monotonic()
         await self._transactions.open()
-        found = await watermarks(self.role.group, list(self.inputs), self._client)
         changelog = TopicPartition(self.role.changelog, self.partition)
-        ends = await restore(changelog, self.kept, list(self.inputs), self._client)
-        # The consumer may have fetched ahead before the task was ready: always seek back, also without a commit.
-        fresh = await beginnings([tp for tp in self.inputs if tp not in found])
-        marks = {tp: found.get(tp) or Watermark(fresh[tp]) for tp in self.inputs}
-        for tp, source in self.inputs.items():
-            source.end_at_start, source.watermark = ends[tp], marks[tp]
-        # From here on without a pause: what is read after this is delivered.
-        seek({tp: mark.position for tp, mark in marks.items()})
+        found = await starts(self.role.group, changelog, self.kept, list(self.inputs), beginnings, self._client)
+        for tp, start in found.items():
+            self.inputs[tp].end_at_start, self.inputs[tp].watermark = start.end, start.watermark
+        # The consumer may have fetched ahead before the task was ready: always seek back, also without a commit. From
+        # here on without a pause: what is read after this is delivered.
+        seek({tp: start.watermark.position for tp, start in found.items()})
         self.open = True
         restore_s = self.counts.restore_s[str(self.partition)] = time.monotonic() - began
         self._log.info(LogEvent.TASK_OPEN, restore_s=round(restore_s, 3), changelog=self.kept.upto)

@@ -1,0 +1,117 @@
+"""Opens a task for each assigned partition number, reopens one that failed, and closes them when they are revoked.
+
+An error in a task closes that task and opens a new one from the last commit; the process and the other tasks go on.
+A fenced task is not reopened: somebody else has the partition, and only the group knows who owns what.
+"""
+
+import asyncio
+import math
+import time
+from collections.abc import Callable, Mapping
+from typing import Any, Final, Generic, TypeVar
+
+import structlog
+from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
+from aiokafka.structs import TopicPartition
+
+from stripeline.contracts.vocabulary import WorkerEvent
+from stripeline.workers.kafka.restore import Kept
+from stripeline.workers.kafka.task import Task
+from stripeline.workers.kafka.task_opening import Beginnings
+from stripeline.workers.kafka.transaction import TRANSACTION_TIMEOUT_MS
+from stripeline.workers.task.counters import Counts
+from stripeline.workers.task.decision import TaskState
+
+S = TypeVar("S", bound=TaskState)
+Seek = Callable[[Mapping[TopicPartition, int]], None]
+log = structlog.get_logger()
+
+REOPEN_AFTER_S: Final = (0.1, 0.5, 2.0, 5.0)
+"""Pauses before a task is reopened, or a group joined again, the last one for ever."""
+
+_CANCEL_AGAIN_S: Final = 0.5
+# A reopened task is not known to be well before its next failure would have shown.
+_FAILURE_SHOWS_S: Final = TRANSACTION_TIMEOUT_MS / 1000 + 2
+
+
+class TaskOwners(Generic[S]):
+    """The tasks of one worker, by partition number, each with the asyncio task that runs it.
+
+    new_task: makes a task that is not started, from the state that may be kept.
+    beginnings, seek: ask and set the group's consumer.
+    on_fenced: called when a task's partition is somebody else's.
+    """
+
+    def __init__(
+        self, new_task: Callable[[int, Kept[S] | None], Task[S]], *, beginnings: Beginnings, seek: Seek,
+        on_fenced: Callable[[], None], counts: Counts, role: str,
+    ) -> None:  # fmt: skip
+        self.tasks: dict[int, Task[S]] = {}
+        self._new_task, self._beginnings, self._seek = new_task, beginnings, seek
+        self._on_fenced, self._counts = on_fenced, counts
+        self._running: dict[int, asyncio.Task[None]] = {}
+        self._failed_s: dict[int, float] = {}
+        self._kept: dict[int, Kept[S]] = {}
+        self._log = log.bind(role=role)
+
+    def open(self, number: int) -> None:
+        """Open a task in the background: a long restore must not miss the next rebalance."""
+        self.tasks[number] = self._new_task(number, self._kept.pop(number, None))
+        self._running[number] = asyncio.create_task(self._own(number))
+
+    def forget_kept(self) -> None:
+        """Drop the states of tasks that did not come back with the last assignment: others change them by now."""
+        self._kept.clear()
+
+    def failed_lately(self, number: int) -> bool:
+        return time.monotonic() - self._failed_s.get(number, -math.inf) < _FAILURE_SHOWS_S
+
+    async def close_all(self, drain_s: float) -> None:
+        """Close every task; each waits for its calls in flight, at most `drain_s`."""
+        await asyncio.gather(*(self._close(number, drain_s) for number in list(self.tasks)))
+
+    async def _own(self, number: int) -> None:
+        """Run a task, and open a new one from the last commit when it fails."""
+        failures = 0
+        while (task := self.tasks.get(number)) is not None:
+            try:
+                await task.start(self._beginnings, self._seek)
+                await task.run()
+            except (ProducerFenced, InvalidProducerEpoch):
+                # To take the partition back would fence the rightful owner.
+                self._happened(WorkerEvent.FENCED, partition=number)
+                await task.discard()
+                self._on_fenced()
+                return
+            except Exception as error:  # noqa: BLE001  (an error in the task closes the task, not the process)
+                self._happened(WorkerEvent.TASK_FAILED, partition=number, error=repr(error))
+                failures = failures + 1 if self.failed_lately(number) else 0
+                self._failed_s[number] = time.monotonic()
+                await task.discard()
+                await asyncio.sleep(REOPEN_AFTER_S[min(failures, len(REOPEN_AFTER_S) - 1)])
+                if self.tasks.get(number) is task:
+                    self.tasks[number] = self._new_task(number, None)
+            else:
+                return
+
+    def _happened(self, event: WorkerEvent, **details: Any) -> None:
+        self._counts.events[event] += 1
+        self._log.warning(event, **details)
+
+    async def _close(self, number: int, drain_s: float) -> None:
+        task, running = self.tasks.pop(number, None), self._running.pop(number, None)
+        if task is None or running is None:
+            return
+        kept = await task.close(drain_s) if task.open else None
+        await _cancelled(running)
+        if kept is None:
+            await task.discard()
+        else:
+            self._kept[number] = kept
+
+
+async def _cancelled(running: asyncio.Task[None]) -> None:
+    """Cancel until it ends: aiokafka 0.14's clients swallow a cancellation that meets them while they close."""
+    while not running.done():
+        running.cancel()
+        await asyncio.wait((running,), timeout=_CANCEL_AGAIN_S)
