@@ -11,6 +11,7 @@ from hypothesis import settings
 from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
 from stripeline.deploy.local.kafka_warm_up import warm_up
 from tests.support.broker import Broker, TopicFactory, any_broker, create_topics, delete_topics
+from tests.support.secured_kafka import SecuredKafka, secured_broker
 
 # How long an example takes is the machine's matter, and no rule of the product's.
 settings.register_profile("stripeline", deadline=None)
@@ -63,6 +64,13 @@ async def own_broker(tmp_path: Path, note: Callable[[str], None]) -> AsyncIterat
     await kafka.start()
     yield kafka
     kafka.kill()
+
+
+@pytest.fixture(scope="session")
+def secured_kafka(tmp_path_factory: pytest.TempPathFactory, note: Callable[[str], None]) -> Iterator[SecuredKafka]:
+    """One Kafka with TLS, logins and ACLs for the whole run; tests keep apart by users and by `prefix`."""
+    with secured_broker(tmp_path_factory.mktemp("secured-kafka"), note) as started:
+        yield started
 
 
 @pytest.fixture
