@@ -5,6 +5,7 @@ with the installed aiokafka when it starts (`stripeline.deploy.runtime.library_c
 """
 
 import asyncio
+import struct
 from collections import defaultdict
 from collections.abc import Awaitable, Mapping, Sequence
 from typing import Any, Final
@@ -12,9 +13,12 @@ from typing import Any, Final
 from aiokafka import AIOKafkaClient
 from aiokafka.client import CoordinationType
 from aiokafka.coordinator.assignors.range import RangePartitionAssignor
-from aiokafka.errors import KafkaError, ProducerClosed, for_code
+from aiokafka.errors import CorruptRecordException, KafkaError, LeaderNotAvailableError, ProducerClosed, for_code
 from aiokafka.protocol.commit import OffsetFetchRequest
+from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from msgspec import Struct
 
 SHAPES: Final[Mapping[str, str | tuple[str, ...]]] = {
     # end_producer
@@ -30,12 +34,22 @@ SHAPES: Final[Mapping[str, str | tuple[str, ...]]] = {
     # committed_offsets
     "aiokafka.AIOKafkaClient.coordinator_lookup": "(self, coordinator_type, coordinator_key)",
     "aiokafka.protocol.commit.OffsetFetchRequest.__init__": "(self, consumer_group, partitions)",
+    # fetch_raw
+    "aiokafka.AIOKafkaClient.set_topics": "(self, topics)",
+    "aiokafka.protocol.fetch.FetchRequest.__init__": (
+        "(self, max_wait_time, min_bytes, max_bytes, isolation_level, topics, rack_id)"
+    ),
+    # checksum_holds, read_error
+    "aiokafka.record.memory_records.MemoryRecords.next_batch": "(self)",
+    "aiokafka.record.default_records.DefaultRecordBatch.validate_crc": "(self)",
 }
 """By dotted name: a function's parameters, `property`, or the attributes that a constructor sets."""
 
 RANGE_ASSIGNMENT: Final = (RangePartitionAssignor,)
 """Kafka's range assignor, which aiokafka exports nowhere: a member gets the same partition numbers of every topic."""
 
+_FETCH_WAIT_MS: Final = 500
+_READ_UNCOMMITTED: Final = 0
 _CANCEL_AGAIN_S: Final = 0.2
 _CLOSE_S: Final = 1.0
 
@@ -121,3 +135,59 @@ async def committed_offsets(
 def _raise_for(error_code: int, subject: str) -> None:
     if error_code:
         raise for_code(error_code)(f"the coordinator did not return {subject}")
+
+
+class RawFetch(Struct, frozen=True, kw_only=True):
+    """A partition as the broker keeps it: whole batches from the one that holds an offset on, and the log's bounds."""
+
+    log_start: int
+    last_stable: int
+    high_watermark: int
+    batches: bytes
+
+
+async def fetch_raw(
+    tp: TopicPartition, offset: int, client_options: Mapping[str, Any], *, max_bytes: int = 1
+) -> RawFetch:
+    """The batches from an offset on, not decoded, of open and aborted transactions too; at least one where there is.
+
+    The consumer gives records, and of a batch that it can't decode an exception without offset and codec. Raises
+    KafkaError, with the broker's reason where it can't read the log: CorruptRecordException, OffsetOutOfRangeError.
+    """
+    client = AIOKafkaClient(**client_options)
+    try:
+        await client.bootstrap()
+        await client.set_topics([tp.topic])
+        leader = client.cluster.leader_for_partition(tp)
+        if leader is None or leader < 0:
+            raise LeaderNotAvailableError(f"{tp.topic}-{tp.partition} has no leader, or does not exist")
+        asked = [(tp.topic, [(tp.partition, offset, max_bytes)])]
+        answer = await client.send(leader, FetchRequest(_FETCH_WAIT_MS, 1, max_bytes, _READ_UNCOMMITTED, asked))
+    finally:
+        await client.close()
+    ((_, ((_, error_code, high_watermark, last_stable, *rest),)),) = answer.topics
+    if error_code:
+        raise for_code(error_code)(f"{tp.topic}-{tp.partition} at offset {offset}")
+    return RawFetch(
+        log_start=rest[0], last_stable=last_stable, high_watermark=high_watermark, batches=bytes(rest[-1] or b"")
+    )
+
+
+def checksum_holds(batch: bytes) -> bool:
+    """Whether the bytes of one whole batch have its checksum."""
+    try:
+        found = MemoryRecords(batch).next_batch()
+        return found is not None and bool(found.validate_crc())
+    except (CorruptRecordException, struct.error):
+        return False
+
+
+def read_error(batch: bytes) -> Exception | None:
+    """What a consumer would raise at one whole batch, None where it can be read."""
+    try:
+        found = MemoryRecords(batch).next_batch()
+        for _ in found or ():
+            pass
+    except Exception as error:  # noqa: BLE001  each codec has its own
+        return error
+    return None
