@@ -1,19 +1,26 @@
-"""A real Apache Kafka of one node on this machine, from Python packages alone: no Docker, no system Java, no Maven.
+"""A node of a real Apache Kafka on this machine, from Python packages alone: no Docker, no system Java, no Maven.
 
 It decides when the node is formatted, started, ready and stopped. For development and tests: it must never be
 reachable from another machine, and never be what a deployment stores its records in.
 """
 
 import asyncio
-import base64
 import signal
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
-from stripeline.deploy.local.kafka_config import HOST, KafkaSpec, free_port, is_free, render_properties
+from stripeline.deploy.local.kafka_config import (
+    HOST,
+    KafkaSpec,
+    format_arguments,
+    free_port,
+    is_free,
+    kafka_uuid,
+    render_properties,
+)
 from stripeline.deploy.local.kafka_jars import KAFKA_VERSION, KafkaHome, LocalKafkaError, Progress, fetch, logged
 from stripeline.deploy.local.kafka_process import (
     BROKER,
@@ -28,8 +35,8 @@ from stripeline.deploy.local.kafka_process import (
 
 __all__ = ["KafkaSpec", "LocalKafka", "LocalKafkaError", "free_port", "run_foreground"]
 
-# Kafka wants 16 bytes; one name for all, since no two of these nodes ever meet.
-_CLUSTER_ID: Final = base64.urlsafe_b64encode(b"stripeline-local").rstrip(b"=").decode()
+# One name for all: nodes of two clusters never meet.
+_CLUSTER_ID: Final = kafka_uuid("stripeline-local")
 _STARTED: Final = b"Kafka Server started"
 _POLL_S: Final = 0.02
 _WATCH_S: Final = 0.2
@@ -91,12 +98,13 @@ class LocalKafka:
     def _configure(self) -> Path:
         self.spec.data_dir.mkdir(parents=True, exist_ok=True)
         properties = self.spec.data_dir / "server.properties"
-        properties.write_text(render_properties(self.spec, self._controller_port()), encoding="utf-8")
+        properties.write_text(render_properties(self.spec, self._quorum()), encoding="utf-8")
         return properties
 
+    def _quorum(self) -> Mapping[int, int]:
+        return self.spec.quorum or {self.spec.node_id: self._controller_port()}
+
     def _controller_port(self) -> int:
-        if self.spec.roles != "both":
-            return self.spec.controller_port or self.spec.port
         # Formatting writes this address into the metadata log as the only voter's: it stays for the directory's life.
         file = self.spec.data_dir / "controller.port"
         if file.exists():
@@ -110,8 +118,7 @@ class LocalKafka:
     async def _format(self, home: KafkaHome, properties: Path) -> None:
         if (self.spec.data_dir / "topics" / "meta.properties").exists():
             return
-        voters = "--no-initial-controllers" if self.spec.roles == "broker" else "--standalone"
-        arguments = ["format", voters, "--cluster-id", _CLUSTER_ID, "--config", str(properties)]
+        arguments = ["format", *format_arguments(self.spec), "--cluster-id", _CLUSTER_ID, "--config", str(properties)]
         command = java_command(home, heap_mb=128, main=FORMAT, arguments=arguments)
         with self.log_file.open("ab") as log:
             process = spawn(command, log)

@@ -3,16 +3,17 @@
 Pure but for asking the machine whether a port is free. It must never start or write anything.
 """
 
+import base64
 import random
 import socket
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, assert_never
 
 HOST: Final = "127.0.0.1"
 
-# The settings of every one-node broker, on this machine or in a container.
+# The settings of a Kafka of one node, on this machine or in a container.
 # https://kafka.apache.org/43/configuration/broker-configs/
 BROKER_SETTINGS: Final[Mapping[str, str]] = {
     "process.roles": "broker,controller",
@@ -47,8 +48,7 @@ _ATTEMPTS: Final = 200
 
 
 Roles = Literal["both", "controller", "broker"]
-"""What a node is. `both`: a Kafka of one node. Else a controller and a broker are two processes, and the broker can be
-killed without the controller, as on a cluster."""
+"""What a node is. A broker whose controller is a process of its own can be killed without it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +56,8 @@ class KafkaSpec:
     port: int
     data_dir: Path
     roles: Roles = "both"
-    controller_port: int | None = None  # of a broker's controller
+    node_id: int = 1
+    quorum: Mapping[int, int] = field(default_factory=dict)  # each controller's port; none: this node is the only one
     advertised_port: int | None = None  # the port that clients connect to, when a proxy is in front of `port`
     heap_mb: int = 512
     cache_dir: Path | None = None  # None: ~/.cache/stripeline/kafka
@@ -65,26 +66,51 @@ class KafkaSpec:
     settings: Mapping[str, str] = field(default_factory=dict)  # over those that all our brokers have
 
 
-def render_properties(spec: KafkaSpec, controller_port: int) -> str:
+def render_properties(spec: KafkaSpec, quorum: Mapping[int, int]) -> str:
     """Render `server.properties`; the topics' data lives in `data_dir/topics`."""
-    controls = f"CONTROLLER://{HOST}:{controller_port}"
+    controls = f"CONTROLLER://{HOST}:{quorum.get(spec.node_id)}"
     serves = f"PLAINTEXT://{HOST}:{spec.port}"
     advertised = {"advertised.listeners": f"PLAINTEXT://{HOST}:{spec.advertised_port or spec.port}"}
     by_roles: Mapping[Roles, Mapping[str, str]] = {
         "both": {"listeners": f"{serves},{controls}", **advertised},
-        "controller": {"process.roles": "controller", "node.id": "2", "listeners": controls},
+        "controller": {"process.roles": "controller", "listeners": controls},
         "broker": {"process.roles": "broker", "listeners": serves, **advertised},
     }
     settings = {
         **BROKER_SETTINGS,
+        "node.id": str(spec.node_id),
         **by_roles[spec.roles],
-        # Not `controller.quorum.voters`: formatted as standalone, the node knows its only voter from its own log.
+        # Not `controller.quorum.voters`: formatting writes the voters into the metadata log.
         # https://kafka.apache.org/43/operations/kraft/
-        "controller.quorum.bootstrap.servers": f"{HOST}:{controller_port}",
+        "controller.quorum.bootstrap.servers": ",".join(f"{HOST}:{port}" for port in quorum.values()),
         "log.dirs": _escaped(spec.data_dir / "topics"),
         **spec.settings,
     }
     return "".join(f"{name}={value}\n" for name, value in settings.items())
+
+
+def format_arguments(spec: KafkaSpec) -> list[str]:
+    """How `kafka-storage format` learns the quorum's voters."""
+    match spec.roles:
+        case "broker":
+            return ["--no-initial-controllers"]
+        case "both" | "controller" if spec.quorum:
+            voters = (f"{node}@{HOST}:{port}:{_directory_id(node)}" for node, port in spec.quorum.items())
+            return ["--initial-controllers", ",".join(voters)]
+        case "both" | "controller":
+            return ["--standalone"]
+        case _:
+            assert_never(spec.roles)
+
+
+def kafka_uuid(text: str) -> str:
+    """16 bytes, as Kafka writes them."""
+    return base64.urlsafe_b64encode(f"{text:16.16}".encode()).rstrip(b"=").decode()
+
+
+def _directory_id(node_id: int) -> str:
+    # Known before any node is formatted, since each voter must name all of them.
+    return kafka_uuid(f"directory-{node_id:06}")
 
 
 def _escaped(path: Path) -> str:

@@ -147,12 +147,15 @@ async def proxied_kafka(data_dir: Path, note: Note) -> AsyncIterator[tuple[Local
     back (docs/faults.md).
     """
     await warm_up(progress=note)
-    controller = LocalKafka(KafkaSpec(port=free_port(), data_dir=data_dir / "controller", roles="controller"))
+    quorum = {2: free_port()}
+    controller = LocalKafka(
+        KafkaSpec(port=quorum[2], data_dir=data_dir / "controller", roles="controller", node_id=2, quorum=quorum)
+    )
     async with Proxy(free_port()) as proxy:
         proxy.target = free_port()
         spec = KafkaSpec(
             port=proxy.target, advertised_port=proxy.port, data_dir=data_dir / "broker", roles="broker",
-            controller_port=controller.spec.port,
+            quorum=quorum,
         )  # fmt: skip
         kafka = LocalKafka(spec)
         try:
@@ -179,10 +182,11 @@ async def create_topics(
     topics: Mapping[str, int],
     *,
     configs: Mapping[str, str] | None = None,
+    replication: int = 1,
 ) -> None:
     """Create topics (name to number of partitions), and return when each partition has a leader."""
     new = [
-        NewTopic(name, num_partitions=partitions, replication_factor=1, topic_configs=dict(configs or {}))
+        NewTopic(name, num_partitions=partitions, replication_factor=replication, topic_configs=dict(configs or {}))
         for name, partitions in topics.items()
     ]
     async with admin(bootstrap_servers) as client:

@@ -11,7 +11,7 @@ import pytest
 
 from stripeline.deploy.local import kafka_jars
 from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, LocalKafkaError
-from stripeline.deploy.local.kafka_config import HOST, free_port, is_free, render_properties
+from stripeline.deploy.local.kafka_config import HOST, format_arguments, free_port, is_free, render_properties
 from stripeline.deploy.local.kafka_jars import (
     KAFKA_VERSION,
     KafkaHome,
@@ -26,7 +26,7 @@ from tests.support.broker import container_environment
 
 def properties(data_dir: Path = Path("/data")) -> dict[str, str]:
     spec = KafkaSpec(port=9092, data_dir=data_dir)
-    return dict(line.split("=", 1) for line in render_properties(spec, 9093).splitlines())
+    return dict(line.split("=", 1) for line in render_properties(spec, {1: 9093}).splitlines())
 
 
 def test_the_node_listens_on_the_loopback_only() -> None:
@@ -40,28 +40,47 @@ def test_the_node_listens_on_the_loopback_only() -> None:
 
 
 def test_clients_can_be_told_to_come_to_a_proxy_in_front() -> None:
-    rendered = render_properties(KafkaSpec(port=9092, data_dir=Path("/data"), advertised_port=9192), 9093)
+    rendered = render_properties(KafkaSpec(port=9092, data_dir=Path("/data"), advertised_port=9192), {1: 9093})
     assert "\nlisteners=PLAINTEXT://127.0.0.1:9092," in rendered
     assert "\nadvertised.listeners=PLAINTEXT://127.0.0.1:9192\n" in rendered
 
 
 def test_a_broker_and_its_controller_can_be_two_processes() -> None:
-    controller = KafkaSpec(port=9093, data_dir=Path("/data"), roles="controller")
-    broker = KafkaSpec(port=9092, data_dir=Path("/data"), roles="broker", controller_port=9093)
+    quorum = {2: 9093}
+    controller = KafkaSpec(port=9093, data_dir=Path("/data"), roles="controller", node_id=2, quorum=quorum)
+    broker = KafkaSpec(port=9092, data_dir=Path("/data"), roles="broker", quorum=quorum)
     rules, serves = (
-        dict(line.split("=", 1) for line in render_properties(spec, 9093).splitlines()) for spec in (controller, broker)
+        dict(line.split("=", 1) for line in render_properties(spec, quorum).splitlines())
+        for spec in (controller, broker)
     )
     assert (rules["process.roles"], serves["process.roles"]) == ("controller", "broker")
-    assert rules["node.id"] != serves["node.id"]
+    assert (rules["node.id"], serves["node.id"]) == ("2", "1")
     assert rules["listeners"] == "CONTROLLER://127.0.0.1:9093"
     assert "advertised.listeners" not in rules
     assert serves["listeners"] == serves["advertised.listeners"] == "PLAINTEXT://127.0.0.1:9092"
     assert rules["controller.quorum.bootstrap.servers"] == serves["controller.quorum.bootstrap.servers"]
+    assert format_arguments(broker) == ["--no-initial-controllers"]
+
+
+def test_each_node_of_a_quorum_is_formatted_with_the_same_voters() -> None:
+    quorum = {1: 9093, 2: 9094, 3: 9095}
+    nodes = [KafkaSpec(port=9_100 + node, data_dir=Path("/data"), node_id=node, quorum=quorum) for node in quorum]
+    option, voters = format_arguments(nodes[0])
+    assert option == "--initial-controllers"
+    assert [voter.rpartition(":")[0] for voter in voters.split(",")] == [
+        "1@127.0.0.1:9093", "2@127.0.0.1:9094", "3@127.0.0.1:9095",
+    ]  # fmt: skip
+    assert len({voter.rpartition(":")[2] for voter in voters.split(",")}) == 3
+    assert [format_arguments(node) for node in nodes] == [[option, voters]] * 3
+    rendered = render_properties(nodes[1], quorum)
+    assert "\nlisteners=PLAINTEXT://127.0.0.1:9102,CONTROLLER://127.0.0.1:9094\n" in rendered
+    assert "\ncontroller.quorum.bootstrap.servers=127.0.0.1:9093,127.0.0.1:9094,127.0.0.1:9095\n" in rendered
+    assert format_arguments(KafkaSpec(port=9092, data_dir=Path("/data"))) == ["--standalone"]
 
 
 def test_a_test_may_have_settings_of_its_own() -> None:
     spec = KafkaSpec(port=9092, data_dir=Path("/data"), settings={"node.id": "2", "authorizer.class.name": "x"})
-    lines = render_properties(spec, 9093).splitlines()
+    lines = render_properties(spec, {1: 9093}).splitlines()
     assert lines.count("node.id=2") == lines.count("authorizer.class.name=x") == 1
     assert "node.id=1" not in lines
 
