@@ -6,6 +6,7 @@ decision about a record. Kafka's consumer groups are the distributed engine; not
 
 import asyncio
 import contextlib
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
@@ -27,6 +28,7 @@ from stripeline.workers.stripe.call_ages import CallAges
 from stripeline.workers.stripe.call_slots import CallSlots
 from stripeline.workers.task.counters import Counts
 from stripeline.workers.task.decision import TaskState
+from stripeline.workers.task.uncommitted_limit import UncommittedLimit
 
 S = TypeVar("S", bound=TaskState)
 log = structlog.get_logger()
@@ -54,6 +56,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
     def __init__(self, role: Role[S], membership: Membership, clock: BrokerClock) -> None:
         self.role, self._membership, self.clock = role, membership, clock
         self.slots, self.call_ages = CallSlots(role.concurrency), CallAges()
+        self._limits: dict[int, UncommittedLimit] = defaultdict(UncommittedLimit)  # they outlive their tasks
         self._consumer: AIOKafkaConsumer | None = None
         self._member: asyncio.Task[None] | None = None
         self._rejoin = asyncio.Event()
@@ -173,7 +176,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         return Task(
             self.role, number, clock=self.clock, client=membership.client,
             commit_interval_s=membership.commit_interval_s, slots=self.slots.of_a_task(),
-            calls=self.call_ages.of(number), kept=kept, counts=self.counts,
+            calls=self.call_ages.of(number), limit=self._limits[number], kept=kept, counts=self.counts,
         )  # fmt: skip
 
     def _happened(self, event: WorkerEvent, **details: Any) -> None:

@@ -33,6 +33,7 @@ from stripeline.workers.task.decision import Decision, InputRecord, StateChange,
 from stripeline.workers.task.input_partition import InputPartition, Load
 from stripeline.workers.task.intake import MAX_PENDING, SLICE, Intake
 from stripeline.workers.task.pending import Pending
+from stripeline.workers.task.uncommitted_limit import UncommittedLimit
 
 S = TypeVar("S", bound=TaskState)
 _WAITING_CALLS = 8
@@ -46,7 +47,8 @@ class Task(Generic[S]):
 
     def __init__(
         self, role: Role[S], partition: int, *, clock: BrokerClock, client: Mapping[str, Any], commit_interval_s: float,
-        slots: TaskSlots, calls: PartitionCalls, kept: Kept[S] | None = None, counts: Counts | None = None,
+        slots: TaskSlots, calls: PartitionCalls, limit: UncommittedLimit, kept: Kept[S] | None = None,
+        counts: Counts | None = None,
     ) -> None:  # fmt: skip
         self.role, self.partition, self.counts = role, partition, counts or Counts()
         self.kept = kept or Kept(role.new_state(), 0)
@@ -57,6 +59,7 @@ class Task(Generic[S]):
         sources = {tp.topic: source for tp, source in self.inputs.items()}
         self._intake = Intake(sources, role.lane, role.due_ms, 2 * role.concurrency)
         self._slots, self._under_way = slots, calls
+        self._limit, self._uncommitted = limit, 0
         self.open = False
         self._clock, self._client, self._interval_s = clock, client, commit_interval_s
         self._pending = Pending()
@@ -186,6 +189,7 @@ class Task(Generic[S]):
         """Start records until one of them asks for a call; None when no more may start."""
         while self._may_call() and (started := self._intake.lanes.start()) is not None:
             lane, record = started
+            self._uncommitted += 1
             maybe_attempted = record.offset < self._intake.inputs[record.topic].end_at_start
             try:
                 decided = self.role.take(self.kept.state, record, self._clock.now_ms(), maybe_attempted)
@@ -198,7 +202,7 @@ class Task(Generic[S]):
 
     def _may_call(self) -> bool:
         """A few may wait for a slot, so that one that comes free is taken at once; more would only take memory."""
-        return not self._closing and self._slots.waiting < _WAITING_CALLS
+        return not self._closing and self._slots.waiting < _WAITING_CALLS and self._limit.admits(self._uncommitted)
 
     async def _carry_out(self, lane: Hashable, record: InputRecord, call: RoleCall[S]) -> None:
         """One call after the other: to go on with the next lane's record is cheaper than another task for it."""
@@ -270,9 +274,12 @@ class Task(Generic[S]):
             upto = await self._transactions.commit(pending, offsets)
             self._busy_s = time.thread_time() - used_s
             self.counts.committed(time.monotonic() - began_s, pending.records)
+            self._limit.committed(pending.records, time.monotonic())
+            self._uncommitted -= pending.records
             self.role.committed(pending.outputs)
         except BaseException:
             self.open = False
+            self._limit.failed(began_s)
             raise
         finally:
             self._commit_began_s = None
