@@ -33,7 +33,11 @@ SHARED_MODULE_NAMES = {
     "settings": ("deploy/cli/settings.py", "deploy/settings/settings.py"),
     "trigger": ("deploy/cli/trigger.py", "ingest/trigger.py"),
     # Each package has its own file for a library's private parts.
-    "aiokafka_internals": ("ingest/kafka/aiokafka_internals.py", "workers/kafka/aiokafka_internals.py"),
+    "aiokafka_internals": (
+        "deploy/operations/aiokafka_internals.py",
+        "ingest/kafka/aiokafka_internals.py",
+        "workers/kafka/aiokafka_internals.py",
+    ),
     # The topic model, what holds it against a cluster, and its group.
     "topics": ("contracts/topics.py", "deploy/cli/topics.py", "deploy/operations/topics.py"),
 }
