@@ -1,8 +1,9 @@
 """The admin port: health, readiness and metrics, apart from the public port. Answers with names and words, no secrets.
 
-`/healthz` says that the process serves, `/readyz` that it can do its work now, `/metrics` is Prometheus text. A warning
-says that a part of the work can't be done, such as one partition: `/readyz` names it and stays 200, since neither a
-restart nor another replica would help.
+- `/healthz` fails when only a restart would help.
+- `/readyz` says whether the process can do its work now, and what is missing. A warning says that a part of the work
+  can't be done, such as one partition: the answer stays 200, since another replica would not help.
+- `/metrics` is Prometheus text.
 """
 
 from collections.abc import Callable, Mapping
@@ -21,13 +22,15 @@ Checks = Mapping[str, Callable[[], str | None]]
 class Health:
     """What the pages say of the process.
 
-    checks: what it needs before it can work. warnings: what only a part of its work needs.
-    broken: what a restart would correct, and nothing else would: `/healthz` fails with these words.
+    checks: what it needs before it can work.
+    warnings: what only a part of its work needs.
+    broken: what only a restart corrects. Never that Kafka, Stripe or a key is away: a restart would change nothing, and
+    cost what the process knows.
     """
 
     checks: Checks
     warnings: Checks
-    broken: Callable[[], str | None] = lambda: None
+    broken: Checks
 
 
 # Kubernetes asks every few seconds; an open connection must not hold up the end of the process.
@@ -38,8 +41,8 @@ def admin_app(health: Health, registry: CollectorRegistry) -> web.Application:
     """The three pages."""
 
     async def healthz(_: web.Request) -> web.Response:
-        broken = health.broken()
-        return _json(500, {"status": "broken", "reason": broken}) if broken else _json(200, {"status": "ok"})
+        broken = failing(health.broken)
+        return _json(503, {"status": "broken", "reasons": broken}) if broken else _json(200, {"status": "ok"})
 
     async def readyz(_: web.Request) -> web.Response:
         missing, warned = failing(health.checks), failing(health.warnings)

@@ -27,6 +27,7 @@ class Shared:
 
     checks: what keeps the process from its work, by name: `/readyz` answers 503.
     warnings: what keeps it from a part of its work, such as one partition: `/readyz` names it and answers 200.
+    broken: what only a restart corrects: `/healthz` answers 503.
     """
 
     settings: Settings
@@ -35,6 +36,7 @@ class Shared:
     clock: BrokerClock
     checks: dict[str, Check]
     warnings: dict[str, Check]
+    broken: dict[str, Check]
     metrics: MetricsCollector
     registry: CollectorRegistry
     lag: LoopLag
@@ -49,7 +51,6 @@ async def open_shared(settings: Settings) -> AsyncIterator[Shared]:
     await table.start()
     clock, lag, metrics, registry = BrokerClock(), LoopLag(), MetricsCollector(), CollectorRegistry()
     checks: dict[str, Check] = {"topics": lambda: "the topics are not checked yet", "control": table.missing}
-    warnings: dict[str, Check] = {}
     registry.register(metrics)
     ProcessCollector(registry=registry)  # memory, CPU and open files, under Prometheus' own names
     version = running_version()
@@ -59,7 +60,7 @@ async def open_shared(settings: Settings) -> AsyncIterator[Shared]:
     try:
         with lag.measured():
             yield Shared(
-                settings=settings, client=client, table=table, clock=clock, checks=checks, warnings=warnings,
+                settings=settings, client=client, table=table, clock=clock, checks=checks, warnings={}, broken={},
                 metrics=metrics,
                 registry=registry, lag=lag, tracer=installed_tracer(),
             )  # fmt: skip

@@ -46,7 +46,9 @@ async def run_watched(shared: Shared, worker: Worker[Any], stop: asyncio.Event) 
     try:
         await watched(worker, stop, partitions=shared.settings.partitions, limits=limits)
     except StuckError as error:
-        raise FailureError(str(error)) from None
+        words = str(error)
+        shared.broken[worker.role.name] = lambda: words  # the other parts of the process take a while to end
+        raise FailureError(words) from None
 
 
 async def table_loaded(table: ControlTable, stop: asyncio.Event) -> bool:

@@ -7,7 +7,7 @@ from prometheus_client import CollectorRegistry, Counter
 from stripeline.deploy.runtime.admin_server import Health, serve_admin
 
 HOST = "127.0.0.1"
-WELL = Health(checks={}, warnings={})
+WELL = Health(checks={}, warnings={}, broken={})
 
 
 async def test_the_three_pages() -> None:
@@ -16,7 +16,9 @@ async def test_the_three_pages() -> None:
     missing: dict[str, str | None] = {"kafka": "Kafka does not answer", "control": None}
     checks = {name: lambda name=name: missing[name] for name in missing}
     wrong: list[str] = []
-    health = Health(checks=checks, warnings={"topics": lambda: "".join(wrong) or None}, broken=lambda: None)
+    stuck: list[str] = []
+    broken = {"executor": lambda: "".join(stuck) or None}
+    health = Health(checks=checks, warnings={"topics": lambda: "".join(wrong) or None}, broken=broken)
     runner = await serve_admin(HOST, 0, health, registry)
     base = f"http://{HOST}:{runner.addresses[0][1]}"
     try:
@@ -34,6 +36,10 @@ async def test_the_three_pages() -> None:
             async with session.get(f"{base}/readyz") as answer:
                 warned = {"status": "ready", "warnings": {"topics": "records on 4 are not read"}}
                 assert (answer.status, await answer.json()) == (200, warned)
+            stuck.append("the executor is stuck")
+            async with session.get(f"{base}/healthz") as answer:
+                body = {"status": "broken", "reasons": {"executor": "the executor is stuck"}}
+                assert (answer.status, await answer.json()) == (503, body)
             async with session.get(f"{base}/metrics") as answer:
                 assert "deliveries_total 1.0" in await answer.text()
     finally:
