@@ -99,6 +99,7 @@ class WorkerEvent(StrEnum):
     REVOKED = "revoked"  # partitions were revoked
     FENCED = "fenced"  # another member had a task's partition
     TASK_FAILED = "task_failed"  # a task was closed after an error, and reopened
+    PRODUCER_EXPIRED = "producer_expired"  # Kafka forgot the producer of a task that was silent for days: reopened
     SESSION_FAILED = "session_failed"  # the membership was lost; the worker joins again
     WATCHDOG = "watchdog"  # the watchdog closed the consumer; the worker joins again
 

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
 import structlog
-from aiokafka.errors import InvalidProducerEpoch, ProducerFenced
+from aiokafka.errors import InvalidProducerEpoch, InvalidProducerIdMapping, ProducerFenced
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.vocabulary import WorkerEvent
@@ -84,15 +84,22 @@ class TaskOwners(Generic[S]):
                 self._on_fenced()
                 return
             except Exception as error:  # noqa: BLE001  (an error in the task closes the task, not the process)
+                if _is_expiry(error):
+                    self._happened(WorkerEvent.PRODUCER_EXPIRED, partition=number)
+                    await self._replace(number, task)
+                    continue
                 self._happened(WorkerEvent.TASK_FAILED, partition=number, error=repr(error))
                 failures = failures + 1 if self.failed_lately(number) else 0
                 self._failed_s[number] = time.monotonic()
-                await task.discard()
-                await asyncio.sleep(REOPEN_AFTER_S[min(failures, len(REOPEN_AFTER_S) - 1)])
-                if self.tasks.get(number) is task:
-                    self.tasks[number] = self._new_task(number, None)
+                await self._replace(number, task, REOPEN_AFTER_S[min(failures, len(REOPEN_AFTER_S) - 1)])
             else:
                 return
+
+    async def _replace(self, number: int, task: Task[S], after_s: float = 0.0) -> None:
+        await task.discard()
+        await asyncio.sleep(after_s)
+        if self.tasks.get(number) is task:
+            self.tasks[number] = self._new_task(number, None)
 
     def _happened(self, event: WorkerEvent, **details: Any) -> None:
         self._counts.events[event] += 1
@@ -115,3 +122,8 @@ async def _cancelled(running: asyncio.Task[None]) -> None:
     while not running.done():
         running.cancel()
         await asyncio.wait((running,), timeout=_CANCEL_AGAIN_S)
+
+
+def _is_expiry(error: Exception) -> bool:
+    """Kafka forgets a transactional id after transactional.id.expiration.ms of silence, by default a week."""
+    return any(isinstance(one, InvalidProducerIdMapping) for one in (error, error.__cause__))
