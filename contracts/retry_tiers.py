@@ -22,6 +22,7 @@ HORIZON_MS = 23 * 3_600_000
 WINDOW_MS = 30 * 24 * 3_600_000
 """How long ids are remembered. Stripe retries for 3 days, and a person can resend for 30."""
 
+RETRY_TOPIC = "action-retry."
 DEFAULT_TIERS = "5s,30s,2m,10m,1h"
 _UNITS_MS = {"ms": 1, "s": 1_000, "m": 60_000, "h": 3_600_000}
 _DURATION = re.compile(r"^([0-9]{1,9})(ms|s|m|h)$")
@@ -36,7 +37,7 @@ class Tier:
 
     @property
     def topic(self) -> str:
-        return f"action-retry.{self.name}"
+        return RETRY_TOPIC + self.name
 
 
 def parse_duration_ms(text: str) -> int:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Final
 
 from stripeline.contracts.families import families
-from stripeline.contracts.retry_tiers import DEFAULT_TIERS, Tier, parse_tiers
+from stripeline.contracts.retry_tiers import DEFAULT_TIERS, RETRY_TOPIC, Tier, parse_tiers
 
 DAY_MS: Final = 86_400_000
 RECORD_MAX_BYTES: Final = 1_048_588
@@ -84,6 +84,14 @@ class Topics:
 
     def retry(self, tier: Tier) -> str:
         return self.prefix + tier.topic
+
+    @cached_property
+    def _retry_prefix(self) -> str:
+        return f"{self.prefix}{RETRY_TOPIC}"
+
+    def is_retry(self, topic: str) -> bool:
+        """Whether it is the topic of a tier, or of one that was taken away: what waits in it is still due."""
+        return topic.startswith(self._retry_prefix)
 
     @cached_property
     def dead_letter(self) -> str:

@@ -46,6 +46,7 @@ class Role(Protocol[S]):
     """One role.
 
     inputs: topics, all with the same number of partitions.
+    original: those of them without which there is no task. They stay for ever; the others may come and go.
     grows: those of them that make the state grow; they pause while it is full.
     changelog: the topic that holds the state.
     concurrency: calls at a time of one process, all its tasks together.
@@ -54,6 +55,7 @@ class Role(Protocol[S]):
     name: str
     group: str
     inputs: tuple[str, ...]
+    original: frozenset[str]
     grows: frozenset[str]
     changelog: str
     concurrency: int
@@ -78,6 +80,7 @@ class RouterRole(Role[Runs]):
     def __init__(self, topics: Topics, router: Router) -> None:
         self.name, self.group = "router", f"{topics.prefix}router"
         self.inputs, self.grows = (*topics.events, topics.result), frozenset(topics.events)
+        self.original = frozenset({topics.result})
         self.changelog, self.concurrency = topics.run, 1
         self._router, self._dead_letter_topic = router, topics.dead_letter
 
@@ -103,11 +106,17 @@ class RouterRole(Role[Runs]):
 
 
 class ExecutorRole(Role[Ledger]):
-    """Takes commands, and asks Stripe by `send`."""
+    """Takes commands, and asks Stripe by `send`.
 
-    def __init__(self, topics: Topics, executor: Executor, send: Send, concurrency: int) -> None:
+    former: topics of tiers that were taken away, in which commands may still wait.
+    """
+
+    def __init__(
+        self, topics: Topics, executor: Executor, send: Send, concurrency: int, former: Iterable[str] = ()
+    ) -> None:
         self.name, self.group = "executor", f"{topics.prefix}executor"
-        self.inputs, self.grows = (topics.command, *topics.retries), frozenset({topics.command})
+        self.inputs, self.grows = (topics.command, *topics.retries, *former), frozenset({topics.command})
+        self.original = self.grows
         self.changelog, self.concurrency = topics.ledger, concurrency
         self._executor, self.send = executor, send
 

@@ -72,6 +72,7 @@ class _TracedRole(Role[S]):
 
     def __init__(self, role: Role[S], tracer: Tracer) -> None:
         self.name, self.group, self.inputs, self.grows = role.name, role.group, role.inputs, role.grows
+        self.original = role.original
         self.changelog, self.concurrency = role.changelog, role.concurrency
         self._role, self._tracer = role, tracer
         self._open: dict[Position, Span] = {}

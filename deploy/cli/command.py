@@ -53,11 +53,11 @@ def command(
     order = _order(action, connection, _inputs(inputs or ()), key, command_id)
     values = settings()
     if not wait:
-        place = output.run(produce(values.topics, kafka(), order))
+        place = output.run(produce(values.topics, values.partitions, kafka(), order))
         there = {"command_id": order.command_id, "topic": values.topics.command, "partition": place.partition}
         output.details({**there, "offset": place.offset}, as_json=as_json)
         return
-    result = output.run(produce_and_wait(values.topics, kafka(), order, timeout))
+    result = output.run(produce_and_wait(values.topics, values.partitions, kafka(), order, timeout))
     output.details(result_view(result), as_json=as_json)
     if result.status != "succeeded":
         raise typer.Exit(1)

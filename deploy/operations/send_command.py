@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -14,6 +15,7 @@ from stripeline.contracts.records import Result
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.topic_reader import partitions_of
+from stripeline.ingest.kafka.partitioner import partition_of
 from stripeline.workers.kafka.one_off_producer import one_off_producer
 from stripeline.workers.kafka.partition_reader import PartitionReader, partition_reader
 
@@ -47,22 +49,28 @@ class Place:
     offset: int
 
 
-async def produce(topics: Topics, client: Mapping[str, Any], order: NewCommand) -> Place:
-    """Produce the command; return when the broker has acknowledged it. Raises KafkaError, TimeoutError."""
+async def produce(topics: Topics, partitions: int, client: Mapping[str, Any], order: NewCommand) -> Place:
+    """Produce the command; return when the broker has acknowledged it. Raises KafkaError, TimeoutError.
+
+    A key finds its partition by the prefix's partition count, whatever was added to the topic.
+    """
     ce = cloud_event(id=order.command_id, type=_COMMAND_TYPE, source="stripeline/cli", at_ms=order.at_ms)
     key = None if order.key is None else order.key.encode()
     async with one_off_producer(client) as producer, asyncio.timeout(_SEND_S):
-        sent = await producer.send_and_wait(topics.command, order.value, key=key, headers=list(ce))
+        place = random.randrange(partitions) if key is None else partition_of(key, partitions)  # noqa: S311  a spread
+        sent = await producer.send_and_wait(topics.command, order.value, key=key, partition=place, headers=list(ce))
     return Place(partition=sent.partition, offset=sent.offset)
 
 
-async def produce_and_wait(topics: Topics, client: Mapping[str, Any], order: NewCommand, timeout_s: float) -> Result:
+async def produce_and_wait(
+    topics: Topics, partitions: int, client: Mapping[str, Any], order: NewCommand, timeout_s: float
+) -> Result:
     """Produce the command and wait for its result. Raises FailureError after `timeout_s`."""
     async with partition_reader(client) as reader:
         async with asyncio.timeout(_SEND_S):
             # Seek to the end of the results before the command is sent, so that its result can't be missed.
             reader.seek(await reader.end_offsets(await partitions_of(topics.result, client)))
-        await produce(topics, client, order)
+        await produce(topics, partitions, client, order)
         try:
             async with asyncio.timeout(timeout_s):
                 return await _result(reader, order.command_id)

@@ -26,7 +26,7 @@ async def ingest_part(shared: Shared, stop: asyncio.Event) -> None:
     settings, table = shared.settings, shared.table
     secrets = Secrets(required_vault(settings))
     bounds = InFlightBounds(deadline_s=settings.ingest_publish_deadline_ms / 1000)
-    publisher = Publisher(shared.client, settings.topic_prefix, bounds=bounds)
+    publisher = Publisher(shared.client, settings.topic_prefix, bounds=bounds, partitions=settings.partitions)
     shared.checks["publisher"] = lambda: None if publisher.ready else "there is no connection to Kafka yet"
     if not await table_loaded(table, stop):
         return

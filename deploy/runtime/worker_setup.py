@@ -37,6 +37,7 @@ def _membership(shared: Shared) -> Membership:
         session_s=settings.session_timeout_ms / 1000,
         drain_s=settings.drain_timeout_ms / 1000,
         commit_interval_s=settings.commit_interval_ms / 1000,
+        partitions=settings.partitions,
     )
 
 

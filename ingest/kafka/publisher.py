@@ -24,13 +24,17 @@ log = structlog.get_logger(__name__)
 
 
 class Publisher:
-    """One idempotent producer at a time, replaced in the background when it is dead or stuck."""
+    """One idempotent producer at a time, replaced in the background when it is dead or stuck.
+
+    partitions: the prefix's partition count, by which a key finds its partition; None where it is the topic's own.
+    """
 
     def __init__(
         self,
         client: Mapping[str, Any],
         topic_prefix: str,
         *,
+        partitions: int | None = None,
         bounds: InFlightBounds | None = None,
         stalled_after_s: float = 30.0,
         connect: Connect | None = None,
@@ -38,7 +42,7 @@ class Publisher:
         topics, limited = Topics(prefix=topic_prefix), LimitedLog(log)
 
         def open_session(producer: Any) -> ProducerSession:
-            return ProducerSession(producer, topics, bounds or InFlightBounds(), limited)
+            return ProducerSession(producer, topics, bounds or InFlightBounds(), limited, partitions=partitions)
 
         self._supervisor = ProducerSupervisor(
             connect=connect or connector(client),

@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
+from aiokafka.errors import UnknownTopicOrPartitionError
+
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import LogEvent, NotTakenReason
 from stripeline.ingest.kafka.batches import Batch, PartitionBatches
@@ -41,13 +43,15 @@ class InFlightBounds:
 class ProducerSession:
     """One started producer."""
 
-    def __init__(self, producer: Any, topics: Topics, bounds: InFlightBounds, log: LimitedLog) -> None:
+    def __init__(
+        self, producer: Any, topics: Topics, bounds: InFlightBounds, log: LimitedLog, *, partitions: int | None = None
+    ) -> None:
         self.producer = producer
         self.broken = asyncio.Event()
         self.records = 0
         self.bytes = 0
         self._loop = asyncio.get_running_loop()
-        self._topics, self._bounds, self._log = topics, bounds, log
+        self._topics, self._bounds, self._log, self._count = topics, bounds, log, partitions
         self._linger = Linger(self._loop)
         self._partitions: dict[str, Sequence[PartitionBatches]] = {}
         self._lookups: set[asyncio.Task[None]] = set()
@@ -92,17 +96,18 @@ class ProducerSession:
         return self._loop.time() - self._acknowledged_at if self.records else 0.0
 
     async def _publish_to_new_topic(self, publication: Publication, size: int, late_at: float, done: Done) -> None:
-        """Learn a topic's partitions first. Their number stays for the producer's life: a prefix keeps it for ever."""
+        """Learn a topic's partitions first. Keys stay where they are when a topic gets more than its prefix has."""
         topic = self._topics.event(publication.topic)
         try:
             async with asyncio.timeout_at(late_at):
-                numbers: Collection[int] = await self.producer.partitions_for(topic)
+                there: Collection[int] = await self.producer.partitions_for(topic)
+            numbers = _numbers(topic, len(there), self._count)
         except Exception as error:  # noqa: BLE001  whatever it is, Kafka does not have the record
             self._answered(1, size)
             done(self._not_taken(topic, error))
             return
         partitions = self._partitions.setdefault(
-            publication.topic, [PartitionBatches(self._loop, topic, number) for number in sorted(numbers)]
+            publication.topic, [PartitionBatches(self._loop, topic, number) for number in numbers]
         )
         self._add(partitions, publication, size, late_at, done)
 
@@ -162,6 +167,13 @@ class ProducerSession:
         name, advice = type(error).__name__, ADVICE[reason]
         self._log.error(LogEvent.RECORD_NOT_TAKEN, reason, topic=topic, error=name, reason=reason, advice=advice)
         return NotTaken(reason)
+
+
+def _numbers(topic: str, there: int, wanted: int | None) -> range:
+    """The partition numbers that keys are spread over. Raises UnknownTopicOrPartitionError where some don't exist."""
+    if wanted is not None and there < wanted:
+        raise UnknownTopicOrPartitionError(f"{topic} has {there} partitions, not {wanted}")
+    return range(there if wanted is None else wanted)
 
 
 def _keep(tasks: "set[asyncio.Task[None]]", work: "Coroutine[Any, Any, None]", name: str) -> None:

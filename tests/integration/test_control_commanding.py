@@ -73,8 +73,8 @@ async def answer(topics: Topics, client: Mapping[str, Any]) -> None:
 
 
 async def test_a_command_carries_its_key_and_cloud_event_headers(topics: Topics, client: Mapping[str, Any]) -> None:
-    await produce(topics, client, order("c1"))
-    await produce(topics, client, order("c2", key=None))
+    await produce(topics, 1, client, order("c1"))
+    await produce(topics, 1, client, order("c2", key=None))
     page = await newest(topics.command, client, Wanted(keep=lambda _: True, limit=10))
     by_key = {read.key: read for read in page.records}
     assert set(by_key) == {b"k", None}
@@ -85,16 +85,16 @@ async def test_a_command_carries_its_key_and_cloud_event_headers(topics: Topics,
 
 async def test_waits_for_its_own_result(topics: Topics, client: Mapping[str, Any]) -> None:
     executor = asyncio.create_task(answer(topics, client))
-    found = await produce_and_wait(topics, client, order("c1"), timeout_s=30)
+    found = await produce_and_wait(topics, 1, client, order("c1"), timeout_s=30)
     assert (found.command_id, found.output) == ("c1", {"id": "cus_1"})
     await executor
 
 
 async def test_says_so_when_no_result_comes(topics: Topics, client: Mapping[str, Any]) -> None:
     with pytest.raises(FailureError, match=r"c1 was produced, but has no result after 0\.1 s"):
-        await produce_and_wait(topics, client, order("c1"), timeout_s=0.1)
+        await produce_and_wait(topics, 1, client, order("c1"), timeout_s=0.1)
 
 
 async def test_a_missing_topic_is_named_before_anything_is_produced(client: Mapping[str, Any], prefix: str) -> None:
     with pytest.raises(FailureError, match="action-result does not exist"):
-        await produce_and_wait(Topics(prefix=prefix), client, order("c1"), timeout_s=1)
+        await produce_and_wait(Topics(prefix=prefix), 1, client, order("c1"), timeout_s=1)

@@ -135,12 +135,12 @@ class ScriptedWorkers:
     def client(self) -> Mapping[str, Any]:
         return {"bootstrap_servers": self.bootstrap, "retry_backoff_ms": 20}
 
-    def role(self, stripe: ScriptedStripe, concurrency: int = 256) -> ExecutorRole:
+    def role(self, stripe: ScriptedStripe, concurrency: int = 256, former: Sequence[str] = ()) -> ExecutorRole:
         executor = Executor(setup=Setup(topics=self.topics, actions=actions(), has_connection=lambda _: True))
-        return ExecutorRole(self.topics, executor, stripe.send, concurrency)
+        return ExecutorRole(self.topics, executor, stripe.send, concurrency, former)
 
     def start(self, stripe: ScriptedStripe, *, role: Role[Any] | None = None, drain_s: float = 10.0) -> Running:
-        membership = Membership(client=self.client, drain_s=drain_s)
+        membership = Membership(client=self.client, drain_s=drain_s, partitions=self.partitions)
         worker: Worker[Any] = Worker(role or self.role(stripe), membership, BrokerClock())
         stop = asyncio.Event()
         started = Running(worker, stripe, stop, asyncio.create_task(worker.run(stop)))

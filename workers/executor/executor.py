@@ -38,13 +38,13 @@ class Executor(Struct, frozen=True, kw_only=True):
 
     def due_ms(self, record: InputRecord) -> int:
         """When a record may be taken: at once, unless it waits in a tier."""
-        return h.number(h.read(record.headers), h.DUE_AT) or 0 if record.topic in self.setup.topics.retries else 0
+        return h.number(h.read(record.headers), h.DUE_AT) or 0 if self.setup.topics.is_retry(record.topic) else 0
 
     def take(
         self, ledger: Ledger, consumed: InputRecord, now_ms: int, maybe_attempted: bool = False
     ) -> Decision | Call:
         """The decision about a record, or the call that it depends on."""
-        returned = consumed.topic in self.setup.topics.retries
+        returned = self.setup.topics.is_retry(consumed.topic)
         record = read_record(consumed, returned=returned, maybe_attempted=maybe_attempted)
         if h.SETTLES in record.headers and not returned:
             return settlement.settle(self.setup, ledger, record, now_ms)
@@ -70,7 +70,7 @@ class Executor(Struct, frozen=True, kw_only=True):
 
     def broken(self, ledger: Ledger, consumed: InputRecord, error: Exception) -> Decision:
         """A record whose decision raised an exception: a dead letter, and its key goes on without it."""
-        record = read_record(consumed, returned=consumed.topic in self.setup.topics.retries)
+        record = read_record(consumed, returned=self.setup.topics.is_retry(consumed.topic))
         changes = transitions.next_of_key(ledger, record)
         command = parse_command(consumed.value)
         known = None if isinstance(command, Unreadable) else ledger.known(command.command_id)

@@ -7,12 +7,13 @@ with the installed aiokafka when it starts (`stripeline.deploy.runtime.library_c
 import asyncio
 import struct
 from collections import defaultdict
-from collections.abc import Awaitable, Mapping, Sequence
+from collections.abc import Awaitable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaClient
 from aiokafka.client import CoordinationType
-from aiokafka.coordinator.assignors.range import RangePartitionAssignor
+from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
+from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 from aiokafka.errors import CorruptRecordException, KafkaError, LeaderNotAvailableError, ProducerClosed, for_code
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.fetch import FetchRequest
@@ -27,8 +28,11 @@ SHAPES: Final[Mapping[str, str | tuple[str, ...]]] = {
     "aiokafka.producer.message_accumulator.MessageAccumulator.fail_all": "(self, exception)",
     "aiokafka.AIOKafkaClient._get_conn": "(self, node_id, *, group, no_hint)",
     "aiokafka.AIOKafkaClient._get_conn_lock": "property",
-    # RANGE_ASSIGNMENT
-    "aiokafka.coordinator.assignors.range.RangePartitionAssignor.assign": "(cls, cluster, members)",
+    # PartitionAssignor
+    "aiokafka.coordinator.assignors.abstract.AbstractPartitionAssignor.assign": "(cls, cluster, members)",
+    "aiokafka.coordinator.assignors.abstract.AbstractPartitionAssignor.metadata": "(cls, topics)",
+    "aiokafka.coordinator.assignors.abstract.AbstractPartitionAssignor.on_assignment": "(cls, assignment)",
+    "aiokafka.cluster.ClusterMetadata.partitions_for_topic": "(self, topic)",
     # close_connections
     "aiokafka.AIOKafkaConsumer.__init__": ("_client",),
     # committed_offsets
@@ -45,13 +49,26 @@ SHAPES: Final[Mapping[str, str | tuple[str, ...]]] = {
 }
 """By dotted name: a function's parameters, `property`, or the attributes that a constructor sets."""
 
-RANGE_ASSIGNMENT: Final = (RangePartitionAssignor,)
-"""Kafka's range assignor, which aiokafka exports nowhere: a member gets the same partition numbers of every topic."""
+PartitionAssignor = AbstractPartitionAssignor
+"""What the public parameter `partition_assignment_strategy` takes; aiokafka exports it nowhere."""
+
+_PROTOCOL_VERSION: Final = 0
+"""Of the consumer's part of the group protocol: topics out, partitions in, without an assignor's own data."""
 
 _FETCH_WAIT_MS: Final = 500
 _READ_UNCOMMITTED: Final = 0
 _CANCEL_AGAIN_S: Final = 0.2
 _CLOSE_S: Final = 1.0
+
+
+def subscription_to(topics: Iterable[str]) -> Any:
+    """What an assignor sends of a member when it joins its group."""
+    return ConsumerProtocolMemberMetadata(_PROTOCOL_VERSION, list(topics), b"")
+
+
+def assignment_of(partitions: Mapping[str, Sequence[int]]) -> Any:
+    """What an assignor returns of a member: its partition numbers, by topic."""
+    return ConsumerProtocolMemberAssignment(_PROTOCOL_VERSION, [(name, list(n)) for name, n in partitions.items()], b"")
 
 
 async def end_producer(producer: Any, flush_s: float) -> None:

@@ -3,18 +3,27 @@
 import asyncio
 import contextlib
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
 
-from stripeline.workers.kafka.aiokafka_internals import RANGE_ASSIGNMENT, close_connections
+from stripeline.workers.kafka.aiokafka_internals import close_connections
+from stripeline.workers.kafka.task_assignor import TaskAssignor
+from stripeline.workers.task.assignment import Sharing
 
 POLL_MS = 100
+METADATA_AGE_MS: Final = 30_000
 _STOP_S, _CUT_S = 5.0, 1.0
 
 
 def group_consumer(
-    client: Mapping[str, Any], group: str, instance_id: str | None, *, session_s: float, drain_s: float
+    client: Mapping[str, Any],
+    group: str,
+    instance_id: str | None,
+    sharing: Sharing,
+    *,
+    session_s: float,
+    drain_s: float,
 ) -> AIOKafkaConsumer:
     """A consumer of a group that is not started yet."""
     return AIOKafkaConsumer(
@@ -24,8 +33,9 @@ def group_consumer(
         enable_auto_commit=False,
         auto_offset_reset="earliest",
         isolation_level="read_committed",
-        # With equal partition counts, the range assignor gives a member the same partition numbers of every topic.
-        partition_assignment_strategy=RANGE_ASSIGNMENT,
+        partition_assignment_strategy=[TaskAssignor(sharing)],
+        # How long a topic that was created, deleted or given partitions may stay unknown.
+        metadata_max_age_ms=METADATA_AGE_MS,
         session_timeout_ms=int(session_s * 1000),
         heartbeat_interval_ms=int(session_s * 1000 / 4),
         # In aiokafka this bounds the drain of a revoked task, and max_poll_interval_ms does not.

@@ -26,6 +26,7 @@ from stripeline.workers.kafka.task_owners import REOPEN_AFTER_S, TaskOwners
 from stripeline.workers.roles import Role
 from stripeline.workers.stripe.call_ages import CallAges
 from stripeline.workers.stripe.call_slots import CallSlots
+from stripeline.workers.task.assignment import Sharing, owned
 from stripeline.workers.task.counters import Counts
 from stripeline.workers.task.decision import TaskState
 from stripeline.workers.task.uncommitted_limit import UncommittedLimit
@@ -41,6 +42,7 @@ class Membership:
 
     drain_s: how long a revoked task waits for its calls; the rebalance waits 5 s longer, then goes on without us.
     session_s: after this time without a heartbeat the group gives our partitions to others.
+    partitions: the prefix's partition count; None where it is as many as the original inputs have.
     """
 
     client: Mapping[str, Any]
@@ -48,6 +50,7 @@ class Membership:
     session_s: float = 6.0
     drain_s: float = 10.0
     commit_interval_s: float = 0.04
+    partitions: int | None = None
 
 
 class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
@@ -57,6 +60,8 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         self.role, self._membership, self.clock = role, membership, clock
         self.slots, self.call_ages = CallSlots(role.concurrency), CallAges()
         self._limits: dict[int, UncommittedLimit] = defaultdict(UncommittedLimit)  # they outlive their tasks
+        self._sharing = Sharing(original=role.original, partitions=membership.partitions)
+        self._topics: Mapping[int, frozenset[str]] = {}
         self._consumer: AIOKafkaConsumer | None = None
         self._member: asyncio.Task[None] | None = None
         self._rejoin = asyncio.Event()
@@ -138,8 +143,9 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         self._leaving = False
         member = self._membership
         consumer = group_consumer(
-            member.client, self.role.group, member.instance_id, session_s=member.session_s, drain_s=member.drain_s
-        )
+            member.client, self.role.group, member.instance_id, self._sharing,
+            session_s=member.session_s, drain_s=member.drain_s,
+        )  # fmt: skip
         self._consumer = consumer
         try:
             await consumer.start()
@@ -161,20 +167,23 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         await self._owners.close_all(self._membership.drain_s)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
-        """Open a task per partition number."""
-        numbers = sorted({tp.partition for tp in assigned})
+        """Open a task for each number that is ours. What else was assigned is not read."""
+        self._topics = owned(self._sharing, [(tp.topic, tp.partition) for tp in assigned])
         self.counts.events[WorkerEvent.ASSIGNED] += 1
-        self._log.info(WorkerEvent.ASSIGNED, partitions=numbers)
+        self._log.info(WorkerEvent.ASSIGNED, partitions=list(self._topics))
         if self._leaving:  # the group did not know yet: a task opened now would never be closed
             return
-        for number in numbers:
+        if self._consumer is not None:
+            self._consumer.pause(*(tp for tp in assigned if tp.topic not in self._topics.get(tp.partition, ())))
+        for number in self._topics:
             self._owners.open(number)
         self.joined = True
 
     def _new_task(self, number: int, kept: Kept[S] | None) -> Task[S]:
         membership = self._membership
+        topics = [topic for topic in self.role.inputs if topic in self._topics[number]]
         return Task(
-            self.role, number, clock=self.clock, client=membership.client,
+            self.role, number, topics, clock=self.clock, client=membership.client,
             commit_interval_s=membership.commit_interval_s, slots=self.slots.of_a_task(),
             calls=self.call_ages.of(number), limit=self._limits[number], kept=kept, counts=self.counts,
         )  # fmt: skip

@@ -11,7 +11,7 @@ and a new task goes on from the last commit.
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Hashable, Mapping, Sequence
+from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -46,15 +46,14 @@ class Task(Generic[S]):
     """One partition number of one role."""
 
     def __init__(
-        self, role: Role[S], partition: int, *, clock: BrokerClock, client: Mapping[str, Any], commit_interval_s: float,
-        slots: TaskSlots, calls: PartitionCalls, limit: UncommittedLimit, kept: Kept[S] | None = None,
+        self, role: Role[S], partition: int, topics: Iterable[str], *, clock: BrokerClock, client: Mapping[str, Any],
+        commit_interval_s: float, slots: TaskSlots, calls: PartitionCalls, limit: UncommittedLimit,
+        kept: Kept[S] | None = None,
         counts: Counts | None = None,
     ) -> None:  # fmt: skip
         self.role, self.partition, self.counts = role, partition, counts or Counts()
         self.kept = kept or Kept(role.new_state(), 0)
-        self.inputs = {
-            TopicPartition(topic, partition): InputPartition(grows=topic in role.grows) for topic in role.inputs
-        }
+        self.inputs = {TopicPartition(topic, partition): InputPartition(grows=topic in role.grows) for topic in topics}
         # What waits for its connection's turn runs too, as far as a lane is concerned, and takes no place of others.
         sources = {tp.topic: source for tp, source in self.inputs.items()}
         self._intake = Intake(sources, role.lane, role.due_ms, 2 * role.concurrency)

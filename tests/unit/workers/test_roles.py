@@ -36,6 +36,7 @@ def test_the_router_reads_events_and_results():
     assert (role.name, role.group, role.changelog) == ("router", "p.router", "p.run")
     assert role.inputs == ("p.charge-event", "p.customer-event", "p.payment-event", "p.action-result")
     assert role.grows == frozenset(role.inputs[:3])
+    assert role.original == {"p.action-result"}
     assert role.concurrency == 1
     assert isinstance(role.new_state(), Runs)
     assert list(role.expired(Runs(), 0)) == []
@@ -53,6 +54,7 @@ def test_the_executor_reads_commands_and_retries():
     role = executor_role()
     assert (role.name, role.group, role.changelog) == ("executor", "p.executor", "p.action-ledger")
     assert role.inputs == ("p.action-command", "p.action-retry.1s", "p.action-retry.2s")
+    assert role.original == {"p.action-command"}
     assert role.grows == {"p.action-command"}
     assert role.concurrency == 32
     assert isinstance(role.new_state(), Ledger)

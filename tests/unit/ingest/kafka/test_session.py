@@ -321,6 +321,25 @@ async def test_a_topic_seen_for_the_first_time_is_looked_up(world: World) -> Non
     assert world.in_flight == (0, 0)
 
 
+async def test_a_key_keeps_its_partition_when_its_topic_grows(world: World) -> None:
+    """Its place in the order, and its task, are those of the prefix's partition count."""
+    session = ProducerSession(world.producer, Topics(), InFlightBounds(), LimitedLog(log), partitions=2)
+    keys = [b"pi_%d" % number for number in range(20)]
+    for key in keys:  # of a topic with four partitions by now
+        session.publish(Publication("charge-event", key, b"{}", (), 1), outcome_of()[1])
+    await until(lambda: len(world.producer.sent) == 2)
+    assert {sent.partition for sent in world.producer.sent} == {partition_of(key, 2) for key in keys} == {0, 1}
+    session.abandon()
+
+
+async def test_a_topic_with_fewer_partitions_takes_nothing(world: World) -> None:
+    """Created again by somebody else: half of the keys would have no place."""
+    session = ProducerSession(world.producer, Topics(), InFlightBounds(), LimitedLog(log), partitions=8)
+    future, done = outcome_of()
+    session.publish(Publication("charge-event", b"pi_0", b"{}", (), 1), done)
+    assert await future == NotTaken(NotTakenReason.NO_TOPIC)
+
+
 async def test_more_in_flight_than_the_bounds_is_refused_at_once(world: World) -> None:
     waiting = world.add()
     for bounds in (InFlightBounds(records=1), InFlightBounds(bytes=2 * SIZE)):
