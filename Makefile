@@ -4,12 +4,13 @@ VENV := .venv
 BIN := $(VENV)/bin
 
 MINUTES ?= 30
+BROKERS ?= 1
 # Tests on a real Kafka mostly wait, so a few run at a time, each process with a Kafka of its own (0.5 GB).
 PROCESSES ?= 2
 
-.PHONY: help demo test judges unit faults check docs bench format lock clean
+.PHONY: help demo test judges unit faults cluster cluster-smoke check docs bench format lock clean
 help:  ## Show this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 12
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
 $(VENV)/.done: requirements.lock pyproject.toml
 	@echo "Creating $(VENV) from requirements.lock (once)"
@@ -37,8 +38,14 @@ judges: $(VENV)/.judges  ## Run the conformance tests against external tools: As
 unit: $(VENV)/.done  ## Run the tests that need no broker
 	@$(BIN)/pytest -q tests/unit tests/contract tests/behaviour
 
-faults: $(VENV)/.done  ## Run the fault tests under traffic for MINUTES=30; SEED=… repeats a run
-	@$(BIN)/python -m tests.faults --minutes $(MINUTES) $(if $(SEED),--seed $(SEED)) $(if $(SUMMARY),--summary $(SUMMARY))
+faults: $(VENV)/.done  ## Run the fault tests under traffic for MINUTES=30, on BROKERS=1 or 3; SEED=… repeats a run
+	@$(BIN)/python -m tests.faults --minutes $(MINUTES) --brokers $(BROKERS) $(if $(SEED),--seed $(SEED)) $(if $(SUMMARY),--summary $(SUMMARY))
+
+cluster: $(VENV)/.done  ## Break one of three brokers after the other under traffic (15 minutes); FIGURES=file keeps the pauses
+	@$(BIN)/pytest tests/cluster $(if $(FIGURES),--figures $(FIGURES))
+
+cluster-smoke: $(VENV)/.done  ## Kill one broker of three under traffic (a minute)
+	@$(BIN)/pytest -q tests/cluster/test_smoke.py
 
 check: $(VENV)/.done  ## Check format, lint, types, import rules, and 100 % branch coverage of the pure modules
 	@$(BIN)/ruff format --check --quiet .

@@ -23,7 +23,8 @@ from confluent_kafka.admin import (
 from stripeline.deploy.local.example_events import example_event, sign
 from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
 from tests.faults.samples import MIB, PAGE_BYTES
-from tests.support.broker import Broker, proxied_kafka
+from tests.support.broker import Broker
+from tests.support.broker_cluster import proxied_kafka
 from tests.support.cluster import SECRET, Cluster, cluster
 from tests.support.end_state import find, no_lag, read_topic
 from tests.support.invariants import check

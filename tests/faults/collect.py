@@ -4,9 +4,12 @@ import re
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 
-from stripeline.deploy.local.reconciliation import EndState
+from stripeline.deploy.local.reconciliation import EndState, Sent
+from tests.faults.deliveries import Deliveries
+from tests.faults.orders import Orders
 from tests.support.cluster import KEY, SECRET, Cluster
 from tests.support.end_state import end_state, find
+from tests.support.invariants import STEPS
 
 SECRETS = re.compile(rf"{KEY}|whsec_\w+|_secret_\w+")
 FORBIDDEN: Mapping[str, re.Pattern[str]] = {
@@ -19,6 +22,20 @@ KAFKAS_OWN = re.compile(
     "|is out of sync with the underlying log"  # a coordinator that was loaded twice at a time forgot offsets
 )
 assert SECRETS.search(SECRET)  # a pattern that finds nothing would hold nothing
+
+
+def sent(deliveries: Deliveries, orders: Orders) -> Sent:
+    """What the generators sent, as the comparison takes it."""
+    return Sent(
+        events=dict.fromkeys(deliveries.sent, STEPS),
+        events_acknowledged=frozenset(deliveries.acknowledged),
+        steps=STEPS,
+        commands=frozenset(orders.sent),
+        commands_acknowledged=frozenset(orders.acknowledged),
+        rubbish=frozenset(orders.rubbish),
+        reused=frozenset(orders.reused),
+        perhaps=frozenset(orders.perhaps),
+    )
 
 
 async def collect(found: Cluster, not_commands: frozenset[bytes]) -> EndState:
@@ -37,7 +54,10 @@ def forbidden(logs: Iterable[Path]) -> dict[str, list[str]]:
     return found
 
 
-def kafkas_own_faults(log: Path) -> list[str]:
+def kafkas_own_faults(logs: Iterable[Path]) -> list[str]:
     """What Kafka itself did to transactions or offsets: after this it promises nothing, and neither can we."""
-    with log.open(errors="replace") as lines:
-        return [line.strip()[:500] for line in lines if KAFKAS_OWN.search(line)]
+    found: list[str] = []
+    for log in logs:
+        with log.open(errors="replace") as lines:
+            found += [line.strip()[:500] for line in lines if KAFKAS_OWN.search(line)]
+    return found

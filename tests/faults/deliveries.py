@@ -4,6 +4,7 @@ Open loop: a slow receiver makes nobody send less. Every event has an id of its 
 """
 
 import asyncio
+import math
 import random
 import time
 from dataclasses import dataclass, field
@@ -18,7 +19,6 @@ TWICE, LATE, DECLINED = 0.1, 0.1, 0.02
 """Shares of events: delivered twice on purpose; up to two seconds late; of a payment that will be declined."""
 
 PATIENCE_S = 10.0
-AGAIN_S, AGAIN_AT_MOST_S = 0.5, 10.0  # doubled with every refusal, as Stripe doubles its hours
 
 
 @dataclass
@@ -30,15 +30,24 @@ class Deliveries:
     choice: random.Random
     keys: int = 60
     events_a_key: int = 25
+    again_s: float = 0.5  # doubled with every refusal, as Stripe doubles its hours
+    again_at_most_s: float = 10.0
     sent: set[str] = field(default_factory=set)
     acknowledged: set[str] = field(default_factory=set)
+    acknowledged_at_s: list[float] = field(default_factory=list)
+    refused_for_s: list[float] = field(default_factory=list)  # from a delivery's first refusal to its acknowledgement
     answers: dict[str, int] = field(default_factory=dict)
+    _stopped: bool = False
 
     @property
     def refused(self) -> int:
         return sum(count for how, count in self.answers.items() if how != "200")
 
-    async def run(self, seconds: float) -> None:
+    def stop(self) -> None:
+        """Begin no more deliveries."""
+        self._stopped = True
+
+    async def run(self, seconds: float = math.inf) -> None:
         """Until everything is acknowledged, which a receiver that has come back does in seconds."""
         start = time.monotonic()
         connector = aiohttp.TCPConnector(limit=500)
@@ -47,7 +56,7 @@ class Deliveries:
             aiohttp.ClientSession(connector=connector, timeout=patience) as session,
             asyncio.TaskGroup() as group,
         ):
-            while (now_s := time.monotonic() - start) < seconds:
+            while not self._stopped and (now_s := time.monotonic() - start) < seconds:
                 while len(self.sent) < now_s * self.rate_per_s:
                     self._begin(session, group)
                 await asyncio.sleep(0.01)
@@ -67,10 +76,14 @@ class Deliveries:
 
     async def _until_acknowledged(self, session: aiohttp.ClientSession, event: str, body: bytes, late_s: float) -> None:
         await asyncio.sleep(late_s)
-        again_s = AGAIN_S
+        again_s, refused_s = self.again_s, 0.0
         while not await self._acknowledged(session, event, body):
+            refused_s = refused_s or time.monotonic()
             await asyncio.sleep(again_s * self.choice.uniform(0.7, 1.3))
-            again_s = min(again_s * 2, AGAIN_AT_MOST_S)
+            again_s = min(again_s * 2, self.again_at_most_s)
+        self.acknowledged_at_s.append(time.monotonic())
+        if refused_s:
+            self.refused_for_s.append(time.monotonic() - refused_s)
 
     async def _acknowledged(self, session: aiohttp.ClientSession, event: str, body: bytes) -> bool:
         headers = {"Content-Type": "application/json", "Stripe-Signature": sign(body, SECRET, int(time.time()))}

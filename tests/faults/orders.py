@@ -6,6 +6,7 @@ What its broker acknowledged is noted.
 
 import asyncio
 import logging
+import math
 import random
 import time
 from collections.abc import Mapping
@@ -39,12 +40,17 @@ class Orders:
     new_producers: int = 0
     _count: int = 0
     _broken: bool = False
+    _stopped: bool = False
     _open: dict[str, tuple[bytes | None, bytes]] = field(default_factory=dict)
 
-    async def run(self, seconds: float) -> None:
+    def stop(self) -> None:
+        """Send no more."""
+        self._stopped = True
+
+    async def run(self, seconds: float = math.inf) -> None:
         producer = self._producer()
         start = time.monotonic()
-        while (now_s := time.monotonic() - start) < seconds:
+        while not self._stopped and (now_s := time.monotonic() - start) < seconds:
             while self._count < now_s * self.rate_per_s:
                 self._count += 1
                 self._order(producer)

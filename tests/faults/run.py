@@ -4,25 +4,22 @@ import asyncio
 import random
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import AsyncExitStack, asynccontextmanager
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from stripeline.deploy.local.kafka import free_port
 from stripeline.deploy.local.reconciliation import EndState, Sent, broken_rules
 from tests.faults.collect import collect, forbidden, kafkas_own_faults
+from tests.faults.collect import sent as sent_by
 from tests.faults.deliveries import Deliveries
 from tests.faults.orders import Orders
 from tests.faults.report import Report, Struck
 from tests.faults.samples import Samples
-from tests.faults.schedule import LANES, LONG_S, Planned, schedule
+from tests.faults.schedule import LONG_S, Planned, lanes, schedule
 from tests.faults.table import FAULTS
-from tests.faults.world import World
-from tests.support.broker import proxied_kafka
-from tests.support.cluster import cluster
+from tests.faults.world import World, opened
+from tests.support.broker_cluster import ONE, Layout
 from tests.support.end_state import no_lag
-from tests.support.invariants import STEPS
-from tests.support.proxy import Proxy
 
 PROGRESS_S = 10.0
 DRAIN_S = 240.0
@@ -39,6 +36,7 @@ class Plan:
     seconds: float
     deliveries_per_s: float = 40.0
     commands_per_s: float = 15.0
+    brokers: int = 1
 
 
 async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
@@ -51,7 +49,7 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
             async with asyncio.TaskGroup() as group:
                 group.create_task(deliveries.run(plan.seconds))
                 group.create_task(orders.run(plan.seconds))
-                for lane in _lanes(schedule(plan.seed, plan.seconds)):
+                for lane in _lanes(schedule(plan.seed, plan.seconds, plan.brokers), plan.brokers):
                     group.create_task(_strike(plan, world, lane, deliveries, struck))
             world.tell("the last fault is over, and all deliveries are acknowledged")
             worked_off_s, stuck = await _worked_off(world)
@@ -60,28 +58,21 @@ async def run(plan: Plan, folder: Path, say: Callable[[str], None]) -> Report:
 
 @asynccontextmanager
 async def _world(plan: Plan, folder: Path, say: Callable[[str], None]) -> AsyncIterator[World]:
-    """An empty Kafka and the product's processes, each of which meets Kafka and Stripe behind a proxy."""
-    async with AsyncExitStack() as stack:
-        kafka, to_kafka = await stack.enter_async_context(proxied_kafka(folder / "kafka", say))
-        to_stripe = await stack.enter_async_context(Proxy(free_port()))
-        settings = {**SETTINGS, "retry_tiers": TIERS[plan.seconds >= LONG_S / 6], "stripe_api_base": to_stripe.url}
-        found = await stack.enter_async_context(cluster(to_kafka.address, "faults.", folder, **settings))
-        to_stripe.target = int(found.sandbox_url.rpartition(":")[2])
-        world = World(found, kafka, to_kafka, to_stripe, say)
-        await world.start_all()
-        world.began_s = time.monotonic()
+    """Clients meet each broker behind a proxy."""
+    settings = {**SETTINGS, "retry_tiers": TIERS[plan.seconds >= LONG_S / 6]}
+    layout = ONE if plan.brokers == 1 else Layout(brokers=plan.brokers, proxied=True)
+    async with opened(layout, folder, say, **settings) as world:
         yield world
 
 
 def _generators(plan: Plan, world: World) -> tuple[Deliveries, Orders]:
     deliveries = Deliveries(world.found.url, plan.deliveries_per_s, random.Random(plan.seed + 1))
-    topic = world.found.settings.topics.command
-    orders = Orders(world.to_kafka.address, topic, plan.commands_per_s, random.Random(plan.seed + 2))
-    return deliveries, orders
+    topic, bootstrap = world.found.settings.topics.command, world.brokers.bootstrap_servers
+    return deliveries, Orders(bootstrap, topic, plan.commands_per_s, random.Random(plan.seed + 2))
 
 
-def _lanes(planned: tuple[Planned, ...]) -> list[list[Planned]]:
-    return [[one for one in planned if one.name in {kind.name for kind in lane}] for lane in LANES]
+def _lanes(planned: tuple[Planned, ...], brokers: int) -> list[list[Planned]]:
+    return [[one for one in planned if one.name in {kind.name for kind in lane}] for lane in lanes(brokers)]
 
 
 async def _strike(plan: Plan, world: World, lane: list[Planned], deliveries: Deliveries, struck: list[Struck]) -> None:
@@ -138,16 +129,7 @@ async def _report(
     plan: Plan, world: World, deliveries: Deliveries, orders: Orders, samples: Samples, struck: list[Struck],
     worked_off_s: float, stuck: list[str],
 ) -> Report:  # fmt: skip
-    sent = Sent(
-        events=dict.fromkeys(deliveries.sent, STEPS),
-        events_acknowledged=frozenset(deliveries.acknowledged),
-        steps=STEPS,
-        commands=frozenset(orders.sent),
-        commands_acknowledged=frozenset(orders.acknowledged),
-        rubbish=frozenset(orders.rubbish),
-        reused=frozenset(orders.reused),
-        perhaps=frozenset(orders.perhaps),
-    )
+    sent = sent_by(deliveries, orders)
     state = await collect(world.found, sent.reused | sent.perhaps)
     ledger = await world.found.sandbox("/ledger?limit=1")
     return Report(
@@ -162,7 +144,7 @@ async def _report(
         answers=deliveries.answers,
         worked_off_s=worked_off_s,
         stuck=stuck,
-        kafkas_own=kafkas_own_faults(world.kafka.log_file),
+        kafkas_own=kafkas_own_faults(world.brokers.logs),
     )
 
 

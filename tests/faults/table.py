@@ -78,20 +78,58 @@ async def rolling_restart(world: World, _: Planned) -> None:
 
 
 async def kill_broker(world: World, planned: Planned) -> None:
-    world.kafka.kill()
+    node = int(planned.target)
+    world.brokers.kill(node)
     await asyncio.sleep(planned.lasts_s)
-    await world.kafka.start(lambda _: None)
+    await world.brokers.start(node)
+    await _in_sync(world)
 
 
 async def broker_away(world: World, planned: Planned) -> None:
-    """A partition between everybody and the broker: connections stand, and nothing comes.
+    """A partition between all clients and a broker: connections stand, and nothing comes.
 
-    Not a SIGSTOP of the broker: it would fence itself when it comes back, and a Kafka of one node then skips the ends
-    of transactions, because for a moment its partitions have no leader (TransactionMarkerChannelManager, 4.3).
+    Not a SIGSTOP of an only broker: it would fence itself when it comes back, and a Kafka of one node then skips the
+    ends of transactions, because for a moment its partitions have no leader (TransactionMarkerChannelManager, 4.3).
     """
-    world.to_kafka.silent()
+    proxy = world.brokers.proxies[int(planned.target)]
+    proxy.silent()
     await asyncio.sleep(planned.lasts_s)
-    await world.to_kafka.works()
+    await proxy.works()
+
+
+async def roll_brokers(world: World, _: Planned) -> None:
+    """SIGTERM to one after the other, the next one when all replicas are in sync: an upgrade."""
+    for node in world.brokers.brokers:
+        await world.brokers.stop(node)
+        await world.brokers.start(node)
+        await _in_sync(world)
+
+
+async def two_brokers_away(world: World, planned: Planned) -> None:
+    """All but one are killed: it is alive, and may take nothing."""
+    gone = [node for node in world.brokers.brokers if node != int(planned.target)]
+    for node in gone:
+        world.brokers.kill(node)
+    await asyncio.sleep(planned.lasts_s)
+    await asyncio.gather(*(world.brokers.start(node) for node in gone))
+    await _in_sync(world)
+
+
+async def freeze_broker(world: World, planned: Planned) -> None:
+    """SIGSTOP for longer than a session: the others replace it, and it comes back believing that it leads."""
+    node = int(planned.target)
+    world.brokers.freeze(node)
+    try:
+        await asyncio.sleep(planned.lasts_s)
+    finally:
+        world.brokers.thaw(node)
+    await _in_sync(world)
+
+
+async def _in_sync(world: World) -> None:
+    """A fault is over when another one may strike: with a replica less, the next would be two at a time."""
+    if len(world.brokers.brokers) > 1:
+        await world.brokers.in_sync()
 
 
 async def stripe_slow(world: World, planned: Planned) -> None:
@@ -171,6 +209,9 @@ FAULTS: Mapping[str, Fault] = {
     "rolling-restart": rolling_restart,
     "kill-broker": kill_broker,
     "broker-away": broker_away,
+    "roll-brokers": roll_brokers,
+    "two-brokers-away": two_brokers_away,
+    "freeze-broker": freeze_broker,
     "stripe-slow": stripe_slow,
     "stripe-failing": stripe_failing,
     "stripe-refuses": stripe_refuses,

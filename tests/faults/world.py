@@ -2,11 +2,14 @@
 
 import asyncio
 import time
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
+from pathlib import Path
 
-from stripeline.deploy.local.kafka import LocalKafka
-from tests.support.cluster import Cluster, Process
+from stripeline.deploy.local.kafka import free_port
+from tests.support.broker_cluster import BrokerCluster, Layout, broker_cluster
+from tests.support.cluster import Cluster, Process, cluster
 from tests.support.proxy import Proxy
 
 WATCH_S = 0.2
@@ -17,8 +20,7 @@ LASTING = ("ingest", "router-0", "router-1", "executor-0", "executor-1")
 @dataclass
 class World:
     found: Cluster
-    kafka: LocalKafka
-    to_kafka: Proxy
+    brokers: BrokerCluster
     to_stripe: Proxy
     say: Callable[[str], None]
     began_s: float = field(default_factory=time.monotonic)
@@ -58,3 +60,18 @@ class World:
                     self.tell(f"{process.name} ended by itself with {child.returncode}\n{process.tail(15)}")
                     process.start()
             await asyncio.sleep(WATCH_S)
+
+
+@asynccontextmanager
+async def opened(layout: Layout, folder: Path, say: Callable[[str], None], **settings: str) -> AsyncIterator[World]:
+    """An empty Kafka and the product's processes, which meet Stripe behind a proxy."""
+    async with AsyncExitStack() as stack:
+        brokers = await stack.enter_async_context(broker_cluster(folder / "kafka", say, layout))
+        to_stripe = await stack.enter_async_context(Proxy(free_port()))
+        settings = {"stripe_api_base": to_stripe.url, **settings}
+        found = await stack.enter_async_context(cluster(brokers.bootstrap_servers, "faults.", folder, **settings))
+        to_stripe.target = int(found.sandbox_url.rpartition(":")[2])
+        world = World(found, brokers, to_stripe, say)
+        await world.start_all()
+        world.began_s = time.monotonic()
+        yield world

@@ -21,7 +21,6 @@ from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, LocalKafkaError
 from stripeline.deploy.local.kafka_config import BROKER_SETTINGS
 from stripeline.deploy.local.kafka_jars import KAFKA_VERSION
 from stripeline.deploy.local.kafka_warm_up import warm_up
-from tests.support.proxy import Proxy
 
 IMAGE = f"apache/kafka:{KAFKA_VERSION}"
 INSIDE_PORT = 9092
@@ -137,34 +136,6 @@ def _start_container() -> Any:
         with contextlib.suppress(Exception):
             container.stop()
         raise
-
-
-@contextlib.asynccontextmanager
-async def proxied_kafka(data_dir: Path, note: Note) -> AsyncIterator[tuple[LocalKafka, Proxy]]:
-    """A broker of one's own that all clients meet behind a proxy: a cable that can be pulled out.
-
-    Its controller is a process of its own: a node that is both breaks Kafka's promises when it is killed and comes
-    back (docs/faults.md).
-    """
-    await warm_up(progress=note)
-    quorum = {2: free_port()}
-    controller = LocalKafka(
-        KafkaSpec(port=quorum[2], data_dir=data_dir / "controller", roles="controller", node_id=2, quorum=quorum)
-    )
-    async with Proxy(free_port()) as proxy:
-        proxy.target = free_port()
-        spec = KafkaSpec(
-            port=proxy.target, advertised_port=proxy.port, data_dir=data_dir / "broker", roles="broker",
-            quorum=quorum,
-        )  # fmt: skip
-        kafka = LocalKafka(spec)
-        try:
-            await controller.start(note)
-            await kafka.start(note)
-            yield kafka, proxy
-        finally:
-            kafka.kill()
-            controller.kill()
 
 
 @contextlib.asynccontextmanager

@@ -52,6 +52,9 @@ class Layout:
         return range(1, self.brokers + 1)
 
 
+ONE = Layout(brokers=1, replication=1, min_isr=1, proxied=True, session_s=2.0)
+
+
 @dataclass
 class BrokerCluster:
     """Brokers by their node ids, 1 and up."""
@@ -119,7 +122,7 @@ class BrokerCluster:
 
     async def _lagging(self) -> list[str] | str:
         try:
-            described = await self._ask(AIOKafkaAdminClient.describe_topics)
+            described = await self._ask_once(AIOKafkaAdminClient.describe_topics)
         except _NO_ANSWER as error:
             return repr(error)
         return [
@@ -131,15 +134,18 @@ class BrokerCluster:
 
     async def leader(self, topic: str, partition: int) -> int:
         """The node that leads a partition, -1 if there is none."""
+        found, *_ = await self.ask(lambda client: client.describe_topics([topic]))
+        return next((one["leader"] for one in found["partitions"] if one["partition"] == partition), -1)
+
+    async def ask(self, question: Callable[[AIOKafkaAdminClient], Awaitable[Any]]) -> Any:
+        """Ask until a broker answers: any is asked, also one that is away and of which the others do not know yet."""
         async with asyncio.timeout(IN_SYNC_S):
             while True:
                 with contextlib.suppress(*_NO_ANSWER):
-                    found, *_ = await self._ask(lambda client: client.describe_topics([topic]))
-                    return next((one["leader"] for one in found["partitions"] if one["partition"] == partition), -1)
+                    return await self._ask_once(question)
                 await asyncio.sleep(0.1)
 
-    async def _ask(self, question: Callable[[AIOKafkaAdminClient], Awaitable[Any]]) -> Any:
-        # Any broker is asked, also one that is away and of which the others have not heard yet.
+    async def _ask_once(self, question: Callable[[AIOKafkaAdminClient], Awaitable[Any]]) -> Any:
         async with asyncio.timeout(ASKED_S), admin(self.bootstrap_servers) as client:
             return await question(client)
 
@@ -165,6 +171,17 @@ async def broker_cluster(folder: Path, note: Note, layout: Layout | None = None)
             stack.callback(node.kill)
         await asyncio.gather(*(node.start(note) for node in found.nodes))
         yield found
+
+
+@asynccontextmanager
+async def proxied_kafka(folder: Path, note: Note) -> AsyncIterator[tuple[LocalKafka, Proxy]]:
+    """A broker that all clients meet behind a proxy: a cable that can be pulled out.
+
+    Its controller is a process of its own: a node that is both breaks Kafka's promises when it is killed and comes
+    back (docs/faults.md).
+    """
+    async with broker_cluster(folder, note, ONE) as found:
+        yield found.brokers[1], found.proxies[1]
 
 
 async def _prepared(folder: Path, note: Note, layout: Layout, stack: AsyncExitStack) -> BrokerCluster:

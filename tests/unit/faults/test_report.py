@@ -38,7 +38,7 @@ def test_kafkas_own_broken_promises_are_found_in_its_log(tmp_path: Path):
         "[Transaction Marker Channel Manager 1]: Couldn't find leader endpoint for partitions Set(a-1),"
         " these partitions are likely deleted already and hence can be skipped\n"
     )
-    assert [("__consumer_offsets-6" in line, "Set(a-1)" in line) for line in kafkas_own_faults(log)] == [
+    assert [("__consumer_offsets-6" in line, "Set(a-1)" in line) for line in kafkas_own_faults([log])] == [
         (True, False),
         (False, True),
     ]
