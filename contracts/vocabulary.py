@@ -217,6 +217,9 @@ class LogEvent(StrEnum):
     CONNECTION_KEY_UNREADABLE = "connection_key_unreadable"
     # Processes
     KAFKA_UNREACHABLE = "kafka_unreachable"
+    TLS_FILES_RELOADED = "tls_files_reloaded"
+    TLS_FILES_UNUSABLE = "tls_files_unusable"  # the former ones stay
+    KAFKA_LOGIN_FAILED = "kafka_login_failed"  # no new token; one that is still valid is used
     PART_FAILED = "part_failed"  # a second part of a process failed beside the one that ends it
     ORPHANED_KAFKA_ERROR = "orphaned_kafka_error"  # raised inside aiokafka, where nobody waits for it
     SHUTDOWN_FORCED = "shutdown_forced"

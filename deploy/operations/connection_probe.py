@@ -45,14 +45,14 @@ async def why_unreachable(settings: Settings, client: Mapping[str, Any], step_s:
 
 def connecting_of(settings: Settings) -> Connecting:
     """What a sentence may say about the settings, and what it must not."""
-    password = settings.kafka_sasl_password
+    secrets = (settings.kafka_sasl_password, settings.kafka_oauth_client_secret, settings.kafka_key_password)
     return Connecting(
         protocol=settings.kafka_security_protocol,
         mechanism=settings.kafka_sasl_mechanism,
         user=settings.kafka_sasl_username or "",
         ca_file=str(settings.kafka_ca_file or ""),
-        certificate_file=str(getattr(settings, "kafka_cert_file", None) or ""),
-        secrets=(password.get_secret_value(),) if password else (),
+        certificate_file=str(settings.kafka_cert_file or ""),
+        secrets=tuple(secret.get_secret_value() for secret in secrets if secret),
     )
 
 
@@ -205,11 +205,13 @@ class _Probe:
     async def _token(self, connection: RawConnection) -> None:
         """Log in with the token by hand: a refusal is the answer to the first step, which aiokafka does not read."""
         try:
-            token = await self._bounded(self.client["sasl_oauth_token_provider"].token())
+            provider = self.client["sasl_oauth_token_provider"]
+            token = await self._bounded(provider.token())
         except Exception as error:
             detail = str(error) if isinstance(error, FailureError) else cause_of(error)[1]
             raise _Failed(Cause.TOKEN_UNAVAILABLE, detail) from error
-        step = frames.sasl_authenticate_request(f"n,,\x01auth=Bearer {token}\x01\x01".encode())
+        beside = "".join(f"\x01{name}={value}" for name, value in provider.extensions().items())
+        step = frames.sasl_authenticate_request(f"n,,\x01auth=Bearer {token}{beside}\x01\x01".encode())
         answer = frames.authentication(await self._step(connection, step))
         if answer.challenge or answer.error_code:
             raise _Failed(Cause.TOKEN_REFUSED, answer.message or answer.challenge.decode(errors="replace"))

@@ -8,7 +8,7 @@ from typing import Any
 from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, ProcessCollector
 
-from stripeline.deploy.settings.kafka_options import kafka_client_options
+from stripeline.deploy.settings.kafka_options import kafka_client_options, kafka_warnings
 from stripeline.deploy.settings.settings import Settings
 from stripeline.deploy.telemetry.collector import MetricsCollector
 from stripeline.deploy.telemetry.loop_lag import LoopLag
@@ -60,9 +60,9 @@ async def open_shared(settings: Settings) -> AsyncIterator[Shared]:
     try:
         with lag.measured():
             yield Shared(
-                settings=settings, client=client, table=table, clock=clock, checks=checks, warnings={}, broken={},
-                metrics=metrics,
-                registry=registry, lag=lag, tracer=installed_tracer(),
+                settings=settings, client=client, table=table, clock=clock, checks=checks, broken={},
+                warnings=dict(kafka_warnings(client)), metrics=metrics, registry=registry, lag=lag,
+                tracer=installed_tracer(),
             )  # fmt: skip
     finally:
         await table.stop()

@@ -2,6 +2,7 @@
 
 import ipaddress
 import re
+from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
@@ -11,6 +12,9 @@ _SIZES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2}
 _SIZE = re.compile(r"^(\d{1,12}) ?(B|KiB|MiB)?$")
 # The characters Kafka allows in a topic name; 200 of its 249 leave room for the rest of the name.
 _PREFIX = re.compile(r"^[A-Za-z0-9._-]{0,200}$")
+# https://www.rfc-editor.org/rfc/rfc7628#section-3.1: keys of letters, values of visible characters.
+_EXTENSION = re.compile(r"^(?!auth=)([A-Za-z]+)=([\x21-\x7e]+)$")
+_REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d$")
 _DURATIONS = (("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
 
 
@@ -67,3 +71,36 @@ def sends_keys_in_clear(base: str) -> bool:
     except ValueError:
         local = host == "localhost"
     return parts.scheme == "http" and not local
+
+
+def token_url(value: Any) -> str:
+    """The address of a token endpoint. A client's secret is sent there, so http is for this machine alone."""
+    text = str(value).strip()
+    parts = urlsplit(text)
+    if parts.scheme not in {"https", "http"} or not parts.hostname or parts.fragment:
+        raise ValueError("it must be an address like https://login.example.com/oauth2/token")
+    if parts.username is not None or parts.password is not None:
+        raise ValueError("it must not carry a user or password: set STRIPELINE_KAFKA_OAUTH_CLIENT_ID and _SECRET")
+    if sends_keys_in_clear(text):
+        raise ValueError("http to another machine would send the client's secret unencrypted: use https")
+    return text
+
+
+def oauth_extensions(value: Any) -> str:
+    """`name=value,name=value`, as Kafka's OAUTHBEARER sends them beside the token."""
+    text = str(value).strip()
+    if not all(_EXTENSION.fullmatch(part.strip()) for part in text.split(",")):
+        raise ValueError("write name=value,name=value: names of letters (not auth), values without blanks")
+    return text
+
+
+def named_extensions(text: str | None) -> Mapping[str, str]:
+    """Extensions by name, of a text that `oauth_extensions` took."""
+    return {name: value for name, _, value in (part.strip().partition("=") for part in text.split(","))} if text else {}
+
+
+def aws_region(value: Any) -> str:
+    text = str(value).strip()
+    if not _REGION.fullmatch(text):
+        raise ValueError(f"{text!r} is not a region: write one like eu-central-1")
+    return text

@@ -16,17 +16,28 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from stripeline.contracts.retry_tiers import DEFAULT_TIERS, Tier, parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.settings.parsing import api_base, duration_ms, size_bytes, topic_prefix
+from stripeline.deploy.settings.parsing import (
+    api_base,
+    aws_region,
+    duration_ms,
+    oauth_extensions,
+    size_bytes,
+    token_url,
+    topic_prefix,
+)
 
 DOTENV = ".env"
 Port = Annotated[int, Field(ge=0, le=65_535)]
 DurationMs = Annotated[int, BeforeValidator(duration_ms), Field(ge=1)]
 Prefix = Annotated[str, BeforeValidator(topic_prefix)]
+TokenUrl = Annotated[str, BeforeValidator(token_url)]
+OAuthExtensions = Annotated[str, BeforeValidator(oauth_extensions)]
+AwsRegion = Annotated[str, BeforeValidator(aws_region)]
 ApiBase = Annotated[str, BeforeValidator(api_base)]
 SizeBytes = Annotated[int, BeforeValidator(size_bytes), Field(ge=1)]
 Tiers = Annotated[tuple[Tier, ...], NoDecode, BeforeValidator(lambda v: parse_tiers(v) if isinstance(v, str) else v)]
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
-Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"]
+Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM"]
 Level = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())]
 
 
@@ -57,10 +68,29 @@ class Settings(BaseSettings):
     )
     kafka_security_protocol: Protocol = Field("PLAINTEXT", description="the protocol for Kafka")
     kafka_sasl_mechanism: Mechanism = Field("PLAIN", description="the login mechanism of a SASL_ protocol")
-    kafka_sasl_username: str | None = Field(None, description="the Kafka user")
+    kafka_sasl_username: str | None = Field(None, description="the Kafka user, for PLAIN and SCRAM")
     kafka_sasl_password: SecretStr | None = Field(None, description="the password of the Kafka user")
     kafka_ca_file: Path | None = Field(
         None, description="the CA that signed Kafka's certificate (default: the system's CAs)"
+    )
+    kafka_cert_file: Path | None = Field(None, description="the client certificate for mutual TLS, in PEM form")
+    kafka_key_file: Path | None = Field(None, description="the key of the client certificate, in PEM form")
+    kafka_key_password: SecretStr | None = Field(None, description="the password of that key, if it is encrypted")
+    kafka_oauth_token_url: TokenUrl | None = Field(
+        None, description="for OAUTHBEARER: the token endpoint of the client credentials grant"
+    )
+    kafka_oauth_client_id: str | None = Field(None, min_length=1, description="the client at the token endpoint")
+    kafka_oauth_client_secret: SecretStr | None = Field(None, description="the secret of that client")
+    kafka_oauth_scope: str | None = Field(None, description="the scope to ask for, if the provider wants one")
+    kafka_oauth_audience: str | None = Field(None, description="the audience to ask for, if the provider wants one")
+    kafka_oauth_extensions: OAuthExtensions | None = Field(
+        None, description="what Kafka wants beside the token, such as logicalCluster=lkc-1,identityPoolId=pool-1"
+    )
+    kafka_oauth_ca_file: Path | None = Field(
+        None, description="the CA that signed the token endpoint's certificate (default: the system's CAs)"
+    )
+    kafka_aws_region: AwsRegion | None = Field(
+        None, description="for AWS_MSK_IAM: the cluster's region (default: the one in the brokers' names)"
     )
     master_key: SecretStr | None = Field(
         None,

@@ -32,10 +32,12 @@ ADAPTERS = {
     "aiokafka": (
         "ingest/kafka/", "workers/kafka/",
         "deploy/operations/", "deploy/runtime/", "deploy/local/demo/kafka_traffic.py",
+        "deploy/kafka_login/",  # gives aiokafka the tokens that it asks for
         "deploy/cli/failures.py",  # names Kafka's errors, to say what to do about them
     ),
     "aiohttp": (
         "ingest/http/",
+        "deploy/kafka_login/",  # asks a token endpoint
         "deploy/runtime/admin_server.py", "deploy/sandbox/http_server.py", "deploy/local/webhook_sender.py",
     ),
     "httptools": ("workers/stripe/",),

@@ -15,6 +15,7 @@ from stripeline.deploy.settings.kafka_options import kafka_client_options
 from stripeline.deploy.settings.settings import load_settings
 from tests.support.broker import Broker
 
+LOGIN = {"kafka_sasl_username": "ada", "kafka_sasl_password": "hunter2"}
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
 
 
@@ -96,7 +97,7 @@ async def test_a_server_that_never_answers(protocol: str) -> None:
 
 @pytest.mark.parametrize("protocol", ["PLAINTEXT", "SSL", "SASL_PLAINTEXT"])
 async def test_a_web_server(protocol: str) -> None:
-    login = {"kafka_sasl_username": "ada", "kafka_sasl_password": "hunter2"}
+    login = LOGIN if protocol.startswith("SASL_") else {}
     async with served(b"HTTP/1.1 400 Bad Request\r\n\r\n") as port:
         text = await why(port, kafka_security_protocol=protocol, **login)
     assert text is not None
@@ -121,15 +122,14 @@ async def test_a_kafka_that_is_too_old() -> None:
 
 @pytest.mark.parametrize(("protocol", "fits"), [("SSL", "PLAINTEXT"), ("SASL_SSL", "SASL_PLAINTEXT")])
 async def test_tls_to_a_plaintext_port(broker: Broker, protocol: str, fits: str) -> None:
-    login = {"kafka_sasl_username": "ada", "kafka_sasl_password": "hunter2"}
+    login = LOGIN if protocol.startswith("SASL_") else {}
     text = await why(broker.bootstrap_servers, kafka_security_protocol=protocol, **login)
     assert text is not None
     assert f"does not speak TLS, and STRIPELINE_KAFKA_SECURITY_PROTOCOL is {protocol}. Set it to {fits}," in text
 
 
 async def test_a_login_where_none_is_taken(broker: Broker) -> None:
-    login = {"kafka_sasl_username": "ada", "kafka_sasl_password": "hunter2"}
-    text = await why(broker.bootstrap_servers, kafka_security_protocol="SASL_PLAINTEXT", **login)
+    text = await why(broker.bootstrap_servers, kafka_security_protocol="SASL_PLAINTEXT", **LOGIN)
     assert text is not None
     assert "takes no login, and STRIPELINE_KAFKA_SECURITY_PROTOCOL is SASL_PLAINTEXT. Set it to PLAINTEXT," in text
     assert "hunter2" not in text

@@ -14,7 +14,7 @@ from prometheus_client import generate_latest
 from stripeline.deploy.local.kafka import free_port
 from stripeline.deploy.operations.topics import apply
 from stripeline.deploy.runtime import shared as shared_base
-from stripeline.deploy.runtime.admin_server import what_is_missing
+from stripeline.deploy.runtime.admin_server import failing
 from stripeline.deploy.runtime.executor_process import executor_part
 from stripeline.deploy.runtime.ingest_process import ingest_part
 from stripeline.deploy.runtime.router_process import router_part
@@ -62,7 +62,7 @@ async def in_process_stack(
         parts = asyncio.gather(*(part(shared, stop) for part in (ingest_part, router_part, executor_part)))
         try:
             async with asyncio.timeout(60):
-                while len(shared.checks) < 6 or what_is_missing(shared.checks):
+                while len(shared.checks) < 6 or failing(shared.checks):
                     if parts.done():
                         await parts
                     await asyncio.sleep(0.02)

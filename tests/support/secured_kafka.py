@@ -41,6 +41,7 @@ from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
 from stripeline.deploy.local.kafka_warm_up import warm_up
 from tests.support.certificates import LOOPBACK, Authority, Identity
 from tests.support.token_keys import AUDIENCE, ISSUER, TokenKeys
+from tests.support.token_server import CLIENT, SECRET, TokenServer
 
 PASSWORD = "correct horse"
 PLAIN_USERS = ("plain-user", "plain-stranger")
@@ -86,6 +87,13 @@ class SecuredKafka:
             identity = self.certificate(user)
             fields |= {"kafka_cert_file": str(identity.cert_file), "kafka_key_file": str(identity.key_file)}
         return fields | overrides
+
+    def oauth(self, listener: str, server: TokenServer, **overrides: Any) -> dict[str, Any]:
+        """Fields of our Settings for OAUTHBEARER, with a token server of the test's."""
+        return self.settings(listener) | {
+            "kafka_sasl_mechanism": "OAUTHBEARER", "kafka_oauth_token_url": server.url,
+            "kafka_oauth_client_id": CLIENT, "kafka_oauth_client_secret": SECRET,
+        } | overrides  # fmt: skip
 
     def certificate(self, user: str, **options: Any) -> Identity:
         return self.authority.issue(user, file=f"client-{user}", **options)
