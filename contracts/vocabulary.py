@@ -176,6 +176,7 @@ class NotTakenReason(StrEnum):
     AWAY = "kafka_away"
     FULL = "too_many_in_flight"
     LATE = "deadline"
+    UNAVAILABLE = "partition_unavailable"  # its leader, or in-sync replicas, are missing
     NO_TOPIC = "no_topic"
     NOT_ALLOWED = "not_authorised"
     TOO_LARGE = "too_large"
@@ -202,6 +203,8 @@ class LogEvent(StrEnum):
     PRODUCER_STALLED = "producer_stalled"  # nothing was acknowledged for too long: it is replaced
     RECORD_NOT_TAKEN = "record_not_taken"
     TOPIC_UNAVAILABLE = "topic_unavailable"
+    PARTITIONS_TAKE_NOTHING = "partitions_take_nothing"  # deliveries for them get 503; the others go on
+    PARTITIONS_TAKE_RECORDS = "partitions_take_records"  # they do again
     # Workers, beside `WorkerEvent`
     TASK_OPEN = "task_open"
     LAST_COMMIT_FAILED = "last_commit_failed"  # of a task that closes: its next owner repeats

@@ -13,6 +13,7 @@ from stripeline.deploy.telemetry.metrics.ingest import INGEST
 from stripeline.deploy.telemetry.sources import IngestView
 from stripeline.ingest.delivery_counters import Counters
 from stripeline.ingest.http.server import serve
+from stripeline.ingest.kafka.partition_health import in_words
 from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.kafka.session import InFlightBounds
 from stripeline.ingest.webhook import Webhook
@@ -27,11 +28,12 @@ async def ingest_part(shared: Shared, stop: asyncio.Event) -> None:
     secrets = Secrets(required_vault(settings))
     bounds = InFlightBounds(deadline_s=settings.ingest_publish_deadline_ms / 1000)
     publisher = Publisher(shared.client, settings.topic_prefix, bounds=bounds, partitions=settings.partitions)
-    shared.checks["publisher"] = lambda: None if publisher.ready else "there is no connection to Kafka yet"
+    shared.checks["publisher"] = publisher.missing
+    shared.warnings["partitions"] = lambda: in_words(publisher.unavailable)
     if not await table_loaded(table, stop):
         return
     spans = None if shared.tracer is None else DeliverySpans(shared.tracer, settings.topics.event)
-    seen = IngestView(counters=Counters(), topic=settings.topics.event)
+    seen = IngestView(counters=Counters(), topic=settings.topics.event, unavailable=lambda: publisher.unavailable)
     shared.metrics.show(INGEST, lambda: seen)
     webhook = Webhook(
         triggers=trigger_views(table, secrets), counters=seen.counters, spans=spans,

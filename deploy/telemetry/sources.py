@@ -1,6 +1,6 @@
 """The values that the metrics table reads, gathered once per scrape without a network call: lag comes from fetches."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Self
@@ -16,10 +16,11 @@ from stripeline.workers.task.input_partition import InputPartition, Load
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class IngestView:
-    """A receiver now. `topic`: the whole name of a family's topic."""
+    """A receiver now. `topic`: the whole name of a family's topic. `unavailable`: the partitions that take nothing."""
 
     counters: Counters
     topic: Callable[[str], str]
+    unavailable: Callable[[], Collection[tuple[str, int]]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

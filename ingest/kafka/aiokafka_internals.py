@@ -5,11 +5,13 @@ the installed aiokafka when it starts (`stripeline.deploy.runtime.library_check`
 """
 
 import asyncio
-from collections.abc import Awaitable, Mapping
+from collections.abc import Awaitable, Collection, Mapping
 from typing import Any, Final
 
+from aiokafka import TopicPartition
 from aiokafka.errors import ProducerClosed
 from aiokafka.producer.message_accumulator import BatchBuilder
+from aiokafka.protocol.metadata import MetadataRequest
 
 from stripeline.ingest.routing import Publication
 
@@ -22,6 +24,12 @@ SHAPES: Final[Mapping[str, str | tuple[str, ...]]] = {
         "(self, producer_id, producer_epoch, base_sequence)"
     ),
     "aiokafka.producer.message_accumulator.BatchBuilder.record_count": "(self)",
+    # has_leader, ask_leaders
+    "aiokafka.cluster.ClusterMetadata.leader_for_partition": "(self, partition)",
+    "aiokafka.cluster.ClusterMetadata.partitions_for_topic": "(self, topic)",
+    "aiokafka.AIOKafkaClient.force_metadata_update": "(self)",
+    "aiokafka.AIOKafkaClient.send": "(self, node_id, request, *, group)",
+    "aiokafka.protocol.metadata.MetadataRequest.__init__": "(self, topics, allow_auto_topic_creation)",
     # end_producer
     "aiokafka.AIOKafkaProducer.__init__": ("client", "_message_accumulator", "_sender"),
     "aiokafka.producer.sender.Sender.sender_task": "property",
@@ -73,6 +81,35 @@ class DeferredBatch(BatchBuilder):  # type: ignore[misc]
                 raise AssertionError("more records were added than the batch has room for")
         self._publications.clear()
         self.close()
+
+
+_NO_LEADER: Final = (None, -1)
+
+
+def has_leader(producer: Any, topic: str, partition: int) -> bool:
+    """Whether a broker leads a partition, as far as the producer knows.
+
+    The public `partitions_for` lists partitions without a leader too. A batch for one would stay with aiokafka, which
+    then asks for the leader without a pause, and drops the batch with a gap in the sequence numbers.
+    """
+    return producer.client.cluster.leader_for_partition(TopicPartition(topic, partition)) not in _NO_LEADER
+
+
+async def ask_leaders(producer: Any, topics: Collection[str]) -> bool:
+    """Ask every broker that leads one of these topics' partitions, and learn the leaders; whether one answered.
+
+    Over the connections that records take: one that a firewall forgot is found without traffic, since `send` closes a
+    connection that does not answer in time. A producer has no public request that does, and none that only asks.
+    """
+    client = producer.client
+    nodes = {
+        client.cluster.leader_for_partition(TopicPartition(topic, number))
+        for topic in topics
+        for number in client.cluster.partitions_for_topic(topic) or ()
+    }.difference(_NO_LEADER)
+    asked = [client.send(node, MetadataRequest([])) for node in nodes]
+    answers = await asyncio.gather(client.force_metadata_update(), *asked, return_exceptions=True)
+    return any(answer is not False and not isinstance(answer, BaseException) for answer in answers)
 
 
 async def end_producer(producer: Any, flush_s: float) -> None:

@@ -8,12 +8,14 @@ Invariants:
 - A record is answered once: with the acknowledgement or the failure of its batch, or at its own deadline.
 - A batch that fails fails its own records only.
 - A batch with a record that was answered late takes no further record.
+- A batch that waits is dropped when its last record was answered late. One that aiokafka holds can't be withdrawn: it
+  takes its room until aiokafka has answered for it.
 It never sends, retries, or decides what an error means.
 """
 
 import asyncio
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from aiokafka.errors import MessageSizeTooLargeError
@@ -21,6 +23,8 @@ from aiokafka.errors import MessageSizeTooLargeError
 from stripeline.contracts.topics import RECORD_MAX_BYTES
 from stripeline.contracts.vocabulary import NotTakenReason
 from stripeline.ingest.kafka.aiokafka_internals import DeferredBatch
+from stripeline.ingest.kafka.partition_health import FailedBatch
+from stripeline.ingest.kafka.room import Share
 from stripeline.ingest.publish_result import Done, NotTaken, Published
 from stripeline.ingest.routing import Publication
 
@@ -35,12 +39,16 @@ class IncompleteBatchError(Exception):
 
 
 class Batch:
-    """Records that go to Kafka in one batch, with the callback and the deadline of each."""
+    """Records that go to Kafka in one batch, with the callback and the deadline of each.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
+    on_late: called when its last record has been answered late.
+    """
+
+    def __init__(self, loop: asyncio.AbstractEventLoop, on_late: "Callable[[Batch], None]") -> None:
         self.builder = DeferredBatch(BATCH_BYTES)
         self.bytes = 0
         self._loop = loop
+        self._on_late = on_late
         self._waiting: list[Done] = []
         self._late_at: list[float] = []
         self._answered = 0
@@ -66,7 +74,7 @@ class Batch:
             self._timer = self._loop.call_at(late_at, self._answer_late)
 
     def check_size(self) -> None:
-        """Raise MessageSizeTooLargeError for a record that the broker would refuse, which would cost the producer."""
+        """Raise MessageSizeTooLargeError for a record that the broker would refuse: that spoils its partition."""
         if self.bytes > BATCH_BYTES:  # one large record
             self.builder.write()
             if self.builder.size() > RECORD_MAX_BYTES:
@@ -101,17 +109,28 @@ class Batch:
             done = self._waiting[self._answered]
             self._answered += 1
             done(_LATE)
-        open_ = self._answered < len(self._waiting)
-        self._timer = self._loop.call_at(self._late_at[self._answered], self._answer_late) if open_ else None
+        if self._answered < len(self._waiting):
+            self._timer = self._loop.call_at(self._late_at[self._answered], self._answer_late)
+        else:
+            self._timer = None
+            self._on_late(self)
 
 
 class PartitionBatches:
-    """The batches of one partition in their order, at most one of them in flight, as aiokafka allows."""
+    """The batches of one partition in their order, at most one of them in flight, as aiokafka allows.
 
-    def __init__(self, loop: asyncio.AbstractEventLoop, topic: str, number: int) -> None:
-        self.topic, self.number = topic, number
+    gone: called with the records of each batch that is answered and forgotten.
+    """
+
+    def __init__(
+        self, loop: asyncio.AbstractEventLoop, topic: str, number: int, share: Share, gone: Callable[[int], None]
+    ) -> None:
+        self.topic, self.number, self.share = topic, number, share
         self.in_flight: Batch | None = None
-        self._loop = loop
+        self.sent_s = 0.0  # when the batch in flight was taken out
+        self.failed: FailedBatch | None = None
+        self.failing_since_s: float | None = None
+        self._loop, self._gone = loop, gone
         self._waiting: deque[Batch] = deque()
 
     @property
@@ -123,10 +142,13 @@ class PartitionBatches:
         return bool(self._waiting)
 
     def add(self, publication: Publication, size: int, late_at: float, done: Done) -> Batch:
-        """Put a record into the last batch, which aiokafka may hold already, or into a new one behind it."""
+        """Put a record into the last batch, which aiokafka may hold already, or into a new one behind it.
+
+        Its room was taken by the caller.
+        """
         last = self._waiting[-1] if self._waiting else self.in_flight
         if last is None or not last.has_room(size):
-            last = Batch(self._loop)
+            last = Batch(self._loop, self._drop)
             self._waiting.append(last)
         last.add(publication, size, late_at, done)
         return last
@@ -134,9 +156,29 @@ class PartitionBatches:
     def next(self) -> Batch | None:
         """The next batch, in flight from now on; None where all were refused in the meantime."""
         self.in_flight = self._waiting.popleft() if self._waiting else None
+        self.sent_s = self._loop.time()
         return self.in_flight
 
+    def answered(self) -> None:
+        """The batch in flight is acknowledged or has failed: its room is free."""
+        batch, self.in_flight = self.in_flight, None
+        if batch is not None:
+            self._forget(batch)
+
     def refuse_all(self, outcome: NotTaken) -> None:
-        for batch in (*([self.in_flight] if self.in_flight else ()), *self._waiting):
-            batch.refused(outcome)
+        batches = (*([self.in_flight] if self.in_flight else ()), *self._waiting)
+        self.in_flight = None
         self._waiting.clear()
+        for batch in batches:
+            self._forget(batch)
+            batch.refused(outcome)
+
+    def _drop(self, batch: Batch) -> None:
+        """Forget a batch that nobody waits for, unless aiokafka has it."""
+        if batch is not self.in_flight and batch in self._waiting:
+            self._waiting.remove(batch)
+            self._forget(batch)
+
+    def _forget(self, batch: Batch) -> None:
+        self.share.give_back(batch.bytes)
+        self._gone(len(batch))

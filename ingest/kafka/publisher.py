@@ -1,10 +1,11 @@
 """Writes publications to Kafka, and returns for each whether Kafka has it.
 
-Promised: `Published` only after acks=all; a result within the deadline whatever the broker does; bounded memory; no
-restart needed, however long the broker was away. It never decides what is published, and never logs a value or a key.
+Promised: `Published` only after acks=all; a result within the deadline whatever the broker does; bounded memory, shared
+by topics and partitions; what one partition can't take delays no other; no restart needed, however long the broker was
+away. It never decides what is published, and never logs a value or a key.
 
 aiokafka's idempotent producer has no `max.block.ms` and never gives a batch up, so the wait and the amount are bounded
-here (`session`), and a producer that is dead or stuck is replaced as a whole (`producer_supervisor`).
+here (`session`, `room`), and a producer of no use is replaced as a whole (`producer_supervisor`).
 """
 
 from collections.abc import Mapping
@@ -14,7 +15,9 @@ import structlog
 
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import NotTakenReason
+from stripeline.ingest.kafka.partition_health import Unavailable
 from stripeline.ingest.kafka.producer_supervisor import Connect, ProducerSupervisor, connector
+from stripeline.ingest.kafka.room import Room
 from stripeline.ingest.kafka.session import InFlightBounds, ProducerSession
 from stripeline.ingest.limited_log import LimitedLog
 from stripeline.ingest.publish_result import Done, NotTaken
@@ -24,7 +27,7 @@ log = structlog.get_logger(__name__)
 
 
 class Publisher:
-    """One idempotent producer at a time, replaced in the background when it is dead or stuck.
+    """One idempotent producer at a time, replaced in the background when it is of no use.
 
     partitions: the prefix's partition count, by which a key finds its partition; None where it is the topic's own.
     """
@@ -39,14 +42,16 @@ class Publisher:
         stalled_after_s: float = 30.0,
         connect: Connect | None = None,
     ) -> None:
-        topics, limited = Topics(prefix=topic_prefix), LimitedLog(log)
+        topics, limited, bounds = Topics(prefix=topic_prefix), LimitedLog(log), bounds or InFlightBounds()
+        deadline_s, room = bounds.deadline_s, Room(bounds.bytes)
 
         def open_session(producer: Any) -> ProducerSession:
-            return ProducerSession(producer, topics, bounds or InFlightBounds(), limited, partitions=partitions)
+            return ProducerSession(producer, topics, deadline_s, room, limited, partitions=partitions)
 
         self._supervisor = ProducerSupervisor(
             connect=connect or connector(client),
             topics=topics.events,
+            deadline_s=deadline_s,
             stalled_after_s=stalled_after_s,
             open_session=open_session,
         )
@@ -69,6 +74,23 @@ class Publisher:
     @property
     def ready(self) -> bool:
         return self._supervisor.session is not None
+
+    def missing(self) -> str | None:
+        """Why it takes no record at all; None while some partition takes records, or none is known to fail."""
+        session = self._supervisor.session
+        if session is None:
+            return "there is no connection to Kafka"
+        return "no partition takes records" if session.takes_nothing else None
+
+    @property
+    def unavailable(self) -> Unavailable:
+        """The partitions that take nothing, by topic and number, with the reason in words."""
+        session = self._supervisor.session
+        return {} if session is None else session.unavailable
+
+    def silent_s(self) -> float:
+        """How long ago Kafka last answered; it is asked every few seconds, also without traffic."""
+        return self._supervisor.silent_s()
 
     def publish(self, publication: Publication, done: Done) -> None:
         """Write one record; `done` gets Published when Kafka has it (acks=all), else NotTaken, within the deadline."""

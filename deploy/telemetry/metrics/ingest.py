@@ -51,6 +51,14 @@ INGEST: Final[tuple[MetricRow[IngestView], ...]] = (
         question="Is Kafka fast enough?",
         action="Near 5 s deliveries fail: check the brokers' disks and in-sync replicas",
     ),
+    MetricRow(
+        "stripeline_partition_unavailable", "gauge", ("topic", "partition"),
+        "1 for each partition of an event topic that takes no records",
+        lambda seen: (((topic, str(number)), 1) for topic, number in seen.unavailable()),
+        question="Which partitions take no events?",
+        action="Deliveries for them get 503, the others go on. The warning in `/readyz` says why: its leader or its"
+        " in-sync replicas are missing, or the broker refuses its records. Look at the brokers that have its replicas",
+    ),
     _counted(
         "stripeline_delivery_clock_skew_seconds", "gauge", ("trigger",),
         "Age of the last genuine delivery whose time was outside the tolerance",

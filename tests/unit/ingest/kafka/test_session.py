@@ -8,15 +8,16 @@ from typing import Any
 
 import pytest
 import structlog
-from aiokafka.errors import NotLeaderForPartitionError, UnknownTopicOrPartitionError
+from aiokafka.errors import NotLeaderForPartitionError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from stripeline.contracts.topics import RECORD_MAX_BYTES, Topics
 from stripeline.contracts.vocabulary import NotTakenReason
 from stripeline.ingest.kafka.aiokafka_internals import DeferredBatch
-from stripeline.ingest.kafka.batches import BATCH_BYTES, PartitionBatches
+from stripeline.ingest.kafka.batches import BATCH_BYTES
 from stripeline.ingest.kafka.partitioner import partition_of
-from stripeline.ingest.kafka.session import RECORD_OVERHEAD_BYTES, InFlightBounds, ProducerSession
+from stripeline.ingest.kafka.room import RECORD_OVERHEAD_BYTES, ROOM_BYTES, Room
+from stripeline.ingest.kafka.session import ProducerSession
 from stripeline.ingest.limited_log import LimitedLog
 from stripeline.ingest.publish_result import NotTaken, Published
 from stripeline.ingest.routing import Publication
@@ -51,11 +52,21 @@ class Sent:
 
 @dataclass
 class Producer:
-    """Keeps what it is sent; `held` is a queue that does not move. `busy`: another request is under way."""
+    """Keeps what it is sent; `held` is a queue that does not move. `busy`: another request is under way.
+
+    leaders: by partition number; the others have one.
+    """
 
     sent: list[Sent] = field(default_factory=list)
     held: asyncio.Event | None = None
     busy: bool = False
+    leaders: dict[int, int | None] = field(default_factory=dict)
+
+    @property
+    def client(self) -> Any:
+        return SimpleNamespace(
+            cluster=SimpleNamespace(leader_for_partition=lambda tp: self.leaders.get(tp.partition, 1))
+        )
 
     async def partitions_for(self, topic: str) -> set[int]:
         if topic == "stripe.customer-event":
@@ -77,23 +88,22 @@ class World:
 
     def __init__(self) -> None:
         self.producer = Producer()
-        self.session = ProducerSession(self.producer, Topics(), InFlightBounds(), LimitedLog(log))
-        self.session._partitions["payment-event"] = [
-            PartitionBatches(asyncio.get_running_loop(), "stripe.payment-event", number) for number in range(4)
-        ]
+        self.room = Room(ROOM_BYTES)
+        self.session = ProducerSession(self.producer, Topics(), 5.0, self.room, LimitedLog(log))
+        self.session.learn("stripe.payment-event", 4)
 
     def add(
         self, *, value: bytes = b"{}", within_s: float = 5.0, partition: int = 2, topic: str = "payment-event"
     ) -> "asyncio.Future[Published | NotTaken]":
         future, done = outcome_of()
-        self.session._bounds = InFlightBounds(deadline_s=within_s)
+        self.session._deadline_s = within_s
         key = next(key for key in (b"pi_%d" % number for number in range(99)) if partition_of(key, 4) == partition)
         self.session.publish(Publication(topic=topic, key=key, value=value, headers=(), timestamp_ms=1), done)
         return future
 
     @property
     def in_flight(self) -> tuple[int, int]:
-        return self.session.records, self.session.bytes
+        return self.session.records, self.room.used
 
     async def sent(self, batches: int) -> list[Sent]:
         await until(lambda: len(self.producer.sent) == batches)
@@ -203,8 +213,8 @@ async def test_a_batch_that_fails_fails_its_own_records_only(world: World) -> No
     [batch] = await world.sent(1)
     kept = world.add()
     batch.delivery.set_exception(NotLeaderForPartitionError())
-    assert await asyncio.gather(*lost) == [FAILED, FAILED]
-    assert world.session.broken.is_set()
+    assert await asyncio.gather(*lost) == [NotTaken(NotTakenReason.UNAVAILABLE)] * 2
+    assert not world.session.broken
     (await world.sent(2))[1].acknowledge(7)
     assert await kept == Published(partition=2, offset=7)
     assert world.session.records == 0
@@ -257,7 +267,7 @@ async def test_a_batch_that_waited_past_its_deadline_is_not_sent(world: World) -
 
 async def test_a_record_that_is_too_large_is_refused_alone(world: World) -> None:
     assert await world.add(value=b"x" * RECORD_MAX_BYTES) == NotTaken(NotTakenReason.TOO_LARGE)
-    assert not world.session.broken.is_set()
+    assert not world.session.broken
     assert (world.session.records, world.producer.sent) == (0, [])
     large, small = world.add(value=b"x" * (RECORD_MAX_BYTES - 200)), world.add()
     (await world.sent(1))[0].acknowledge(0)
@@ -310,7 +320,7 @@ async def test_a_batch_sent_without_its_records_is_not_acknowledged(world: World
     assert batch.batch._build() is not None
     batch.acknowledge(0)
     assert await asyncio.gather(*waiting) == [FAILED, FAILED]
-    assert world.session.broken.is_set()
+    assert world.session.broken
 
 
 async def test_a_topic_seen_for_the_first_time_is_looked_up(world: World) -> None:
@@ -323,7 +333,7 @@ async def test_a_topic_seen_for_the_first_time_is_looked_up(world: World) -> Non
 
 async def test_a_key_keeps_its_partition_when_its_topic_grows(world: World) -> None:
     """Its place in the order, and its task, are those of the prefix's partition count."""
-    session = ProducerSession(world.producer, Topics(), InFlightBounds(), LimitedLog(log), partitions=2)
+    session = ProducerSession(world.producer, Topics(), 5.0, Room(), LimitedLog(log), partitions=2)
     keys = [b"pi_%d" % number for number in range(20)]
     for key in keys:  # of a topic with four partitions by now
         session.publish(Publication("charge-event", key, b"{}", (), 1), outcome_of()[1])
@@ -334,18 +344,118 @@ async def test_a_key_keeps_its_partition_when_its_topic_grows(world: World) -> N
 
 async def test_a_topic_with_fewer_partitions_takes_nothing(world: World) -> None:
     """Created again by somebody else: half of the keys would have no place."""
-    session = ProducerSession(world.producer, Topics(), InFlightBounds(), LimitedLog(log), partitions=8)
+    session = ProducerSession(world.producer, Topics(), 5.0, Room(), LimitedLog(log), partitions=8)
     future, done = outcome_of()
     session.publish(Publication("charge-event", b"pi_0", b"{}", (), 1), done)
     assert await future == NotTaken(NotTakenReason.NO_TOPIC)
 
 
-async def test_more_in_flight_than_the_bounds_is_refused_at_once(world: World) -> None:
-    waiting = world.add()
-    for bounds in (InFlightBounds(records=1), InFlightBounds(bytes=2 * SIZE)):
-        world.session._bounds = bounds
-        future, done = outcome_of()
-        world.session.publish(Publication("payment-event", b"pi_0", b"{}", (), 1), done)
-        assert future.result() == NotTaken(NotTakenReason.FULL)
+async def test_more_than_its_share_is_refused_at_once(world: World) -> None:
+    world.room.limit = 4 * SIZE  # a partition alone has a third of it
+    waiting, refused = world.add(), world.add(value=b"x" * SIZE)
+    assert await refused == NotTaken(NotTakenReason.FULL)
     (await world.sent(1))[0].acknowledge(0)
     assert isinstance(await waiting, Published)
+    assert world.in_flight == (0, 0)
+
+
+async def test_a_lookup_takes_room_and_is_refused_without(world: World) -> None:
+    world.room.limit = SIZE
+    assert await world.add(topic="charge-event", value=b"x" * SIZE) == NotTaken(NotTakenReason.FULL)
+    assert world.in_flight == (0, 0)
+
+
+async def test_what_nobody_waits_for_leaves_its_room(world: World) -> None:
+    stuck = world.add(within_s=0.01)
+    [batch] = await world.sent(1)
+    behind = [world.add(within_s=0.02, value=b"x" * BATCH_BYTES) for _ in range(3)]
+    assert await asyncio.gather(stuck, *behind) == [LATE] * 4
+    await until(lambda: world.in_flight == (1, SIZE + len(b"{}")))  # aiokafka has it, and may deliver it yet
+    batch.acknowledge(0)
+    await until(lambda: world.in_flight == (0, 0))
+    assert len(world.producer.sent) == 1
+
+
+async def test_records_wait_here_while_no_broker_leads(world: World) -> None:
+    world.producer.leaders[2] = -1
+    waiting, other = world.add(), world.add(partition=3)
+    [sent] = await world.sent(1)
+    assert sent.partition == 3
+    sent.acknowledge(0)
+    assert isinstance(await other, Published)
+    assert world.session.leaderless
+    assert world.session.stirred.is_set()
+    world.session.check()
+    assert world.session.leaderless
+    world.producer.leaders[2] = 1
+    world.session.check()
+    assert not world.session.leaderless
+    (await world.sent(2))[1].acknowledge(7)
+    assert await waiting == Published(partition=2, offset=7)
+
+
+async def test_leaderless_records_are_answered_at_their_deadline(world: World) -> None:
+    world.producer.leaders[2] = None
+    assert await world.add(within_s=0.02) == LATE
+    assert world.in_flight == (0, 0)
+    world.session.check()
+    assert not world.session.leaderless  # nothing waits any more
+    assert world.producer.sent == []
+
+
+async def test_partitions_that_take_nothing_are_named(world: World) -> None:
+    world.producer.leaders[0] = -1
+    refused, unanswered = world.add(partition=1), world.add(within_s=0.01)
+    (await world.sent(2))[0].delivery.set_exception(TopicAuthorizationFailedError())
+    assert await refused == NotTaken(NotTakenReason.NOT_ALLOWED)
+    assert await unanswered == LATE
+    world.session.check()
+    assert [number for _, number in sorted(world.session.unavailable)] == [0, 1, 2]
+    assert not world.session.takes_nothing
+    assert not world.session.broken
+    world.producer.leaders = dict.fromkeys(range(4), -1)
+    world.session.check()
+    assert world.session.takes_nothing
+    world.producer.leaders.clear()
+    world.producer.sent[1].acknowledge(0)
+    await until(lambda: world.session.records == 0)
+    world.session.check()
+    assert world.session.unavailable == {}  # a new leader begins without the refusal
+
+
+async def test_a_partition_long_away_holds_a_batch_at_most(world: World) -> None:
+    """Each record that waits holds one of Stripe's connections open."""
+    world.producer.leaders[2] = -1
+    world.session._deadline_s = 0.0
+    world.session.check()
+    world.session.check()
+    waiting = [world.add(value=b"x" * (BATCH_BYTES // 3 - SIZE)) for _ in range(5)]
+    refused = [one.result() for one in waiting if one.done()]
+    assert refused == [NotTaken(NotTakenReason.UNAVAILABLE)] * 2
+    world.producer.leaders.clear()
+    world.session.check()
+    assert not world.add(value=b"x" * (BATCH_BYTES // 3 - SIZE)).done()
+    world.session.abandon()
+
+
+async def test_a_session_is_stalled_by_what_is_unanswered(world: World) -> None:
+    assert world.session.stalled_s() == 0.0
+    waiting = [world.add(), world.add(partition=3)]
+    [first, second] = await world.sent(2)
+    began = asyncio.get_running_loop().time()
+    await until(lambda: world.session.stalled_s() > 0.02)
+    first.acknowledge(0)
+    await waiting[0]
+    assert world.session.stalled_s() < asyncio.get_running_loop().time() - began
+    second.acknowledge(0)
+    await waiting[1]
+    assert world.session.stalled_s() == 0.0
+
+
+async def test_an_abandoned_session_gives_its_room_back(world: World) -> None:
+    waiting = [world.add(), world.add(partition=3, value=b"x" * BATCH_BYTES)]
+    await world.sent(2)
+    waiting.append(world.add(value=b"x" * BATCH_BYTES))
+    world.session.abandon()
+    assert await asyncio.gather(*waiting) == [AWAY] * 3
+    await until(lambda: world.in_flight == (0, 0))
