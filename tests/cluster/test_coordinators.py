@@ -3,17 +3,14 @@
 import asyncio
 
 import pytest
-from aiokafka.admin import AIOKafkaAdminClient
 
 from tests.cluster.conftest import UnderTraffic
 from tests.faults.world import World
-from tests.support.broker_cluster import Layout
+from tests.support.broker_cluster import GROUP, TRANSACTION, Layout
 
 pytestmark = pytest.mark.timeout(900)
 
 WITHOUT_S = 15.0
-GROUP, TRANSACTION = 0, 1
-"""What a coordinator coordinates: https://kafka.apache.org/43/design/protocol/, FindCoordinator."""
 
 
 async def test_the_active_controller_is_killed(traffic: UnderTraffic):
@@ -41,27 +38,20 @@ async def test_coordinators_move(traffic: UnderTraffic):
     async with traffic("coordinators of groups and transactions moved") as world:
         prefix = world.found.settings.topics.prefix
         for name, kind in ((f"{prefix}executor", GROUP), (f"{prefix}router", GROUP)):
-            node = await coordinator(world, name, kind)
+            node = await world.brokers.coordinator(name, kind)
             await world.brokers.stop(node)
             await moved(world, name, kind, node)
             await world.brokers.start(node)
             await world.brokers.in_sync()
         task = f"{prefix}executor-0"
-        node = await coordinator(world, task, TRANSACTION)
+        node = await world.brokers.coordinator(task, TRANSACTION)
         world.brokers.kill(node)
         await moved(world, task, TRANSACTION, node)
         await world.brokers.start(node)
         await world.brokers.in_sync()
 
 
-async def coordinator(world: World, name: str, kind: int) -> int:
-    async def asked(client: AIOKafkaAdminClient) -> int:
-        return await client.find_coordinator(name, coordinator_type=kind)
-
-    return await world.brokers.ask(asked)
-
-
 async def moved(world: World, name: str, kind: int, node: int) -> None:
     async with asyncio.timeout(60):
-        while await coordinator(world, name, kind) == node:  # noqa: ASYNC110  Kafka sets no event
+        while await world.brokers.coordinator(name, kind) == node:  # noqa: ASYNC110  Kafka sets no event
             await asyncio.sleep(0.2)

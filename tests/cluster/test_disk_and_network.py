@@ -12,7 +12,8 @@ import pytest
 
 from stripeline.deploy.local.kafka import LocalKafka
 from tests.cluster.conftest import UnderTraffic
-from tests.support.broker_cluster import Layout
+from tests.faults.world import World
+from tests.support.broker_cluster import TRANSACTION, Layout
 from tests.support.scripted_workers import until
 
 pytestmark = pytest.mark.timeout(900)
@@ -38,14 +39,28 @@ async def test_a_broker_whose_disk_is_full(traffic: UnderTraffic, tmp_path: Path
 
 
 async def test_the_network_between_two_brokers(traffic: UnderTraffic):
-    """Both still reach the controller, the third broker and all clients: nobody is replaced by the controller."""
+    """Both still reach the controller, the third broker and all clients, so that the controller replaces neither.
+
+    The two are the coordinator of a task's transactions, and the leader of a partition that the task writes to: no
+    transaction of that task can end before the network is back.
+    """
     async with traffic(f"network cut between two brokers for {CUT_S:.0f} s", Layout(linked=True)) as world:
-        leader = await world.brokers.leader(world.found.settings.topics.event("payment-event"), 0)
-        other = next(node for node in world.brokers.brokers if node != leader)
-        world.brokers.cut(leader, other)
+        one, other = await coordinator_and_leader(world)
+        world.brokers.cut(one, other)
         await asyncio.sleep(CUT_S)
-        await world.brokers.mend(leader, other)
+        await world.brokers.mend(one, other)
         await world.brokers.in_sync()
+
+
+async def coordinator_and_leader(world: World) -> tuple[int, int]:
+    """Two brokers that one task needs."""
+    topics = world.found.settings.topics
+    for task in range(world.found.settings.partitions):
+        coordinator = await world.brokers.coordinator(f"{topics.prefix}executor-{task}", TRANSACTION)
+        leaders = [await world.brokers.leader(name, task) for name in (topics.result, topics.ledger)]
+        if others := set(leaders) - {coordinator}:
+            return coordinator, min(others)
+    raise AssertionError("one broker leads everything")
 
 
 class Disk:

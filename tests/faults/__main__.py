@@ -14,7 +14,7 @@ def arguments() -> argparse.Namespace:
     parser = argparse.ArgumentParser(prog="python -m tests.faults", description=__doc__)
     parser.add_argument("--minutes", type=float, default=30.0, help="how long traffic and faults last")
     parser.add_argument("--seed", type=int, default=None, help="repeats the schedule of an earlier run")
-    parser.add_argument("--rate", type=float, default=40.0, help="deliveries a second")
+    parser.add_argument("--rate", type=float, default=None, help="deliveries a second: 40, on three brokers 20")
     parser.add_argument("--brokers", type=int, default=1, choices=(1, 3), help="one, or three with three replicas")
     parser.add_argument("--summary", type=Path, default=None, help="a file that the summary is written to as well")
     parser.add_argument("--folder", type=Path, default=None, help="where logs and Kafka's data stay, to be looked at")
@@ -29,8 +29,9 @@ def say(line: str) -> None:
 def main() -> int:
     given = arguments()
     seed = secrets.randbelow(1_000_000) if given.seed is None else given.seed
+    rate = given.rate or (40.0 if given.brokers == 1 else 20.0)  # three brokers take more of the machine
     plan = Plan(
-        seed=seed, seconds=given.minutes * 60, deliveries_per_s=given.rate, commands_per_s=given.rate / 3,
+        seed=seed, seconds=given.minutes * 60, deliveries_per_s=rate, commands_per_s=rate / 3,
         brokers=given.brokers,
     )  # fmt: skip
     with tempfile.TemporaryDirectory(prefix="stripeline-faults-") as temporary:

@@ -28,6 +28,8 @@ CONTROLLER = 9
 BROKER_HEAP_MB, CONTROLLER_HEAP_MB = 256, 128
 SESSION_S = 9.0
 """Kafka's default: a broker that was killed is replaced as leader when its session has ended."""
+GROUP, TRANSACTION = 0, 1
+"""What a coordinator coordinates: https://kafka.apache.org/43/design/protocol/, FindCoordinator."""
 IN_SYNC_S = 90.0
 ASKED_S = 5.0
 _NO_ANSWER = (KafkaError, TimeoutError, OSError)
@@ -136,6 +138,11 @@ class BrokerCluster:
         """The node that leads a partition, -1 if there is none."""
         found, *_ = await self.ask(lambda client: client.describe_topics([topic]))
         return next((one["leader"] for one in found["partitions"] if one["partition"] == partition), -1)
+
+    async def coordinator(self, name: str, kind: int) -> int:
+        """The node that coordinates a group, or the transactions of a transactional id."""
+        node = await self.ask(lambda client: client.find_coordinator(name, coordinator_type=kind))
+        return int(node)
 
     async def ask(self, question: Callable[[AIOKafkaAdminClient], Awaitable[Any]]) -> Any:
         """Ask until a broker answers: any is asked, also one that is away and of which the others do not know yet."""
