@@ -1,4 +1,7 @@
-"""The expected failures, with a message for each: what happened, why, and what to do. Never a traceback."""
+"""The expected failures, with a message for each: what happened, why, and what to do. Never a traceback.
+
+When Kafka did not answer, it is asked once more, by hand: the client library hides why.
+"""
 
 from typing import Final
 
@@ -10,9 +13,11 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from stripeline.deploy.cli.options import settings
+from stripeline.deploy.cli import output
+from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.local.kafka_jars import LocalKafkaError
+from stripeline.deploy.operations.connection_probe import why_unreachable
 from stripeline.workers.installed_actions import ActionsError
 from stripeline.workers.kafka.control_table import ControlError
 from stripeline.workers.secrets.vault import VaultError
@@ -33,9 +38,9 @@ def explain_failure(error: BaseException) -> str:
     """The message for an expected failure."""
     match error:
         case KafkaConnectionError() | NodeNotReadyError() | NoBrokersAvailable() | TimeoutError():
-            return (
-                f"Kafka at {settings().kafka_bootstrap_servers} does not answer. Start one with `stripeline kafka run`,"
-                " or set KAFKA_BOOTSTRAP_SERVERS to where yours is."
+            return output.run(why_unreachable(settings(), kafka())) or (
+                f"Kafka at {settings().kafka_bootstrap_servers} answers, but did not in time. Try again; if it repeats,"
+                " look at the load and the logs of its brokers."
             )
         case UnknownTopicOrPartitionError():
             return "A topic is missing. See which with `stripeline topics check`; `stripeline topics apply` creates it."

@@ -107,8 +107,8 @@ def test_no_kafka_is_one_clear_paragraph(arguments: list[str], capfd: pytest.Cap
     captured = capfd.readouterr()
     assert captured.out == ""
     assert captured.err == (
-        f"stripeline: Kafka at {NOWHERE} does not answer. Start one with `stripeline kafka run`,"
-        " or set KAFKA_BOOTSTRAP_SERVERS to where yours is.\n"
+        f"stripeline: Can't reach Kafka: nothing listens at {NOWHERE} (connection refused). Start Kafka there"
+        " (`stripeline kafka run` starts one on this machine), or correct KAFKA_BOOTSTRAP_SERVERS.\n"
     )
 
 
@@ -136,7 +136,7 @@ def test_a_new_master_key_is_one(capsys: pytest.CaptureFixture[str], monkeypatch
     assert call("settings", "new-master-key") == 0
     monkeypatch.setenv("STRIPELINE_MASTER_KEY", capsys.readouterr().out.strip())
     assert call("apply", "no.yaml") == 1
-    assert "does not answer" in capsys.readouterr().err
+    assert "nothing listens at" in capsys.readouterr().err
 
 
 def test_apply_without_a_master_key_says_how_to_make_one(capsys: pytest.CaptureFixture[str]) -> None:

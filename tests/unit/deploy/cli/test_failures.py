@@ -15,8 +15,8 @@ from stripeline.deploy.failure import FailureError
 @pytest.mark.parametrize(
     ("error", "words"),
     [
-        (KafkaConnectionError("no"), "Kafka at nowhere:1 does not answer"),
-        (TimeoutError(), "Kafka at nowhere:1 does not answer"),
+        (KafkaConnectionError("no"), "the host nowhere.invalid is unknown"),
+        (TimeoutError(), "the host nowhere.invalid is unknown"),
         (UnknownTopicOrPartitionError(), "stripeline topics check"),
         (TopicAuthorizationFailedError(), "Kafka refused: "),
         (FileNotFoundError(2, "No such file", "a.pem"), "The system refused a.pem: No such file."),
@@ -26,5 +26,5 @@ from stripeline.deploy.failure import FailureError
 )
 def test_says_what_happened_and_what_to_do(error: Exception, words: str) -> None:
     assert isinstance(error, EXPECTED)
-    with overruling({"kafka_bootstrap_servers": "nowhere:1"}):
+    with overruling({"kafka_bootstrap_servers": "nowhere.invalid:1"}):
         assert words in explain_failure(error)
