@@ -10,6 +10,7 @@ from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.operations import topics as admin
+from stripeline.deploy.operations.topics_admin import Denied, Found
 from stripeline.deploy.settings.parsing import duration_text
 
 app = typer.Typer(help="Create, check and list the topics.", no_args_is_help=True)
@@ -66,13 +67,15 @@ def list_topics(*, as_json: output.Json = False) -> None:
 
 
 def _row(state: admin.TopicState) -> dict[str, Any]:
-    config = state.found.config if state.found else state.wanted.config
+    found = state.found if isinstance(state.found, Found) else None
+    config = found.config if found else state.wanted.config
     return {
         "topic": state.wanted.name,
-        "partitions": state.found.partitions if state.found else state.wanted.partitions,
+        "partitions": found.partitions if found else state.wanted.partitions,
         "cleanup": config.get("cleanup.policy"),
         "retention": _retention(config),
-        "exists": state.found is not None,
+        # Of a topic that this user may not see, nobody knows.
+        "exists": None if isinstance(state.found, Denied) and state.found.hidden else state.found is not None,
         "problems": [problem.sentence for problem in state.problems],
     }
 

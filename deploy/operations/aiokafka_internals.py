@@ -11,8 +11,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
+from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.conn import collect_hosts, create_conn
-from aiokafka.protocol.metadata import MetadataRequest
+from aiokafka.protocol.api import Request, Response
+from aiokafka.protocol.api import RequestStruct as RequestVersion
+from aiokafka.protocol.metadata import MetadataRequest, MetadataRequest_v5
+from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
 
 SHAPES: Final[Mapping[str, str | tuple[str, ...]]] = {
     # bootstrap_addresses
@@ -26,6 +30,9 @@ SHAPES: Final[Mapping[str, str | tuple[str, ...]]] = {
     "aiokafka.conn.AIOKafkaConnection.send": "(self, request, expect_response)",
     "aiokafka.conn.AIOKafkaConnection.close": "(self, reason, exc)",
     "aiokafka.protocol.metadata.MetadataRequest.__init__": "(self, topics, allow_auto_topic_creation)",
+    # topic_metadata
+    "aiokafka.admin.AIOKafkaAdminClient._send_request": "(self, request, node_id)",
+    "aiokafka.protocol.api.Request.prepare": "(self, versions)",
 }
 """By dotted name: a function's parameters, `property`, or the attributes that a constructor sets."""
 
@@ -61,3 +68,100 @@ async def log_in(host: str, port: int, client: Mapping[str, Any], within_s: floa
         with suppress(TimeoutError):
             await asyncio.wait_for(asyncio.shield(closed), _CLOSE_S)
     return [Node(id=broker[0], host=broker[1], port=broker[2]) for broker in metadata.brokers]
+
+
+class MetadataResponse_v8(Response):  # type: ignore[misc]  # noqa: N801  (named as aiokafka names them)
+    """https://kafka.apache.org/protocol.html: the last one without tagged fields."""
+
+    API_KEY = 3
+    API_VERSION = 8
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        ("brokers", Array(("node_id", Int32), ("host", String()), ("port", Int32), ("rack", String()))),
+        ("cluster_id", String()),
+        ("controller_id", Int32),
+        (
+            "topics",
+            Array(
+                ("error_code", Int16),
+                ("topic", String()),
+                ("is_internal", Boolean),
+                (
+                    "partitions",
+                    Array(
+                        ("error_code", Int16),
+                        ("partition", Int32),
+                        ("leader", Int32),
+                        ("leader_epoch", Int32),
+                        ("replicas", Array(Int32)),
+                        ("isr", Array(Int32)),
+                        ("offline_replicas", Array(Int32)),
+                    ),
+                ),
+                ("authorized_operations", Int32),
+            ),
+        ),
+        ("cluster_authorized_operations", Int32),
+    )
+
+
+class MetadataRequest_v8(RequestVersion):  # type: ignore[misc]  # noqa: N801
+    API_KEY = 3
+    API_VERSION = 8
+    RESPONSE_TYPE = MetadataResponse_v8
+    SCHEMA = Schema(
+        ("topics", Array(String())),
+        ("allow_auto_topic_creation", Boolean),
+        ("include_cluster_authorized_operations", Boolean),
+        ("include_topic_authorized_operations", Boolean),
+    )
+
+
+class NamedTopicsRequest(Request[MetadataRequest_v5 | MetadataRequest_v8]):  # type: ignore[misc]
+    """Metadata of topics by name, which creates none, with what the user may do with each.
+
+    aiokafka's own request asks for version 5 at most, which does not say what is allowed.
+    """
+
+    API_KEY = 3
+
+    def __init__(self, names: Sequence[str]) -> None:
+        self._names = list(names)
+
+    def build(self, request_struct_class: Any) -> Any:
+        if request_struct_class is MetadataRequest_v8:
+            return MetadataRequest_v8(self._names, False, True, True)
+        return MetadataRequest_v5(self._names, False)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NamedTopic:
+    """What Kafka says of a topic. operations: a bit field of what the user may, None where Kafka does not say."""
+
+    error_code: int
+    partitions: tuple[int, ...]
+    operations: int | None
+
+
+async def topic_metadata(admin: AIOKafkaAdminClient, names: Sequence[str]) -> tuple[dict[str, NamedTopic], int | None]:
+    """The topics by name, and the bit field of the cluster.
+
+    `describe_topics` with names lets a broker with automatic creation create them; without names it leaves out those
+    that the user may not see, as if they did not exist.
+    """
+    answer = (await admin._send_request(NamedTopicsRequest(names))).to_object()
+    return {
+        one["topic"]: NamedTopic(
+            error_code=one["error_code"],
+            partitions=tuple(sorted(partition["partition"] for partition in one["partitions"])),
+            operations=_operations(one.get("authorized_operations")),
+        )
+        for one in answer["topics"]
+    }, _operations(answer.get("cluster_authorized_operations"))
+
+
+_NOT_SAID: Final = -(2**31)
+
+
+def _operations(field: int | None) -> int | None:
+    return None if field in {None, _NOT_SAID} else field

@@ -11,7 +11,8 @@ from typing import Any
 
 from stripeline.contracts.topics import Topic, Topics
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.operations.topics_admin import Cluster, Found, connected
+from stripeline.deploy.operations.rights import grant_text
+from stripeline.deploy.operations.topics_admin import Cluster, Denied, Found, connected
 
 _DEADLINE_S = 30.0
 
@@ -30,6 +31,8 @@ class TopicProblem:
     settings: Mapping[str, str] = field(default_factory=dict)
     """The settings that `topics apply` would change; empty if that is not the remedy."""
     missing: bool = False
+    denied: Denied | None = None
+    """The rights that this user lacks, so that the topic can't be judged."""
 
     @property
     def sentence(self) -> str:
@@ -41,7 +44,7 @@ class TopicState:
     """A topic's required state, actual state and problems."""
 
     wanted: Topic
-    found: Found | None
+    found: Found | Denied | None
     problems: tuple[TopicProblem, ...]
 
 
@@ -53,11 +56,15 @@ class Applied:
     changed: Mapping[str, Mapping[str, str]]
 
 
-def judge(wanted: Topic, found: Found | None) -> tuple[TopicProblem, ...]:
+def judge(wanted: Topic, found: Found | Denied | None) -> tuple[TopicProblem, ...]:
     """The problems of one topic."""
     if found is None:
         remedy = "create it with `stripeline topics apply`"
         return (TopicProblem(topic=wanted.name, fault="does not exist", remedy=remedy, missing=True),)
+    if isinstance(found, Denied):
+        what = "may not be seen, if it exists" if found.hidden else "has settings that may not be seen"
+        fault = f"{what}, by {found.principal}"
+        return (TopicProblem(topic=wanted.name, fault=fault, remedy=found.remedy, denied=found),)
     return (*_partitions(wanted, found), *_settings(wanted, found))
 
 
@@ -109,8 +116,11 @@ def paragraph(problems: Sequence[TopicProblem]) -> str:
     """Problems as sentences; one that several topics share is stated once."""
     alike: dict[tuple[str, str], list[str]] = {}
     for problem in problems:
-        alike.setdefault((problem.fault, problem.remedy), []).append(problem.topic)
-    return " ".join(f"{', '.join(names)} {fault}: {remedy}." for (fault, remedy), names in alike.items())
+        remedy = "" if problem.denied else problem.remedy
+        alike.setdefault((problem.fault, remedy), []).append(problem.topic)
+    denied = [problem.denied for problem in problems if problem.denied]
+    grants = grant_text([right for one in denied for right in one.rights], denied[0].principal) if denied else ""
+    return " ".join(f"{', '.join(names)} {fault}: {remedy or grants}." for (fault, remedy), names in alike.items())
 
 
 async def auto_creates(client: Mapping[str, Any]) -> bool:
@@ -130,7 +140,9 @@ async def apply(topics: Topics, partitions: int, client: Mapping[str, Any], *, r
         missing = [state.wanted for state in states if state.found is None]
         changed = _merged(problems)
         await cluster.create(missing, replication=replication)
-        await cluster.set({state.wanted.name: state.found for state in states if state.found}, changed)
+        await cluster.set(
+            {state.wanted.name: state.found for state in states if isinstance(state.found, Found)}, changed
+        )
         await _settled(cluster, topics.all(partitions))
     return Applied(created=tuple(topic.name for topic in missing), changed=changed)
 

@@ -1,4 +1,8 @@
-"""Describes, creates and configures topics in Kafka. Makes no decisions."""
+"""Describes, creates and configures topics in Kafka. Makes no decisions.
+
+Kafka leaves out of a list what the user may not see. So topics are asked for by name: one that does not exist, and one
+that this user may not see, have different answers.
+"""
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
@@ -7,14 +11,18 @@ from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, for_code
+from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
 
 from stripeline.contracts.topics import Topic
 from stripeline.deploy.failure import FailureError
+from stripeline.deploy.operations.aiokafka_internals import topic_metadata
+from stripeline.deploy.operations.connection_errors import cleaned
+from stripeline.deploy.operations.rights import Operation, ResourceKind, Right, grant_text
 
 _REQUEST_TIMEOUT_MS: Final = 10_000
 # https://kafka.apache.org/protocol.html: where a value comes from; 1 is what was set on the topic itself.
 _SET_ON_TOPIC: Final = 1
+_UNAUTHORIZED: Final = TopicAuthorizationFailedError.errno
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +34,23 @@ class Found:
     own: Mapping[str, str]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Denied:
+    """A topic that the user may not see, or whose settings it may not see: the rights to grant, and to whom."""
+
+    rights: tuple[Right, ...]
+    principal: str
+
+    @property
+    def hidden(self) -> bool:
+        """Whether not even its existence is known."""
+        return any(right.operation is Operation.DESCRIBE for right in self.rights)
+
+    @property
+    def remedy(self) -> str:
+        return grant_text(self.rights, self.principal)
+
+
 class AdminError(FailureError):
     """Kafka refused to create or configure a topic."""
 
@@ -33,45 +58,49 @@ class AdminError(FailureError):
 class Cluster:
     """The topics of one Kafka."""
 
-    def __init__(self, admin: AIOKafkaAdminClient) -> None:
-        self._admin = admin
+    def __init__(self, admin: AIOKafkaAdminClient, principal: str) -> None:
+        self._admin, self._principal = admin, principal
 
-    async def describe(self, names: Sequence[str]) -> dict[str, Found]:
-        """The topics that exist, by name."""
-        # Describes all topics: a broker with automatic creation would create a topic that is described by name.
-        known = {topic["topic"]: len(topic["partitions"]) for topic in await self._admin.describe_topics()}
-        there = [name for name in names if name in known]
-        entries = await self._entries([ConfigResource(ConfigResourceType.TOPIC, name) for name in there])
-        return {
-            name: Found(
-                partitions=known[name],
-                config={entry["config_names"]: entry["config_value"] for entry in entries[name]},
-                own={
-                    entry["config_names"]: entry["config_value"]
-                    for entry in entries[name]
-                    if entry["config_source"] == _SET_ON_TOPIC
-                },
-            )
-            for name in there
-            if name in entries
-        }
+    async def describe(self, names: Sequence[str]) -> dict[str, Found | Denied]:
+        """The topics that exist, by name, and those of which this user may not know it."""
+        known, _ = await topic_metadata(self._admin, names)
+        partitions = {name: len(topic.partitions) for name, topic in known.items() if topic.partitions}
+        hidden = [name for name, topic in known.items() if topic.error_code == _UNAUTHORIZED]
+        asked = [ConfigResource(ConfigResourceType.TOPIC, name) for name in (*partitions, *hidden)]
+        answers = await self._answers(asked)
+        found: dict[str, Found | Denied] = {}
+        for name, answer in answers.items():
+            missing = [Operation.DESCRIBE] if name in hidden else []
+            if answer["error_code"] == _UNAUTHORIZED:
+                missing.append(Operation.DESCRIBE_CONFIGS)
+            if missing:
+                found[name] = self._denied(name, *missing)
+            elif answer["error_code"] == 0:
+                found[name] = _found(partitions[name], answer["config_entries"])
+        return found
 
     async def partitions(self, name: str) -> list[int]:
-        """The partitions of a topic. Raises FailureError if it does not exist."""
-        for topic in await self._admin.describe_topics():
-            if topic["topic"] == name:
-                return sorted(partition["partition"] for partition in topic["partitions"])
-        raise FailureError(f"The topic {name} does not exist. Create it with `stripeline topics apply`.")
+        """The partitions of a topic. Raises FailureError if it does not exist, or may not be seen."""
+        topic = (await topic_metadata(self._admin, [name]))[0].get(name)
+        if topic is not None and topic.error_code == _UNAUTHORIZED:
+            denied = self._denied(name, Operation.READ)
+            raise FailureError(f"{denied.principal} may not see the topic {name}, if it exists: {denied.remedy}.")
+        if topic is None or not topic.partitions:
+            raise FailureError(f"The topic {name} does not exist. Create it with `stripeline topics apply`.")
+        return list(topic.partitions)
+
+    def _denied(self, name: str, *operations: Operation) -> Denied:
+        rights = tuple(Right(resource=ResourceKind.TOPIC, name=name, operation=operation) for operation in operations)
+        return Denied(rights=rights, principal=self._principal)
 
     async def auto_creates(self) -> bool:
         """Whether Kafka creates a topic that a client asks for; False if it does not say."""
         cluster = await self._admin.describe_cluster()
         broker = ConfigResource(ConfigResourceType.BROKER, str(cluster["brokers"][0]["node_id"]))
-        entries = await self._entries([broker])
         return any(
             entry["config_names"] == "auto.create.topics.enable" and entry["config_value"] == "true"
-            for described in entries.values()
-            for entry in described
+            for answer in (await self._answers([broker])).values()
+            for entry in answer["config_entries"]
         )
 
     async def create(self, topics: Sequence[Topic], *, replication: int) -> None:
@@ -92,7 +121,7 @@ class Cluster:
         response = await self._admin.create_topics(new, timeout_ms=_REQUEST_TIMEOUT_MS)
         for name, code, message in response.topic_errors:
             if code not in {0, TopicAlreadyExistsError.errno}:
-                raise AdminError(_refused("create", name, code, message))
+                raise AdminError(self._refused("create", Operation.CREATE, name, code, message))
 
     async def set(self, found: Mapping[str, Found], changes: Mapping[str, Mapping[str, str]]) -> None:
         """Change these settings and keep the others: the request replaces all settings of a topic."""
@@ -105,15 +134,39 @@ class Cluster:
         for response in await self._admin.alter_configs(resources):
             for code, message, _, name in response.resources:
                 if code:
-                    raise AdminError(_refused("configure", name, code, message))
+                    raise AdminError(self._refused("configure", Operation.ALTER_CONFIGS, name, code, message))
 
-    async def _entries(self, resources: Sequence[ConfigResource]) -> dict[str, list[dict[str, Any]]]:
-        """Settings by resource, without the resources that Kafka does not describe."""
+    async def _answers(self, resources: Sequence[ConfigResource]) -> dict[str, dict[str, Any]]:
+        """The answer about the settings of each resource, by its name: an error code, or the settings."""
         if not resources:
             return {}
         answers = await self._admin.describe_configs(list(resources))
-        described = [resource for answer in answers for resource in answer.to_object()["resources"]]
-        return {one["resource_name"]: one["config_entries"] for one in described if one["error_code"] == 0}
+        return {one["resource_name"]: one for answer in answers for one in answer.to_object()["resources"]}
+
+    def _refused(self, verb: str, operation: Operation, name: str, code: int, message: str | None) -> str:
+        if code == _UNAUTHORIZED:
+            denied = self._denied(name, operation)
+            return f"{denied.principal} may not {verb} the topic {name}: {denied.remedy}."
+        return f"Kafka refused to {verb} the topic {name}: {cleaned(message or for_code(code).__name__)}."
+
+
+def _found(partitions: int, entries: Sequence[Mapping[str, Any]]) -> Found:
+    return Found(
+        partitions=partitions,
+        config={entry["config_names"]: entry["config_value"] for entry in entries},
+        own={
+            entry["config_names"]: entry["config_value"] for entry in entries if entry["config_source"] == _SET_ON_TOPIC
+        },
+    )
+
+
+def principal_of(client: Mapping[str, Any]) -> str:
+    """The user as Kafka's authorizer calls it, as far as the client's options show it."""
+    protocol = str(client.get("security_protocol", "PLAINTEXT"))
+    if protocol.startswith("SASL_"):
+        user = client.get("sasl_plain_username")
+        return f"User:{user}" if user else "the user of the token"
+    return "the user of the client certificate" if protocol == "SSL" else "User:ANONYMOUS"
 
 
 @contextlib.asynccontextmanager
@@ -121,11 +174,6 @@ async def connected(client: Mapping[str, Any]) -> AsyncIterator[Cluster]:
     admin = AIOKafkaAdminClient(**client, request_timeout_ms=_REQUEST_TIMEOUT_MS)
     try:
         await admin.start()
-        yield Cluster(admin)
+        yield Cluster(admin, principal_of(client))
     finally:
         await admin.close()
-
-
-def _refused(verb: str, name: str, code: int, message: str | None) -> str:
-    reason = message or for_code(code).__name__
-    return f"Kafka refused to {verb} the topic {name}: {reason}. Check the rights of this user, and the settings."

@@ -1,0 +1,275 @@
+"""What each part of Stripeline must be allowed at Kafka, derived from the topic model. Pure.
+
+One table for all: `topics check --rights` compares it with what a user may, an error of Kafka's is answered with the
+right that is missing, and the commands in the documentation are made from it.
+https://kafka.apache.org/43/security/authorization-and-acls/ says which request needs which operation. Read, Write,
+Delete and Alter of a resource include Describe, and AlterConfigs includes DescribeConfigs.
+"""
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final, assert_never
+
+from stripeline.contracts.topics import Topics
+
+CLUSTER_NAME: Final = "kafka-cluster"
+
+
+class ResourceKind(StrEnum):
+    """What a right is about, as kafka-acls.sh names it."""
+
+    TOPIC = "topic"
+    GROUP = "group"
+    TRANSACTIONAL_ID = "transactional-id"
+    CLUSTER = "cluster"
+
+
+class Operation(StrEnum):
+    """What may be done, as kafka-acls.sh names it."""
+
+    READ = "Read"
+    WRITE = "Write"
+    CREATE = "Create"
+    DESCRIBE = "Describe"
+    DESCRIBE_CONFIGS = "DescribeConfigs"
+    ALTER_CONFIGS = "AlterConfigs"
+    IDEMPOTENT_WRITE = "IdempotentWrite"
+
+
+OPERATION_BITS: Final[Mapping[Operation, int]] = {
+    Operation.READ: 3,
+    Operation.WRITE: 4,
+    Operation.CREATE: 5,
+    Operation.DESCRIBE: 8,
+    Operation.DESCRIBE_CONFIGS: 10,
+    Operation.ALTER_CONFIGS: 11,
+    Operation.IDEMPOTENT_WRITE: 12,
+}
+"""The places in the bit fields of allowed operations: AclOperation's codes."""
+
+
+class Purpose(StrEnum):
+    """What a Kafka user is for: a process, or a group of commands."""
+
+    INGEST = "ingest"
+    ROUTER = "router"
+    EXECUTOR = "executor"
+    WORKER = "worker"  # router and executor in one process
+    READING = "reading"  # status, runs, dead-letters, get
+    COMMANDS = "commands"  # command, dead-letters replay
+    APPLY = "apply"  # apply FILE, delete
+    TOPICS_APPLY = "topics-apply"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Right:
+    """One operation on one resource. optional: why it is good to have, for one that work does not need."""
+
+    resource: ResourceKind
+    name: str
+    operation: Operation
+    prefixed: bool = False
+    optional: str = ""
+
+    @property
+    def on(self) -> str:
+        match self.resource:
+            case ResourceKind.CLUSTER:
+                return "the cluster"
+            case ResourceKind.TOPIC | ResourceKind.GROUP:
+                kind = self.resource.value
+            case ResourceKind.TRANSACTIONAL_ID:
+                kind = "transactional id"
+            case _:
+                assert_never(self.resource)
+        return f"{kind}s that start with {self.name}" if self.prefixed else f"{kind} {self.name}"
+
+    @property
+    def text(self) -> str:
+        """`Read on topic stripe.run`."""
+        return f"{self.operation} on {self.on}"
+
+
+def rights_of(purpose: Purpose, topics: Topics) -> tuple[Right, ...]:
+    """All that a user for this purpose needs, each right once."""
+    return tuple(dict.fromkeys(_RIGHTS[purpose](topics)))
+
+
+def denied_rights(error_code: int, names: Iterable[str], purpose: Purpose, topics: Topics) -> tuple[Right, ...]:
+    """What must be granted where Kafka answered with an authorization error about these names; empty for another error.
+
+    Kafka does not say which operation it denied: all that the purpose needs on that resource are named.
+    """
+    resource = _BY_ERROR.get(error_code)
+    if resource is None:
+        return ()
+    asked = [right for right in rights_of(purpose, topics) if right.resource is resource and not right.optional]
+    about = [right for right in asked if any(right.name == name or _covers(right, name) for name in names)]
+    if about or resource is not ResourceKind.TOPIC:
+        return tuple(about or asked)
+    return tuple(Right(resource=resource, name=name, operation=Operation.DESCRIBE) for name in names)
+
+
+def without_implied(rights: Iterable[Right]) -> tuple[Right, ...]:
+    """The rights without a Describe, or a DescribeConfigs, that another one of them includes."""
+    held = set(rights)
+    return tuple(
+        right
+        for right in dict.fromkeys(rights)
+        if not any(replace(right, operation=other) in held for other in _INCLUDED_IN.get(right.operation, ()))
+    )
+
+
+def grant_text(rights: Sequence[Right], principal: str) -> str:
+    """`grant Read and DescribeConfigs on topic stripe.run to User:ada`."""
+    operations: dict[str, list[str]] = {}
+    for right in rights:
+        operations.setdefault(right.on, []).append(right.operation.value)
+    places: dict[tuple[str, ...], list[str]] = {}
+    for on, wanted in operations.items():
+        places.setdefault(tuple(dict.fromkeys(wanted)), []).append(on)
+    return f"grant {_and([f'{_and(wanted)} on {_and(on)}' for wanted, on in places.items()])} to {principal}"
+
+
+def acl_commands(rights: Iterable[Right], principal: str, servers: str) -> list[str]:
+    """Kafka's own commands that grant these rights: one for all names of a resource that get the same operations."""
+    operations: dict[tuple[ResourceKind, bool, str], list[Operation]] = {}
+    for right in without_implied(rights):
+        operations.setdefault((right.resource, right.prefixed, right.name), []).append(right.operation)
+    names: dict[tuple[ResourceKind, bool, tuple[Operation, ...]], list[str]] = {}
+    for (resource, prefixed, name), wanted in operations.items():
+        names.setdefault((resource, prefixed, tuple(sorted(wanted))), []).append(name)
+    return [_command(*key, found, principal, servers) for key, found in names.items()]
+
+
+def _command(
+    resource: ResourceKind,
+    prefixed: bool,
+    operations: Sequence[Operation],
+    names: Sequence[str],
+    principal: str,
+    servers: str,
+) -> str:
+    options = "".join(f" --operation {operation}" for operation in operations)
+    about = (
+        " --cluster"
+        if resource is ResourceKind.CLUSTER
+        else "".join(f" --{resource} {_quoted(name)}" for name in names)
+    )
+    pattern = " --resource-pattern-type prefixed" if prefixed else ""
+    return (
+        f"kafka-acls.sh --bootstrap-server {_quoted(servers)} --command-config admin.properties --add"
+        f" --allow-principal {_quoted(principal)}{options}{about}{pattern}"
+    )
+
+
+def _quoted(text: str) -> str:
+    """For a shell: single quotes where a character has a meaning there."""
+    plain = text and all(character.isalnum() or character in "._-:,=/@+" for character in text)
+    return text if plain and text.isascii() else "'" + text.replace("'", "'\"'\"'") + "'"
+
+
+def _and(words: Sequence[str]) -> str:
+    return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
+
+
+_BY_ERROR: Final = {
+    29: ResourceKind.TOPIC,
+    30: ResourceKind.GROUP,
+    31: ResourceKind.CLUSTER,
+    53: ResourceKind.TRANSACTIONAL_ID,
+}
+_INCLUDED_IN: Final = {
+    Operation.DESCRIBE: (Operation.READ, Operation.WRITE),
+    Operation.DESCRIBE_CONFIGS: (Operation.ALTER_CONFIGS,),
+}
+
+
+def _covers(right: Right, name: str) -> bool:
+    return right.prefixed and name.startswith(right.name)
+
+
+def _ingest(topics: Topics) -> Iterable[Right]:
+    return (*_on([topics.control], Operation.READ), *_produces(topics.events), *_checks(topics))
+
+
+def _router(topics: Topics) -> Iterable[Right]:
+    read, written = (*topics.events, topics.result, topics.run), (topics.command, topics.run, topics.dead_letter)
+    return _works(topics, "router", read, written)
+
+
+def _executor(topics: Topics) -> Iterable[Right]:
+    read = (topics.command, *topics.retries, topics.ledger)
+    return _works(topics, "executor", read, (topics.result, *topics.retries, topics.ledger, topics.dead_letter))
+
+
+def _reading(topics: Topics) -> Iterable[Right]:
+    return (*_on(_names(topics), Operation.READ), *_groups(topics, Operation.DESCRIBE), *_checks(topics))
+
+
+def _commands(topics: Topics) -> Iterable[Right]:
+    read = (topics.control, topics.result, topics.dead_letter)
+    return (*_on(read, Operation.READ), *_produces([topics.command]))
+
+
+def _apply(topics: Topics) -> Iterable[Right]:
+    return (*_on([topics.control], Operation.READ), *_produces([topics.control]))
+
+
+def _topics_apply(topics: Topics) -> Iterable[Right]:
+    return (*_on(_names(topics), Operation.CREATE, Operation.ALTER_CONFIGS), *_checks(topics))
+
+
+def _works(topics: Topics, role: str, read: Iterable[str], written: Iterable[str]) -> Iterable[Right]:
+    """A member of a consumer group with a transactional id per partition, which are named alike."""
+    group = f"{topics.prefix}{role}"
+    return (
+        *_on([*read, topics.control], Operation.READ),
+        *_produces(written),
+        Right(resource=ResourceKind.GROUP, name=group, operation=Operation.READ),
+        Right(resource=ResourceKind.TRANSACTIONAL_ID, name=f"{group}-", operation=Operation.WRITE, prefixed=True),
+        *_checks(topics),
+    )
+
+
+def _produces(names: Iterable[str]) -> Iterable[Right]:
+    old = "Kafka before 2.8 wants it for every producer; later ones take Write on a topic for it"
+    yield from _on(names, Operation.WRITE)
+    yield Right(
+        resource=ResourceKind.CLUSTER, name=CLUSTER_NAME, operation=Operation.IDEMPOTENT_WRITE, optional=old
+    )  # fmt: skip
+
+
+def _checks(topics: Topics) -> Iterable[Right]:
+    """Every process compares all topics with the model when it starts."""
+    yield from _on(_names(topics), Operation.DESCRIBE, Operation.DESCRIBE_CONFIGS)
+    why = "shows what the cluster's defaults can break, such as auto.create.topics.enable"
+    yield Right(resource=ResourceKind.CLUSTER, name=CLUSTER_NAME, operation=Operation.DESCRIBE_CONFIGS, optional=why)
+
+
+def _groups(topics: Topics, operation: Operation) -> Iterable[Right]:
+    for role in ("router", "executor"):
+        yield Right(resource=ResourceKind.GROUP, name=f"{topics.prefix}{role}", operation=operation)
+
+
+def _names(topics: Topics) -> Sequence[str]:
+    return [topic.name for topic in topics.all(1)]
+
+
+def _on(names: Iterable[str], *operations: Operation) -> Iterable[Right]:
+    for name in names:
+        for operation in operations:
+            yield Right(resource=ResourceKind.TOPIC, name=name, operation=operation)
+
+
+_RIGHTS: Final[Mapping[Purpose, Callable[[Topics], Iterable[Right]]]] = {
+    Purpose.INGEST: _ingest,
+    Purpose.ROUTER: _router,
+    Purpose.EXECUTOR: _executor,
+    Purpose.WORKER: lambda topics: (*_router(topics), *_executor(topics)),
+    Purpose.READING: _reading,
+    Purpose.COMMANDS: _commands,
+    Purpose.APPLY: _apply,
+    Purpose.TOPICS_APPLY: _topics_apply,
+}
