@@ -1,7 +1,7 @@
 """`stripeline topics`: create, check and list the topics."""
 
-from collections.abc import Mapping
-from typing import Any
+from collections.abc import Mapping, Sequence
+from typing import Annotated, Any
 
 import typer
 
@@ -9,8 +9,10 @@ from stripeline.contracts.topics import DAY_MS
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
+from stripeline.deploy.cli.rights_listing import list_rights
 from stripeline.deploy.operations import topics as admin
-from stripeline.deploy.operations.topics_admin import Denied, Found
+from stripeline.deploy.operations.rights import Purpose, acl_commands
+from stripeline.deploy.operations.topics_admin import Denied, Found, principal_of
 from stripeline.deploy.settings.parsing import duration_text
 
 app = typer.Typer(help="Create, check and list the topics.", no_args_is_help=True)
@@ -37,12 +39,26 @@ def apply() -> None:
 
 
 @app.command("check")
-def check(*, as_json: output.Json = False) -> None:
+def check(
+    *,
+    rights: Annotated[
+        bool, typer.Option("--rights", help="List what this Kafka user must be allowed, and what it is.")
+    ] = False,
+    role: Annotated[
+        list[Purpose] | None, typer.Option(help="With --rights: what the user is for. Repeatable; all by default.")
+    ] = None,
+    as_json: output.Json = False,
+) -> None:
     """Report what is wrong with the topics, and how to correct it. Exits with 1 if it finds anything.
 
-    Each worker runs the same check at its start, and refuses to run on a wrong topic.
+    Each worker runs the same check at its start, and refuses to run on a wrong topic. With --rights it compares what
+    this user may do with what it needs, and prints the commands that grant the rest.
     """
     values = settings()
+    if rights:
+        if not list_rights(values, kafka(), role or list(Purpose), as_json=as_json):
+            raise typer.Exit(1)
+        return
     problems = output.run(admin.check(values.topics, values.partitions, kafka()))
     found = [{"topic": one.topic, "problem": one.fault, "mend": one.remedy} for one in problems]
     if as_json:
@@ -50,6 +66,7 @@ def check(*, as_json: output.Json = False) -> None:
     elif problems:
         for problem in problems:
             print(problem.sentence)
+        _show_grants(problems)
     else:
         print("All topics are as they must be.")
     _warn_of_auto_creation()
@@ -86,6 +103,13 @@ def _retention(config: Mapping[str, str]) -> str | None:
     if config.get("cleanup.policy") == "compact" or retention_ms < 0:
         return None
     return f"{retention_ms // DAY_MS}d" if retention_ms % DAY_MS == 0 else duration_text(retention_ms)
+
+
+def _show_grants(problems: Sequence[admin.TopicProblem]) -> None:
+    """Kafka's own commands that grant what this user lacks."""
+    lacked = [right for problem in problems if problem.denied for right in problem.denied.rights]
+    for command in acl_commands(lacked, principal_of(kafka()), settings().kafka_bootstrap_servers):
+        print(command)
 
 
 def _warn_of_auto_creation() -> None:

@@ -16,7 +16,8 @@ from aiokafka.conn import collect_hosts, create_conn
 from aiokafka.protocol.api import Request, Response
 from aiokafka.protocol.api import RequestStruct as RequestVersion
 from aiokafka.protocol.metadata import MetadataRequest, MetadataRequest_v5
-from aiokafka.protocol.types import Array, Boolean, Int16, Int32, Schema, String
+from aiokafka.protocol.transaction import InitProducerIdRequest
+from aiokafka.protocol.types import Array, Boolean, Bytes, Int16, Int32, Schema, String
 
 SHAPES: Final[Mapping[str, str | tuple[str, ...]]] = {
     # bootstrap_addresses
@@ -33,6 +34,8 @@ SHAPES: Final[Mapping[str, str | tuple[str, ...]]] = {
     # topic_metadata
     "aiokafka.admin.AIOKafkaAdminClient._send_request": "(self, request, node_id)",
     "aiokafka.protocol.api.Request.prepare": "(self, versions)",
+    # init_producer_id
+    "aiokafka.protocol.transaction.InitProducerIdRequest.__init__": "(self, transactional_id, transaction_timeout_ms)",
 }
 """By dotted name: a function's parameters, `property`, or the attributes that a constructor sets."""
 
@@ -165,3 +168,66 @@ _NOT_SAID: Final = -(2**31)
 
 def _operations(field: int | None) -> int | None:
     return None if field in {None, _NOT_SAID} else field
+
+
+class DescribeGroupsResponse_v3(Response):  # type: ignore[misc]  # noqa: N801
+    """aiokafka decodes the answer of version 3 as one of version 2, without the allowed operations."""
+
+    API_KEY = 15
+    API_VERSION = 3
+    SCHEMA = Schema(
+        ("throttle_time_ms", Int32),
+        (
+            "groups",
+            Array(
+                ("error_code", Int16),
+                ("group", String()),
+                ("state", String()),
+                ("protocol_type", String()),
+                ("protocol", String()),
+                (
+                    "members",
+                    Array(
+                        ("member_id", String()),
+                        ("client_id", String()),
+                        ("client_host", String()),
+                        ("member_metadata", Bytes),
+                        ("member_assignment", Bytes),
+                    ),
+                ),
+                ("authorized_operations", Int32),
+            ),
+        ),
+    )
+
+
+class DescribeGroupsRequest_v3(RequestVersion):  # type: ignore[misc]  # noqa: N801
+    API_KEY = 15
+    API_VERSION = 3
+    RESPONSE_TYPE = DescribeGroupsResponse_v3
+    SCHEMA = Schema(("groups", Array(String())), ("include_authorized_operations", Boolean))
+
+
+class OneGroupRequest(Request[DescribeGroupsRequest_v3]):  # type: ignore[misc]
+    """What the user may do with a group."""
+
+    API_KEY = 15
+
+    def __init__(self, group: str) -> None:
+        self._group = group
+
+    def build(self, request_struct_class: Any) -> Any:
+        return request_struct_class([self._group], True)
+
+
+async def group_operations(admin: AIOKafkaAdminClient, group: str) -> tuple[int, int | None]:
+    """The error code of a question about a group, and the bit field of what the user may."""
+    coordinator = await admin.find_coordinator(group)
+    (answer,) = (await admin._send_request(OneGroupRequest(group), coordinator)).to_object()["groups"]
+    return answer["error_code"], _operations(answer["authorized_operations"])
+
+
+async def init_producer_id(admin: AIOKafkaAdminClient, transactional_id: str | None, node: int | None = None) -> int:
+    """The error code of a request for a producer id, which begins no transaction. It fences who has the same id."""
+    answer = await admin._send_request(InitProducerIdRequest(transactional_id, 1_000), node)
+    return int(answer.error_code)
