@@ -207,6 +207,9 @@ class LogEvent(StrEnum):
     PARTITIONS_TAKE_RECORDS = "partitions_take_records"  # they do again
     # Workers, beside `WorkerEvent`
     TASK_OPEN = "task_open"
+    INPUT_BLOCKED = "input_blocked"  # by an open transaction of somebody else
+    RESTORE_WAITS = "restore_waits"  # for the end of an open transaction on the changelog
+    NOTICE_NOT_PUBLISHED = "notice_not_published"  # of a refused key, to the other processes; it is tried again
     LAST_COMMIT_FAILED = "last_commit_failed"  # of a task that closes: its next owner repeats
     DECISION_FAILED = "decision_failed"  # a fault of Stripeline: the record becomes a dead letter
     CALL_LOST = "call_lost"

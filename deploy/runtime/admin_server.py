@@ -7,7 +7,7 @@
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final
 
 import orjson
@@ -26,11 +26,13 @@ class Health:
     warnings: what only a part of its work needs.
     broken: what only a restart corrects. Never that Kafka, Stripe or a key is away: a restart would change nothing, and
     cost what the process knows.
+    ages_s: how old what the process works with is, such as the definitions.
     """
 
     checks: Checks
     warnings: Checks
     broken: Checks
+    ages_s: Mapping[str, Callable[[], float]] = field(default_factory=dict)
 
 
 # Kubernetes asks every few seconds; an open connection must not hold up the end of the process.
@@ -46,7 +48,9 @@ def admin_app(health: Health, registry: CollectorRegistry) -> web.Application:
 
     async def readyz(_: web.Request) -> web.Response:
         missing, warned = failing(health.checks), failing(health.warnings)
-        body = {"status": "not ready", "missing": missing} if missing else {"status": "ready"}
+        body: dict[str, object] = {"status": "not ready", "missing": missing} if missing else {"status": "ready"}
+        if health.ages_s:
+            body["age_s"] = {name: round(age_s(), 1) for name, age_s in health.ages_s.items()}
         return _json(503 if missing else 200, {**body, **({"warnings": warned} if warned else {})})
 
     async def metrics(_: web.Request) -> web.Response:

@@ -58,7 +58,10 @@ async def _run(settings: Settings, *parts: Part) -> None:
     async with bounded_shutdown() as stop, open_shared(settings) as shared, AsyncExitStack() as stack:
         stack.enter_context(watch_blocked_loop(lambda: shared.lag.turned_s))
         shared.checks["process"] = lambda: "the process is ending" if stop.is_set() else None
-        health = Health(checks=shared.checks, warnings=shared.warnings, broken=shared.broken)
+        health = Health(
+            checks=shared.checks, warnings=shared.warnings, broken=shared.broken,
+            ages_s={"control": shared.table.age_s},
+        )  # fmt: skip
         admin = await serve_admin(settings.admin_host, settings.admin_port, health, shared.registry)
         stack.push_async_callback(admin.cleanup)
         if await _topics_are_right(shared, stop):

@@ -55,14 +55,15 @@ async def open_shared(settings: Settings) -> AsyncIterator[Shared]:
     ProcessCollector(registry=registry)  # memory, CPU and open files, under Prometheus' own names
     version = running_version()
     metrics.show(PROCESS, lambda: ProcessView(
-        missing={name: check() for name, check in checks.items()}, lag=lag, skew_s=clock.skew_ms / 1000, version=version
+        missing={name: check() for name, check in checks.items()}, lag=lag, skew_s=clock.skew_ms / 1000,
+        control_age_s=table.age_s(), version=version,
     ))  # fmt: skip
     try:
         with lag.measured():
             yield Shared(
                 settings=settings, client=client, table=table, clock=clock, checks=checks, broken={},
-                warnings=dict(kafka_warnings(client)), metrics=metrics, registry=registry, lag=lag,
-                tracer=installed_tracer(),
+                warnings={"control": table.warnings, **kafka_warnings(client)}, metrics=metrics, registry=registry,
+                lag=lag, tracer=installed_tracer(),
             )  # fmt: skip
     finally:
         await table.stop()

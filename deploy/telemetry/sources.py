@@ -29,6 +29,7 @@ class WorkerView:
 
     inputs: each input partition by topic and number, with its end as of the last fetch.
     tiers: the names of the tiers by their topics.
+    blocked: input partitions that an open transaction of somebody else holds back, with the seconds.
     """
 
     role: str
@@ -37,6 +38,7 @@ class WorkerView:
     open: Mapping[str, bool]
     inputs: Mapping[tuple[str, str], tuple[InputPartition, int]]
     tiers: Mapping[str, str]
+    blocked: Mapping[tuple[str, str], float]
     now_ms: int
     due_ms: Callable[[InputRecord], int]
 
@@ -54,6 +56,7 @@ class WorkerView:
                 for number, task in working.items()
                 for tp, source in task.inputs.items()
             },
+            blocked={(tp.topic, str(tp.partition)): held_s for tp, held_s in worker.blocked.seconds().items()},
             tiers={topic: tier.name for topic, tier in tiers.items()},
             now_ms=worker.clock.now_ms(),
             due_ms=worker.role.due_ms,
@@ -73,11 +76,12 @@ class WorkerView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessView:
-    """A snapshot of a process. `missing`: the checks of /readyz."""
+    """A snapshot of a process. `missing`: the checks of /readyz. `control_age_s`: of the definitions that it uses."""
 
     missing: Mapping[str, str | None]
     lag: LoopLag
     skew_s: float
+    control_age_s: float
     version: str
 
 

@@ -1,5 +1,6 @@
 """A changelog restored from a real Kafka, and the memory that this leaves behind."""
 
+import asyncio
 import gc
 from collections.abc import AsyncIterator
 
@@ -9,7 +10,7 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.internal_records import UnreadableRecordError
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.kafka.restore import Kept, restore
+from stripeline.workers.kafka.restore import RestoredState, Restoring, restore
 from tests.support.broker import Broker
 from tests.support.scripted_workers import ScriptedWorkers, numbered, scripted_workers
 
@@ -20,6 +21,15 @@ async def workers(broker: Broker, prefix: str) -> AsyncIterator[ScriptedWorkers]
         yield opened
 
 
+def restoring(workers: ScriptedWorkers) -> Restoring:
+    async def append() -> int:
+        raise AssertionError("there is a record before the end")
+
+    return Restoring(
+        client=workers.client, turn=asyncio.Semaphore(1), waits=lambda _: None, append=append, now_ms=lambda: 0
+    )
+
+
 async def test_a_restore_leaves_no_fetch_for_the_collector(workers: ScriptedWorkers):
     """Each would be up to 8 MB, and a collector that looks rarely would find them after hundreds of rebalances."""
     names = numbered(0, 30)
@@ -28,13 +38,13 @@ async def test_a_restore_leaves_no_fetch_for_the_collector(workers: ScriptedWork
     gc.disable()
     try:
         for upto in (0, 20):
-            kept = Kept(Ledger(), upto)
+            restored = RestoredState(Ledger(), upto)
             command = TopicPartition(workers.topics.command, 0)
-            ends = await restore(TopicPartition(workers.topics.ledger, 0), kept, [command], workers.client)
+            ends = await restore(TopicPartition(workers.topics.ledger, 0), restored, [command], restoring(workers))
             assert ends == {command: len(names)}
-            assert kept.upto > len(names)
+            assert restored.upto > len(names)
             assert [found for found in gc.get_objects() if isinstance(found, PartitionRecords)] == []
-        assert all(kept.state.known(name) for name in names[-5:])
+        assert all(restored.state.known(name) for name in names[-5:])
     finally:
         gc.enable()
 
@@ -43,5 +53,5 @@ async def test_an_unreadable_record_is_named_with_its_place(workers: ScriptedWor
     ledger = TopicPartition(workers.topics.ledger, 0)
     await workers.put(ledger.topic, (b"command/c1", b'{"status": "sk_test_secret"}'))
     with pytest.raises(UnreadableRecordError, match=rf"{ledger.topic}-0 offset 0: LedgerCommand: ") as raised:
-        await restore(ledger, Kept(Ledger(), 0), [], workers.client)
+        await restore(ledger, RestoredState(Ledger(), 0), [], restoring(workers))
     assert "sk_test_secret" not in str(raised.value)

@@ -166,7 +166,7 @@ async def test_a_task_that_comes_back_goes_on_from_the_state_it_kept(wide, monke
     await send_all()
     await wide.all_have_results(*names)
     await asyncio.gather(*(wide.no_lag(wide.topics.command, partition=number) for number in (0, 1)))
-    upto = {number: stays.worker.tasks[number].kept.upto for number in (0, 1)}
+    upto = {number: stays.worker.tasks[number].restored.upto for number in (0, 1)}
     restored.clear()
 
     leaves = wide.start(stripe)

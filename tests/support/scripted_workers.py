@@ -139,8 +139,8 @@ class ScriptedWorkers:
         executor = Executor(setup=Setup(topics=self.topics, actions=actions(), has_connection=lambda _: True))
         return ExecutorRole(self.topics, executor, stripe.send, concurrency, former)
 
-    def start(self, stripe: ScriptedStripe, *, role: Role[Any] | None = None, drain_s: float = 10.0) -> Running:
-        membership = Membership(client=self.client, drain_s=drain_s, partitions=self.partitions)
+    def start(self, stripe: ScriptedStripe, *, role: Role[Any] | None = None, **membership_fields: Any) -> Running:
+        membership = Membership(client=self.client, **{"partitions": self.partitions, **membership_fields})
         worker: Worker[Any] = Worker(role or self.role(stripe), membership, BrokerClock())
         stop = asyncio.Event()
         started = Running(worker, stripe, stop, asyncio.create_task(worker.run(stop)))

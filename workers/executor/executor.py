@@ -111,8 +111,8 @@ class Executor(Struct, frozen=True, kw_only=True):
     def _with_refused_key(self, decision: Decision, call: Call, now_ms: int) -> Decision:
         """The other processes, and the operator, learn from the control topic that a key is refused."""
         state = encode(KeyRefusal(key_name=call.permit.key or "", since_ms=now_ms))
-        output = OutputRecord(self.setup.topics.control, f"state/{call.command.connection}".encode(), state, (), 0)
-        return replace(decision, outputs=(*decision.outputs, output))
+        notice = OutputRecord(self.setup.topics.control, f"state/{call.command.connection}".encode(), state, (), 0)
+        return replace(decision, notices=(*decision.notices, notice))
 
 
 def _once_more(call: Call) -> PlannedCall:

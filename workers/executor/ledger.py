@@ -73,7 +73,7 @@ class Ledger:
     def _forget(self, key: str) -> None:
         if key.startswith(_COMMAND):
             self._take_out(key.removeprefix(_COMMAND))
-        else:
+        elif key.startswith(_QUEUE):
             self._queues.pop(key.removeprefix(_QUEUE), None)
 
     def _take_out(self, command_id: str) -> None:

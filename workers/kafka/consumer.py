@@ -24,6 +24,7 @@ def group_consumer(
     *,
     session_s: float,
     drain_s: float,
+    poll_s: float,
 ) -> AIOKafkaConsumer:
     """A consumer of a group that is not started yet."""
     return AIOKafkaConsumer(
@@ -38,6 +39,7 @@ def group_consumer(
         metadata_max_age_ms=METADATA_AGE_MS,
         session_timeout_ms=int(session_s * 1000),
         heartbeat_interval_ms=int(session_s * 1000 / 4),
+        max_poll_interval_ms=int(poll_s * 1000),
         # In aiokafka this bounds the drain of a revoked task, and max_poll_interval_ms does not.
         rebalance_timeout_ms=int((drain_s + 5) * 1000),
         # aiokafka sends one fetch per node at a time: a long one delays partitions that have room again.

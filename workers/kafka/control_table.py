@@ -1,13 +1,15 @@
 """The compacted topic `stripe.control` as a table in memory, read whole and then followed; and how it is written.
 
 A definition that can't be read is reported, and the last good one of its key stays. While no broker answers the table
-keeps what it knows, and is read whole again when one does. Opens no secret and decides nothing.
+keeps what it knows, and is read whole again, from the bootstrap list, when one does. A process without a table waits
+until it has all of the topic: half of the definitions would be a wrong answer. Opens no secret and decides nothing.
 """
 
 import asyncio
 import contextlib
+import time
 from collections import ChainMap
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -21,13 +23,22 @@ from stripeline.workers.kafka.partition_reader import (
     FETCH_WAIT_MS,
     IDLE_FETCH_WAIT_MS,
     PartitionReader,
+    log_ends,
     partition_reader,
 )
+from stripeline.workers.kafka.watch.open_transactions import bootstrap_servers, open_transaction
+from stripeline.workers.kafka.watch.sign_of_life import SILENT_S, SignOfLife
+from stripeline.workers.task.open_transaction import HeldPartitions, Reach, words
+from stripeline.workers.task.restore_progress import Standing
 
 log = structlog.get_logger(__name__)
 
 Changes = Mapping[str, bytes | None]
 """Control keys with their new values; None deletes."""
+
+STALE_AFTER_S: Final = 300.0
+"""A process is not ready with a table that is older: a rolled secret, a revoked key or a deleted trigger has no effect
+in it. Longer than a rolling restart leaves a partition without a leader."""
 
 _READ_S: Final = 15.0
 _WRITE_S: Final = 15.0
@@ -44,14 +55,17 @@ class ControlTable:
     """The definitions on `stripe.control`, kept current. Each change makes a new snapshot; none is altered."""
 
     def __init__(self, topic: str, client: Mapping[str, Any]) -> None:
-        self._topic = topic
+        self._topic, self._partition = topic, TopicPartition(topic, 0)
         self._client = client
         self._by_key: dict[str, ControlRecord] = {}
         self._snapshot = Definitions()
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._failures = 0
-        self._missing: str | None = f"{topic} has not been read yet"
+        self._life = SignOfLife()
+        self._held, self._named = HeldPartitions[TopicPartition](), -1
+        self._whole_s = time.monotonic()  # when the table last had all of the topic
+        self._why: Callable[[], str] = lambda: f"{topic} has not been read yet"
 
     @property
     def definitions(self) -> Definitions:
@@ -73,9 +87,29 @@ class ControlTable:
     def ready(self) -> bool:
         return self._ready.is_set()
 
+    def silent_s(self) -> float:
+        """Seconds since Kafka last answered."""
+        return self._life.silent_s()
+
+    def age_s(self) -> float:
+        """Seconds since the table last had all of the topic."""
+        return time.monotonic() - self._whole_s
+
     def missing(self) -> str | None:
-        """Why the table is not ready; None once it has been read whole."""
-        return None if self.ready else self._missing
+        """Why the table is of no use: it has not been read whole, or is too old. None when all is well."""
+        if not self.ready:
+            return self._why()
+        return self._out_of_date() if self.age_s() > STALE_AFTER_S else None
+
+    def warnings(self) -> str | None:
+        """Why the table may be out of date, though it is still used; None when it is not."""
+        return self._out_of_date() if self.ready and SILENT_S < self.age_s() <= STALE_AFTER_S else None
+
+    def _out_of_date(self) -> str:
+        return (
+            f"{self._topic} was read to its end {self.age_s():.0f} s ago, and what was changed since then has no effect"
+            f" here: {self._why()}"
+        )
 
     async def start(self) -> None:
         """Start reading in the background, whether or not a broker answers."""
@@ -97,8 +131,7 @@ class ControlTable:
             try:
                 await self._follow()
             except (KafkaError, ControlError, OSError, TimeoutError) as error:
-                self._missing = str(error) or f"{self._topic} could not be read: {type(error).__name__}"
-                log.warning(LogEvent.CONTROL_TABLE_STALE, topic=self._topic, reason=self._missing)
+                self._stale_because(_words_of(error, self._topic))
             except Exception:
                 # The table must outlive a fault of its own: a process that stopped following would run on old secrets.
                 log.exception(LogEvent.CONTROL_TABLE_FAILED, topic=self._topic)
@@ -106,9 +139,13 @@ class ControlTable:
             self._failures += 1
 
     async def _follow(self) -> None:
-        async with _opened(self._topic, self._client, fetch_wait_ms=IDLE_FETCH_WAIT_MS) as reader:
-            # Read into a new table: what was deleted while nobody followed, and compacted away, must not stay.
-            self._swap(await _read_to_end(reader, self._topic, self._by_key))
+        async with _opened(self._topic, self._client, fetch_wait_ms=IDLE_FETCH_WAIT_MS, life=self._life) as reader:
+            loading = _Loading(reader, self._topic, self._client, self._by_key)
+            # A table that was whole once goes on with what is stable: it is newer, and nothing that it had is missing.
+            while (why := await loading.read()) is not None and not self.ready:
+                self._stale_because(why)
+                await loading.wait()
+            self._swap(loading.table)
             self._ready.set()
             self._failures = 0
             while True:
@@ -117,6 +154,25 @@ class ControlTable:
                     for record in records:
                         _put(table, record, table)
                     self._swap(table)
+                await self._note_age(reader)
+
+    async def _note_age(self, reader: PartitionReader) -> None:
+        now_s, tp = time.monotonic(), self._partition
+        stable, end = reader.last_stable_offset(tp), reader.log_end(tp)
+        if stable is None or end is None:  # nothing was fetched yet
+            return
+        reach = Reach(await reader.position(tp), stable, end)
+        if reach.position >= end:
+            self._whole_s = now_s - self._life.silent_s()
+            self._why = lambda: f"Kafka has not answered for {self.silent_s():.0f} s"
+        held_at = self._held.look(now_s, {tp: reach}).get(tp)
+        if held_at is not None and held_at != self._named:
+            self._named = held_at
+            self._stale_because(await _held_by(tp, held_at, self._client))
+
+    def _stale_because(self, why: Callable[[], str]) -> None:
+        self._why = why
+        log.warning(LogEvent.CONTROL_TABLE_STALE, topic=self._topic, reason=why())
 
     def _swap(self, table: dict[str, ControlRecord]) -> None:
         if table != self._by_key or not self.ready:
@@ -125,8 +181,18 @@ class ControlTable:
 
 async def read_all(topic: str, client: Mapping[str, Any]) -> Definitions:
     """The definitions on the control topic now. Raises ControlError, KafkaError, TimeoutError."""
+    why: Callable[[], str] | None = None
     async with _opened(topic, client) as reader:
-        return Definitions.of(await _read_to_end(reader, topic, {}))
+        loading = _Loading(reader, topic, client, {})
+        try:
+            async with asyncio.timeout(_READ_S):
+                while (why := await loading.read()) is not None:
+                    await loading.wait()
+        except TimeoutError:
+            if why is None:
+                raise
+            raise ControlError(f"The definitions can't be read whole: {why()}.") from None
+    return Definitions.of(loading.table)
 
 
 async def publish(topic: str, client: Mapping[str, Any], changes: Changes) -> None:
@@ -138,10 +204,10 @@ async def publish(topic: str, client: Mapping[str, Any], changes: Changes) -> No
 
 @contextlib.asynccontextmanager
 async def _opened(
-    topic: str, client: Mapping[str, Any], *, fetch_wait_ms: int = FETCH_WAIT_MS
+    topic: str, client: Mapping[str, Any], *, fetch_wait_ms: int = FETCH_WAIT_MS, life: SignOfLife | None = None
 ) -> AsyncIterator[PartitionReader]:
     """A reader at the beginning of the control topic. Raises ControlError where there is no such topic."""
-    async with partition_reader(client, start_s=_READ_S, fetch_wait_ms=fetch_wait_ms) as reader:
+    async with partition_reader(client, start_s=_READ_S, fetch_wait_ms=fetch_wait_ms, life=life) as reader:
         async with asyncio.timeout(_READ_S):
             if topic not in await reader.topics():
                 raise ControlError(f"The topic {topic} does not exist. Create it with `stripeline topics apply`.")
@@ -149,17 +215,52 @@ async def _opened(
         yield reader
 
 
-async def _read_to_end(
-    reader: PartitionReader, topic: str, last_good: Mapping[str, ControlRecord]
-) -> dict[str, ControlRecord]:
-    table: dict[str, ControlRecord] = {}
-    known = ChainMap(table, dict(last_good))
-    async with asyncio.timeout(_READ_S):
-        ends = await reader.end_offsets([TopicPartition(topic, 0)])
-        async for records in reader.read_to(ends):
-            for record in records:
-                _put(table, record, known)
-    return table
+class _Loading:
+    """The topic, read from its beginning into a new table: what was deleted, and compacted away, must not stay."""
+
+    def __init__(
+        self, reader: PartitionReader, topic: str, client: Mapping[str, Any], last_good: Mapping[str, ControlRecord]
+    ) -> None:
+        self.table: dict[str, ControlRecord] = {}
+        self._known = ChainMap(self.table, dict(last_good))
+        self._reader, self._client, self._tp = reader, client, TopicPartition(topic, 0)
+        self._end: int | None = None
+        self._held_at: int | None = None
+
+    async def read(self) -> Callable[[], str] | None:
+        """Read as far as can be read now. None when that is all, else why it is not, in words."""
+        if self._end is None:
+            self._end = (await log_ends([self._tp], self._client))[self._tp]
+        reached, end = await self._reader.read_stable(self._tp, self._end, self._take), self._end
+        self._held_at = self._reader.last_stable_offset(self._tp) if reached is Standing.HELD else None
+        if self._held_at is not None:
+            return await _held_by(self._tp, self._held_at, self._client)
+        if reached is Standing.WHOLE:
+            return None
+        topic = self._tp.topic
+        return lambda: (
+            f"the last offsets of {topic} before {end} hold no record, so it can't be told whether all was read; apply"
+            " a definition again with `stripeline apply`"
+        )
+
+    async def wait(self) -> None:
+        """Wait until more can be read."""
+        if self._held_at is not None:
+            await self._reader.more_is_stable(self._tp, self._held_at)
+
+    def _take(self, records: Sequence[ConsumerRecord], _: int) -> None:
+        for record in records:
+            _put(self.table, record, self._known)
+
+
+def _words_of(error: Exception, topic: str) -> Callable[[], str]:
+    said = str(error) or f"{topic} could not be read: {type(error).__name__}"
+    return lambda: said
+
+
+async def _held_by(tp: TopicPartition, held_at: int, client: Mapping[str, Any]) -> Callable[[], str]:
+    found, servers = await open_transaction(tp, held_at, client), bootstrap_servers(client)
+    return lambda: words(found, int(time.time() * 1000), servers)
 
 
 def _put(table: dict[str, ControlRecord], record: ConsumerRecord, last_good: Mapping[str, ControlRecord]) -> None:

@@ -19,10 +19,14 @@ from aiokafka.structs import TopicPartition
 from stripeline.contracts.vocabulary import WorkerEvent
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.consumer import group_consumer, stop_consumer
+from stripeline.workers.kafka.notices import Notices
 from stripeline.workers.kafka.polling import Polling
-from stripeline.workers.kafka.restore import Kept
+from stripeline.workers.kafka.restore import RestoredState
 from stripeline.workers.kafka.task import Task
 from stripeline.workers.kafka.task_owners import REOPEN_AFTER_S, TaskOwners
+from stripeline.workers.kafka.watch.blocked_inputs import BlockedInputs
+from stripeline.workers.kafka.watch.sign_of_life import SignOfLife
+from stripeline.workers.kafka.watch.upkeep import Upkeep
 from stripeline.workers.roles import Role
 from stripeline.workers.stripe.call_ages import CallAges
 from stripeline.workers.stripe.call_slots import CallSlots
@@ -34,6 +38,8 @@ from stripeline.workers.task.uncommitted_limit import UncommittedLimit
 S = TypeVar("S", bound=TaskState)
 log = structlog.get_logger()
 _SEEK_S = 10.0
+# One waits for Kafka while the other applies. More would only take memory, a fetch each, and open all tasks late.
+_RESTORES_AT_A_TIME = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -43,11 +49,13 @@ class Membership:
     drain_s: how long a revoked task waits for its calls; the rebalance waits 5 s longer, then goes on without us.
     session_s: after this time without a heartbeat the group gives our partitions to others.
     partitions: the prefix's partition count; None where it is as many as the original inputs have.
+    poll_s: after this time without a poll the member leaves its group.
     """
 
     client: Mapping[str, Any]
     instance_id: str | None = None
     session_s: float = 6.0
+    poll_s: float = 300.0
     drain_s: float = 10.0
     commit_interval_s: float = 0.04
     partitions: int | None = None
@@ -62,6 +70,10 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         self._limits: dict[int, UncommittedLimit] = defaultdict(UncommittedLimit)  # they outlive their tasks
         self._sharing = Sharing(original=role.original, partitions=membership.partitions)
         self._topics: Mapping[int, frozenset[str]] = {}
+        self._notices = Notices(membership.client)
+        self._life = SignOfLife()
+        self.blocked = BlockedInputs(role.name, membership.client, clock.now_ms)
+        self._restore_turn = asyncio.Semaphore(_RESTORES_AT_A_TIME)
         self._consumer: AIOKafkaConsumer | None = None
         self._member: asyncio.Task[None] | None = None
         self._rejoin = asyncio.Event()
@@ -93,12 +105,23 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         failing = [number for number, task in self.tasks.items() if task.stuck or self._owners.failed_lately(number)]
         if failing:
             return f"{_partitions(failing)} of the {self.role.name} can't commit; the log says why"
-        closed = [number for number, task in self.tasks.items() if not task.open]
-        return f"{_partitions(closed)} of the {self.role.name} are being restored" if closed else None
+        return self._being_restored()
+
+    def _being_restored(self) -> str | None:
+        closed = {number: task.opening.waits for number, task in sorted(self.tasks.items()) if not task.open}
+        waiting = [f"partition {number} of the {self.role.name} waits: {why}" for number, why in closed.items() if why]
+        restored = [number for number, why in closed.items() if why is None]
+        if restored:
+            waiting.append(f"{_partitions(restored)} of the {self.role.name} are being restored")
+        return "; ".join(waiting) or None
 
     def warnings(self) -> str | None:
         """What keeps a part of the worker from working, such as one input partition, in words."""
-        return None
+        return "; ".join(self.blocked.words()) or None
+
+    def silent_s(self) -> float:
+        """Seconds since Kafka last answered its consumer."""
+        return self._life.silent_s()
 
     def end(self, tp: TopicPartition) -> int | None:
         """Where an input partition ends, as of the last fetch; it sends no request."""
@@ -110,6 +133,13 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set. A lost membership is joined again; no error of Kafka's ends the process."""
+        try:
+            await self._memberships(stop)
+        finally:
+            await self._notices.close()
+            await self.blocked.close()
+
+    async def _memberships(self, stop: asyncio.Event) -> None:
         failures = 0
         while not stop.is_set():
             self.polls += 1
@@ -144,16 +174,19 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         member = self._membership
         consumer = group_consumer(
             member.client, self.role.group, member.instance_id, self._sharing,
-            session_s=member.session_s, drain_s=member.drain_s,
+            session_s=member.session_s, drain_s=member.drain_s, poll_s=member.poll_s,
         )  # fmt: skip
         self._consumer = consumer
         try:
             await consumer.start()
+            self._life.heard()
+            upkeep = Upkeep(consumer, self.role.inputs, self.tasks, self._life, self.blocked)
             consumer.subscribe(list(self.role.inputs), listener=self)
             polling = Polling(consumer, self.tasks)
             while not stop.is_set() and not self._rejoin.is_set():
                 self.polls += 1
                 await polling.once()
+                await upkeep.once()
         finally:
             self.joined, self._leaving = False, True
             await self._owners.close_all(member.drain_s)
@@ -163,7 +196,6 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         if revoked:
             self.counts.events[WorkerEvent.REVOKED] += 1
             self._log.info(WorkerEvent.REVOKED, partitions=sorted({tp.partition for tp in revoked}))
-        self._owners.forget_kept()
         await self._owners.close_all(self._membership.drain_s)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:
@@ -175,17 +207,17 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             return
         if self._consumer is not None:
             self._consumer.pause(*(tp for tp in assigned if tp.topic not in self._topics.get(tp.partition, ())))
-        for number in self._topics:
-            self._owners.open(number)
+        self._owners.open_all(self._topics)
         self.joined = True
 
-    def _new_task(self, number: int, kept: Kept[S] | None) -> Task[S]:
+    def _new_task(self, number: int, restored: RestoredState[S] | None) -> Task[S]:
         membership = self._membership
         topics = [topic for topic in self.role.inputs if topic in self._topics[number]]
         return Task(
             self.role, number, topics, clock=self.clock, client=membership.client,
             commit_interval_s=membership.commit_interval_s, slots=self.slots.of_a_task(),
-            calls=self.call_ages.of(number), limit=self._limits[number], kept=kept, counts=self.counts,
+            calls=self.call_ages.of(number), limit=self._limits[number], restore_turn=self._restore_turn,
+            notices=self._notices, restored=restored, counts=self.counts,
         )  # fmt: skip
 
     def _happened(self, event: WorkerEvent, **details: Any) -> None:

@@ -1,18 +1,24 @@
 """Reads partitions without a consumer group, so that nobody's committed offsets move.
 
 The one place that opens such a consumer: the control table, restores, the command line and the demo read through it.
-Committed records only: what an aborted transaction wrote never happened. Every start and stop is bounded; how long a
-read may take is its caller's decision, unless it says `silent_s`.
+Committed records only: what an aborted transaction wrote never happened. Every start, stop and silence of Kafka is
+bounded; how long a read may take is its caller's decision, unless it says `silent_s`.
+
+A partition has two ends. The log's end is behind everything that was appended. The last stable offset is where the
+first open transaction begins; nothing can be read beyond it, so whoever needs all of it compares the two.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping, Sequence
-from typing import Any, Final
+import time
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
+from typing import Any, Final, Literal
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from stripeline.workers.kafka.consumer import stop_consumer
+from stripeline.workers.kafka.watch.sign_of_life import SILENT_S, SignOfLife
+from stripeline.workers.task.restore_progress import Standing, standing
 
 START_S: Final = 30.0
 FETCH_WAIT_MS: Final = 50
@@ -21,6 +27,7 @@ IDLE_FETCH_WAIT_MS: Final = 500
 """For those that follow without an end: two fetches a second while nothing comes."""
 
 _POLL_MS: Final = 500
+_LOOK_EVERY_S: Final = 0.2
 _MAX_RECORDS: Final = 5_000
 Offsets = Mapping[TopicPartition, int]
 
@@ -28,8 +35,8 @@ Offsets = Mapping[TopicPartition, int]
 class PartitionReader:
     """An open consumer without a group. It reads what `seek` names last."""
 
-    def __init__(self, consumer: AIOKafkaConsumer) -> None:
-        self._consumer = consumer
+    def __init__(self, consumer: AIOKafkaConsumer, life: SignOfLife | None = None) -> None:
+        self._consumer, self._life = consumer, life or SignOfLife()
 
     async def topics(self) -> Collection[str]:
         """The topics that exist. A topic that is asked for by name is waited for, or created by a careless broker."""
@@ -41,7 +48,7 @@ class PartitionReader:
         return found
 
     async def end_offsets(self, partitions: Sequence[TopicPartition]) -> Offsets:
-        """Where the partitions end now; a transaction that is still open holds the end back."""
+        """Where the partitions end now: their last stable offsets, which an open transaction holds back."""
         found: Offsets = await self._consumer.end_offsets(partitions)
         return found
 
@@ -60,29 +67,81 @@ class PartitionReader:
         for tp, offset in offsets.items():
             self._consumer.seek(tp, offset)
 
+    async def position(self, tp: TopicPartition) -> int:
+        """The next offset that is read."""
+        async with asyncio.timeout(SILENT_S):  # aiokafka waits for a reset, and has no bound of its own
+            found: int = await self._consumer.position(tp)
+        return found
+
+    def last_stable_offset(self, tp: TopicPartition) -> int | None:
+        """As of the last fetch; None before the first."""
+        found: int | None = self._consumer.last_stable_offset(tp)
+        return found
+
+    def log_end(self, tp: TopicPartition) -> int | None:
+        """As of the last fetch; None before the first."""
+        found: int | None = self._consumer.highwater(tp)
+        return found
+
     async def read_to(
         self, ends: Offsets, *, silent_s: float | None = None
     ) -> AsyncGenerator[Sequence[ConsumerRecord], None]:
         """The records up to the ends, a fetch at a time; the last one may go beyond an end.
 
-        Raises TimeoutError when no record came for `silent_s`.
+        Raises TimeoutError when no record came for `silent_s`, and when Kafka does not answer.
         """
         loop = asyncio.get_running_loop()
         heard_s = loop.time()
-        while behind := [tp for tp, end in ends.items() if await self._consumer.position(tp) < end]:
-            if records := await self._fetch(*behind):
+        while behind := [tp for tp, end in ends.items() if await self.position(tp) < end]:
+            if records := await self.poll(*behind):
                 heard_s = loop.time()
                 yield records
             elif silent_s is not None and loop.time() - heard_s >= silent_s:
                 raise TimeoutError
 
-    async def poll(self) -> Sequence[ConsumerRecord]:
-        """The next records, none where nothing came within half a second: for those that follow without an end."""
-        return await self._fetch()
+    async def read_stable(
+        self, tp: TopicPartition, end: int, take: Callable[[Sequence[ConsumerRecord], int], None]
+    ) -> Standing:
+        """Read up to `end`, or as far as can be read now. `take` gets the records and the position after them.
 
-    async def _fetch(self, *partitions: TopicPartition) -> Sequence[ConsumerRecord]:
+        Raises TimeoutError when Kafka does not answer.
+        """
+        position, moved_s = await self.position(tp), time.monotonic()
+        while (
+            reached := standing(
+                position=position, end=end, last_stable=self.last_stable_offset(tp), idle_s=time.monotonic() - moved_s
+            )
+        ) is Standing.READING:
+            records, before = await self.poll(), position
+            position = await self.position(tp)
+            if position != before:
+                moved_s = time.monotonic()
+                take(records, position)
+        return reached
+
+    async def more_is_stable(self, tp: TopicPartition, held_at: int) -> None:
+        """Wait until the transaction that is open at an offset ends. Raises TimeoutError when Kafka does not answer."""
+        while self.last_stable_offset(tp) == held_at:
+            await self.idle(_LOOK_EVERY_S)
+
+    async def poll(self, *partitions: TopicPartition) -> Sequence[ConsumerRecord]:
+        """The next records, none where nothing came within half a second. Raises TimeoutError when Kafka is silent.
+
+        The reader is of no use then: aiokafka does not ask the bootstrap list again.
+        """
         fetched = await self._consumer.getmany(*partitions, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+        self._require_life()
         return [record for records in fetched.values() for record in records]
+
+    async def idle(self, seconds: float) -> None:
+        """Let the consumer fetch, and take nothing of it. Raises TimeoutError when Kafka is silent."""
+        await asyncio.sleep(seconds)
+        self._require_life()
+
+    def _require_life(self) -> None:
+        self._life.look(self._consumer)
+        if self._life.silent_s() >= SILENT_S:
+            raise TimeoutError(f"Kafka has not answered for {self._life.silent_s():.0f} s")
 
 
 @contextlib.asynccontextmanager
@@ -92,20 +151,35 @@ async def partition_reader(
     start_s: float = START_S,
     fetch_wait_ms: int = FETCH_WAIT_MS,
     max_partition_fetch_bytes: int = 1_048_576,
+    isolation_level: Literal["read_committed", "read_uncommitted"] = "read_committed",
+    life: SignOfLife | None = None,
 ) -> AsyncIterator[PartitionReader]:
-    """A started reader. Raises KafkaError, TimeoutError."""
+    """A started reader. `life` notes when Kafka answers it. Raises KafkaError, TimeoutError."""
     consumer = AIOKafkaConsumer(
         **client,
         group_id=None,
         enable_auto_commit=False,
         auto_offset_reset="earliest",
-        isolation_level="read_committed",
+        isolation_level=isolation_level,
         fetch_max_wait_ms=fetch_wait_ms,
         max_partition_fetch_bytes=max_partition_fetch_bytes,
     )
     try:
         async with asyncio.timeout(start_s):
             await consumer.start()
-        yield PartitionReader(consumer)
+        life = life or SignOfLife()
+        life.heard()
+        yield PartitionReader(consumer, life)
     finally:
         await stop_consumer(consumer)
+
+
+async def log_ends(partitions: Sequence[TopicPartition], client: Mapping[str, Any]) -> Offsets:
+    """Where the logs of these partitions end now, open transactions included. Raises KafkaError, TimeoutError.
+
+    `end_offsets` of a consumer that reads committed records is the last stable offset, and only a consumer of the
+    other isolation level asks for this one. A fetch carries it too, but a leader that was elected a moment ago answers
+    a fetch with an end that is too low, and this request with an error.
+    """
+    async with partition_reader(client, isolation_level="read_uncommitted") as reader, asyncio.timeout(START_S):
+        return await reader.end_offsets(partitions)

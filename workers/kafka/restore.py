@@ -1,15 +1,25 @@
-"""Where a task goes on: the committed offsets with the finished ranges beside them, and the state of its changelog."""
+"""Where a task goes on: the committed offsets with the finished ranges beside them, and the state of its changelog.
 
-from collections.abc import Mapping, Sequence
+A state is restored whole or not at all: up to the end that the log has after the fence. What keeps it from there is
+said in words, and the restore goes on by itself when that is over. `RestoredState.upto` moves while it is read, so a
+restore that is cut short goes on from there.
+"""
+
+import asyncio
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
+from aiokafka.errors import KafkaError
 from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from stripeline.contracts.internal_records import UnreadableRecordError
 from stripeline.workers.kafka.aiokafka_internals import committed_offsets
-from stripeline.workers.kafka.partition_reader import partition_reader
+from stripeline.workers.kafka.partition_reader import Offsets, PartitionReader, log_ends, partition_reader
+from stripeline.workers.kafka.watch.open_transactions import bootstrap_servers, open_transaction
 from stripeline.workers.task.decision import TaskState
+from stripeline.workers.task.open_transaction import words
+from stripeline.workers.task.restore_progress import Standing
 from stripeline.workers.task.watermark import Watermark, decode
 
 S = TypeVar("S", bound=TaskState)
@@ -18,11 +28,32 @@ _FETCH_BYTES: Final = 8_388_608
 
 
 @dataclass(slots=True)
-class Kept(Generic[S]):
+class RestoredState(Generic[S]):
     """A state, and the offset of its changelog up to which it holds."""
 
     state: S
     upto: int
+
+
+class ChangelogReplacedError(Exception):
+    """A changelog partition ends before what was restored from it: the state is of another log, and counts no more."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Restoring:
+    """What a restore needs beside its changelog.
+
+    turn: bounds how many partitions of a process are read at a time; one that waits for a transaction has no turn.
+    waits: called with what the restore waits for, None when it goes on; it says how long, whenever it is asked.
+    append: appends a record without meaning behind the end of the changelog, and returns the end after it.
+    now_ms: the broker's time.
+    """
+
+    client: Mapping[str, Any]
+    turn: asyncio.Semaphore
+    waits: Callable[[Callable[[], str] | None], None]
+    append: Callable[[], Awaitable[int]]
+    now_ms: Callable[[], int]
 
 
 async def watermarks(
@@ -41,21 +72,61 @@ async def watermarks(
 
 
 async def restore(
-    tp: TopicPartition, kept: Kept[Any], inputs: Sequence[TopicPartition], client: Mapping[str, Any]
-) -> Mapping[TopicPartition, int]:
-    """Apply what a changelog partition has beyond what is kept. Returns where the inputs end now.
+    tp: TopicPartition, restored: RestoredState[Any], inputs: Sequence[TopicPartition], restoring: Restoring
+) -> Offsets:
+    """Apply all that a changelog partition has beyond what is restored. Returns where the inputs end now.
 
-    Raises UnreadableRecordError, with the place of the record.
+    Call it after the fence. Raises KafkaError, TimeoutError, ChangelogReplacedError, and UnreadableRecordError with the
+    place of the record.
     """
-    async with partition_reader(client, max_partition_fetch_bytes=_FETCH_BYTES) as reader:
-        input_ends = await reader.end_offsets(inputs)
-        first, end = (await reader.first_offsets([tp]))[tp], (await reader.end_offsets([tp]))[tp]
-        reader.seek({tp: max(kept.upto, first)})
-        async for records in reader.read_to({tp: end}):
-            for record in records:
-                _apply(kept.state, record)
-        kept.upto = int(end)
-        return input_ends
+    ends = await log_ends([tp, *inputs], restoring.client)
+    if restored.upto > ends[tp]:
+        raise ChangelogReplacedError(f"{tp.topic}-{tp.partition} ends at {ends[tp]}, before {restored.upto}")
+    async with partition_reader(restoring.client, max_partition_fetch_bytes=_FETCH_BYTES) as reader:
+        first = (await reader.first_offsets([tp]))[tp]
+        restored.upto = max(restored.upto, first)
+        reader.seek({tp: restored.upto})
+        await _read(reader, tp, restored, ends[tp], restoring)
+    return {one: ends[one] for one in inputs}
+
+
+async def _read(
+    reader: PartitionReader, tp: TopicPartition, restored: RestoredState[Any], end: int, restoring: Restoring
+) -> None:
+    def take(records: Sequence[ConsumerRecord], position: int) -> None:
+        for record in records:
+            _apply(restored.state, record)
+        restored.upto = position
+
+    appended = False
+    while True:
+        async with restoring.turn:
+            reached = await reader.read_stable(tp, end, take)
+        match reached:
+            case Standing.HELD:
+                await _wait_for_transaction(reader, tp, restoring)
+            case Standing.EMPTY if not appended:
+                restoring.waits(_nothing_before_the_end(tp, restored.upto, end))
+                end, appended = await restoring.append(), True
+            case Standing.EMPTY:
+                raise KafkaError(f"{tp.topic}-{tp.partition}: Kafka returns no record from offset {restored.upto} on")
+            case _:
+                return
+
+
+async def _wait_for_transaction(reader: PartitionReader, tp: TopicPartition, restoring: Restoring) -> None:
+    held_at, servers = reader.last_stable_offset(tp) or 0, bootstrap_servers(restoring.client)
+    found = await open_transaction(tp, held_at, restoring.client)
+    restoring.waits(lambda: words(found, restoring.now_ms(), servers))
+    await reader.more_is_stable(tp, held_at)
+    restoring.waits(None)
+
+
+def _nothing_before_the_end(tp: TopicPartition, upto: int, end: int) -> Callable[[], str]:
+    return lambda: (
+        f"{tp.topic}-{tp.partition} has neither a record nor a marker from offset {upto} to its end {end}; a record is"
+        " appended, to read up to it"
+    )
 
 
 def _apply(state: TaskState, record: ConsumerRecord) -> None:

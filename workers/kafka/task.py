@@ -16,14 +16,15 @@ from typing import Any, Generic, TypeVar
 
 import structlog
 from aiokafka.errors import KafkaError
-from aiokafka.structs import OffsetAndMetadata, TopicPartition
+from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.workers.executor.stripe_answer import CallReply
 from stripeline.workers.kafka.broker_clock import BrokerClock
-from stripeline.workers.kafka.restore import Kept
-from stripeline.workers.kafka.task_opening import Beginnings, starts
-from stripeline.workers.kafka.transaction import Transactions
+from stripeline.workers.kafka.notices import Notices
+from stripeline.workers.kafka.restore import RestoredState
+from stripeline.workers.kafka.task_opening import Beginnings, Opening
+from stripeline.workers.kafka.transaction import CommitOffsets, Transactions, commit_offsets
 from stripeline.workers.roles import Role, RoleCall
 from stripeline.workers.stripe.call_ages import PartitionCalls
 from stripeline.workers.stripe.call_slots import TaskSlots
@@ -48,19 +49,20 @@ class Task(Generic[S]):
     def __init__(
         self, role: Role[S], partition: int, topics: Iterable[str], *, clock: BrokerClock, client: Mapping[str, Any],
         commit_interval_s: float, slots: TaskSlots, calls: PartitionCalls, limit: UncommittedLimit,
-        kept: Kept[S] | None = None,
+        restore_turn: asyncio.Semaphore, notices: Notices, restored: RestoredState[S] | None = None,
         counts: Counts | None = None,
     ) -> None:  # fmt: skip
         self.role, self.partition, self.counts = role, partition, counts or Counts()
-        self.kept = kept or Kept(role.new_state(), 0)
+        self.restored = restored or RestoredState(role.new_state(), 0)
         self.inputs = {TopicPartition(topic, partition): InputPartition(grows=topic in role.grows) for topic in topics}
         # What waits for its connection's turn runs too, as far as a lane is concerned, and takes no place of others.
         sources = {tp.topic: source for tp, source in self.inputs.items()}
         self._intake = Intake(sources, role.lane, role.due_ms, 2 * role.concurrency)
-        self._slots, self._under_way = slots, calls
+        self._slots, self._under_way, self._notices = slots, calls, notices
         self._limit, self._uncommitted = limit, 0
         self.open = False
-        self._clock, self._client, self._interval_s = clock, client, commit_interval_s
+        self.restoring = True  # until it is open for the first time
+        self._clock, self._interval_s = clock, commit_interval_s
         self._pending = Pending()
         self._calls: set[asyncio.Task[None]] = set()
         self._committing = asyncio.Lock()
@@ -76,26 +78,26 @@ class Task(Generic[S]):
         self._transactions = Transactions(
             group=role.group, partition=partition, changelog=role.changelog, clock=clock, client=client
         )
+        self.opening = Opening(
+            role, partition, self._transactions, client=client, turn=restore_turn, now_ms=clock.now_ms
+        )
 
     async def start(self, beginnings: Beginnings, seek: Callable[[Mapping[TopicPartition, int]], None]) -> None:
         """Open the producer, restore, then start: in this order, so that no zombie can add to what is restored."""
-        began = time.monotonic()
-        await self._transactions.open()
-        changelog = TopicPartition(self.role.changelog, self.partition)
-        found = await starts(self.role.group, changelog, self.kept, list(self.inputs), beginnings, self._client)
+        found = await self.opening.starts(self.restored, list(self.inputs), beginnings)
         for tp, start in found.items():
             self.inputs[tp].end_at_start, self.inputs[tp].watermark = start.end, start.watermark
         # The consumer may have fetched ahead before the task was ready: always seek back, also without a commit. From
         # here on without a pause: what is read after this is delivered.
         seek({tp: start.watermark.position for tp, start in found.items()})
-        self.open = True
-        restore_s = self.counts.restore_s[str(self.partition)] = time.monotonic() - began
-        self._log.info(LogEvent.TASK_OPEN, restore_s=round(restore_s, 3), changelog=self.kept.upto)
+        self.open, self.restoring = True, False
+        self.counts.restore_s[str(self.partition)] = self.opening.took_s
+        self._log.info(LogEvent.TASK_OPEN, restore_s=round(self.opening.took_s, 3), changelog=self.restored.upto)
 
     @property
     def load(self) -> Load:
         """What the task has in hand now, for those who watch it."""
-        return self._intake.load(calls=len(self._calls), state=self.kept.state)
+        return self._intake.load(calls=len(self._calls), state=self.restored.state)
 
     @property
     def stuck(self) -> bool:
@@ -128,7 +130,7 @@ class Task(Generic[S]):
                 async with asyncio.timeout(rest_s(self._interval_s, self._busy_s)):
                     await self._crowded.wait()
 
-    async def close(self, deadline_s: float) -> Kept[S] | None:
+    async def close(self, deadline_s: float) -> RestoredState[S] | None:
         """Take no more, wait for calls in flight, commit, close. The state that may be kept, None after a failure."""
         self._closing = True
         if self._calls:
@@ -142,7 +144,7 @@ class Task(Generic[S]):
         finally:
             self.open = False
             await self._transactions.close()
-        return self.kept
+        return self.restored
 
     def abandon(self) -> None:
         """Cut calls short. Whoever comes next repeats them with the same Idempotency-Key."""
@@ -163,7 +165,7 @@ class Task(Generic[S]):
         self._pump_scheduled = False
         if self._closing or not self.open:
             return
-        filled = self._intake.fill(self._clock.now_ms(), pending=self._pending.records, full=self.kept.state.full)
+        filled = self._intake.fill(self._clock.now_ms(), pending=self._pending.records, full=self.restored.state.full)
         while (begun := self._next_call()) is not None:
             runner = asyncio.create_task(self._carry_out(*begun))
             self._calls.add(runner)
@@ -191,7 +193,7 @@ class Task(Generic[S]):
             self._uncommitted += 1
             maybe_attempted = record.offset < self._intake.inputs[record.topic].end_at_start
             try:
-                decided = self.role.take(self.kept.state, record, self._clock.now_ms(), maybe_attempted)
+                decided = self.role.take(self.restored.state, record, self._clock.now_ms(), maybe_attempted)
             except Exception as error:  # noqa: BLE001
                 decided = self._broken(record, error)
             if not isinstance(decided, Decision):
@@ -234,19 +236,21 @@ class Task(Generic[S]):
 
     def _settled(self, record: InputRecord, call: RoleCall[S], reply: CallReply) -> Decision | RoleCall[S]:
         try:
-            return call.settle(self.kept.state, reply, self._clock.now_ms())
+            return call.settle(self.restored.state, reply, self._clock.now_ms())
         except Exception as error:  # noqa: BLE001
             return self._broken(record, error)
 
     def _broken(self, record: InputRecord, error: Exception) -> Decision:
         """A fault in deciding about one record ends that record only."""
         self._log.error(LogEvent.DECISION_FAILED, topic=record.topic, offset=record.offset, exc_info=error)
-        return self.role.broken(self.kept.state, record, error)
+        return self.role.broken(self.restored.state, record, error)
 
     def _finish(self, lane: Hashable, record: InputRecord, decision: Decision) -> None:
         for change in decision.changes:
-            self.kept.state.apply(change.key, change.record)
+            self.restored.state.apply(change.key, change.record)
         self._pending.add(decision)
+        for notice in decision.notices:
+            self._notices.put(notice)
         if self._pending.records == MAX_PENDING // 2:
             self._crowded.set()
         self.counts.finished(record.topic, decision.verdict, decision.ended)
@@ -260,13 +264,13 @@ class Task(Generic[S]):
             self._expire()
             pending, self._pending = self._pending, Pending()
             self._crowded.clear()
-            offsets = self._offsets()
+            offsets = commit_offsets(self.inputs)
             self._pump()  # what waited for this commit alone need not wait for its end
             if pending or offsets:
                 await self._publish(pending, offsets)
         self._pump()
 
-    async def _publish(self, pending: Pending, offsets: Mapping[TopicPartition, OffsetAndMetadata]) -> None:
+    async def _publish(self, pending: Pending, offsets: CommitOffsets) -> None:
         self._commit_began_s = began_s = time.monotonic()
         used_s = time.thread_time()
         try:
@@ -282,18 +286,14 @@ class Task(Generic[S]):
             raise
         finally:
             self._commit_began_s = None
-        self.kept.upto = self.kept.upto if upto is None else upto
-
-    def _offsets(self) -> Mapping[TopicPartition, OffsetAndMetadata]:
-        moved = {tp: source.offset_to_commit() for tp, source in self.inputs.items()}
-        return {tp: OffsetAndMetadata(*now) for tp, now in moved.items() if now is not None}
+        self.restored.upto = self.restored.upto if upto is None else upto
 
     def _expire(self) -> None:
         now_s = time.monotonic()
         if now_s < self._expire_at_s:
             return
         self._expire_at_s = now_s + _EXPIRE_EVERY_S
-        old: tuple[StateChange, ...] = tuple(self.role.expired(self.kept.state, self._clock.now_ms()))
+        old: tuple[StateChange, ...] = tuple(self.role.expired(self.restored.state, self._clock.now_ms()))
         for change in old:
-            self.kept.state.apply(change.key, change.record)
+            self.restored.state.apply(change.key, change.record)
             self._pending.changes[change.key] = change.record

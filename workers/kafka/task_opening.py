@@ -1,19 +1,32 @@
 """Finds out where a task goes on: the state of its changelog, and the watermark of each input partition.
 
-Called after the task's producer has fenced its former owner, so nobody can add to what is read here.
+First the task's producer fences its former owner, so nobody can add to what is read then. Until the state is whole the
+task is not open, and says what it waits for.
 """
 
+import asyncio
+import time
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
+import structlog
 from aiokafka.structs import TopicPartition
 
-from stripeline.workers.kafka.restore import Kept, restore, watermarks
+from stripeline.contracts.vocabulary import LogEvent
+from stripeline.workers.kafka.restore import RestoredState, Restoring, restore, watermarks
+from stripeline.workers.kafka.transaction import Transactions
+from stripeline.workers.roles import Role
+from stripeline.workers.task.pending import Pending
 from stripeline.workers.task.watermark import Watermark
 
 Beginnings = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 """Asks for the first offsets of partitions."""
+
+_NO_KEY: Final = "end"
+"""No state has this key: a ledger's have a slash, a run's a colon."""
+
+log = structlog.get_logger()
 
 
 @dataclass(frozen=True, slots=True)
@@ -24,15 +37,46 @@ class Start:
     end: int
 
 
-async def starts(
-    group: str, changelog: TopicPartition, kept: Kept[Any], inputs: Sequence[TopicPartition], beginnings: Beginnings,
-    client: Mapping[str, Any],
-) -> Mapping[TopicPartition, Start]:  # fmt: skip
-    """Restore the state into `kept`, and return where each input goes on.
+class Opening:
+    """The opening of one task. `turn` bounds how many tasks of a process restore at a time."""
 
-    Raises KafkaError, TimeoutError, and UnreadableRecordError for a record of the changelog.
-    """
-    found = await watermarks(group, inputs, client)
-    ends = await restore(changelog, kept, inputs, client)
-    fresh = await beginnings([tp for tp in inputs if tp not in found])
-    return {tp: Start(found.get(tp) or Watermark(fresh[tp]), ends[tp]) for tp in inputs}
+    def __init__(
+        self, role: Role[Any], partition: int, transactions: Transactions, *, client: Mapping[str, Any],
+        turn: asyncio.Semaphore, now_ms: Callable[[], int],
+    ) -> None:  # fmt: skip
+        self._group, self._changelog = role.group, TopicPartition(role.changelog, partition)
+        self._transactions, self.took_s = transactions, 0.0
+        self._restoring = Restoring(client=client, turn=turn, waits=self._wait_for, append=self._append, now_ms=now_ms)
+        self._waits: Callable[[], str] | None = None
+        self._log = log.bind(task=f"{role.name}-{partition}")
+
+    @property
+    def waits(self) -> str | None:
+        """What the restore waits for, in words; None where it goes on."""
+        return None if self._waits is None else self._waits()
+
+    async def starts(
+        self, restored: RestoredState[Any], inputs: Sequence[TopicPartition], beginnings: Beginnings
+    ) -> Mapping[TopicPartition, Start]:
+        """Open the producer, restore the state, and return where each input goes on.
+
+        Raises KafkaError, TimeoutError, ChangelogReplacedError, UnreadableRecordError.
+        """
+        began_s = time.monotonic()
+        await self._transactions.open()
+        ends = await restore(self._changelog, restored, inputs, self._restoring)
+        found = await watermarks(self._group, inputs, self._restoring.client)
+        fresh = await beginnings([tp for tp in inputs if tp not in found])
+        self.took_s = time.monotonic() - began_s
+        return {tp: Start(found.get(tp) or Watermark(fresh[tp]), ends[tp]) for tp in inputs}
+
+    def _wait_for(self, what: Callable[[], str] | None) -> None:
+        self._waits = what
+        if what is not None:
+            self._log.warning(LogEvent.RESTORE_WAITS, reason=what())
+
+    async def _append(self) -> int:
+        """Append a tombstone of a key that is never used. Returns the changelog's end after it."""
+        nothing = Pending()
+        nothing.changes[_NO_KEY] = None
+        return await self._transactions.commit(nothing, {}) or 0

@@ -7,15 +7,15 @@ A fenced task is not reopened: somebody else has the partition, and only the gro
 import asyncio
 import math
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Final, Generic, TypeVar
 
 import structlog
-from aiokafka.errors import InvalidProducerEpoch, InvalidProducerIdMapping, ProducerFenced
+from aiokafka.errors import InvalidProducerEpoch, InvalidProducerIdMapping, KafkaError, ProducerFenced
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.vocabulary import WorkerEvent
-from stripeline.workers.kafka.restore import Kept
+from stripeline.workers.kafka.restore import RestoredState
 from stripeline.workers.kafka.task import Task
 from stripeline.workers.kafka.task_opening import Beginnings
 from stripeline.workers.kafka.transaction import TRANSACTION_TIMEOUT_MS
@@ -30,6 +30,8 @@ REOPEN_AFTER_S: Final = (0.1, 0.5, 2.0, 5.0)
 """Pauses before a task is reopened, or a group joined again, the last one for ever."""
 
 _CANCEL_AGAIN_S: Final = 0.5
+# Far below delete.retention.ms: a tombstone of another owner must still be in the changelog.
+_STATE_KEPT_S: Final = 3_600.0
 # A reopened task is not known to be well before its next failure would have shown.
 _FAILURE_SHOWS_S: Final = TRANSACTION_TIMEOUT_MS / 1000 + 2
 
@@ -43,7 +45,7 @@ class TaskOwners(Generic[S]):
     """
 
     def __init__(
-        self, new_task: Callable[[int, Kept[S] | None], Task[S]], *, beginnings: Beginnings, seek: Seek,
+        self, new_task: Callable[[int, RestoredState[S] | None], Task[S]], *, beginnings: Beginnings, seek: Seek,
         on_fenced: Callable[[], None], counts: Counts, role: str,
     ) -> None:  # fmt: skip
         self.tasks: dict[int, Task[S]] = {}
@@ -51,17 +53,21 @@ class TaskOwners(Generic[S]):
         self._on_fenced, self._counts = on_fenced, counts
         self._running: dict[int, asyncio.Task[None]] = {}
         self._failed_s: dict[int, float] = {}
-        self._kept: dict[int, Kept[S]] = {}
+        self._restored: dict[int, tuple[RestoredState[S], float]] = {}
         self._log = log.bind(role=role)
 
-    def open(self, number: int) -> None:
-        """Open a task in the background: a long restore must not miss the next rebalance."""
-        self.tasks[number] = self._new_task(number, self._kept.pop(number, None))
-        self._running[number] = asyncio.create_task(self._own(number))
+    def open_all(self, numbers: Iterable[int]) -> None:
+        """Open the tasks of an assignment in the background: a long restore must not miss the next rebalance.
 
-    def forget_kept(self) -> None:
-        """Drop the states of tasks that did not come back with the last assignment: others change them by now."""
-        self._kept.clear()
+        A task that comes back goes on with the state that it had. Those of others are dropped: others change them.
+        """
+        now_s = time.monotonic()
+        for number in numbers:
+            restored, since_s = self._restored.get(number, (None, now_s))
+            fresh = now_s - since_s < _STATE_KEPT_S
+            self.tasks[number] = self._new_task(number, restored if fresh else None)
+            self._running[number] = asyncio.create_task(self._own(number))
+        self._restored.clear()
 
     def failed_lately(self, number: int) -> bool:
         return time.monotonic() - self._failed_s.get(number, -math.inf) < _FAILURE_SHOWS_S
@@ -86,20 +92,22 @@ class TaskOwners(Generic[S]):
             except Exception as error:  # noqa: BLE001  (an error in the task closes the task, not the process)
                 if _is_expiry(error):
                     self._happened(WorkerEvent.PRODUCER_EXPIRED, partition=number)
-                    await self._replace(number, task)
+                    await self._replace(number, task, error)
                     continue
                 self._happened(WorkerEvent.TASK_FAILED, partition=number, error=repr(error))
                 failures = failures + 1 if self.failed_lately(number) else 0
                 self._failed_s[number] = time.monotonic()
-                await self._replace(number, task, REOPEN_AFTER_S[min(failures, len(REOPEN_AFTER_S) - 1)])
+                await self._replace(number, task, error, REOPEN_AFTER_S[min(failures, len(REOPEN_AFTER_S) - 1)])
             else:
                 return
 
-    async def _replace(self, number: int, task: Task[S], after_s: float = 0.0) -> None:
+    async def _replace(self, number: int, task: Task[S], error: Exception, after_s: float = 0.0) -> None:
         await task.discard()
         await asyncio.sleep(after_s)
         if self.tasks.get(number) is task:
-            self.tasks[number] = self._new_task(number, None)
+            # A restore that Kafka interrupted goes on from where it was.
+            goes_on = task.restoring and isinstance(error, (KafkaError, OSError, TimeoutError))
+            self.tasks[number] = self._new_task(number, task.restored if goes_on else None)
 
     def _happened(self, event: WorkerEvent, **details: Any) -> None:
         self._counts.events[event] += 1
@@ -109,12 +117,14 @@ class TaskOwners(Generic[S]):
         task, running = self.tasks.pop(number, None), self._running.pop(number, None)
         if task is None or running is None:
             return
-        kept = await task.close(drain_s) if task.open else None
+        restored = await task.close(drain_s) if task.open else None
         await _cancelled(running)
-        if kept is None:
+        if restored is None:
             await task.discard()
-        else:
-            self._kept[number] = kept
+        if task.restoring:
+            restored = task.restored  # a part of the changelog, whose rest is read when the partition comes back
+        if restored is not None:
+            self._restored[number] = restored, time.monotonic()
 
 
 async def _cancelled(running: asyncio.Task[None]) -> None:

@@ -16,6 +16,7 @@ from stripeline.contracts.internal_records import encode
 from stripeline.workers.kafka.aiokafka_internals import end_producer
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.task.decision import OutputRecord
+from stripeline.workers.task.input_partition import InputPartition
 from stripeline.workers.task.pending import Pending
 
 TRANSACTION_TIMEOUT_MS = 10_000
@@ -24,6 +25,12 @@ _FLUSH_S = 2.0
 CommitOffsets = Mapping[TopicPartition, OffsetAndMetadata]
 BatchBuilder = Any
 """The result of `AIOKafkaProducer.create_batch`."""
+
+
+def commit_offsets(inputs: Mapping[TopicPartition, InputPartition]) -> CommitOffsets:
+    """The offsets that have moved since the last call."""
+    moved = {tp: source.offset_to_commit() for tp, source in inputs.items()}
+    return {tp: OffsetAndMetadata(*now) for tp, now in moved.items() if now is not None}
 
 
 class Transactions:

@@ -95,7 +95,9 @@ def snapshot(worker: Worker[Any]) -> WorkerSnapshot:
         for number, task in worker.tasks.items()
         if task.open
     }
-    return WorkerSnapshot(polls=worker.polls, joined=worker.joined, tasks=len(worker.tasks), working=working)
+    return WorkerSnapshot(
+        silent_s=worker.silent_s(), polls=worker.polls, joined=worker.joined, tasks=len(worker.tasks), working=working
+    )
 
 
 def _working(task: Task[Any], oldest_call_s: float) -> TaskSnapshot:

@@ -57,12 +57,16 @@ class Ended(NamedTuple):
 
 
 class Decision(Struct, frozen=True):
-    """Everything that follows from one record. `verdict` names it for metrics and tests."""
+    """Everything that follows from one record. `verdict` names it for metrics and tests.
+
+    notices: facts for every process, which hold whether or not the task's transaction commits; never a part of it.
+    """
 
     verdict: Verdict
     outputs: tuple[OutputRecord, ...] = ()
     changes: tuple[StateChange, ...] = ()
     ended: Ended | None = None
+    notices: tuple[OutputRecord, ...] = ()
 
 
 class TaskState(Protocol):

@@ -17,6 +17,8 @@ from enum import Enum, auto
 class StallLimits:
     """How long what should move may be stuck, in seconds.
 
+    silent_s: its consumer has no answer of Kafka's, which answers others: its addresses may be old. aiokafka goes on
+        asking them. Together with `apart_s` it is replaced after 30 s.
     poll_s: the loop that reads from Kafka.
     join_s: joining the group; a rebalance waits for the slowest member's drain.
     assign_s: without any partition.
@@ -27,6 +29,7 @@ class StallLimits:
     forgive_s: after this time without a stall the tries start from zero.
     """
 
+    silent_s: float = 18.0
     poll_s: float = 30.0
     join_s: float = 90.0
     assign_s: float = 60.0
@@ -41,6 +44,7 @@ class StallLimits:
 class Stall(Enum):
     """What does not move."""
 
+    SILENT = "Kafka answers others, and not its consumer"
     POLL = "its loop does not read from Kafka any more"
     JOIN = "it does not get into its group"
     ASSIGNMENT = "it has no partition, though its group has fewer members than partitions"
@@ -68,8 +72,12 @@ class TaskSnapshot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerSnapshot:
-    """A worker at one moment. `tasks` counts those that are being opened, too."""
+    """A worker at one moment. `tasks` counts those that are being opened, too.
 
+    silent_s: since Kafka last answered its consumer.
+    """
+
+    silent_s: float
     polls: int
     joined: bool
     tasks: int
@@ -168,7 +176,9 @@ class Watch:
 
     def _member(self, now_s: float, snapshot: WorkerSnapshot) -> list[Suspicion | None]:
         limits, idle = self.limits, snapshot.joined and not snapshot.tasks
+        silent = snapshot.silent_s > limits.silent_s
         return [
+            Suspicion(stall=Stall.SILENT, number=None, for_s=snapshot.silent_s) if silent else None,
             self._still(now_s, Stall.POLL, None, snapshot.polls, limits.poll_s),
             self._still(now_s, Stall.JOIN, None, None if snapshot.joined else 1, limits.join_s),
             self._still(now_s, Stall.ASSIGNMENT, None, 1 if idle else None, limits.assign_s),

@@ -20,6 +20,14 @@ PROCESS: Final[tuple[MetricRow[ProcessView], ...]] = (
         action="0: `/readyz` says what is missing",
     ),
     MetricRow(
+        "stripeline_control_table_age_seconds", "gauge", (),
+        "Time since the process last had all of the control topic",
+        lambda seen: [((), seen.control_age_s)],
+        question="Do the definitions that the process uses hold?",
+        action="Below a second. From 30 s on `/readyz` warns and says why, from 300 s on the process is not ready: a"
+        " rolled secret, a revoked key or a deleted trigger has no effect in it",
+    ),
+    MetricRow(
         "stripeline_event_loop_lag_seconds", "histogram", (),
         "Lateness of a timer of the event loop",
         lambda seen: [((), seen.lag.lag_s)],

@@ -67,6 +67,14 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
         action="A few seconds on the command topic. In a tier it is the record that is due next",
     ),
     MetricRow(
+        "stripeline_input_blocked_seconds", "gauge", ("role", "topic", "partition"),
+        "How long an open transaction of somebody else has held an input partition back; only where it is half a minute"
+        " and longer",
+        _counted(lambda seen: seen.blocked.items()),
+        question="Does a transaction of somebody else hold our work up?",
+        action="`/readyz` names the producer, the offset and the command of Kafka that aborts it",
+    ),
+    MetricRow(
         "stripeline_records_total", "counter", ("role", "topic", "verdict"),
         "Records that were decided, by input topic and verdict",
         _counted(lambda seen: seen.counts.records.items()),

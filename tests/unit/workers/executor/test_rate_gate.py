@@ -282,7 +282,8 @@ class TestInTheExecutor:
         first = executor.take(ledger, command_record(command("c1"), key=b"k1"), NOW)
         second = executor.take(ledger, command_record(command("c2"), key=b"k2"), NOW)
         decision = self.apply(ledger, executor.settle(ledger, first, failure(401), NOW))
-        result, letter, state = decision.outputs
+        result, letter = decision.outputs
+        (state,) = decision.notices
         assert orjson.loads(result.value)["error"]["code"] == "AUTH_EXPIRED"
         assert h.read(letter.headers)[h.REASON] == b"key_refused"
         assert (state.topic, state.key, state.partition) == ("stripe.control", b"state/acme", 0)

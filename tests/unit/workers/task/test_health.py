@@ -15,9 +15,13 @@ WAITS = TaskSnapshot(mark=0, holds=False, idle=False, oldest_call_s=0, reads={"t
 FACTS = GroupFacts(members=2, ends={"topic": 5})
 
 
-def member(polls=0, *, joined=True, **working):
+def member(polls=0, *, joined=True, silent_s=0.0, **working):
     return WorkerSnapshot(
-        polls=polls, joined=joined, tasks=len(working), working={int(n[1:]): w for n, w in working.items()}
+        silent_s=silent_s,
+        polls=polls,
+        joined=joined,
+        tasks=len(working),
+        working={int(n[1:]): w for n, w in working.items()},
     )
 
 
@@ -34,6 +38,7 @@ def looks(watch, snapshot, until_s, *, turning=True, from_s=0):
     ("snapshot", "turning", "found"),
     [
         (member(p0=WAITS), False, (Stall.POLL, None, 31)),
+        (member(silent_s=LIMITS.silent_s + 1), True, (Stall.SILENT, None, 0)),
         (member(joined=False), True, (Stall.JOIN, None, 91)),
         (member(), True, (Stall.ASSIGNMENT, None, 61)),
         (member(p3=BUSY), True, (Stall.PROGRESS, 3, 181)),
