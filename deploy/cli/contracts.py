@@ -108,6 +108,8 @@ def verify(
     columns = ("partition", "offset", "at", "record", "reason")
     if found or as_json:
         output.rows(found, columns, as_json=as_json, empty="")
+    for words in report.hidden:
+        output.note(words)
     output.note(f"{topic}: {report.judged} records judged, {len(found)} outside the contract.")
     if found:
         raise typer.Exit(1)

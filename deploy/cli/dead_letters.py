@@ -144,7 +144,7 @@ def _filters(
 def _newest(filters: Filters, limit: int) -> Page:
     topic = settings().topics.dead_letter
     wanted = Wanted(keep=lambda read: filters.match(dead_letter_of(read)), limit=limit, since_ms=filters.since_ms)
-    return output.run(newest(topic, kafka(), wanted))
+    return output.noted(output.run(newest(topic, kafka(), wanted)))
 
 
 def _letters(page: Page) -> list[DeadLetter]:

@@ -14,6 +14,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from stripeline.deploy.operations.topic_reader import Page
+
 Done = TypeVar("Done")
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON array, and nothing else, on standard output.")]
@@ -48,6 +50,13 @@ def print_json(value: Any) -> None:
 def note(text: str) -> None:
     """Print a message on standard error."""
     print(text, file=sys.stderr)
+
+
+def noted(page: Page) -> Page:
+    """The page, after a message about what it does not show."""
+    for words in page.hidden:
+        note(words)
+    return page
 
 
 def note_cut(limit: int) -> None:

@@ -62,7 +62,7 @@ def show(
 
 def _newest(keep: Callable[[Read], bool], limit: int) -> Page:
     topic = settings().topics.run
-    return output.run(newest(topic, kafka(), Wanted(keep=keep, limit=limit, per_key=True)))
+    return output.noted(output.run(newest(topic, kafka(), Wanted(keep=keep, limit=limit, per_key=True))))
 
 
 COMMANDS = (Entry(name="runs", does=app, panel=Panel.LOOK, place=1),)

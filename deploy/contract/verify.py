@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from stripeline.contracts.headers import rfc3339
 from stripeline.deploy.contract.judge import Contract
-from stripeline.deploy.operations.topic_reader import Read, partitions_of, read_of
+from stripeline.deploy.operations.topic_reader import Read, hidden_of, partitions_of, read_of
 from stripeline.workers.kafka.partition_reader import partition_reader
 
 _SILENT_S: Final = 30.0
@@ -35,7 +35,10 @@ class Outside:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Report:
+    """`hidden`: what could not be read, in words."""
+
     judged: int
+    hidden: Sequence[str]
     outside: Sequence[Outside]
 
 
@@ -50,7 +53,8 @@ async def verify(span: Span, contract: Contract, client: Mapping[str, Any]) -> R
             verdict = contract.judge(read.key, read.value, read.headers)
             if verdict.problems:
                 outside.append(_outside(read, verdict.record, verdict.reason))
-    return Report(judged=judged, outside=sorted(outside, key=lambda one: (one.partition, one.offset)))
+    in_order = sorted(outside, key=lambda one: (one.partition, one.offset))
+    return Report(judged=judged, hidden=await hidden_of(span.topic, client), outside=in_order)
 
 
 async def _records(span: Span, client: Mapping[str, Any]) -> AsyncGenerator[Read, None]:

@@ -1,9 +1,11 @@
 """Reads the newest records of a topic backwards from its end, without a consumer group, so no offsets change.
 
-It selects records. `stripeline.deploy.operations.views` presents them, with secrets masked.
+Nothing behind an open transaction can be read: what is left out is said (`hidden`). It selects records.
+`stripeline.deploy.operations.views` presents them, with secrets masked.
 """
 
 import asyncio
+import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -12,7 +14,10 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from stripeline.contracts import headers
 from stripeline.deploy.operations.topics_admin import connected
-from stripeline.workers.kafka.partition_reader import PartitionReader, partition_reader
+from stripeline.workers.kafka.partition_reader import PartitionReader, log_ends, partition_reader
+from stripeline.workers.kafka.transaction import TRANSACTION_TIMEOUT_MS
+from stripeline.workers.kafka.watch.open_transactions import bootstrap_servers, open_transaction
+from stripeline.workers.task.open_transaction import words
 
 _DEADLINE_S: Final = 60.0
 _FIRST_CHUNK: Final = 500
@@ -34,10 +39,11 @@ class Read:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Page:
-    """Records, newest first. `cut`: there are more."""
+    """Records, newest first. `cut`: there are more. `hidden`: what could not be read, in words."""
 
     records: tuple[Read, ...]
     cut: bool
+    hidden: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -75,9 +81,34 @@ class _Tail:
 async def newest(topic: str, client: Mapping[str, Any], wanted: Wanted) -> Page:
     """The newest matching records of a topic. Raises FailureError for a missing topic, KafkaError, TimeoutError."""
     async with asyncio.timeout(_DEADLINE_S), partition_reader(client) as reader:
-        found = await _tails(reader, await partitions_of(topic, client), wanted)
+        partitions = await partitions_of(topic, client)
+        ends = await reader.end_offsets(partitions)
+        found = await _tails(reader, ends, wanted)
+        left_out = await hidden(ends, client)
     found.sort(key=lambda read: (read.at_ms, read.offset), reverse=True)
-    return Page(records=tuple(found[: wanted.limit]), cut=len(found) > wanted.limit)
+    return Page(records=tuple(found[: wanted.limit]), cut=len(found) > wanted.limit, hidden=left_out)
+
+
+async def hidden(stable: Mapping[TopicPartition, int], client: Mapping[str, Any]) -> tuple[str, ...]:
+    """What is not shown of partitions that were read up to their last stable offsets, in words.
+
+    A transaction of a worker is open for a moment only, and is not worth a word. Raises KafkaError, TimeoutError.
+    """
+    now_ms, ends = int(time.time() * 1000), await log_ends(list(stable), client)
+    held = [await open_transaction(tp, at, client) for tp, at in stable.items() if at < ends[tp]]
+    return tuple(
+        f"What is behind offset {one.offset} of {one.topic}-{one.partition} is not shown:"
+        f" {words(one, now_ms, bootstrap_servers(client))}"
+        for one in held
+        if one.began_ms is None or now_ms - one.began_ms >= TRANSACTION_TIMEOUT_MS
+    )
+
+
+async def hidden_of(topic: str, client: Mapping[str, Any]) -> tuple[str, ...]:
+    """What of a topic can't be read now, in words. Raises as `newest` does."""
+    partitions = await partitions_of(topic, client)
+    async with asyncio.timeout(_DEADLINE_S), partition_reader(client) as reader:
+        return await hidden(await reader.end_offsets(partitions), client)
 
 
 async def partitions_of(topic: str, client: Mapping[str, Any]) -> list[TopicPartition]:
@@ -86,10 +117,10 @@ async def partitions_of(topic: str, client: Mapping[str, Any]) -> list[TopicPart
         return [TopicPartition(topic, number) for number in await cluster.partitions(topic)]
 
 
-async def _tails(reader: PartitionReader, partitions: list[TopicPartition], wanted: Wanted) -> list[Read]:
+async def _tails(reader: PartitionReader, ends: Mapping[TopicPartition, int], wanted: Wanted) -> list[Read]:
     """The matching records of all partitions, read in chunks backwards from their ends."""
+    partitions, uppers = list(ends), dict(ends)
     begins = await reader.first_offsets(partitions)
-    uppers = dict(await reader.end_offsets(partitions))
     tails = {partition: _Tail(wanted=wanted) for partition in partitions}
     size = _FIRST_CHUNK
     while open_ones := [one for one in partitions if uppers[one] > begins[one] and not tails[one].enough]:

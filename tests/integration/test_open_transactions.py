@@ -12,6 +12,8 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.definitions import Connection, Rate, encode_definition
 from stripeline.contracts.vocabulary import WorkerEvent
+from stripeline.deploy.operations import topic_reader
+from stripeline.deploy.operations.topic_reader import Wanted, newest
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.rate_gate import RateGate
@@ -98,6 +100,7 @@ async def test_a_member_stays_while_one_partition_waits(workers: ScriptedWorkers
 async def test_an_input_held_by_a_stranger_is_named(workers: ScriptedWorkers, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(open_transaction, "HELD_AFTER_S", 0.5)
     monkeypatch.setattr(blocked_inputs, "_LOOK_EVERY_S", 0.2)
+    monkeypatch.setattr(topic_reader, "TRANSACTION_TIMEOUT_MS", 0)
     stripe, command = ScriptedStripe(), workers.topics.command
     running = workers.start(stripe)
     await running.ready(PARTITIONS)
@@ -109,6 +112,11 @@ async def test_an_input_held_by_a_stranger_is_named(workers: ScriptedWorkers, mo
         assert running.worker.missing() is None
         assert f"abort --topic {command} --partition 0 --start-offset 0" in str(running.worker.warnings())
         assert [*running.worker.blocked.seconds()] == [TopicPartition(command, 0)]
+        page = await newest(command, workers.client, Wanted(keep=lambda _: True, limit=10))
+        assert [read.partition for read in page.records] == [1]
+        assert [one.partition(": a transaction")[0] for one in page.hidden] == [
+            f"What is behind offset 0 of {command}-0 is not shown"
+        ]
         await workers.all_have_results("elsewhere")
         assert stripe.commands == ["elsewhere"]
         await producer.abort_transaction()

@@ -18,7 +18,7 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.vocabulary import WorkerEvent
 from stripeline.workers.kafka.broker_clock import BrokerClock
-from stripeline.workers.kafka.consumer import group_consumer, stop_consumer
+from stripeline.workers.kafka.consumer import group_consumer, start_within, stop_consumer
 from stripeline.workers.kafka.notices import Notices
 from stripeline.workers.kafka.polling import Polling
 from stripeline.workers.kafka.restore import RestoredState
@@ -37,7 +37,7 @@ from stripeline.workers.task.uncommitted_limit import UncommittedLimit
 
 S = TypeVar("S", bound=TaskState)
 log = structlog.get_logger()
-_SEEK_S = 10.0
+_SEEK_S, _START_S = 10.0, 30.0
 # One waits for Kafka while the other applies. More would only take memory, a fetch each, and open all tasks late.
 _RESTORES_AT_A_TIME = 2
 
@@ -178,7 +178,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         )  # fmt: skip
         self._consumer = consumer
         try:
-            await consumer.start()
+            await start_within(consumer.start(), _START_S)
             self._life.heard()
             upkeep = Upkeep(consumer, self.role.inputs, self.tasks, self._life, self.blocked)
             consumer.subscribe(list(self.role.inputs), listener=self)

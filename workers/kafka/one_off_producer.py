@@ -1,6 +1,5 @@
 """A producer for the few records of one command: started and ended in bounded time. Decides nothing."""
 
-import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Mapping
 from typing import Any, Final
@@ -8,6 +7,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 
 from stripeline.workers.kafka.aiokafka_internals import end_producer
+from stripeline.workers.kafka.consumer import start_within
 
 _START_S: Final = 15.0
 _FLUSH_S: Final = 2.0
@@ -20,8 +20,7 @@ async def one_off_producer(
     """A started producer with acks=all. Raises KafkaError, TimeoutError. How long a send may take is the caller's."""
     producer = AIOKafkaProducer(**client, enable_idempotence=True, max_request_size=max_request_size)
     try:
-        async with asyncio.timeout(_START_S):
-            await producer.start()
+        await start_within(producer.start(), _START_S)
         yield producer
     finally:
         await end_producer(producer, _FLUSH_S)

@@ -16,7 +16,7 @@ from typing import Any, Final, Literal
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
-from stripeline.workers.kafka.consumer import stop_consumer
+from stripeline.workers.kafka.consumer import start_within, stop_consumer
 from stripeline.workers.kafka.watch.sign_of_life import SILENT_S, SignOfLife
 from stripeline.workers.task.restore_progress import Standing, standing
 
@@ -165,8 +165,7 @@ async def partition_reader(
         max_partition_fetch_bytes=max_partition_fetch_bytes,
     )
     try:
-        async with asyncio.timeout(start_s):
-            await consumer.start()
+        await start_within(consumer.start(), start_s)
         life = life or SignOfLife()
         life.heard()
         yield PartitionReader(consumer, life)

@@ -15,6 +15,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from stripeline.contracts.internal_records import encode
 from stripeline.workers.kafka.aiokafka_internals import end_producer
 from stripeline.workers.kafka.broker_clock import BrokerClock
+from stripeline.workers.kafka.consumer import start_within
 from stripeline.workers.task.decision import OutputRecord
 from stripeline.workers.task.input_partition import InputPartition
 from stripeline.workers.task.pending import Pending
@@ -51,8 +52,7 @@ class Transactions:
 
     async def open(self) -> None:
         """Take the transactional id over: fences its former producer, and aborts a transaction that was left open."""
-        async with asyncio.timeout(TRANSACTION_TIMEOUT_MS / 1000 * 3):
-            await self._producer.start()
+        await start_within(self._producer.start(), TRANSACTION_TIMEOUT_MS / 1000 * 3)
 
     async def commit(self, pending: Pending, offsets: CommitOffsets) -> int | None:
         """Publish what finished, the state changes and the offsets in one transaction.

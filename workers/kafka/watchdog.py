@@ -13,6 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
+from stripeline.workers.kafka.consumer import start_within
 from stripeline.workers.kafka.group_member import Worker
 from stripeline.workers.kafka.partition_reader import partition_reader
 from stripeline.workers.kafka.task import Task
@@ -123,7 +124,7 @@ async def _ask(worker: Worker[Any]) -> GroupFacts | None:
 async def _members(group: str, client: Mapping[str, Any]) -> int | None:
     admin = AIOKafkaAdminClient(**client)
     try:
-        await admin.start()
+        await start_within(admin.start(), _ASK_S)
         (answer,) = await admin.describe_consumer_groups([group])
     finally:
         await admin.close()

@@ -1,5 +1,6 @@
 """Partitions read without a group, on a fake consumer; on a real Kafka with the control table, restores and the CLI."""
 
+import asyncio
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -7,6 +8,7 @@ from typing import Any
 import pytest
 from aiokafka.structs import TopicPartition
 
+from stripeline.workers.kafka import partition_reader
 from stripeline.workers.kafka.partition_reader import PartitionReader
 
 ONE, TWO = TopicPartition("stripe.run", 0), TopicPartition("stripe.run", 1)
@@ -26,11 +28,18 @@ class Consumer:
     def seek(self, tp: TopicPartition, offset: int) -> None:
         self.positions[tp] = offset
 
+    def assignment(self) -> set[TopicPartition]:
+        return set(self.positions)
+
+    def last_poll_timestamp(self, _: TopicPartition) -> int | None:
+        return None
+
     async def position(self, tp: TopicPartition) -> int:
         return self.positions[tp]
 
     async def getmany(self, *partitions: TopicPartition, **_: Any) -> dict[TopicPartition, list[Any]]:
         self.asked.append(set(partitions))
+        await asyncio.sleep(0)
         fetched = self.fetches.pop(0) if self.fetches else {}
         for tp, records in fetched.items():
             self.positions[tp] = records[-1].offset + 1
@@ -65,6 +74,18 @@ async def test_a_partition_that_stays_silent_ends_the_read() -> None:
     with pytest.raises(TimeoutError):
         assert [fetched async for fetched in reader.read_to({ONE: 9}, silent_s=0)] == []
     assert len(consumer.asked) == 2
+
+
+async def test_a_kafka_that_is_silent_ends_every_read(monkeypatch) -> None:
+    """aiokafka's getmany returns nothing for ever, and does not ask the bootstrap list again."""
+    monkeypatch.setattr(partition_reader, "SILENT_S", 0.05)
+    reader = PartitionReader(Consumer())
+    reader.seek({ONE: 0})
+    with pytest.raises(TimeoutError, match="Kafka has not answered"):
+        async for _ in reader.read_to({ONE: 9}):
+            pass
+    with pytest.raises(TimeoutError, match="Kafka has not answered"):
+        await reader.idle(0)
 
 
 async def test_poll_returns_what_one_fetch_brings() -> None:
