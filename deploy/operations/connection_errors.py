@@ -8,7 +8,7 @@ Invariants:
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, NamedTuple
 
@@ -56,7 +56,7 @@ class Connecting:
     user: str = ""
     ca_file: str = ""
     certificate_file: str = ""
-    secrets: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = field(default=(), repr=False)
     """What must not be printed, also if a broker sends it back."""
 
 
@@ -168,16 +168,29 @@ _TEXTS: Final[Mapping[Cause, _Text]] = {
     ),
     Cause.TOKEN_REFUSED: _Text(
         "{address} refuses the OAuth token{because}",
-        "compare issuer, audience, scope and signing keys of the token with the broker's sasl.oauthbearer settings,"
-        " and check the STRIPELINE_KAFKA_OAUTH settings",
+        "{check_token}",
     ),
     Cause.TOKEN_UNAVAILABLE: _Text(
         "there is no token to log in to {address} with{because}",
-        "correct the STRIPELINE_KAFKA_OAUTH settings, or the token endpoint",
+        "{check_login}",
     ),
     Cause.OTHER: _Text("the connection to {address} fails{because}", "look at the broker's log"),
 }
 
+_WITH_OAUTH: Final = {
+    "check_token": (
+        "compare issuer, audience, scope and signing keys of the token with the broker's sasl.oauthbearer settings, and"
+        " check the STRIPELINE_KAFKA_OAUTH settings"
+    ),
+    "check_login": "correct the STRIPELINE_KAFKA_OAUTH settings, or the token endpoint",
+}
+_WITH_IAM: Final = {
+    "check_token": (
+        "allow kafka-cluster:Connect on this cluster to the IAM role of this process, and check"
+        " STRIPELINE_KAFKA_AWS_REGION and this host's clock"
+    ),
+    "check_login": "give this process AWS credentials: a role of its pod or instance, or AWS_PROFILE",
+}
 _NETWORK: Final = frozenset({Cause.UNKNOWN_HOST, Cause.REFUSED, Cause.NO_ROUTE, Cause.TIMES_OUT, Cause.SILENT})
 _OTHER_PROTOCOL: Final[Mapping[tuple[Cause, str], str]] = {
     (Cause.TLS_TO_PLAINTEXT, "SSL"): "PLAINTEXT",
@@ -203,6 +216,7 @@ def sentence(failure: ConnectionFailure, connecting: Connecting) -> str:
         "user": connecting.user,
         "trust": f"STRIPELINE_KAFKA_CA_FILE {connecting.ca_file}" if connecting.ca_file else "this host",
         "certificate_file": connecting.certificate_file,
+        **(_WITH_IAM if connecting.mechanism == "AWS_MSK_IAM" else _WITH_OAUTH),
     }
     what, remedy = (text.format_map(words) for text in _TEXTS[failure.cause])
     if not failure.advertised_by:

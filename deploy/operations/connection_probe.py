@@ -80,7 +80,7 @@ class _Probe:
 
     host: str
     port: int
-    client: Mapping[str, Any]
+    client: Mapping[str, Any] = field(repr=False)  # it has the password
     connecting: Connecting
     step_s: float
     nodes: list[Node] = field(default_factory=list)
@@ -210,8 +210,7 @@ class _Probe:
         except Exception as error:
             detail = str(error) if isinstance(error, FailureError) else cause_of(error)[1]
             raise _Failed(Cause.TOKEN_UNAVAILABLE, detail) from error
-        beside = "".join(f"\x01{name}={value}" for name, value in provider.extensions().items())
-        step = frames.sasl_authenticate_request(f"n,,\x01auth=Bearer {token}{beside}\x01\x01".encode())
+        step = frames.sasl_bearer_request(token, provider.extensions())
         answer = frames.authentication(await self._step(connection, step))
         if answer.challenge or answer.error_code:
             raise _Failed(Cause.TOKEN_REFUSED, answer.message or answer.challenge.decode(errors="replace"))

@@ -64,7 +64,10 @@ def sasl_handshake_request(mechanism: str) -> bytes:
     return _framed(SASL_HANDSHAKE, 1, _string(mechanism.encode()))
 
 
-def sasl_authenticate_request(step: bytes) -> bytes:
+def sasl_bearer_request(token: str, extensions: Mapping[str, str]) -> bytes:
+    """The first step of OAUTHBEARER: https://www.rfc-editor.org/rfc/rfc7628#section-3.1."""
+    fields = "".join(f"\x01{name}={value}" for name, value in extensions.items())
+    step = f"n,,\x01auth=Bearer {token}{fields}\x01\x01".encode()
     return _framed(SASL_AUTHENTICATE, 0, struct.pack(">i", len(step)) + step)
 
 

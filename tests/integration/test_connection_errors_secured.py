@@ -22,12 +22,26 @@ async def why(fields: Mapping[str, Any], **more: Any) -> str | None:
     return text
 
 
+LOGIN = {"kafka_sasl_username": USER, "kafka_sasl_password": PASSWORD, "kafka_sasl_mechanism": "SCRAM-SHA-512"}
+
+
+def fitting(fields: dict[str, Any]) -> dict[str, Any]:
+    """Without what the settings refuse beside this protocol."""
+    protocol = fields["kafka_security_protocol"]
+    unfit = set() if protocol.startswith("SASL_") else {"kafka_sasl_username", "kafka_sasl_password"}
+    unfit |= set() if protocol.endswith("SSL") else {"kafka_ca_file"}
+    return {name: value for name, value in fields.items() if name not in unfit}
+
+
 class Token(AbstractTokenProvider):
     def __init__(self, token: str) -> None:
         self._token = token
 
     async def token(self) -> str:
         return self._token
+
+    def extensions(self) -> dict[str, str]:
+        return {}
 
 
 async def test_a_login_that_fits_has_no_fault(secured_kafka: SecuredKafka) -> None:
@@ -102,9 +116,7 @@ SENTENCES = {
 @pytest.mark.parametrize("name", SENTENCES)
 async def test_each_cause_has_its_own_sentence(secured_kafka: SecuredKafka, name: str) -> None:
     listener, overrides, words = SENTENCES[name]
-    login = {"kafka_sasl_username": USER, "kafka_sasl_password": PASSWORD, "kafka_sasl_mechanism": "SCRAM-SHA-512"}
-    fields = {**login, **secured_kafka.settings(listener), **overrides}
-    text = await why(fields)
+    text = await why(fitting({**LOGIN, **secured_kafka.settings(listener), **overrides}))
     assert text is not None
     assert words in text
     assert secured_kafka.address(listener) in text
@@ -121,3 +133,28 @@ async def test_a_token_that_is_refused(secured_kafka: SecuredKafka) -> None:
     assert token not in text
     good = secured_kafka.token_keys.token("someone")
     assert await why(fields, sasl_mechanism="OAUTHBEARER", sasl_oauth_token_provider=Token(good)) is None
+
+
+async def test_a_client_certificate_that_is_refused(secured_kafka: SecuredKafka) -> None:
+    fields = secured_kafka.settings("MTLS", "someone")
+    assert await why(fields) is None
+    stranger = secured_kafka.stranger.issue("someone")
+    text = await why({**fields, "kafka_cert_file": stranger.cert_file, "kafka_key_file": stranger.key_file})
+    assert text is not None
+    assert f"refuses the client certificate of STRIPELINE_KAFKA_CERT_FILE {stranger.cert_file}" in text
+    expired = secured_kafka.certificate("someone", days=-1)
+    text = await why({**fields, "kafka_cert_file": expired.cert_file, "kafka_key_file": expired.key_file})
+    assert text is not None
+    assert f"refuses the client certificate of STRIPELINE_KAFKA_CERT_FILE {expired.cert_file}" in text
+
+
+async def test_a_token_endpoint_that_is_away(secured_kafka: SecuredKafka) -> None:
+    fields = secured_kafka.settings(
+        "LOGIN", kafka_sasl_mechanism="OAUTHBEARER", kafka_oauth_token_url="http://localhost:1/token",
+        kafka_oauth_client_id="stripeline", kafka_oauth_client_secret="hunter2",
+    )  # fmt: skip
+    text = await why(fields)
+    assert text is not None
+    assert "there is no token to log in to" in text
+    assert "localhost:1" in text
+    assert "hunter2" not in text

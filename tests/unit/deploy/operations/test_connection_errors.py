@@ -91,3 +91,10 @@ def test_text_of_a_broker_is_one_bounded_line() -> None:
     assert len(text) == BROKER_TEXT_CHARACTERS
     assert text.isprintable()
     assert text.endswith("...")
+
+
+def test_a_token_of_amazon_msk_names_iam() -> None:
+    iam = Connecting(protocol="SASL_SSL", mechanism="AWS_MSK_IAM")
+    assert "kafka-cluster:Connect" in said(Cause.TOKEN_REFUSED, iam)
+    assert "AWS credentials" in said(Cause.TOKEN_UNAVAILABLE, iam)
+    assert "STRIPELINE_KAFKA_OAUTH" in said(Cause.TOKEN_REFUSED)

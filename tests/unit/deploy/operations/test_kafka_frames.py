@@ -63,3 +63,8 @@ def test_any_bytes_are_read_or_refused(answer: bytes) -> None:
             read(struct.pack(">i", 1) + answer)
         except FrameError:
             continue
+
+
+def test_a_bearer_token_goes_with_its_extensions() -> None:
+    request = frames.sasl_bearer_request("t0ken", {"logicalCluster": "lkc-1"})
+    assert request.endswith(b"n,,\x01auth=Bearer t0ken\x01logicalCluster=lkc-1\x01\x01")
