@@ -122,3 +122,10 @@ def test_a_record_that_is_unreadable_changes_nothing():
         with pytest.raises(UnreadableRecordError, match="Ledger"):
             ledger.restore(key, b'{"status": 5}')
     assert (ledger.known("c1"), ledger.sizes) == (known("waiting"), {"commands": 1, "waiting": 1, "queues": 0})
+
+
+def test_a_tombstone_of_another_key_changes_nothing():
+    """A restore may append one, so that an empty end of the changelog has a record."""
+    ledger = ledger_of(c1=known("waiting"))
+    ledger.restore("restored", None)
+    assert (ledger.known("c1"), ledger.sizes) == (known("waiting"), {"commands": 1, "waiting": 1, "queues": 0})
