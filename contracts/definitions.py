@@ -15,7 +15,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationErr
 from stripeline.contracts.action import SENSITIVE, explain
 from stripeline.contracts.families import families
 from stripeline.contracts.ids import NAME, STEP
-from stripeline.contracts.internal_records import KeyRefusal, read
+from stripeline.contracts.internal_records import BatchSkip, KeyRefusal, read
 
 Name = Annotated[str, Field(pattern=NAME.pattern)]
 Sealed = Annotated[
@@ -127,12 +127,15 @@ def matches(type_filter: str, event_type: str) -> bool:
 
 
 AnyDefinition = Connection | Trigger | Workflow
-ControlRecord = AnyDefinition | KeyRefusal
-"""A record of `stripe.control`: what the operator defined, or what an executor met."""
+ControlRecord = AnyDefinition | KeyRefusal | BatchSkip
+"""A record of `stripe.control`: what the operator defined or did, or what an executor met."""
 
 KINDS: Mapping[str, type[AnyDefinition]] = {"connection": Connection, "trigger": Trigger, "workflow": Workflow}
 KEY_REFUSAL: Final = "state"
-"""The first word of a control key."""
+SKIP: Final = "skip"
+"""The first words of control keys; `skip/TOPIC/PARTITION` has two more."""
+
+_SKIPPED = re.compile(r"^[A-Za-z0-9._-]{1,249}/[0-9]{1,9}$")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +146,7 @@ class Definitions:
     triggers: Mapping[str, Trigger] = field(default_factory=dict)
     workflows: Mapping[str, Workflow] = field(default_factory=dict)
     key_refusals: Mapping[str, KeyRefusal] = field(default_factory=dict)
+    skips: Mapping[str, BatchSkip] = field(default_factory=dict)
 
     @classmethod
     def of(cls, by_key: Mapping[str, ControlRecord]) -> "Definitions":
@@ -152,6 +156,7 @@ class Definitions:
             triggers={name_of(key): value for key, value in by_key.items() if isinstance(value, Trigger)},
             workflows={name_of(key): value for key, value in by_key.items() if isinstance(value, Workflow)},
             key_refusals={name_of(key): value for key, value in by_key.items() if isinstance(value, KeyRefusal)},
+            skips={name_of(key): value for key, value in by_key.items() if isinstance(value, BatchSkip)},
         )
 
     def by_key(self) -> dict[str, AnyDefinition]:
@@ -172,6 +177,8 @@ def name_of(key: str) -> str:
 def parse_definition(key: str, value: bytes) -> ControlRecord:
     """Parse a record of `stripe.control`. Raises ValueError, which shows no value."""
     kind, _, name = key.partition("/")
+    if kind == SKIP and _SKIPPED.fullmatch(name):
+        return read(BatchSkip, value)
     if (kind not in KINDS and kind != KEY_REFUSAL) or not NAME.fullmatch(name):
         choice = ", ".join((*KINDS, KEY_REFUSAL))
         raise ValueError(f"{key!r} is not a control key: it is KIND/NAME with one of {choice}")

@@ -106,6 +106,10 @@ class DeadLetterHeaders(Headers):
     origin_topic: Annotated[str, Field(alias=h.ORIGIN_TOPIC, description="the topic of origin")]
     origin_partition: Annotated[Digits, Field(alias=h.ORIGIN_PARTITION, description="the partition of origin")]
     origin_offset: Annotated[Digits, Field(alias=h.ORIGIN_OFFSET, description="the offset of origin")]
+    origin_last_offset: Annotated[
+        LeftOut[Digits],
+        Field(alias=h.ORIGIN_LAST_OFFSET, description="the last offset of a range; omitted for one record"),
+    ] = None
     reason: Annotated[
         str,
         Field(

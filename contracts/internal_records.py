@@ -19,12 +19,13 @@ from msgspec import Meta, Struct
 
 from stripeline.contracts import stripe_metadata
 from stripeline.contracts.action import SENSITIVE
-from stripeline.contracts.vocabulary import Code
+from stripeline.contracts.vocabulary import AuditedAct, Code
 
 R = TypeVar("R", bound=Struct)
 
 _SENSITIVE: Final = dict(SENSITIVE)
 _CODES: Final[dict[str, Any]] = {"enum": [code.value for code in Code]}
+_ACTS: Final[dict[str, Any]] = {"enum": [act.value for act in AuditedAct]}
 
 EpochMs = Annotated[int, Meta(ge=0, description="milliseconds since the epoch")]
 AsStripeSendsIt = Annotated[Any, Meta(description="as Stripe sends it", extra_json_schema=_SENSITIVE)]
@@ -181,6 +182,39 @@ class KeyRefusal(Struct, frozen=True, kw_only=True):
         name="refused_key"
     )
     since_ms: EpochMs = msgspec.field(name="since")
+
+
+class BatchSkip(Struct, frozen=True, kw_only=True):
+    """A person had a batch that no client can read skipped, under `skip/TOPIC/PARTITION`.
+
+    The owner of the partition goes on behind it where it meets these bytes; anywhere else the record does nothing.
+    """
+
+    first: Annotated[int, Meta(ge=0, description="the batch's first offset")]
+    last: Annotated[int, Meta(ge=0, description="the batch's last offset")]
+    digest: Annotated[str, Meta(description="fingerprint of the batch's bytes")]
+    by: Annotated[str, Meta(description="who skipped it")]
+    why: Annotated[str, Meta(description="the reason that was given")]
+    at_ms: EpochMs = msgspec.field(name="at")
+
+
+class OffsetRange(Struct, frozen=True, kw_only=True):
+    """Records of one partition."""
+
+    topic: Annotated[str, Meta(description="the topic")]
+    partition: Annotated[int, Meta(ge=0, description="the partition number")]
+    first: Annotated[int, Meta(ge=0, description="the first offset")]
+    last: Annotated[int, Meta(ge=0, description="the last offset")]
+
+
+class AuditRecord(Struct, frozen=True, kw_only=True):
+    """What a person did, on the audit topic: written before the act takes effect."""
+
+    act: Annotated[str, Meta(description="what was done", extra_json_schema=_ACTS)]
+    by: Annotated[str, Meta(description="who did it")]
+    why: Annotated[str, Meta(description="the reason that was given")]
+    at_ms: EpochMs = msgspec.field(name="at")
+    records: Annotated[tuple[OffsetRange, ...], Meta(description="the records that it was done to")]
 
 
 class ObjectMetadata(Struct, frozen=True, kw_only=True):

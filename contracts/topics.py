@@ -109,6 +109,10 @@ class Topics:
     def control(self) -> str:
         return f"{self.prefix}control"
 
+    @cached_property
+    def audit(self) -> str:
+        return f"{self.prefix}audit"
+
     def all(self, partitions: int) -> Sequence[Topic]:
         """The required state of every topic, in the order of the data flow."""
         event = _deleted(days=7, max_bytes=RECORD_MAX_BYTES, append_time=False)
@@ -123,6 +127,7 @@ class Topics:
             (self.dead_letter, dead),
             (self.run, _COMPACTED),
             (self.ledger, _COMPACTED),
+            (self.audit, _deleted(days=365, max_bytes=RECORD_MAX_BYTES, append_time=True)),
         )
         control = Topic(name=self.control, partitions=1, config=_COMPACTED)
         return (*(Topic(name=name, partitions=partitions, config=config) for name, config in wanted), control)

@@ -31,6 +31,8 @@ class Verdict(StrEnum):
     UNRELATED = "unrelated"  # a result of no waiting run, or a webhook's object of no waiting command
     UNREADABLE = "unreadable"  # not of its contract
     BROKEN = "broken"  # a fault of Stripeline
+    SKIPPED = "skipped"  # a batch that no client can read, and a person skipped
+    LOST = "lost"  # offsets that Kafka removed before they were read
     CUT_SHORT = "cut_short"  # only on a span: the next owner of the partition takes the record again
 
 
@@ -44,6 +46,22 @@ class DeadLetterReason(StrEnum):
     INDETERMINATE = "indeterminate"  # it may have been done, and was not found at Stripe
     PAST_HORIZON = "past_horizon"  # the same, and too old to be attempted
     INTERNAL_ERROR = "internal_error"  # a fault of Stripeline
+    UNREADABLE_BATCH = "unreadable_batch"  # a whole batch that no client can read, and a person skipped
+    LOST_BY_RETENTION = "lost_by_retention"  # offsets that Kafka removed before they were read; the value is empty
+
+
+class UnreadableReason(StrEnum):
+    """Why no client can read a batch of records."""
+
+    WRONG_CHECKSUM = "wrong_checksum"
+    UNKNOWN_CODEC = "unknown_codec"
+    NOT_DECODED = "not_decoded"  # its bytes are whole, and no records of its codec
+
+
+class AuditedAct(StrEnum):
+    """What a person did: the field `act` of a record on the audit topic."""
+
+    SKIP_BATCH = "skip_batch"
 
 
 class Code(StrEnum):
@@ -212,6 +230,12 @@ class LogEvent(StrEnum):
     NOTICE_NOT_PUBLISHED = "notice_not_published"  # of a refused key, to the other processes; it is tried again
     LAST_COMMIT_FAILED = "last_commit_failed"  # of a task that closes: its next owner repeats
     DECISION_FAILED = "decision_failed"  # a fault of Stripeline: the record becomes a dead letter
+    BATCH_UNREADABLE = "batch_unreadable"  # it holds its partition
+    BATCH_READABLE = "batch_readable"  # a partition that was held goes on
+    BATCH_SKIPPED = "batch_skipped"  # as a person asked
+    OFFSETS_LOST = "offsets_lost"  # Kafka removed them before they were read
+    LOG_TRUNCATED = "log_truncated"  # the log ends before what was read of it: it is read from its beginning
+    COMMITS_EXPIRED = "commits_expired"  # Kafka forgot what the group had read
     CALL_LOST = "call_lost"
     CALL_BROKEN = "call_broken"  # a fault of Stripeline on the way to Stripe
     CLOCK_SKEW = "clock_skew"

@@ -49,6 +49,7 @@ class Role(Protocol[S]):
     original: those of them without which there is no task. They stay for ever; the others may come and go.
     grows: those of them that make the state grow; they pause while it is full.
     changelog: the topic that holds the state.
+    dead_letters: the topic for what can't be read or done.
     concurrency: calls at a time of one process, all its tasks together.
     """
 
@@ -58,6 +59,7 @@ class Role(Protocol[S]):
     original: frozenset[str]
     grows: frozenset[str]
     changelog: str
+    dead_letters: str
     concurrency: int
 
     def new_state(self) -> S: ...
@@ -82,7 +84,7 @@ class RouterRole(Role[Runs]):
         self.inputs, self.grows = (*topics.events, topics.result), frozenset(topics.events)
         self.original = frozenset({topics.result})
         self.changelog, self.concurrency = topics.run, 1
-        self._router, self._dead_letter_topic = router, topics.dead_letter
+        self._router, self.dead_letters = router, topics.dead_letter
 
     def new_state(self) -> Runs:
         return Runs()
@@ -97,7 +99,7 @@ class RouterRole(Role[Runs]):
         return self._router.take(state, record, now_ms)
 
     def broken(self, state: Runs, record: InputRecord, error: Exception) -> Decision:  # noqa: ARG002
-        return dead_letters.broken(self._dead_letter_topic, record, error)
+        return dead_letters.broken(self.dead_letters, record, error)
 
     def expired(self, state: Runs, now_ms: int) -> Iterable[StateChange]:
         return state.expired(now_ms)
@@ -118,7 +120,7 @@ class ExecutorRole(Role[Ledger]):
         self.inputs, self.grows = (topics.command, *topics.retries, *former), frozenset({topics.command})
         self.original = self.grows
         self.changelog, self.concurrency = topics.ledger, concurrency
-        self._executor, self.send = executor, send
+        self._executor, self.send, self.dead_letters = executor, send, topics.dead_letter
 
     def new_state(self) -> Ledger:
         return Ledger()

@@ -73,7 +73,7 @@ class _TracedRole(Role[S]):
     def __init__(self, role: Role[S], tracer: Tracer) -> None:
         self.name, self.group, self.inputs, self.grows = role.name, role.group, role.inputs, role.grows
         self.original = role.original
-        self.changelog, self.concurrency = role.changelog, role.concurrency
+        self.changelog, self.dead_letters, self.concurrency = role.changelog, role.dead_letters, role.concurrency
         self._role, self._tracer = role, tracer
         self._open: dict[Position, Span] = {}
 

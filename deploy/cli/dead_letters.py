@@ -99,7 +99,7 @@ def replay(
     an effect is looked up at Stripe first, and the Idempotency-Key never changes: a replay never charges twice. It
     adds the next revision to the command's result, and resumes its run.
     """
-    from stripeline.deploy.operations.replay import Note, prospect  # noqa: PLC0415  (only this command writes)
+    from stripeline.deploy.operations.replay import Note, prospect, replayable  # noqa: PLC0415  (only this command writes)
     from stripeline.deploy.operations.replay import replay as put_back  # noqa: PLC0415
 
     filters = _filters(code, reason, action, connection, key, command_id, since, until)
@@ -111,7 +111,7 @@ def replay(
     if page.cut:
         output.note_cut(limit)
     if not yes:
-        output.note(f"{len(letters)} would be replayed. Nothing was done: add --yes to do it.")
+        output.note(f"{sum(map(replayable, letters))} would be replayed. Nothing was done: add --yes to do it.")
         return
     note = Note(by=getpass.getuser(), why=why, at_ms=now_ms)
     done = output.run(put_back(settings().topics, kafka(), letters, note, rate))

@@ -20,6 +20,7 @@ from stripeline.deploy.local.kafka_jars import LocalKafkaError
 from stripeline.deploy.operations.connection_probe import why_unreachable
 from stripeline.workers.installed_actions import ActionsError
 from stripeline.workers.kafka.control_table import ControlError
+from stripeline.workers.kafka.unread.unreadable_batch import UnreadableBatchError
 from stripeline.workers.secrets.vault import VaultError
 
 EXPECTED: Final = (
@@ -42,6 +43,8 @@ def explain_failure(error: BaseException) -> str:
                 f"Kafka at {settings().kafka_bootstrap_servers} answers, but did not in time. Try again; if it repeats,"
                 " look at the load and the logs of its brokers."
             )
+        case UnreadableBatchError():
+            return f"{error}. See *A batch that can't be read* in docs/operations.md."
         case UnknownTopicOrPartitionError():
             return "A topic is missing. See which with `stripeline topics check`; `stripeline topics apply` creates it."
         case KafkaError():

@@ -1,5 +1,8 @@
-"""`stripeline topics`: create, check and list the topics."""
+"""`stripeline topics`: create, check and list the topics; move past a batch that no client can read."""
 
+import getpass
+import sys
+import time
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
@@ -10,6 +13,7 @@ from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.rights_listing import list_rights
+from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations import topics as admin
 from stripeline.deploy.operations.rights import Purpose, acl_commands
 from stripeline.deploy.operations.topics_admin import Denied, Found, principal_of
@@ -81,6 +85,35 @@ def list_topics(*, as_json: output.Json = False) -> None:
     states = output.run(admin.survey(values.topics, values.partitions, kafka()))
     columns = ("topic", "partitions", "cleanup", "retention", "exists", "problems")
     output.rows([_row(state) for state in states], columns, as_json=as_json, empty="")
+
+
+@app.command("skip")
+def skip(
+    topic: Annotated[str, typer.Argument(help="The topic, such as stripe.action-command.")],
+    partition: Annotated[int, typer.Argument(min=0, help="The partition number.")],
+    offset: Annotated[int, typer.Argument(min=0, help="An offset of the batch; /readyz and the log name it.")],
+    *,
+    why: Annotated[str, typer.Option(help="The reason. It is recorded with your user name.")],
+    yes: Annotated[bool, typer.Option("--yes", help="Skip without asking; needed where nobody can answer.")] = False,
+    as_json: output.Json = False,
+) -> None:
+    """Move past a batch that no client can read, and that holds its partition.
+
+    Shows what would be skipped, and asks. The worker that owns the partition then goes on behind the batch and writes
+    it to the dead letters as it is. Refused where a client can read the batch, and on changelogs and definitions.
+    """
+    from stripeline.deploy.operations import batch_skip  # noqa: PLC0415  (only this command writes)
+
+    topics, tp = settings().topics, batch_skip.place(topic, partition)
+    found = output.run(batch_skip.look(topics, tp, offset, kafka()))
+    output.details(batch_skip.view(tp, found), as_json=as_json)
+    if not yes and not sys.stdin.isatty():
+        raise FailureError("Nothing was skipped: nobody can be asked here. Add --yes to skip this batch.")
+    if not yes and not typer.confirm(f"Skip offsets {found.first} to {found.last}?", err=True):
+        raise FailureError("Nothing was skipped.")
+    signed = batch_skip.Signed(by=getpass.getuser(), why=why, at_ms=int(time.time() * 1000))
+    output.run(batch_skip.skip(topics, tp, found, signed, kafka()))
+    output.note("Recorded. The worker that owns the partition moves past it, and writes a dead letter.")
 
 
 def _row(state: admin.TopicState) -> dict[str, Any]:

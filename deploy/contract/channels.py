@@ -85,6 +85,7 @@ def channels() -> Sequence[Channel]:
         _dead_letters(wanted[topics.dead_letter]),
         _runs(wanted[topics.run]),
         _ledger(wanted[topics.ledger]),
+        _audit(wanted[topics.audit]),
         _control(wanted[topics.control]),
     )
 
@@ -201,8 +202,20 @@ def _ledger(topic: Topic) -> Channel:
     )  # fmt: skip
 
 
+def _audit(topic: Topic) -> Channel:
+    act = Message(
+        name="audit", title="an act of a person", key={"type": "null"}, payload="audit",
+        about="Who did what, when, why, and to which records; written before the act takes effect.",
+    )  # fmt: skip
+    return Channel(
+        name="audit", topic=topic, address=_address(topic), title="the audit trail",
+        about="Every act of a person that changes what becomes of records.",
+        messages=[act], writers=("operator",), readers=("operator",),
+    )  # fmt: skip
+
+
 def _control(topic: Topic) -> Channel:
-    kinds = ("connection", "trigger", "workflow", "state")
+    kinds = ("connection", "trigger", "workflow", "state", "skip")
     messages = [
         Message(
             name=f"control-{kind}", title=f"a {kind}", payload=f"control-{kind}",
@@ -212,6 +225,6 @@ def _control(topic: Topic) -> Channel:
     ]  # fmt: skip
     return Channel(
         name="control", topic=topic, address=_address(topic), title="definitions",
-        about="What the operator defined, secrets sealed, and what executors met. A record without a value deletes.",
+        about="What the operator defined, secrets sealed, or had skipped, and what executors met; no value deletes.",
         messages=messages, writers=("operator", "executor"), readers=("ingest", "router", "executor", "operator"),
     )  # fmt: skip

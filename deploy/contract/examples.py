@@ -92,6 +92,22 @@ DEAD_LETTER_HEADERS: Final[Examples] = {
         "stripeline-attempts": "0",
         "stripeline-last-error": "command_id: Field required",
     },
+    "unreadable-batch": {
+        **_DEAD,
+        "stripeline-origin-last-offset": "26",
+        "stripeline-reason": "unreadable_batch",
+        "stripeline-code": "",
+        "stripeline-attempts": "0",
+        "stripeline-last-error": "its checksum is wrong; skipped by ada: a disk failed",
+    },
+    "lost-by-retention": {
+        **_DEAD,
+        "stripeline-origin-last-offset": "26",
+        "stripeline-reason": "lost_by_retention",
+        "stripeline-code": "",
+        "stripeline-attempts": "0",
+        "stripeline-last-error": "offsets 17 to 26 (10 of them) were removed before they were read",
+    },
 }
 
 

@@ -74,3 +74,22 @@ WORKFLOWS: Final[Examples] = {
     }
 }
 STATES: Final[Examples] = {"key-refused": {"refused_key": "8c1f0e5d2b7a", "since": AT_MS}}
+SKIPS: Final[Examples] = {
+    "of-a-batch": {
+        "first": 4711,
+        "last": 4720,
+        "digest": "8c1f0e5d2b7a9346",
+        "by": "ada",
+        "why": "a disk of broker 3 failed; the producer sends them again",
+        "at": AT_MS,
+    }
+}
+AUDIT_RECORDS: Final[Examples] = {
+    "batch-skipped": {
+        "act": "skip_batch",
+        "by": "ada",
+        "why": "a disk of broker 3 failed; the producer sends them again",
+        "at": AT_MS,
+        "records": [{"topic": "stripe.action-command", "partition": 3, "first": 4711, "last": 4720}],
+    }
+}

@@ -89,6 +89,8 @@ def published(keys: frozenset[str] | None = None) -> Sequence[PublishedRecord]:
         _read("control-trigger", definitions.Trigger, examples_internal.TRIGGERS),
         _read("control-workflow", definitions.Workflow, examples_internal.WORKFLOWS),
         _read("control-state", internal_records.KeyRefusal, examples_internal.STATES),
+        _read("control-skip", internal_records.BatchSkip, examples_internal.SKIPS),
+        _read("audit", internal_records.AuditRecord, examples_internal.AUDIT_RECORDS),
     )
 
 

@@ -23,8 +23,8 @@ from stripeline.workers.kafka.transaction import MAX_REQUEST_BYTES
 _SEND_S: Final = 15.0
 _OURS: Final = frozenset(
     {
-        h.ATTEMPT, h.DUE_AT, h.PLACE, h.REPLAY, h.ORIGIN_TOPIC, h.ORIGIN_PARTITION, h.ORIGIN_OFFSET, h.REASON, h.CODE,
-        h.ATTEMPTS, h.LAST_ERROR,
+        h.ATTEMPT, h.DUE_AT, h.PLACE, h.REPLAY, h.ORIGIN_TOPIC, h.ORIGIN_PARTITION, h.ORIGIN_OFFSET,
+        h.ORIGIN_LAST_OFFSET, h.REASON, h.CODE, h.ATTEMPTS, h.LAST_ERROR,
     }
 )  # fmt: skip
 
@@ -44,6 +44,8 @@ def prospect(letter: DeadLetter, now_ms: int) -> str:
     reason, code = h.text(headers, h.REASON), h.text(headers, h.CODE)
     first_ms = h.number(headers, h.FIRST_APPENDED_AT) or now_ms
     match reason:
+        case DeadLetterReason.UNREADABLE_BATCH | DeadLetterReason.LOST_BY_RETENTION:
+            return "is not replayed: it has no record, only the range of offsets; their producer sends them again"
         case DeadLetterReason.ID_REUSED:
             return "is refused again: the id is known with another input"
         case _ if letter.command is None:
@@ -54,6 +56,12 @@ def prospect(letter: DeadLetter, now_ms: int) -> str:
             return "is looked up at Stripe, and sent with its own key if nothing is found"
         case _:
             return "is sent again with its own key"
+
+
+def replayable(letter: DeadLetter) -> bool:
+    """Whether a dead letter holds a record. One of a range of offsets holds none."""
+    reason = h.text(letter.read.headers, h.REASON)
+    return reason not in {DeadLetterReason.UNREADABLE_BATCH, DeadLetterReason.LOST_BY_RETENTION}
 
 
 def target(topics: Topics, letter: DeadLetter) -> str:
@@ -76,16 +84,16 @@ def replay_headers(letter: DeadLetter, note: Note) -> Headers:
 async def replay(
     topics: Topics, client: Mapping[str, Any], letters: Sequence[DeadLetter], note: Note, rate_per_s: float
 ) -> int:
-    """Produce the letters, oldest first, at `rate_per_s` at most, and return their number.
+    """Produce the letters that are replayable, oldest first, at `rate_per_s` at most, and return their number.
 
     Raises KafkaError and TimeoutError.
     """
     async with one_off_producer(client, max_request_size=MAX_REQUEST_BYTES) as producer:
-        for letter in sorted(letters, key=lambda letter: (letter.read.at_ms, letter.read.offset)):
+        for letter in sorted(filter(replayable, letters), key=lambda letter: (letter.read.at_ms, letter.read.offset)):
             async with asyncio.timeout(_SEND_S):
                 await producer.send_and_wait(
                     target(topics, letter), letter.read.value, key=letter.read.key, partition=letter.read.partition,
                     headers=list(replay_headers(letter, note)),
                 )  # fmt: skip
             await asyncio.sleep(1 / rate_per_s)
-    return len(letters)
+    return sum(map(replayable, letters))

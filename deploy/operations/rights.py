@@ -60,6 +60,7 @@ class Purpose(StrEnum):
     COMMANDS = "commands"  # command, dead-letters replay
     APPLY = "apply"  # apply FILE, delete
     TOPICS_APPLY = "topics-apply"
+    TOPICS_SKIP = "topics-skip"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -221,6 +222,11 @@ def _topics_apply(topics: Topics) -> Iterable[Right]:
     return (*_on(_names(topics), Operation.CREATE, Operation.ALTER_CONFIGS), *_checks(topics))
 
 
+def _topics_skip(topics: Topics) -> Iterable[Right]:
+    inputs = (*topics.events, topics.command, topics.result, *topics.retries)
+    return (*_on(inputs, Operation.READ), *_produces([topics.audit, topics.control]))
+
+
 def _works(topics: Topics, role: str, read: Iterable[str], written: Iterable[str]) -> Iterable[Right]:
     """A member of a consumer group with a transactional id per partition, which are named alike."""
     group = f"{topics.prefix}{role}"
@@ -272,4 +278,5 @@ _RIGHTS: Final[Mapping[Purpose, Callable[[Topics], Iterable[Right]]]] = {
     Purpose.COMMANDS: _commands,
     Purpose.APPLY: _apply,
     Purpose.TOPICS_APPLY: _topics_apply,
+    Purpose.TOPICS_SKIP: _topics_skip,
 }

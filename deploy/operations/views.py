@@ -125,6 +125,7 @@ def dead_letter_details(letter: DeadLetter) -> dict[str, Any]:
             "topic": headers.text(read.headers, headers.ORIGIN_TOPIC),
             "partition": headers.number(read.headers, headers.ORIGIN_PARTITION),
             "offset": headers.number(read.headers, headers.ORIGIN_OFFSET),
+            "last_offset": headers.number(read.headers, headers.ORIGIN_LAST_OFFSET),
         },
         "value": mask(letter.command.model_dump(mode="json", exclude_none=True))
         if letter.command

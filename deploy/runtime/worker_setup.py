@@ -22,7 +22,8 @@ S = TypeVar("S", bound=TaskState)
 
 def new_worker(shared: Shared, role: Role[S]) -> Worker[S]:
     """A worker that shows how it is on the admin port."""
-    worker = Worker(role if shared.tracer is None else traced(role, shared.tracer), _membership(shared), shared.clock)
+    traced_role = role if shared.tracer is None else traced(role, shared.tracer)
+    worker = Worker(traced_role, _membership(shared), shared.clock, lambda: shared.table.definitions.skips)
     tiers = {topic: tier for topic, tier in shared.settings.topics.retries.items() if topic in role.inputs}
     shared.checks[role.name], shared.warnings[role.name] = worker.missing, worker.warnings
     shared.metrics.show(WORKER, lambda: WorkerView.of(worker, tiers))

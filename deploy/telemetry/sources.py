@@ -30,6 +30,7 @@ class WorkerView:
     inputs: each input partition by topic and number, with its end as of the last fetch.
     tiers: the names of the tiers by their topics.
     blocked: input partitions that an open transaction of somebody else holds back, with the seconds.
+    held_s: how long an input partition has been held at a batch that no client can read, by topic and number.
     """
 
     role: str
@@ -39,6 +40,7 @@ class WorkerView:
     inputs: Mapping[tuple[str, str], tuple[InputPartition, int]]
     tiers: Mapping[str, str]
     blocked: Mapping[tuple[str, str], float]
+    held_s: Mapping[tuple[str, str], float]
     now_ms: int
     due_ms: Callable[[InputRecord], int]
 
@@ -58,6 +60,7 @@ class WorkerView:
             },
             blocked={(tp.topic, str(tp.partition)): held_s for tp, held_s in worker.blocked.seconds().items()},
             tiers={topic: tier.name for topic, tier in tiers.items()},
+            held_s={(tp.topic, str(tp.partition)): age_s for tp, age_s in worker.held.ages_s().items()},
             now_ms=worker.clock.now_ms(),
             due_ms=worker.role.due_ms,
         )

@@ -69,7 +69,7 @@ def listed(call: Call, *arguments: str) -> list[dict[str, Any]]:
 def test_topics_apply_check_and_list(call: Call) -> None:
     assert call("topics", "check")[0] == 1
     code, out, _ = call("topics", "apply")
-    assert (code, out.count("created ")) == (0, 14)
+    assert (code, out.count("created ")) == (0, 15)
     assert call("topics", "check") == (0, "All topics are as they must be.\n", "")
     assert listed(call, "topics", "check") == []
     rows = {row["topic"].partition(".")[2]: row for row in listed(call, "topics", "list")}

@@ -27,4 +27,6 @@ KINDS = {
     "control-trigger": ("control", "trigger/payments", {}),
     "control-workflow": ("control", "workflow/thanks", {}),
     "control-state": ("control", "state/acme", {}),
+    "control-skip": ("control", "skip/stripe.action-command/3", {}),
+    "audit": ("audit", None, {}),
 }

@@ -23,6 +23,7 @@ from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import StripeAnswer
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.group_member import Membership, Worker
+from stripeline.workers.kafka.unread.held_inputs import Skips
 from stripeline.workers.roles import ExecutorRole, Role
 from tests.support.broker import admin
 from tests.support.records import command
@@ -139,9 +140,11 @@ class ScriptedWorkers:
         executor = Executor(setup=Setup(topics=self.topics, actions=actions(), has_connection=lambda _: True))
         return ExecutorRole(self.topics, executor, stripe.send, concurrency, former)
 
-    def start(self, stripe: ScriptedStripe, *, role: Role[Any] | None = None, **membership_fields: Any) -> Running:
+    def start(
+        self, stripe: ScriptedStripe, *, role: Role[Any] | None = None, skips: Skips = dict, **membership_fields: Any
+    ) -> Running:
         membership = Membership(client=self.client, **{"partitions": self.partitions, **membership_fields})
-        worker: Worker[Any] = Worker(role or self.role(stripe), membership, BrokerClock())
+        worker: Worker[Any] = Worker(role or self.role(stripe), membership, BrokerClock(), skips)
         stop = asyncio.Event()
         started = Running(worker, stripe, stop, asyncio.create_task(worker.run(stop)))
         self.running.append(started)

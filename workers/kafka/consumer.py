@@ -51,7 +51,8 @@ def group_consumer(
         group_id=group,
         group_instance_id=instance_id,
         enable_auto_commit=False,
-        auto_offset_reset="earliest",
+        # A position that is gone raises: with a reset the consumer would move past what was lost, without a word.
+        auto_offset_reset="none",
         isolation_level="read_committed",
         partition_assignment_strategy=[TaskAssignor(sharing)],
         # How long a topic that was created, deleted or given partitions may stay unknown.

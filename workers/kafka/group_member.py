@@ -24,6 +24,7 @@ from stripeline.workers.kafka.polling import Polling
 from stripeline.workers.kafka.restore import RestoredState
 from stripeline.workers.kafka.task import Task
 from stripeline.workers.kafka.task_owners import REOPEN_AFTER_S, TaskOwners
+from stripeline.workers.kafka.unread.held_inputs import HeldInputs, Skips
 from stripeline.workers.kafka.watch.blocked_inputs import BlockedInputs
 from stripeline.workers.kafka.watch.sign_of_life import SignOfLife
 from stripeline.workers.kafka.watch.upkeep import Upkeep
@@ -64,7 +65,7 @@ class Membership:
 class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
     """One process's part in a role."""
 
-    def __init__(self, role: Role[S], membership: Membership, clock: BrokerClock) -> None:
+    def __init__(self, role: Role[S], membership: Membership, clock: BrokerClock, skips: Skips = dict) -> None:
         self.role, self._membership, self.clock = role, membership, clock
         self.slots, self.call_ages = CallSlots(role.concurrency), CallAges()
         self._limits: dict[int, UncommittedLimit] = defaultdict(UncommittedLimit)  # they outlive their tasks
@@ -81,6 +82,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         self.polls = 0
         self.trouble: str | None = None  # what the watchdog has seen
         self.counts = Counts()
+        self.held = HeldInputs(membership.client, skips, role.name)
         self._owners = TaskOwners(
             self._new_task, beginnings=self._beginnings, seek=self._seek, on_fenced=self._rejoin.set,
             counts=self.counts, role=role.name,
@@ -117,7 +119,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
 
     def warnings(self) -> str | None:
         """What keeps a part of the worker from working, such as one input partition, in words."""
-        return "; ".join(self.blocked.words()) or None
+        return "; ".join((*self.held.words(), *self.blocked.words())) or None
 
     def silent_s(self) -> float:
         """Seconds since Kafka last answered its consumer."""
@@ -182,13 +184,14 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             self._life.heard()
             upkeep = Upkeep(consumer, self.role.inputs, self.tasks, self._life, self.blocked)
             consumer.subscribe(list(self.role.inputs), listener=self)
-            polling = Polling(consumer, self.tasks)
+            polling = Polling(consumer, self.tasks, self.held, self.clock)
             while not stop.is_set() and not self._rejoin.is_set():
                 self.polls += 1
                 await polling.once()
                 await upkeep.once()
         finally:
             self.joined, self._leaving = False, True
+            self.held.clear()
             await self._owners.close_all(member.drain_s)
             await stop_consumer(consumer)
 
@@ -196,6 +199,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         if revoked:
             self.counts.events[WorkerEvent.REVOKED] += 1
             self._log.info(WorkerEvent.REVOKED, partitions=sorted({tp.partition for tp in revoked}))
+        self.held.clear()
         await self._owners.close_all(self._membership.drain_s)
 
     async def on_partitions_assigned(self, assigned: Iterable[TopicPartition]) -> None:

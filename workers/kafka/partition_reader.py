@@ -17,6 +17,7 @@ from typing import Any, Final, Literal
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 
 from stripeline.workers.kafka.consumer import start_within, stop_consumer
+from stripeline.workers.kafka.unread.unreadable_batch import explained
 from stripeline.workers.kafka.watch.sign_of_life import SILENT_S, SignOfLife
 from stripeline.workers.task.restore_progress import Standing, standing
 
@@ -35,8 +36,10 @@ Offsets = Mapping[TopicPartition, int]
 class PartitionReader:
     """An open consumer without a group. It reads what `seek` names last."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, life: SignOfLife | None = None) -> None:
-        self._consumer, self._life = consumer, life or SignOfLife()
+    def __init__(
+        self, consumer: AIOKafkaConsumer, life: SignOfLife | None = None, client: Mapping[str, Any] | None = None
+    ) -> None:
+        self._consumer, self._life, self._client = consumer, life or SignOfLife(), client or {}
 
     async def topics(self) -> Collection[str]:
         """The topics that exist. A topic that is asked for by name is waited for, or created by a careless broker."""
@@ -127,9 +130,14 @@ class PartitionReader:
     async def poll(self, *partitions: TopicPartition) -> Sequence[ConsumerRecord]:
         """The next records, none where nothing came within half a second. Raises TimeoutError when Kafka is silent.
 
-        The reader is of no use then: aiokafka does not ask the bootstrap list again.
+        The reader is of no use then: aiokafka does not ask the bootstrap list again. Raises UnreadableBatchError with
+        the place where a batch can't be read.
         """
-        fetched = await self._consumer.getmany(*partitions, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+        try:
+            fetched = await self._consumer.getmany(*partitions, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+        except Exception as error:  # each codec's library has its own
+            positions = {tp: await self.position(tp) for tp in partitions or self._consumer.assignment()}
+            raise await explained(error, positions, self._client) from error
         self._require_life()
         return [record for records in fetched.values() for record in records]
 
@@ -168,7 +176,7 @@ async def partition_reader(
         await start_within(consumer.start(), start_s)
         life = life or SignOfLife()
         life.heard()
-        yield PartitionReader(consumer, life)
+        yield PartitionReader(consumer, life, client)
     finally:
         await stop_consumer(consumer)
 

@@ -1,45 +1,172 @@
-"""Reads a member's input partitions, and delivers the records to its open tasks. Decides nothing about a record."""
+"""Reads a member's input partitions, and delivers the records to its open tasks. Decides nothing about a record.
+
+What can't be read holds its own partition only (`isolation` finds it, `holds` keeps it). A read of several partitions
+that fails drops what it had already taken of the others: they are read again from where their tasks are.
+"""
 
 import asyncio
 import contextlib
-from collections.abc import Iterable, Mapping
+import time
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaConsumer
-from aiokafka.errors import KafkaError
+from aiokafka.errors import (
+    CorruptRecordException,
+    IllegalStateError,
+    KafkaError,
+    NoOffsetForPartitionError,
+    OffsetOutOfRangeError,
+    UnsupportedCodecError,
+)
 from aiokafka.structs import TopicPartition
 
+from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.consumer import POLL_MS
 from stripeline.workers.kafka.task import Task
+from stripeline.workers.kafka.unread.held_inputs import HeldInputs
+from stripeline.workers.kafka.unread.losses import lost_gap, tell_truncated
+from stripeline.workers.task.isolation import Ask, Isolation
+from stripeline.workers.task.watermark import Watermark
 
 _READ_RECORDS: Final = 500
 _READ_S: Final = 1.0
+_SEEK_S: Final = 5.0
+_PAUSE_S: Final = POLL_MS / 1000 / 10
+_OF_A_PARTITION: Final = (
+    CorruptRecordException,
+    UnsupportedCodecError,
+    OffsetOutOfRangeError,
+    NoOffsetForPartitionError,
+)
+"""Kafka's errors that a read raises for one of its partitions. All others are the membership's."""
 
 
 class Polling:
     """The reads of one membership. `tasks` is the worker's own mapping, which changes with each assignment."""
 
-    def __init__(self, consumer: AIOKafkaConsumer, tasks: Mapping[int, Task[Any]]) -> None:
-        self._consumer, self._tasks = consumer, tasks
+    def __init__(
+        self, consumer: AIOKafkaConsumer, tasks: Mapping[int, Task[Any]], held: HeldInputs, clock: BrokerClock
+    ) -> None:
+        self._consumer, self._tasks, self._held, self._clock = consumer, tasks, held, clock
+        self._isolation: Isolation[TopicPartition] = Isolation()
 
     async def once(self) -> None:
         """Read what the tasks have room for. Returns in bounded time; raises KafkaError."""
         wanted = [tp for task in self._tasks.values() for tp in task.wanted()]
+        now_s = time.monotonic()
+        if len(self._held) and self._tasks:
+            wanted = self._to_read(wanted, now_s)
         if not wanted and self._tasks:
-            await asyncio.sleep(POLL_MS / 1000 / 10)  # everything is full, or being restored
+            await asyncio.sleep(_PAUSE_S)  # everything is full, held, or being restored
             return
+        together = False
+        for ask in (*self._isolation.asks(wanted, now_s),) or (Ask(()),):
+            together = together or ask.together
+            try:
+                await (self._read(ask) if not ask.by_record else self._read_by_record(ask.partitions[0]))
+            except Exception as error:  # each codec's library has its own
+                if isinstance(error, KafkaError) and not isinstance(error, _OF_A_PARTITION):
+                    raise
+                await self._failed(ask, error)
+        if not together:
+            await asyncio.sleep(_PAUSE_S)
+
+    def _to_read(self, wanted: Sequence[TopicPartition], now_s: float) -> list[TopicPartition]:
+        """Without those that are held. One that is looked at again is read record by record."""
+        found = []
+        for tp in wanted:
+            task = self._open_task(tp)
+            if task is None or self._goes_past(task, tp) or self._held.keeps(tp, task.inputs[tp].read_to, now_s):
+                continue
+            if tp in self._held:
+                self._isolation.watch(tp, now_s)
+            found.append(tp)
+        return found
+
+    async def _read(self, ask: Ask[TopicPartition]) -> None:
+        wait_ms = POLL_MS if ask.together else 0
         try:
             # While a group is joined this waits for the broker's answer, whatever its timeout: longer than a stop may.
             async with asyncio.timeout(_READ_S):
                 # Without tasks this only keeps the membership alive: a member that never polls can't join again.
-                read = await self._consumer.getmany(*wanted, timeout_ms=POLL_MS, max_records=_READ_RECORDS)
+                read = await self._consumer.getmany(*ask.partitions, timeout_ms=wait_ms, max_records=_READ_RECORDS)
         except TimeoutError:
             return
         for tp, records in read.items():
             if (task := self._open_task(tp)) is not None:
                 task.deliver(tp, records, records[-1].offset + 1)
         if not read:
-            await self._note_positions(wanted)
+            await self._note_positions(ask.partitions)
+
+    async def _read_by_record(self, tp: TopicPartition) -> None:
+        """What is before the failure counts, record by record."""
+        for _ in range(_READ_RECORDS):
+            read = await self._consumer.getmany(tp, timeout_ms=0, max_records=1)
+            task = self._open_task(tp)
+            if task is None or not read:
+                return
+            task.deliver(tp, read[tp], read[tp][-1].offset + 1)
+            self._held.goes_on(tp)
+
+    async def _failed(self, ask: Ask[TopicPartition], error: Exception) -> None:
+        """Find the partition that a read failed at, and hold it. Raises what is no partition's."""
+        if isinstance(error, OffsetOutOfRangeError):  # it names its partition, and drops nothing of the others
+            for gone in error.args[0]:
+                await self._out_of_range(gone)
+            return
+        if isinstance(error, NoOffsetForPartitionError) or not ask.partitions:
+            if not isinstance(error, _OF_A_PARTITION):
+                raise error
+            await asyncio.sleep(_PAUSE_S)  # nobody works on it yet: its task seeks before it reads
+            return
+        for tp in ask.partitions:
+            self._go_back(tp)
+        one = self._isolation.failed(ask, time.monotonic())
+        if one is None or (task := self._open_task(one)) is None:
+            return
+        if not await self._held.examine(one, task.inputs[one].read_to, error):
+            raise KafkaError(f"{one.topic}-{one.partition} was not read: {type(error).__name__}") from error
+        self._goes_past(task, one)
+
+    def _goes_past(self, task: Task[Any], tp: TopicPartition) -> bool:
+        """Go on behind a held batch that a person skipped, or whose records an earlier owner finished."""
+        source = task.inputs[tp]
+        past = self._held.past(tp, source.read_to, source.watermark.ranges(), task.role.dead_letters)
+        if past is None or not task.open:
+            return False
+        self._held.end(tp)
+        task.deliver(tp, [] if past.gap is None else [past.gap], past.position)
+        self._go_back(tp)
+        return True
+
+    async def _out_of_range(self, tp: TopicPartition) -> None:
+        """The next record is gone: removed by retention, or the log ends before it."""
+        first: int | None = None
+        with contextlib.suppress(KafkaError, TimeoutError):  # the next read raises again
+            async with asyncio.timeout(_SEEK_S):
+                first = (await self._consumer.beginning_offsets([tp]))[tp]
+        task = self._open_task(tp)
+        if first is None or task is None:
+            return
+        source = task.inputs[tp]
+        if first <= source.read_to:
+            tell_truncated(tp, source.read_to, first)
+            if source.buffer or source.watermark.unfinished:
+                raise KafkaError(f"{tp.topic}-{tp.partition} ends before what was read of it")
+            source.begin(Watermark(first), first, source.end_at_start)
+        else:
+            finished, now_ms = source.watermark.ranges(), self._clock.now_ms()
+            gap = lost_gap(tp, source.read_to, first, finished, dead_letters=task.role.dead_letters, now_ms=now_ms)
+            task.deliver(tp, [] if gap is None else [gap], first)
+        self._go_back(tp)
+
+    def _go_back(self, tp: TopicPartition) -> None:
+        """To where the task is; the consumer then drops what it has fetched of the partition."""
+        task = self._open_task(tp)
+        if task is not None:
+            with contextlib.suppress(IllegalStateError):  # revoked meanwhile
+                self._consumer.seek(tp, task.inputs[tp].read_to)
 
     async def _note_positions(self, idle: Iterable[TopicPartition]) -> None:
         """Offsets without records (transaction markers) move the position too: lag is 0 when all is read."""

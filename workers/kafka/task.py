@@ -30,7 +30,7 @@ from stripeline.workers.stripe.call_ages import PartitionCalls
 from stripeline.workers.stripe.call_slots import TaskSlots
 from stripeline.workers.task.commit_rest import rest_s
 from stripeline.workers.task.counters import Counts
-from stripeline.workers.task.decision import Decision, InputRecord, StateChange, TaskState
+from stripeline.workers.task.decision import Decision, InputRecord, TaskState
 from stripeline.workers.task.input_partition import InputPartition, Load
 from stripeline.workers.task.intake import MAX_PENDING, SLICE, Intake
 from stripeline.workers.task.pending import Pending
@@ -69,11 +69,9 @@ class Task(Generic[S]):
         self._wake = asyncio.Event()
         self._crowded = asyncio.Event()  # so much has finished that calls will soon wait for the next commit
         self._timer: asyncio.TimerHandle | None = None
-        self._pump_scheduled = False
-        self._closing = False
+        self._pump_scheduled = self._closing = False
         self._commit_began_s: float | None = None
-        self._busy_s = 0.0
-        self._expire_at_s = 0.0
+        self._busy_s = self._expire_at_s = 0.0
         self._log = log.bind(task=f"{role.name}-{partition}")
         self._transactions = Transactions(
             group=role.group, partition=partition, changelog=role.changelog, clock=clock, client=client
@@ -86,11 +84,12 @@ class Task(Generic[S]):
         """Open the producer, restore, then start: in this order, so that no zombie can add to what is restored."""
         found = await self.opening.starts(self.restored, list(self.inputs), beginnings)
         for tp, start in found.items():
-            self.inputs[tp].end_at_start, self.inputs[tp].watermark = start.end, start.watermark
+            self.inputs[tp].begin(start.watermark, start.read_from, start.end, start.lost)
         # The consumer may have fetched ahead before the task was ready: always seek back, also without a commit. From
         # here on without a pause: what is read after this is delivered.
-        seek({tp: start.watermark.position for tp, start in found.items()})
+        seek({tp: start.read_from for tp, start in found.items()})
         self.open, self.restoring = True, False
+        self._pump()
         self.counts.restore_s[str(self.partition)] = self.opening.took_s
         self._log.info(LogEvent.TASK_OPEN, restore_s=round(self.opening.took_s, 3), changelog=self.restored.upto)
 
@@ -166,6 +165,10 @@ class Task(Generic[S]):
         if self._closing or not self.open:
             return
         filled = self._intake.fill(self._clock.now_ms(), pending=self._pending.records, full=self.restored.state.full)
+        for gap in filled.gaps:
+            self._pending.add(gap.decision)
+            self.counts.passed(gap)
+            self._wake.set()
         while (begun := self._next_call()) is not None:
             runner = asyncio.create_task(self._carry_out(*begun))
             self._calls.add(runner)
@@ -289,11 +292,9 @@ class Task(Generic[S]):
         self.restored.upto = self.restored.upto if upto is None else upto
 
     def _expire(self) -> None:
-        now_s = time.monotonic()
-        if now_s < self._expire_at_s:
+        if (now_s := time.monotonic()) < self._expire_at_s:
             return
         self._expire_at_s = now_s + _EXPIRE_EVERY_S
-        old: tuple[StateChange, ...] = tuple(self.role.expired(self.restored.state, self._clock.now_ms()))
-        for change in old:
+        for change in tuple(self.role.expired(self.restored.state, self._clock.now_ms())):
             self.restored.state.apply(change.key, change.record)
             self._pending.changes[change.key] = change.record

@@ -16,7 +16,9 @@ from aiokafka.structs import TopicPartition
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.workers.kafka.restore import RestoredState, Restoring, restore, watermarks
 from stripeline.workers.kafka.transaction import Transactions
+from stripeline.workers.kafka.unread.losses import lost_gap, tell_expired_commits
 from stripeline.workers.roles import Role
+from stripeline.workers.task.gaps import Gap
 from stripeline.workers.task.pending import Pending
 from stripeline.workers.task.watermark import Watermark
 
@@ -31,10 +33,16 @@ log = structlog.get_logger()
 
 @dataclass(frozen=True, slots=True)
 class Start:
-    """Where an input partition goes on, and where it ended when the task began."""
+    """Where an input partition goes on, and where it ended when the task began.
+
+    read_from: behind what was committed, or at the log's first offset where that is later.
+    lost: what was removed in between, and nobody had finished.
+    """
 
     watermark: Watermark
     end: int
+    read_from: int
+    lost: Sequence[Gap] = ()
 
 
 class Opening:
@@ -44,6 +52,7 @@ class Opening:
         self, role: Role[Any], partition: int, transactions: Transactions, *, client: Mapping[str, Any],
         turn: asyncio.Semaphore, now_ms: Callable[[], int],
     ) -> None:  # fmt: skip
+        self._dead_letters, self._now_ms = role.dead_letters, now_ms
         self._group, self._changelog = role.group, TopicPartition(role.changelog, partition)
         self._transactions, self.took_s = transactions, 0.0
         self._restoring = Restoring(client=client, turn=turn, waits=self._wait_for, append=self._append, now_ms=now_ms)
@@ -66,9 +75,21 @@ class Opening:
         await self._transactions.open()
         ends = await restore(self._changelog, restored, inputs, self._restoring)
         found = await watermarks(self._group, inputs, self._restoring.client)
-        fresh = await beginnings([tp for tp in inputs if tp not in found])
+        firsts = await beginnings(inputs)
+        if not found and any(restored.state.sizes.values()):
+            tell_expired_commits(self._group, ((tp, first) for tp, first in firsts.items() if first > 0))
         self.took_s = time.monotonic() - began_s
-        return {tp: Start(found.get(tp) or Watermark(fresh[tp]), ends[tp]) for tp in inputs}
+        return {tp: self._start(tp, found.get(tp), firsts[tp], ends[tp]) for tp in inputs}
+
+    def _start(self, tp: TopicPartition, committed: Watermark | None, first: int, end: int) -> Start:
+        """Without a commit the group begins where the log does: what was removed before was never its own."""
+        watermark = committed or Watermark(first)
+        position = watermark.position
+        if position >= first:
+            return Start(watermark, end, position)
+        finished, now_ms = watermark.ranges(), self._now_ms()
+        gap = lost_gap(tp, position, first, finished, dead_letters=self._dead_letters, now_ms=now_ms)
+        return Start(watermark, end, first, () if gap is None else (gap,))
 
     def _wait_for(self, what: Callable[[], str] | None) -> None:
         self._waits = what

@@ -6,7 +6,7 @@ It asks with its own clients: those of a stuck worker may be the cause.
 import asyncio
 import contextlib
 import time
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Container, Hashable, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -92,7 +92,7 @@ def _act(worker: Worker[Any], suspicion: Suspicion, remedy: Remedy, *, kafka_ans
 
 def snapshot(worker: Worker[Any]) -> WorkerSnapshot:
     working = {
-        number: _working(task, worker.call_ages.of(number).oldest_s())
+        number: _working(task, worker.held, worker.call_ages.of(number).oldest_s())
         for number, task in worker.tasks.items()
         if task.open
     }
@@ -101,14 +101,14 @@ def snapshot(worker: Worker[Any]) -> WorkerSnapshot:
     )
 
 
-def _working(task: Task[Any], oldest_call_s: float) -> TaskSnapshot:
+def _working(task: Task[Any], held: Container[TopicPartition], oldest_call_s: float) -> TaskSnapshot:
     sources = task.inputs.items()
     return TaskSnapshot(
         mark=tuple((source.watermark.position, source.watermark.next, len(source.buffer)) for _, source in sources),
         holds=any(source.watermark.unfinished for _, source in sources),
         idle=not any(source.buffer or source.watermark.unfinished for _, source in sources),
         oldest_call_s=oldest_call_s,
-        reads={tp: source.watermark.next for tp, source in sources},
+        reads={tp: source.watermark.next for tp, source in sources if tp not in held},
     )
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 
 from stripeline.contracts.vocabulary import Verdict, WorkerEvent
 from stripeline.workers.task.decision import Ended
+from stripeline.workers.task.gaps import Gap
 
 COMMIT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
 COMMIT_RECORDS = (1.0, 5.0, 10.0, 25.0, 50.0, 100.0, 250.0, 500.0, 1_000.0, 2_000.0)
@@ -49,6 +50,7 @@ class Counts:
 
     records: dict[tuple[str, Verdict], int] = field(default_factory=lambda: defaultdict(int))  # by topic and verdict
     ends: dict[Ended, int] = field(default_factory=lambda: defaultdict(int))
+    lost_offsets: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # by topic
     commit_s: Histogram = field(default_factory=lambda: Histogram(COMMIT_S))
     commit_records: Histogram = field(default_factory=lambda: Histogram(COMMIT_RECORDS))
     restore_s: dict[str, float] = field(default_factory=dict)  # the last one, by partition
@@ -58,6 +60,11 @@ class Counts:
         self.records[topic, verdict] += 1
         if ended is not None:
             self.ends[ended] += 1
+
+    def passed(self, gap: Gap) -> None:
+        self.records[gap.topic, gap.decision.verdict] += 1
+        if gap.decision.verdict is Verdict.LOST:
+            self.lost_offsets[gap.topic] += gap.missing.count
 
     @property
     def results(self) -> Mapping[tuple[str, str], int]:

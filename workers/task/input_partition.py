@@ -36,6 +36,11 @@ class InputPartition:
         """Whether more may be read. Half of the buffer is what it lives on until the next read comes."""
         return len(self.buffer) < BUFFER_RECORDS // 2 and self.bytes < BUFFER_BYTES
 
+    def begin(self, watermark: Watermark, read_from: int, end: int, lost: Sequence[InputRecord] = ()) -> None:
+        """The task goes on from here, behind what was lost; the partition's end was `end`."""
+        self.watermark, self.end_at_start = watermark, end
+        self.put(lost, read_from)
+
     def put(self, records: Sequence[InputRecord], read_to: int) -> None:
         self.read_to = read_to
         self.buffer.extend(records)

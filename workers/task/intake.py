@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from msgspec import Struct
 
 from stripeline.workers.task.decision import InputRecord, TaskState
+from stripeline.workers.task.gaps import Gap
 from stripeline.workers.task.input_partition import InputPartition, Load, size
 from stripeline.workers.task.key_lanes import KeyLanes
 
@@ -20,10 +21,14 @@ _FULL_AGAIN_MS = 1_000
 
 
 class Filled(Struct, frozen=True):
-    """How many records were taken, and when to try again: None where a finished record makes room."""
+    """How many records were taken, and when to try again: None where a finished record makes room.
+
+    gaps: those that were passed. They count as finished with the commit that has their dead letters.
+    """
 
     taken: int
     again_ms: int | None
+    gaps: tuple[Gap, ...] = ()
 
 
 class Intake:
@@ -49,16 +54,21 @@ class Intake:
     def fill(self, now_ms: int, *, pending: int, full: bool) -> Filled:
         """Take what there is room for. `pending` records wait for the commit; `full` is the state."""
         taken, again_ms = 0, None
+        gaps: tuple[Gap, ...] = ()
         self._turn.rotate(-1)
         for source in self._turn:
             while source.buffer and taken < SLICE and self._room(source, pending):
-                wait_ms = _FULL_AGAIN_MS if full and source.grows else self._due_ms(source.buffer[0]) - now_ms
+                head = source.buffer[0]
+                if isinstance(head, Gap):
+                    gaps += (_passed(source, head),)
+                    continue
+                wait_ms = _FULL_AGAIN_MS if full and source.grows else self._due_ms(head) - now_ms
                 if wait_ms > 0:
                     again_ms = wait_ms if again_ms is None else min(again_ms, wait_ms)
                     break
                 self._take(source)
                 taken += 1
-        return Filled(taken, again_ms)
+        return Filled(taken, again_ms, gaps)
 
     def finish(self, lane: Hashable, record: InputRecord) -> None:
         self.held_bytes -= size(record)
@@ -91,3 +101,9 @@ class Intake:
         if source.watermark.take(record.offset):
             self.held_bytes += size(record)
             self.lanes.add(self._lane(record), record)
+
+
+def _passed(source: InputPartition, gap: Gap) -> Gap:
+    source.pop()
+    source.watermark.advance(gap.offset + 1)
+    return gap

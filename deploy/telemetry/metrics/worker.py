@@ -75,6 +75,20 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
         action="`/readyz` names the producer, the offset and the command of Kafka that aborts it",
     ),
     MetricRow(
+        "stripeline_input_held_seconds", "gauge", ("role", "topic", "partition"),
+        "How long the input partition has been held at a batch that no client can read; 0 while it is not",
+        lambda seen: (((seen.role, *place), seen.held_s.get(place, 0.0)) for place in seen.inputs),
+        question="Is a partition held at an unreadable batch?",
+        action="`/readyz` and the log name the batch; see *A batch that can't be read*",
+    ),
+    MetricRow(
+        "stripeline_lost_offsets_total", "counter", ("role", "topic"),
+        "Offsets that Kafka removed before they were read",
+        _counted(lambda seen: (((topic,), count) for topic, count in seen.counts.lost_offsets.items())),
+        question="Were records lost before they were read?",
+        action="Dead letters with the reason `lost_by_retention` name each range; see *Records that are gone*",
+    ),
+    MetricRow(
         "stripeline_records_total", "counter", ("role", "topic", "verdict"),
         "Records that were decided, by input topic and verdict",
         _counted(lambda seen: seen.counts.records.items()),

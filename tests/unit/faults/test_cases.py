@@ -8,8 +8,8 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).parents[3]
-ROW = re.compile(r"^\| (\d+) \| ([^|]+) \| (.+) \|$", re.MULTILINE)
-ROWS = {int(number): held for number, _, held in ROW.findall((ROOT / "docs/faults.md").read_text(encoding="utf-8"))}
+ROW = re.compile(r"^\| (K?\d+) \| ([^|]+) \| (.+) \|$", re.MULTILINE)
+ROWS = {number: held for number, _, held in ROW.findall((ROOT / "docs/faults.md").read_text(encoding="utf-8"))}
 NAMED = re.compile(r"`(tests/[\w/]+\.py)::(\w+)`")
 REASON = "**No test of "
 
@@ -24,11 +24,11 @@ def functions_of(path: str) -> frozenset[str]:
 
 
 def test_all_cases_are_there():
-    assert sorted(ROWS) == list(range(1, 49))
+    assert [number for number in ROWS if number.isdigit()] == [str(number) for number in range(1, 49)]
 
 
 @pytest.mark.parametrize("number", ROWS)
-def test_a_case_names_existing_tests_or_says_why_not(number: int):
+def test_a_case_names_existing_tests_or_says_why_not(number: str):
     named = NAMED.findall(ROWS[number])
     assert [f"{path}::{name}" for path, name in named if name not in functions_of(path)] == []
     assert named or REASON in ROWS[number]

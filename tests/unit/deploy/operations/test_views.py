@@ -105,7 +105,7 @@ def test_an_unreadable_dead_letter_shows_its_masked_bytes() -> None:
     assert (details["command_id"], details["connection"], details["first_attempt_at"]) == (None, "a", None)
     assert "abcdef" not in str(details)
     assert details["last_error"] == "whsec_…masked"
-    assert details["origin"] == {"topic": None, "partition": None, "offset": None}
+    assert details["origin"] == {"topic": None, "partition": None, "offset": None, "last_offset": None}
 
 
 def test_a_readable_dead_letter_shows_its_command() -> None:

@@ -7,6 +7,7 @@ from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Succeeded
+from stripeline.workers.task import gaps
 from stripeline.workers.task.counters import Counts, Histogram, Histograms
 from stripeline.workers.task.decision import Ended
 from tests.support.records import command, command_record
@@ -26,6 +27,14 @@ def test_histograms_are_made_when_their_first_value_comes():
     by_action["a",].add(1)
     by_action["a",].add(2)
     assert {labels: found.counts for labels, found in by_action.items()} == {("a",): [1, 1]}
+
+
+def test_a_gap_counts_as_a_record_and_its_lost_offsets():
+    counts = Counts()
+    counts.passed(gaps.lost("letters", "commands", 0, 9, gaps.MissingOffsets(2, 9, 7), 1))
+    counts.passed(gaps.skipped("letters", "commands", 0, 9, gaps.MissingOffsets(1, 1, 1), why="", batch=b"", at_ms=1))
+    assert dict(counts.records) == {("commands", "lost"): 1, ("commands", "skipped"): 1}
+    assert dict(counts.lost_offsets) == {"commands": 7}
 
 
 def test_records_are_counted_by_verdict_and_ends_by_code():

@@ -6,6 +6,7 @@ from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.router import run_state
 from stripeline.workers.router.run_state import Runs
 from stripeline.workers.task.input_partition import BUFFER_BYTES, BUFFER_RECORDS, InputPartition
+from stripeline.workers.task.watermark import Watermark
 from tests.support.records import Record
 
 
@@ -30,6 +31,12 @@ def test_it_is_read_until_its_bytes_are_there():
     assert source.wants
     source.pop()
     assert source.bytes == 0
+
+
+def test_it_begins_behind_what_was_lost():
+    source = InputPartition(grows=True)
+    source.begin(Watermark(3), 9, 20)
+    assert (source.watermark.position, source.read_to, source.end_at_start) == (3, 9, 20)
 
 
 def test_it_tells_where_it_stands_when_that_is_news():

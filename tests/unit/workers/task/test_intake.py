@@ -3,7 +3,7 @@
 import pytest
 
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.task import intake
+from stripeline.workers.task import gaps, intake
 from stripeline.workers.task.input_partition import InputPartition
 from stripeline.workers.task.intake import SLICE, Filled, Intake
 from stripeline.workers.task.watermark import MAX_METADATA_BYTES, Watermark
@@ -105,3 +105,18 @@ def test_a_commits_metadata_is_bounded():
         pass
     assert 1_000 < len(source.buffer) < 2_500
     assert len(source.watermark.metadata()) <= MAX_METADATA_BYTES
+
+
+def test_a_gap_is_passed_in_its_turn_at_once():
+    """Also where its input waits: nothing of it has to be due. What is behind it is taken next."""
+    source = put(InputPartition(grows=True), 2)
+    gap = gaps.lost("letters", "commands", 0, 9, gaps.MissingOffsets(2, 9, 8), NOW)
+    source.put([gap], 10)
+    source.put([record(10)], 11)
+    of = one(commands=source)
+    assert of.fill(NOW, pending=0, full=False) == Filled(3, None, (gap,))
+    assert started(of) == [("commands", 0), ("commands", 1), ("commands", 10)]
+    for offset in (0, 10):
+        of.finish(f"k{offset}".encode(), record(offset))
+    assert source.watermark.position == 1
+    assert source.watermark.ranges() == ((2, 10),)
