@@ -102,6 +102,7 @@ async def test_every_input_topic_of_both_roles_tells_its_losses(workers: Scripte
         for topic in inputs:
             await workers.put(topic, (b"k", b"poison"))
         running = workers.start(ScriptedStripe(), role=role)
+        await running.ready()
         await workers.no_lag(*inputs, group=name)
         await running.end()
         for topic in inputs:
@@ -110,6 +111,7 @@ async def test_every_input_topic_of_both_roles_tells_its_losses(workers: Scripte
             await remove(workers, topic, end + 2)
             expected.add(("lost_by_retention", topic, end, end + 1))
         again = workers.start(ScriptedStripe(), role=role)
+        await again.ready()
         await workers.no_lag(*inputs, group=name)
         await again.end()
     found = {of(letter) for letter in await letters(workers, 1) if letter[h.REASON] == b"lost_by_retention"}
