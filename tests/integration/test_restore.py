@@ -9,10 +9,12 @@ from aiokafka.consumer.fetcher import PartitionRecords
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.internal_records import UnreadableRecordError
+from stripeline.deploy.local.kafka import LocalKafka
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.kafka.restore import RestoredState, Restoring, restore
+from stripeline.workers.task import restore_progress
 from tests.support.broker import Broker
-from tests.support.scripted_workers import ScriptedWorkers, numbered, scripted_workers
+from tests.support.scripted_workers import ScriptedStripe, ScriptedWorkers, numbered, scripted_workers
 
 
 @pytest.fixture
@@ -47,6 +49,26 @@ async def test_a_restore_leaves_no_fetch_for_the_collector(workers: ScriptedWork
         assert all(restored.state.known(name) for name in names[-5:])
     finally:
         gc.enable()
+
+
+async def test_offsets_that_hold_nothing_are_named_and_passed(
+    own_broker: LocalKafka, prefix: str, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+):
+    """An empty last segment, as a log cleaner or a mirror may leave one: a fetch there returns nothing, for ever."""
+    monkeypatch.setattr(restore_progress, "EMPTY_AFTER_S", 1.0)
+    async with scripted_workers(own_broker.bootstrap_servers, prefix) as workers:
+        await workers.work_off("c0", "c1", key="k")
+        await own_broker.stop()
+        folder = own_broker.spec.data_dir / "topics" / f"{workers.topics.ledger}-0"
+        (folder / f"{1_000:020}.log").touch()
+        await own_broker.start()
+        running = workers.start(ScriptedStripe())
+        await running.ready()
+        restored = running.worker.tasks[0].restored
+        assert restored.upto > 1_000
+        assert restored.state.known("c1")
+        assert f"{workers.topics.ledger}-0 has neither a record nor a marker from offset" in caplog.text
+        await running.end()
 
 
 async def test_an_unreadable_record_is_named_with_its_place(workers: ScriptedWorkers):
