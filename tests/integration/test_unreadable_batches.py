@@ -9,9 +9,12 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts import headers as h
+from stripeline.contracts.definitions import Trigger, encode_definition
 from stripeline.contracts.internal_records import BatchSkip
 from stripeline.contracts.vocabulary import UnreadableReason, WorkerEvent
 from stripeline.deploy.local.kafka import LocalKafka
+from stripeline.workers.kafka import task_opening
+from stripeline.workers.kafka.control_table import ControlTable, publish
 from stripeline.workers.kafka.unread.unreadable_batch import UnreadableBatch, unreadable_batch
 from stripeline.workers.kafka.watchdog import snapshot
 from tests.support import spoiled_log
@@ -134,3 +137,50 @@ async def test_the_last_batch_of_a_log_ends_where_the_log_does(
     past = running.worker.held.past(tp, task.inputs[tp].read_to, [(3, 6)], "letters")
     assert past is not None
     assert (past.position, past.gap) == (7, None)
+
+
+async def test_a_changelog_holds_its_task_only_until_it_is_whole(
+    own_broker: LocalKafka, workers: ScriptedWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(task_opening, "_LOOK_AGAIN_S", 0.1)
+    await workers.work_off("done", key="k")
+    ledger = TopicPartition(workers.topics.ledger, 0)
+    spoil(own_broker, ledger, 0, spoiled_log.wrong_checksum)
+    stripe = ScriptedStripe()
+    running = workers.start(stripe)
+    await until(lambda: running.worker.joined and "can't be read" in (running.worker.missing() or ""), "it is named")
+    words = running.worker.missing() or ""
+    assert words.startswith(f"partition 0 of the executor waits: {ledger.topic}-0 can't be read at offset 0: no client")
+    await batches(workers, workers.topics.command, GOOD, ["other"])
+    await workers.all_have_results("done", "other")
+    assert running.worker.counts.events[WorkerEvent.TASK_FAILED] == 0
+    assert not running.worker.tasks[0].open
+    spoil(own_broker, ledger, 0, spoiled_log.wrong_checksum)  # the same bit again: whole, as on another replica
+    await running.ready()
+    await workers.send(*customers("done"), key="k")
+    await workers.no_lag(workers.topics.command)
+    assert stripe.commands == ["other"], "what the changelog says was done is not done again"
+
+
+async def test_a_control_table_keeps_what_it_has_and_names_the_place(
+    own_broker: LocalKafka, workers: ScriptedWorkers
+) -> None:
+    control, client = workers.topics.control, workers.client
+    first = encode_definition(Trigger(kind="stripe/payment-event", connection="acme", signing_secrets=()))
+    await publish(control, client, {"trigger/first": first})
+    old, new = ControlTable(control, client), ControlTable(control, client)
+    await old.start()
+    await old.loaded()
+    await publish(control, client, {"trigger/second": first})
+    await until(lambda: len(old.triggers) == 2, "the second one is followed")
+    spoil(own_broker, TopicPartition(control, 0), 0, spoiled_log.wrong_checksum)
+    await new.start()
+    await until(lambda: "can't be read at offset 0" in (new.missing() or ""), "the place is named")
+    assert dict(new.triggers) == {}
+    assert set(old.triggers) == {"first", "second"}
+    assert old.missing() is None
+    spoil(own_broker, TopicPartition(control, 0), 0, spoiled_log.wrong_checksum)
+    await until(lambda: new.missing() is None, "it is read")
+    assert set(new.triggers) == {"first", "second"}
+    await old.stop()
+    await new.stop()

@@ -14,9 +14,11 @@ import structlog
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.vocabulary import LogEvent
+from stripeline.workers.kafka.partition_reader import Offsets
 from stripeline.workers.kafka.restore import RestoredState, Restoring, restore, watermarks
 from stripeline.workers.kafka.transaction import Transactions
 from stripeline.workers.kafka.unread.losses import lost_gap, tell_expired_commits
+from stripeline.workers.kafka.unread.unreadable_batch import UnreadableBatchError
 from stripeline.workers.roles import Role
 from stripeline.workers.task.gaps import Gap
 from stripeline.workers.task.pending import Pending
@@ -25,6 +27,7 @@ from stripeline.workers.task.watermark import Watermark
 Beginnings = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 """Asks for the first offsets of partitions."""
 
+_LOOK_AGAIN_S: Final = 5.0
 _NO_KEY: Final = "end"
 """No state has this key: a ledger's have a slash, a run's a colon."""
 
@@ -73,13 +76,32 @@ class Opening:
         """
         began_s = time.monotonic()
         await self._transactions.open()
-        ends = await restore(self._changelog, restored, inputs, self._restoring)
+        ends = await self._restore(restored, inputs)
         found = await watermarks(self._group, inputs, self._restoring.client)
         firsts = await beginnings(inputs)
         if not found and any(restored.state.sizes.values()):
             tell_expired_commits(self._group, ((tp, first) for tp, first in firsts.items() if first > 0))
         self.took_s = time.monotonic() - began_s
         return {tp: self._start(tp, found.get(tp), firsts[tp], ends[tp]) for tp in inputs}
+
+    async def _restore(self, restored: RestoredState[Any], inputs: Sequence[TopicPartition]) -> Offsets:
+        """Wait at a batch that no client can read: another replica may have it whole, and no other task is concerned.
+
+        Without it the state would have a hole: commands that were done would be done again.
+        """
+        named: str | None = None
+        while True:
+            try:
+                ends = await restore(self._changelog, restored, inputs, self._restoring)
+            except UnreadableBatchError as error:
+                words = str(error)
+                if words != named:
+                    named = words
+                    self._wait_for(lambda words=words: words)  # type: ignore[misc]
+                await asyncio.sleep(_LOOK_AGAIN_S)
+            else:
+                self._waits = None
+                return ends
 
     def _start(self, tp: TopicPartition, committed: Watermark | None, first: int, end: int) -> Start:
         """Without a commit the group begins where the log does: what was removed before was never its own."""

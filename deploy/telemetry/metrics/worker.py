@@ -38,6 +38,10 @@ def _by_tier(read: Callable[[WorkerView, InputPartition, int], float]) -> Callab
     )
 
 
+def _topics(seen: WorkerView) -> Iterable[str]:
+    return dict.fromkeys((*(topic for topic, _ in seen.inputs), *seen.counts.lost_offsets))
+
+
 def _state(seen: WorkerView) -> Iterator[Sample]:
     for partition, load in seen.loads.items():
         for kind, count in load.state.items():
@@ -84,7 +88,7 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
     MetricRow(
         "stripeline_lost_offsets_total", "counter", ("role", "topic"),
         "Offsets that Kafka removed before they were read",
-        _counted(lambda seen: (((topic,), count) for topic, count in seen.counts.lost_offsets.items())),
+        _counted(lambda seen: (((topic,), seen.counts.lost_offsets.get(topic, 0)) for topic in _topics(seen))),
         question="Were records lost before they were read?",
         action="Dead letters with the reason `lost_by_retention` name each range; see *Records that are gone*",
     ),
