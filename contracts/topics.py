@@ -19,13 +19,29 @@ CARRIED_MAX_BYTES: Final = 2_097_152
 """For records that are copied with additional headers: a record that fitted once still fits."""
 
 
+_SAFE: Final = {
+    # A replica that lags behind, once it is elected leader, drops records that were acknowledged.
+    "unclean.leader.election.enable": "false",
+}
+_KEPT_BY_TIME: Final = {
+    # A cluster's `log.retention.bytes` would delete records by size, whether or not anybody has read them.
+    "retention.bytes": "-1",
+    **_SAFE,
+}
+PINNED: Final = frozenset(_KEPT_BY_TIME)
+"""Settings that repeat Kafka's own default, since a cluster may have one that loses records. A service may let nobody
+set them: then its default must be the same. Not pinned: `compression.type`, since every codec is read, and
+`min.insync.replicas`, which must fit the cluster's brokers and is checked."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """The required state of a topic."""
+    """The required state of a topic. `shares_count`: its partition count is the prefix's."""
 
     name: str
     partitions: int
     config: Mapping[str, str]
+    shares_count: bool = True
 
     @property
     def cleanup(self) -> str:
@@ -42,6 +58,7 @@ def _deleted(*, days: int, max_bytes: int, append_time: bool) -> Mapping[str, st
         "retention.ms": str(days * DAY_MS),
         "max.message.bytes": str(max_bytes),
         "message.timestamp.type": "LogAppendTime" if append_time else "CreateTime",
+        **_KEPT_BY_TIME,
     }
 
 
@@ -52,6 +69,7 @@ _COMPACTED: Final = {
     "message.timestamp.type": "LogAppendTime",
     # A tombstone must outlive the longest restore from an old position.
     "delete.retention.ms": str(7 * DAY_MS),
+    **_SAFE,
 }
 
 
@@ -68,6 +86,11 @@ class Topics:
 
     def event(self, family_topic: str) -> str:
         return self.prefix + family_topic
+
+    @cached_property
+    def groups(self) -> tuple[str, str]:
+        """The consumer groups of the router and the executor."""
+        return f"{self.prefix}router", f"{self.prefix}executor"
 
     @cached_property
     def command(self) -> str:
@@ -129,5 +152,5 @@ class Topics:
             (self.ledger, _COMPACTED),
             (self.audit, _deleted(days=365, max_bytes=RECORD_MAX_BYTES, append_time=True)),
         )
-        control = Topic(name=self.control, partitions=1, config=_COMPACTED)
+        control = Topic(name=self.control, partitions=1, config=_COMPACTED, shares_count=False)
         return (*(Topic(name=name, partitions=partitions, config=config) for name, config in wanted), control)

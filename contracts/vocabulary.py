@@ -122,6 +122,19 @@ class WorkerEvent(StrEnum):
     WATCHDOG = "watchdog"  # the watchdog closed the consumer; the worker joins again
 
 
+class TopicProblemKind(StrEnum):
+    """What is wrong with a topic, or with Kafka itself: the label `kind` of `stripeline_topic_problems`."""
+
+    MISSING = "missing"
+    TOO_FEW_PARTITIONS = "too_few_partitions"
+    UNREAD_PARTITIONS = "unread_partitions"  # more than its prefix has: nobody reads the others
+    SETTING = "wrong_setting"
+    REPLICATION = "replication"
+    FORMER_TIER = "former_tier"  # commands wait in the topic of a tier that was taken away
+    DENIED = "may_not_be_seen"  # by this user
+    BROKER = "broker_setting"  # a limit of Kafka's below ours
+
+
 class DeliveryVerdict(StrEnum):
     """What becomes of a delivery: the label `verdict` of `stripeline_deliveries_total`."""
 
@@ -250,6 +263,7 @@ class LogEvent(StrEnum):
     TLS_FILES_RELOADED = "tls_files_reloaded"
     TLS_FILES_UNUSABLE = "tls_files_unusable"  # the former ones stay
     KAFKA_LOGIN_FAILED = "kafka_login_failed"  # no new token; one that is still valid is used
+    TOPIC_PROBLEM = "topic_problem"  # found while the process runs
     PART_FAILED = "part_failed"  # a second part of a process failed beside the one that ends it
     ORPHANED_KAFKA_ERROR = "orphaned_kafka_error"  # raised inside aiokafka, where nobody waits for it
     SHUTDOWN_FORCED = "shutdown_forced"

@@ -80,7 +80,7 @@ class RouterRole(Role[Runs]):
     """Takes events and results, and makes no calls."""
 
     def __init__(self, topics: Topics, router: Router) -> None:
-        self.name, self.group = "router", f"{topics.prefix}router"
+        self.name, self.group = "router", topics.groups[0]
         self.inputs, self.grows = (*topics.events, topics.result), frozenset(topics.events)
         self.original = frozenset({topics.result})
         self.changelog, self.concurrency = topics.run, 1
@@ -116,7 +116,7 @@ class ExecutorRole(Role[Ledger]):
     def __init__(
         self, topics: Topics, executor: Executor, send: Send, concurrency: int, former: Iterable[str] = ()
     ) -> None:
-        self.name, self.group = "executor", f"{topics.prefix}executor"
+        self.name, self.group = "executor", topics.groups[1]
         self.inputs, self.grows = (topics.command, *topics.retries, *former), frozenset({topics.command})
         self.original = self.grows
         self.changelog, self.concurrency = topics.ledger, concurrency

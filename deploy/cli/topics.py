@@ -15,9 +15,12 @@ from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.rights_listing import list_rights
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations import topics as admin
+from stripeline.deploy.operations.kafka_abilities import lacking
 from stripeline.deploy.operations.rights import Purpose, acl_commands
-from stripeline.deploy.operations.topics_admin import Denied, Found, principal_of
+from stripeline.deploy.operations.topic_problems import Denied, Found, TopicProblem, TopicState, paragraph
+from stripeline.deploy.operations.topics_admin import principal_of
 from stripeline.deploy.settings.parsing import duration_text
+from stripeline.deploy.settings.settings import Settings
 
 app = typer.Typer(help="Create, check and list the topics.", no_args_is_help=True)
 
@@ -63,7 +66,8 @@ def check(
         if not list_rights(values, kafka(), role or list(Purpose), as_json=as_json):
             raise typer.Exit(1)
         return
-    problems = output.run(admin.check(values.topics, values.partitions, kafka()))
+    seen = output.run(_whole(values))
+    problems = seen.problems
     found = [{"topic": one.topic, "problem": one.fault, "mend": one.remedy} for one in problems]
     if as_json:
         output.print_json(found)
@@ -73,6 +77,8 @@ def check(
         _show_grants(problems)
     else:
         print("All topics are as they must be.")
+    if seen.advice:
+        output.note(f"Warning: {paragraph(seen.advice)}")
     _warn_of_auto_creation()
     if problems:
         raise typer.Exit(1)
@@ -116,7 +122,14 @@ def skip(
     output.note("Recorded. The worker that owns the partition moves past it, and writes a dead letter.")
 
 
-def _row(state: admin.TopicState) -> dict[str, Any]:
+async def _whole(values: Settings) -> admin.Look:
+    client, limit = kafka(), values.session_timeout_ms
+    return await admin.look(
+        values.topics, values.partitions, client, session_timeout_ms=limit, lacks=await lacking(client)
+    )
+
+
+def _row(state: TopicState) -> dict[str, Any]:
     found = state.found if isinstance(state.found, Found) else None
     config = found.config if found else state.wanted.config
     return {
@@ -138,7 +151,7 @@ def _retention(config: Mapping[str, str]) -> str | None:
     return f"{retention_ms // DAY_MS}d" if retention_ms % DAY_MS == 0 else duration_text(retention_ms)
 
 
-def _show_grants(problems: Sequence[admin.TopicProblem]) -> None:
+def _show_grants(problems: Sequence[TopicProblem]) -> None:
     """Kafka's own commands that grant what this user lacks."""
     lacked = [right for problem in problems if problem.denied for right in problem.denied.rights]
     for command in acl_commands(lacked, principal_of(kafka()), settings().kafka_bootstrap_servers):

@@ -1,51 +1,69 @@
 """Creates and checks the topics that `stripeline.contracts.topics` defines.
 
-A pure comparison finds each problem and its remedy. The partition count never changes: a key that moved to another
+The comparison and its sentences are in `topic_problems`. The partition count never changes: a key that moved to another
 partition would lose its order and its state.
 """
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, replace
+from typing import Any, Final
 
-from stripeline.contracts.topics import Topic, Topics
+from aiokafka.structs import TopicPartition
+
+from stripeline.contracts.topics import Topics
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.operations.rights import grant_text
-from stripeline.deploy.operations.topics_admin import Cluster, Denied, Found, connected
+from stripeline.deploy.operations.kafka_abilities import lacking
+from stripeline.deploy.operations.kafka_limits import (
+    OFFSETS,
+    TRANSACTION_LOG,
+    InternalTopic,
+    KafkaFacts,
+    kafka_problems,
+)
+from stripeline.deploy.operations.topic_problems import (
+    Found,
+    Surroundings,
+    TopicProblem,
+    TopicState,
+    former_tiers,
+    judged,
+    paragraph,
+    unpinned,
+)
+from stripeline.deploy.operations.topics_admin import AdminError, Cluster, Layout, connected
+from stripeline.workers.kafka.partition_reader import partition_reader
 
-_DEADLINE_S = 30.0
+_DEADLINE_S: Final = 30.0
+_LOOKS: Final = 100
+_LOOK_AGAIN_S: Final = 0.1
+
+_WHY: Final = (
+    "A Kafka that does not keep them can't serve Stripeline: by LogAppendTime a worker knows the broker's clock, and"
+    " with another cleanup policy or retention records are lost."
+)
 
 
 class TopicsError(FailureError):
-    """Topics that can't be used: which, why, and what to do."""
+    """Topics, or a Kafka, that can't be used: which, why, and what to do."""
+
+
+class NotYetError(Exception):
+    """Kafka can't serve us now, and may later: a broker is away."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class TopicProblem:
-    """One problem of a topic, with its remedy."""
+class Look:
+    """All topics at one moment. `former_tiers`: topics of tiers that were taken away."""
 
-    topic: str
-    fault: str
-    remedy: str
-    settings: Mapping[str, str] = field(default_factory=dict)
-    """The settings that `topics apply` would change; empty if that is not the remedy."""
-    missing: bool = False
-    denied: Denied | None = None
-    """The rights that this user lacks, so that the topic can't be judged."""
+    layout: Layout
+    states: Sequence[TopicState]
+    former_tiers: Sequence[str]
+    problems: Sequence[TopicProblem]
 
     @property
-    def sentence(self) -> str:
-        return f"{self.topic} {self.fault}: {self.remedy}"
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TopicState:
-    """A topic's required state, actual state and problems."""
-
-    wanted: Topic
-    found: Found | Denied | None
-    problems: tuple[TopicProblem, ...]
+    def advice(self) -> Sequence[TopicProblem]:
+        return [one for state in self.states for one in state.advice]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,95 +74,99 @@ class Applied:
     changed: Mapping[str, Mapping[str, str]]
 
 
-def judge(wanted: Topic, found: Found | Denied | None) -> tuple[TopicProblem, ...]:
-    """The problems of one topic."""
-    if found is None:
-        remedy = "create it with `stripeline topics apply`"
-        return (TopicProblem(topic=wanted.name, fault="does not exist", remedy=remedy, missing=True),)
-    if isinstance(found, Denied):
-        what = "may not be seen, if it exists" if found.hidden else "has settings that may not be seen"
-        fault = f"{what}, by {found.principal}"
-        return (TopicProblem(topic=wanted.name, fault=fault, remedy=found.remedy, denied=found),)
-    return (*_partitions(wanted, found), *_settings(wanted, found))
+async def look(
+    topics: Topics, partitions: int, client: Mapping[str, Any], *, session_timeout_ms: int | None = None,
+    lacks: Sequence[str] = (),
+) -> Look:  # fmt: skip
+    """Every topic with its problems, and Kafka's own. Raises KafkaError, TimeoutError.
 
-
-def _partitions(wanted: Topic, found: Found) -> tuple[TopicProblem, ...]:
-    if found.partitions == wanted.partitions:
-        return ()
-    remedy = (
-        "delete it, and `stripeline topics apply` creates it anew with one"
-        if wanted.partitions == 1
-        else f"set STRIPELINE_PARTITIONS={found.partitions}, or choose a new STRIPELINE_TOPIC_PREFIX: the number is for"
-        " ever, because keys that change partition lose their order and their state"
-    )
-    fault = f"has {found.partitions} partitions, not {wanted.partitions}"
-    return (TopicProblem(topic=wanted.name, fault=fault, remedy=remedy),)
-
-
-def _settings(wanted: Topic, found: Found) -> tuple[TopicProblem, ...]:
-    return tuple(
-        TopicProblem(
-            topic=wanted.name,
-            fault=f"has {name}={found.config.get(name)}, not {value}",
-            remedy="`stripeline topics apply` sets it",
-            settings={name: value},
-        )
-        for name, value in wanted.config.items()
-        if found.config.get(name) != value
-    )
-
-
-async def survey(topics: Topics, partitions: int, client: Mapping[str, Any]) -> list[TopicState]:
-    """The required and actual state of every topic. Raises KafkaError, TimeoutError."""
+    session_timeout_ms: of a worker's membership; None where the process has none.
+    lacks: what Kafka was found to lack.
+    """
     async with asyncio.timeout(_DEADLINE_S), connected(client) as cluster:
-        return await _states(cluster, topics.all(partitions))
+        found = await _look(cluster, topics, partitions, client)
+        of_kafka = kafka_problems(await _facts(cluster, found.layout, lacks), session_timeout_ms)
+        return replace(found, problems=[*of_kafka, *found.problems])
+
+
+async def survey(topics: Topics, partitions: int, client: Mapping[str, Any]) -> Sequence[TopicState]:
+    """The required and actual state of every topic. Raises KafkaError, TimeoutError."""
+    return (await look(topics, partitions, client)).states
 
 
 async def check(topics: Topics, partitions: int, client: Mapping[str, Any]) -> list[TopicProblem]:
-    """The problems of all topics; empty if a worker may start. Raises KafkaError, TimeoutError."""
-    return [problem for state in await survey(topics, partitions, client) for problem in state.problems]
+    """The problems of all topics; a worker may start unless one of them stops it. Raises KafkaError, TimeoutError."""
+    return list((await look(topics, partitions, client)).problems)
 
 
-async def require(topics: Topics, partitions: int, client: Mapping[str, Any]) -> None:
-    """Raise TopicsError with all problems, unless there are none."""
-    problems = await check(topics, partitions, client)
-    if problems:
-        raise TopicsError(f"The topics are not as they must be. {paragraph(problems)}")
+async def require(
+    topics: Topics, partitions: int, client: Mapping[str, Any], *, session_timeout_ms: int | None = None
+) -> Look:
+    """What there is.
 
-
-def paragraph(problems: Sequence[TopicProblem]) -> str:
-    """Problems as sentences; one that several topics share is stated once."""
-    alike: dict[tuple[str, str], list[str]] = {}
-    for problem in problems:
-        remedy = "" if problem.denied else problem.remedy
-        alike.setdefault((problem.fault, remedy), []).append(problem.topic)
-    denied = [problem.denied for problem in problems if problem.denied]
-    grants = grant_text([right for one in denied for right in one.rights], denied[0].principal) if denied else ""
-    return " ".join(f"{', '.join(names)} {fault}: {remedy or grants}." for (fault, remedy), names in alike.items())
+    Raises TopicsError with all problems that keep a process from starting, NotYetError with those that may pass, and
+    KafkaError, OSError, TimeoutError.
+    """
+    lacks = await lacking(client)
+    found = await look(topics, partitions, client, session_timeout_ms=session_timeout_ms, lacks=lacks)
+    if stops := [problem for problem in found.problems if problem.stops and not problem.waits]:
+        raise TopicsError(f"This Kafka or its topics are not as they must be. {paragraph(stops)}")
+    if waits := [problem for problem in found.problems if problem.waits]:
+        raise NotYetError(paragraph(waits))
+    return found
 
 
 async def auto_creates(client: Mapping[str, Any]) -> bool:
     """Whether Kafka creates a topic for a misspelt name; False if it does not say."""
     async with asyncio.timeout(_DEADLINE_S), connected(client) as cluster:
-        return await cluster.auto_creates()
+        settings = await cluster.broker_settings(await cluster.layout())
+    return settings.get("auto.create.topics.enable") == "true"
+
+
+async def _facts(cluster: Cluster, layout: Layout, lacks: Sequence[str]) -> KafkaFacts:
+    return KafkaFacts(
+        lacks=lacks,
+        brokers=len(layout.brokers),
+        settings=await cluster.broker_settings(layout),
+        internal={
+            topic: InternalTopic(
+                in_sync=min(in_sync for in_sync, _ in layout.topics[topic]),
+                replicas=min(replicas for _, replicas in layout.topics[topic]),
+            )
+            for topic in (TRANSACTION_LOG, OFFSETS)
+            if layout.topics.get(topic)
+        },
+    )
 
 
 async def apply(topics: Topics, partitions: int, client: Mapping[str, Any], *, replication: int = -1) -> Applied:
     """Create missing topics and correct settings. Raises TopicsError, before any change, if that is not enough."""
     async with asyncio.timeout(_DEADLINE_S), connected(client) as cluster:
-        states = await _states(cluster, topics.all(partitions))
-        problems = [problem for state in states for problem in state.problems]
-        refused = [problem for problem in problems if not problem.missing and not problem.settings]
+        found = await _look(cluster, topics, partitions, client)
+        refused = [one for one in found.problems if one.stops and not one.missing and not one.settings]
         if refused:
             raise TopicsError(f"Nothing was changed. {paragraph(refused)}")
-        missing = [state.wanted for state in states if state.found is None]
-        changed = _merged(problems)
+        missing = [state.wanted for state in found.states if state.found is None]
+        there = {state.wanted.name: state.found for state in found.states if isinstance(state.found, Found)}
+        changed = _merged(found.problems)
         await cluster.create(missing, replication=replication)
-        await cluster.set(
-            {state.wanted.name: state.found for state in states if isinstance(state.found, Found)}, changed
-        )
-        await _settled(cluster, topics.all(partitions))
-    return Applied(created=tuple(topic.name for topic in missing), changed=changed)
+        await cluster.set(there, changed)
+        pinned = await _pinned(cluster, found.states, changed)
+        await _kept(cluster, topics, partitions, client)
+    return Applied(created=tuple(topic.name for topic in missing), changed={**changed, **pinned})
+
+
+async def _pinned(
+    cluster: Cluster, states: Sequence[TopicState], changed: Mapping[str, Mapping[str, str]]
+) -> dict[str, dict[str, str]]:
+    """Pin what holds by the cluster's default only. A service that lets nobody pin it keeps its default."""
+    there = {state.wanted.name: state.found for state in states if isinstance(state.found, Found)}
+    pins = {topic: {**changed.get(topic, {}), **values} for topic, values in unpinned(states).items()}
+    try:
+        await cluster.set(there, pins)
+    except AdminError:
+        return {}
+    return pins
 
 
 def _merged(problems: Sequence[TopicProblem]) -> dict[str, dict[str, str]]:
@@ -155,15 +177,51 @@ def _merged(problems: Sequence[TopicProblem]) -> dict[str, dict[str, str]]:
     return merged
 
 
-async def _states(cluster: Cluster, wanted: Sequence[Topic]) -> list[TopicState]:
-    found = await cluster.describe([topic.name for topic in wanted])
-    return [
-        TopicState(wanted=topic, found=found.get(topic.name), problems=judge(topic, found.get(topic.name)))
-        for topic in wanted
-    ]
+async def _look(cluster: Cluster, topics: Topics, partitions: int, client: Mapping[str, Any]) -> Look:
+    wanted = topics.all(partitions)
+    layout = await cluster.layout()
+    found = await cluster.describe(layout, [topic.name for topic in wanted])
+    counts = {name: topic.partitions for name, topic in found.items() if isinstance(topic, Found)}
+    grown = [topic for topic in wanted if counts.get(topic.name, 0) > topic.partitions]
+    former = sorted(name for name in layout.topics if topics.is_retry(name) and name not in topics.retries)
+    committed = await cluster.committed(topics.groups) if grown or former else {}
+    added = {topic.name: range(topic.partitions, counts[topic.name]) for topic in grown}
+    waiting = {name: range(len(layout.topics[name])) for name in former}
+    unread = await _records(client, added, {})
+    around = Surroundings(
+        brokers=len(layout.brokers),
+        in_use=max((tp.partition + 1 for tp in committed if tp.topic in found), default=0),
+        unread=unread,
+    )
+    states = judged(wanted, found, around)
+    tiers = former_tiers(await _records(client, waiting, committed))
+    problems = [*(problem for state in states for problem in state.problems), *tiers]
+    return Look(layout=layout, states=states, former_tiers=former, problems=problems)
 
 
-async def _settled(cluster: Cluster, wanted: Sequence[Topic]) -> None:
+async def _records(
+    client: Mapping[str, Any], partitions: Mapping[str, range], committed: Mapping[TopicPartition, int]
+) -> dict[str, int]:
+    """How many offsets of these partitions nobody has passed, by topic."""
+    places = [TopicPartition(topic, number) for topic, numbers in partitions.items() for number in numbers]
+    if not places:
+        return {}
+    async with partition_reader(client) as reader:
+        first, ends = await reader.first_offsets(places), await reader.end_offsets(places)
+    return {
+        topic: sum(
+            max(0, ends[place] - max(first[place], committed.get(place, 0))) for place in places if place.topic == topic
+        )
+        for topic in partitions
+    }
+
+
+async def _kept(cluster: Cluster, topics: Topics, partitions: int, client: Mapping[str, Any]) -> None:
     """Wait until the broker reports the changes: for a moment it answers with the former state."""
-    while any(state.problems for state in await _states(cluster, wanted)):  # noqa: ASYNC110
-        await asyncio.sleep(0.05)  # Kafka has no event to wait for
+    problems: list[TopicProblem] = []
+    for _ in range(_LOOKS):
+        problems = [one for one in (await _look(cluster, topics, partitions, client)).problems if one.stops]
+        if not problems:
+            return
+        await asyncio.sleep(_LOOK_AGAIN_S)
+    raise TopicsError(f"Kafka took these settings and does not keep them. {paragraph(problems)} {_WHY}")

@@ -6,49 +6,45 @@ that this user may not see, have different answers.
 
 import contextlib
 from collections.abc import AsyncIterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
-from aiokafka.errors import TopicAlreadyExistsError, TopicAuthorizationFailedError, for_code
+from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    InvalidConfigurationError,
+    PolicyViolationError,
+    TopicAlreadyExistsError,
+    TopicAuthorizationFailedError,
+    for_code,
+)
+from aiokafka.structs import TopicPartition
 
-from stripeline.contracts.topics import Topic
+from stripeline.contracts.topics import PINNED, Topic
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.aiokafka_internals import topic_metadata
 from stripeline.deploy.operations.connection_errors import cleaned
-from stripeline.deploy.operations.rights import Operation, ResourceKind, Right, grant_text
+from stripeline.deploy.operations.rights import Operation, ResourceKind, Right
+from stripeline.deploy.operations.topic_problems import Denied, Found
 
 _REQUEST_TIMEOUT_MS: Final = 10_000
 # https://kafka.apache.org/protocol.html: where a value comes from; 1 is what was set on the topic itself.
 _SET_ON_TOPIC: Final = 1
 _UNAUTHORIZED: Final = TopicAuthorizationFailedError.errno
+_MAY_BE_PINS: Final = frozenset({InvalidConfigurationError.errno, PolicyViolationError.errno})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Found:
-    """The actual state of a topic. `own`: the settings that were set on the topic itself."""
+class Layout:
+    """The brokers that are alive, and every topic with the replicas in sync of each partition, and all its replicas."""
 
-    partitions: int
-    config: Mapping[str, str]
-    own: Mapping[str, str]
+    brokers: tuple[int, ...]
+    topics: Mapping[str, Sequence[tuple[int, int]]]
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Denied:
-    """A topic that the user may not see, or whose settings it may not see: the rights to grant, and to whom."""
-
-    rights: tuple[Right, ...]
-    principal: str
-
-    @property
-    def hidden(self) -> bool:
-        """Whether not even its existence is known."""
-        return any(right.operation is Operation.DESCRIBE for right in self.rights)
-
-    @property
-    def remedy(self) -> str:
-        return grant_text(self.rights, self.principal)
+    def replicas(self, topic: str) -> int | None:
+        """Of the partition that has the fewest; None where this user may not see it."""
+        return min((replicas for _, replicas in self.topics.get(topic, ())), default=None)
 
 
 class AdminError(FailureError):
@@ -61,7 +57,19 @@ class Cluster:
     def __init__(self, admin: AIOKafkaAdminClient, principal: str) -> None:
         self._admin, self._principal = admin, principal
 
-    async def describe(self, names: Sequence[str]) -> dict[str, Found | Denied]:
+    async def layout(self) -> Layout:
+        """Brokers and topics."""
+        cluster = await self._admin.describe_cluster()
+        topics = await self._admin.describe_topics()
+        return Layout(
+            brokers=tuple(broker["node_id"] for broker in cluster["brokers"]),
+            topics={
+                topic["topic"]: [(len(one["isr"]), len(one["replicas"])) for one in topic["partitions"]]
+                for topic in topics
+            },
+        )
+
+    async def describe(self, layout: Layout, names: Sequence[str]) -> dict[str, Found | Denied]:
         """The topics that exist, by name, and those of which this user may not know it."""
         known, _ = await topic_metadata(self._admin, names)
         partitions = {name: len(topic.partitions) for name, topic in known.items() if topic.partitions}
@@ -76,7 +84,7 @@ class Cluster:
             if missing:
                 found[name] = self._denied(name, *missing)
             elif answer["error_code"] == 0:
-                found[name] = _found(partitions[name], answer["config_entries"])
+                found[name] = _found(partitions[name], layout.replicas(name), answer["config_entries"])
         return found
 
     async def partitions(self, name: str) -> list[int]:
@@ -93,15 +101,25 @@ class Cluster:
         rights = tuple(Right(resource=ResourceKind.TOPIC, name=name, operation=operation) for operation in operations)
         return Denied(rights=rights, principal=self._principal)
 
-    async def auto_creates(self) -> bool:
-        """Whether Kafka creates a topic that a client asks for; False if it does not say."""
-        cluster = await self._admin.describe_cluster()
-        broker = ConfigResource(ConfigResourceType.BROKER, str(cluster["brokers"][0]["node_id"]))
-        return any(
-            entry["config_names"] == "auto.create.topics.enable" and entry["config_value"] == "true"
-            for answer in (await self._answers([broker])).values()
-            for entry in answer["config_entries"]
-        )
+    async def broker_settings(self, layout: Layout) -> Mapping[str, str]:
+        """The settings of one broker; none where it does not say."""
+        broker = ConfigResource(ConfigResourceType.BROKER, str(layout.brokers[0]))
+        answers = await self._answers([broker])
+        return {
+            one["config_names"]: one["config_value"]
+            for answer in answers.values()
+            if not answer["error_code"]
+            for one in answer["config_entries"]
+        }
+
+    async def committed(self, groups: Sequence[str]) -> Mapping[TopicPartition, int]:
+        """What these groups have committed; nothing of a group that this user may not describe."""
+        found: dict[TopicPartition, int] = {}
+        for group in groups:
+            with contextlib.suppress(GroupAuthorizationFailedError):
+                offsets = await self._admin.list_consumer_group_offsets(group)
+                found |= {place: one.offset for place, one in offsets.items() if one.offset >= 0}
+        return found
 
     async def create(self, topics: Sequence[Topic], *, replication: int) -> None:
         """Create topics. One that exists by now is not an error."""
@@ -119,6 +137,12 @@ class Cluster:
             for topic in topics
         ]
         response = await self._admin.create_topics(new, timeout_ms=_REQUEST_TIMEOUT_MS)
+        refused = {name: code for name, code, _ in response.topic_errors if code}
+        unpinned = [replace(topic, config=_without_pins(topic.config)) for topic in topics if topic.name in refused]
+        if refused and _MAY_BE_PINS.issuperset(refused.values()) and any(one not in topics for one in unpinned):
+            # A service that lets nobody set a pin, such as Confluent Cloud: its default is checked like a pin.
+            await self.create(unpinned, replication=replication)
+            return
         for name, code, message in response.topic_errors:
             if code not in {0, TopicAlreadyExistsError.errno}:
                 raise AdminError(self._refused("create", Operation.CREATE, name, code, message))
@@ -150,9 +174,10 @@ class Cluster:
         return f"Kafka refused to {verb} the topic {name}: {cleaned(message or for_code(code).__name__)}."
 
 
-def _found(partitions: int, entries: Sequence[Mapping[str, Any]]) -> Found:
+def _found(partitions: int, replicas: int | None, entries: Sequence[Mapping[str, Any]]) -> Found:
     return Found(
         partitions=partitions,
+        replicas=replicas,
         config={entry["config_names"]: entry["config_value"] for entry in entries},
         own={
             entry["config_names"]: entry["config_value"] for entry in entries if entry["config_source"] == _SET_ON_TOPIC
@@ -177,3 +202,7 @@ async def connected(client: Mapping[str, Any]) -> AsyncIterator[Cluster]:
         yield Cluster(admin, principal_of(client))
     finally:
         await admin.close()
+
+
+def _without_pins(config: Mapping[str, str]) -> Mapping[str, str]:
+    return {name: value for name, value in config.items() if name not in PINNED}

@@ -44,7 +44,9 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
         agent=f"stripeline/{running_version()}",
     ) as stripe:  # fmt: skip
         executor = Executor(setup=setup, gate=gate)
-        role = ExecutorRole(settings.topics, executor, stripe.send, settings.executor_concurrency)
+        role = ExecutorRole(
+            settings.topics, executor, stripe.send, settings.executor_concurrency, shared.topics.former_tiers
+        )
         worker = new_worker(shared, role)
         shared.metrics.show(STRIPE, lambda: stripe)
         shared.metrics.show(CONNECTIONS, lambda: list(gate.connections(shared.clock.now_ms())))

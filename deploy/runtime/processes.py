@@ -6,14 +6,15 @@ SIGTERM or Ctrl-C, broker or no broker. Each `…_part` runs in one process or, 
 
 import asyncio
 import gc
-from collections.abc import Awaitable, Callable
-from contextlib import AsyncExitStack, suppress
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaError
 
 from stripeline.contracts.vocabulary import LogEvent
-from stripeline.deploy.operations.topics import require
+from stripeline.deploy.operations.topics import NotYetError
 from stripeline.deploy.runtime.admin_server import Health, serve_admin
 from stripeline.deploy.runtime.executor_process import executor_part
 from stripeline.deploy.runtime.ingest_process import ingest_part
@@ -55,7 +56,10 @@ async def _run(settings: Settings, *parts: Part) -> None:
     """One process: its parts, until SIGTERM or SIGINT, with the admin port beside them."""
     _calm_collector()
     asyncio.get_running_loop().set_exception_handler(handle_loop_exception)
-    async with bounded_shutdown() as stop, open_shared(settings) as shared, AsyncExitStack() as stack:
+    session_timeout_ms = None if parts == (ingest_part,) else settings.session_timeout_ms
+    async with (
+        bounded_shutdown() as stop, open_shared(settings, session_timeout_ms) as shared, AsyncExitStack() as stack,
+    ):  # fmt: skip
         stack.enter_context(watch_blocked_loop(lambda: shared.lag.turned_s))
         shared.checks["process"] = lambda: "the process is ending" if stop.is_set() else None
         health = Health(
@@ -65,7 +69,24 @@ async def _run(settings: Settings, *parts: Part) -> None:
         admin = await serve_admin(settings.admin_host, settings.admin_port, health, shared.registry)
         stack.push_async_callback(admin.cleanup)
         if await _topics_are_right(shared, stop):
-            await _together(stop, *(part(shared, stop) for part in parts))
+            async with _running(shared.topics.run()):
+                await _together(stop, *(part(shared, stop) for part in parts))
+
+
+@asynccontextmanager
+async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Beside a block."""
+    task = asyncio.create_task(work, name="topics watch")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait((task,))
+
+
+async def _stopped(stop: asyncio.Event, within_s: float) -> None:
+    with suppress(TimeoutError):
+        await asyncio.wait_for(stop.wait(), within_s)
 
 
 async def _together(stop: asyncio.Event, *parts: Awaitable[None]) -> None:
@@ -93,11 +114,14 @@ async def _topics_are_right(shared: Shared, stop: asyncio.Event) -> bool:
     """Check the topics, waiting for a broker that does not answer yet. Raises TopicsError for wrong ones."""
     while not stop.is_set():
         try:
-            await require(shared.settings.topics, shared.settings.partitions, shared.client)
+            await shared.topics.require()
+        except NotYetError as error:
+            shared.checks["topics"] = lambda words=str(error): words  # type: ignore[misc]
+            log.warning(LogEvent.TOPIC_PROBLEM, problem=str(error), next_try_s=_NEXT_TRY_S)
+            await _stopped(stop, _NEXT_TRY_S)
         except (KafkaError, OSError, TimeoutError) as error:
             log.warning(LogEvent.KAFKA_UNREACHABLE, reason=repr(error), next_try_s=_NEXT_TRY_S)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _NEXT_TRY_S)
+            await _stopped(stop, _NEXT_TRY_S)
         else:
             shared.checks.pop("topics")
             return True

@@ -8,6 +8,7 @@ from typing import Any
 from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from stripeline.deploy.runtime.topics_watch import TopicsWatch
 from stripeline.deploy.settings.kafka_options import kafka_client_options, kafka_warnings
 from stripeline.deploy.settings.settings import Settings
 from stripeline.deploy.telemetry.collector import MetricsCollector
@@ -40,30 +41,32 @@ class Shared:
     metrics: MetricsCollector
     registry: CollectorRegistry
     lag: LoopLag
+    topics: TopicsWatch
     tracer: Tracer | None
 
 
 @asynccontextmanager
-async def open_shared(settings: Settings) -> AsyncIterator[Shared]:
-    """Start what the parts share, and stop it at the end of the block."""
+async def open_shared(settings: Settings, session_timeout_ms: int | None = None) -> AsyncIterator[Shared]:
+    """Start what the parts share, and stop it at the end of the block. The timeout is that of a worker's membership."""
     client = kafka_client_options(settings)
     table = ControlTable(settings.topics.control, client)
     await table.start()
     clock, lag, metrics, registry = BrokerClock(), LoopLag(), MetricsCollector(), CollectorRegistry()
+    topics = TopicsWatch(settings.topics, settings.partitions, client, session_timeout_ms)
     checks: dict[str, Check] = {"topics": lambda: "the topics are not checked yet", "control": table.missing}
     registry.register(metrics)
     ProcessCollector(registry=registry)  # memory, CPU and open files, under Prometheus' own names
     version = running_version()
     metrics.show(PROCESS, lambda: ProcessView(
         missing={name: check() for name, check in checks.items()}, lag=lag, skew_s=clock.skew_ms / 1000,
-        control_age_s=table.age_s(), version=version,
+        control_age_s=table.age_s(), topics=topics.problems, version=version,
     ))  # fmt: skip
     try:
         with lag.measured():
             yield Shared(
                 settings=settings, client=client, table=table, clock=clock, checks=checks, broken={},
-                warnings={"control": table.warnings, **kafka_warnings(client)}, metrics=metrics, registry=registry,
-                lag=lag, tracer=installed_tracer(),
+                warnings={"control": table.warnings, "topics": topics.warnings, **kafka_warnings(client)},
+                metrics=metrics, registry=registry, lag=lag, topics=topics, tracer=installed_tracer(),
             )  # fmt: skip
     finally:
         await table.stop()

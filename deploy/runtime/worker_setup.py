@@ -25,7 +25,10 @@ def new_worker(shared: Shared, role: Role[S]) -> Worker[S]:
     traced_role = role if shared.tracer is None else traced(role, shared.tracer)
     worker = Worker(traced_role, _membership(shared), shared.clock, lambda: shared.table.definitions.skips)
     tiers = {topic: tier for topic, tier in shared.settings.topics.retries.items() if topic in role.inputs}
-    shared.checks[role.name], shared.warnings[role.name] = worker.missing, worker.warnings
+    topics = shared.settings.topics
+    needed = frozenset({*role.original, role.changelog, topics.command, topics.result, topics.dead_letter})
+    shared.checks[role.name] = lambda: shared.topics.missing(needed) or worker.missing()
+    shared.warnings[role.name] = worker.warnings
     shared.metrics.show(WORKER, lambda: WorkerView.of(worker, tiers))
     return worker
 

@@ -1,11 +1,12 @@
 """The values that the metrics table reads, gathered once per scrape without a network call: lag comes from fetches."""
 
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Self
 
 from stripeline.contracts.retry_tiers import Tier
+from stripeline.deploy.operations.topic_problems import TopicProblem
 from stripeline.deploy.telemetry.loop_lag import LoopLag
 from stripeline.ingest.delivery_counters import Counters
 from stripeline.workers.kafka.group_member import Worker
@@ -79,13 +80,19 @@ class WorkerView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProcessView:
-    """A snapshot of a process. `missing`: the checks of /readyz. `control_age_s`: of the definitions that it uses."""
+    """A snapshot of a process.
+
+    missing: the checks of /readyz.
+    control_age_s: of the definitions that it uses.
+    topics: what is wrong with Kafka and its topics.
+    """
 
     missing: Mapping[str, str | None]
     lag: LoopLag
     skew_s: float
     control_age_s: float
     version: str
+    topics: Sequence[TopicProblem] = ()
 
 
 def running_version() -> str:

@@ -85,11 +85,11 @@ class Task(Generic[S]):
         found = await self.opening.starts(self.restored, list(self.inputs), beginnings)
         for tp, start in found.items():
             self.inputs[tp].begin(start.watermark, start.read_from, start.end, start.lost)
-        # The consumer may have fetched ahead before the task was ready: always seek back, also without a commit. From
-        # here on without a pause: what is read after this is delivered.
+        # Always seek back: the consumer may have fetched ahead. From here on no pause: what is read next is delivered.
         seek({tp: start.read_from for tp, start in found.items()})
         self.open, self.restoring = True, False
         self._pump()
+        self._wake.set()  # commits where it begins: that its partition is in use is known before the first record
         self.counts.restore_s[str(self.partition)] = self.opening.took_s
         self._log.info(LogEvent.TASK_OPEN, restore_s=round(self.opening.took_s, 3), changelog=self.restored.upto)
 

@@ -1,14 +1,21 @@
 """What every process shows: readiness, the event loop, the clock, its version."""
 
-from collections.abc import Iterator, Mapping
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
+from stripeline.contracts.vocabulary import TopicProblemKind
+from stripeline.deploy.operations.topic_problems import TopicProblem
 from stripeline.deploy.telemetry.collector import MetricRow, Sample
 from stripeline.deploy.telemetry.sources import ProcessView
 
 
 def _ready(missing: Mapping[str, str | None]) -> Iterator[Sample]:
     return (((check,), words is None) for check, words in missing.items())
+
+
+def _by_kind(problems: Sequence[TopicProblem]) -> Mapping[tuple[str, ...], int]:
+    return Counter((problem.topic, problem.kind) for problem in problems)
 
 
 PROCESS: Final[tuple[MetricRow[ProcessView], ...]] = (
@@ -26,6 +33,14 @@ PROCESS: Final[tuple[MetricRow[ProcessView], ...]] = (
         question="Do the definitions that the process uses hold?",
         action="Below a second. From 30 s on `/readyz` warns and says why, from 300 s on the process is not ready: a"
         " rolled secret, a revoked key or a deleted trigger has no effect in it",
+    ),
+    MetricRow(
+        "stripeline_topic_problems", "gauge", ("topic", "kind"),
+        "What is wrong with Kafka or one of its topics, as of the last look, every 15 s",
+        lambda seen: [(labels, count) for labels, count in _by_kind(seen.topics).items()],
+        question="Did somebody change a topic?",
+        action="`stripeline topics check` says what is wrong and what to do. See *Topics that change*",
+        words={"kind": (TopicProblemKind,)},
     ),
     MetricRow(
         "stripeline_event_loop_lag_seconds", "histogram", (),

@@ -1,0 +1,82 @@
+"""Looks at the topics while the process runs: what has changed since its start is said within half a minute.
+
+What keeps the process from its work is a check of `/readyz`; any other problem is a warning, and all of them are a
+metric. A look that fails keeps the last one's answer: other checks say that Kafka is away.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Collection, Mapping, Sequence
+from typing import Any, Final
+
+import structlog
+from aiokafka.errors import KafkaError
+
+from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import LogEvent, TopicProblemKind
+from stripeline.deploy.operations.topic_problems import TopicProblem, paragraph
+from stripeline.deploy.operations.topics import Look, look, require
+
+LOOK_EVERY_S: Final = 15.0
+_LOOK_S: Final = 30.0
+_HOLDS_UP: Final = frozenset({TopicProblemKind.MISSING, TopicProblemKind.TOO_FEW_PARTITIONS})
+log = structlog.get_logger(__name__)
+
+
+class TopicsWatch:
+    """The topics of one process, as of the last look."""
+
+    def __init__(
+        self, topics: Topics, partitions: int, client: Mapping[str, Any], session_timeout_ms: int | None = None
+    ) -> None:
+        self._topics, self._partitions, self._client = topics, partitions, client
+        self._session_timeout_ms = session_timeout_ms
+        self._last: Look | None = None
+        self._logged: frozenset[str] = frozenset()
+
+    @property
+    def former_tiers(self) -> Sequence[str]:
+        """Topics of tiers that were taken away."""
+        return () if self._last is None else sorted(self._last.former_tiers)
+
+    @property
+    def problems(self) -> Sequence[TopicProblem]:
+        return () if self._last is None else (*self._last.problems, *self._last.advice)
+
+    async def require(self) -> None:
+        """The first look. Raises what `stripeline.deploy.operations.topics.require` does."""
+        limit = self._session_timeout_ms
+        self._note(await require(self._topics, self._partitions, self._client, session_timeout_ms=limit))
+
+    async def run(self) -> None:
+        """Look again and again, until cancelled."""
+        while True:
+            await asyncio.sleep(LOOK_EVERY_S)
+            with contextlib.suppress(KafkaError, OSError, TimeoutError):
+                async with asyncio.timeout(_LOOK_S):
+                    limit = self._session_timeout_ms
+                    self._note(await look(self._topics, self._partitions, self._client, session_timeout_ms=limit))
+
+    def missing(self, needed: Collection[str]) -> str | None:
+        """What of the topics keeps a process from its work, in words. `needed`: those that it can't be without."""
+        return _words([one for one in self.problems if one.kind in _HOLDS_UP and one.topic in needed])
+
+    def all_missing(self, topics: Collection[str]) -> str | None:
+        """The same, where any one of them would do."""
+        held_up = {one.topic for one in self.problems if one.kind in _HOLDS_UP}
+        return self.missing(topics) if held_up.issuperset(topics) else None
+
+    def warnings(self) -> str | None:
+        """What else is wrong with the topics."""
+        return None if self._last is None else _words(self._last.problems)
+
+    def _note(self, found: Look) -> None:
+        self._last = found
+        said = frozenset(problem.sentence for problem in found.problems)
+        for sentence in sorted(said - self._logged):
+            log.warning(LogEvent.TOPIC_PROBLEM, problem=sentence)
+        self._logged = said
+
+
+def _words(problems: Sequence[TopicProblem]) -> str | None:
+    return paragraph(problems) or None
