@@ -13,10 +13,11 @@ from stripeline.contracts.definitions import Trigger, encode_definition
 from stripeline.contracts.internal_records import BatchSkip
 from stripeline.contracts.vocabulary import UnreadableReason, WorkerEvent
 from stripeline.deploy.local.kafka import LocalKafka
-from stripeline.workers.kafka import task_opening
+from stripeline.workers.kafka import polling, task_opening
 from stripeline.workers.kafka.control_table import ControlTable, publish
 from stripeline.workers.kafka.unread.unreadable_batch import UnreadableBatch, unreadable_batch
 from stripeline.workers.kafka.watchdog import snapshot
+from stripeline.workers.task import stalled_reads
 from tests.support import spoiled_log
 from tests.support.scripted_workers import ScriptedStripe, ScriptedWorkers, customers, scripted_workers, until
 from tests.support.spoiled_log import spoil
@@ -184,3 +185,25 @@ async def test_a_control_table_keeps_what_it_has_and_names_the_place(
     assert set(new.triggers) == {"first", "second"}
     await old.stop()
     await new.stop()
+
+
+async def test_what_the_broker_itself_can_not_read_holds_its_partition_only(
+    own_broker: LocalKafka, workers: ScriptedWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The consumer hears of no error: only that nothing comes, though the log goes on."""
+    monkeypatch.setattr(stalled_reads, "STALLED_AFTER_S", 0.5)
+    monkeypatch.setattr(polling, "_STALLS_EVERY_S", 0.2)
+    topic = workers.topics.command
+    faults = (spoiled_log.length_of_nothing, spoiled_log.length_beyond_the_log)
+    for number, how in enumerate(faults):
+        await batches(workers, topic, number, named("before", number, 5), named("bad", number, 5))
+        spoil(own_broker, TopicPartition(topic, number), 5, how)
+    running = workers.start(ScriptedStripe())
+    await workers.all_have_results(*[name for number in (0, 1) for name in named("before", number, 5)])
+    await until(lambda: len(running.worker.held) == len(faults), "both are held")
+    words = running.worker.warnings() or ""
+    assert words.count("is held at offset 5: its broker can't read its own log there") == len(faults)
+    await batches(workers, topic, GOOD, ["other"])
+    await workers.all_have_results("other")
+    assert running.worker.missing() is None
+    assert running.worker.counts.events[WorkerEvent.SESSION_FAILED] == 0

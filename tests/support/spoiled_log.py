@@ -25,6 +25,16 @@ def wrong_header(batch: bytearray) -> None:
     struct.pack_into(">i", batch, LAST_DELTA_AT, 100_000)
 
 
+def length_of_nothing(batch: bytearray) -> None:
+    """The broker itself can't find the next batch, and says so."""
+    struct.pack_into(">i", batch, 8, 5)
+
+
+def length_beyond_the_log(batch: bytearray) -> None:
+    """The broker returns nothing from there on, and no error."""
+    struct.pack_into(">i", batch, 8, 1_000_000_000)
+
+
 def unknown_codec(batch: bytearray) -> None:
     batch[ATTRIBUTES_AT + 1] = batch[ATTRIBUTES_AT + 1] & ~0x07 | 0x05
     _sign(batch)

@@ -27,11 +27,14 @@ from stripeline.workers.kafka.task import Task
 from stripeline.workers.kafka.unread.held_inputs import HeldInputs
 from stripeline.workers.kafka.unread.losses import lost_gap, tell_truncated
 from stripeline.workers.task.isolation import Ask, Isolation
+from stripeline.workers.task.stalled_reads import StalledReads
 from stripeline.workers.task.watermark import Watermark
 
 _READ_RECORDS: Final = 500
 _READ_S: Final = 1.0
 _SEEK_S: Final = 5.0
+_STALLS_EVERY_S: Final = 5.0
+_ANSWERED_MS: Final = 5_000
 _PAUSE_S: Final = POLL_MS / 1000 / 10
 _OF_A_PARTITION: Final = (
     CorruptRecordException,
@@ -50,6 +53,8 @@ class Polling:
     ) -> None:
         self._consumer, self._tasks, self._held, self._clock = consumer, tasks, held, clock
         self._isolation: Isolation[TopicPartition] = Isolation()
+        self._stalls: StalledReads[TopicPartition] = StalledReads()
+        self._stalls_at_s = time.monotonic()
 
     async def once(self) -> None:
         """Read what the tasks have room for. Returns in bounded time; raises KafkaError."""
@@ -57,6 +62,9 @@ class Polling:
         now_s = time.monotonic()
         if len(self._held) and self._tasks:
             wanted = self._to_read(wanted, now_s)
+        if now_s >= self._stalls_at_s and wanted:
+            self._stalls_at_s = now_s + _STALLS_EVERY_S
+            await self._examine_stalled(wanted, now_s)
         if not wanted and self._tasks:
             await asyncio.sleep(_PAUSE_S)  # everything is full, held, or being restored
             return
@@ -71,6 +79,21 @@ class Polling:
                 await self._failed(ask, error)
         if not together:
             await asyncio.sleep(_PAUSE_S)
+
+    async def _examine_stalled(self, wanted: Sequence[TopicPartition], now_s: float) -> None:
+        """Hold a partition that brings nothing though there is more: its broker can't read it. One at a time."""
+        reads: dict[TopicPartition, tuple[int, int | None]] = {}
+        with contextlib.suppress(KafkaError, TimeoutError):
+            async with asyncio.timeout(_READ_S):
+                for tp in wanted:
+                    reads[tp] = (await self._consumer.position(tp), self._consumer.last_stable_offset(tp))
+        answers_ms = max((self._consumer.last_poll_timestamp(tp) or 0 for tp in reads), default=0)
+        if time.time() * 1000 - answers_ms > _ANSWERED_MS:
+            return  # Kafka is away
+        for tp in self._stalls.look(now_s, reads)[:1]:
+            task = self._open_task(tp)
+            if task is not None:
+                await self._held.examine(tp, task.inputs[tp].read_to, None)
 
     def _to_read(self, wanted: Sequence[TopicPartition], now_s: float) -> list[TopicPartition]:
         """Without those that are held. One that is looked at again is read record by record."""

@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
-from aiokafka.errors import KafkaError
+from aiokafka.errors import CorruptRecordException, KafkaError
 from aiokafka.structs import TopicPartition
 from msgspec import Struct
 
@@ -26,6 +26,10 @@ from stripeline.workers.task.watermark import Range
 LOOK_AGAIN_S: Final = 30.0
 _ASK_AGAIN_S: Final = 2.0
 _EXAMINE_S: Final = 5.0
+_BROKER_CANNOT: Final = (
+    "its broker can't read its own log there, so nobody knows where the batch ends; let another replica lead the"
+    " partition, or restore the broker's disk"
+)
 Skips = Callable[[], Mapping[str, BatchSkip]]
 """What persons skipped, by `TOPIC/PARTITION`."""
 
@@ -76,12 +80,20 @@ class HeldInputs:
             return False
         return now_s < hold.again_s
 
-    async def examine(self, tp: TopicPartition, position: int, error: Exception) -> bool:
-        """A read failed at this position: hold the partition there. False where Kafka has nothing unreadable there."""
+    async def examine(self, tp: TopicPartition, position: int, error: Exception | None) -> bool:
+        """A read failed at this position, or brings nothing (None): hold the partition there.
+
+        False where Kafka has nothing unreadable there.
+        """
         try:
             async with asyncio.timeout(_EXAMINE_S):
                 batch = await unreadable_batch(tp, position, self._client, ahead=True)
+        except CorruptRecordException:
+            self._hold(tp, position, None, _BROKER_CANNOT, LOOK_AGAIN_S)
+            return True
         except (KafkaError, OSError, TimeoutError):
+            if error is None:
+                return False
             self._hold(tp, position, None, f"a read fails: {type(error).__name__}", _ASK_AGAIN_S)
             return True
         if batch is None:

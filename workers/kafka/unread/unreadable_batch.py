@@ -13,7 +13,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
-from aiokafka.errors import KafkaError, UnsupportedCodecError
+from aiokafka.errors import CorruptRecordException, KafkaError, UnsupportedCodecError
 from aiokafka.structs import TopicPartition
 from msgspec import Struct
 
@@ -68,7 +68,7 @@ async def unreadable_batch(
 ) -> UnreadableBatch | None:
     """The batch at an offset, None where it can be read. `ahead`: or the first such batch after it.
 
-    Raises KafkaError.
+    Raises KafkaError; CorruptRecordException where the broker itself can't read its log.
     """
     at = offset
     for _ in range(_FETCHES):
@@ -83,6 +83,8 @@ async def unreadable_batch(
             at = header.last_offset + 1
             if not ahead:
                 return None
+        if not batches and at < fetched.high_watermark:
+            raise CorruptRecordException(f"the broker returns nothing of {tp.topic}-{tp.partition} from offset {at} on")
         if not batches:
             return None
     return None
