@@ -187,7 +187,7 @@ async def test_a_control_table_keeps_what_it_has_and_names_the_place(
     await new.stop()
 
 
-async def test_what_the_broker_itself_can_not_read_holds_its_partition_only(
+async def test_what_its_broker_can_not_read_holds_its_partition_only(
     own_broker: LocalKafka, workers: ScriptedWorkers, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """The consumer hears of no error: only that nothing comes, though the log goes on."""
