@@ -4,6 +4,7 @@ import ssl
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
+from stripeline.deploy.kafka_login.aiokafka_internals import renew_sessions
 from stripeline.deploy.kafka_login.client_credentials import ClientCredentials
 from stripeline.deploy.kafka_login.login_tokens import LoginTokens
 from stripeline.deploy.kafka_login.msk_iam import MskError, msk_tokens, region_of
@@ -33,6 +34,7 @@ def kafka_client_options(settings: Settings) -> Mapping[str, Any]:
             options["ssl_context"] = ReloadingTls(_files(settings))
         if settings.kafka_security_protocol.startswith("SASL_"):
             options |= _login(settings)
+            renew_sessions()
     except (TlsFileError, MskError) as error:
         raise SettingsError(str(error)) from error
     return options

@@ -32,8 +32,9 @@ SHARED_MODULE_NAMES = {
     "runs": ("deploy/cli/runs.py", "workers/router/runs.py"),
     "settings": ("deploy/cli/settings.py", "deploy/settings/settings.py"),
     "trigger": ("deploy/cli/trigger.py", "ingest/trigger.py"),
-    # Each package has its own file for a library's private parts.
+    # Each package has its own file for a library's private parts, in deploy each folder whose work it is.
     "aiokafka_internals": (
+        "deploy/kafka_login/aiokafka_internals.py",
         "deploy/operations/aiokafka_internals.py",
         "ingest/kafka/aiokafka_internals.py",
         "workers/kafka/aiokafka_internals.py",

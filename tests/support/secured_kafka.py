@@ -45,7 +45,7 @@ from tests.support.token_server import CLIENT, SECRET, TokenServer
 
 PASSWORD = "correct horse"
 PLAIN_USERS = ("plain-user", "plain-stranger")
-SHORT_SESSION_MS = 5_000
+SHORT_SESSION_MS = 8_000
 ADMIN_S = 15.0
 
 Note = Callable[[str], None]
@@ -180,6 +180,7 @@ def secured_broker(folder: Path, note: Note, settings: Mapping[str, str] | None 
     spec = KafkaSpec(
         port=ports["PLAINTEXT"],
         data_dir=folder / "kafka",
+        start_timeout_s=180,
         settings={**_broker_settings(ports, authority, keys), **(settings or {})},
     )
     allowed = f"-Dorg.apache.kafka.sasl.oauthbearer.allowed.urls={keys.jwks_file.as_uri()}"
@@ -207,6 +208,7 @@ def _broker_settings(ports: Mapping[str, int], authority: Authority, keys: Token
         "controller.quorum.bootstrap.servers": f"127.0.0.1:{ports['CONTROLLER']}",
         "listener.security.protocol.map": ",".join(f"{name}:{protocol}" for name, protocol in protocols.items()),
         "inter.broker.listener.name": "PLAINTEXT",
+        "num.network.threads": "1",  # for each listener
         "authorizer.class.name": "org.apache.kafka.metadata.authorizer.StandardAuthorizer",
         "super.users": "User:ANONYMOUS;User:admin",
         **_key_store("", broker),

@@ -1,7 +1,6 @@
 """A worker's consumer: how it joins its group, how it fetches, and how it stops. Decides nothing."""
 
 import asyncio
-import contextlib
 from collections.abc import Coroutine, Mapping
 from typing import Any, Final
 
@@ -69,10 +68,22 @@ def group_consumer(
 
 async def stop_consumer(consumer: AIOKafkaConsumer) -> None:
     """Leave the group and close, in bounded time: aiokafka's stop waits for a rebalance, and for the broker."""
-    with contextlib.suppress(Exception):
-        async with asyncio.timeout(_STOP_S):
-            await consumer.stop()
-            return
-    with contextlib.suppress(Exception):  # a stop that was cancelled leaves them open
-        async with asyncio.timeout(_CUT_S):
-            await close_connections(consumer)
+    if not await _ends(consumer.stop(), _STOP_S):
+        await _ends(close_connections(consumer), _CUT_S)  # a stop that was cancelled leaves them open
+
+
+async def _ends(work: Coroutine[Any, Any, Any], within_s: float) -> bool:
+    """Whether it ended well and in time. What it raises is dropped.
+
+    In a task of its own: aiokafka waits for its connections by futures that an earlier, cancelled stop has cancelled.
+    Their CancelledError cancels nobody, and would end a caller's task without a word.
+    """
+    task = asyncio.create_task(work)
+    try:
+        await asyncio.wait((task,), timeout=within_s)
+        if task.done():
+            return not task.cancelled() and task.exception() is None
+    finally:
+        task.cancel()
+    await asyncio.wait((task,), timeout=_CUT_S)
+    return False

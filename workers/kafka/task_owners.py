@@ -89,7 +89,9 @@ class TaskOwners(Generic[S]):
                 await task.discard()
                 self._on_fenced()
                 return
-            except Exception as error:  # noqa: BLE001  (an error in the task closes the task, not the process)
+            except (Exception, asyncio.CancelledError) as error:  # closes the task, not the process
+                if isinstance(error, asyncio.CancelledError) and _is_being_cancelled():
+                    raise
                 if _is_expiry(error):
                     self._happened(WorkerEvent.PRODUCER_EXPIRED, partition=number)
                     await self._replace(number, task, error)
@@ -101,7 +103,7 @@ class TaskOwners(Generic[S]):
             else:
                 return
 
-    async def _replace(self, number: int, task: Task[S], error: Exception, after_s: float = 0.0) -> None:
+    async def _replace(self, number: int, task: Task[S], error: BaseException, after_s: float = 0.0) -> None:
         await task.discard()
         await asyncio.sleep(after_s)
         if self.tasks.get(number) is task:
@@ -134,6 +136,12 @@ async def _cancelled(running: asyncio.Task[None]) -> None:
         await asyncio.wait((running,), timeout=_CANCEL_AGAIN_S)
 
 
-def _is_expiry(error: Exception) -> bool:
+def _is_being_cancelled() -> bool:
+    """Whether a CancelledError means this task. aiokafka also raises one for a future of its own that was cancelled."""
+    task = asyncio.current_task()
+    return task is None or task.cancelling() > 0
+
+
+def _is_expiry(error: BaseException) -> bool:
     """Kafka forgets a transactional id after transactional.id.expiration.ms of silence, by default a week."""
     return any(isinstance(one, InvalidProducerIdMapping) for one in (error, error.__cause__))
