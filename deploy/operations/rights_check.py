@@ -35,7 +35,6 @@ from stripeline.deploy.operations.aiokafka_internals import (
 from stripeline.deploy.operations.rights import OPERATION_BITS, Operation, ResourceKind, Right
 
 _DEADLINE_S: Final = 30.0
-_REQUEST_TIMEOUT_MS: Final = 10_000
 _RETRY_S: Final = 0.2
 _TRIES: Final = 20
 _TRANSACTION: Final = 1
@@ -62,7 +61,7 @@ class HeldRight:
 async def held_rights(rights: Iterable[Right], client: Mapping[str, Any]) -> list[HeldRight]:
     """Which of these rights the user of this client has. Raises KafkaError, TimeoutError."""
     asked = tuple(dict.fromkeys(rights))
-    admin = AIOKafkaAdminClient(**client, request_timeout_ms=_REQUEST_TIMEOUT_MS)
+    admin = AIOKafkaAdminClient(**client)
     try:
         async with asyncio.timeout(_DEADLINE_S):
             await admin.start()

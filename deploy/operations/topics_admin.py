@@ -28,7 +28,8 @@ from stripeline.deploy.operations.connection_errors import cleaned
 from stripeline.deploy.operations.rights import Operation, ResourceKind, Right
 from stripeline.deploy.operations.topic_problems import Denied, Found
 
-_REQUEST_TIMEOUT_MS: Final = 10_000
+_CREATE_TIMEOUT_MS: Final = 5_000
+"""Below the 6 s in which a client wants its answer."""
 # https://kafka.apache.org/protocol.html: where a value comes from; 1 is what was set on the topic itself.
 _SET_ON_TOPIC: Final = 1
 _UNAUTHORIZED: Final = TopicAuthorizationFailedError.errno
@@ -136,7 +137,7 @@ class Cluster:
             )
             for topic in topics
         ]
-        response = await self._admin.create_topics(new, timeout_ms=_REQUEST_TIMEOUT_MS)
+        response = await self._admin.create_topics(new, timeout_ms=_CREATE_TIMEOUT_MS)
         refused = {name: code for name, code, _ in response.topic_errors if code}
         unpinned = [replace(topic, config=_without_pins(topic.config)) for topic in topics if topic.name in refused]
         if refused and _MAY_BE_PINS.issuperset(refused.values()) and any(one not in topics for one in unpinned):
@@ -196,7 +197,7 @@ def principal_of(client: Mapping[str, Any]) -> str:
 
 @contextlib.asynccontextmanager
 async def connected(client: Mapping[str, Any]) -> AsyncIterator[Cluster]:
-    admin = AIOKafkaAdminClient(**client, request_timeout_ms=_REQUEST_TIMEOUT_MS)
+    admin = AIOKafkaAdminClient(**client)
     try:
         await admin.start()
         yield Cluster(admin, principal_of(client))

@@ -11,6 +11,7 @@ from stripeline.deploy.kafka_login.msk_iam import MskError, msk_tokens, region_o
 from stripeline.deploy.kafka_login.reloading_tls import ReloadingTls
 from stripeline.deploy.kafka_login.tls_files import TlsFileError, TlsFiles
 from stripeline.deploy.settings.kafka_security import contradiction
+from stripeline.deploy.settings.kafka_timeouts import KAFKA_TIMEOUTS
 from stripeline.deploy.settings.parsing import named_extensions
 from stripeline.deploy.settings.settings import Settings, SettingsError
 
@@ -28,6 +29,7 @@ def kafka_client_options(settings: Settings) -> Mapping[str, Any]:
         "client_id": "stripeline",
         "security_protocol": settings.kafka_security_protocol,
         "retry_backoff_ms": _RETRY_BACKOFF_MS,
+        **KAFKA_TIMEOUTS,
     }
     try:
         if settings.kafka_security_protocol.endswith("SSL"):

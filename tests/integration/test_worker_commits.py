@@ -256,6 +256,28 @@ async def test_a_rebalance_waits_for_the_calls_of_a_revoked_task(wide: ScriptedW
     assert Counter(stripe.commands) == Counter(names)
 
 
+async def test_a_join_that_outlasts_requests_is_repeated_and_succeeds(
+    wide: ScriptedWorkers, caplog: pytest.LogCaptureFixture
+):
+    """A JoinGroup waits at the broker for members that drain, longer than a client waits for an answer."""
+    caplog.set_level("INFO", "aiokafka.consumer.group_coordinator")
+    wide.options = {"request_timeout_ms": 2_000}
+    stripe, names = ScriptedStripe(), numbered(0, 10)
+    gate = stripe.gate(*names)
+    first = wide.start(stripe)
+    await first.ready(2)
+    for partition in (0, 1):
+        await wide.send(*customers(*names[partition::2]), partition=partition)
+    await until(lambda: len(stripe.made) == 10, "all calls are in flight")
+    caplog.clear()
+    second = wide.start(stripe)
+    await until(lambda: caplog.text.count("(Re-)joining group") >= 4, "attempts to join")
+    gate.set()
+    await asyncio.gather(first.ready(1), second.ready(1))
+    assert Counter(await wide.all_have_results(*names)) == Counter(names)
+    assert Counter(stripe.commands) == Counter(names)
+
+
 async def test_what_was_there_before_the_first_worker_is_worked_off(workers, monkeypatch: pytest.MonkeyPatch):
     watermarks, names = task_opening.watermarks, numbered(0, 30)
 

@@ -13,6 +13,7 @@ class Proxy:
     """`async with Proxy(port) as proxy: proxy.target = …`; a connection made while it is silent waits like the others.
 
     Silent is what a lost network looks like: nothing is refused, nothing is lost, and nothing moves until it is back.
+    Forgetful is a balancer or a firewall that has dropped the connections it had, without a word to either side.
     """
 
     port: int
@@ -20,6 +21,7 @@ class Proxy:
     host: str = "127.0.0.1"
     _moves: asyncio.Event = field(default_factory=asyncio.Event)
     _answers: asyncio.Event = field(default_factory=asyncio.Event)
+    _generation: int = 0
     _server: asyncio.Server | None = None
     _open: set[asyncio.StreamWriter] = field(default_factory=set)
     _serving: set[asyncio.Task[None]] = field(default_factory=set)
@@ -58,6 +60,10 @@ class Proxy:
         """Everything gets there, and no answer comes back."""
         self._answers.clear()
 
+    def forget(self) -> None:
+        """Drop whatever comes on the connections that are open now; new ones work."""
+        self._generation += 1
+
     async def works(self) -> None:
         self._moves.set()
         self._answers.set()
@@ -87,8 +93,11 @@ class Proxy:
     async def _pump(
         self, source: asyncio.StreamReader, sink: asyncio.StreamWriter, gate: asyncio.Event | None = None
     ) -> None:
+        generation = self._generation
         with contextlib.suppress(OSError):
             while data := await source.read(CHUNK):
+                if generation != self._generation:
+                    continue
                 await self._moves.wait()
                 if gate is not None:
                     await gate.wait()

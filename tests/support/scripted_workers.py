@@ -131,10 +131,11 @@ class ScriptedWorkers:
     topics: Topics
     partitions: int
     running: list[Running] = field(default_factory=list)
+    options: Mapping[str, Any] = field(default_factory=dict)
 
     @property
     def client(self) -> Mapping[str, Any]:
-        return {"bootstrap_servers": self.bootstrap, "retry_backoff_ms": 20}
+        return {"bootstrap_servers": self.bootstrap, "retry_backoff_ms": 20, **self.options}
 
     def role(self, stripe: ScriptedStripe, concurrency: int = 256, former: Sequence[str] = ()) -> ExecutorRole:
         executor = Executor(setup=Setup(topics=self.topics, actions=actions(), has_connection=lambda _: True))

@@ -17,6 +17,7 @@ from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, Cons
 from aiokafka.errors import CorruptRecordException, KafkaError, LeaderNotAvailableError, ProducerClosed, for_code
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.fetch import FetchRequest
+from aiokafka.protocol.metadata import MetadataRequest
 from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from msgspec import Struct
@@ -28,6 +29,10 @@ SHAPES: Final[Mapping[str, str | tuple[str, ...]]] = {
     "aiokafka.producer.message_accumulator.MessageAccumulator.fail_all": "(self, exception)",
     "aiokafka.AIOKafkaClient._get_conn": "(self, node_id, *, group, no_hint)",
     "aiokafka.AIOKafkaClient._get_conn_lock": "property",
+    # ask_open_connections
+    "aiokafka.AIOKafkaClient.__init__": ("_conns",),
+    "aiokafka.AIOKafkaClient.send": "(self, node_id, request, *, group)",
+    "aiokafka.protocol.metadata.MetadataRequest.__init__": "(self, topics, allow_auto_topic_creation)",
     # PartitionAssignor
     "aiokafka.coordinator.assignors.abstract.AbstractPartitionAssignor.assign": "(cls, cluster, members)",
     "aiokafka.coordinator.assignors.abstract.AbstractPartitionAssignor.metadata": "(cls, topics)",
@@ -69,6 +74,17 @@ def subscription_to(topics: Iterable[str]) -> Any:
 def assignment_of(partitions: Mapping[str, Sequence[int]]) -> Any:
     """What an assignor returns of a member: its partition numbers, by topic."""
     return ConsumerProtocolMemberAssignment(_PROTOCOL_VERSION, [(name, list(n)) for name, n in partitions.items()], b"")
+
+
+async def ask_open_connections(client: AIOKafkaClient) -> None:
+    """Ask the broker of each open connection for its name and address; one that does not answer in time is closed.
+
+    A producer has two connections to a broker, and uses them in turn within a transaction: what it sends on a
+    connection that a firewall forgot would be waited for twice. Nothing public sends on a connection that is chosen.
+    """
+    places = [place for place, connection in client._conns.items() if connection.connected()]
+    asked = (client.send(node, MetadataRequest([]), group=group) for node, group in places)
+    await asyncio.gather(*asked, return_exceptions=True)
 
 
 async def end_producer(producer: Any, flush_s: float) -> None:

@@ -13,7 +13,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from stripeline.contracts.internal_records import encode
-from stripeline.workers.kafka.aiokafka_internals import end_producer
+from stripeline.workers.kafka.aiokafka_internals import ask_open_connections, end_producer
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.consumer import start_within
 from stripeline.workers.task.decision import OutputRecord
@@ -23,6 +23,8 @@ from stripeline.workers.task.pending import Pending
 TRANSACTION_TIMEOUT_MS = 10_000
 MAX_REQUEST_BYTES = 2_097_152
 _FLUSH_S = 2.0
+_ASK_S = 2.0
+"""How often the connections are asked. A forgotten one is closed so soon, and a request timeout, after it was."""
 CommitOffsets = Mapping[TopicPartition, OffsetAndMetadata]
 BatchBuilder = Any
 """The result of `AIOKafkaProducer.create_batch`."""
@@ -49,10 +51,12 @@ class Transactions:
             max_request_size=MAX_REQUEST_BYTES,
             linger_ms=0,
         )
+        self._asking: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Take the transactional id over: fences its former producer, and aborts a transaction that was left open."""
         await start_within(self._producer.start(), TRANSACTION_TIMEOUT_MS / 1000 * 3)
+        self._asking = asyncio.create_task(self._ask_connections(), name=f"connections of {self._group}")
 
     async def commit(self, pending: Pending, offsets: CommitOffsets) -> int | None:
         """Publish what finished, the state changes and the offsets in one transaction.
@@ -111,4 +115,11 @@ class Transactions:
 
     async def close(self) -> None:
         """End the producer, in bounded time, whether or not the broker and the topics are there."""
+        if self._asking is not None:
+            self._asking.cancel()
         await end_producer(self._producer, flush_s=_FLUSH_S)
+
+    async def _ask_connections(self) -> None:
+        while True:
+            await asyncio.sleep(_ASK_S)
+            await ask_open_connections(self._producer.client)

@@ -403,14 +403,18 @@ async def test_leaderless_records_are_answered_at_their_deadline(world: World) -
     assert world.producer.sent == []
 
 
+def unavailable(world: World) -> list[int]:
+    world.session.check()
+    return [number for _, number in sorted(world.session.unavailable)]
+
+
 async def test_partitions_that_take_nothing_are_named(world: World) -> None:
     world.producer.leaders[0] = -1
     refused, unanswered = world.add(partition=1), world.add(within_s=0.01)
     (await world.sent(2))[0].delivery.set_exception(TopicAuthorizationFailedError())
     assert await refused == NotTaken(NotTakenReason.NOT_ALLOWED)
     assert await unanswered == LATE
-    world.session.check()
-    assert [number for _, number in sorted(world.session.unavailable)] == [0, 1, 2]
+    await until(lambda: unavailable(world) == [0, 1, 2])
     assert not world.session.takes_nothing
     assert not world.session.broken
     world.producer.leaders = dict.fromkeys(range(4), -1)
