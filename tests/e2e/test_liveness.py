@@ -10,7 +10,7 @@ from pathlib import Path
 import aiohttp
 import pytest
 
-from tests.support.broker import proxied_kafka
+from tests.support.broker_cluster import proxied_kafka
 from tests.support.cluster import Process, cluster
 
 AWAY_S = float(os.environ.get("KAFKA_AWAY_S", "15"))
