@@ -22,7 +22,7 @@ from stripeline.workers.executor.stripe_answer import StripeAnswer
 from stripeline.workers.kafka import control_table
 from stripeline.workers.kafka.batch_header import batch_header
 from stripeline.workers.kafka.control_table import ControlError, ControlTable, publish, read_all
-from stripeline.workers.kafka.watch import blocked_inputs
+from stripeline.workers.kafka.watch import blocked_inputs, upkeep
 from stripeline.workers.roles import ExecutorRole
 from stripeline.workers.task import open_transaction
 from tests.support.broker import Broker
@@ -73,8 +73,9 @@ async def waits_for(running: Running, number: int) -> str:
     return found[0]
 
 
-async def test_a_member_stays_while_one_partition_waits(workers: ScriptedWorkers):
+async def test_a_member_stays_while_one_partition_waits(workers: ScriptedWorkers, monkeypatch: pytest.MonkeyPatch):
     """aiokafka takes one that does not poll for dead, and the restore would start from zero again, for ever."""
+    monkeypatch.setattr(upkeep, "_EVERY_S", 0.1)
     await workers.work_off(*numbered(0, 6), key="k")
     async with stray(workers) as producer:
         await leave_open(producer, workers.topics.ledger, range(1))

@@ -7,7 +7,7 @@ decision about a record. Kafka's consumer groups are the distributed engine; not
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -104,18 +104,20 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             return self.trouble
         if not self.joined:
             return f"the {self.role.name} has not joined its group {self.role.group} yet"
-        failing = [number for number, task in self.tasks.items() if task.stuck or self._owners.failed_lately(number)]
-        if failing:
-            return f"{_partitions(failing)} of the {self.role.name} can't commit; the log says why"
-        return self._being_restored()
+        return "; ".join(self._not_working()) or None
 
-    def _being_restored(self) -> str | None:
-        closed = {number: task.opening.waits for number, task in sorted(self.tasks.items()) if not task.open}
-        waiting = [f"partition {number} of the {self.role.name} waits: {why}" for number, why in closed.items() if why]
-        restored = [number for number, why in closed.items() if why is None]
-        if restored:
-            waiting.append(f"{_partitions(restored)} of the {self.role.name} are being restored")
-        return "; ".join(waiting) or None
+    def _not_working(self) -> Iterator[str]:
+        """The partitions without an open task that commits, by what keeps them."""
+        tasks, role = sorted(self.tasks.items()), self.role.name
+        waiting = {number: why for number, task in tasks if not task.open and (why := task.opening.waits)}
+        for number, why in waiting.items():
+            yield f"partition {number} of the {role} waits: {why}"
+        others = [(number, task) for number, task in tasks if number not in waiting]
+        failing = [number for number, task in others if task.stuck or self._owners.failed_lately(number)]
+        if failing:
+            yield f"{_partitions(failing)} of the {role} can't commit; the log says why"
+        elif restored := [number for number, task in others if not task.open]:
+            yield f"{_partitions(restored)} of the {role} are being restored"
 
     def warnings(self) -> str | None:
         """What keeps a part of the worker from working, such as one input partition, in words."""
