@@ -5,6 +5,7 @@ import asyncio
 import pytest
 
 from tests.cluster.conftest import UnderTraffic
+from tests.faults.world import World
 
 pytestmark = pytest.mark.timeout(900)
 
@@ -15,12 +16,20 @@ REFUSED_S = 10.0
 
 
 async def test_each_broker_is_killed_in_turn(traffic: UnderTraffic):
+    """A commit outlives it: a task that failed would do again what it had in hand."""
     async with traffic("kill -9 of each broker in turn") as world:
         for node in world.brokers.brokers:
             world.brokers.kill(node)
             await asyncio.sleep(REPLACED_S)
             await world.brokers.start(node)
             await world.brokers.in_sync()
+        assert log_lines(world, "not committed within") == []
+
+
+def log_lines(world: World, text: str) -> list[str]:
+    """The lines of our processes' logs that have a text."""
+    logs = (process.log for process in world.found.processes.values())
+    return [line for log in logs for line in log.read_text(errors="replace").splitlines() if text in line]
 
 
 async def test_a_rolling_restart(traffic: UnderTraffic):

@@ -38,8 +38,8 @@ from stripeline.workers.task.uncommitted_limit import UncommittedLimit
 
 S = TypeVar("S", bound=TaskState)
 _WAITING_CALLS = 8
-_EXPIRE_EVERY_S = 60.0
-_SLOW_COMMIT_S = 3.0
+_EXPIRE_EVERY_S, _SLOW_COMMIT_S = 60.0, 3.0
+_LAST_COMMIT_S = 10.0  # a process ends within 30 s, with or without Kafka
 log = structlog.get_logger()
 
 
@@ -136,7 +136,7 @@ class Task(Generic[S]):
             await asyncio.wait(self._calls, timeout=deadline_s)
         self.abandon()
         try:
-            await self._commit()  # raises, too, when one has failed while the calls were waited for
+            await asyncio.wait_for(self._commit(), _LAST_COMMIT_S)  # raises, too, when one has failed meanwhile
         except Exception as error:  # noqa: BLE001  (the next owner goes on from the last commit)
             self._log.warning(LogEvent.LAST_COMMIT_FAILED, error=repr(error))
             return None

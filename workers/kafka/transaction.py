@@ -20,7 +20,12 @@ from stripeline.workers.task.decision import OutputRecord
 from stripeline.workers.task.input_partition import InputPartition
 from stripeline.workers.task.pending import Pending
 
-TRANSACTION_TIMEOUT_MS = 10_000
+TRANSACTION_TIMEOUT_MS = 15_000
+"""Longer than Kafka needs to replace a broker that died (its session, 9 s by default, and an election).
+
+With less, the death of one broker fails a commit of every task, and all that they had in hand is done again.
+"""
+_OPEN_S = 30.0
 MAX_REQUEST_BYTES = 2_097_152
 _FLUSH_S = 2.0
 _ASK_S = 2.0
@@ -55,7 +60,7 @@ class Transactions:
 
     async def open(self) -> None:
         """Take the transactional id over: fences its former producer, and aborts a transaction that was left open."""
-        await start_within(self._producer.start(), TRANSACTION_TIMEOUT_MS / 1000 * 3)
+        await start_within(self._producer.start(), _OPEN_S)
         self._asking = asyncio.create_task(self._ask_connections(), name=f"connections of {self._group}")
 
     async def commit(self, pending: Pending, offsets: CommitOffsets) -> int | None:
