@@ -18,11 +18,12 @@ from stripeline.deploy.contract.judge import Contract
 from stripeline.deploy.contract.verify import Span, verify
 from stripeline.deploy.local.kafka import LocalKafka
 from stripeline.deploy.operations import topics as admin
-from stripeline.workers.kafka.control_table import read_all
+from stripeline.workers.kafka.control_table import ControlTable, read_all
 from stripeline.workers.secrets.vault import new_master_key
 from tests.support import spoiled_log
 from tests.support.end_state import read_topic
 from tests.support.records import command
+from tests.support.scripted_workers import ScriptedStripe, ScriptedWorkers, until
 from tests.support.spoiled_log import spoil
 
 Call = Callable[..., Awaitable[tuple[int, str, str]]]
@@ -103,6 +104,32 @@ async def test_a_skip_is_shown_asked_for_and_recorded(own_broker: LocalKafka, to
     for topic in (topics.audit, topics.control):
         report = await verify(Span(topic=topic), Contract(channel_by_topic(topics)[topic]), client)
         assert (report.judged, report.outside) == (1, [])
+
+
+async def test_a_skip_takes_effect_through_the_control_table(
+    own_broker: LocalKafka, topics: Topics, call: Call
+) -> None:
+    await batches(own_broker, topics.command, 1, 3, 4, 2)
+    spoil(own_broker, TopicPartition(topics.command, 1), 5, spoiled_log.unknown_codec)
+    workers = ScriptedWorkers(own_broker.bootstrap_servers, topics, 2)
+    table = ControlTable(topics.control, workers.client)
+    await table.start()
+    running = workers.start(ScriptedStripe(), skips=lambda: table.definitions.skips)
+    await until(lambda: len(running.worker.held) == 1, "the partition is held")
+    assert (await call("topics", "skip", topics.command, "1", "3", "--why", "a test", "--yes"))[0] == 0
+    await workers.all_have_results("c0-0", "c0-1", "c0-2", "c2-0", "c2-1")
+    await until(lambda: running.worker.warnings() is None, "nothing is held")
+    await running.end()
+    await table.stop()
+    code, out, _ = await call("dead-letters", "list", "--json")
+    (letter,) = json.loads(out)
+    assert (code, letter["reason"], letter["code"], letter["command_id"]) == (0, "unreadable_batch", "", None)
+    code, out, _ = await call("dead-letters", "show", f"1/{letter['offset']}", "--json")
+    (letter,) = json.loads(out)
+    assert letter["origin"] == {"topic": topics.command, "partition": 1, "offset": 3, "last_offset": 6}
+    assert "skipped by" in letter["last_error"]
+    code, out, err = await call("dead-letters", "replay", "--yes", "--json")
+    assert (code, "0 replayed" in err, "is not replayed" in json.loads(out)[0]["replay"]) == (0, True, True)
 
 
 async def test_what_is_refused_says_why(own_broker: LocalKafka, topics: Topics, call: Call) -> None:
