@@ -54,7 +54,7 @@ class Polling:
         self._consumer, self._tasks, self._held, self._clock = consumer, tasks, held, clock
         self._isolation: Isolation[TopicPartition] = Isolation()
         self._stalls: StalledReads[TopicPartition] = StalledReads()
-        self._stalls_at_s = time.monotonic()
+        self._stalls_at_s = time.monotonic() + _STALLS_EVERY_S
 
     async def once(self) -> None:
         """Read what the tasks have room for. Returns in bounded time; raises KafkaError."""

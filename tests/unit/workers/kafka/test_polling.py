@@ -1,0 +1,129 @@
+"""A member's reads, on a consumer that fails as aiokafka 0.14 does: with what it had taken of others gone."""
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+from aiokafka.errors import CorruptRecordException, KafkaError
+from aiokafka.structs import TopicPartition
+
+from stripeline.workers.kafka.broker_clock import BrokerClock
+from stripeline.workers.kafka.polling import Polling
+from stripeline.workers.task.input_partition import InputPartition
+from tests.support.records import Record
+
+ONE, TWO, THREE = (TopicPartition("commands", number) for number in range(3))
+
+
+@dataclass
+class Consumer:
+    """Each partition has this many records; a read that comes to a bad offset raises, and has moved the others."""
+
+    ends: dict[TopicPartition, int]
+    bad: dict[TopicPartition, int] = field(default_factory=dict)
+    error: Exception = field(default_factory=lambda: CorruptRecordException("Invalid CRC"))
+    positions: dict[TopicPartition, int] = field(default_factory=dict)
+
+    def seek(self, tp: TopicPartition, offset: int) -> None:
+        self.positions[tp] = offset
+
+    async def position(self, tp: TopicPartition) -> int:
+        return self.positions[tp]
+
+    def last_stable_offset(self, tp: TopicPartition) -> int:
+        return self.ends[tp]
+
+    def last_poll_timestamp(self, tp: TopicPartition) -> None: ...
+
+    async def getmany(self, *tps: TopicPartition, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
+        found = {}
+        for tp in tps:
+            first = self.positions[tp]
+            last = min(self.ends[tp], first + max_records)
+            if first <= self.bad.get(tp, -1) < last:
+                raise self.error
+            if last > first:
+                self.positions[tp] = last
+                found[tp] = [Record(topic=tp.topic, partition=tp.partition, offset=at) for at in range(first, last)]
+        return found
+
+
+@dataclass
+class Held:
+    """Holds what it is asked to examine."""
+
+    readable: bool = False
+    at: dict[TopicPartition, int] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.at)
+
+    def __contains__(self, tp: object) -> bool:
+        return tp in self.at
+
+    def keeps(self, tp: TopicPartition, position: int, now_s: float) -> bool:
+        return self.at.get(tp) == position
+
+    async def examine(self, tp: TopicPartition, position: int, error: Exception | None) -> bool:
+        if not self.readable:
+            self.at[tp] = position
+        return not self.readable
+
+    def past(self, *_: Any) -> None:
+        return None
+
+    def goes_on(self, tp: TopicPartition) -> None:
+        assert tp not in self.at
+
+
+@dataclass
+class Task:
+    inputs: dict[TopicPartition, InputPartition]
+    taken: list[int] = field(default_factory=list)
+    open: bool = True
+    role: Any = field(default_factory=lambda: type("Role", (), {"dead_letters": "letters"}))
+
+    def wanted(self) -> list[TopicPartition]:
+        return [*self.inputs]
+
+    def deliver(self, tp: TopicPartition, records: list[Any], position: int) -> None:
+        self.taken += [record.offset for record in records]
+        self.inputs[tp].read_to = position
+
+
+def opened(consumer: Consumer, held: Held) -> tuple[Polling, dict[TopicPartition, Task]]:
+    consumer.positions = dict.fromkeys(consumer.ends, 0)
+    tasks = {tp: Task({tp: InputPartition(grows=True)}) for tp in consumer.ends}
+    by_number: Any = {tp.partition: task for tp, task in tasks.items()}
+    fake: Any = consumer
+    kept: Any = held
+    return Polling(fake, by_number, kept, BrokerClock()), tasks
+
+
+async def polled(polling: Polling, times: int) -> None:
+    for _ in range(times):
+        await polling.once()
+
+
+async def test_records_before_and_beside_a_bad_one_come_once() -> None:
+    consumer = Consumer(ends={ONE: 700, TWO: 900, THREE: 30}, bad={TWO: 620, THREE: 7})
+    held = Held()
+    polling, tasks = opened(consumer, held)
+    await polled(polling, 30)
+    assert tasks[ONE].taken == [*range(700)]
+    assert tasks[TWO].taken == [*range(620)]
+    assert tasks[THREE].taken == [*range(7)]
+    assert held.at == {TWO: 620, THREE: 7}
+
+
+async def test_what_kafka_can_read_is_the_memberships_failure() -> None:
+    """An error that is no batch's would otherwise be met for ever, without a word."""
+    polling, _ = opened(Consumer(ends={ONE: 9}, bad={ONE: 0}, error=ValueError("of a library")), Held(readable=True))
+    with pytest.raises(KafkaError, match="commands-0 was not read: ValueError"):
+        await polled(polling, 5)
+
+
+async def test_an_error_of_no_partition_ends_the_membership_at_once() -> None:
+    polling, _ = opened(Consumer(ends={ONE: 9, TWO: 9}, bad={ONE: 0}, error=KafkaError("of the group")), Held())
+    with pytest.raises(KafkaError, match="of the group"):
+        await polling.once()
