@@ -113,6 +113,11 @@ def skip(
     topics, tp = settings().topics, batch_skip.place(topic, partition)
     found = output.run(batch_skip.look(topics, tp, offset, kafka()))
     output.details(batch_skip.view(tp, found), as_json=as_json)
+    if topic in topics.retries:
+        output.note(
+            "A key whose next command is in this batch waits for ever, and its later commands with it: they have to be"
+            " sent again under new ids. See *A batch that can't be read* in docs/operations.md."
+        )
     if not yes and not sys.stdin.isatty():
         raise FailureError("Nothing was skipped: nobody can be asked here. Add --yes to skip this batch.")
     if not yes and not typer.confirm(f"Skip offsets {found.first} to {found.last}?", err=True):

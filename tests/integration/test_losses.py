@@ -1,6 +1,7 @@
 """What Kafka removes before it is read is told: in the log, a counter and one dead letter, on every input topic."""
 
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 from aiokafka.admin import AIOKafkaAdminClient, RecordsToDelete
@@ -8,8 +9,10 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.vocabulary import LogEvent
+from stripeline.workers.kafka import task_opening
 from stripeline.workers.roles import RouterRole
 from stripeline.workers.router.router import Router
+from stripeline.workers.task.watermark import Watermark
 from tests.support.broker import Broker, admin
 from tests.support.scripted_workers import (
     ScriptedStripe,
@@ -60,9 +63,8 @@ async def test_commands_lost_while_it_was_down_are_told_once(
     (letter,) = await letters(workers, 1)
     assert of(letter) == ("lost_by_retention", topic, 1, 30)
     assert running.worker.counts.lost_offsets[topic] == 30
-    lost = [line for line in caplog.text.splitlines() if LogEvent.OFFSETS_LOST in line]
-    assert len(lost) == 1
-    assert all(part in lost[0] for part in (f"topic='{topic}'", "partition=0", "first=1", "last=30"))
+    (lost,) = told(caplog, LogEvent.OFFSETS_LOST)
+    assert all(part in lost for part in (f"topic='{topic}'", "partition=0", "first=1", "last=30"))
     await workers.no_lag(topic)
     await running.end()
     again = workers.start(stripe)
@@ -125,3 +127,52 @@ async def test_a_new_group_on_an_old_topic_lost_nothing(workers: ScriptedWorkers
     await workers.all_have_results(*numbered(3, 2))
     assert await workers.read(workers.topics.dead_letter) == []
     assert running.worker.counts.lost_offsets == {}
+
+
+def told(caplog: pytest.LogCaptureFixture, event: LogEvent) -> list[str]:
+    return [line for line in caplog.text.splitlines() if event in line]
+
+
+async def test_commits_that_kafka_forgot_are_told(
+    workers: ScriptedWorkers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """The group was empty for longer than Kafka keeps its offsets; the changelog still knows what was done."""
+    topic = workers.topics.command
+    await workers.work_off("first", "second", key="k")
+    await remove(workers, topic, 1)
+
+    async def forgotten(*_: Any) -> dict[TopicPartition, Watermark]:
+        return {}
+
+    monkeypatch.setattr(task_opening, "watermarks", forgotten)
+    stripe = ScriptedStripe()
+    running = workers.start(stripe)
+    await running.ready()
+    await workers.send(*customers("third"), key="k")
+    await workers.all_have_results("first", "second", "third")
+    assert stripe.commands == ["third"]
+    (line,) = told(caplog, LogEvent.COMMITS_EXPIRED)
+    assert f"topic='{topic}'" in line
+    assert "first=1" in line
+    assert await workers.read(workers.topics.dead_letter) == []
+
+
+async def test_a_log_that_ends_before_the_commit_is_read_whole(
+    workers: ScriptedWorkers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """As after a topic was made anew, or a broker without the newest records became leader."""
+    tp = TopicPartition(workers.topics.command, 0)
+    watermarks = task_opening.watermarks
+
+    async def beyond(*arguments: Any) -> dict[TopicPartition, Watermark]:
+        return {**await watermarks(*arguments), tp: Watermark(100)}
+
+    monkeypatch.setattr(task_opening, "watermarks", beyond)
+    await workers.send(*customers(*numbered(0, 3)))
+    running = workers.start(ScriptedStripe())
+    assert sorted(await workers.all_have_results(*numbered(0, 3))) == numbered(0, 3)
+    (line,) = told(caplog, LogEvent.LOG_TRUNCATED)
+    assert f"topic='{tp.topic}'" in line
+    assert "read_to=100" in line
+    await workers.no_lag(tp.topic)
+    assert running.worker.counts.events["session_failed"] == 0
