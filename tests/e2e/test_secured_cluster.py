@@ -1,22 +1,23 @@
-"""Webhook to result on a secured Kafka: TLS, a login, an authorizer, and no more rights than are needed."""
+"""Webhook to result on a secured Kafka: TLS, a login, and the rights of the topic model alone."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+import aiohttp
 import pytest
 from confluent_kafka.admin import AclOperation, ResourceType
 
-from stripeline.deploy.operations.topics import apply as apply_topics
-from stripeline.deploy.settings.kafka_options import kafka_client_options
-from stripeline.deploy.settings.settings import load_settings
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.operations.rights import Purpose, ResourceKind, Right, rights_of
+from stripeline.deploy.settings.settings import load_settings, variable
 from tests.support.cluster import Cluster, cluster
 from tests.support.end_state import find, no_lag
 from tests.support.invariants import check
-from tests.support.secured_kafka import SHORT_SESSION_MS, SecuredKafka
+from tests.support.secured_kafka import SHORT_SESSION_MS, Rights, SecuredKafka
 from tests.support.token_server import token_server
 from tests.support.traffic import Traffic
 
@@ -26,27 +27,33 @@ READY_S = 180.0  # TLS and logins cost seconds of a busy machine
 CLOSED = "Connection at 127.0.0.1:"
 
 
-def give_rights(kafka: SecuredKafka, user: str, prefix: str) -> None:
-    """What ingest, router and executor need together. Topics are created by somebody else."""
-    topic, group, txn = ResourceType.TOPIC, ResourceType.GROUP, ResourceType.TRANSACTIONAL_ID
-    of_topics = (AclOperation.READ, AclOperation.WRITE, AclOperation.DESCRIBE_CONFIGS)  # each implies DESCRIBE
-    kafka.allow(
-        user,
-        *((topic, prefix, operation) for operation in of_topics),
-        (group, prefix, AclOperation.READ),
-        (txn, prefix, AclOperation.WRITE),
-        prefixed=True,
-    )
+ROLES = {"ingest": Purpose.INGEST, "router": Purpose.ROUTER, "executor": Purpose.EXECUTOR}
+OF_CONFIGURING = (Purpose.TOPICS_APPLY, Purpose.APPLY)
+
+
+def give_rights(kafka: SecuredKafka, user: str, topics: Topics, *purposes: Purpose) -> None:
+    """All that these purposes need, by the topic model, and nothing else."""
+    needed = {right for purpose in purposes for right in rights_of(purpose, topics) if not right.optional}
+    for prefixed in (False, True):
+        wanted = [_acl(right) for right in needed if right.prefixed is prefixed]
+        if wanted:
+            kafka.allow(user, *wanted, prefixed=prefixed)
+
+
+def _acl(right: Right) -> Rights:
+    kind = ResourceType.BROKER if right.resource is ResourceKind.CLUSTER else ResourceType[right.resource.name]
+    return kind, right.name, AclOperation[right.operation.name]
 
 
 @asynccontextmanager
-async def secured(kafka: SecuredKafka, fields: dict[str, Any], prefix: str, folder: Path) -> AsyncIterator[Cluster]:
-    plain = load_settings({**kafka.settings("PLAINTEXT"), "topic_prefix": prefix, "partitions": 4})
-    await apply_topics(plain.topics, plain.partitions, kafka_client_options(plain))
-    own = {name: value for name, value in fields.items() if name != "kafka_bootstrap_servers"}
-    async with cluster(fields["kafka_bootstrap_servers"], prefix, folder, **own) as found:
-        for role in ("router", "executor"):
-            found.add(role, role)
+async def secured(
+    kafka: SecuredKafka, prefix: str, folder: Path, base: Mapping[str, Any], users: Mapping[str, Mapping[str, Any]]
+) -> AsyncIterator[Cluster]:
+    """Everything with the settings of `base`, and each role with its own of `users` over them."""
+    own = {name: value for name, value in base.items() if name != "kafka_bootstrap_servers"}
+    async with cluster(base["kafka_bootstrap_servers"], prefix, folder, **own) as found:
+        for role, fields in users.items():
+            found.add(role, role, **{variable(name): str(value) for name, value in fields.items()})
         waiting = (process.ready(within_s=READY_S) for process in found.processes.values() if process.name != "sandbox")
         await asyncio.gather(*waiting)
         yield found
@@ -60,20 +67,40 @@ async def judged(found: Cluster, kafka: SecuredKafka, traffic: Traffic) -> None:
     assert check(await find(seen), traffic.acknowledged)["events"] >= len(set(traffic.acknowledged))
 
 
+async def warned_of_a_broken_certificate(found: Cluster, cert: Path) -> None:
+    """`/readyz` of ingest, whose certificate it is, says so while it is ready with the former one."""
+    good = await asyncio.to_thread(cert.read_bytes)
+    url = f"http://127.0.0.1:{found.processes['ingest'].admin_port}/readyz"
+    async with aiohttp.ClientSession() as session:
+        for content, warned in ((b"half a file", True), (good, False)):
+            await asyncio.to_thread(cert.write_bytes, content)
+            async with session.get(url) as answer:
+                body = await answer.json()
+            assert answer.status == 200, body
+            assert ("STRIPELINE_KAFKA_CERT_FILE" in str(body.get("warnings"))) is warned, body
+
+
 @pytest.mark.parametrize("listener", ["LOGIN", "MTLS"])
-async def test_a_user_with_least_rights_runs_the_whole_pipeline(
+async def test_each_process_runs_with_the_rights_of_its_own(
     secured_kafka: SecuredKafka, prefix: str, tmp_path: Path, listener: str
 ):
-    user = f"{prefix}app"
+    users = {role: f"{prefix}{role}" for role in ROLES}
+    topics = Topics(prefix=prefix)
     if listener == "LOGIN":
-        secured_kafka.add_user(user)
-    give_rights(secured_kafka, user, prefix)
-    fields = secured_kafka.settings(listener, user)
-    async with secured(secured_kafka, fields, prefix, tmp_path) as found:
+        for user in users.values():
+            secured_kafka.add_user(user)
+    for role, purpose in ROLES.items():
+        give_rights(secured_kafka, users[role], topics, purpose, *(OF_CONFIGURING if role == "ingest" else ()))
+    fields = {role: secured_kafka.settings(listener, user) for role, user in users.items()}
+    base = fields.pop("ingest")
+    async with secured(secured_kafka, prefix, tmp_path, base, fields) as found:
         traffic = Traffic(found.url, RATE_PER_S)
         await traffic.run(3)
         await judged(found, secured_kafka, traffic)
-    secured_kafka.forget_rights(user)
+        if listener == "MTLS":
+            await warned_of_a_broken_certificate(found, Path(base["kafka_cert_file"]))
+    for user in users.values():
+        secured_kafka.forget_rights(user)
 
 
 async def test_sessions_that_end_cost_nothing_under_oauthbearer(
@@ -81,11 +108,11 @@ async def test_sessions_that_end_cost_nothing_under_oauthbearer(
 ):
     """Every connection is renewed several times, with tokens that end too, and no request is lost with it."""
     user = f"{prefix}app"
-    give_rights(secured_kafka, user, prefix)
+    give_rights(secured_kafka, user, Topics(prefix=prefix), *ROLES.values(), *OF_CONFIGURING)
     keys = secured_kafka.token_keys
     async with token_server(lambda: keys.token(user, lifetime_s=TOKEN_S), lifetime_s=TOKEN_S) as server:
-        fields = secured_kafka.oauth("SHORT", server)
-        async with secured(secured_kafka, fields, prefix, tmp_path) as found:
+        base = secured_kafka.oauth("SHORT", server)
+        async with secured(secured_kafka, prefix, tmp_path, base, {"router": {}, "executor": {}}) as found:
             traffic = Traffic(found.url, RATE_PER_S)
             await traffic.run(2.5 * SHORT_SESSION_MS / 1000)
             await judged(found, secured_kafka, traffic)
