@@ -51,6 +51,7 @@ def _lacks(facts: KafkaFacts) -> Iterable[TopicProblem]:
             f"lacks {', '.join(facts.lacks)}: events are written idempotently, and results, state and offsets in one"
             " transaction",
             "use Apache Kafka 2.4 or later, or a service with transactions; docs/connect-to-kafka.md names some",
+            of_workers=False,
         )
 
 
@@ -102,8 +103,10 @@ def _replication(facts: KafkaFacts) -> Iterable[TopicProblem]:
             )
 
 
-def _problem(fault: str, remedy: str, *, waits: bool = False) -> TopicProblem:
-    return TopicProblem(topic="Kafka", kind=TopicProblemKind.BROKER, fault=fault, remedy=remedy, waits=waits)
+def _problem(fault: str, remedy: str, *, waits: bool = False, of_workers: bool = True) -> TopicProblem:
+    return TopicProblem(
+        topic="Kafka", kind=TopicProblemKind.BROKER, fault=fault, remedy=remedy, waits=waits, of_workers=of_workers
+    )
 
 
 def _number(settings: Mapping[str, str], name: str) -> int | None:

@@ -57,6 +57,8 @@ class TopicProblem:
     stops: bool = True
     waits: bool = False
     """It may pass, when a broker comes back."""
+    of_workers: bool = False
+    """It concerns groups and transactions: ingest works without them."""
     settings: Mapping[str, str] = field(default_factory=dict)
     """The settings that `topics apply` would change; empty if that is not the remedy."""
     denied: Denied | None = None

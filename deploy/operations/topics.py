@@ -109,9 +109,11 @@ async def require(
     """
     lacks = await lacking(client)
     found = await look(topics, partitions, client, session_timeout_ms=session_timeout_ms, lacks=lacks)
-    if stops := [problem for problem in found.problems if problem.stops and not problem.waits]:
+    # Ingest has no membership: what concerns groups and transactions must not keep it from taking deliveries.
+    problems = [one for one in found.problems if session_timeout_ms is not None or not one.of_workers]
+    if stops := [problem for problem in problems if problem.stops and not problem.waits]:
         raise TopicsError(f"This Kafka or its topics are not as they must be. {paragraph(stops)}")
-    if waits := [problem for problem in found.problems if problem.waits]:
+    if waits := [problem for problem in problems if problem.waits]:
         raise NotYetError(paragraph(waits))
     return found
 

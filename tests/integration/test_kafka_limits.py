@@ -78,6 +78,7 @@ async def test_limits_below_ours_are_one_sentence_each(tmp_path: Path, note: Cal
         for name, value in LIMITS.items():
             assert f"{name}={value}" in str(caught.value)
         assert "set STRIPELINE_SESSION_TIMEOUT to 9000ms at least" in str(caught.value)
+        assert len((await require(topics, 1, client)).problems) == 2  # ingest starts, and warns
 
 
 async def test_too_few_brokers_for_transactions_are_waited_for(tmp_path: Path, note: Callable[[str], None]) -> None:
@@ -87,7 +88,9 @@ async def test_too_few_brokers_for_transactions_are_waited_for(tmp_path: Path, n
         with pytest.raises(
             NotYetError, match=r"replication\.factor=3 and one broker is alive, so no transaction can begin"
         ):
-            await require(topics, 1, client)
+            await require(topics, 1, client, session_timeout_ms=6_000)
+        found = await require(topics, 1, client)  # ingest makes no transactions, and starts
+        assert [one.waits for one in found.problems] == [True]
 
 
 async def test_our_own_kafka_serves_us(broker: Broker, prefix: str) -> None:
@@ -107,7 +110,9 @@ async def test_topics_that_were_made_before_are_pinned(broker: Broker, prefix: s
             await asyncio.sleep(0.05)
     applied = await apply(topics, 1, client)
     assert applied.changed[topics.command] == {"retention.bytes": "-1", "unclean.leader.election.enable": "false"}
-    assert (await apply(topics, 1, client)).changed == {}
+    async with asyncio.timeout(20):
+        while (await apply(topics, 1, client)).changed:  # noqa: ASYNC110  the broker shows the pins after a moment
+            await asyncio.sleep(0.05)
 
 
 async def test_a_service_without_transactions_is_found() -> None:
