@@ -11,10 +11,11 @@ first open transaction begins; nothing can be read beyond it, so whoever needs a
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
+from aiokafka.errors import KafkaTimeoutError
 
 from stripeline.workers.kafka.consumer import start_within, stop_consumer
 from stripeline.workers.kafka.unread.unreadable_batch import explained
@@ -47,13 +48,21 @@ class PartitionReader:
         return found
 
     async def first_offsets(self, partitions: Sequence[TopicPartition]) -> Offsets:
-        found: Offsets = await self._consumer.beginning_offsets(partitions)
-        return found
+        return await self._asked(self._consumer.beginning_offsets, partitions)
 
     async def end_offsets(self, partitions: Sequence[TopicPartition]) -> Offsets:
         """Where the partitions end now: their last stable offsets, which an open transaction holds back."""
-        found: Offsets = await self._consumer.end_offsets(partitions)
-        return found
+        return await self._asked(self._consumer.end_offsets, partitions)
+
+    @staticmethod
+    async def _asked(
+        question: Callable[[Sequence[TopicPartition]], Awaitable[Offsets]], partitions: Sequence[TopicPartition]
+    ) -> Offsets:
+        """Aiokafka gives up after one request timeout; a partition whose leader moves has none for longer."""
+        async with asyncio.timeout(START_S):
+            while True:
+                with contextlib.suppress(KafkaTimeoutError):
+                    return await question(partitions)
 
     async def offsets_at(self, partitions: Sequence[TopicPartition], at_ms: int) -> Offsets:
         """The first offset at or after a time; a partition without one is left out."""
@@ -188,5 +197,5 @@ async def log_ends(partitions: Sequence[TopicPartition], client: Mapping[str, An
     other isolation level asks for this one. A fetch carries it too, but a leader that was elected a moment ago answers
     a fetch with an end that is too low, and this request with an error.
     """
-    async with partition_reader(client, isolation_level="read_uncommitted") as reader, asyncio.timeout(START_S):
+    async with partition_reader(client, isolation_level="read_uncommitted") as reader:
         return await reader.end_offsets(partitions)

@@ -6,6 +6,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import TopicPartition
 
 from stripeline.workers.kafka import partition_reader
@@ -74,6 +75,30 @@ async def test_a_partition_that_stays_silent_ends_the_read() -> None:
     with pytest.raises(TimeoutError):
         assert [fetched async for fetched in reader.read_to({ONE: 9}, silent_s=0)] == []
     assert len(consumer.asked) == 2
+
+
+async def test_a_partition_without_a_leader_is_asked_again(monkeypatch) -> None:
+    """aiokafka gives up after one request timeout; a new topic's leader may take longer."""
+    consumer, asked = Consumer(), list[int]()
+
+    async def end_offsets(_: Any) -> dict[TopicPartition, int]:
+        asked.append(1)
+        await asyncio.sleep(0.001)
+        if len(asked) < 3:
+            raise KafkaTimeoutError
+        return {ONE: 7}
+
+    monkeypatch.setattr(consumer, "end_offsets", end_offsets, raising=False)
+    assert await PartitionReader(consumer).end_offsets([ONE]) == {ONE: 7}
+    monkeypatch.setattr(partition_reader, "START_S", 0.05)
+    monkeypatch.setattr(consumer, "beginning_offsets", never, raising=False)
+    with pytest.raises(TimeoutError):
+        await PartitionReader(consumer).first_offsets([ONE])
+
+
+async def never(_: Any) -> dict[TopicPartition, int]:
+    await asyncio.sleep(0.001)
+    raise KafkaTimeoutError
 
 
 async def test_a_kafka_that_is_silent_ends_every_read(monkeypatch) -> None:
