@@ -112,7 +112,7 @@ def _region(settings: Settings) -> str:
     region = settings.kafka_aws_region or region_of(settings.kafka_bootstrap_servers)
     if region is None:
         raise SettingsError(
-            "STRIPELINE_KAFKA_SASL_MECHANISM is AWS_MSK_IAM, and the brokers' names in KAFKA_BOOTSTRAP_SERVERS tell no"
+            "STRIPELINE_KAFKA_SASL_MECHANISM is AWS_MSK_IAM, and the brokers' names in KAFKA_BOOTSTRAP_SERVERS have no"
             " region. Set STRIPELINE_KAFKA_AWS_REGION to the cluster's."
         )
     return region

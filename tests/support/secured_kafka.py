@@ -2,7 +2,7 @@
 
 | listener | protocol | what it wants |
 |---|---|---|
-| PLAINTEXT | PLAINTEXT | nothing: whoever comes here is the super user |
+| PLAINTEXT | PLAINTEXT | nothing: every client here is the super user |
 | LOGIN | SASL_SSL | SCRAM-SHA-256, SCRAM-SHA-512, PLAIN or OAUTHBEARER |
 | SCRAM | SASL_SSL | SCRAM-SHA-512 alone |
 | CLEAR | SASL_PLAINTEXT | SCRAM-SHA-512 alone, without TLS |

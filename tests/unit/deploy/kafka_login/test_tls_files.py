@@ -151,6 +151,16 @@ def test_an_encrypted_key_needs_its_password(pki: Pki) -> None:
     assert "pass" not in repr(files).replace("password", "")
 
 
+def test_certificate_and_key_may_be_one_file(pki: Pki) -> None:
+    """As `openssl pkcs12` writes them, with what it says about each."""
+    identity = pki.ca.issue("me")
+    both = pki.folder / "client.pem"
+    both.write_text(
+        f"Bag Attributes\n    friendlyName: me\n{identity.key_file.read_text()}{identity.cert_file.read_text()}"
+    )
+    TlsFiles(ca=pki.ca.ca_file, cert=both, key=both).context()
+
+
 def test_a_password_for_an_open_key_does_no_harm(pki: Pki) -> None:
     replace(pki.files(pki.ca.issue("me")), password=SecretStr("needless")).context()
 
