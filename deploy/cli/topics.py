@@ -110,6 +110,8 @@ def skip(
     """
     from stripeline.deploy.operations import batch_skip  # noqa: PLC0415  (only this command writes)
 
+    if not why.strip():
+        raise FailureError("Nothing was skipped: --why needs a reason. It is recorded for those who ask later.")
     topics, tp = settings().topics, batch_skip.place(topic, partition)
     found = output.run(batch_skip.look(topics, tp, offset, kafka()))
     output.details(batch_skip.view(tp, found), as_json=as_json)

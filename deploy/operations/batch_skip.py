@@ -71,6 +71,7 @@ async def look(topics: Topics, tp: TopicPartition, offset: int, client: Mapping[
     """The batch at an offset that would be skipped. Raises SkipError, FailureError, KafkaError, TimeoutError."""
     require_skippable(topics, tp.topic)
     async with asyncio.timeout(_DEADLINE_S):
+        await partitions_of(topics.audit, client)  # it is written to, and is younger than the other topics
         if tp not in (there := await partitions_of(tp.topic, client)):
             raise SkipError(f"{tp.topic} has no partition {tp.partition}: it has 0 to {len(there) - 1}.")
         try:

@@ -21,6 +21,7 @@ from stripeline.deploy.operations import topics as admin
 from stripeline.workers.kafka.control_table import ControlTable, read_all
 from stripeline.workers.secrets.vault import new_master_key
 from tests.support import spoiled_log
+from tests.support.broker import delete_topics
 from tests.support.end_state import read_topic
 from tests.support.records import command
 from tests.support.scripted_workers import ScriptedStripe, ScriptedWorkers, until
@@ -144,7 +145,15 @@ async def test_what_is_refused_says_why(own_broker: LocalKafka, topics: Topics, 
     ):
         code, _, err = await call("topics", "skip", topic, str(partition), str(offset), "--why", "w", "--yes")
         assert (code, words in err) == (1, True), err
+    code, _, err = await call("topics", "skip", topics.command, "0", "0", "--why", " ", "--yes")
+    assert (code, "--why needs a reason" in err) == (1, True)
     assert await read_topic(own_broker.bootstrap_servers, topics.audit, 2) == []
+    await delete_topics(own_broker.bootstrap_servers, [topics.audit])
+    code, _, err = await call("topics", "skip", topics.command, "0", "0", "--why", "w", "--yes")
+    assert (code, f"The topic {topics.audit} does not exist. Create it with `stripeline topics apply`" in err) == (
+        1,
+        True,
+    )
 
 
 async def test_readers_of_the_command_line_name_the_place(own_broker: LocalKafka, topics: Topics, call: Call) -> None:

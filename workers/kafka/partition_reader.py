@@ -15,7 +15,7 @@ from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, 
 from typing import Any, Final, Literal
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaTimeoutError
+from aiokafka.errors import KafkaError, KafkaTimeoutError
 
 from stripeline.workers.kafka.consumer import start_within, stop_consumer
 from stripeline.workers.kafka.unread.unreadable_batch import explained
@@ -145,10 +145,15 @@ class PartitionReader:
         try:
             fetched = await self._consumer.getmany(*partitions, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
         except Exception as error:  # each codec's library has its own
-            positions = {tp: await self.position(tp) for tp in partitions or self._consumer.assignment()}
-            raise await explained(error, positions, self._client) from error
+            raise await self._explained(error, partitions) from error
         self._require_life()
         return [record for records in fetched.values() for record in records]
+
+    async def _explained(self, error: Exception, partitions: Collection[TopicPartition]) -> Exception:
+        with contextlib.suppress(KafkaError, TimeoutError):
+            positions = {tp: await self.position(tp) for tp in partitions or self._consumer.assignment()}
+            return await explained(error, positions, self._client)
+        return error
 
     async def idle(self, seconds: float) -> None:
         """Let the consumer fetch, and take nothing of it. Raises TimeoutError when Kafka is silent."""
