@@ -41,5 +41,6 @@ async def ingest_part(shared: Shared, stop: asyncio.Event) -> None:
     )  # fmt: skip
     host, port = settings.ingest_host, settings.ingest_port
     async with publisher, await serve(webhook, publisher, host=host, port=port, grace_s=15) as running:
+        shared.answers.silent_s["publisher"] = publisher.silent_s
         log.info(LogEvent.INGEST_LISTENING, host=settings.ingest_host, port=running.port)
         await stop.wait()

@@ -1,13 +1,17 @@
 """What the parts of a process share: settings, the control table, a clock, checks and metrics."""
 
+import asyncio
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, ProcessCollector
 
+from stripeline.deploy.operations.connection_probe import why_unreachable
+from stripeline.deploy.runtime.kafka_answers import KafkaAnswers
 from stripeline.deploy.runtime.topics_watch import TopicsWatch
 from stripeline.deploy.settings.kafka_options import kafka_client_options, kafka_warnings
 from stripeline.deploy.settings.settings import Settings
@@ -29,6 +33,7 @@ class Shared:
     checks: what keeps the process from its work, by name: `/readyz` answers 503.
     warnings: what keeps it from a part of its work, such as one partition: `/readyz` names it and answers 200.
     broken: what only a restart corrects: `/healthz` answers 503.
+    answers: when Kafka last answered each part, for the check `kafka`.
     """
 
     settings: Settings
@@ -38,6 +43,7 @@ class Shared:
     checks: dict[str, Check]
     warnings: dict[str, Check]
     broken: dict[str, Check]
+    answers: KafkaAnswers
     metrics: MetricsCollector
     registry: CollectorRegistry
     lag: LoopLag
@@ -51,9 +57,13 @@ async def open_shared(settings: Settings, session_timeout_ms: int | None = None)
     client = kafka_client_options(settings)
     table = ControlTable(settings.topics.control, client)
     await table.start()
+    answers = KafkaAnswers(partial(why_unreachable, settings, client), table.silent_s)
+    asking = asyncio.create_task(answers.run(), name="why Kafka does not answer")
     clock, lag, metrics, registry = BrokerClock(), LoopLag(), MetricsCollector(), CollectorRegistry()
     topics = TopicsWatch(settings.topics, settings.partitions, client, session_timeout_ms)
-    checks: dict[str, Check] = {"topics": lambda: "the topics are not checked yet", "control": table.missing}
+    checks: dict[str, Check] = {
+        "topics": lambda: "the topics are not checked yet", "control": table.missing, "kafka": answers.missing,
+    }  # fmt: skip
     registry.register(metrics)
     ProcessCollector(registry=registry)  # memory, CPU and open files, under Prometheus' own names
     version = running_version()
@@ -64,9 +74,10 @@ async def open_shared(settings: Settings, session_timeout_ms: int | None = None)
     try:
         with lag.measured():
             yield Shared(
-                settings=settings, client=client, table=table, clock=clock, checks=checks, broken={},
+                settings=settings, client=client, table=table, clock=clock, checks=checks, broken={}, answers=answers,
                 warnings={"control": table.warnings, "topics": topics.warnings, **kafka_warnings(client)},
                 metrics=metrics, registry=registry, lag=lag, topics=topics, tracer=installed_tracer(),
             )  # fmt: skip
     finally:
+        asking.cancel()
         await table.stop()

@@ -29,6 +29,7 @@ def new_worker(shared: Shared, role: Role[S]) -> Worker[S]:
     needed = frozenset({*role.original, role.changelog, topics.command, topics.result, topics.dead_letter})
     shared.checks[role.name] = lambda: shared.topics.missing(needed) or worker.missing()
     shared.warnings[role.name] = worker.warnings
+    shared.answers.silent_s[role.name] = worker.silent_s
     shared.metrics.show(WORKER, lambda: WorkerView.of(worker, tiers))
     return worker
 

@@ -14,10 +14,11 @@ from confluent_kafka.admin import AclOperation, ResourceType
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.operations.rights import Purpose, ResourceKind, Right, rights_of
 from stripeline.deploy.settings.settings import load_settings, variable
-from tests.support.cluster import Cluster, cluster
+from tests.support.cluster import Cluster, Process, cluster
 from tests.support.end_state import find, no_lag
 from tests.support.invariants import check
-from tests.support.secured_kafka import SHORT_SESSION_MS, Rights, SecuredKafka
+from tests.support.scripted_workers import until
+from tests.support.secured_kafka import PASSWORD, SHORT_SESSION_MS, Rights, SecuredKafka
 from tests.support.token_server import token_server
 from tests.support.traffic import Traffic
 
@@ -122,3 +123,34 @@ async def test_sessions_that_end_cost_nothing_under_oauthbearer(
     assert not broken, broken[:5]
     assert len(server.requests) > 4  # the first of four clients, and renewals
     secured_kafka.forget_rights(user)
+
+
+async def test_a_changed_password_is_said_by_every_process(secured_kafka: SecuredKafka, prefix: str, tmp_path: Path):
+    """Connections that are open go on until their sessions end, so a login that fails is noticed by its silence."""
+    user = f"{prefix}app"
+    secured_kafka.add_user(user)
+    give_rights(secured_kafka, user, Topics(prefix=prefix), *ROLES.values(), *OF_CONFIGURING)
+    base = secured_kafka.settings("SHORT", user)
+    async with secured(secured_kafka, prefix, tmp_path, base, {"router": {}, "executor": {}}) as found:
+        working = [process for process in found.processes.values() if process.name != "sandbox"]
+        await asyncio.to_thread(secured_kafka.add_user, user, "another password")
+
+        async def said() -> bool:
+            answers = [await readiness(process) for process in working]
+            return all(status == 503 and "STRIPELINE_KAFKA_SASL_PASSWORD" in why for status, why in answers)
+
+        await until(said, "the cause in every /readyz", within_s=READY_S)
+        assert all(PASSWORD not in process.log.read_text() for process in working)
+        await asyncio.to_thread(secured_kafka.add_user, user)
+        await asyncio.gather(*(process.ready(within_s=READY_S) for process in working))
+        traffic = Traffic(found.url, RATE_PER_S)
+        await traffic.run(1)
+        await judged(found, secured_kafka, traffic)
+    secured_kafka.forget_rights(user)
+
+
+async def readiness(process: Process) -> tuple[int, str]:
+    """The status of `/readyz`, and what it says of Kafka."""
+    url = f"http://127.0.0.1:{process.admin_port}/readyz"
+    async with aiohttp.ClientSession() as session, session.get(url) as answer:
+        return answer.status, (await answer.json()).get("missing", {}).get("kafka", "")
