@@ -130,6 +130,7 @@ class TopicProblemKind(StrEnum):
     UNREAD_PARTITIONS = "unread_partitions"  # more than its prefix has: nobody reads the others
     SETTING = "wrong_setting"
     REPLICATION = "replication"
+    RECREATED = "recreated"  # deleted and created again while the process ran
     FORMER_TIER = "former_tier"  # commands wait in the topic of a tier that was taken away
     DENIED = "may_not_be_seen"  # by this user
     BROKER = "broker_setting"  # a limit of Kafka's below ours
@@ -239,6 +240,7 @@ class LogEvent(StrEnum):
     # Workers, beside `WorkerEvent`
     TASK_OPEN = "task_open"
     INPUT_BLOCKED = "input_blocked"  # by an open transaction of somebody else
+    TOPIC_RECREATED = "topic_recreated"  # deleted and created again: it is read from its beginning
     RESTORE_WAITS = "restore_waits"  # for the end of an open transaction on the changelog
     NOTICE_NOT_PUBLISHED = "notice_not_published"  # of a refused key, to the other processes; it is tried again
     LAST_COMMIT_FAILED = "last_commit_failed"  # of a task that closes: its next owner repeats

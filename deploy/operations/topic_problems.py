@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
-from stripeline.contracts.topics import PINNED, Topic
+from stripeline.contracts.topics import PINNED, Topic, Topics
 from stripeline.contracts.vocabulary import TopicProblemKind
 from stripeline.deploy.operations.rights import Operation, Right, grant_text
 
@@ -213,6 +213,18 @@ def former_tiers(waiting: Mapping[str, int]) -> list[TopicProblem]:
         for topic, records in waiting.items()
         if records
     ]
+
+
+def recreated(topic: str, topics: Topics) -> TopicProblem:
+    """A topic that was deleted and created again while the process ran."""
+    state = topic in {topics.run, topics.ledger}
+    return TopicProblem(
+        topic=topic, kind=TopicProblemKind.RECREATED, stops=False,
+        fault="was deleted and created again while this process ran, so what was on it is lost",
+        remedy="keep its owners running, and do what docs/operations.md (A changelog was created again) says"
+        if state
+        else "it is read from its beginning; have its producers send what was not taken, then restart this process",
+    )  # fmt: skip
 
 
 def paragraph(problems: Sequence[TopicProblem]) -> str:

@@ -12,6 +12,7 @@ from typing import Any, Final
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import TopicProblemKind
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.kafka_abilities import lacking
 from stripeline.deploy.operations.kafka_limits import (
@@ -112,7 +113,8 @@ async def require(
     # Ingest has no membership: what concerns groups and transactions must not keep it from taking deliveries.
     problems = [one for one in found.problems if session_timeout_ms is not None or not one.of_workers]
     if stops := [problem for problem in problems if problem.stops and not problem.waits]:
-        raise TopicsError(f"This Kafka or its topics are not as they must be. {paragraph(stops)}")
+        what = "This Kafka is" if any(one.kind is TopicProblemKind.BROKER for one in stops) else "The topics are"
+        raise TopicsError(f"{what} not as they must be. {paragraph(stops)}")
     if waits := [problem for problem in problems if problem.waits]:
         raise NotYetError(paragraph(waits))
     return found

@@ -24,6 +24,7 @@ INTERNALS: Final = (
     "stripeline.deploy.operations.aiokafka_internals",
     "stripeline.ingest.kafka.aiokafka_internals",
     "stripeline.workers.kafka.aiokafka_internals",
+    "stripeline.workers.kafka.aiokafka_topic_ids_internals",
 )
 
 Shape = str | tuple[str, ...]

@@ -6,7 +6,7 @@ metric. A look that fails keeps the last one's answer: other checks say that Kaf
 
 import asyncio
 import contextlib
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
@@ -14,8 +14,9 @@ from aiokafka.errors import KafkaError
 
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import LogEvent, TopicProblemKind
-from stripeline.deploy.operations.topic_problems import TopicProblem, paragraph
+from stripeline.deploy.operations.topic_problems import TopicProblem, paragraph, recreated
 from stripeline.deploy.operations.topics import Look, look, require
+from stripeline.workers.kafka.aiokafka_topic_ids_internals import topic_ids
 
 LOOK_EVERY_S: Final = 15.0
 _LOOK_S: Final = 30.0
@@ -33,6 +34,9 @@ class TopicsWatch:
         self._session_timeout_ms = session_timeout_ms
         self._last: Look | None = None
         self._logged: frozenset[str] = frozenset()
+        self._ids: dict[str, str] = {}
+        self._recreated: dict[str, TopicProblem] = {}
+        self.on_recreated: list[Callable[[str], None]] = []
 
     @property
     def former_tiers(self) -> Sequence[str]:
@@ -41,12 +45,17 @@ class TopicsWatch:
 
     @property
     def problems(self) -> Sequence[TopicProblem]:
-        return () if self._last is None else (*self._last.problems, *self._last.advice)
+        return () if self._last is None else (*self._all, *self._last.advice)
+
+    @property
+    def _all(self) -> Sequence[TopicProblem]:
+        return () if self._last is None else (*self._last.problems, *self._recreated.values())
 
     async def require(self) -> None:
         """The first look. Raises what `stripeline.deploy.operations.topics.require` does."""
         limit = self._session_timeout_ms
         self._note(await require(self._topics, self._partitions, self._client, session_timeout_ms=limit))
+        await self._compare_ids()
 
     async def run(self) -> None:
         """Look again and again, until cancelled."""
@@ -55,7 +64,9 @@ class TopicsWatch:
             with contextlib.suppress(KafkaError, OSError, TimeoutError):
                 async with asyncio.timeout(_LOOK_S):
                     limit = self._session_timeout_ms
-                    self._note(await look(self._topics, self._partitions, self._client, session_timeout_ms=limit))
+                    found = await look(self._topics, self._partitions, self._client, session_timeout_ms=limit)
+                    await self._compare_ids()
+                    self._note(found)
 
     def missing(self, needed: Collection[str]) -> str | None:
         """What of the topics keeps a process from its work, in words. `needed`: those that it can't be without."""
@@ -68,11 +79,21 @@ class TopicsWatch:
 
     def warnings(self) -> str | None:
         """What else is wrong with the topics."""
-        return None if self._last is None else _words(self._last.problems)
+        return _words(self._all)
+
+    async def _compare_ids(self) -> None:
+        """A topic that was created again has its name and another id."""
+        ids = await topic_ids([topic.name for topic in self._topics.all(self._partitions)], self._client)
+        changed = [topic for topic, now in ids.items() if self._ids.get(topic, now) != now]
+        self._ids |= ids
+        for topic in changed:
+            self._recreated[topic] = recreated(topic, self._topics)
+            for tell in self.on_recreated:
+                tell(topic)
 
     def _note(self, found: Look) -> None:
         self._last = found
-        said = frozenset(problem.sentence for problem in found.problems)
+        said = frozenset(problem.sentence for problem in self._all)
         for sentence in sorted(said - self._logged):
             log.warning(LogEvent.TOPIC_PROBLEM, problem=sentence)
         self._logged = said

@@ -30,6 +30,10 @@ def new_worker(shared: Shared, role: Role[S]) -> Worker[S]:
     shared.checks[role.name] = lambda: shared.topics.missing(needed) or worker.missing()
     shared.warnings[role.name] = worker.warnings
     shared.answers.silent_s[role.name] = worker.silent_s
+    # A consumer goes on at its former offset, which would skip records of the new topic.
+    shared.topics.on_recreated.append(
+        lambda topic: worker.reopen(f"{topic} was deleted and created again") if topic in role.inputs else None
+    )
     shared.metrics.show(WORKER, lambda: WorkerView.of(worker, tiers))
     return worker
 

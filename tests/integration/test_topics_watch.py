@@ -114,6 +114,24 @@ async def test_a_topic_that_is_gone_keeps_from_work(workers: ScriptedWorkers, mo
         assert watch.all_missing(topics.events[:1]) is not None
 
 
+async def test_a_topic_that_was_created_again_is_named(
+    workers: ScriptedWorkers, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between two looks, and with more records than before: no consumer would notice, and the first ones be skipped."""
+    topics, stripe = workers.topics, ScriptedStripe()
+    worker = workers.start(stripe)
+    await workers.send(*customers("a", "b"), key="k")
+    await workers.all_have_results("a", "b")
+    async with watching(workers, monkeypatch) as watch:
+        watch.on_recreated.append(lambda topic: worker.worker.reopen(topic) if topic == topics.command else None)
+        await delete_topics(workers.bootstrap, [topics.command])
+        await apply(topics, PARTITIONS, workers.client)
+        await workers.send(*customers("c", "d", "e", "f"), key="k")
+        await says(watch, f"{topics.command} was deleted and created again while this process ran")
+        await workers.all_have_results("c", "d", "e", "f", within_s=40)
+    assert stripe.commands == ["a", "b", "c", "d", "e", "f"]
+
+
 @pytest.mark.parametrize("all_of_them", [False, True])
 async def test_a_process_starts_on_topics_that_have_grown(workers: ScriptedWorkers, all_of_them: bool) -> None:
     topics = workers.topics

@@ -20,7 +20,7 @@ from stripeline.workers.kafka.watch.open_transactions import bootstrap_servers, 
 from stripeline.workers.task.decision import TaskState
 from stripeline.workers.task.open_transaction import words
 from stripeline.workers.task.restore_progress import Standing
-from stripeline.workers.task.watermark import Watermark, decode
+from stripeline.workers.task.watermark import Watermark, decode, mark_in
 
 S = TypeVar("S", bound=TaskState)
 _FETCH_BYTES: Final = 8_388_608
@@ -65,7 +65,7 @@ async def watermarks(
     """
     committed = await committed_offsets(group, partitions, client)
     return {
-        tp: Watermark(found.offset, decode(found.offset, found.metadata))
+        tp: Watermark(found.offset, decode(found.offset, found.metadata), mark_in(found.metadata))
         for tp, found in committed.items()
         if found.offset >= 0
     }

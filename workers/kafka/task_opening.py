@@ -14,6 +14,7 @@ import structlog
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.vocabulary import LogEvent
+from stripeline.workers.kafka.aiokafka_topic_ids_internals import topic_ids
 from stripeline.workers.kafka.partition_reader import Offsets
 from stripeline.workers.kafka.restore import RestoredState, Restoring, restore, watermarks
 from stripeline.workers.kafka.transaction import Transactions
@@ -22,12 +23,18 @@ from stripeline.workers.kafka.unread.unreadable_batch import UnreadableBatchErro
 from stripeline.workers.roles import Role
 from stripeline.workers.task.gaps import Gap
 from stripeline.workers.task.pending import Pending
+from stripeline.workers.task.topic_marks import is_of_another_changelog, is_of_another_topic, mark_of
 from stripeline.workers.task.watermark import Watermark
 
 Beginnings = Callable[[Sequence[TopicPartition]], Awaitable[Mapping[TopicPartition, int]]]
 """Asks for the first offsets of partitions."""
 
 _LOOK_AGAIN_S: Final = 5.0
+_STATE_LOST: Final = (
+    "{changelog} was deleted and created again, so its state is lost: a command that was done would be done again if it"
+    " were sent again after 24 h. See docs/operations.md (A changelog was created again) for how to accept that for the"
+    " group {group}"
+)
 _NO_KEY: Final = "end"
 """No state has this key: a ledger's have a slash, a run's a colon."""
 
@@ -77,12 +84,42 @@ class Opening:
         began_s = time.monotonic()
         await self._transactions.open()
         ends = await self._restore(restored, inputs)
-        found = await watermarks(self._group, inputs, self._restoring.client)
+        found, marks = await self._committed(inputs)
         firsts = await beginnings(inputs)
         if not found and any(restored.state.sizes.values()):
             tell_expired_commits(self._group, ((tp, first) for tp, first in firsts.items() if first > 0))
         self.took_s = time.monotonic() - began_s
-        return {tp: self._start(tp, found.get(tp), firsts[tp], ends[tp]) for tp in inputs}
+        starts = {tp: self._start(tp, found.get(tp), firsts[tp], ends[tp]) for tp in inputs}
+        for tp, start in starts.items():
+            start.watermark.mark = marks[tp]
+        return starts
+
+    async def _committed(
+        self, inputs: Sequence[TopicPartition]
+    ) -> tuple[Mapping[TopicPartition, Watermark], Mapping[TopicPartition, str]]:
+        """What was committed of the topics that are there now, and the marks of the next commits.
+
+        Waits while the changelog is not the one that was committed with: its state is lost.
+        """
+        client, changelog = self._restoring.client, self._changelog.topic
+        while True:
+            found = await watermarks(self._group, inputs, client)
+            ids = await topic_ids({changelog, *(tp.topic for tp in inputs)}, client)
+            marks = {tp: mark_of(ids.get(tp.topic), ids.get(changelog)) for tp in inputs}
+            if not any(is_of_another_changelog(known.mark, marks[tp]) for tp, known in found.items()):
+                self._waits = None
+                return {tp: known for tp, known in found.items() if self._is_there(tp, known, marks[tp])}, marks
+            if self._waits is None:
+                self._wait_for(lambda: _STATE_LOST.format(changelog=changelog, group=self._group))
+            await asyncio.sleep(_LOOK_AGAIN_S)
+
+    def _is_there(self, tp: TopicPartition, committed: Watermark, mark: str) -> bool:
+        """Whether the topic that was committed is there; a new one of its name is read from its beginning."""
+        if not is_of_another_topic(committed.mark, mark):
+            return True
+        place = {"topic": tp.topic, "partition": tp.partition, "committed": committed.position}
+        self._log.warning(LogEvent.TOPIC_RECREATED, **place)
+        return False
 
     async def _restore(self, restored: RestoredState[Any], inputs: Sequence[TopicPartition]) -> Offsets:
         """Wait at a batch that no client can read: another replica may have it whole, and no other task is concerned.
@@ -105,6 +142,9 @@ class Opening:
 
     def _start(self, tp: TopicPartition, committed: Watermark | None, first: int, end: int) -> Start:
         """Without a commit the group begins where the log does: what was removed before was never its own."""
+        if committed is not None and committed.position > end:  # of a longer log, which is not there any more
+            committed = None
+            self._log.warning(LogEvent.TOPIC_RECREATED, topic=tp.topic, partition=tp.partition, end=end)
         watermark = committed or Watermark(first)
         position = watermark.position
         if position >= first:

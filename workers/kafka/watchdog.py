@@ -6,7 +6,7 @@ It asks with its own clients: those of a stuck worker may be the cause.
 import asyncio
 import contextlib
 import time
-from collections.abc import Container, Hashable, Mapping, Sequence
+from collections.abc import Collection, Container, Hashable, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka.admin import AIOKafkaAdminClient
@@ -117,8 +117,16 @@ async def _ask(worker: Worker[Any]) -> GroupFacts | None:
     client, inputs = worker.client, [tp for task in worker.tasks.values() for tp in task.inputs]
     with contextlib.suppress(KafkaError, OSError, TimeoutError):
         async with asyncio.timeout(_ASK_S):
-            return GroupFacts(members=await _members(worker.role.group, client), ends=await _ends(inputs, client))
+            members = await _members(worker.role.group, client)
+            if not inputs and not await _exist(worker.role.original, client):
+                members = None  # nobody can have a task
+            return GroupFacts(members=members, ends=await _ends(inputs, client))
     return None
+
+
+async def _exist(topics: Collection[str], client: Mapping[str, Any]) -> bool:
+    async with partition_reader(client) as reader:
+        return set(topics) <= set(await reader.topics())
 
 
 async def _members(group: str, client: Mapping[str, Any]) -> int | None:

@@ -100,7 +100,11 @@ class Suspicion:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupFacts:
-    """What Kafka says: the group's members, None while it is being rebalanced; and where the input partitions end."""
+    """What Kafka says.
+
+    members: of the group; None while it is being rebalanced, or without the topic by which its tasks are shared out.
+    ends: where the input partitions end.
+    """
 
     members: int | None
     ends: Mapping[Hashable, int]

@@ -21,15 +21,17 @@ Range = tuple[int, int]
 MAX_METADATA_BYTES = 4_096
 _RANGE_BYTES = 14  # two varints of 5 bytes in base64: a range can't cost more below 2^35 offsets
 _VERSION = "1:"
+_MARKED = ";"
 
 
 class Watermark:
-    """What is taken and finished of one partition, from `position` on.
+    """What is taken and finished of one partition, from `position` on. `mark`: of the topics that it is of.
 
     Only what is taken and not finished is remembered: all between two such offsets is finished.
     """
 
-    def __init__(self, position: int, finished: Iterable[Range] = ()) -> None:
+    def __init__(self, position: int, finished: Iterable[Range] = (), mark: str = "") -> None:
+        self.mark = mark
         self._finished_before = deque(finished)
         self._unfinished: dict[int, None] = {}  # in the order of offsets, because records are taken in it
         self._next = position
@@ -83,7 +85,8 @@ class Watermark:
         )
 
     def metadata(self) -> str:
-        return encode(self.position, self.ranges())
+        ranges = encode(self.position, self.ranges())
+        return f"{self.mark}{_MARKED}{ranges}" if self.mark else ranges
 
 
 def encode(position: int, ranges: Sequence[Range]) -> str:
@@ -97,14 +100,20 @@ def encode(position: int, ranges: Sequence[Range]) -> str:
 
 def decode(position: int, metadata: str) -> Sequence[Range]:
     """The ranges of a commit's metadata. Metadata that is not ours, or of a later version, has no ranges."""
-    if not metadata.startswith(_VERSION):
+    ranges = metadata.rpartition(_MARKED)[2]
+    if not ranges.startswith(_VERSION):
         return ()
-    text = metadata.removeprefix(_VERSION)
+    text = ranges.removeprefix(_VERSION)
     try:
         edges = list(_edges(position, base64.urlsafe_b64decode(text + "=" * (-len(text) % 4))))
     except ValueError:
         return ()
     return tuple((first, end - 1) for first, end in zip(edges[::2], edges[1::2], strict=False))
+
+
+def mark_in(metadata: str) -> str:
+    """The mark of a commit's metadata; empty where it has none."""
+    return metadata.rpartition(_MARKED)[0]
 
 
 def _varint(number: int) -> bytes:

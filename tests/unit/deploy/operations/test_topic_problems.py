@@ -14,6 +14,7 @@ from stripeline.deploy.operations.topic_problems import (
     former_tiers,
     judged,
     paragraph,
+    recreated,
     unpinned,
 )
 
@@ -162,6 +163,12 @@ def test_what_waits_in_a_former_tier_is_said() -> None:
     (problem,) = former_tiers({"s.action-retry.2m": 3, "s.action-retry.9m": 0})
     assert (problem.stops, problem.kind) == (False, TopicProblemKind.FORMER_TIER)
     assert "belongs to no tier of STRIPELINE_RETRY_TIERS, and 3 commands wait in it" in problem.sentence
+
+
+def test_a_topic_created_again_is_a_loss() -> None:
+    topics = Topics()
+    assert "it is read from its beginning" in recreated(topics.command, topics).sentence
+    assert "A changelog was created again" in recreated(topics.ledger, topics).sentence
 
 
 def test_what_is_wrong_with_many_alike_is_said_once() -> None:
