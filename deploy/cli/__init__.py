@@ -20,6 +20,6 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         try:
             app(args=rest, prog_name="stripeline")
         except EXPECTED as error:
-            print(f"stripeline: {explain_failure(error)}", file=sys.stderr)
+            print(f"stripeline: {explain_failure(error, rest)}", file=sys.stderr)
             sys.exit(1)
     sys.exit(0)

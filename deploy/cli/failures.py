@@ -3,6 +3,7 @@
 When Kafka did not answer, it is asked once more, by hand: the client library hides why.
 """
 
+from collections.abc import Mapping, Sequence
 from typing import Final
 
 from aiokafka.errors import (
@@ -17,7 +18,10 @@ from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.local.kafka_jars import LocalKafkaError
+from stripeline.deploy.operations.connection_errors import cleaned
 from stripeline.deploy.operations.connection_probe import why_unreachable
+from stripeline.deploy.operations.denials import denial
+from stripeline.deploy.operations.rights import Purpose
 from stripeline.workers.installed_actions import ActionsError
 from stripeline.workers.kafka.control_table import ControlError
 from stripeline.workers.kafka.unread.unreadable_batch import UnreadableBatchError
@@ -35,8 +39,23 @@ EXPECTED: Final = (
 )
 
 
-def explain_failure(error: BaseException) -> str:
-    """The message for an expected failure."""
+_PURPOSES: Final[Mapping[str, Purpose]] = {
+    "ingest": Purpose.INGEST,
+    "router": Purpose.ROUTER,
+    "executor": Purpose.EXECUTOR,
+    "worker": Purpose.WORKER,
+    "apply": Purpose.APPLY,
+    "delete": Purpose.APPLY,
+    "command": Purpose.COMMANDS,
+    "topics apply": Purpose.TOPICS_APPLY,
+    "topics skip": Purpose.TOPICS_SKIP,
+    "dead-letters replay": Purpose.COMMANDS,
+}
+"""What the user of a command is for, by its first words; others only read."""
+
+
+def explain_failure(error: BaseException, arguments: Sequence[str] = ()) -> str:
+    """The message for an expected failure of the command with these arguments."""
     match error:
         case KafkaConnectionError() | NodeNotReadyError() | NoBrokersAvailable() | TimeoutError():
             return output.run(why_unreachable(settings(), kafka())) or (
@@ -45,12 +64,24 @@ def explain_failure(error: BaseException) -> str:
             )
         case UnreadableBatchError():
             return f"{error}. See *A batch that can't be read* in docs/operations.md."
-        case UnknownTopicOrPartitionError():
-            return "A topic is missing. See which with `stripeline topics check`; `stripeline topics apply` creates it."
-        case KafkaError():
-            return f"Kafka refused: {error}. Check this user's rights, and `stripeline topics check`."
+        case KafkaError() if not isinstance(error, FailureError):
+            return _refusal(error, _purpose(arguments))
         case OSError():
             where = f" {error.filename}" if error.filename else ""
             return f"The system refused{where}: {error.strerror or error}."
         case _:
             return str(error)
+
+
+def _refusal(error: KafkaError, purpose: Purpose) -> str:
+    """What Kafka answered, where it did answer."""
+    if (text := denial(error, [purpose], settings().topics, kafka())) is not None:
+        return text
+    if isinstance(error, UnknownTopicOrPartitionError):
+        return "A topic is missing. See which with `stripeline topics check`; `stripeline topics apply` creates it."
+    return f"Kafka refused: {cleaned(str(error))}. See `stripeline topics check`."
+
+
+def _purpose(arguments: Sequence[str]) -> Purpose:
+    words = [" ".join(arguments[:2]), " ".join(arguments[:1])]
+    return next((_PURPOSES[word] for word in words if word in _PURPOSES), Purpose.READING)

@@ -15,6 +15,7 @@ import asyncio
 import random
 import weakref
 from collections.abc import Awaitable, Mapping
+from functools import wraps
 from typing import Any, Final
 
 from aiokafka import client as aiokafka_client
@@ -46,6 +47,7 @@ def renew_sessions() -> None:
     aiokafka_client.create_conn = _create_conn
 
 
+@wraps(aiokafka_client.create_conn)  # with its signature: the library check may come later
 async def _create_conn(host: str, port: int, **options: Any) -> AIOKafkaConnection:
     connection = SessionConnection(host, port, **options)
     await connection.connect()

@@ -105,7 +105,13 @@ def denied_rights(error_code: int, names: Iterable[str], purpose: Purpose, topic
     resource = _BY_ERROR.get(error_code)
     if resource is None:
         return ()
-    asked = [right for right in rights_of(purpose, topics) if right.resource is resource and not right.optional]
+    # Kafka names the cluster where a producer may write to no topic at all, and the older ones where it lacks this.
+    wanted = Operation.IDEMPOTENT_WRITE if resource is ResourceKind.CLUSTER else None
+    asked = [
+        right
+        for right in rights_of(purpose, topics)
+        if right.resource is resource and (right.operation is wanted or not right.optional)
+    ]
     about = [right for right in asked if any(right.name == name or _covers(right, name) for name in names)]
     if about or resource is not ResourceKind.TOPIC:
         return tuple(about or asked)
@@ -202,7 +208,8 @@ def _router(topics: Topics) -> Iterable[Right]:
 
 def _executor(topics: Topics) -> Iterable[Right]:
     read = (topics.command, *topics.retries, topics.ledger)
-    return _works(topics, "executor", read, (topics.result, *topics.retries, topics.ledger, topics.dead_letter))
+    written = (topics.result, *topics.retries, topics.ledger, topics.dead_letter, topics.control)  # a refused key
+    return _works(topics, "executor", read, written)
 
 
 def _reading(topics: Topics) -> Iterable[Right]:
@@ -211,7 +218,8 @@ def _reading(topics: Topics) -> Iterable[Right]:
 
 def _commands(topics: Topics) -> Iterable[Right]:
     read = (topics.control, topics.result, topics.dead_letter)
-    return (*_on(read, Operation.READ), *_produces([topics.command]))
+    # A dead letter is replayed to where it came from, but never to a tier.
+    return (*_on(read, Operation.READ), *_produces([topics.command, topics.result, *topics.events]))
 
 
 def _apply(topics: Topics) -> Iterable[Right]:
@@ -255,8 +263,8 @@ def _checks(topics: Topics) -> Iterable[Right]:
 
 
 def _groups(topics: Topics, operation: Operation) -> Iterable[Right]:
-    for role in ("router", "executor"):
-        yield Right(resource=ResourceKind.GROUP, name=f"{topics.prefix}{role}", operation=operation)
+    for group in topics.groups:
+        yield Right(resource=ResourceKind.GROUP, name=group, operation=operation)
 
 
 def _names(topics: Topics) -> Sequence[str]:

@@ -27,7 +27,9 @@ async def ingest_part(shared: Shared, stop: asyncio.Event) -> None:
     settings, table = shared.settings, shared.table
     secrets = Secrets(required_vault(settings))
     bounds = InFlightBounds(deadline_s=settings.ingest_publish_deadline_ms / 1000)
-    publisher = Publisher(shared.client, settings.topic_prefix, bounds=bounds, partitions=settings.partitions)
+    publisher = Publisher(
+        shared.client, settings.topic_prefix, bounds=bounds, partitions=settings.partitions, words=shared.words
+    )
     shared.checks["publisher"] = lambda: shared.topics.all_missing(settings.topics.events) or publisher.missing()
     shared.warnings["partitions"] = lambda: in_words(publisher.unavailable)
     if not await table_loaded(table, stop):

@@ -6,14 +6,16 @@ SIGTERM or Ctrl-C, broker or no broker. Each `…_part` runs in one process or, 
 
 import asyncio
 import gc
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from functools import partial
 from typing import Any
 
 import structlog
 from aiokafka.errors import KafkaError
 
 from stripeline.contracts.vocabulary import LogEvent
+from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.operations.topics import NotYetError
 from stripeline.deploy.runtime.admin_server import Health, serve_admin
 from stripeline.deploy.runtime.executor_process import executor_part
@@ -30,19 +32,19 @@ Part = Callable[[Shared, asyncio.Event], Awaitable[None]]
 
 
 async def run_ingest(settings: Settings) -> None:
-    await _run(settings, ingest_part)
+    await _run(settings, [Purpose.INGEST], ingest_part)
 
 
 async def run_router(settings: Settings) -> None:
-    await _run(settings, router_part)
+    await _run(settings, [Purpose.ROUTER], router_part)
 
 
 async def run_executor(settings: Settings) -> None:
-    await _run(settings, executor_part)
+    await _run(settings, [Purpose.EXECUTOR], executor_part)
 
 
 async def run_worker(settings: Settings) -> None:
-    await _run(settings, router_part, executor_part)
+    await _run(settings, [Purpose.WORKER], router_part, executor_part)
 
 
 def _calm_collector() -> None:
@@ -52,13 +54,14 @@ def _calm_collector() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-async def _run(settings: Settings, *parts: Part) -> None:
+async def _run(settings: Settings, purposes: Sequence[Purpose], *parts: Part) -> None:
     """One process: its parts, until SIGTERM or SIGINT, with the admin port beside them."""
     _calm_collector()
     asyncio.get_running_loop().set_exception_handler(handle_loop_exception)
     session_timeout_ms = None if parts == (ingest_part,) else settings.session_timeout_ms
     async with (
-        bounded_shutdown() as stop, open_shared(settings, session_timeout_ms) as shared, AsyncExitStack() as stack,
+        bounded_shutdown() as stop, open_shared(settings, session_timeout_ms, purposes) as shared,
+        AsyncExitStack() as stack,
     ):  # fmt: skip
         stack.enter_context(watch_blocked_loop(lambda: shared.lag.turned_s))
         shared.checks["process"] = lambda: "the process is ending" if stop.is_set() else None
@@ -120,7 +123,9 @@ async def _topics_are_right(shared: Shared, stop: asyncio.Event) -> bool:
             log.warning(LogEvent.TOPIC_PROBLEM, problem=str(error), next_try_s=_NEXT_TRY_S)
             await _stopped(stop, _NEXT_TRY_S)
         except (KafkaError, OSError, TimeoutError) as error:
-            log.warning(LogEvent.KAFKA_UNREACHABLE, reason=repr(error), next_try_s=_NEXT_TRY_S)
+            reason = await shared.words.cause(error, _NEXT_TRY_S)
+            shared.checks["topics"] = partial(str, reason)
+            log.warning(LogEvent.KAFKA_UNREACHABLE, reason=reason, next_try_s=_NEXT_TRY_S)
             await _stopped(stop, _NEXT_TRY_S)
         else:
             shared.checks.pop("topics")

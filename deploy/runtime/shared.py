@@ -1,7 +1,7 @@
 """What the parts of a process share: settings, the control table, a clock, checks and metrics."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
@@ -11,7 +11,9 @@ from opentelemetry.trace import Tracer
 from prometheus_client import CollectorRegistry, ProcessCollector
 
 from stripeline.deploy.operations.connection_probe import why_unreachable
+from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.runtime.kafka_answers import KafkaAnswers
+from stripeline.deploy.runtime.kafka_errors import KafkaErrors
 from stripeline.deploy.runtime.topics_watch import TopicsWatch
 from stripeline.deploy.settings.kafka_options import kafka_client_options, kafka_warnings
 from stripeline.deploy.settings.settings import Settings
@@ -38,6 +40,7 @@ class Shared:
 
     settings: Settings
     client: Mapping[str, Any]
+    words: KafkaErrors
     table: ControlTable
     clock: BrokerClock
     checks: dict[str, Check]
@@ -52,10 +55,15 @@ class Shared:
 
 
 @asynccontextmanager
-async def open_shared(settings: Settings, session_timeout_ms: int | None = None) -> AsyncIterator[Shared]:
+async def open_shared(
+    settings: Settings,
+    session_timeout_ms: int | None = None,
+    purposes: Sequence[Purpose] = (Purpose.INGEST, Purpose.WORKER),
+) -> AsyncIterator[Shared]:
     """Start what the parts share, and stop it at the end of the block. The timeout is that of a worker's membership."""
     client = kafka_client_options(settings)
-    table = ControlTable(settings.topics.control, client)
+    words = KafkaErrors(settings, client, purposes)
+    table = ControlTable(settings.topics.control, client, words)
     await table.start()
     answers = KafkaAnswers(partial(why_unreachable, settings, client), table.silent_s)
     asking = asyncio.create_task(answers.run(), name="why Kafka does not answer")
@@ -74,10 +82,12 @@ async def open_shared(settings: Settings, session_timeout_ms: int | None = None)
     try:
         with lag.measured():
             yield Shared(
-                settings=settings, client=client, table=table, clock=clock, checks=checks, broken={}, answers=answers,
+                settings=settings, client=client, words=words, table=table, clock=clock, checks=checks, broken={},
+                answers=answers,
                 warnings={"control": table.warnings, "topics": topics.warnings, **kafka_warnings(client)},
                 metrics=metrics, registry=registry, lag=lag, topics=topics, tracer=installed_tracer(),
             )  # fmt: skip
     finally:
         asking.cancel()
         await table.stop()
+        await words.close()

@@ -47,6 +47,7 @@ def _membership(shared: Shared) -> Membership:
         drain_s=settings.drain_timeout_ms / 1000,
         commit_interval_s=settings.commit_interval_ms / 1000,
         partitions=settings.partitions,
+        words=shared.words,
     )
 
 

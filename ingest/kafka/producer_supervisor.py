@@ -71,12 +71,14 @@ class ProducerSupervisor:
         deadline_s: float,
         stalled_after_s: float,
         open_session: Callable[[Any], ProducerSession],
+        words: Callable[[Exception], str] = repr,
     ) -> None:
+        self.why = ""
         self.session: ProducerSession | None = None
         self._connect = connect
         self._topics = topics
         self._deadline_s, self._stalled_after_s = deadline_s, stalled_after_s
-        self._open_session = open_session
+        self._open_session, self._words = open_session, words
         self._broken, self._stalled = Renewals(BROKEN), Renewals(STALLED)
         self._answered_s = 0.0
         self._task: asyncio.Task[None] | None = None
@@ -118,7 +120,7 @@ class ProducerSupervisor:
         for topic, there in partitions.items():
             with contextlib.suppress(UnknownTopicOrPartitionError):  # a delivery for it asks again, and says so
                 session.learn(topic, there)
-        former, self.session = self.session, session
+        former, self.session, self.why = self.session, session, ""
         self._answered_s = asyncio.get_running_loop().time()
         log.info(LogEvent.PRODUCER_CONNECTED)
         if former is not None:
@@ -202,7 +204,9 @@ class ProducerSupervisor:
                     await producer.start()
                 return producer, await self._look_up_topics(producer)
             except Exception as error:  # noqa: BLE001  whatever it is, the next attempt may succeed
-                log.warning(LogEvent.KAFKA_UNREACHABLE, error=type(error).__name__, next_try_s=backoff_s)
+                reason = self._words(error)
+                self.why = f": {reason}"
+                log.warning(LogEvent.KAFKA_UNREACHABLE, reason=reason, next_try_s=backoff_s)
                 await end_producer(producer, _FLUSH_S)
             except BaseException:
                 await end_producer(producer, _FLUSH_S)
@@ -218,9 +222,9 @@ class ProducerSupervisor:
                 async with asyncio.timeout(ATTEMPT_S / 5):
                     found[topic] = len(await producer.partitions_for(topic))
             except Exception as error:  # noqa: BLE001  deliveries for the other topics go on
-                advice = "run `stripeline topics apply`, and grant this principal Describe and Write"
+                advice = "run `stripeline topics check`, and `stripeline topics check --rights --role ingest`"
                 # The traceback is aiokafka's and says nothing.
-                log.error(LogEvent.TOPIC_UNAVAILABLE, topic=topic, error=type(error).__name__, advice=advice)  # noqa: TRY400
+                log.error(LogEvent.TOPIC_UNAVAILABLE, topic=topic, error=self._words(error), advice=advice)  # noqa: TRY400
         return found
 
 

@@ -8,7 +8,7 @@ aiokafka's idempotent producer has no `max.block.ms` and never gives a batch up,
 here (`session`, `room`), and a producer of no use is replaced as a whole (`producer_supervisor`).
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Self
 
 import structlog
@@ -29,6 +29,7 @@ log = structlog.get_logger(__name__)
 class Publisher:
     """One idempotent producer at a time, replaced in the background when it is of no use.
 
+    words: says what an error of Kafka's means.
     partitions: the prefix's partition count, by which a key finds its partition; None where it is the topic's own.
     """
 
@@ -41,6 +42,7 @@ class Publisher:
         bounds: InFlightBounds | None = None,
         stalled_after_s: float = 30.0,
         connect: Connect | None = None,
+        words: Callable[[Exception], str] = repr,
     ) -> None:
         topics, limited, bounds = Topics(prefix=topic_prefix), LimitedLog(log), bounds or InFlightBounds()
         deadline_s, room = bounds.deadline_s, Room(bounds.bytes)
@@ -53,6 +55,7 @@ class Publisher:
             topics=topics.events,
             deadline_s=deadline_s,
             stalled_after_s=stalled_after_s,
+            words=words,
             open_session=open_session,
         )
 
@@ -79,7 +82,7 @@ class Publisher:
         """Why it takes no record at all; None while some partition takes records, or none is known to fail."""
         session = self._supervisor.session
         if session is None:
-            return "there is no connection to Kafka"
+            return f"there is no connection to Kafka{self._supervisor.why}"
         return "no partition takes records" if session.takes_nothing else None
 
     @property

@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from stripeline.deploy.operations.connection_probe import why_unreachable
 from stripeline.deploy.settings.kafka_options import kafka_client_options
 from stripeline.deploy.settings.settings import load_settings
 from tests.support.broker import Broker
+from tests.support.certificates import LOOPBACK, Authority
 
 LOGIN = {"kafka_sasl_username": "ada", "kafka_sasl_password": "hunter2"}
 Serve = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[None]]
@@ -151,3 +153,28 @@ async def test_an_advertised_address_that_is_out_of_reach(tmp_path: Path) -> Non
         await kafka.stop()
     assert f"Kafka at 127.0.0.1:{port} answers, and sends its clients to 127.0.0.1:{wrong} (advertised.list" in text
     assert "correct advertised.listeners of that broker" in text
+
+
+async def test_a_tls_version_that_is_not_shared(tmp_path: Path) -> None:
+    authority = Authority.create(tmp_path)
+    identity = authority.issue("broker", hosts=LOOPBACK)
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(identity.cert_file, identity.key_file)
+    context.maximum_version = ssl.TLSVersion.TLSv1_2
+    settings = load_settings({
+        "kafka_security_protocol": "SSL", "kafka_ca_file": authority.ca_file,
+    })  # fmt: skip
+    client = {**kafka_client_options(settings)}
+    newest = ssl.create_default_context(cafile=authority.ca_file)
+    newest.minimum_version = ssl.TLSVersion.TLSv1_3
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        await reader.read(100)
+        writer.close()
+
+    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=context) as server:
+        address = f"127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        text = await why_unreachable(settings, {**client, "bootstrap_servers": address, "ssl_context": newest}, 1.0)
+    assert text is not None
+    assert f"the TLS handshake with {address} fails" in text
+    assert "Compare the broker's ssl.enabled.protocols" in text

@@ -14,7 +14,14 @@ from aiokafka import AIOKafkaClient
 from aiokafka.client import CoordinationType
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
-from aiokafka.errors import CorruptRecordException, KafkaError, LeaderNotAvailableError, ProducerClosed, for_code
+from aiokafka.errors import (
+    CorruptRecordException,
+    KafkaError,
+    LeaderNotAvailableError,
+    ProducerClosed,
+    TopicAuthorizationFailedError,
+    for_code,
+)
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.protocol.fetch import FetchRequest
 from aiokafka.protocol.metadata import MetadataRequest
@@ -40,6 +47,8 @@ SHAPES: Final[Mapping[str, str | tuple[str, ...]]] = {
     "aiokafka.cluster.ClusterMetadata.partitions_for_topic": "(self, topic)",
     # close_connections
     "aiokafka.AIOKafkaConsumer.__init__": ("_client",),
+    # require_visible
+    "aiokafka.AIOKafkaClient.get_random_node": "(self)",
     # committed_offsets
     "aiokafka.AIOKafkaClient.coordinator_lookup": "(self, coordinator_type, coordinator_key)",
     "aiokafka.protocol.commit.OffsetFetchRequest.__init__": "(self, consumer_group, partitions)",
@@ -163,6 +172,23 @@ async def committed_offsets(
         names = ", ".join(f"{topic}-{partition}" for topic, partition in missing)
         raise KafkaError(f"the coordinator of {group} did not return the offsets of {names}")
     return found
+
+
+async def require_visible(topic: str, client_options: Mapping[str, Any]) -> None:
+    """Raise TopicAuthorizationFailedError for a topic that this user may not see.
+
+    `AIOKafkaConsumer.topics` leaves it out, like one that does not exist; `partitions_for_topic` asks in a way that
+    lets a broker with automatic creation create it.
+    """
+    client = AIOKafkaClient(**client_options)
+    try:
+        await client.bootstrap()
+        request = MetadataRequest([topic], allow_auto_topic_creation=False)
+        answer = (await client.send(client.get_random_node(), request)).to_object()
+    finally:
+        await client.close()
+    if any(one["error_code"] == TopicAuthorizationFailedError.errno for one in answer["topics"]):
+        raise TopicAuthorizationFailedError(topic)
 
 
 def _raise_for(error_code: int, subject: str) -> None:

@@ -10,6 +10,7 @@ import contextlib
 import time
 from collections import ChainMap
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, Final
 
 import structlog
@@ -18,6 +19,7 @@ from aiokafka.errors import KafkaError
 
 from stripeline.contracts.definitions import Connection, ControlRecord, Definitions, Trigger, Workflow, parse_definition
 from stripeline.contracts.vocabulary import LogEvent
+from stripeline.workers.kafka.aiokafka_internals import require_visible
 from stripeline.workers.kafka.one_off_producer import one_off_producer
 from stripeline.workers.kafka.partition_reader import (
     FETCH_WAIT_MS,
@@ -54,7 +56,9 @@ class ControlError(Exception):
 class ControlTable:
     """The definitions on `stripe.control`, kept current. Each change makes a new snapshot; none is altered."""
 
-    def __init__(self, topic: str, client: Mapping[str, Any]) -> None:
+    def __init__(self, topic: str, client: Mapping[str, Any], words: Callable[[Exception], str] = str) -> None:
+        """words: says what an error of Kafka's means."""
+        self._words = words
         self._topic, self._partition = topic, TopicPartition(topic, 0)
         self._client = client
         self._by_key: dict[str, ControlRecord] = {}
@@ -131,7 +135,8 @@ class ControlTable:
             try:
                 await self._follow()
             except (KafkaError, ControlError, OSError, TimeoutError) as error:
-                self._stale_because(_words_of(error, self._topic))
+                said = self._words(error) or f"{self._topic} could not be read: {type(error).__name__}"
+                self._stale_because(partial(str, said))
             except Exception:
                 # The table must outlive a fault of its own: a process that stopped following would run on old secrets.
                 log.exception(LogEvent.CONTROL_TABLE_FAILED, topic=self._topic)
@@ -210,6 +215,7 @@ async def _opened(
     async with partition_reader(client, start_s=_READ_S, fetch_wait_ms=fetch_wait_ms, life=life) as reader:
         async with asyncio.timeout(_READ_S):
             if topic not in await reader.topics():
+                await require_visible(topic, client)  # Kafka leaves out of its list what this user may not see
                 raise ControlError(f"The topic {topic} does not exist. Create it with `stripeline topics apply`.")
         reader.seek({TopicPartition(topic, 0): 0})
         yield reader
@@ -251,11 +257,6 @@ class _Loading:
     def _take(self, records: Sequence[ConsumerRecord], _: int) -> None:
         for record in records:
             _put(self.table, record, self._known)
-
-
-def _words_of(error: Exception, topic: str) -> Callable[[], str]:
-    said = str(error) or f"{topic} could not be read: {type(error).__name__}"
-    return lambda: said
 
 
 async def _held_by(tp: TopicPartition, held_at: int, client: Mapping[str, Any]) -> Callable[[], str]:

@@ -7,7 +7,7 @@ decision about a record. Kafka's consumer groups are the distributed engine; not
 import asyncio
 import contextlib
 from collections import defaultdict
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
@@ -60,6 +60,7 @@ class Membership:
     drain_s: float = 10.0
     commit_interval_s: float = 0.04
     partitions: int | None = None
+    words: Callable[[BaseException], str] = repr
 
 
 class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
@@ -85,8 +86,9 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         self.held = HeldInputs(membership.client, skips, role.name)
         self._owners = TaskOwners(
             self._new_task, beginnings=self._beginnings, seek=self._seek, on_fenced=self._rejoin.set,
-            counts=self.counts, role=role.name,
+            counts=self.counts, role=role.name, words=membership.words,
         )  # fmt: skip
+        self._why_not = ""
         self._log = log.bind(role=role.name)
 
     @property
@@ -103,7 +105,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         if self.trouble is not None:
             return self.trouble
         if not self.joined:
-            return f"the {self.role.name} has not joined its group {self.role.group} yet"
+            return f"the {self.role.name} has not joined its group {self.role.group} yet{self._why_not}"
         return "; ".join(self._not_working()) or None
 
     def _not_working(self) -> Iterator[str]:
@@ -115,7 +117,8 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         others = [(number, task) for number, task in tasks if number not in waiting]
         failing = [number for number, task in others if task.stuck or self._owners.failed_lately(number)]
         if failing:
-            yield f"{_partitions(failing)} of the {role} can't commit; the log says why"
+            why = next(filter(None, map(self._owners.failure, failing)), "the log says why")
+            yield f"{_partitions(failing)} of the {role} can't commit: {why}"
         elif restored := [number for number, task in others if not task.open]:
             yield f"{_partitions(restored)} of the {role} are being restored"
 
@@ -152,7 +155,9 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
                 failures = 0
             except (KafkaError, OSError, TimeoutError) as error:
                 failures += 1
-                self._happened(WorkerEvent.SESSION_FAILED, error=repr(error))
+                words = self._membership.words(error)
+                self._why_not = f": {words}"
+                self._happened(WorkerEvent.SESSION_FAILED, error=words)
                 await _wait(stop, REOPEN_AFTER_S[min(failures, len(REOPEN_AFTER_S)) - 1])
 
     def reopen(self, why: str) -> None:
@@ -214,7 +219,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         if self._consumer is not None:
             self._consumer.pause(*(tp for tp in assigned if tp.topic not in self._topics.get(tp.partition, ())))
         self._owners.open_all(self._topics)
-        self.joined = True
+        self.joined, self._why_not = True, ""
 
     def _new_task(self, number: int, restored: RestoredState[S] | None) -> Task[S]:
         membership = self._membership

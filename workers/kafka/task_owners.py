@@ -41,13 +41,16 @@ class TaskOwners(Generic[S]):
 
     new_task: makes a task that is not started, from the state that may be kept.
     beginnings, seek: ask and set the group's consumer.
+    words: says what an error of Kafka's means.
     on_fenced: called when a task's partition is somebody else's.
     """
 
     def __init__(
         self, new_task: Callable[[int, RestoredState[S] | None], Task[S]], *, beginnings: Beginnings, seek: Seek,
-        on_fenced: Callable[[], None], counts: Counts, role: str,
+        on_fenced: Callable[[], None], counts: Counts, role: str, words: Callable[[BaseException], str] = repr,
     ) -> None:  # fmt: skip
+        self._words = words
+        self._failures: dict[int, str] = {}
         self.tasks: dict[int, Task[S]] = {}
         self._new_task, self._beginnings, self._seek = new_task, beginnings, seek
         self._on_fenced, self._counts = on_fenced, counts
@@ -71,6 +74,10 @@ class TaskOwners(Generic[S]):
 
     def failed_lately(self, number: int) -> bool:
         return time.monotonic() - self._failed_s.get(number, -math.inf) < _FAILURE_SHOWS_S
+
+    def failure(self, number: int) -> str | None:
+        """Why a task failed lately, in words."""
+        return self._failures.get(number) if self.failed_lately(number) else None
 
     async def close_all(self, drain_s: float) -> None:
         """Close every task; each waits for its calls in flight, at most `drain_s`."""
@@ -96,7 +103,8 @@ class TaskOwners(Generic[S]):
                     self._happened(WorkerEvent.PRODUCER_EXPIRED, partition=number)
                     await self._replace(number, task, error)
                     continue
-                self._happened(WorkerEvent.TASK_FAILED, partition=number, error=repr(error))
+                self._failures[number] = self._words(error)
+                self._happened(WorkerEvent.TASK_FAILED, partition=number, error=self._failures[number])
                 failures = failures + 1 if self.failed_lately(number) else 0
                 self._failed_s[number] = time.monotonic()
                 await self._replace(number, task, error, REOPEN_AFTER_S[min(failures, len(REOPEN_AFTER_S) - 1)])

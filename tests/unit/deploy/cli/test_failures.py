@@ -2,6 +2,8 @@
 
 import pytest
 from aiokafka.errors import (
+    GroupAuthorizationFailedError,
+    InvalidTopicError,
     KafkaConnectionError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
@@ -18,7 +20,12 @@ from stripeline.deploy.failure import FailureError
         (KafkaConnectionError("no"), "the host nowhere.invalid is unknown"),
         (TimeoutError(), "the host nowhere.invalid is unknown"),
         (UnknownTopicOrPartitionError(), "stripeline topics check"),
-        (TopicAuthorizationFailedError(), "Kafka refused: "),
+        (
+            TopicAuthorizationFailedError("stripe.run"),
+            "grant Read and DescribeConfigs on topic stripe.run to User:ANONYMOUS. Run kafka-acls.sh ",
+        ),
+        (GroupAuthorizationFailedError("stripe.router"), "grant Describe on group stripe.router to User:ANONYMOUS"),
+        (InvalidTopicError("odd\x1b[31m"), "Kafka refused: [Error 17] InvalidTopicError: odd [31m. See"),
         (FileNotFoundError(2, "No such file", "a.pem"), "The system refused a.pem: No such file."),
         (OSError("odd"), "The system refused: odd."),
         (FailureError("Because."), "Because."),
