@@ -31,6 +31,7 @@ async def ingest_part(shared: Shared, stop: asyncio.Event) -> None:
         shared.client, settings.topic_prefix, bounds=bounds, partitions=settings.partitions, words=shared.words
     )
     shared.checks["publisher"] = lambda: shared.topics.all_missing(settings.topics.events) or publisher.missing()
+    shared.broken["publisher"] = publisher.broken
     shared.warnings["partitions"] = lambda: in_words(publisher.unavailable)
     if not await table_loaded(table, stop):
         return

@@ -82,7 +82,8 @@ async def open_shared(
     try:
         with lag.measured():
             yield Shared(
-                settings=settings, client=client, words=words, table=table, clock=clock, checks=checks, broken={},
+                settings=settings, client=client, words=words, table=table, clock=clock, checks=checks,
+                broken={"control": table.broken},
                 answers=answers,
                 warnings={"control": table.warnings, "topics": topics.warnings, **kafka_warnings(client)},
                 metrics=metrics, registry=registry, lag=lag, topics=topics, tracer=installed_tracer(),

@@ -88,6 +88,11 @@ class ProducerSupervisor:
         self._answered_s = asyncio.get_running_loop().time()
         self._task = self._task or asyncio.create_task(self._supervise(), name="ingest producer supervisor")
 
+    def broken(self) -> str | None:
+        """Why only a restart helps: nothing replaces the producer any more. None while something does."""
+        ended = self._task is not None and self._task.done()
+        return "what watches over the producer has ended, and the log says why" if ended else None
+
     async def stop(self, grace_s: float) -> None:
         task, self._task = self._task, None
         session, self.session = self.session, None

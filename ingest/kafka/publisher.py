@@ -78,6 +78,10 @@ class Publisher:
     def ready(self) -> bool:
         return self._supervisor.session is not None
 
+    def broken(self) -> str | None:
+        """Why only a restart helps; None while it does not."""
+        return self._supervisor.broken()
+
     def missing(self) -> str | None:
         """Why it takes no record at all; None while some partition takes records, or none is known to fail."""
         session = self._supervisor.session

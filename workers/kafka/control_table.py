@@ -105,6 +105,11 @@ class ControlTable:
             return self._why()
         return self._out_of_date() if self.age_s() > STALE_AFTER_S else None
 
+    def broken(self) -> str | None:
+        """Why only a restart helps: nothing follows the topic any more. None while something does."""
+        ended = self._task is not None and self._task.done()
+        return f"what follows {self._topic} has ended, and the log says why" if ended else None
+
     def warnings(self) -> str | None:
         """Why the table may be out of date, though it is still used; None when it is not."""
         return self._out_of_date() if self.ready and SILENT_S < self.age_s() <= STALE_AFTER_S else None
