@@ -227,7 +227,7 @@ class ProducerSupervisor:
                 async with asyncio.timeout(ATTEMPT_S / 5):
                     found[topic] = len(await producer.partitions_for(topic))
             except Exception as error:  # noqa: BLE001  deliveries for the other topics go on
-                advice = "run `stripeline topics check`, and `stripeline topics check --rights --role ingest`"
+                advice = "run `stripeline topics apply`, and `stripeline topics check --rights --role ingest`"
                 # The traceback is aiokafka's and says nothing.
                 log.error(LogEvent.TOPIC_UNAVAILABLE, topic=topic, error=self._words(error), advice=advice)  # noqa: TRY400
         return found
