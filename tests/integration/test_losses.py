@@ -157,22 +157,21 @@ async def test_commits_that_kafka_forgot_are_told(
     assert await workers.read(workers.topics.dead_letter) == []
 
 
-async def test_a_log_that_ends_before_the_commit_is_read_whole(
-    workers: ScriptedWorkers, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+async def test_a_log_that_ends_before_what_was_read_is_read_whole(
+    workers: ScriptedWorkers, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """As after a topic was made anew, or a broker without the newest records became leader."""
+    """As after a broker without the newest records became leader, under a running task."""
     tp = TopicPartition(workers.topics.command, 0)
-    watermarks = task_opening.watermarks
-
-    async def beyond(*arguments: Any) -> dict[TopicPartition, Watermark]:
-        return {**await watermarks(*arguments), tp: Watermark(100)}
-
-    monkeypatch.setattr(task_opening, "watermarks", beyond)
-    await workers.send(*customers(*numbered(0, 3)))
     running = workers.start(ScriptedStripe())
+    await running.ready()
+    assert running.worker._consumer is not None
+    running.worker.tasks[0].inputs[tp].begin(Watermark(100, mark="of.these"), 100, 0)
+    running.worker._consumer.seek(tp, 100)
+    await workers.send(*customers(*numbered(0, 3)))
     assert sorted(await workers.all_have_results(*numbered(0, 3))) == numbered(0, 3)
     (line,) = told(caplog, LogEvent.LOG_TRUNCATED)
     assert f"topic='{tp.topic}'" in line
     assert "read_to=100" in line
     await workers.no_lag(tp.topic)
+    assert running.worker.tasks[0].inputs[tp].watermark.mark == "of.these"
     assert running.worker.counts.events["session_failed"] == 0

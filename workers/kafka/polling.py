@@ -177,7 +177,7 @@ class Polling:
             tell_truncated(tp, source.read_to, first)
             if source.buffer or source.watermark.unfinished:
                 raise KafkaError(f"{tp.topic}-{tp.partition} ends before what was read of it")
-            source.begin(Watermark(first), first, source.end_at_start)
+            source.begin(Watermark(first, mark=source.watermark.mark), first, source.end_at_start)
         else:
             finished, now_ms = source.watermark.ranges(), self._clock.now_ms()
             gap = lost_gap(tp, source.read_to, first, finished, dead_letters=task.role.dead_letters, now_ms=now_ms)
