@@ -70,7 +70,8 @@ async def calls(executor: Process, within_s: float = 60) -> None:
 
 
 async def cannot_commit(process: Process, within_s: float = 60) -> None:
-    await shows(process, "/readyz", "can't commit", within_s)
+    """It says so, or, when its group has given up the partitions of the topic, that the topic is gone."""
+    await shows(process, "/readyz", "can't commit|does not exist", within_s)
 
 
 async def shows(process: Process, path: str, pattern: str, within_s: float) -> None:
