@@ -254,8 +254,9 @@ async def test_a_killed_broker_is_answered_in_time_and_found_again(own_broker: L
         assert await flood(publisher, 500) == {NotTaken(NotTakenReason.AWAY)}
         await own_broker.start()
         await eventually(lambda: publisher.ready)
-        assert isinstance(await published(publisher, publication()), Published)
-        assert in_flight(publisher) == 0
+        while not isinstance(await published(publisher, publication()), Published):  # noqa: ASYNC110  it may not lead yet
+            await asyncio.sleep(0.02)
+        await eventually(lambda: in_flight(publisher) == 0)
 
 
 async def test_a_short_absence_needs_no_new_producer(own_broker: LocalKafka, prefix: str) -> None:

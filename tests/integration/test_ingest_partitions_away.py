@@ -31,6 +31,8 @@ from tests.support.scripted_workers import until
 PARTITIONS = 4
 DEADLINE_S = 1.0
 SEEN_S = 7 * DEADLINE_S
+BUSY_S = 4.0
+"""How late a busy machine may be; an answer without a deadline would not come within the test."""
 STAYS, GOES = 1, 2
 LATE = {NotTakenReason.LATE, NotTakenReason.UNAVAILABLE}
 
@@ -112,7 +114,7 @@ async def test_partitions_of_a_lost_broker_stop_no_other(
             for number in range(PARTITIONS):
                 outcomes = set(deliveries.outcomes["payment-event", number])
                 assert outcomes == {"taken"} if number % 2 else outcomes <= LATE, deliveries.outcomes
-            assert deliveries.slowest_s < DEADLINE_S + 0.5
+            assert deliveries.slowest_s < DEADLINE_S + BUSY_S
             gone = {(topic, number) for topic in Topics(prefix=prefix).events for number in placed if not number % 2}
             assert set(deliveries.publisher.unavailable) == gone
             assert "no broker leads it" in deliveries.publisher.unavailable[f"{prefix}payment-event", 0]
@@ -154,7 +156,7 @@ async def test_a_topic_short_of_replicas_fills_no_other_topics_room(
                 by_topic[topic] += outcomes
             assert set(by_topic["charge-event"]) == {"taken"}, by_topic
             assert "taken" not in by_topic["payment-event"], by_topic
-            assert deliveries.slowest_s < DEADLINE_S + 0.5
+            assert deliveries.slowest_s < DEADLINE_S + BUSY_S
             assert {topic for topic, _ in deliveries.publisher.unavailable} == {f"{prefix}payment-event"}
             assert deliveries.publisher.missing() is None
             await kafka.start(GOES)
