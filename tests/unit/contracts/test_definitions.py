@@ -15,7 +15,7 @@ from stripeline.contracts.definitions import (
     name_of,
     parse_definition,
 )
-from stripeline.contracts.internal_records import KeyRefusal, encode
+from stripeline.contracts.internal_records import BatchSkip, KeyRefusal, encode
 
 CONNECTION = Connection(secret_key="sealed:v1:a:b", mode="test", hint="sk_test_…1234", rate=Rate(account=100))
 TRIGGER = Trigger(kind="stripe/payment-event", connection="acme", mode="test", signing_secrets=("sealed:v1:a:c",))
@@ -87,3 +87,10 @@ def test_a_type_filter_is_exact_or_a_prefix_with_its_dot(type_filter: str, event
     assert matches(type_filter, event_type) is passes
     flow = Workflow(trigger="pay", types=(type_filter,), steps=WORKFLOW.steps)
     assert flow.wants(event_type) is passes
+
+
+def test_a_skip_is_read_under_the_place_of_its_batch() -> None:
+    skip = BatchSkip(first=4, last=9, digest="8c1f", by="ada", why="a disk failed", at_ms=5)
+    assert parse_definition("skip/stripe.action-command/3", encode(skip)) == skip
+    with pytest.raises(ValueError, match="is not a control key"):
+        parse_definition("skip/stripe.action-command", encode(skip))
