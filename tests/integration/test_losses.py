@@ -1,4 +1,4 @@
-"""What Kafka removes before it is read is told: in the log, a counter and one dead letter, on every input topic."""
+"""Records that Kafka removes before they are read: the log, a counter and one dead letter name them, on every input."""
 
 from collections.abc import AsyncIterator
 from typing import Any

@@ -12,7 +12,7 @@ from msgspec import Struct
 
 P = TypeVar("P", bound=Hashable)
 HELD_AFTER_S: Final = 30.0
-"""An input partition is reported after this time: three times as long as a transaction of ours may take."""
+"""An input partition is reported after this time: three times as long as one of our transactions may take."""
 
 _MINUTE_S, _HOUR_S = 60, 3_600
 

@@ -2,7 +2,7 @@
 
 - A hold is of one position: a task that goes on elsewhere, such as from its last commit, is not held by it.
 - It is looked at again from time to time: another replica may have the batch whole.
-- A person's skip is of these very bytes: at the same offsets of a topic made anew it skips nothing.
+- A person's skip is of these very bytes: at the same offsets of a topic created again it skips nothing.
 """
 
 import asyncio

@@ -41,6 +41,6 @@ def tell_expired_commits(group: str, firsts: Iterable[tuple[TopicPartition, int]
 def tell_truncated(tp: TopicPartition, read_to: int, first: int) -> None:
     log.error(
         LogEvent.LOG_TRUNCATED, topic=tp.topic, partition=tp.partition, read_to=read_to, first=first,
-        reason="the log ends before what was read of it: the topic was made anew, or a broker lost records. All that"
-        " is there is read; what was done is known by its id.",
+        reason="the log ends before what was read of it: the topic was created again, or a broker lost records. All"
+        " that is there is read; what was done is known by its id.",
     )  # fmt: skip

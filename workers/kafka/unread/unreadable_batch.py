@@ -3,8 +3,7 @@
 - A batch is unreadable where its checksum is wrong, its codec is unknown, or what its codec gives is no records.
 - Where the checksum is wrong, no field of the header is trusted: the batch ends where the next one begins, or at the
   end of the partition.
-- The digest names the bytes: another replica, or a topic made anew, may have a batch at the same offsets that is not
-  the same.
+- The digest names the bytes: another replica, or a topic created again, may have another batch at the same offsets.
 """
 
 import asyncio
