@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final
 
 from stripeline.contracts.topics import Topics
+from stripeline.deploy.generated_section import with_section
 from stripeline.deploy.operations.rights import (
     Operation,
     Purpose,
@@ -37,11 +38,7 @@ _USES: Final = {
 
 def with_rights(page: str) -> str:
     """The page with the rights as the table says."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page needs the lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{_tables()}\n{END}{after}"
+    return with_section(page, BEGIN, END, _tables())
 
 
 def _tables() -> str:

@@ -7,6 +7,7 @@ import sys
 from pathlib import Path
 from typing import Any, Final
 
+from stripeline.deploy.generated_section import with_section
 from stripeline.deploy.telemetry.collector import MetricRow
 from stripeline.deploy.telemetry.metrics.table import SECTIONS
 
@@ -20,11 +21,7 @@ _LIBRARY: Final = (
 
 def with_metrics(page: str) -> str:
     """The page with its tables as the rows say."""
-    before, begin, rest = page.partition(BEGIN)
-    _, end, after = rest.partition(END)
-    if not begin or not end:
-        raise ValueError(f"the page needs the lines {BEGIN!r} and {END!r}")
-    return f"{before}{BEGIN}\n\n{tables()}\n{END}{after}"
+    return with_section(page, BEGIN, END, tables())
 
 
 def tables() -> str:
