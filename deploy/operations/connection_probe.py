@@ -21,7 +21,7 @@ from stripeline.deploy.operations import kafka_frames as frames
 from stripeline.deploy.operations.aiokafka_internals import Node, bootstrap_addresses, log_in
 from stripeline.deploy.operations.connection_causes import cause_of, is_alert, is_certificate_alert, may_be_no_tls
 from stripeline.deploy.operations.connection_errors import Cause, Connecting, ConnectionFailure, sentence
-from stripeline.deploy.operations.raw_connection import NotKafkaError, RawConnection
+from stripeline.deploy.operations.raw_connection import NotKafkaError, RawConnection, tls_of
 from stripeline.deploy.settings.settings import Settings
 
 STEP_S: Final = 5.0
@@ -103,8 +103,7 @@ class _Probe:
 
     @property
     def _tls(self) -> ssl.SSLContext | None:
-        context: ssl.SSLContext | None = self.client["ssl_context"] if self._protocol.endswith("SSL") else None
-        return context
+        return tls_of(self.client)
 
     async def _by_hand(self) -> None:
         connection = await self._connected()

@@ -3,9 +3,10 @@
 import asyncio
 import socket
 import ssl
+from collections.abc import Mapping
 from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final, Self
+from typing import Any, Final, Self
 
 from stripeline.deploy.operations import kafka_frames as frames
 
@@ -18,6 +19,13 @@ class NotKafkaError(Exception):
 
     def __init__(self, first: bytes) -> None:
         self.first = first
+
+
+def tls_of(client: Mapping[str, Any]) -> ssl.SSLContext | None:
+    """With what the clients of these options speak TLS; None where they do not."""
+    speaks_tls = str(client.get("security_protocol", "")).endswith("SSL")
+    context: ssl.SSLContext | None = client["ssl_context"] if speaks_tls else None
+    return context
 
 
 @dataclass(frozen=True, slots=True)

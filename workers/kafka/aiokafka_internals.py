@@ -5,9 +5,10 @@ with the installed aiokafka when it starts (`stripeline.deploy.runtime.library_c
 """
 
 import asyncio
+import contextlib
 import struct
 from collections import defaultdict
-from collections.abc import Awaitable, Iterable, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import AIOKafkaClient
@@ -144,6 +145,17 @@ async def close_connections(consumer: Any) -> None:
     await consumer._client.close()
 
 
+@contextlib.asynccontextmanager
+async def bare_client(client_options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaClient]:
+    """A client that is neither a consumer nor a producer, for one question of its own. Raises KafkaError."""
+    client = AIOKafkaClient(**client_options)
+    try:
+        await client.bootstrap()
+        yield client
+    finally:
+        await client.close()
+
+
 async def committed_offsets(
     group: str, partitions: Sequence[TopicPartition], client_options: Mapping[str, Any]
 ) -> Mapping[TopicPartition, OffsetAndMetadata]:
@@ -155,13 +167,9 @@ async def committed_offsets(
     numbers: dict[str, list[int]] = defaultdict(list)
     for tp in partitions:
         numbers[tp.topic].append(tp.partition)
-    client = AIOKafkaClient(**client_options)
-    try:
-        await client.bootstrap()
+    async with bare_client(client_options) as client:
         coordinator = await client.coordinator_lookup(CoordinationType.GROUP, group)
         answer = await client.send(coordinator, OffsetFetchRequest(group, list(numbers.items())))
-    finally:
-        await client.close()
     _raise_for(answer.error_code, f"the offsets of {group}")
     found: dict[TopicPartition, OffsetAndMetadata] = {}
     for topic, places in answer.topics:
@@ -180,13 +188,9 @@ async def require_visible(topic: str, client_options: Mapping[str, Any]) -> None
     `AIOKafkaConsumer.topics` leaves it out, like one that does not exist; `partitions_for_topic` asks in a way that
     lets a broker with automatic creation create it.
     """
-    client = AIOKafkaClient(**client_options)
-    try:
-        await client.bootstrap()
+    async with bare_client(client_options) as client:
         request = MetadataRequest([topic], allow_auto_topic_creation=False)
         answer = (await client.send(client.get_random_node(), request)).to_object()
-    finally:
-        await client.close()
     if any(one["error_code"] == TopicAuthorizationFailedError.errno for one in answer["topics"]):
         raise TopicAuthorizationFailedError(topic)
 
@@ -213,17 +217,13 @@ async def fetch_raw(
     The consumer gives records, and of a batch that it can't decode an exception without offset and codec. Raises
     KafkaError, with the broker's reason where it can't read the log: CorruptRecordException, OffsetOutOfRangeError.
     """
-    client = AIOKafkaClient(**client_options)
-    try:
-        await client.bootstrap()
+    async with bare_client(client_options) as client:
         await client.set_topics([tp.topic])
         leader = client.cluster.leader_for_partition(tp)
         if leader is None or leader < 0:
             raise LeaderNotAvailableError(f"{tp.topic}-{tp.partition} has no leader, or does not exist")
         asked = [(tp.topic, [(tp.partition, offset, max_bytes)])]
         answer = await client.send(leader, FetchRequest(_FETCH_WAIT_MS, 1, max_bytes, _READ_UNCOMMITTED, asked))
-    finally:
-        await client.close()
     ((_, ((_, error_code, high_watermark, last_stable, *rest),)),) = answer.topics
     if error_code:
         raise for_code(error_code)(f"{tp.topic}-{tp.partition} at offset {offset}")

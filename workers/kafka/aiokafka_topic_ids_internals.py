@@ -8,7 +8,6 @@ from collections.abc import Iterable, Mapping
 from io import BytesIO
 from typing import Any, Final
 
-from aiokafka import AIOKafkaClient
 from aiokafka.protocol.api import Request, Response
 from aiokafka.protocol.api import RequestStruct as RequestVersion
 from aiokafka.protocol.types import (
@@ -21,6 +20,8 @@ from aiokafka.protocol.types import (
     Schema,
     TaggedFields,
 )
+
+from stripeline.workers.kafka.aiokafka_internals import bare_client
 
 SHAPES: Final[Mapping[str, str | tuple[str, ...]]] = {
     "aiokafka.AIOKafkaClient.get_random_node": "(self)",
@@ -122,12 +123,9 @@ class TopicIdsRequest(Request[MetadataRequest_v10]):  # type: ignore[misc]
 
 async def topic_ids(names: Iterable[str], client_options: Mapping[str, Any]) -> Mapping[str, str]:
     """The ids of the topics that exist; of none where Kafka is older than 2.8. Raises KafkaError."""
-    client = AIOKafkaClient(**client_options)
     try:
-        await client.bootstrap()
-        answer = await client.send(client.get_random_node(), TopicIdsRequest(names))
+        async with bare_client(client_options) as client:
+            answer = await client.send(client.get_random_node(), TopicIdsRequest(names))
     except NotImplementedError:  # a Kafka that does not know this version
         return {}
-    finally:
-        await client.close()
     return {one["topic"]: one["topic_id"] for one in answer.to_object()["topics"] if not one["error_code"]}

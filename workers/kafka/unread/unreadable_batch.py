@@ -99,11 +99,8 @@ def _fault(header: BatchHeader, data: bytes) -> tuple[UnreadableReason, str] | N
             return UnreadableReason.UNKNOWN_CODEC, f"its codec is {header.codec}: {error}"[:_SHOWN]
         case error:
             # The library's text may quote the record.
-            return UnreadableReason.NOT_DECODED, f"its codec is {header.codec}, and it is not decoded: {_kind(error)}"
-
-
-def _kind(error: Exception) -> str:
-    return type(error).__name__
+            kind = type(error).__name__
+            return UnreadableReason.NOT_DECODED, f"its codec is {header.codec}, and it is not decoded: {kind}"
 
 
 async def _last(
