@@ -45,6 +45,7 @@ BROKER_SETTINGS: Final[Mapping[str, str]] = {
 # can be given the very same port as its own, is then connected to itself, and the broker cannot bind it again.
 _PORTS: Final = range(20_000, 32_000)
 _ATTEMPTS: Final = 200
+_picked: set[int] = set()
 
 
 Roles = Literal["both", "controller", "broker"]
@@ -121,9 +122,10 @@ def _escaped(path: Path) -> str:
 
 
 def free_port() -> int:
-    """Pick a TCP port of the loopback that nothing listens on now; it is not reserved."""
-    for port in random.sample(_PORTS, _ATTEMPTS):
-        if is_free(port):
+    """Pick a TCP port of the loopback that nothing listens on now, another one at each call; it is not reserved."""
+    for port in random.SystemRandom().sample(_PORTS, _ATTEMPTS):
+        if port not in _picked and is_free(port):
+            _picked.add(port)
             return port
     raise OSError(f"no free port on {HOST} among {_ATTEMPTS} tried in {_PORTS.start}-{_PORTS.stop - 1}")
 

@@ -11,7 +11,8 @@ REQUEST_TIMEOUT_MS: Final = 6_000
 """A request without an answer for so long closes its connection, and is sent again on a new one.
 
 - A worker finds out after it, leaves and joins its group, and opens its tasks: all that takes 15 s at most.
-- Below the 10 s of a commit (`workers/kafka/transaction.py`), which so has a second try.
+- Below the 20 s of a commit (`workers/kafka/transaction.py`), which so has more than one try.
+- Half of a worker's session (`STRIPELINE_SESSION_TIMEOUT`): one heartbeat to a frozen broker costs no membership.
 - Above the 5 s in which ingest answers, and above what a fetch waits at the broker (0.5 s).
 - A JoinGroup waits at the broker for members that drain, up to `DRAIN_TIMEOUT` and 5 s more: longer than this.
   aiokafka then asks again under the same member id, and the broker goes on with the same rebalance.

@@ -121,7 +121,7 @@ class Settings(BaseSettings):
     reconcile_after_ms: DurationMs = Field(120_000, description="how long Stripe's search may lag behind a call")
     call_timeout_ms: DurationMs = Field(30_000, description="the deadline of one call to Stripe")
     session_timeout_ms: DurationMs = Field(
-        6_000, description="the time without a heartbeat after which a worker's tasks move to another"
+        12_000, description="the time without a heartbeat after which a worker's tasks move to another"
     )
     commit_interval_ms: DurationMs = Field(50, description="the interval between commits")
     drain_timeout_ms: DurationMs = Field(10_000, description="how long shutdown waits for calls in flight")

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from stripeline.deploy.local.reconciliation import broken_rules
+from stripeline.deploy.settings.settings import Settings
 from tests.cluster.figures import Figures, longest_gap_of_one_s, longest_gap_s
 from tests.faults.collect import forbidden, kafkas_own_faults, sent
 from tests.faults.deliveries import Deliveries
@@ -22,7 +23,10 @@ DELIVERIES_PER_S, COMMANDS_PER_S = 15.0, 10.0
 AGAIN_S = 0.2
 FLOWING = 30
 DRAIN_S = 150.0
-SETTINGS = {"reconcile_after": "500ms", "call_timeout": "5s", "retry_tiers": "300ms,1s,2s,4s,8s"}
+SETTINGS = {
+    "reconcile_after": "500ms", "call_timeout": "5s", "retry_tiers": "300ms,1s,2s,4s,8s",
+    "session_timeout": f"{Settings.model_fields['session_timeout_ms'].default}ms",
+}  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,7 @@ from stripeline.contracts.vocabulary import LogEvent, NotTakenReason
 from stripeline.ingest.kafka.partitioner import partition_of
 from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.kafka.session import InFlightBounds
-from stripeline.ingest.publish_result import Published
+from stripeline.ingest.publish_result import NotTaken, Published
 from stripeline.ingest.routing import Publication
 from tests.support.broker import admin
 from tests.support.broker_cluster import BrokerCluster, Layout, broker_cluster
@@ -147,7 +147,7 @@ async def test_a_topic_short_of_replicas_fills_no_other_topics_room(
             rates = {"payment-event": 300.0, "charge-event": 5.0}
             await deliveries.during(1, rates)
             kafka.kill(GOES)
-            await until(lambda: len(deliveries.publisher.unavailable) > 0, "a partition without replicas")
+            await until(lambda: not_taken(deliveries, "payment-event"), "payments without replicas")
             await until(lambda: all_taken(deliveries, "charge-event"), "a leader for charges")
             deliveries.outcomes.clear()
             await deliveries.during(SEEN_S, rates)
@@ -169,9 +169,16 @@ async def test_a_topic_short_of_replicas_fills_no_other_topics_room(
             assert in_flight(deliveries.publisher) == 0
 
 
+async def not_taken(deliveries: Deliveries, topic: str) -> bool:
+    """Whether no partition of a topic takes a record."""
+    return not any(isinstance(one, Published) for one in await several(deliveries, topic))
+
+
 async def all_taken(deliveries: Deliveries, topic: str) -> bool:
     """Whether every partition of a topic takes a record."""
-    found = await asyncio.gather(*(
-        published(deliveries.publisher, publication(topic, number)) for number in range(20)
-    ))  # fmt: skip
-    return all(isinstance(one, Published) for one in found)
+    return all(isinstance(one, Published) for one in await several(deliveries, topic))
+
+
+async def several(deliveries: Deliveries, topic: str) -> list[Published | NotTaken]:
+    sent = (published(deliveries.publisher, publication(topic, number)) for number in range(20))
+    return await asyncio.gather(*sent)

@@ -162,6 +162,7 @@ async def cluster(
         "KAFKA_BOOTSTRAP_SERVERS": bootstrap,
         "STRIPELINE_TOPIC_PREFIX": prefix,
         "STRIPELINE_PARTITIONS": "4",
+        "STRIPELINE_SESSION_TIMEOUT": "6s",  # a killed worker costs a test less
         "STRIPELINE_MASTER_KEY": new_master_key(),
         "STRIPELINE_STRIPE_API_BASE": f"http://127.0.0.1:{sandbox_port}",
         "STRIPELINE_INGEST_HOST": "127.0.0.1",

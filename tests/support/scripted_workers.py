@@ -144,7 +144,9 @@ class ScriptedWorkers:
     def start(
         self, stripe: ScriptedStripe, *, role: Role[Any] | None = None, skips: Skips = dict, **membership_fields: Any
     ) -> Running:
-        membership = Membership(client=self.client, **{"partitions": self.partitions, **membership_fields})
+        membership = Membership(
+            client=self.client, **{"partitions": self.partitions, "session_s": 6.0, **membership_fields}
+        )
         worker: Worker[Any] = Worker(role or self.role(stripe), membership, BrokerClock(), skips)
         stop = asyncio.Event()
         started = Running(worker, stripe, stop, asyncio.create_task(worker.run(stop)))

@@ -55,7 +55,7 @@ class Membership:
 
     client: Mapping[str, Any]
     instance_id: str | None = None
-    session_s: float = 6.0
+    session_s: float = 12.0
     poll_s: float = 300.0
     drain_s: float = 10.0
     commit_interval_s: float = 0.04

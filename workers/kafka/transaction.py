@@ -20,8 +20,9 @@ from stripeline.workers.task.decision import OutputRecord
 from stripeline.workers.task.input_partition import InputPartition
 from stripeline.workers.task.pending import Pending
 
-TRANSACTION_TIMEOUT_MS = 15_000
-"""Longer than Kafka needs to replace a broker that died (its session, 9 s by default, and an election).
+TRANSACTION_TIMEOUT_MS = 20_000
+"""Longer than Kafka needs to replace a broker that died (its session, 9 s by default, and an election), while
+requests that it was sent time out.
 
 With less, the death of one broker fails a commit of every task, and all that they had in hand is done again.
 """

@@ -247,7 +247,7 @@ _COMMITS: Final[tuple[MetricRow[WorkerView], ...]] = (
         "Time of a transaction",
         _counted(lambda seen: [((), seen.counts.commit_s)]),
         question="Is Kafka slow?",
-        action="Some milliseconds are normal; after 15 s the broker aborts the transaction",
+        action="Some milliseconds are normal; after 20 s the broker aborts the transaction",
     ),
     MetricRow(
         "stripeline_commit_records", "histogram", ("role",),

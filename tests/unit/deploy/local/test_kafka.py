@@ -115,6 +115,11 @@ def test_a_free_port_is_untaken_and_below_the_ephemeral_range() -> None:
         assert not is_free(port)
 
 
+def test_no_port_is_picked_twice() -> None:
+    ports = [free_port() for _ in range(300)]
+    assert len(set(ports)) == len(ports)
+
+
 def test_without_a_free_port_the_error_names_the_range(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("stripeline.deploy.local.kafka_config.is_free", lambda port: False)
     with pytest.raises(OSError, match="20000-31999"):

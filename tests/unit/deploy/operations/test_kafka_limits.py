@@ -41,7 +41,7 @@ def test_a_kafka_without_transactions_is_one_sentence() -> None:
 @pytest.mark.parametrize(
     ("setting", "value", "words"),
     [
-        ("transaction_max_timeout_ms", "5000", "has transaction.max.timeout.ms=5000, below 15000"),
+        ("transaction_max_timeout_ms", "5000", "has transaction.max.timeout.ms=5000, below 20000"),
         ("offset_metadata_max_bytes", "1000", "has offset.metadata.max.bytes=1000, below 4096"),
         ("socket_request_max_bytes", "1000", "has socket.request.max.bytes=1000"),
         ("group_max_session_timeout_ms", "5000", "or STRIPELINE_SESSION_TIMEOUT to 5000ms at most"),
