@@ -8,14 +8,15 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stripeline.contracts.action import SENSITIVE, explain
+from stripeline.contracts.control_records import BatchSkip, ConnectionAccount, Installation, KeyRefusal, Pause, Probe
 from stripeline.contracts.families import families
-from stripeline.contracts.ids import NAME, STEP
-from stripeline.contracts.internal_records import BatchSkip, KeyRefusal, read
+from stripeline.contracts.ids import ACCOUNT_ID, NAME, STEP
+from stripeline.contracts.internal_records import read
 
 Name = Annotated[str, Field(pattern=NAME.pattern)]
 Sealed = Annotated[
@@ -59,6 +60,10 @@ class Connection(Definition):
     secret_key: Sealed
     mode: Annotated[Mode, Field(description="the mode of the key: live or test")]
     hint: Annotated[str, Field(description="the visible part of the key: `sk_test_…last4`")]
+    account: Annotated[
+        Annotated[str, Field(pattern=ACCOUNT_ID.pattern)] | None,
+        Field(description="the key's account, where the key may not ask Stripe for it"),
+    ] = None
     rate: Annotated[
         Rate | None, Field(description="default: Stripe's published limits, if Stripe's own address is used")
     ] = None
@@ -89,6 +94,13 @@ class Step(Definition):
     id: Annotated[str, Field(pattern=STEP.pattern, description="expressions refer to it as `steps.<id>.<field>`")]
     action: Annotated[str, Field(description="the action, such as `stripe/create-customer`")]
     connection: Annotated[Name | None, Field(description="default: the trigger's")] = None
+    account: Annotated[
+        Annotated[str, Field(pattern=rf"^self$|{ACCOUNT_ID.pattern}")] | None,
+        Field(
+            description="the connected account to act for; `self`: the connection's own; default: on the trigger's"
+            " connection the event's, else the connection's own"
+        ),
+    ] = None
     input: Annotated[Mapping[str, Any], Field(description="a string that starts with `=` is a CEL expression")] = {}
 
 
@@ -126,16 +138,33 @@ def matches(type_filter: str, event_type: str) -> bool:
     return type_filter == event_type
 
 
+Kept = TypeVar("Kept")
+
 AnyDefinition = Connection | Trigger | Workflow
-ControlRecord = AnyDefinition | KeyRefusal | BatchSkip
-"""A record of `stripe.control`: what the operator defined or did, or what an executor met."""
+Fact = KeyRefusal | BatchSkip | ConnectionAccount | Pause | Probe | Installation
+"""What nobody wrote into the file: what an operator did, or a process learned or met."""
+ControlRecord = AnyDefinition | Fact
+"""A record of `stripe.control`."""
 
 KINDS: Mapping[str, type[AnyDefinition]] = {"connection": Connection, "trigger": Trigger, "workflow": Workflow}
 KEY_REFUSAL: Final = "state"
 SKIP: Final = "skip"
-"""The first words of control keys; `skip/TOPIC/PARTITION` has two more."""
+ACCOUNT: Final = "account"
+PAUSE: Final = "pause"
+PROBE: Final = "probe"
+INSTALLATION_KEY: Final = "installation"
+"""The first words of control keys; `skip/TOPIC/PARTITION` and `pause/KIND/NAME` have two more, `installation` none."""
 
-_SKIPPED = re.compile(r"^[A-Za-z0-9._-]{1,249}/[0-9]{1,9}$")
+_PLAIN_NAME: Final = re.compile(NAME.pattern)
+FACTS: Final[Mapping[str, tuple[re.Pattern[str], type[Fact]]]] = {
+    KEY_REFUSAL: (_PLAIN_NAME, KeyRefusal),
+    SKIP: (re.compile(r"^[A-Za-z0-9._-]{1,249}/[0-9]{1,9}$"), BatchSkip),
+    ACCOUNT: (_PLAIN_NAME, ConnectionAccount),
+    PAUSE: (re.compile(r"^(connection|workflow)/" + NAME.pattern.removeprefix("^")), Pause),
+    PROBE: (_PLAIN_NAME, Probe),
+    INSTALLATION_KEY: (re.compile(r"^$"), Installation),
+}
+"""By the first word of their keys: what the rest of the key looks like, and the record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -147,16 +176,25 @@ class Definitions:
     workflows: Mapping[str, Workflow] = field(default_factory=dict)
     key_refusals: Mapping[str, KeyRefusal] = field(default_factory=dict)
     skips: Mapping[str, BatchSkip] = field(default_factory=dict)
+    accounts: Mapping[str, ConnectionAccount] = field(default_factory=dict)
+    pauses: Mapping[str, Pause] = field(default_factory=dict)
+    probes: Mapping[str, Probe] = field(default_factory=dict)
+    installation: Installation | None = None
 
     @classmethod
     def of(cls, by_key: Mapping[str, ControlRecord]) -> "Definitions":
         """Definitions from the records of the control topic, by key."""
+        installation = by_key.get(INSTALLATION_KEY)
         return cls(
-            connections={name_of(key): value for key, value in by_key.items() if isinstance(value, Connection)},
-            triggers={name_of(key): value for key, value in by_key.items() if isinstance(value, Trigger)},
-            workflows={name_of(key): value for key, value in by_key.items() if isinstance(value, Workflow)},
-            key_refusals={name_of(key): value for key, value in by_key.items() if isinstance(value, KeyRefusal)},
-            skips={name_of(key): value for key, value in by_key.items() if isinstance(value, BatchSkip)},
+            connections=_named(by_key, Connection),
+            triggers=_named(by_key, Trigger),
+            workflows=_named(by_key, Workflow),
+            key_refusals=_named(by_key, KeyRefusal),
+            skips=_named(by_key, BatchSkip),
+            accounts=_named(by_key, ConnectionAccount),
+            pauses=_named(by_key, Pause),
+            probes=_named(by_key, Probe),
+            installation=installation if isinstance(installation, Installation) else None,
         )
 
     def by_key(self) -> dict[str, AnyDefinition]:
@@ -169,6 +207,10 @@ class Definitions:
         return {f"{kind}/{name}": named[name] for kind, named in kinds for name in sorted(named)}
 
 
+def _named(by_key: Mapping[str, ControlRecord], kind: type[Kept]) -> Mapping[str, Kept]:
+    return {name_of(key): value for key, value in by_key.items() if isinstance(value, kind)}
+
+
 def name_of(key: str) -> str:
     """`acme` for `connection/acme`."""
     return key.partition("/")[2]
@@ -177,13 +219,11 @@ def name_of(key: str) -> str:
 def parse_definition(key: str, value: bytes) -> ControlRecord:
     """Parse a record of `stripe.control`. Raises ValueError, which shows no value."""
     kind, _, name = key.partition("/")
-    if kind == SKIP and _SKIPPED.fullmatch(name):
-        return read(BatchSkip, value)
-    if (kind not in KINDS and kind != KEY_REFUSAL) or not NAME.fullmatch(name):
-        choice = ", ".join((*KINDS, KEY_REFUSAL))
+    if kind in FACTS and FACTS[kind][0].fullmatch(name):
+        return read(FACTS[kind][1], value)
+    if kind not in KINDS or not NAME.fullmatch(name):
+        choice = ", ".join((*KINDS, *FACTS))
         raise ValueError(f"{key!r} is not a control key: it is KIND/NAME with one of {choice}")
-    if kind == KEY_REFUSAL:
-        return read(KeyRefusal, value)
     try:
         return KINDS[kind].model_validate_json(value)
     except ValidationError as error:

@@ -9,6 +9,8 @@ MAX_EVENT_ID: Final = 128
 NAME = re.compile(r"^[a-z0-9][a-z0-9-]{0,39}$")
 STEP = re.compile(r"^[a-z][a-z0-9_]{0,23}$")  # an identifier: expressions say `steps.<id>.<field>`
 COMMAND_ID = re.compile(r"^[!-~]{1,200}$")
+ACCOUNT_ID = re.compile(r"^acct_[A-Za-z0-9]{1,64}$")
+INSTALLATION = re.compile(r"^[a-z0-9]{1,16}$")
 EVENT_ID = re.compile(r"^[A-Za-z0-9_.-]{1,128}$")
 
 
@@ -33,6 +35,10 @@ def idempotency_key(command: str) -> str:
     return f"stripeline:{command}"
 
 
-def digest(action: str, connection: str, value: Any) -> str:
-    """A fingerprint of a command's content. A known id with another fingerprint is refused."""
-    return hashlib.blake2b(_sorted([action, connection, value]).encode(), digest_size=12).hexdigest()
+def digest(action: str, connection: str, value: Any, account: str | None = None) -> str:
+    """A fingerprint of a command's content. A known id with another fingerprint is refused.
+
+    account: the connected account that the command names; a connection's own account is no part of it.
+    """
+    content = [action, connection, value] if account is None else [action, connection, value, account]
+    return hashlib.blake2b(_sorted(content).encode(), digest_size=12).hexdigest()

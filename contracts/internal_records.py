@@ -1,4 +1,4 @@
-"""The records that only Stripeline writes and reads: the executor's ledger, runs, settlements, key refusals.
+"""The records that only Stripeline writes and reads: the executor's ledger, runs, settlements, audit.
 
 Each struct is the only definition of its record. It encodes and decodes the JSON, and the published schema is derived
 from it, so the compatibility gate compares every field that is written.
@@ -51,7 +51,7 @@ class LedgerRunRef(Struct, frozen=True, kw_only=True):
     step: Annotated[str, Meta(description="the step's id in the workflow")]
 
 
-class ResultFacts(Struct, frozen=True, kw_only=True):
+class ResultFacts(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The fields of a result that come from the command's record, for a settlement, which does not have that record."""
 
     action: Annotated[str, Meta(description="the command's action")]
@@ -60,6 +60,7 @@ class ResultFacts(Struct, frozen=True, kw_only=True):
     key: Annotated[str | None, Meta(description="the record's key, one character per byte")]
     attempts: Annotated[int, Meta(ge=0, description="the number of calls")]
     started_ms: EpochMs = msgspec.field(name="started_at")
+    account: Annotated[str | None, Meta(description="the connected account that the command named")] = None
 
 
 class PendingFailure(Struct, frozen=True, kw_only=True):
@@ -173,29 +174,6 @@ class Run(Struct, frozen=True, kw_only=True):
         dict[str, Any] | None,
         Meta(description="its event; null once it succeeded", extra_json_schema=_SENSITIVE),
     ]
-
-
-class KeyRefusal(Struct, frozen=True, kw_only=True):
-    """Stripe refused a connection's key, under `state/…`. Valid until the key, and so its name, changes."""
-
-    key_name: Annotated[str, Meta(description="the key's name, which does not reveal it")] = msgspec.field(
-        name="refused_key"
-    )
-    since_ms: EpochMs = msgspec.field(name="since")
-
-
-class BatchSkip(Struct, frozen=True, kw_only=True):
-    """A person had a batch that no client can read skipped, under `skip/TOPIC/PARTITION`.
-
-    The owner of the partition goes on behind it where it meets these bytes; anywhere else the record does nothing.
-    """
-
-    first: Annotated[int, Meta(ge=0, description="the batch's first offset")]
-    last: Annotated[int, Meta(ge=0, description="the batch's last offset")]
-    digest: Annotated[str, Meta(description="fingerprint of the batch's bytes")]
-    by: Annotated[str, Meta(description="who skipped it")]
-    why: Annotated[str, Meta(description="the reason that was given")]
-    at_ms: EpochMs = msgspec.field(name="at")
 
 
 class OffsetRange(Struct, frozen=True, kw_only=True):

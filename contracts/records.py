@@ -14,7 +14,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
 from stripeline.contracts.action import explain
-from stripeline.contracts.ids import COMMAND_ID, EVENT_ID
+from stripeline.contracts.ids import ACCOUNT_ID, COMMAND_ID, EVENT_ID
 from stripeline.contracts.vocabulary import Code
 
 EpochMs = Annotated[int, Field(ge=0, description="milliseconds since the epoch")]
@@ -58,6 +58,9 @@ class Event(Record):
     account: Annotated[LeftOut[str], Field(description="the connected account that the event is about, `acct_…`")] = (
         None
     )
+    context: Annotated[
+        LeftOut[str], Field(description="the account, or the path of accounts in an organisation, of the event")
+    ] = None
 
 
 class RunRef(Record):
@@ -82,7 +85,22 @@ class Command(Record):
         str, Field(min_length=1, max_length=100, description="the connection, which selects the Stripe account")
     ]
     input: Annotated[dict[str, Any], Field(description="the action's input, with exactly its fields")]
+    account: Annotated[
+        str | None,
+        Field(pattern=ACCOUNT_ID.pattern, description="the connected account to act for; null: the connection's own"),
+    ] = None
     run: Annotated[RunRef | None, Field(description="set by the router; other teams omit it")] = None
+    livemode: Annotated[
+        bool | None,
+        Field(description="set by the router: the mode of the run's event; a connection of the other mode refuses it"),
+    ] = None
+    chain: Annotated[
+        tuple[str, ...] | None,
+        Field(max_length=20, description="set by the router: `installation/workflow` of each run that led to it"),
+    ] = None
+    hops: Annotated[
+        int | None, Field(ge=0, description="set by the router: how many of our effects led to the run's event")
+    ] = None
     not_after: Annotated[
         int | None,
         Field(
@@ -122,6 +140,9 @@ class Result(Record):
     revision: Annotated[int, Field(ge=0, description="0 when the command ends, and one more for each correction")]
     action: Annotated[str, Field(description="the command's action, even if it is unknown")]
     connection: Annotated[str, Field(description="the command's connection")]
+    account: Annotated[
+        LeftOut[str], Field(description="the connected account that the command named; omitted if it named none")
+    ] = None
     status: Annotated[
         Status,
         Field(description="indeterminate: it is unknown whether it was executed; a person decides, do not repeat it"),

@@ -29,6 +29,7 @@ _KINDS: Final = (
     ("api_version", (str, NoneType), EventReason.BAD_API_VERSION),
     ("request", (dict, str, NoneType), EventReason.BAD_REQUEST),
     ("account", (str, NoneType), EventReason.BAD_ACCOUNT),
+    ("context", (str, NoneType), EventReason.BAD_ACCOUNT),
 )
 
 
@@ -116,6 +117,7 @@ def output(event: Mapping[str, Any]) -> Mapping[str, Any]:
         "livemode": event.get("livemode"),
         "previous_attributes": data.get("previous_attributes"),
         "account": event.get("account"),
+        "context": event.get("context"),
     }
     return {
         "id": event["id"],

@@ -74,6 +74,13 @@ WORKFLOWS: Final[Examples] = {
     }
 }
 STATES: Final[Examples] = {"key-refused": {"refused_key": "8c1f0e5d2b7a", "since": AT_MS}}
+ACCOUNTS: Final[Examples] = {
+    "learned": {"account": "acct_Example1", "mode": "test"},
+    "another": {"account": "acct_Example2", "mode": "live", "changed": True},
+}
+PAUSES: Final[Examples] = {"by-a-person": {"by": "ada", "why": "the client moves to another account", "at": AT_MS}}
+PROBES: Final[Examples] = {"after-an-apply": {"by": "ada", "at": AT_MS}}
+INSTALLATIONS: Final[Examples] = {"first": {"id": "k3v9q2x7", "format": 1}}
 SKIPS: Final[Examples] = {
     "of-a-batch": {
         "first": 4711,

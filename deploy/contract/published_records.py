@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
-from stripeline.contracts import definitions, header_models, internal_records, records
+from stripeline.contracts import control_records, definitions, header_models, internal_records, records
 from stripeline.contracts.families import Family, families
 from stripeline.deploy.contract import examples, examples_internal
 from stripeline.deploy.contract import schemas as variants
@@ -88,8 +88,12 @@ def published(keys: frozenset[str] | None = None) -> Sequence[PublishedRecord]:
         _read("control-connection", definitions.Connection, examples_internal.CONNECTIONS),
         _read("control-trigger", definitions.Trigger, examples_internal.TRIGGERS),
         _read("control-workflow", definitions.Workflow, examples_internal.WORKFLOWS),
-        _read("control-state", internal_records.KeyRefusal, examples_internal.STATES),
-        _read("control-skip", internal_records.BatchSkip, examples_internal.SKIPS),
+        _read("control-state", control_records.KeyRefusal, examples_internal.STATES),
+        _read("control-account", control_records.ConnectionAccount, examples_internal.ACCOUNTS),
+        _read("control-pause", control_records.Pause, examples_internal.PAUSES),
+        _read("control-probe", control_records.Probe, examples_internal.PROBES),
+        _read("control-installation", control_records.Installation, examples_internal.INSTALLATIONS),
+        _read("control-skip", control_records.BatchSkip, examples_internal.SKIPS),
         _read("audit", internal_records.AuditRecord, examples_internal.AUDIT_RECORDS),
     )
 

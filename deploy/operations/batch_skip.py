@@ -14,7 +14,8 @@ from aiokafka.errors import CorruptRecordException, OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts import headers
-from stripeline.contracts.internal_records import AuditRecord, BatchSkip, OffsetRange, encode
+from stripeline.contracts.control_records import BatchSkip
+from stripeline.contracts.internal_records import AuditRecord, OffsetRange, encode
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import AuditedAct
 from stripeline.deploy.failure import FailureError

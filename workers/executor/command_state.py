@@ -68,6 +68,7 @@ class CommandState(Struct, frozen=True, kw_only=True):
         return ResultFacts(
             action=command.action,
             connection=command.connection,
+            account=command.account,
             run=run,
             key=record.key,
             attempts=record.attempts,
@@ -144,4 +145,4 @@ def state_of(ledger: Ledger, record: CommandRecord, command: Command, reconcile_
 
 
 def digest_of(command: Command) -> str:
-    return digest(command.action, command.connection, command.input)
+    return digest(command.action, command.connection, command.input, command.account)

@@ -11,8 +11,9 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
+from stripeline.contracts.control_records import KeyRefusal
 from stripeline.contracts.ids import idempotency_key
-from stripeline.contracts.internal_records import KeyRefusal, encode
+from stripeline.contracts.internal_records import encode
 from stripeline.contracts.records import Unreadable, parse_command
 from stripeline.contracts.vocabulary import Fault
 from stripeline.workers.executor import after_call, before_call, settlement, stripe_lookup, transitions

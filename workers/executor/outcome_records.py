@@ -78,7 +78,7 @@ def result(
         "started_at": facts.started_ms,
         "finished_at": now_ms,
         "run": facts.run,
-    }
+    } | ({} if facts.account is None else {"account": facts.account})
     headers = cloud_event(id=f"{command_id}:{revision}", type=RESULT_TYPE, source=SOURCE, at_ms=now_ms, trace=trace)
     connection = (h.CONNECTION, facts.connection.encode())
     key = None if facts.key is None else facts.key.encode("latin-1")

@@ -61,9 +61,13 @@ def test_the_published_models_are_the_contract_word_for_word():
     assert fields == {
         "Event": {
             "id", "type", "api_version", "created", "livemode", "data", "request", "previous_attributes", "account",
+            "context",
         },
-        "Command": {"command_id", "action", "connection", "input", "run", "not_after"},
+        "Command": {
+            "command_id", "action", "connection", "input", "account", "run", "livemode", "chain", "hops", "not_after",
+        },
         "Result": {
+            "account",
             "command_id", "revision", "action", "connection", "status", "output", "error", "attempts", "started_at",
             "finished_at", "run",
         },

@@ -272,6 +272,6 @@ def test_no_bytes_can_make_it_raise(body: bytes) -> None:
 
 @given(st.sampled_from(EVERY_TYPE))
 def test_the_output_is_the_published_model(typed: tuple[str, str]) -> None:
-    made = event(type=typed[1], account="acct_1", data={"object": {}, "previous_attributes": {}})
+    made = event(type=typed[1], account="acct_1", context="acct_1", data={"object": {}, "previous_attributes": {}})
     assert problem_of(made) is None
     assert set(output(made)) == set(Event.model_fields)

@@ -1,0 +1,71 @@
+"""The records of `stripe.control` that nobody wrote into the file: what a person did, or a process learned or met.
+
+They follow the rules of `contracts/internal_records.py`.
+"""
+
+from typing import Annotated, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from stripeline.contracts.ids import ACCOUNT_ID, INSTALLATION
+from stripeline.contracts.internal_records import EpochMs
+
+
+class Installation(Struct, frozen=True, kw_only=True):
+    """Which installation these topics belong to, under `installation`: written once, and never changed."""
+
+    id: Annotated[str, Meta(pattern=INSTALLATION.pattern, description="in every Idempotency-Key")]
+    format: Annotated[int, Meta(ge=1, description="of the records on these topics")]
+
+
+class ConnectionAccount(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The Stripe account and mode behind a connection's key, under `account/…`.
+
+    Written when it is learned, and again when account or mode change; `changed` says which of the two. `since` is not
+    in the value: it is the append time of a record that says `changed`, by the broker's clock.
+    """
+
+    account: Annotated[str, Meta(pattern=ACCOUNT_ID.pattern, description="the account's id")]
+    mode: Annotated[Literal["live", "test"], Meta(description="the mode of the key")]
+    changed: Annotated[bool, Meta(description="the connection was another account's, or of another mode, before")] = (
+        False
+    )
+
+
+class KeyRefusal(Struct, frozen=True, kw_only=True):
+    """Stripe refused a connection's key, under `state/…`. Valid until the key, and so its name, changes."""
+
+    key_name: Annotated[str, Meta(description="the key's name, which does not reveal it")] = msgspec.field(
+        name="refused_key"
+    )
+    since_ms: EpochMs = msgspec.field(name="since")
+
+
+class Pause(Struct, frozen=True, kw_only=True):
+    """A person paused a connection or a workflow, under `pause/KIND/NAME`. Its end deletes the record."""
+
+    by: Annotated[str, Meta(description="who paused it")]
+    why: Annotated[str, Meta(description="the reason that was given")]
+    at_ms: EpochMs = msgspec.field(name="at")
+
+
+class Probe(Struct, frozen=True, kw_only=True):
+    """A person asks to try a refused key once more, under `probe/NAME`: a reason to call Stripe, once a record."""
+
+    by: Annotated[str, Meta(description="who asks")]
+    at_ms: EpochMs = msgspec.field(name="at")
+
+
+class BatchSkip(Struct, frozen=True, kw_only=True):
+    """A person had a batch that no client can read skipped, under `skip/TOPIC/PARTITION`.
+
+    The owner of the partition goes on behind it where it meets these bytes; anywhere else the record does nothing.
+    """
+
+    first: Annotated[int, Meta(ge=0, description="the batch's first offset")]
+    last: Annotated[int, Meta(ge=0, description="the batch's last offset")]
+    digest: Annotated[str, Meta(description="fingerprint of the batch's bytes")]
+    by: Annotated[str, Meta(description="who skipped it")]
+    why: Annotated[str, Meta(description="the reason that was given")]
+    at_ms: EpochMs = msgspec.field(name="at")
