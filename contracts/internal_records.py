@@ -133,16 +133,17 @@ class RunStep(Struct, frozen=True, kw_only=True):
     )
 
 
-class StepDefinition(Struct, frozen=True, kw_only=True):
+class StepDefinition(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A step as defined when the run started."""
 
     connection: Annotated[str, Meta(description="the connection of its command")]
     id: Annotated[str, Meta(description="the step's id in the workflow")]
     action: Annotated[str, Meta(description="the step's action")]
     input: Annotated[dict[str, Any], Meta(description="a string that starts with `=` is a CEL expression")]
+    account: Annotated[str | None, Meta(description="the connected account of its command")] = None
 
 
-class Run(Struct, frozen=True, kw_only=True):
+class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """State and history of one run; the newest record of a run id is its state.
 
     A run in progress needs `definition` and `context` to continue: the steps it started with, and its event.
@@ -174,6 +175,7 @@ class Run(Struct, frozen=True, kw_only=True):
         dict[str, Any] | None,
         Meta(description="its event; null once it succeeded", extra_json_schema=_SENSITIVE),
     ]
+    account: Annotated[str | None, Meta(description="the account of its event, if the event names one")] = None
 
 
 class OffsetRange(Struct, frozen=True, kw_only=True):

@@ -199,6 +199,7 @@ class IgnoredReason(StrEnum):
     """Why a genuine event is answered 200 and not published."""
 
     OTHER_FAMILY = "other_family"
+    WRONG_MODE = "wrong_mode"  # a test event at a live Connect endpoint, which gets those too
     THIN_EVENT = "thin_event"
 
 

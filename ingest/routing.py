@@ -29,6 +29,7 @@ _KINDS: Final = (
     ("api_version", (str, NoneType), EventReason.BAD_API_VERSION),
     ("request", (dict, str, NoneType), EventReason.BAD_REQUEST),
     ("account", (str, NoneType), EventReason.BAD_ACCOUNT),
+    ("user_id", (str, NoneType), EventReason.BAD_ACCOUNT),
     ("context", (str, NoneType), EventReason.BAD_ACCOUNT),
 )
 
@@ -63,9 +64,10 @@ def route(
     # https://docs.stripe.com/event-destinations#thin-events: signed alike, but without the object.
     if event.get("object") == "v2.core.event":
         return Ignored(reason=IgnoredReason.THIN_EVENT)
-    problem = problem_of(event) or _mode_problem(event, trigger)
-    if problem is not None:
-        return Rejected(reason=problem)
+    problem = problem_of(event)
+    unwanted = _other_mode(event, trigger) if problem is None else Rejected(reason=problem)
+    if unwanted is not None:
+        return unwanted
     family = families().get(trigger.family_kind)
     if family is None or not event["type"].startswith(family.prefix):
         return Ignored(reason=IgnoredReason.OTHER_FAMILY)
@@ -116,7 +118,7 @@ def output(event: Mapping[str, Any]) -> Mapping[str, Any]:
     beside = {
         "livemode": event.get("livemode"),
         "previous_attributes": data.get("previous_attributes"),
-        "account": event.get("account"),
+        "account": _account(event),
         "context": event.get("context"),
     }
     return {
@@ -153,11 +155,24 @@ def _standing(trigger: str, connection: str) -> tuple[str, Headers]:
     return f"/stripeline/triggers/{trigger}", ((TRIGGER, trigger.encode()), (CONNECTION, connection.encode()))
 
 
-def _mode_problem(event: Mapping[str, Any], trigger: TriggerView) -> EventReason | None:
-    """A live event on a test trigger's secret, or the reverse, is a mix-up that must not reach a workflow."""
+def _other_mode(event: Mapping[str, Any], trigger: TriggerView) -> Ignored | Rejected | None:
+    """A live event on a test trigger's secret, or the reverse, is a mix-up that must not reach a workflow.
+
+    But a live Connect endpoint gets the test events of its connected accounts too, and Stripe disables an endpoint that
+    refuses them for days: https://docs.stripe.com/connect/webhooks
+    """
     mode = event.get("livemode")
-    known = mode is not None and trigger.livemode is not None
-    return EventReason.WRONG_MODE if known and mode is not trigger.livemode else None
+    if mode is None or trigger.livemode is None or mode is trigger.livemode:
+        return None
+    if trigger.livemode and _account(event) is not None:
+        return Ignored(reason=IgnoredReason.WRONG_MODE)
+    return Rejected(reason=EventReason.WRONG_MODE)
+
+
+def _account(event: Mapping[str, Any]) -> str | None:
+    """The connected account of an event; API versions before 2017-05-25 have it in `user_id`."""
+    account: str | None = event.get("account") or event.get("user_id")
+    return account
 
 
 def _request(sent: Mapping[str, Any] | str | None) -> Mapping[str, Any] | None:

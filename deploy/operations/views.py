@@ -35,7 +35,9 @@ def run_view(run: Run) -> dict[str, Any]:
         {**fields, "error": _error(step.error), **_times(fields)}
         for fields, step in zip(shown["steps"], run.steps, strict=True)
     ]
-    view: dict[str, Any] = mask({**shown, "error": _error(run.error), "steps": steps, **_times(shown)})
+    view: dict[str, Any] = mask(
+        {**shown, "account": run.account, "error": _error(run.error), "steps": steps, **_times(shown)}
+    )
     return view
 
 
@@ -105,6 +107,7 @@ def dead_letter_view(letter: DeadLetter) -> dict[str, Any]:
         "command_id": letter.command.command_id if letter.command else None,
         "action": letter.command.action if letter.command else None,
         "connection": letter.connection,
+        "account": letter.command.account if letter.command else None,
         "reason": headers.text(read.headers, headers.REASON),
         "code": headers.text(read.headers, headers.CODE),
         "attempts": headers.number(read.headers, headers.ATTEMPTS),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import structlog
 from pydantic import SecretStr
 
-from stripeline.contracts.definitions import Connection, Rate
+from stripeline.contracts.definitions import Connection, Definitions, Rate
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.workers.kafka.control_table import ControlTable
 from stripeline.workers.secrets.cache import Secrets
@@ -42,6 +42,15 @@ def _limits(connection: Connection, *, stripes_own: bool) -> Rate:
     preset = _PUBLISHED[connection.mode] if stripes_own else _NO_LIMITS
     given = connection.rate
     return preset.model_copy(update=given.model_dump(exclude_none=True)) if given else preset
+
+
+def own_account(definitions: Definitions, name: str) -> str | None:
+    """The account behind a connection's key: as it was learned, else as it is declared."""
+    learned = definitions.accounts.get(name)
+    if learned is not None:
+        return learned.account
+    connection = definitions.connections.get(name)
+    return None if connection is None else connection.account
 
 
 def key_name(table: ControlTable, name: str) -> str | None:

@@ -2,6 +2,7 @@
 
 import asyncio
 
+from stripeline.deploy.runtime.connection_keys import own_account
 from stripeline.deploy.runtime.definition_cache import WorkflowsByTrigger
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.runtime.worker_setup import new_worker, run_watched, table_loaded
@@ -13,7 +14,10 @@ async def router_part(shared: Shared, stop: asyncio.Event) -> None:
     """Start runs and take them on until stopped."""
     workflows = WorkflowsByTrigger(shared.table)
     settings = shared.settings
-    router = Router(topics=settings.topics, workflows=workflows.of, partitions=settings.partitions)
+    router = Router(
+        topics=settings.topics, workflows=workflows.of, partitions=settings.partitions,
+        account=lambda name: own_account(shared.table.definitions, name),
+    )  # fmt: skip
     worker = new_worker(shared, RouterRole(settings.topics, router))
     if await table_loaded(shared.table, stop):
         await run_watched(shared, worker, stop)

@@ -38,7 +38,7 @@ WORKFLOW = {
 }
 
 
-NOT_OF_A_STEP = frozenset({"not_after", "account", "livemode", "chain", "hops"})
+NOT_OF_A_STEP = frozenset({"not_after", "account", "chain", "hops"})
 NO_ACCOUNT = frozenset({"account"})
 
 

@@ -65,6 +65,15 @@ def test_several_api_versions_at_once_each_keep_their_own_shape():
     assert {one["id"] for one in found} == {"evt_1"}
 
 
+@pytest.mark.parametrize("named", ["account", "user_id"])
+def test_the_account_of_an_old_version_is_in_account(named):
+    assert value_of(**{named: "acct_1Old03"})["account"] == "acct_1Old03"
+
+
+def test_the_context_of_an_organisation_is_kept():
+    assert value_of(context="acct_1Org02")["context"] == "acct_1Org02"
+
+
 @pytest.mark.parametrize("field", ["livemode", "account", "context", "previous_attributes"])
 def test_what_stripe_does_not_send_is_left_out_and_never_null(field):
     assert field not in value_of(livemode=..., account=None, context=None)

@@ -19,6 +19,7 @@ from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.router import runs
+from stripeline.workers.router.event_account import unclear
 from stripeline.workers.router.expressions import ExpressionError, holds
 from stripeline.workers.router.run_state import Runs
 from stripeline.workers.router.runs import StepResult, Transition
@@ -33,10 +34,15 @@ _EVENT_FIELDS = {"id": str, "type": str, "created": int, "data": dict}
 
 
 class Router(Struct, frozen=True, kw_only=True):
-    """The decisions of one prefix's routers. `workflows`: those of a trigger, by name."""
+    """The decisions of one prefix's routers.
+
+    workflows: those of a trigger, by name.
+    account: a connection's own; None while it is unknown.
+    """
 
     topics: Topics
     workflows: Callable[[str], Mapping[str, Workflow]]
+    account: Callable[[str], str | None] = lambda _: None
     partitions: int = 1_000_000
 
     def lane(self, record: InputRecord) -> object:
@@ -83,11 +89,16 @@ class Router(Struct, frozen=True, kw_only=True):
     ) -> Transition | None:
         if not workflow.wants(event["type"]) or state.knows(run_id(event["id"], name)):
             return None
-        run = runs.begin(name, workflow, event, connection, now_ms)
+        run = runs.begin(name, workflow, event, connection, self.account(connection), now_ms)
         try:
-            return runs.next_step(run, now_ms) if holds(workflow.where, event) else None
+            if not holds(workflow.where, event):
+                return None
         except ExpressionError as error:
             return Transition(run=runs.stop(run, runs.broken(error), now_ms))
+        problem = unclear(workflow, event, connection)
+        if problem is not None:
+            return Transition(run=runs.stop(run, runs.invalid(problem), now_ms))
+        return runs.next_step(run, now_ms)
 
     def _result(
         self, state: Runs, record: InputRecord, result: StepResult, headers: Mapping[str, bytes], now_ms: int

@@ -21,6 +21,7 @@ from stripeline.contracts.ids import command_id, run_id
 from stripeline.contracts.internal_records import RecordedError, Run, RunStep, StepDefinition
 from stripeline.contracts.records import Status
 from stripeline.contracts.vocabulary import Code
+from stripeline.workers.router.event_account import event_account, foreign_account, step_account
 from stripeline.workers.router.expressions import ExpressionError, resolve
 
 
@@ -49,12 +50,16 @@ class StepResult(Struct, frozen=True, kw_only=True):
     run: ResultRun | None = None
 
 
-def begin(name: str, workflow: Workflow, event: dict[str, Any], connection: str, now_ms: int) -> Run:
-    """A run before its first step."""
+def begin(name: str, workflow: Workflow, event: dict[str, Any], connection: str, own: str | None, now_ms: int) -> Run:
+    """A run before its first step. connection: the trigger's; own: the account of that, if it is known."""
+    foreign = foreign_account(event, own)
     steps = (
-        StepDefinition(connection=step.connection or connection, id=step.id, action=step.action, input=dict(step.input))
+        StepDefinition(
+            connection=step.connection or connection, id=step.id, action=step.action, input=dict(step.input),
+            account=step_account(step, connection, foreign),
+        )
         for step in workflow.steps
-    )
+    )  # fmt: skip
     return Run(
         run_id=run_id(event["id"], name),
         workflow=name,
@@ -69,6 +74,7 @@ def begin(name: str, workflow: Workflow, event: dict[str, Any], connection: str,
         finished_ms=None,
         definition=tuple(steps),
         context=event,
+        account=event_account(event),
     )
 
 
@@ -93,6 +99,8 @@ def next_step(run: Run, now_ms: int) -> Transition:
         "input": given,
         "run": {"run_id": run.run_id, "workflow": run.workflow, "step": step.id},
     }
+    beside = {"account": step.account, "livemode": context.get("livemode")}
+    command |= {name: value for name, value in beside.items() if value is not None}
     return Transition(run=running, command=command)
 
 
@@ -129,7 +137,7 @@ def apply_result(run: Run, result: StepResult, now_ms: int) -> Transition | None
 
 def refuse_command(transition: Transition, message: str, now_ms: int) -> Transition:
     """A step whose command can't be sent: the run stops there."""
-    return _stop_at_last_step(transition.run, _invalid(message), now_ms)
+    return _stop_at_last_step(transition.run, invalid(message), now_ms)
 
 
 def _stop_at_last_step(run: Run, error: RecordedError, now_ms: int) -> Transition:
@@ -143,8 +151,8 @@ def stop(run: Run, error: RecordedError | None, now_ms: int) -> Run:
 
 
 def broken(error: ExpressionError) -> RecordedError:
-    return _invalid(str(error))
+    return invalid(str(error))
 
 
-def _invalid(message: str) -> RecordedError:
+def invalid(message: str) -> RecordedError:
     return RecordedError(code=Code.VALIDATION_ERROR.value, message=message, retryable=False)

@@ -185,6 +185,7 @@ def test_what_may_be_absent() -> None:
         (event(api_version=1), EventReason.BAD_API_VERSION),
         (event(request=[]), EventReason.BAD_REQUEST),
         (event(account={}), EventReason.BAD_ACCOUNT),
+        (event(user_id=7), EventReason.BAD_ACCOUNT),
         (event(data=...), EventReason.BAD_DATA),
         (event(data=None), EventReason.BAD_DATA),
         (event(data={"object": None}), EventReason.BAD_DATA),
@@ -212,6 +213,22 @@ def test_an_event_of_no_family_must_be_an_event_all_the_same() -> None:
 )
 def test_modes_that_go_together(sent: bool | None, expected: bool | None) -> None:
     assert isinstance(routed(event(livemode=sent), trigger(livemode=expected)), Publication)
+
+
+@pytest.mark.parametrize("named", ["account", "user_id"])
+def test_the_account_is_the_connected_one(named: str) -> None:
+    assert orjson.loads(published(event(**{named: "acct_1Old03"})).value)["account"] == "acct_1Old03"
+
+
+@pytest.mark.parametrize("named", ["account", "user_id"])
+def test_a_test_event_at_a_live_connect_endpoint_is_taken(named: str) -> None:
+    sent = event(livemode=False, **{named: "acct_1Conn01"})
+    assert routed(sent, trigger(livemode=True)) == Ignored(reason=IgnoredReason.WRONG_MODE)
+
+
+def test_a_live_event_at_a_test_endpoint_is_refused() -> None:
+    sent = event(livemode=True, account="acct_1Conn01")
+    assert routed(sent, trigger(livemode=False)) == Rejected(reason=EventReason.WRONG_MODE)
 
 
 @pytest.mark.parametrize("sent", [True, False])

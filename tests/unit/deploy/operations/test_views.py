@@ -4,6 +4,7 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from stripeline.contracts import headers
 from stripeline.deploy.operations.topic_reader import Read
@@ -58,10 +59,12 @@ def test_a_run_has_the_promised_shape() -> None:
     run = run_of(read(orjson.dumps(RUN)))
     assert run is not None
     view = run_view(run)
-    names = "run workflow trigger event event_type status step error steps started_at finished_at"
+    names = "run workflow trigger event event_type account status step error steps started_at finished_at"
     assert sorted(view) == sorted(names.split())
     assert (view["started_at"], view["finished_at"]) == ("1970-01-01T00:00:01.000Z", "1970-01-01T00:00:02.500Z")
     assert view["steps"][0]["finished_at"] is None
+    assert view["account"] is None
+    assert run_view(replace(run, account="acct_1"))["account"] == "acct_1"
     assert view["error"]["code"] == "RATE_LIMITED"
     assert "hidden" not in str(view)
 
@@ -79,7 +82,10 @@ def test_a_dead_letter_has_the_promised_shape() -> None:
         headers.FIRST_APPENDED_AT: b"1000",
     }
     letter = dead_letter_of(
-        read(orjson.dumps(COMMAND), **{name.replace("-", "_"): held for name, held in given.items()})
+        read(
+            orjson.dumps(COMMAND | {"account": "acct_1"}),
+            **{name.replace("-", "_"): held for name, held in given.items()},
+        )
     )
     assert dead_letter_view(letter) == {
         "topic": "stripe.action-dead-letter",
@@ -89,6 +95,7 @@ def test_a_dead_letter_has_the_promised_shape() -> None:
         "command_id": "c1",
         "action": "stripe/create-customer",
         "connection": "acme",
+        "account": "acct_1",
         "reason": "exhausted",
         "code": "RATE_LIMITED",
         "attempts": 6,

@@ -77,6 +77,7 @@ def test_an_event_starts_a_run_and_its_first_command():
         {
             "command_id": "evt_1:thanks:customer", "action": "stripe/create-customer", "connection": "acme",
             "input": {"email": "a@b.c"}, "run": {"run_id": RUN, "workflow": "thanks", "step": "customer"},
+            "livemode": False,
         }
     ]  # fmt: skip
     headers = dict(output.headers)
@@ -296,6 +297,6 @@ def test_old_runs_are_forgotten_and_running_ones_are_not():
 
 
 def test_a_result_before_any_step_is_ignored():
-    before = runs.begin("thanks", TWO_STEPS, event(), "acme", NOW)
+    before = runs.begin("thanks", TWO_STEPS, event(), "acme", None, NOW)
     result = runs.StepResult(command_id="x", revision=0, status="succeeded")
     assert runs.apply_result(before, result, NOW) is None
