@@ -7,6 +7,8 @@ What is decided where Stripe's own libraries differ:
 - The age is counted in whole seconds, as `t` is, and both ways: 300 passes, 301 does not. Stripe's libraries let any
   future time pass.
 - An item that is no `t` or `v1`, `v0` and junk without `=` included, is ignored, as an unknown scheme must be.
+- Blanks around an item mean nothing: a proxy that reformats the header writes `, ` between them, and stripe-ruby splits
+  there. Blanks inside an item do.
 - Two `t`, a `t` that is not plain ASCII digits, and any byte outside ASCII are refused.
 """
 
@@ -22,6 +24,7 @@ TOLERANCE_S: Final = 300
 MAX_HEADER_BYTES: Final = 4096
 MAX_ITEMS: Final = 64
 _MAX_T_DIGITS: Final = 12
+_BLANKS: Final = b" \t"  # https://www.rfc-editor.org/rfc/rfc9110#name-whitespace
 _USUAL: Final = re.compile(rb"t=([0-9]{1,12}),v1=([0-9a-f]{64})")
 """What Stripe sends, but while a secret is rolled. Nothing that follows would refuse it, or read it otherwise."""
 
@@ -89,7 +92,7 @@ def _taken_apart(header: bytes) -> Signature | Refused:
         return Refused(reason=SignatureReason.TOO_LONG)
     if not header.isascii():
         return Refused(reason=SignatureReason.NOT_ASCII)
-    items = header.split(b",", MAX_ITEMS)
+    items = [item.strip(_BLANKS) for item in header.split(b",", MAX_ITEMS)]
     if len(items) > MAX_ITEMS:
         return Refused(reason=SignatureReason.TOO_MANY_ITEMS)
     times = [item[2:] for item in items if item.startswith(b"t=")]

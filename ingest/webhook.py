@@ -30,7 +30,10 @@ Triggers = Callable[[str], TriggerView | None]
 
 
 class RequestHead(NamedTuple):
-    """What the decisions need of a request's head. `path` is decoded; `content_length` is None where it has none."""
+    """What the decisions need of a request's head. `path` is decoded; `content_length` is None where it has none.
+
+    encoded: the body is not as Stripe signed it.
+    """
 
     method: str
     path: str
@@ -143,8 +146,9 @@ class Webhook:
             self.spans.not_sent(trace, verdict, reason)
 
     def _trigger(self, head: RequestHead) -> TriggerView | Refusal:
-        name = head.path.removeprefix(PATH)
-        if name == head.path or not name or "/" in name:
+        # With a trailing slash or without: it is pasted both ways, and Stripe follows no redirect to the other.
+        name = head.path.removeprefix(PATH).removesuffix("/")
+        if not head.path.startswith(PATH) or not name or "/" in name:
             return refusals.UNKNOWN_PATH
         if head.method != "POST":
             return refusals.NOT_POST

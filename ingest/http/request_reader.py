@@ -1,6 +1,7 @@
 """Reads requests: the head as the plain value that the decisions need, and the body within its limits."""
 
 import asyncio
+from collections.abc import Sequence
 from typing import Final
 
 from aiohttp import hdrs, web
@@ -25,11 +26,16 @@ def head_of(request: web.BaseRequest) -> RequestHead:
         request.path,
         headers.get(hdrs.CONTENT_TYPE, ""),
         None if length is None else int(length),  # the parser accepts digits alone
-        hdrs.CONTENT_ENCODING in headers,
+        hdrs.CONTENT_ENCODING in headers and _encoded(headers.getall(hdrs.CONTENT_ENCODING)),
         # aiohttp decodes headers so that every byte comes back, valid UTF-8 or not.
         [value.encode("utf-8", "surrogateescape") for value in headers.getall(_SIGNATURE, ())],
         headers.get(_TRACEPARENT),
     )
+
+
+def _encoded(values: Sequence[str]) -> bool:
+    """Whether a `Content-Encoding` says more than `identity`, which some proxies add and which changes nothing."""
+    return any(item.strip().lower() not in {"", "identity"} for value in values for item in value.split(","))
 
 
 class Bodies:

@@ -347,7 +347,7 @@ async def test_an_answer_holds_nothing_of_the_request(receiver: Receiver) -> Non
     assert "hunter2" not in str(answer)
 
 
-@pytest.mark.parametrize("path", ["/", "/webhooks", "/webhooks/", "/webhooks/pay/", "/webhooks/pay/x", "/healthz"])
+@pytest.mark.parametrize("path", ["/", "/webhooks", "/webhooks/", "/webhooks/pay//", "/webhooks/pay/x", "/healthz"])
 async def test_other_paths_are_404(receiver: Receiver, path: str) -> None:
     async with receiver.http.post(path, data=event()) as answer:
         assert answer.status == 404
@@ -368,13 +368,23 @@ async def test_other_methods_are_405(receiver: Receiver, method: str) -> None:
     "headers",
     [
         {"Content_Encoding": "gzip"},
-        {"Content_Encoding": "identity"},
+        {"Content_Encoding": "identity, br"},
         {"Content_Type": "text/plain"},
         {"Content_Type": "application/x-www-form-urlencoded"},
     ],
 )
 async def test_other_forms_are_415(receiver: Receiver, headers: dict[str, str]) -> None:
     assert (await receiver.post(event(), **headers))[0] == 415
+
+
+@pytest.mark.parametrize("value", ["identity", "Identity", "identity, identity", ""])
+async def test_content_encoding_identity_changes_nothing(receiver: Receiver, value: str) -> None:
+    assert (await receiver.post(event(), Content_Encoding=value))[0] == 200
+
+
+async def test_a_trailing_slash_is_200_and_no_redirect(receiver: Receiver) -> None:
+    assert (await receiver.post(event(), to="pay/"))[0] == 200
+    assert receiver.seen == [("published", "pay", "")]
 
 
 async def test_a_trigger_without_a_secret_answers_503(receiver: Receiver) -> None:

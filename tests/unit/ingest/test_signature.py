@@ -58,6 +58,18 @@ def test_what_is_no_t_or_v1_is_ignored(accepted: bytes) -> None:
 
 
 @pytest.mark.parametrize(
+    "accepted",
+    [
+        b"t=%d, v1=%b, v0=%b" % (NOW_S, mac(), b"0" * 64),  # behind a proxy: stripe-java#1150
+        b" t=%d ,\tv1=%b\t" % (NOW_S, mac()),
+        b"t=%d  ,  v1=%b" % (NOW_S, mac()),
+    ],
+)
+def test_blanks_around_an_item_mean_nothing(accepted: bytes) -> None:
+    assert isinstance(verify(accepted, BODY, [NEW], NOW_S), Verified)
+
+
+@pytest.mark.parametrize(
     ("sent", "reason"),
     [
         (b"", SignatureReason.MISSING),
@@ -73,7 +85,11 @@ def test_what_is_no_t_or_v1_is_ignored(accepted: bytes) -> None:
         (b"t=%d,t=%d,v1=%b" % (NOW_S, NOW_S, mac()), SignatureReason.BAD_TIMESTAMP),
         (b"t=%d" % NOW_S, SignatureReason.NO_SIGNATURE),
         (b"t=%d,v0=%b" % (NOW_S, mac()), SignatureReason.NO_SIGNATURE),
-        (b"t=%d, v1=%b" % (NOW_S, mac()), SignatureReason.NO_SIGNATURE),
+        (b"t=%d, v1 =%b" % (NOW_S, mac()), SignatureReason.NO_SIGNATURE),
+        (b"t= %d,v1=%b" % (NOW_S, mac()), SignatureReason.BAD_TIMESTAMP),
+        (b"t=%d,\nv1=%b" % (NOW_S, mac()), SignatureReason.NO_SIGNATURE),
+        (b"t=%d, t=%d, v1=%b" % (NOW_S, NOW_S, mac()), SignatureReason.BAD_TIMESTAMP),
+        (b"t=%d, v1=%b" % (NOW_S, mac(OLD)), SignatureReason.MISMATCH),
         (b"t=%d,v1=" % NOW_S, SignatureReason.MISMATCH),
         (b"t=%d,v1=%b" % (NOW_S, mac().upper()), SignatureReason.MISMATCH),
         (b"t=%d,v1=%b" % (NOW_S, mac()[:-1]), SignatureReason.MISMATCH),

@@ -80,6 +80,11 @@ def verdicts(found: Webhook) -> dict[tuple[str, ...], Any]:
         (GOOD._replace(path="/webhooks"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
         (GOOD._replace(path="/webhooks/"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
         (GOOD._replace(path="/webhooks/a/b"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
+        (GOOD._replace(path="/webhooks//"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
+        (GOOD._replace(path="/webhooks/pay//"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
+        (GOOD._replace(path="/pay/"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
+        (GOOD._replace(path="pay"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
+        (GOOD._replace(path="/webhooks/x/"), refusals.UNKNOWN_TRIGGER, ("", "refused", "unknown_trigger")),
         (GOOD._replace(method="GET"), refusals.NOT_POST, ("", "refused", "method")),
         (GOOD._replace(path="/webhooks/x"), refusals.UNKNOWN_TRIGGER, ("", "refused", "unknown_trigger")),
         (GOOD._replace(path="/webhooks/silent"), refusals.NO_SECRET, ("silent", "not_taken", "no_secret")),
@@ -101,6 +106,12 @@ def test_the_head_alone_refuses(head: RequestHead, refusal: Refusal, counted: tu
 )
 def test_json_is_taken_however_it_is_spelled(kind: str):
     assert isinstance(webhook().head(GOOD._replace(content_type=kind)), Admitted)
+
+
+def test_a_trailing_slash_of_the_path_is_the_same_trigger():
+    made = webhook().head(GOOD._replace(path="/webhooks/pay/"))
+    assert isinstance(made, Admitted)
+    assert made.trigger.name == "pay"
 
 
 @pytest.mark.parametrize("length", [None, 0, 1_000])

@@ -455,7 +455,8 @@ class TestLookup:
 
     @pytest.mark.parametrize("status", [400, 403, 404])
     def test_falls_back_to_a_list_where_search_is_not_offered(self, status):
-        assert isinstance(stripe_lookup.read_search(CREATE, "c1", self.answer(status=status)), stripe_lookup.NotOffered)
+        answer = self.answer(status=status, error={"message": "not here"})
+        assert isinstance(stripe_lookup.read_search(CREATE, "c1", answer), stripe_lookup.NotOffered)
 
     @pytest.mark.parametrize(
         "answer",
@@ -478,11 +479,11 @@ class TestLookup:
         first = stripe_lookup.page(CREATE, START, None)
         assert first.params == {"created": {"gte": 400}, "limit": 100, "starting_after": None}
         assert stripe_lookup.read_page(CREATE, "c1", self.answer(other, has_more=True)) == stripe_lookup.NextPage(
-            after="cus_9"
+            after="cus_9", objects=1
         )
         assert stripe_lookup.read_page(CREATE, "c1", self.answer(other, has_more=False)) == Missing()
         assert stripe_lookup.read_page(CREATE, "c1", self.answer(other, tagged(), has_more=True)) == FOUND
-        assert not stripe_lookup.too_many(CREATE).retryable
+        assert not stripe_lookup.too_many(CREATE, 2_000).retryable
 
 
 class TestTakenOver:

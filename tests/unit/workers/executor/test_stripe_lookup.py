@@ -1,5 +1,7 @@
 """A look-up step by step: what it asks next, and where it ends."""
 
+import json
+
 import orjson
 import pytest
 
@@ -16,6 +18,7 @@ from stripeline.workers.executor.rate_gate import Pass, RateGate
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Failed, NoKey, StripeAnswer, Succeeded
 from stripeline.workers.executor.stripe_lookup import LookUp, Missing, NextRequest
+from stripeline.workers.stripe.api import MAX_BODY_BYTES
 from tests.support.records import command_record
 
 START, NOW, DEADLINE_MS = 1_000_000, 2_000_000, 30_000
@@ -36,12 +39,17 @@ def advance(look_up, answer, now_ms=NOW):
     )
 
 
-def pages(count):
+def pages(count, rows=1):
     """A look-up that has asked for so many pages, the last of which says that there are more."""
     asked = advance(LookUp(), NOT_OFFERED)
     for _ in range(count - 1):
-        asked = advance(asked.look_up, listed({"id": "cus_9"}, more=True))
+        asked = advance(asked.look_up, others(rows))
     return asked
+
+
+def others(count=1):
+    """A page of objects of others, with more behind it."""
+    return listed(*({"id": f"cus_{10 - number}"} for number in range(count, 0, -1)), more=True)
 
 
 def test_begins_with_the_search():
@@ -64,7 +72,7 @@ def test_asks_for_the_list_where_the_search_is_not_offered():
 def test_asks_for_the_page_behind_the_last_id():
     asked = advance(pages(1).look_up, listed({"id": "cus_9"}, more=True), NOW + 5_000)
     assert asked.request == stripe_lookup.page(CREATE, START, "cus_9")
-    assert asked.look_up == LookUp(pages=2, until_ms=NOW + 2 * DEADLINE_MS)
+    assert asked.look_up == LookUp(pages=2, until_ms=NOW + 2 * DEADLINE_MS, after="cus_9", objects=1)
     assert asked.timeout_ms == 2 * DEADLINE_MS - 5_000
 
 
@@ -83,7 +91,60 @@ def test_asks_for_so_many_pages_and_no_more():
     last = pages(stripe_lookup.MAX_PAGES)
     assert isinstance(last, NextRequest)
     end = advance(last.look_up, listed({"id": "cus_9"}, more=True))
-    assert end == stripe_lookup.too_many(CREATE)
+    assert end == stripe_lookup.too_many(CREATE, stripe_lookup.MAX_PAGES)
+
+
+def test_lists_so_many_objects_and_no_more():
+    last = pages(stripe_lookup.MAX_OBJECTS // 100, rows=100)
+    assert isinstance(last, NextRequest)
+    end = advance(last.look_up, others(100))
+    assert end == stripe_lookup.too_many(CREATE, stripe_lookup.MAX_OBJECTS)
+    assert "more than 2000 objects" in end.error["message"]
+
+
+def test_a_page_too_large_to_read_is_asked_for_in_parts():
+    asked = pages(2)
+    for size in (20, 2):
+        asked = advance(asked.look_up, Fault.UNREADABLE)
+        assert asked.request == stripe_lookup.page(CREATE, START, "cus_9", size)
+    asked = advance(asked.look_up, others(2))
+    assert (asked.request.params["limit"], asked.request.params["starting_after"]) == (2, "cus_9")
+    assert isinstance(advance(asked.look_up, Fault.UNREADABLE), Failed)
+
+
+@pytest.mark.parametrize("action", [action for action in actions().values() if action.method == "POST"])
+def test_the_smallest_page_of_the_largest_objects_fits(action):
+    key, value = "\U0001f4b6" * 40, "\U0001f4b6" * 500
+    largest = {"metadata": {f"{key}{number}"[-40:]: value for number in range(50)}, "rest": "x" * 64_000}
+    page = json.dumps({"data": [largest] * stripe_lookup.PAGE_SIZES[-1], "has_more": True})
+    assert stripe_lookup.search(action, "c1").params["limit"] == stripe_lookup.PAGE_SIZES[-1]
+    assert len(page) < MAX_BODY_BYTES
+
+
+@pytest.mark.parametrize(
+    "stub", [{"id": "cus_1", "object": "customer", "deleted": True}, {"id": "cus_1", "deleted": True}]
+)
+def test_a_deleted_object_is_not_missing(stub):
+    end = advance(LookUp(), listed(stub))
+    assert (end.retryable, "cus_1, which was deleted: the command was done" in end.error["message"]) == (False, True)
+
+
+def test_a_deleted_object_beside_ours_changes_nothing():
+    assert advance(LookUp(), listed({"id": "cus_0", "deleted": True}, OURS)) == Succeeded(output=CUSTOMER)
+
+
+@pytest.mark.parametrize("look_up", [LookUp(), LookUp(pages=1, until_ms=NOW + 1)])
+def test_one_row_twice_is_one_object(look_up):
+    assert advance(look_up, listed(OURS, OURS)) == Succeeded(output=CUSTOMER)
+
+
+@pytest.mark.parametrize("rows", [[], [{"object": "customer"}]])
+def test_a_page_with_more_behind_it_is_never_the_last(rows):
+    assert advance(pages(1).look_up, listed(*rows, more=True)).retryable
+
+
+def test_a_hop_that_answers_404_is_not_an_account_without_search():
+    assert isinstance(advance(LookUp(), StripeAnswer(status=404, headers={}, body=b"<html>")), Failed)
 
 
 def test_when_its_time_is_over_nothing_is_known():
