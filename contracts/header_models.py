@@ -133,4 +133,8 @@ class SettlementHeaders(Headers):
 
     settles: Annotated[str, Field(alias=h.SETTLES, description="the command's id")]
     connection: Annotated[LeftOut[str], _CONNECTION] = None
+    account: Annotated[
+        LeftOut[str],
+        Field(alias=h.ACCOUNT, description="the account of the event; omitted if it is the connection's own"),
+    ] = None
     traceparent: Annotated[LeftOut[str], _TRACE] = None

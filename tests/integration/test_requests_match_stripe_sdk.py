@@ -9,6 +9,7 @@ from urllib.parse import parse_qsl
 import pytest
 import stripe
 from aiohttp import web
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from stripeline.contracts.action import RefusedInput
@@ -80,6 +81,7 @@ def agree(mine, judged) -> None:
         assert headers["stripe-version"]
         assert ("idempotency-key" in headers) == (method == "POST")
         assert (not body) == (method == "GET")
+    assert mine[3].get("stripe-account") == judged[3].get("stripe-account")
     assert mine[3]["stripe-version"] == STRIPE_VERSION
     assert (mine[3]["user-agent"], mine[3]["accept"]) == ("stripeline", "*/*")
 
@@ -145,6 +147,24 @@ async def test_create_payment_intent_is_sent_as_the_sdk_sends_it(recorder: Recor
     async with judge_of(recorder) as judge:
         await judge.v1.payment_intents.create_async({**params, "metadata": METADATA})
     agree(mine, recorder.requests[-1])
+
+
+async def test_a_command_that_names_an_account_acts_for_it(recorder: Recorder):
+    mine = await ours(recorder, call_of(command(account="acct_1Conn01")))
+    async with judge_of(recorder) as judge:
+        options: Any = {"stripe_account": "acct_1Conn01"}
+        await judge.v1.customers.create_async({"metadata": METADATA}, options)
+        agree(mine, recorder.requests[-1])
+        assert mine[3]["stripe-account"] == "acct_1Conn01"
+        assert mine[3]["idempotency-key"] == "stripeline:c1"
+
+
+@pytest.mark.parametrize("look_up", [LookUp(), LookUp(pages=1)])
+async def test_a_look_up_acts_for_the_commands_account(recorder: Recorder, look_up):
+    attempt = call_of(command(account="acct_1Conn01"))
+    request = stripe_lookup.search(attempt.action, "c1")
+    mine = await ours(recorder, replace(attempt, request=request, idempotency_key=None, look_up=look_up))
+    assert (mine[0], mine[3]["stripe-account"]) == ("GET", "acct_1Conn01")
 
 
 @pytest.mark.parametrize("charge", ["ch_1", "py_3MmlLrLkdIwHu7ix0snN0B15", "ch_" + "x" * 252])

@@ -1,7 +1,7 @@
 """Settles a command by a webhook: the event's object names the command that made it. Pure.
 
 The router sends such an object to the task that knows the command. Only a command whose outcome is unknown is settled,
-and only by an object of its action and connection.
+and only by an object of its action, connection and account.
 """
 
 from stripeline.contracts import headers as h
@@ -31,8 +31,8 @@ def _outcome(setup: Setup, facts: ResultFacts, command_id: str, record: CommandR
     """The command's output, if the object is the one that it made."""
     action = setup.actions.get(facts.action)
     found = json_object(record.input.value or b"") or {}
-    same_connection = h.text(record.headers, h.CONNECTION) == facts.connection
-    if action is None or not same_connection or found.get("object") != action.makes:
+    theirs = (h.text(record.headers, h.CONNECTION), h.text(record.headers, h.ACCOUNT))
+    if action is None or theirs != (facts.connection, facts.account) or found.get("object") != action.makes:
         return None
     outcome = stripe_lookup.output_of(action, found)
     ours = stripe_metadata.command_of(found) == command_id

@@ -12,9 +12,15 @@ from stripeline.contracts.definitions import Step, Workflow
 from stripeline.contracts.ids import ACCOUNT_ID
 
 
+def named_account(event: Mapping[str, Any]) -> str | None:
+    """What an event says of its account, whether that is one account or a path of several."""
+    named = event.get("account") or event.get("context")
+    return str(named) if named else None
+
+
 def event_account(event: Mapping[str, Any]) -> str | None:
     """The account that an event is of; None where it names none, or no single one."""
-    named = _named(event)
+    named = named_account(event)
     return named if named is not None and ACCOUNT_ID.fullmatch(named) else None
 
 
@@ -37,7 +43,7 @@ def step_account(step: Step, connection: str, foreign: str | None) -> str | None
 
 def unclear(workflow: Workflow, event: Mapping[str, Any], connection: str) -> str | None:
     """Why the steps' account can't be said; None where it can, or where each step names its own."""
-    named = _named(event)
+    named = named_account(event)
     if named is None or ACCOUNT_ID.fullmatch(named):
         return None
     open_steps = [step.id for step in workflow.steps if step.account is None and _follows(step, connection)]
@@ -51,8 +57,3 @@ def unclear(workflow: Workflow, event: Mapping[str, Any], connection: str) -> st
 
 def _follows(step: Step, connection: str) -> bool:
     return step.connection in {None, connection}
-
-
-def _named(event: Mapping[str, Any]) -> str | None:
-    named = event.get("account") or event.get("context")
-    return str(named) if named else None

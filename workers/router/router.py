@@ -19,7 +19,7 @@ from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.router import runs
-from stripeline.workers.router.event_account import unclear
+from stripeline.workers.router.event_account import named_account, unclear
 from stripeline.workers.router.expressions import ExpressionError, holds
 from stripeline.workers.router.run_state import Runs
 from stripeline.workers.router.runs import StepResult, Transition
@@ -67,11 +67,16 @@ class Router(Struct, frozen=True, kw_only=True):
         found = self.workflows(h.text(headers, h.TRIGGER) or "")
         started = [self._start(state, name, found[name], event, connection, now_ms) for name in sorted(found)]
         decisions = [self._carried_out(record, headers, one, now_ms) for one in started if one is not None]
-        outputs = (*(output for one in decisions for output in one.outputs), *self._settlement(event, headers))
+        outputs = (
+            *(output for one in decisions for output in one.outputs),
+            *self._settlement(event, connection, headers),
+        )
         changes = tuple(change for one in decisions for change in one.changes)
         return Decision(Verdict.STARTED if decisions else Verdict.NO_RUN, outputs, changes)
 
-    def _settlement(self, event: Mapping[str, Any], headers: Mapping[str, bytes]) -> tuple[OutputRecord, ...]:
+    def _settlement(
+        self, event: Mapping[str, Any], connection: str, headers: Mapping[str, bytes]
+    ) -> tuple[OutputRecord, ...]:
         """An object that one of our commands made: its executor may not know that it was done.
 
         The executor's task is another one: the partition is in the object's metadata.
@@ -81,6 +86,9 @@ class Router(Struct, frozen=True, kw_only=True):
             return ()
         about = [(h.SETTLES, made_by.command_id.encode())]
         about += [(name, headers[name]) for name in (h.CONNECTION, h.TRACEPARENT) if name in headers]
+        account = named_account(event)
+        if account not in {None, self.account(connection)}:
+            about.append((h.ACCOUNT, str(account).encode()))
         value = orjson.dumps(event["data"])
         return (OutputRecord(self.topics.command, None, value, tuple(about), int(made_by.partition)),)
 

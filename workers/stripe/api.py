@@ -93,6 +93,8 @@ class StripeApi:
 
     async def _exchange(self, call: Call, key: SecretStr) -> StripeAnswer | Fault:
         request, headers = call.request, {"Authorization": f"Bearer {key.get_secret_value()}"}
+        if call.command.account is not None:  # https://docs.stripe.com/connect/authentication
+            headers["Stripe-Account"] = call.command.account
         target, body = request.path, None
         if request.method == "POST":
             headers["Content-Type"] = "application/x-www-form-urlencoded"

@@ -82,8 +82,9 @@ class World:
     def returned(output):
         return Record(topic=output.topic, key=output.key, value=output.value, headers=output.headers)
 
-    def webhook(self, data, command_id="c1", connection=b"acme"):
+    def webhook(self, data, command_id="c1", connection=b"acme", account=None):
         headers = ((h.SETTLES, command_id.encode()), (h.CONNECTION, connection), (h.TRACEPARENT, b"00-ee-ff-01"))
+        headers += () if account is None else ((h.ACCOUNT, account),)
         record = Record(topic=TOPICS.command, key=None, value=orjson.dumps(data), headers=headers, offset=99)
         return self.run(record)
 
@@ -391,7 +392,20 @@ class TestWebhook:
         world.run(command_record(), STORED, Missing())
         assert world.webhook(data).verdict == Verdict.UNRELATED
 
-    def test_of_another_account_settles_nothing(self):
+    @pytest.mark.parametrize(
+        ("named", "of", "verdict"),
+        [
+            ("acct_1", b"acct_1", Verdict.SETTLED), ("acct_1", b"acct_2", Verdict.UNRELATED),
+            ("acct_1", None, Verdict.UNRELATED), (None, b"acct_1", Verdict.UNRELATED), (None, None, Verdict.SETTLED),
+        ],
+    )  # fmt: skip
+    def test_settles_only_a_command_of_its_account(self, named, of, verdict):
+        world = World()
+        world.run(command_record(command(**({} if named is None else {"account": named}))), STORED, Missing())
+        assert world.webhook(tagged(), account=of).verdict == verdict
+        assert all(result.get("account") == named for result in world.results)
+
+    def test_of_another_connection_settles_nothing(self):
         world = World()
         world.run(command_record(), STORED, Missing())
         assert world.webhook(tagged(), connection=b"mallory").verdict == Verdict.UNRELATED

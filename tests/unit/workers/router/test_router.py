@@ -2,6 +2,7 @@
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
 from stripeline.contracts.definitions import Workflow
 from stripeline.contracts.internal_records import encode
@@ -226,7 +227,22 @@ class TestSettlement:
         headers = dict(output.headers)
         assert headers["stripeline-settles"] == b"c1"
         assert headers["stripeline-connection"] == b"acme"
+        assert "stripeline-account" not in headers
         assert orjson.loads(output.value)["id"] == "pi_1"
+
+    @pytest.mark.parametrize(
+        ("named", "header"),
+        [
+            ({"account": "acct_1"}, b"acct_1"), ({"context": "acct_1"}, b"acct_1"), ({"account": "acct_own"}, None),
+            ({"context": "org_1/acct_1"}, b"org_1/acct_1"),
+        ],
+    )  # fmt: skip
+    def test_names_the_account_that_is_not_the_connections_own(self, named, header):
+        world = World()
+        world.router = replace(world.router, account={"acme": "acct_own"}.get)
+        sent = self.tagged(stripeline_command="c1", stripeline_partition="3") | named
+        (output,) = world.take(event_record(sent, trigger="another")).outputs
+        assert dict(output.headers).get("stripeline-account") == header
 
     @pytest.mark.parametrize(
         "metadata",
