@@ -40,8 +40,12 @@ def run_sandbox(
 ) -> None:
     """Run the sandbox Stripe in the foreground, until Ctrl-C. Point STRIPELINE_STRIPE_API_BASE at it.
 
-    It stores customers, payment intents, charges and idempotency keys as Stripe does, injects faults on demand, and
-    lists every call it received at GET /_sandbox/ledger.
+    It stores customers, payment intents, charges and idempotency keys as Stripe does, each account and mode for itself:
+    a key has an account of its own (GET /v1/account) until POST /_sandbox/keys says otherwise.
+
+    Its control API, on this machine only, has a list at GET /_sandbox: every effect and call (ledger, requests), faults
+    and answers of a proxy in Stripe's place (faults, hops), keys that roll or may not do all (keys), connected accounts
+    for Stripe-Account (connected), and signed webhooks for what was created (webhooks).
     """
     from stripeline.deploy.sandbox.http_server import run_foreground  # noqa: PLC0415  (only this command needs it)
 

@@ -12,14 +12,17 @@ import orjson
 from pydantic import ValidationError
 
 from stripeline.deploy.sandbox import control_models as models
+from stripeline.deploy.sandbox.accounts import is_live, scope_of
 from stripeline.deploy.sandbox.api.resources import RESOURCES
 from stripeline.deploy.sandbox.api.values import SandboxAnswer, SandboxRequest
+from stripeline.deploy.sandbox.hops import HOPS
 from stripeline.deploy.sandbox.magic import CHARGE_PREFIX, MAGIC, SEEDED_CHARGES, SEEDED_CUSTOMER
 from stripeline.deploy.sandbox.sandbox import Sandbox
 from stripeline.deploy.sandbox.store import EVERYBODY
+from stripeline.deploy.sandbox.webhooks import WebhookEndpoint
 
 PREFIX = "/_sandbox"
-LEDGER_FILTERS = frozenset({"object", "account", "command", "idempotency_key", "id"})
+LEDGER_FILTERS = frozenset({"object", "account", "livemode", "command", "idempotency_key", "id"})
 DEFAULT_REQUESTS = 100
 
 Query = Mapping[str, str]
@@ -52,9 +55,10 @@ def _index(_sandbox: Sandbox, _call: SandboxRequest, _now_ms: int) -> Any:
     return {
         "about": "Stripeline's sandbox Stripe. Everything is in memory; nothing reaches Stripe.",
         "control": [f"{method} {PREFIX}{path}" for method, path in OPERATIONS],
-        "stripe": [f"/v1/{name}" for name in RESOURCES],
+        "stripe": ["/v1/account", *(f"/v1/{name}" for name in RESOURCES)],
         "magic": {str(number): magic.says for number, magic in MAGIC.items()},
         "magic_use": f"amount of a PaymentIntent, [sandbox:NUMBER] in a description, charge id {CHARGE_PREFIX}NUMBER",
+        "hops": list(HOPS),
         "seeded": [*(CHARGE_PREFIX + status for status in SEEDED_CHARGES), SEEDED_CUSTOMER],
     }
 
@@ -104,6 +108,11 @@ def _add_fault(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
     return _faults(sandbox, call, now_ms)
 
 
+def _add_hop(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
+    sandbox.faults.add(models.HopBody.model_validate_json(call.body).rule())
+    return _faults(sandbox, call, now_ms)
+
+
 def _clear_faults(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
     sandbox.faults.clear()
     return _faults(sandbox, call, now_ms)
@@ -134,8 +143,8 @@ def _set(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
     return _settings(sandbox, call, now_ms)
 
 
-def _keys(sandbox: Sandbox, _call: SandboxRequest, _now_ms: int) -> Any:
-    return {"keys": sandbox.accounts.listing()}
+def _keys(sandbox: Sandbox, _call: SandboxRequest, now_ms: int) -> Any:
+    return {"keys": sandbox.accounts.listing(now_ms)}
 
 
 def _set_key(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
@@ -143,9 +152,46 @@ def _set_key(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
     key = wanted.key.get_secret_value()
     if wanted.account is not None:
         sandbox.accounts.assign(key, wanted.account)
+    if wanted.permissions is not None:
+        sandbox.accounts.permit(key, wanted.permissions)
     if wanted.revoked is not None:
         (sandbox.accounts.revoke if wanted.revoked else sandbox.accounts.restore)(key)
     return _keys(sandbox, call, now_ms)
+
+
+def _roll(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
+    wanted = models.RollBody.model_validate_json(call.body)
+    old, new = wanted.key.get_secret_value(), wanted.new_key.get_secret_value()
+    sandbox.accounts.roll(old, new, revoked_from_ms=now_ms + round(wanted.keep_s * 1000))
+    return _keys(sandbox, call, now_ms)
+
+
+def _connections(sandbox: Sandbox, _call: SandboxRequest, _now_ms: int) -> Any:
+    return {"connected": sandbox.accounts.connections()}
+
+
+def _connect(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
+    wanted, accounts = models.ConnectBody.model_validate_json(call.body), sandbox.accounts
+    platform = accounts.account_of(wanted.key.get_secret_value())
+    (accounts.connect if wanted.connected else accounts.disconnect)(platform, wanted.account)
+    return _connections(sandbox, call, now_ms)
+
+
+def _webhooks(sandbox: Sandbox, _call: SandboxRequest, _now_ms: int) -> Any:
+    return sandbox.webhooks.listing()
+
+
+def _add_webhook(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
+    wanted = models.WebhookBody.model_validate_json(call.body)
+    account = None if wanted.key is None else sandbox.accounts.account_of(wanted.key.get_secret_value())
+    values = wanted.model_dump(exclude={"key"})
+    sandbox.webhooks.endpoints.append(WebhookEndpoint(account=account, **values))
+    return _webhooks(sandbox, call, now_ms)
+
+
+def _clear_webhooks(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
+    sandbox.webhooks.endpoints.clear()
+    return _webhooks(sandbox, call, now_ms)
 
 
 def _seed(resource: str, model: type[models.SeedBody]) -> Operation:
@@ -154,9 +200,15 @@ def _seed(resource: str, model: type[models.SeedBody]) -> Operation:
         row = RESOURCES[resource]
         if wanted.id is not None and not wanted.id.startswith(row.prefix):
             raise RefusedError(f"The id of one of the {resource} starts with {row.prefix}.")
-        account = EVERYBODY if wanted.key is None else sandbox.accounts.account_of(wanted.key.get_secret_value())
-        values = wanted.model_dump(exclude={"id", "key"}, exclude_none=True)
-        return sandbox.endpoints.seed(row, wanted.id, values, account, now_ms)
+        key = None if wanted.key is None else wanted.key.get_secret_value()
+        if key is None and wanted.account is not None:
+            raise RefusedError("An account's object needs a key too, for the mode: add `key`.")
+        values = wanted.model_dump(exclude={"id", "key", "account"}, exclude_none=True)
+        if key is None:
+            return sandbox.endpoints.seed(row, wanted.id, values, EVERYBODY, now_ms)
+        live = is_live(key)
+        scope = scope_of(wanted.account or sandbox.accounts.account_of(key), livemode=live)
+        return sandbox.endpoints.seed(row, wanted.id, values, scope, now_ms, livemode=live)
 
     return seed
 
@@ -175,10 +227,17 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/faults"): _faults,
     ("POST", "/faults"): _add_fault,
     ("DELETE", "/faults"): _clear_faults,
+    ("POST", "/hops"): _add_hop,
     ("GET", "/settings"): _settings,
     ("POST", "/settings"): _set,
     ("GET", "/keys"): _keys,
     ("POST", "/keys"): _set_key,
+    ("POST", "/keys/roll"): _roll,
+    ("GET", "/connected"): _connections,
+    ("POST", "/connected"): _connect,
+    ("GET", "/webhooks"): _webhooks,
+    ("POST", "/webhooks"): _add_webhook,
+    ("DELETE", "/webhooks"): _clear_webhooks,
     ("POST", "/charges"): _seed("charges", models.ChargeBody),
     ("POST", "/customers"): _seed("customers", models.CustomerBody),
     ("POST", "/reset"): _reset,

@@ -1,11 +1,14 @@
 """What the control API takes, as models: unknown names are refused, so that a mistyped rule cannot pass in silence."""
 
-from typing import Annotated, Literal
+from dataclasses import replace
+from typing import Annotated, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
 from stripeline.deploy.sandbox.faults import FaultRule, InjectedFault, Match
+from stripeline.deploy.sandbox.hops import HOPS
 
+Account = Annotated[str, Field(pattern=r"^acct_[A-Za-z0-9]{1,64}$")]
 Delay = Annotated[float, Field(ge=0, le=3600)]
 Rate = Annotated[float, Field(gt=0)]
 
@@ -19,6 +22,7 @@ class MatchBody(Body):
     path: str | None = None
     key_last4: str | None = None
     idempotency_key: str | None = None
+    account: str | None = None
     contains: str | None = None
     probability: float = Field(default=1.0, ge=0, le=1)
 
@@ -28,12 +32,20 @@ class FaultBody(Body):
     code: str | None = None
     message: str | None = None
     body: str | None = None
+    content_type: str = "text/html"
+    hop: bool = False
     headers: dict[str, str] = Field(default_factory=dict)
     delay_s: Delay = 0.0
     when: Literal["before", "after"] = "before"
     stored: bool = False
     drop: bool = False
     cut_body: bool = False
+
+    @model_validator(mode="after")
+    def _a_hop_answers(self) -> Self:
+        if self.hop and (self.stored or self.body is None):
+            raise ValueError("a hop's answer has a body of its own and is never stored: Stripe did not give it")
+        return self
 
 
 class RuleBody(Body):
@@ -44,6 +56,29 @@ class RuleBody(Body):
     def rule(self) -> FaultRule:
         match, fault = Match(**self.match.model_dump()), InjectedFault(**self.fault.model_dump())
         return FaultRule(match=match, fault=fault, times=self.times)
+
+
+class HopBody(Body):
+    """A named answer of `hops`, `times` times (null: always)."""
+
+    answer: str
+    match: MatchBody = Field(default_factory=MatchBody)
+    times: int | None = Field(default=1, ge=1)
+    when: Literal["before", "after"] = "before"
+    location: str | None = None  # of a redirect
+
+    @field_validator("answer")
+    @classmethod
+    def _is_named(cls, answer: str) -> str:
+        if answer not in HOPS:
+            raise ValueError(f"no such answer: use one of {', '.join(HOPS)}")
+        return answer
+
+    def rule(self) -> FaultRule:
+        fault = replace(HOPS[self.answer], when=self.when)
+        if self.location is not None:
+            fault = replace(fault, headers={**fault.headers, "Location": self.location})
+        return FaultRule(match=Match(**self.match.model_dump()), fault=fault, times=self.times)
 
 
 class ClockBody(Body):
@@ -61,16 +96,56 @@ class SettingsBody(Body):
 
 
 class KeyBody(Body):
+    """`permissions`: all that a restricted key may do, as Stripe names them behind `rak_`, like customer_write."""
+
     key: SecretStr
-    account: str | None = None
+    account: Account | None = None
     revoked: bool | None = None
+    permissions: frozenset[str] | None = None
+
+    @model_validator(mode="after")
+    def _is_restricted(self) -> Self:
+        if self.permissions is not None and not self.key.get_secret_value().startswith("rk_"):
+            raise ValueError("permissions are for restricted keys (rk_…): a secret key may do everything")
+        return self
+
+
+class RollBody(Body):
+    """The old key works for `keep_s` more seconds, as Stripe offers it."""
+
+    key: SecretStr
+    new_key: SecretStr
+    keep_s: Delay = 0.0
+
+
+class ConnectBody(Body):
+    """The platform is the account of `key`."""
+
+    key: SecretStr
+    account: Account
+    connected: bool = True
+
+
+class WebhookBody(Body):
+    """`key`: the account whose endpoint it is; without it, the endpoint is each account's."""
+
+    url: str = Field(pattern=r"^https?://")
+    secret: SecretStr
+    key: SecretStr | None = None
+    connect: bool = False
+    livemode: bool | None = None
+    types: tuple[str, ...] = ("*",)
 
 
 class SeedBody(Body):
-    """An object that is there without an effect; for the account of `key`, or for every account."""
+    """An object that is there without an effect; for the account of `key`, or for every account.
+
+    account: a connected account, in the mode of `key`.
+    """
 
     id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_]+$")
     key: SecretStr | None = None
+    account: Account | None = None
     customer: str | None = None
     description: str | None = None
     metadata: dict[str, str] = Field(default_factory=dict)

@@ -16,6 +16,7 @@ REQUESTS_KEPT = 10_000
 class Effect:
     seq: int  # from 1
     account: str
+    livemode: bool
     object: str
     id: str
     idempotency_key: str | None
@@ -37,6 +38,7 @@ class LoggedRequest:
     replayed: bool
     request_id: str
     at_ms: int
+    hop: bool = False  # answered on the way: Stripe did not answer, and may not have seen it
 
 
 class SandboxLedger:

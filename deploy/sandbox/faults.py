@@ -22,13 +22,16 @@ class InjectedFault:
     `when` says whether the effect comes about: "before" it or "after" it. `stored` says whether the fault's answer is
     what the idempotency layer keeps and replays (Stripe's own 500), or whether it happens outside of that layer (a
     limiter or gateway in front, a lost answer on the way back). With neither `status` nor `body` the answer stays.
+    `hop`: a proxy, gateway or login page answers for Stripe, before the key is looked at, and without Stripe's headers.
     """
 
     status: int | None = None
     code: str | None = None
     message: str | None = None
     body: str | None = None
+    content_type: str = "text/html"  # of `body`
     headers: Mapping[str, str] = field(default_factory=lambda: EMPTY)
+    hop: bool = False
     delay_s: float = 0.0
     when: Literal["before", "after"] = "before"
     stored: bool = False
@@ -52,7 +55,9 @@ class InjectedFault:
     def answer(self) -> SandboxAnswer:
         status = self.status or 200
         if self.body is not None:
-            return SandboxAnswer(status=status, body=self.body.encode(), headers=self.headers, content_type="text/html")
+            return SandboxAnswer(
+                status=status, body=self.body.encode(), headers=self.headers, content_type=self.content_type
+            )
         message = self.message or f"The sandbox was told to answer {status}."
         kind, code = _KINDS.get(status, (_kind(status), None))
         return error_answer(status, message, kind=kind, code=self.code or code, headers=self.headers)
@@ -76,6 +81,7 @@ class Subject:
     path: str
     key_last4: str
     idempotency_key: str | None
+    account: str | None = None  # to a hop: only what `Stripe-Account` names
     texts: tuple[str, ...] = ()  # metadata values and the description
 
 
@@ -87,6 +93,7 @@ class Match:
     path: str | None = None
     key_last4: str | None = None
     idempotency_key: str | None = None
+    account: str | None = None
     contains: str | None = None
     probability: float = 1.0
 
@@ -96,6 +103,7 @@ class Match:
             and (self.path is None or subject.path.startswith(self.path))
             and self.key_last4 in (None, subject.key_last4)
             and self.idempotency_key in (None, subject.idempotency_key)
+            and self.account in (None, subject.account)
             and (self.contains is None or any(self.contains in text for text in subject.texts))
         )
 
@@ -121,10 +129,12 @@ class FaultBook:
     def clear(self) -> None:
         self.rules.clear()
 
-    def choose(self, subject: Subject, *, fresh: bool) -> InjectedFault | None:
+    def choose(self, subject: Subject, *, fresh: bool, hop: bool = False) -> InjectedFault | None:
         """A stored fault strikes only a request that executes: for others its answer is already kept."""
         for rule in self.rules:
-            if rule.times == 0 or (rule.fault.fails and not fresh) or not rule.match.fits(subject):
+            if rule.fault.hop is not hop or rule.times == 0 or (rule.fault.fails and not fresh):
+                continue
+            if not rule.match.fits(subject):
                 continue
             if rule.match.probability < 1 and self.rng.random() >= rule.match.probability:
                 continue

@@ -1,7 +1,8 @@
 """Puts the sandbox on HTTP: translates requests and replies, waits, and breaks connections on demand. Decides nothing.
 
-The only module of the sandbox that does I/O or reads the clock. Binds only the given address, and answers
-`/_sandbox` to the machine itself alone: the control API has no key, and it can read and change everything.
+With `webhook_deliveries`, the only module of the sandbox that does I/O or reads the clock. Binds only the given
+address, and answers `/_sandbox` to the machine itself alone: the control API has no key, and can read and change
+everything.
 """
 
 import asyncio
@@ -17,16 +18,17 @@ from aiohttp import web
 from stripeline.deploy.sandbox.api.values import JSON_TYPE, SandboxAnswer, SandboxReply, SandboxRequest
 from stripeline.deploy.sandbox.control_api import PREFIX, control
 from stripeline.deploy.sandbox.sandbox import Sandbox, Ticket
+from stripeline.deploy.sandbox.webhook_deliveries import WebhookDeliveries
 
 SHUTDOWN_S = 2.0
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def make_app(sandbox: Sandbox) -> web.Application:
+def make_app(sandbox: Sandbox, deliveries: WebhookDeliveries) -> web.Application:
     app = web.Application(client_max_size=1 << 20)
     app.router.add_route("*", PREFIX, _control_handler(sandbox))
     app.router.add_route("*", PREFIX + "/{rest:.*}", _control_handler(sandbox))
-    app.router.add_route("*", "/{rest:.*}", _stripe_handler(sandbox))
+    app.router.add_route("*", "/{rest:.*}", _stripe_handler(sandbox, deliveries))
     return app
 
 
@@ -42,12 +44,12 @@ def _control_handler(sandbox: Sandbox) -> Handler:
     return handle
 
 
-def _stripe_handler(sandbox: Sandbox) -> Handler:
+def _stripe_handler(sandbox: Sandbox, deliveries: WebhookDeliveries) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         call = _call(request, await request.read())
         ticket = sandbox.arrive(call, sandbox.now_ms(_host_ms()))
         try:
-            reply = await _run(sandbox, ticket)
+            reply = await _run(sandbox, ticket, deliveries)
         except BaseException:
             sandbox.abandon(ticket)
             raise
@@ -56,10 +58,11 @@ def _stripe_handler(sandbox: Sandbox) -> Handler:
     return handle
 
 
-async def _run(sandbox: Sandbox, ticket: Ticket) -> SandboxReply:
+async def _run(sandbox: Sandbox, ticket: Ticket, deliveries: WebhookDeliveries) -> SandboxReply:
     if ticket.delay_s:
         await asyncio.sleep(ticket.delay_s)
     reply = sandbox.execute(ticket, sandbox.now_ms(_host_ms()))
+    deliveries.send(sandbox.webhooks.take(), sandbox.webhooks)  # as at Stripe, an event may overtake the answer
     if reply.delay_s:
         await asyncio.sleep(reply.delay_s)
     sandbox.leave(ticket, reply, sandbox.now_ms(_host_ms()))
@@ -77,6 +80,7 @@ def _call(request: web.Request, body: bytes) -> SandboxRequest:
         authorization=headers.get("Authorization"),
         idempotency_key=_header(request, "Idempotency-Key"),
         stripe_version=_header(request, "Stripe-Version"),
+        stripe_account=_header(request, "Stripe-Account"),
     )
 
 
@@ -137,6 +141,7 @@ class SandboxServer:
         self.sandbox = sandbox or Sandbox(latency_s=latency_s)
         self._host, self._port = host, port
         self._runner: web.AppRunner | None = None
+        self._deliveries = WebhookDeliveries()
 
     @property
     def url(self) -> str:
@@ -146,8 +151,10 @@ class SandboxServer:
         return f"http://{f'[{host}]' if ':' in host else host}:{port}"
 
     async def start(self) -> Self:
-        self._runner = web.AppRunner(make_app(self.sandbox), access_log=None, shutdown_timeout=SHUTDOWN_S)
+        app = make_app(self.sandbox, self._deliveries)
+        self._runner = web.AppRunner(app, access_log=None, shutdown_timeout=SHUTDOWN_S)
         try:
+            await self._deliveries.start()
             await self._runner.setup()
             await web.TCPSite(self._runner, self._host, self._port).start()
         except BaseException:
@@ -159,6 +166,7 @@ class SandboxServer:
         if self._runner is not None:
             await self._runner.cleanup()
             self._runner = None
+        await self._deliveries.stop()
 
     async def __aenter__(self) -> Self:
         return await self.start()

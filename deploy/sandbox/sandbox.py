@@ -2,7 +2,8 @@
 
 Three steps, because time may pass between them: `arrive` (refuses, or claims the idempotency key), `execute` (the
 effect), `leave` (keeps the answer under the key, writes the request log). A request that is cut short is `abandon`ed.
-Order of the checks, as at Stripe: key, limiter, idempotency, parameters; faults that refuse come before the last two.
+Order of the checks, as at Stripe: key and account, permission, limiter, idempotency, parameters; faults that refuse
+come before the last two, and a hop that answers for Stripe before them all.
 """
 
 import random
@@ -12,9 +13,9 @@ from typing import assert_never
 
 from stripeline.deploy.sandbox.accounts import Accounts, Caller
 from stripeline.deploy.sandbox.api import stripe_errors
-from stripeline.deploy.sandbox.api.execution import AdmittedRequest, Endpoints, refusal
-from stripeline.deploy.sandbox.api.requests import Attempt, understand
-from stripeline.deploy.sandbox.api.values import SandboxAnswer, SandboxReply, SandboxRequest
+from stripeline.deploy.sandbox.api.execution import AdmittedRequest, Endpoints, account_named, refusal
+from stripeline.deploy.sandbox.api.requests import Attempt, seen_on_the_way, understand
+from stripeline.deploy.sandbox.api.values import EMPTY, SandboxAnswer, SandboxReply, SandboxRequest
 from stripeline.deploy.sandbox.effects import LoggedRequest
 from stripeline.deploy.sandbox.faults import FaultBook, InjectedFault
 from stripeline.deploy.sandbox.idempotency import (
@@ -28,6 +29,7 @@ from stripeline.deploy.sandbox.idempotency import (
 )
 from stripeline.deploy.sandbox.limiter import Limiter
 from stripeline.deploy.sandbox.magic import MagicBook, magic_number
+from stripeline.deploy.sandbox.webhooks import SandboxWebhooks
 
 API_VERSION = "2026-06-24.dahlia"
 PAYMENT_REQUIRED = 402
@@ -65,7 +67,8 @@ class Sandbox:
         self.idempotency = IdempotencyLayer()
         self.faults = FaultBook(self.rng)
         self.magic = MagicBook()
-        self.endpoints = Endpoints(self.rng)
+        self.webhooks = SandboxWebhooks(self.accounts.platforms_of, f"{self.rng.getrandbits(48):012x}")
+        self.endpoints = Endpoints(self.rng, self.webhooks)
         self._request_salt = f"{self.rng.getrandbits(24):06x}"
         self._requests = 0
 
@@ -77,7 +80,16 @@ class Sandbox:
     def arrive(self, call: SandboxRequest, now_ms: int) -> Ticket:
         self._requests += 1
         ticket = Ticket(call=call, request_id=f"req_{self._request_salt}{self._requests:08x}", delay_s=self.latency_s)
-        caller = self.accounts.caller(call.authorization)
+        ticket.fault = hop = (
+            self.faults.choose(seen_on_the_way(call), fresh=True, hop=True) if self.faults.rules else None
+        )
+        if hop is not None and hop.when == "before":
+            ticket.delay_s += hop.delay_s
+            if hop.gates:
+                ticket.refused = hop.answer()
+                return ticket
+        stripe_account = account_named(call.path) or call.stripe_account
+        caller = self.accounts.caller(call.authorization, stripe_account=stripe_account, now_ms=now_ms)
         if isinstance(caller, SandboxAnswer):
             ticket.refused = caller
             return ticket
@@ -85,7 +97,9 @@ class Sandbox:
         attempt = understand(call, caller, ticket.request_id)
         if isinstance(attempt, SandboxAnswer):
             ticket.refused = attempt
-        elif reason := self.limiter.refuses(caller.account, attempt.endpoint, now_ms):
+        elif not caller.may(permission := attempt.order.route.permission):
+            ticket.refused = stripe_errors.permission_missing(caller.masked, caller.account, permission)
+        elif reason := self.limiter.refuses(caller.scope, attempt.endpoint, now_ms):
             ticket.refused = stripe_errors.rate_limited(reason)
         else:
             ticket.order = attempt.order
@@ -99,7 +113,7 @@ class Sandbox:
             answer = ticket.refused or stripe_errors.invalid("The request was not understood.")
         else:
             answer = ticket.outcome = self._outcome(ticket.order, fault, now_ms)
-        headers = _headers(ticket)
+        headers = EMPTY if fault is not None and fault.hop and fault.answers else _headers(ticket)
         if fault is None:
             return SandboxReply(answer=answer, headers=headers, replayed=ticket.replay_of is not None)
         lost = fault.answers and fault.when == "after" and not fault.stored
@@ -127,6 +141,7 @@ class Sandbox:
                 reply.replayed,
                 ticket.request_id,
                 now_ms,
+                hop=ticket.fault is not None and ticket.fault.hop,
             )
         )
 
@@ -137,15 +152,17 @@ class Sandbox:
         if ticket.outcome is not None:
             self.idempotency.finish(ticket.slot, ticket.outcome)
         else:
-            self.idempotency.release(ticket.order.account, str(ticket.call.idempotency_key), ticket.slot)
+            self.idempotency.release(ticket.order.scope, str(ticket.call.idempotency_key), ticket.slot)
 
     def _admit(self, ticket: Ticket, attempt: Attempt, now_ms: int) -> None:
         order, key = attempt.order, attempt.order.idempotency_key
         remembered = self._remembered(ticket, attempt, now_ms)
         refused = remembered or refusal(order)
-        ticket.fault = fault = self._fault(attempt, fresh=refused is None)
-        if fault is not None and fault.when == "before":
-            ticket.delay_s += fault.delay_s
+        fault = ticket.fault
+        if fault is None:
+            ticket.fault = fault = self._fault(attempt, fresh=refused is None)
+            if fault is not None and fault.when == "before":
+                ticket.delay_s += fault.delay_s
         if fault is not None and fault.gates:
             ticket.refused, ticket.replay_of = fault.answer(), None
         elif refused is not None:
@@ -157,14 +174,14 @@ class Sandbox:
                 first_used_ms=now_ms,
                 request_id=order.request_id,
             )
-            ticket.slot = self.idempotency.claim(order.account, key, slot)
+            ticket.slot = self.idempotency.claim(order.scope, key, slot)
 
     def _remembered(self, ticket: Ticket, attempt: Attempt, now_ms: int) -> SandboxAnswer | None:
         """What the idempotency layer answers by itself."""
-        account, key, path = attempt.order.account, attempt.order.idempotency_key, ticket.call.path
+        scope, key, path = attempt.order.scope, attempt.order.idempotency_key, ticket.call.path
         if key is None:
             return None
-        match self.idempotency.look(account, key, path, attempt.fingerprint, now_ms):
+        match self.idempotency.look(scope, key, path, attempt.fingerprint, now_ms):
             case Fresh():
                 return None
             case Replay(answer, request_id):
@@ -189,7 +206,7 @@ class Sandbox:
         if number is None:
             return None
         once_for = order.idempotency_key or str(attempt.fingerprint)
-        return self.magic.choose(number, order.account, once_for, fresh=fresh)
+        return self.magic.choose(number, order.scope, once_for, fresh=fresh)
 
     def _outcome(self, order: AdmittedRequest, fault: InjectedFault | None, now_ms: int) -> SandboxAnswer:
         if fault is None or not fault.fails:

@@ -38,7 +38,8 @@ ADAPTERS = {
     "aiohttp": (
         "ingest/http/",
         "deploy/kafka_login/",  # asks a token endpoint
-        "deploy/runtime/admin_server.py", "deploy/sandbox/http_server.py", "deploy/local/webhook_sender.py",
+        "deploy/runtime/admin_server.py", "deploy/sandbox/http_server.py",
+        "deploy/sandbox/webhook_deliveries.py", "deploy/local/webhook_sender.py",
     ),
     "httptools": ("workers/stripe/",),
     "aiohappyeyeballs": ("workers/stripe/",),

@@ -1,14 +1,20 @@
 """The official SDK is the judge: what it makes of the sandbox's answers is what it would make of Stripe's."""
 
+import asyncio
 import contextlib
 from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 import stripe
+from aiohttp import web
+from aiohttp.test_utils import TestServer
+from pydantic import SecretStr
 
 from stripeline.deploy.sandbox.faults import FaultRule, InjectedFault, Match
+from stripeline.deploy.sandbox.hops import HOPS
 from stripeline.deploy.sandbox.http_server import SandboxServer
+from stripeline.deploy.sandbox.webhooks import WebhookEndpoint
 
 KEY = "sk_test_judge1234"
 
@@ -34,6 +40,12 @@ def client_for(server: SandboxServer, key: str, retries: int = 0) -> stripe.Stri
 
 async def close(client: stripe.StripeClient) -> None:
     await client._requestor._get_http_client().close_async()
+
+
+def code_of(error: stripe.StripeError) -> str | None:
+    """The SDK's errors of 401 and 403 leave `code` out."""
+    code: str | None = error.json_body["error"].get("code")
+    return code
 
 
 def intent(**more: Any) -> Any:
@@ -173,3 +185,74 @@ async def test_search_and_list_find_what_was_made(judge: stripe.StripeClient) ->
     assert [row.id async for row in page.auto_paging_iter()] == [row.id for row in reversed(made)]
     with pytest.raises(stripe.InvalidRequestError):
         await judge.v1.customers.search_async({"query": "nonsense"})
+
+
+async def test_the_account_of_a_key_and_a_connected_one(server: SandboxServer, judge: stripe.StripeClient) -> None:
+    accounts, shop = server.sandbox.accounts, "acct_1Shop"
+    assert (await judge.v1.accounts.retrieve_current_async()).id == accounts.account_of(KEY)
+    with pytest.raises(stripe.PermissionError) as raised:
+        await judge.v1.customers.create_async({"name": "x"}, {"stripe_account": shop})
+    assert (raised.value.http_status, code_of(raised.value)) == (403, "account_invalid")
+    accounts.connect(accounts.account_of(KEY), shop)
+    made = await judge.v1.customers.create_async({"name": "x"}, {"stripe_account": shop})
+    assert (await judge.v1.accounts.retrieve_async(shop)).id == shop
+    with pytest.raises(stripe.InvalidRequestError):
+        await judge.v1.customers.retrieve_async(made.id)
+    assert (await judge.v1.customers.retrieve_async(made.id, None, {"stripe_account": shop})).id == made.id
+    assert [effect.account for effect in server.sandbox.endpoints.ledger.effects] == [shop]
+
+
+async def test_a_restricted_key_that_may_not_ask(server: SandboxServer) -> None:
+    judge = client_for(server, "rk_test_judge5678")
+    with pytest.raises(stripe.PermissionError) as raised:
+        await judge.v1.accounts.retrieve_current_async()
+    assert (raised.value.http_status, code_of(raised.value)) == (403, None)
+    await close(judge)
+
+
+async def test_after_a_roll_the_old_key_is_401_and_the_new_one_works(server: SandboxServer) -> None:
+    account = server.sandbox.accounts.account_of(KEY)
+    server.sandbox.accounts.roll(KEY, "sk_test_rolled5678", revoked_from_ms=0)
+    old, new = client_for(server, KEY), client_for(server, "sk_test_rolled5678")
+    with pytest.raises(stripe.AuthenticationError) as raised:
+        await old.v1.accounts.retrieve_current_async()
+    assert (raised.value.http_status, code_of(raised.value)) == (401, "api_key_expired")
+    assert (await new.v1.accounts.retrieve_current_async()).id == account
+    await close(old)
+    await close(new)
+
+
+@pytest.mark.parametrize("name", sorted(HOPS.keys() - {"login_302"}))  # the SDK follows it, key and all
+async def test_no_answer_of_a_hop_reads_as_stripes(
+    server: SandboxServer, judge: stripe.StripeClient, name: str
+) -> None:
+    server.sandbox.faults.add(FaultRule(match=Match(), fault=HOPS[name]))
+    with pytest.raises(stripe.APIError) as raised:
+        await judge.v1.customers.create_async({"name": "x"})
+    assert raised.value.code is None
+    assert raised.value.request_id is None
+
+
+async def test_a_delivery_is_stripes_own(server: SandboxServer, judge: stripe.StripeClient) -> None:
+    """Signed as the SDK checks it, sent again until it is taken, with the key of the request that made the object."""
+    taken, answers = asyncio.Queue[stripe.Event](), iter([500, 302, 200])
+
+    async def receive(request: web.Request) -> web.Response:
+        event = stripe.Webhook.construct_event(await request.read(), request.headers["Stripe-Signature"], "whsec_judge")
+        taken.put_nowait(event)
+        return web.Response(status=next(answers))
+
+    app = web.Application()
+    app.router.add_post("/", receive)
+    async with TestServer(app) as receiver:
+        endpoint = WebhookEndpoint(url=str(receiver.make_url("/")), secret=SecretStr("whsec_judge"))
+        server.sandbox.webhooks.endpoints.append(endpoint)
+        made = await judge.v1.customers.create_async({"name": "x"}, {"idempotency_key": "stripeline:c1"})
+        async with asyncio.timeout(20):
+            events = [await taken.get() for _ in range(3)]
+    assert len({event.id for event in events}) == 1
+    event = events[0]
+    assert (event.type, event.data.object["id"], event.livemode) == ("customer.created", made.id, False)
+    assert event.request is not None
+    assert event.request.idempotency_key == "stripeline:c1"
+    assert event.request.id == made.last_response.request_id

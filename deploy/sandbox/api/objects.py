@@ -144,5 +144,25 @@ def charge(birth: Birth, seed: Params) -> Object:
     }
 
 
+def account(birth: Birth, _params: Params) -> Object:
+    """As a key without a platform's rights sees its own account. Stripe's has no `livemode`: the mode is the key's."""
+    return {
+        "id": birth.id,
+        "object": "account",
+        "business_profile": {"mcc": None, "name": "Sandbox", "support_email": None, "url": None},
+        "business_type": None,
+        "capabilities": {"card_payments": "active", "transfers": "active"},
+        "charges_enabled": True,
+        "country": "US",
+        "default_currency": "usd",
+        "details_submitted": True,
+        "email": "owner@example.com",
+        "metadata": {},
+        "payouts_enabled": True,
+        "settings": {"dashboard": {"display_name": "Sandbox", "timezone": "Etc/UTC"}},
+        "type": "standard",
+    }
+
+
 def _automatic(params: Params) -> Object:
     return {"allow_redirects": params.get("allow_redirects", "always"), "enabled": params["enabled"] == "true"}

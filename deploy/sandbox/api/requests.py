@@ -41,13 +41,25 @@ def understand(call: SandboxRequest, caller: Caller, request_id: str) -> Attempt
         route=route,
         params=params,
         account=caller.account,
+        scope=caller.scope,
         livemode=caller.livemode,
         idempotency_key=key,
         request_id=request_id,
     )
     fingerprint = hash((call.method, call.path, tuple(sorted(pairs))))
     endpoint = f"{route.kind} {route.resource.path}"
-    return Attempt(order=order, fingerprint=fingerprint, subject=_subject(call, caller, params), endpoint=endpoint)
+    subject = _subject(call, caller.masked[-4:], caller.account, params)
+    return Attempt(order=order, fingerprint=fingerprint, subject=subject, endpoint=endpoint)
+
+
+def seen_on_the_way(call: SandboxRequest) -> Subject:
+    """What a hop sees of a request: no more than what is in it, readable or not."""
+    pairs = _pairs(call)
+    try:
+        params = {} if isinstance(pairs, SandboxAnswer) else nested(pairs)
+    except FormError:
+        params = {}
+    return _subject(call, (call.authorization or "").rstrip()[-4:], call.stripe_account, params)
 
 
 def _pairs(call: SandboxRequest) -> Pairs | SandboxAnswer:
@@ -64,13 +76,14 @@ def _pairs(call: SandboxRequest) -> Pairs | SandboxAnswer:
         return stripe_errors.invalid("Invalid request: the parameters could not be decoded.")
 
 
-def _subject(call: SandboxRequest, caller: Caller, params: Params) -> Subject:
+def _subject(call: SandboxRequest, key_last4: str, account: str | None, params: Params) -> Subject:
     described, metadata = params.get("description"), params.get("metadata")
     texts = list(metadata.values()) if isinstance(metadata, dict) else []
     return Subject(
         method=call.method,
         path=call.path,
-        key_last4=caller.masked[-4:],
+        key_last4=key_last4,
+        account=account,
         idempotency_key=call.idempotency_key,
         texts=tuple(text for text in (*texts, described) if isinstance(text, str)),
     )

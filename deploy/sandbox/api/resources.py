@@ -22,6 +22,11 @@ class Resource:
     search: frozenset[str] = field(default_factory=frozenset)  # docs.stripe.com/search: the fields of a query
 
 
+ACCOUNT = Resource(
+    path="accounts", object="account", noun="account", prefix="acct_", id_param="account", build=objects.account
+)
+"""Not in the table: an account is known by its keys, it is neither listed nor made."""
+
 RESOURCES: Mapping[str, Resource] = {
     row.path: row
     for row in (

@@ -55,6 +55,23 @@ def unauthorised(message: str, *, code: str | None = None) -> SandboxAnswer:
     return error_answer(401, message, code=code, headers={"WWW-Authenticate": 'Basic realm="Stripe"'})
 
 
+def account_invalid(key: str, account: str) -> SandboxAnswer:
+    """`Stripe-Account` names an account that is not connected to the key's."""
+    message = (
+        f"The provided key '{key}' does not have access to account '{account}' (or that account does not exist). "
+        "Application access may have been revoked."
+    )
+    return error_answer(403, message, code="account_invalid")
+
+
+def permission_missing(key: str, account: str, permission: str) -> SandboxAnswer:
+    message = (
+        f"The provided key '{key}' does not have the required permissions for this endpoint on account '{account}'. "
+        f"Having the 'rak_{permission}' permission would allow this request to continue."
+    )
+    return error_answer(403, message)
+
+
 def rate_limited(reason: str) -> SandboxAnswer:
     # docs.stripe.com/rate-limits names the reason in this header.
     message = "Request rate limit exceeded. Learn more about rate limits at https://stripe.com/docs/rate-limits."

@@ -23,6 +23,7 @@ class SandboxRequest:
     authorization: str | None = field(default=None, repr=False)
     idempotency_key: str | None = None
     stripe_version: str | None = None
+    stripe_account: str | None = None  # the header: a connected account
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -17,6 +17,7 @@ from stripeline.deploy.sandbox.api.search import parse, search_answer
 from stripeline.deploy.sandbox.api.values import Params, SandboxAnswer
 from stripeline.deploy.sandbox.effects import REQUESTS_KEPT, Effect, LoggedRequest, SandboxLedger
 from stripeline.deploy.sandbox.faults import FaultBook, FaultRule, InjectedFault, Match, Subject
+from stripeline.deploy.sandbox.webhooks import SandboxWebhooks
 
 INTENTS, CUSTOMERS = RESOURCES["payment_intents"], RESOURCES["customers"]
 
@@ -121,7 +122,7 @@ def test_parameters(change: Params, param: str | None) -> None:
 @pytest.fixture
 def endpoints() -> Endpoints:
     """Five customers, a second apart; the even ones are called Ada."""
-    endpoints = Endpoints(random.Random(1))
+    endpoints = Endpoints(random.Random(1), SandboxWebhooks(lambda _: frozenset(), ""))
     for n in range(5):
         values = {"name": "Ada" if n % 2 == 0 else "Bob", "email": f"{n}@example.com", "metadata": {"n": str(n)}}
         endpoints.seed(CUSTOMERS, f"cus_{n}", values, "acct", 1000 * (n + 1))
@@ -281,6 +282,7 @@ def effect(seq: int, command: str | None) -> Effect:
     return Effect(
         seq=seq,
         account="acct",
+        livemode=False,
         object="customer" if seq % 2 else "payment_intent",
         id=f"x{seq}",
         idempotency_key=None,
