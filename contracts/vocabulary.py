@@ -193,6 +193,7 @@ class EventReason(StrEnum):
     BAD_DATA = "bad_data"
     WRONG_MODE = "wrong_mode"
     TOO_DEEP = "too_deep"
+    THIN_EVENT = "thin_event"  # it names its object, and has no data
 
 
 class IgnoredReason(StrEnum):
@@ -200,7 +201,7 @@ class IgnoredReason(StrEnum):
 
     OTHER_FAMILY = "other_family"
     WRONG_MODE = "wrong_mode"  # a test event at a live Connect endpoint, which gets those too
-    THIN_EVENT = "thin_event"
+    PING = "ping"  # Stripe tries a destination of thin events
 
 
 class NotTakenReason(StrEnum):

@@ -34,6 +34,12 @@ NOT_TAKEN: Final = Refusal(503, RefusalReason.NOT_TAKEN, "the event could not be
 BUSY: Final = Refusal(503, RefusalReason.BUSY, "too many bodies at a time, send it again")
 
 
+_THIN: Final = (
+    "this is a thin event, and a trigger takes snapshot events: at Stripe, create an event destination with this URL"
+    " and the payload style Snapshot, and remove this one; nothing was stored"
+)
+
+
 def not_signed(reason: SignatureReason) -> Refusal:
     """One text for every reason: it must not tell a forger which check failed."""
     text = "the signature is not valid: check this trigger's signing secret (whsec_…, not the API key) and the clock"
@@ -43,4 +49,6 @@ def not_signed(reason: SignatureReason) -> Refusal:
 def not_an_event(reason: EventReason) -> Refusal:
     if reason is EventReason.WRONG_MODE:
         return Refusal(400, reason, "the event is of the other mode (live or test) than this trigger")
+    if reason is EventReason.THIN_EVENT:
+        return Refusal(400, reason, _THIN)
     return Refusal(400, reason, f"the body is no Stripe event: {reason}")

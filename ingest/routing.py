@@ -22,7 +22,8 @@ from stripeline.ingest.trigger import TriggerView
 EVENT_TYPE: Final = re.compile(r"[a-z0-9_.]{1,200}")
 _OBJECT: Final = (dict, NoneType)
 _LAST_SECOND: Final = 253_402_300_799  # of the year 9999: beyond it no date can be written
-
+_THIN: Final = "v2.core.event"  # https://docs.stripe.com/event-destinations#thin-events
+_PING: Final = "v2.core.event_destination.ping"  # https://docs.stripe.com/api/v2/core/event-destinations/ping
 
 _KINDS: Final = (
     ("livemode", (bool, NoneType), EventReason.BAD_LIVEMODE),
@@ -61,9 +62,8 @@ def route(
     event = _parsed(body)
     if isinstance(event, Rejected):
         return event
-    # https://docs.stripe.com/event-destinations#thin-events: signed alike, but without the object.
-    if event.get("object") == "v2.core.event":
-        return Ignored(reason=IgnoredReason.THIN_EVENT)
+    if event.get("object") == _THIN:
+        return _thin(event)
     problem = problem_of(event)
     unwanted = _other_mode(event, trigger) if problem is None else Rejected(reason=problem)
     if unwanted is not None:
@@ -75,6 +75,13 @@ def route(
         return _publication(event, family, trigger, received_at_ms, traceparent)
     except orjson.JSONEncodeError:  # orjson reads 1,024 levels and writes 254
         return Rejected(reason=EventReason.TOO_DEEP)
+
+
+def _thin(event: Mapping[str, Any]) -> Ignored | Rejected:
+    """An event without its object. After a 200 Stripe would never send it again, and nobody would learn of it."""
+    if event.get("type") == _PING:
+        return Ignored(reason=IgnoredReason.PING)
+    return Rejected(reason=EventReason.THIN_EVENT)
 
 
 def _parsed(body: bytes) -> Mapping[str, Any] | Rejected:

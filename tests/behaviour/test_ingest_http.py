@@ -267,7 +267,11 @@ async def test_the_proxys_trace_goes_on_into_the_record(receiver: Receiver) -> N
 
 
 @pytest.mark.parametrize(
-    ("changes", "reason"), [({"type": "invoice.paid"}, "other_family"), ({"object": "v2.core.event"}, "thin_event")]
+    ("changes", "reason"),
+    [
+        ({"type": "invoice.paid"}, "other_family"),
+        ({"object": "v2.core.event", "type": "v2.core.event_destination.ping"}, "ping"),
+    ],
 )
 async def test_a_genuine_event_of_no_trigger_is_counted_and_200(
     receiver: Receiver, changes: dict[str, Any], reason: str
@@ -275,6 +279,13 @@ async def test_a_genuine_event_of_no_trigger_is_counted_and_200(
     assert await receiver.post(event(**changes)) == (200, None)
     assert receiver.publisher.taken == []
     assert receiver.seen == [("ignored", "pay", reason)]
+
+
+async def test_a_thin_event_is_400_and_says_what_to_do(receiver: Receiver) -> None:
+    status, body = await receiver.post(event(object="v2.core.event", type="v1.charge.failed"))
+    assert status == 400
+    assert "create an event destination with this URL and the payload style Snapshot" in body["error"]
+    assert receiver.seen == [("refused", "pay", "thin_event")]
 
 
 @pytest.mark.parametrize(

@@ -104,7 +104,7 @@ def test_a_type_that_is_new_in_a_family_is_published():
     ],
 )
 def test_a_thin_event_is_never_on_a_familys_topic(topic, changes):
-    assert routed(topic, THIN | changes) == Ignored(reason=IgnoredReason.THIN_EVENT)
+    assert routed(topic, THIN | changes) == Rejected(reason=EventReason.THIN_EVENT)
 
 
 @pytest.mark.parametrize("topic", EVENT_TYPES)

@@ -32,7 +32,9 @@ INGEST: Final[tuple[MetricRow[IngestView], ...]] = (
         },
         question="Does Stripe reach us, and what becomes of its events?",
         action=f"`{DeliveryVerdict.REFUSED}` with `{SignatureReason.MISMATCH}`: the trigger has the wrong signing"
-        f" secret. `{DeliveryVerdict.NOT_TAKEN}` (503): check Kafka; Stripe sends again for three days."
+        f" secret. `{DeliveryVerdict.REFUSED}` with `{EventReason.THIN_EVENT}`: an event destination at Stripe sends"
+        " thin events; create one with snapshot payloads instead."
+        f" `{DeliveryVerdict.NOT_TAKEN}` (503): check Kafka; Stripe sends again for three days."
         f" `{DeliveryVerdict.IGNORED}`: remove those event types from the endpoint in Stripe's dashboard."
         " An empty trigger: a request for a trigger that does not exist",
     ),

@@ -102,9 +102,14 @@ def test_another_familys_event_is_ignored(kind: str, event_type: str) -> None:
     assert routed(event(type=event_type), trigger(kind)) == Ignored(reason=IgnoredReason.OTHER_FAMILY)
 
 
-def test_a_thin_event_is_ignored() -> None:
+def test_a_thin_event_is_refused_and_not_lost() -> None:
     thin = {"id": "evt_1", "object": "v2.core.event", "type": "v1.charge.failed", "created": "2026-01-01T00:00:00Z"}
-    assert routed(thin) == Ignored(reason=IgnoredReason.THIN_EVENT)
+    assert routed(thin) == Rejected(reason=EventReason.THIN_EVENT)
+
+
+def test_the_ping_of_a_destination_is_no_event() -> None:
+    ping = {"id": "evt_1", "object": "v2.core.event", "type": "v2.core.event_destination.ping", "created": "2026-01-01"}
+    assert routed(ping) == Ignored(reason=IgnoredReason.PING)
 
 
 def test_the_value_is_the_cards_trigger_output() -> None:
