@@ -3,13 +3,16 @@
 They follow the rules of `contracts/internal_records.py`.
 """
 
-from typing import Annotated, Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
 
 from stripeline.contracts.ids import ACCOUNT_ID, INSTALLATION
 from stripeline.contracts.internal_records import EpochMs
+
+FORMAT: Final = 1
+"""Of the records on the topics. A version that writes them in another way has another number, and refuses these."""
 
 
 class Installation(Struct, frozen=True, kw_only=True):

@@ -1,4 +1,7 @@
-"""Ids derived from the event id alone, so that a second delivery yields the same run and the same commands."""
+"""Ids derived from the event id alone, so that a second delivery yields the same run and the same commands.
+
+Several installations may work on one Stripe account: what is said to Stripe names the installation too.
+"""
 
 import hashlib
 import json
@@ -27,12 +30,13 @@ def command_id(run: str, step: str) -> str:
     return f"{run}:{step}"
 
 
-def idempotency_key(command: str) -> str:
-    """The Idempotency-Key of a command, derived from its id alone: equal for every attempt, worker and replay.
+def idempotency_key(installation: str, command: str) -> str:
+    """The Idempotency-Key of an installation's command: equal for every attempt, worker and replay.
 
-    Stripe allows 255 characters: https://docs.stripe.com/api/idempotent_requests
+    At most 11 + 16 + 1 + 200 = 228 characters; Stripe allows 255:
+    https://docs.stripe.com/api/idempotent_requests
     """
-    return f"stripeline:{command}"
+    return f"stripeline:{installation}:{command}"
 
 
 def digest(action: str, connection: str, value: Any, account: str | None = None) -> str:

@@ -197,12 +197,15 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
     records: Annotated[tuple[OffsetRange, ...], Meta(description="the records that it was done to")]
 
 
-class ObjectMetadata(Struct, frozen=True, kw_only=True):
+class ObjectMetadata(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The metadata that the executor sets on an object it creates."""
 
     command_id: Annotated[str, Meta(description="the command's id")] = msgspec.field(name=stripe_metadata.COMMAND)
     partition: Annotated[str, Meta(description="the partition of the command's task")] = msgspec.field(
         name=stripe_metadata.PARTITION
+    )
+    installation: Annotated[str | None, Meta(description="the installation whose command it is")] = msgspec.field(
+        default=None, name=stripe_metadata.INSTALLATION
     )
 
 
@@ -248,7 +251,7 @@ def explain(error: msgspec.DecodeError) -> str:
 
 
 def metadata_of(found: Mapping[str, Any]) -> ObjectMetadata | None:
-    """The command that created a Stripe object; None if no command of this installation did."""
+    """The command that created a Stripe object; None if no command of any installation did."""
     try:
         return msgspec.convert(found.get("metadata"), ObjectMetadata)
     except msgspec.ValidationError:

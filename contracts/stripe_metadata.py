@@ -1,22 +1,38 @@
 """The metadata that ties an object at Stripe to the command that made it. Pure.
 
 A look-up finds the object by it, and the router finds the executor's task. https://docs.stripe.com/api/metadata
+A command's id is unique within its installation only: several installations may work on one Stripe account.
 """
 
 from collections.abc import Mapping
 from typing import Any, Final
 
+from msgspec import Struct
+
+INSTALLATION: Final = "stripeline_installation"
 COMMAND: Final = "stripeline_command"
 PARTITION: Final = "stripeline_partition"
 
 
-def params(command_id: str, partition: int) -> Mapping[str, Any]:
+class Origin(Struct, frozen=True, kw_only=True):
+    """The command that made an object, and its installation."""
+
+    installation: str
+    command_id: str
+
+
+def params(origin: Origin, partition: int) -> Mapping[str, Any]:
     """The parameters that every created object gets beside the input's."""
-    return {"metadata": {COMMAND: command_id, PARTITION: str(partition)}}
+    marks = {INSTALLATION: origin.installation, COMMAND: origin.command_id, PARTITION: str(partition)}
+    return {"metadata": marks}
 
 
-def command_of(stripe_object: Mapping[str, Any]) -> str | None:
+def origin_of(stripe_object: Mapping[str, Any]) -> Origin | None:
     """The command that made an object; None where the metadata names none."""
     metadata = stripe_object.get("metadata")
-    command_id = metadata.get(COMMAND) if isinstance(metadata, dict) else None
-    return command_id if isinstance(command_id, str) else None
+    if not isinstance(metadata, dict):
+        return None
+    installation, command_id = metadata.get(INSTALLATION), metadata.get(COMMAND)
+    if not isinstance(installation, str) or not isinstance(command_id, str):
+        return None
+    return Origin(installation=installation, command_id=command_id)

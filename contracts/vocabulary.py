@@ -134,6 +134,7 @@ class TopicProblemKind(StrEnum):
     FORMER_TIER = "former_tier"  # commands wait in the topic of a tier that was taken away
     DENIED = "may_not_be_seen"  # by this user
     BROKER = "broker_setting"  # a limit of Kafka's below ours
+    INSTALLATION = "installation"  # its record is missing, or of another format
 
 
 class DeliveryVerdict(StrEnum):

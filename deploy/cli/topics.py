@@ -26,22 +26,38 @@ app = typer.Typer(help="Create, check and list the topics.", no_args_is_help=Tru
 
 
 @app.command("apply")
-def apply() -> None:
-    """Create missing topics, and correct the settings of existing ones.
+def apply(
+    *,
+    installation: Annotated[
+        str | None,
+        typer.Option(
+            "--installation", metavar="ID", help="The id of an installation that moves to these topics; else a new one."
+        ),
+    ] = None,
+) -> None:
+    """Create missing topics, correct the settings of existing ones, and write which installation they belong to.
+
+    An installation's id is in the Idempotency-Key of each of its commands: staging and production, or an old and a new
+    prefix, never take each other's effects for their own. It is made up once and never changes. An installation that
+    moves to new topics keeps it with --installation ID, so that nothing is done twice.
 
     The partition count of an existing topic never changes: keys that move to another partition would lose their order
     and their state. For more partitions, choose a new STRIPELINE_TOPIC_PREFIX.
     """
     values = settings()
     done = output.run(
-        admin.apply(values.topics, values.partitions, kafka(), replication=values.replication_factor),
+        admin.apply(
+            values.topics, values.partitions, kafka(), replication=values.replication_factor, wanted=installation
+        ),
     )
     for name in done.created:
         print(f"created {name}")
     for name, wanted in done.changed.items():
         print(f"updated {name}: {', '.join(f'{key}={value}' for key, value in wanted.items())}")
-    if not done.created and not done.changed:
-        print("Nothing to do: all topics are as they must be.")
+    if done.installation.written:
+        print(f"wrote installation {done.installation.id}")
+    elif not done.created and not done.changed:
+        print(f"Nothing to do: all topics of installation {done.installation.id} are as they must be.")
     _warn_of_auto_creation()
 
 
@@ -67,7 +83,7 @@ def check(
             raise typer.Exit(1)
         return
     seen = output.run(_whole(values))
-    problems = seen.problems
+    problems = [*seen.problems, *_of_installation(values, seen)]
     found = [{"topic": one.topic, "problem": one.fault, "mend": one.remedy} for one in problems]
     if as_json:
         output.print_json(found)
@@ -127,6 +143,15 @@ def skip(
     signed = batch_skip.Signed(by=getpass.getuser(), why=why, at_ms=int(time.time() * 1000))
     output.run(batch_skip.skip(topics, tp, found, signed, kafka()))
     output.note("Recorded. The worker that owns the partition moves past it, and writes a dead letter.")
+
+
+def _of_installation(values: Settings, seen: admin.Look) -> list[TopicProblem]:
+    """Of the installation's record, where there is a control topic that can be read."""
+    control = values.topics.control
+    if any(state.wanted.name == control and not isinstance(state.found, Found) for state in seen.states):
+        return []
+    wrong = output.run(admin.installation_problem(values.topics, kafka()))
+    return [] if wrong is None else [wrong]
 
 
 async def _whole(values: Settings) -> admin.Look:

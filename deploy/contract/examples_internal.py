@@ -13,7 +13,11 @@ SETTLEMENTS: Final[Examples] = {
     "customer": {
         "id": "cus_Example1",
         "object": "customer",
-        "metadata": {"stripeline_command": "order-1234", "stripeline_partition": "3"},
+        "metadata": {
+            "stripeline_installation": "k3v9x2",
+            "stripeline_command": "order-1234",
+            "stripeline_partition": "3",
+        },
     }
 }
 

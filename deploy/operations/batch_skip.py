@@ -54,8 +54,9 @@ def require_skippable(topics: Topics, topic: str) -> None:
     if topic == topics.control:
         raise SkipError(
             f"{topic} holds the definitions, and is never skipped: one of them could be missing. Let a replica lead it"
-            f" that has the batch whole; where none has, delete {topic}, and run `stripeline topics apply` and"
-            " `stripeline apply FILE`. Processes that run keep what they have."
+            f" that has the batch whole; where none has, delete {topic}, and run `stripeline topics apply"
+            " --installation ID` with this installation's id and `stripeline apply FILE`. Processes that run keep what"
+            " they have."
         )
     inputs = (*topics.events, topics.command, topics.result, *topics.retries)
     if topic not in inputs:

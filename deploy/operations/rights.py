@@ -227,7 +227,11 @@ def _apply(topics: Topics) -> Iterable[Right]:
 
 
 def _topics_apply(topics: Topics) -> Iterable[Right]:
-    return (*_on(_names(topics), Operation.CREATE, Operation.ALTER_CONFIGS), *_checks(topics))
+    return (
+        *_on(_names(topics), Operation.CREATE, Operation.ALTER_CONFIGS),
+        *_on([topics.control], Operation.READ), *_produces([topics.control]),  # the installation's record
+        *_checks(topics),
+    )  # fmt: skip
 
 
 def _topics_skip(topics: Topics) -> Iterable[Right]:

@@ -13,6 +13,7 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import TopicProblemKind
+from stripeline.deploy.definitions import installation
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.kafka_abilities import lacking
 from stripeline.deploy.operations.kafka_limits import (
@@ -33,7 +34,8 @@ from stripeline.deploy.operations.topic_problems import (
     unpinned,
 )
 from stripeline.deploy.operations.topics_admin import AdminError, Cluster, Layout, connected
-from stripeline.workers.kafka.partition_reader import partition_reader
+from stripeline.workers.kafka.control_table import read_all
+from stripeline.workers.kafka.partition_reader import log_ends, partition_reader
 
 _DEADLINE_S: Final = 30.0
 _LOOKS: Final = 100
@@ -69,10 +71,11 @@ class Look:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Applied:
-    """The topics that `apply` created, and the settings that it changed, by topic."""
+    """The topics that `apply` created, the settings that it changed, by topic, and the installation of them all."""
 
     created: tuple[str, ...]
     changed: Mapping[str, Mapping[str, str]]
+    installation: installation.Assigned
 
 
 async def look(
@@ -143,8 +146,14 @@ async def _facts(cluster: Cluster, layout: Layout, lacks: Sequence[str]) -> Kafk
     )
 
 
-async def apply(topics: Topics, partitions: int, client: Mapping[str, Any], *, replication: int = -1) -> Applied:
-    """Create missing topics and correct settings. Raises TopicsError, before any change, if that is not enough."""
+async def apply(
+    topics: Topics, partitions: int, client: Mapping[str, Any], *, replication: int = -1, wanted: str | None = None
+) -> Applied:
+    """Create missing topics, correct settings, and write the installation's record.
+
+    wanted: the installation's id; None for the one that is stored, or a new one. Raises TopicsError, before any change,
+    if that is not enough, and InstallationError.
+    """
     async with asyncio.timeout(_DEADLINE_S), connected(client) as cluster:
         found = await _look(cluster, topics, partitions, client)
         refused = [one for one in found.problems if one.stops and not one.missing and not one.settings]
@@ -157,7 +166,31 @@ async def apply(topics: Topics, partitions: int, client: Mapping[str, Any], *, r
         await cluster.set(there, changed)
         pinned = await _pinned(cluster, found.states, changed)
         await _kept(cluster, topics, partitions, client)
-    return Applied(created=tuple(topic.name for topic in missing), changed={**changed, **pinned})
+    async with asyncio.timeout(_DEADLINE_S):
+        assigned = await installation.assign(
+            topics.control, client, wanted, lambda: _commands_were_sent(topics, partitions, client)
+        )
+    created = tuple(topic.name for topic in missing)
+    return Applied(created=created, changed={**changed, **pinned}, installation=assigned)
+
+
+async def _commands_were_sent(topics: Topics, partitions: int, client: Mapping[str, Any]) -> bool:
+    """Whether any command was ever appended, or taken, however long ago."""
+    places = [TopicPartition(topic, at) for topic in (topics.command, topics.ledger) for at in range(partitions)]
+    return any((await log_ends(places, client)).values())
+
+
+async def installation_problem(topics: Topics, client: Mapping[str, Any]) -> TopicProblem | None:
+    """What is wrong with the installation's record. Raises ControlError, KafkaError, TimeoutError."""
+    stored = (await read_all(topics.control, client)).installation
+    wrong = None if stored is None else installation.wrong_format(topics.control, stored)
+    if stored is not None and wrong is None:
+        return None
+    return TopicProblem(
+        topic=topics.control, kind=TopicProblemKind.INSTALLATION,
+        fault="has no installation record" if wrong is None else f"can't be used: {wrong}",
+        remedy="write it with `stripeline topics apply`" if wrong is None else "see above",
+    )  # fmt: skip
 
 
 async def _pinned(

@@ -7,7 +7,7 @@ from stripeline.deploy.failure import FailureError
 from stripeline.deploy.runtime.action_check import uninstalled
 from stripeline.deploy.runtime.connection_keys import STRIPES_OWN, Keys, key_name, limits_of
 from stripeline.deploy.runtime.shared import Shared
-from stripeline.deploy.runtime.worker_setup import new_worker, required_vault, run_watched, table_loaded
+from stripeline.deploy.runtime.worker_setup import may_begin, new_worker, required_vault, run_watched
 from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
 from stripeline.deploy.telemetry.sources import running_version
 from stripeline.workers.actions import actions
@@ -36,6 +36,7 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
         topics=settings.topics,
         actions=known,
         has_connection=lambda name: name in table.connections,
+        installation=shared.installation.id,
         reconcile_after_ms=settings.reconcile_after_ms,
         call_timeout_ms=settings.call_timeout_ms,
     )
@@ -50,7 +51,7 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
         worker = new_worker(shared, role)
         shared.metrics.show(STRIPE, lambda: stripe)
         shared.metrics.show(CONNECTIONS, lambda: list(gate.connections(shared.clock.now_ms())))
-        if await table_loaded(table, stop):
+        if await may_begin(shared, stop):
             _require_actions(shared)
             await run_watched(shared, worker, stop)
 

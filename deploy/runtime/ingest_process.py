@@ -35,6 +35,7 @@ async def ingest_part(shared: Shared, stop: asyncio.Event) -> None:
     shared.warnings["partitions"] = lambda: in_words(publisher.unavailable)
     if not await table_loaded(table, stop):
         return
+    shared.installation.require_format()
     spans = None if shared.tracer is None else DeliverySpans(shared.tracer, settings.topics.event)
     seen = IngestView(counters=Counters(), topic=settings.topics.event, unavailable=lambda: publisher.unavailable)
     shared.metrics.show(INGEST, lambda: seen)

@@ -5,7 +5,7 @@ import asyncio
 from stripeline.deploy.runtime.connection_keys import own_account
 from stripeline.deploy.runtime.definition_cache import WorkflowsByTrigger
 from stripeline.deploy.runtime.shared import Shared
-from stripeline.deploy.runtime.worker_setup import new_worker, run_watched, table_loaded
+from stripeline.deploy.runtime.worker_setup import may_begin, new_worker, run_watched
 from stripeline.workers.roles import RouterRole
 from stripeline.workers.router.router import Router
 
@@ -15,9 +15,10 @@ async def router_part(shared: Shared, stop: asyncio.Event) -> None:
     workflows = WorkflowsByTrigger(shared.table)
     settings = shared.settings
     router = Router(
-        topics=settings.topics, workflows=workflows.of, partitions=settings.partitions,
+        topics=settings.topics, workflows=workflows.of, installation=shared.installation.id,
+        partitions=settings.partitions,
         account=lambda name: own_account(shared.table.definitions, name),
     )  # fmt: skip
     worker = new_worker(shared, RouterRole(settings.topics, router))
-    if await table_loaded(shared.table, stop):
+    if await may_begin(shared, stop):
         await run_watched(shared, worker, stop)

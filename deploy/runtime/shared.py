@@ -14,6 +14,7 @@ from stripeline.deploy.operations.connection_probe import why_unreachable
 from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.runtime.kafka_answers import KafkaAnswers
 from stripeline.deploy.runtime.kafka_errors import KafkaErrors
+from stripeline.deploy.runtime.process_installation import ProcessInstallation
 from stripeline.deploy.runtime.topics_watch import TopicsWatch
 from stripeline.deploy.settings.kafka_options import kafka_client_options, kafka_warnings
 from stripeline.deploy.settings.settings import Settings
@@ -42,6 +43,7 @@ class Shared:
     client: Mapping[str, Any]
     words: KafkaErrors
     table: ControlTable
+    installation: ProcessInstallation
     clock: BrokerClock
     checks: dict[str, Check]
     warnings: dict[str, Check]
@@ -83,6 +85,7 @@ async def open_shared(
         with lag.measured():
             yield Shared(
                 settings=settings, client=client, words=words, table=table, clock=clock, checks=checks,
+                installation=ProcessInstallation(settings.topics.control, table),
                 broken={"control": table.broken},
                 answers=answers,
                 warnings={"control": table.warnings, "topics": topics.warnings, **kafka_warnings(client)},

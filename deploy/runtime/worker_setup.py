@@ -28,6 +28,7 @@ def new_worker(shared: Shared, role: Role[S]) -> Worker[S]:
     topics = shared.settings.topics
     needed = frozenset({*role.original, role.changelog, topics.command, topics.result, topics.dead_letter})
     shared.checks[role.name] = lambda: shared.topics.missing(needed) or worker.missing()
+    shared.checks["installation"] = shared.installation.missing
     shared.warnings[role.name] = worker.warnings
     shared.answers.silent_s[role.name] = worker.silent_s
     # A consumer goes on at its former offset, which would skip records of the new topic.
@@ -60,6 +61,11 @@ async def run_watched(shared: Shared, worker: Worker[Any], stop: asyncio.Event) 
         words = str(error)
         shared.broken[worker.role.name] = lambda: words  # the other parts of the process take a while to end
         raise FailureError(words) from None
+
+
+async def may_begin(shared: Shared, stop: asyncio.Event) -> bool:
+    """Wait for the definitions and the installation; False when the process was stopped before."""
+    return await table_loaded(shared.table, stop) and await shared.installation.known(stop)
 
 
 async def table_loaded(table: ControlTable, stop: asyncio.Event) -> bool:

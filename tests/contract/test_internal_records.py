@@ -23,7 +23,7 @@ from stripeline.deploy.contract.compatibility_rules import Side
 from stripeline.deploy.contract.published_records import published
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
-from tests.support.records import Record, event_record
+from tests.support.records import Record, event_record, installation
 from tests.support.schemas import CONTRACTS
 
 RECORDED = json.loads((Path(__file__).parent / "internal_records_before_structs.json").read_text(encoding="utf-8"))
@@ -57,7 +57,10 @@ def test_a_record_is_read_and_written_byte_for_byte(name: str, text: str) -> Non
 def test_a_router_writes_the_runs_and_commands_it_wrote(name: str) -> None:
     script = RECORDED["run"][name]
     workflow = Workflow.model_validate(script["workflow"])
-    router, state = Router(topics=TOPICS, workflows=lambda _: {"thanks": workflow}, partitions=8), Runs()
+    router, state = (
+        Router(topics=TOPICS, installation=installation, workflows=lambda _: {"thanks": workflow}, partitions=8),
+        Runs(),
+    )
     results = [Record(topic=TOPICS.result, key=b"pi_1", value=text.encode()) for text in script["results"]]
     runs, commands = [], []
     for record in [event_record(script["event"].encode(), topic=TOPICS.event("payment-event")), *results]:

@@ -27,7 +27,7 @@ from stripeline.workers.executor.stripe_lookup import Found, Missing
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
 from stripeline.workers.task.decision import Decision, OutputRecord
-from tests.support.records import Record
+from tests.support.records import Record, installation
 from tests.support.schemas import header_problems, problems
 from tests.support.stripe_events import CREATED_S, EVERY_TYPE, RECEIVED_MS, TRACE, delivery, routed
 
@@ -81,9 +81,11 @@ class World:
     """Router and executor, fed by hand; every record that they write is judged."""
 
     def __init__(self, workflow: Workflow = WORKFLOW) -> None:
-        self.router = Router(topics=TOPICS, workflows=lambda _: {"thanks": workflow})
+        self.router = Router(topics=TOPICS, installation=installation, workflows=lambda _: {"thanks": workflow})
         self.executor = Executor(
-            setup=Setup(topics=TOPICS, actions=actions(), has_connection=lambda name: name == "acme")
+            setup=Setup(
+                topics=TOPICS, installation=installation, actions=actions(), has_connection=lambda name: name == "acme"
+            )
         )
         self.runs, self.ledger = Runs(), Ledger()
         self.written: list[OutputRecord] = []
@@ -277,8 +279,11 @@ def test_a_settlement_and_its_result_are_of_the_contract():
     world = World()
     first = ordered(world, "stripe/create-customer", {})
     world.execute(first, answered("stripe/create-customer", 500))
-    marked = {**CUSTOMER, "metadata": {"stripeline_command": "order-1", "stripeline_partition": "0"}}
-    world.router = Router(topics=TOPICS, workflows=lambda _: {})
+    marked = {
+        **CUSTOMER,
+        "metadata": {"stripeline_installation": "inst1", "stripeline_command": "order-1", "stripeline_partition": "0"},
+    }
+    world.router = Router(topics=TOPICS, installation=installation, workflows=lambda _: {})
     world.deliver("customer-event", delivery("customer.created", data={"object": marked}))
     decision = world.execute(world.last(TOPICS.command))
     assert decision.verdict == Verdict.SETTLED

@@ -148,7 +148,7 @@ class Stripe:
 
     async def create(self, request: web.Request) -> web.StreamResponse:
         form, key = await request.post(), request.headers["Idempotency-Key"]
-        names = ("stripeline_command", "stripeline_partition")
+        names = ("stripeline_installation", "stripeline_command", "stripeline_partition")
         metadata = {name: form[f"metadata[{name}]"] for name in names}
         refund = {**OUTPUT, "payment_intent": form["payment_intent"], "amount": int(str(form["amount"]))}
         self.refunds[key] = {**refund, "metadata": metadata}
@@ -186,8 +186,12 @@ async def test_an_executor_makes_its_call_and_looks_it_up(installed, stripe):
         executor.send(command(action=KEY, input={"payment_intent": "pi_7", "amount": 500}))
         await executor.run()
     assert len(answers.keys) > 1
-    assert set(answers.keys) == {"stripeline:c1"}
-    assert answers.refunds["stripeline:c1"]["metadata"] == {"stripeline_command": "c1", "stripeline_partition": "0"}
+    assert set(answers.keys) == {"stripeline:inst1:c1"}
+    assert answers.refunds["stripeline:inst1:c1"]["metadata"] == {
+        "stripeline_installation": "inst1",
+        "stripeline_command": "c1",
+        "stripeline_partition": "0",
+    }
     assert answers.paths[:2] == ["/v1/refunds/search", "/v1/refunds"]
     result = executor.only_result()
     assert (result["status"], result["output"]) == ("succeeded", {**OUTPUT, "payment_intent": "pi_7"})

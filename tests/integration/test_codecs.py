@@ -29,6 +29,7 @@ from stripeline.workers.router.router import Router
 from tests.support.broker import Broker, admin
 from tests.support.publish_futures import published
 from tests.support.record_examples import EVENT_HEADERS, first
+from tests.support.records import installation
 from tests.support.scripted_workers import ScriptedStripe, ScriptedWorkers, customers, scripted_workers, until
 
 CODECS = ["gzip", "snappy", "lz4", "zstd"]
@@ -73,7 +74,10 @@ async def all_readers_read(workers: ScriptedWorkers, sent: list[str]) -> None:
     await workers.no_lag(topics.command)
     await again.end()
     assert sorted(stripe.commands) == sorted(sent), "the restored ledger knows what was done"
-    routing = workers.start(ScriptedStripe(), role=RouterRole(topics, Router(topics=topics, workflows=lambda _: {})))
+    routing = workers.start(
+        ScriptedStripe(),
+        role=RouterRole(topics, Router(topics=topics, installation=installation, workflows=lambda _: {})),
+    )
     await workers.no_lag(topics.events[0], topics.result, group="router")
     await routing.end()
     # The control table, whole and followed.

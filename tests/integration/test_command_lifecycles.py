@@ -39,7 +39,7 @@ async def test_a_call_lost_before_its_effect_repeats_the_same_key(world: InMemor
     succeeded_once(world, "payment_intent")
     assert len(world.posts) == 2
     assert same(world.posts[0].request, world.posts[1].request)
-    assert {call.idempotency_key for call in world.posts} == {"stripeline:c1"}
+    assert {call.idempotency_key for call in world.posts} == {"stripeline:inst1:c1"}
 
 
 LOST_AFTER = [
@@ -214,7 +214,10 @@ class TestLookUp:
 
 def other_call(world: InMemoryExecutor, number: int):
     call = world.posts[0]
-    params = {**call.request.params, "metadata": {"stripeline_command": f"other-{number}"}}
+    params = {
+        **call.request.params,
+        "metadata": {"stripeline_installation": "inst1", "stripeline_command": f"other-{number}"},
+    }
     return replace(call, request=replace(call.request, params=params), idempotency_key=f"other-{number}")
 
 

@@ -14,6 +14,7 @@ from stripeline.workers.roles import RouterRole
 from stripeline.workers.router.router import Router
 from stripeline.workers.task.watermark import Watermark
 from tests.support.broker import Broker, admin
+from tests.support.records import installation
 from tests.support.scripted_workers import (
     ScriptedStripe,
     ScriptedWorkers,
@@ -97,7 +98,7 @@ async def test_a_log_that_moves_beyond_a_running_task_is_told(workers: ScriptedW
 
 async def test_every_input_topic_of_both_roles_tells_its_losses(workers: ScriptedWorkers) -> None:
     topics = workers.topics
-    router = RouterRole(topics, Router(topics=topics, workflows=lambda _: {}))
+    router = RouterRole(topics, Router(topics=topics, installation=installation, workflows=lambda _: {}))
     roles = (("executor", [topics.command, *topics.retries], None), ("router", [*topics.events, topics.result], router))
     expected = set()
     for name, inputs, role in roles:

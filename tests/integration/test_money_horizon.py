@@ -25,6 +25,7 @@ from stripeline.workers.roles import ExecutorRole, Send
 from stripeline.workers.stripe.api import StripeApi
 from tests.support.broker import Broker
 from tests.support.end_state import read_topic
+from tests.support.records import installation
 
 PARTITIONS, WITHIN_S = 2, 20
 LATER_MS = 25 * 3_600_000
@@ -59,7 +60,13 @@ class Place:
     @asynccontextmanager
     async def worker(self, clock: BrokerClock, wrap: Callable[[Send], Send]) -> AsyncIterator[None]:
         executor = Executor(
-            setup=Setup(topics=self.topics, actions=actions(), has_connection=lambda _: True, reconcile_after_ms=100)
+            setup=Setup(
+                topics=self.topics,
+                installation=installation,
+                actions=actions(),
+                has_connection=lambda _: True,
+                reconcile_after_ms=100,
+            )
         )
         async with StripeApi(self.stripe, lambda _: SecretStr("sk_test_late"), deadline_s=5) as api:
             role = ExecutorRole(self.topics, executor, wrap(api.send), 8)

@@ -13,14 +13,15 @@ from msgspec.structs import replace
 from pydantic import SecretStr
 
 from stripeline.contracts.action import RefusedInput
+from stripeline.contracts.stripe_metadata import Origin
 from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_lookup import LookUp
 from stripeline.workers.stripe.api import STRIPE_VERSION, StripeApi, form
 from tests.support.in_memory_executor import ACTIONS, KEY, call_of
-from tests.support.records import command
+from tests.support.records import INSTALLATION, command
 
-METADATA = {"stripeline_command": "c1", "stripeline_partition": "0"}
+METADATA = {"stripeline_installation": "inst1", "stripeline_command": "c1", "stripeline_partition": "0"}
 AWKWARD = "Zoë & Søn = 100 % + 1 / 日本語 \U0001f600 [x]=y;#?\r\n\t\"'\\"
 
 
@@ -138,7 +139,7 @@ async def test_create_customer_is_sent_as_the_sdk_sends_it(recorder: Recorder, g
     async with judge_of(recorder) as judge:
         await judge.v1.customers.create_async({**params, "metadata": METADATA})
     agree(mine, recorder.requests[-1])
-    assert mine[3]["idempotency-key"] == "stripeline:c1"
+    assert mine[3]["idempotency-key"] == "stripeline:inst1:c1"
 
 
 @pytest.mark.parametrize(("given", "params"), INTENTS.values(), ids=INTENTS)
@@ -156,7 +157,7 @@ async def test_a_command_that_names_an_account_acts_for_it(recorder: Recorder):
         await judge.v1.customers.create_async({"metadata": METADATA}, options)
         agree(mine, recorder.requests[-1])
         assert mine[3]["stripe-account"] == "acct_1Conn01"
-        assert mine[3]["idempotency-key"] == "stripeline:c1"
+        assert mine[3]["idempotency-key"] == "stripeline:inst1:c1"
 
 
 @pytest.mark.parametrize("look_up", [LookUp(), LookUp(pages=1)])
@@ -191,7 +192,7 @@ async def test_a_look_up_is_sent_as_the_sdk_sends_it(recorder: Recorder, command
     look = Call(
         state=attempt.state,
         action=kind,
-        request=stripe_lookup.search(kind, command_id),
+        request=stripe_lookup.search(kind, Origin(installation=INSTALLATION, command_id=command_id)),
         idempotency_key=None,
         look_up=LookUp(),
     )

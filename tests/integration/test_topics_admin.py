@@ -5,12 +5,17 @@ from collections.abc import Mapping
 from typing import Any
 
 import pytest
+from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
+from stripeline.contracts.control_records import Installation
+from stripeline.contracts.internal_records import encode
 from stripeline.contracts.topics import Topics
+from stripeline.deploy.definitions.installation import InstallationError
 from stripeline.deploy.operations import topics as admin
 from stripeline.deploy.operations.topics_admin import AdminError
+from stripeline.workers.kafka.control_table import publish
 from tests.support.broker import Broker
 
 
@@ -57,6 +62,50 @@ async def test_creates_all_topics_and_then_finds_nothing_to_do(topics: Topics, c
     assert commands is not None
     assert (control.partitions, control.config["cleanup.policy"]) == (1, "compact")
     assert (commands.partitions, commands.config["message.timestamp.type"]) == (3, "LogAppendTime")
+
+
+async def test_topics_get_an_installation_once(topics: Topics, client: Mapping[str, Any]) -> None:
+    first = (await admin.apply(topics, 1, client)).installation
+    assert first.written
+    assert await admin.installation_problem(topics, client) is None
+    for wanted in (None, first.id):
+        again = (await admin.apply(topics, 1, client, wanted=wanted)).installation
+        assert (again.id, again.written) == (first.id, False)
+    with pytest.raises(InstallationError, match=f"belong to the installation {first.id}, and not to other1"):
+        await admin.apply(topics, 1, client, wanted="other1")
+
+
+async def test_an_installation_moves_to_new_topics(topics: Topics, client: Mapping[str, Any]) -> None:
+    first = (await admin.apply(topics, 1, client)).installation
+    moved = (await admin.apply(Topics(prefix=f"{topics.prefix}new."), 2, client, wanted=first.id)).installation
+    assert (moved.id, moved.written) == (first.id, True)
+
+
+async def test_a_lost_id_is_not_made_up_again(topics: Topics, client: Mapping[str, Any]) -> None:
+    first = (await admin.apply(topics, 1, client)).installation
+    await put(client, topics.command, b"{}")
+    await publish(topics.control, client, {"installation": None})
+    problem = await admin.installation_problem(topics, client)
+    assert problem is not None
+    assert problem.sentence == (f"{topics.control} has no installation record: write it with `stripeline topics apply`")
+    with pytest.raises(InstallationError, match="but commands were sent to these topics"):
+        await admin.apply(topics, 1, client)
+    assert (await admin.apply(topics, 1, client, wanted=first.id)).installation.written
+
+
+async def test_a_foreign_format_is_named(topics: Topics, client: Mapping[str, Any]) -> None:
+    await admin.apply(topics, 1, client)
+    await publish(topics.control, client, {"installation": encode(Installation(id="k3v9x2", format=2))})
+    problem = await admin.installation_problem(topics, client)
+    assert problem is not None
+    assert "have format 2" in problem.sentence
+    with pytest.raises(InstallationError, match="have format 2"):
+        await admin.apply(topics, 1, client)
+
+
+async def put(client: Mapping[str, Any], topic: str, value: bytes) -> None:
+    async with AIOKafkaProducer(**client) as producer:
+        await producer.send_and_wait(topic, value, partition=0)
 
 
 async def test_mends_settings_and_keeps_those_of_others(topics: Topics, client: Mapping[str, Any]) -> None:

@@ -28,14 +28,16 @@ from stripeline.workers.kafka.watchdog import StuckError, watched
 from stripeline.workers.roles import ExecutorRole
 from stripeline.workers.task.health import StallLimits
 from tests.integration.test_worker_task import DONE, PARTITIONS, Bench, bench, commands, has_results, until
-from tests.support.records import command
+from tests.support.records import command, installation
 
 __all__ = ["bench"]
 LIMITS = StallLimits(poll_s=2, join_s=20, assign_s=4, progress_s=4, call_s=3, apart_s=1, late_s=3)
 
 
 def worker_of(bench: Bench, **membership: Any) -> Worker[Any]:
-    executor = Executor(setup=Setup(topics=bench.topics, actions=actions(), has_connection=lambda _: True))
+    executor = Executor(
+        setup=Setup(topics=bench.topics, installation=installation, actions=actions(), has_connection=lambda _: True)
+    )
     role = ExecutorRole(bench.topics, executor, bench.send, 64)
     return Worker(role, Membership(client=bench.client, commit_interval_s=0.03, **membership), BrokerClock())
 
@@ -70,7 +72,7 @@ async def test_a_call_without_end_is_cut_and_repeated_with_its_key(bench: Bench)
         await until(lambda: has_results(bench, 21))
         assert worker.counts.events[WorkerEvent.WATCHDOG] == 1
         await until(lambda: worker.missing() is None)
-    assert bench.calls.count(("hangs", "stripeline:hangs")) == 2
+    assert bench.calls.count(("hangs", "stripeline:inst1:hangs")) == 2
     assert max(Counter(await bench.results()).values()) == 1
 
 

@@ -236,8 +236,8 @@ async def test_a_call_longer_than_the_drain_is_cut_and_repeated(workers: Scripte
     after = ScriptedStripe()
     await workers.start(after).ready()
     assert await workers.all_have_results("c0") == ["c1", "c0"]
-    assert [(made.command, made.key) for made in after.made] == [("c0", "stripeline:c0")]
-    assert {made.key for made in stripe.made if made.command == "c0"} == {"stripeline:c0"}
+    assert [(made.command, made.key) for made in after.made] == [("c0", "stripeline:inst1:c0")]
+    assert {made.key for made in stripe.made if made.command == "c0"} == {"stripeline:inst1:c0"}
 
 
 async def test_a_rebalance_waits_for_the_calls_of_a_revoked_task(wide: ScriptedWorkers):

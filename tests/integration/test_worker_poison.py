@@ -14,7 +14,7 @@ from stripeline.workers.roles import RouterRole
 from stripeline.workers.router.router import Router
 from stripeline.workers.task.decision import InputRecord
 from tests.support.broker import Broker
-from tests.support.records import event
+from tests.support.records import event, installation
 from tests.support.scripted_workers import ScriptedStripe, ScriptedWorkers, customers, scripted_workers, until
 
 POISON: dict[str, tuple[bytes | None, bytes | None]] = {
@@ -74,7 +74,9 @@ async def test_unreadable_commands_are_dead_letters_and_block_nothing(workers: S
 async def test_unreadable_events_are_dead_letters_and_block_nothing(workers: ScriptedWorkers):
     topic, poison = workers.topics.events[0], [*POISON.values()]
     await workers.put(topic, *poison, (b"pi_1", orjson.dumps(event())))
-    router = RouterRole(workers.topics, Router(topics=workers.topics, workflows=lambda _: {}))
+    router = RouterRole(
+        workers.topics, Router(topics=workers.topics, installation=installation, workflows=lambda _: {})
+    )
     await workers.start(ScriptedStripe(), role=router).ready()
     found = await letters(workers, len(poison))
     assert [(letter.key, letter.value) for letter in found] == poison

@@ -45,7 +45,7 @@ async def test_a_limited_command_returns_ahead_of_its_keys_later_ones(workers: S
     assert second - first >= 0.3 - EARLY_S
     assert third - second >= 0.7 - EARLY_S
     assert max(made.at_s for made in stripe.made if made.command in others) < second, "another key was delayed"
-    assert {made.key for made in stripe.made if made.command == "a1"} == {"stripeline:a1"}
+    assert {made.key for made in stripe.made if made.command == "a1"} == {"stripeline:inst1:a1"}
     results = {result["command_id"]: result["attempts"] for result in await workers.results()}
     assert (results["a1"], results["a2"], results["a3"]) == (3, 1, 1)
     await workers.no_lag(workers.topics.command, *workers.topics.retries)

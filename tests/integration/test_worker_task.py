@@ -36,7 +36,7 @@ from stripeline.workers.task.intake import HELD_BYTES
 from stripeline.workers.task.watermark import decode
 from tests.support.broker import Broker, quiet_fencing
 from tests.support.end_state import read_topic
-from tests.support.records import command
+from tests.support.records import command, installation
 
 PARTITIONS = 2
 DONE = StripeAnswer(
@@ -64,7 +64,9 @@ class Bench:
 
     @asynccontextmanager
     async def worker(self, clock: BrokerClock | None = None, **membership: Any) -> AsyncIterator[Worker[Any]]:
-        executor = Executor(setup=Setup(topics=self.topics, actions=actions(), has_connection=lambda _: True))
+        executor = Executor(
+            setup=Setup(topics=self.topics, installation=installation, actions=actions(), has_connection=lambda _: True)
+        )
         role = ExecutorRole(self.topics, executor, self.send, 64)
         membership = {"client": self.client, "commit_interval_s": 0.03, **membership}
         worker = Worker(role, Membership(**membership), clock or BrokerClock())
@@ -173,7 +175,7 @@ async def test_results_behind_a_slow_call_are_published_once(bench: Bench):
     go.set()
     async with bench.worker():
         await until(lambda: has_results(bench, 101))
-    assert bench.calls == [("slow", "stripeline:slow")]
+    assert bench.calls == [("slow", "stripeline:inst1:slow")]
     assert max(Counter(await bench.results()).values()) == 1
 
 
@@ -194,7 +196,7 @@ async def test_a_fenced_task_leaves_nothing_behind_and_heals(bench: Bench):
         await thief.stop()
         await until(lambda: worker.missing() is None)
     assert max(Counter(await bench.results()).values()) == 1
-    assert {key for command_id, key in bench.calls if command_id == "after0"} == {"stripeline:after0"}
+    assert {key for command_id, key in bench.calls if command_id == "after0"} == {"stripeline:inst1:after0"}
 
 
 async def test_a_retry_returns_when_due_and_holds_only_its_key(bench: Bench):
@@ -327,7 +329,7 @@ async def test_after_a_day_a_crashed_call_is_looked_up_and_not_sent(bench: Bench
     async with bench.worker(drain_s=0.05):
         await bench.produce(command("lost"))
         await asked.wait()
-    assert bench.calls == [("lost", "stripeline:lost")]
+    assert bench.calls == [("lost", "stripeline:inst1:lost")]
 
     async def not_found(call: Call) -> Any:
         assert call.look_up is not None
@@ -336,7 +338,7 @@ async def test_after_a_day_a_crashed_call_is_looked_up_and_not_sent(bench: Bench
     bench.answer = not_found
     async with bench.worker(clock=ClockADayAhead()):
         await until(lambda: has_results(bench, 1))
-    assert bench.calls == [("lost", "stripeline:lost"), ("lost", None)]
+    assert bench.calls == [("lost", "stripeline:inst1:lost"), ("lost", None)]
     (letter,) = await bench.read(bench.topics.dead_letter)
     assert dict(letter.headers)[h.REASON] == b"past_horizon"
 

@@ -14,6 +14,7 @@ from pydantic import SecretStr
 
 from stripeline.contracts import stripe_metadata
 from stripeline.contracts.action import Request
+from stripeline.contracts.stripe_metadata import Origin
 from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_answer import Failed, Outcome, StripeAnswer, Succeeded, classify
@@ -21,7 +22,7 @@ from stripeline.workers.executor.stripe_lookup import LookUp, Missing
 from stripeline.workers.stripe.api import StripeApi
 from tests.support.in_memory_executor import ACTIONS, call_of
 from tests.support.product_sources import ROOT
-from tests.support.records import command
+from tests.support.records import INSTALLATION, command
 from tests.support.stripe_mock import KEY, StripeMock
 
 ABSENT = object()
@@ -62,7 +63,9 @@ async def outcome(stripe: StripeMock, call: Call) -> Any:
         answer = await ours.send(call)
     if call.look_up is None:
         return classify(call.action, answer)
-    return stripe_lookup.read_search(call.action, call.command.command_id, answer)
+    return stripe_lookup.read_search(
+        call.action, Origin(installation=INSTALLATION, command_id=call.command.command_id), answer
+    )
 
 
 def test_every_input_of_every_action_is_tried():
@@ -88,7 +91,7 @@ async def test_every_combination_of_inputs_is_accepted_and_read(stripe: StripeMo
 async def test_every_look_up_is_accepted(stripe: StripeMock, action: str, command_id: str):
     given = {"amount": 50, "currency": "usd"} if action == INTENT else {}
     attempt, kind = call_of(command(command_id, action=action, input=given)), ACTIONS[action]
-    search = stripe_lookup.search(kind, command_id)
+    search = stripe_lookup.search(kind, Origin(installation=INSTALLATION, command_id=command_id))
     look = Call(state=attempt.state, action=kind, request=search, idempotency_key=None, look_up=LookUp())
     # Its example objects are of no command of ours.
     assert await outcome(stripe, look) == Missing()
@@ -123,7 +126,7 @@ async def test_a_wrong_request_is_refused(stripe: StripeMock, action: str, chang
 
 
 WRONG_LOOKS = {
-    "no query": stripe_lookup.search(ACTIONS[CUSTOMER], "c1").path,
+    "no query": stripe_lookup.search(ACTIONS[CUSTOMER], Origin(installation=INSTALLATION, command_id="c1")).path,
     "a resource that there is not": "/v1/costumers",
 }
 
@@ -141,7 +144,10 @@ async def test_an_action_of_another_package_is_accepted(stripe: StripeMock, monk
     """The refund of `docs/examples/acme-actions`: each of its calls, and the list that it is looked up in."""
     monkeypatch.syspath_prepend(ROOT / "docs/examples/acme-actions")
     action = importlib.import_module("acme_actions.create_refund").ACTION
-    attempt, metadata = call_of(command()), stripe_metadata.params("c1", 0)
+    attempt, metadata = (
+        call_of(command()),
+        stripe_metadata.params(Origin(installation=INSTALLATION, command_id="c1"), 0),
+    )
     async with api(stripe) as ours:
         for given in ({"payment_intent": "pi_1"}, {"payment_intent": "pi_1", "amount": 5, "reason": "duplicate"}):
             request = action.request(given, metadata)

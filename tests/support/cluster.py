@@ -21,6 +21,7 @@ from stripeline.deploy.settings.kafka_options import kafka_client_options
 from stripeline.deploy.settings.settings import Settings, load_settings
 from stripeline.workers.kafka.control_table import publish, read_all
 from stripeline.workers.secrets.vault import Vault, new_master_key
+from tests.support.records import INSTALLATION
 
 READY_S = 60.0
 SECRET = "whsec_test"
@@ -174,7 +175,7 @@ async def cluster(
     found = Cluster(values, environment, folder, f"http://127.0.0.1:{sandbox_port}", ingest_port)
     async with AsyncExitStack() as stack:
         stack.callback(found.kill_all)
-        await apply_topics(values.topics, values.partitions, found.client)
+        await apply_topics(values.topics, values.partitions, found.client, wanted=INSTALLATION)
         await configure(found, config, secrets)
         found.add("sandbox", "sandbox", "run", "--port", str(sandbox_port))
         found.add("ingest", "ingest")

@@ -23,6 +23,7 @@ from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.deploy.settings.settings import load_settings
 from stripeline.workers.secrets.vault import new_master_key
 from tests.support.cluster import CONFIG, Cluster, configure
+from tests.support.records import INSTALLATION
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +55,7 @@ async def in_process_stack(
             }
         )  # fmt: skip
         cluster = Cluster(values, {}, folder, sandbox.url, values.ingest_port)
-        await apply(values.topics, values.partitions, cluster.client)
+        await apply(values.topics, values.partitions, cluster.client, wanted=INSTALLATION)
         await configure(cluster, config)
         shared = await stack.enter_async_context(open_shared(values))
         shared.checks.pop("topics")

@@ -15,9 +15,11 @@ import aiohttp
 import orjson
 from aiokafka import AIOKafkaProducer
 
+from stripeline.contracts.ids import idempotency_key
 from stripeline.deploy.local.example_events import example_event, sign
 from tests.support.cluster import KEY, SECRET, Cluster
 from tests.support.end_state import read_topic
+from tests.support.records import INSTALLATION
 
 CUSTOMER, PAYMENT = "stripe/create-customer", "stripe/create-payment-intent"
 
@@ -123,7 +125,7 @@ async def effects(found: Cluster) -> dict[str, list[dict[str, Any]]]:
 async def posts(found: Cluster, command_id: str) -> list[dict[str, Any]]:
     """The POSTs that carried a command's Idempotency-Key, oldest first."""
     rows = (await found.sandbox("/requests?limit=10000"))["requests"]
-    return [row for row in reversed(rows) if row["idempotency_key"] == f"stripeline:{command_id}"]
+    return [row for row in reversed(rows) if row["idempotency_key"] == idempotency_key(INSTALLATION, command_id)]
 
 
 async def run_of(found: Cluster, run_id: str) -> dict[str, Any] | None:

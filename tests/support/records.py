@@ -7,6 +7,13 @@ import orjson
 
 from stripeline.contracts.headers import Headers
 
+INSTALLATION = "inst1"
+
+
+def installation() -> str:
+    """The installation of tests that have no control topic."""
+    return INSTALLATION
+
 
 @dataclass(frozen=True, kw_only=True)
 class Record:

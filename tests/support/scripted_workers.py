@@ -26,7 +26,7 @@ from stripeline.workers.kafka.group_member import Membership, Worker
 from stripeline.workers.kafka.unread.held_inputs import Skips
 from stripeline.workers.roles import ExecutorRole, Role
 from tests.support.broker import admin
-from tests.support.records import command
+from tests.support.records import INSTALLATION, command, installation
 
 WITHIN_S = 20.0
 TIERS = "300ms,700ms,1h"
@@ -138,7 +138,9 @@ class ScriptedWorkers:
         return {"bootstrap_servers": self.bootstrap, "retry_backoff_ms": 20, **self.options}
 
     def role(self, stripe: ScriptedStripe, concurrency: int = 256, former: Sequence[str] = ()) -> ExecutorRole:
-        executor = Executor(setup=Setup(topics=self.topics, actions=actions(), has_connection=lambda _: True))
+        executor = Executor(
+            setup=Setup(topics=self.topics, installation=installation, actions=actions(), has_connection=lambda _: True)
+        )
         return ExecutorRole(self.topics, executor, stripe.send, concurrency, former)
 
     def start(
@@ -238,7 +240,7 @@ async def scripted_workers(
 ) -> AsyncIterator[ScriptedWorkers]:
     topics = Topics(prefix=prefix, tiers=parse_tiers(tiers))
     workers = ScriptedWorkers(bootstrap, topics, partitions)
-    await apply_topics(topics, partitions, workers.client)
+    await apply_topics(topics, partitions, workers.client, wanted=INSTALLATION)
     try:
         yield workers
     finally:

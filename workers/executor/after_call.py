@@ -96,9 +96,10 @@ def _missing(setup: Setup, ledger: Ledger, call: Call, now_ms: int) -> PlannedCa
     late = now_ms - state.record.first_appended_ms >= HORIZON_MS
     if state.record.replayed and state.record.attempts == 0 and not late and state.failure is None:
         return transitions.attempt(setup, ledger, replace(state, look_at_ms=None), call.action, now_ms)
+    key = idempotency_key(setup.installation(), state.command.command_id)
     why = (
         f"not found at Stripe by metadata['{stripe_metadata.COMMAND}']; "
-        f"a person must decide, the Idempotency-Key was {idempotency_key(state.command.command_id)}"
+        f"a person must decide, the Idempotency-Key was {key}"
     )
     in_doubt = replace(refusal(state.command.action, why, Code.INDETERMINATE), unknown=True)
     return transitions.finish(

@@ -63,7 +63,7 @@ class Executor(Struct, frozen=True, kw_only=True):
         """The decision about a record after its call's outcome, or the next call."""
         observed = self.gate.observe(call.command.connection, call.endpoint, outcome, call.permit, now_ms)
         if observed is Observation.REFUSED_AGAIN:
-            return self._through_gate(ledger, _once_more(call), now_ms)
+            return self._through_gate(ledger, self._once_more(call), now_ms)
         planned = after_call.plan(self.setup, ledger, call, outcome, now_ms)
         if not isinstance(planned, Decision):
             return self._through_gate(ledger, planned, now_ms)
@@ -85,7 +85,8 @@ class Executor(Struct, frozen=True, kw_only=True):
         where = endpoint(action, planned.look_up)
         match self.gate.ask(state.command.connection, where, now_ms, state.turn_ms):
             case Pass() as permit:
-                key = idempotency_key(state.command.command_id) if request.method == "POST" else None
+                installation, command_id = self.setup.installation(), state.command.command_id
+                key = idempotency_key(installation, command_id) if request.method == "POST" else None
                 return Call(
                     state=state, action=action, request=request, idempotency_key=key, look_up=planned.look_up,
                     permit=permit,
@@ -98,7 +99,7 @@ class Executor(Struct, frozen=True, kw_only=True):
     ) -> Call | Outcome | Missing:
         """What a look-up found, or its next request. All its requests are one call for the rate gate."""
         found = stripe_lookup.advance(
-            look_up, call.action, call.command.command_id, answer,
+            look_up, call.action, self.setup.origin(call.command.command_id), answer,
             first_appended_ms=call.state.record.first_appended_ms, now_ms=now_ms,
             call_timeout_ms=self.setup.call_timeout_ms,
         )  # fmt: skip
@@ -115,9 +116,8 @@ class Executor(Struct, frozen=True, kw_only=True):
         notice = OutputRecord(self.setup.topics.control, f"state/{call.command.connection}".encode(), state, (), 0)
         return replace(decision, notices=(*decision.notices, notice))
 
-
-def _once_more(call: Call) -> PlannedCall:
-    """The same request after a refusal that others had met before; a look-up begins again with its search."""
-    if call.look_up is not None:
-        return transitions.search(call.state, call.action)
-    return PlannedCall(state=call.state, action=call.action, request=call.request)
+    def _once_more(self, call: Call) -> PlannedCall:
+        """The same request after a refusal that others had met before; a look-up begins again with its search."""
+        if call.look_up is not None:
+            return transitions.search(self.setup, call.state, call.action)
+        return PlannedCall(state=call.state, action=call.action, request=call.request)

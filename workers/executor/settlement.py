@@ -1,7 +1,7 @@
 """Settles a command by a webhook: the event's object names the command that made it. Pure.
 
 The router sends such an object to the task that knows the command. Only a command whose outcome is unknown is settled,
-and only by an object of its action, connection and account.
+and only by an object of its action, connection, account and installation.
 """
 
 from stripeline.contracts import headers as h
@@ -35,7 +35,7 @@ def _outcome(setup: Setup, facts: ResultFacts, command_id: str, record: CommandR
     if action is None or theirs != (facts.connection, facts.account) or found.get("object") != action.makes:
         return None
     outcome = stripe_lookup.output_of(action, found)
-    ours = stripe_metadata.command_of(found) == command_id
+    ours = stripe_metadata.origin_of(found) == setup.origin(command_id)
     return outcome if ours and isinstance(outcome, Succeeded) else None
 
 

@@ -5,12 +5,14 @@ from collections.abc import Callable, Mapping
 from msgspec import Struct
 
 from stripeline.contracts.action import Action
+from stripeline.contracts.stripe_metadata import Origin
 from stripeline.contracts.topics import Topics
 
 
 class Setup(Struct, frozen=True, kw_only=True):
     """The setup of one prefix's executors.
 
+    installation: its id, which is known before the first command is taken.
     reconcile_after_ms: how long Stripe's search may lag behind a call.
     call_timeout_ms: of one request to Stripe.
     """
@@ -18,5 +20,10 @@ class Setup(Struct, frozen=True, kw_only=True):
     topics: Topics
     actions: Mapping[str, Action]
     has_connection: Callable[[str], bool]
+    installation: Callable[[], str]
     reconcile_after_ms: int = 120_000
     call_timeout_ms: int = 30_000
+
+    def origin(self, command_id: str) -> Origin:
+        """What the object of a command says at Stripe."""
+        return Origin(installation=self.installation(), command_id=command_id)

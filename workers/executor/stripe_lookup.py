@@ -26,6 +26,7 @@ from msgspec.structs import replace
 from stripeline.contracts import stripe_metadata
 from stripeline.contracts.action import Action, Request
 from stripeline.contracts.errors import FAULTS
+from stripeline.contracts.stripe_metadata import Origin
 from stripeline.contracts.vocabulary import Fault
 from stripeline.workers.executor.stripe_answer import Failed, StripeAnswer, Succeeded, classify, failed, json_object
 
@@ -87,20 +88,20 @@ Found = Succeeded | Missing | Failed
 """What a look-up ends with."""
 
 
-def begin(action: Action, command_id: str) -> NextRequest:
-    return NextRequest(request=search(action, command_id), look_up=LookUp())
+def begin(action: Action, origin: Origin) -> NextRequest:
+    return NextRequest(request=search(action, origin), look_up=LookUp())
 
 
 def advance(
-    look_up: LookUp, action: Action, command_id: str, answer: StripeAnswer | Fault,
+    look_up: LookUp, action: Action, origin: Origin, answer: StripeAnswer | Fault,
     *, first_appended_ms: int, now_ms: int, call_timeout_ms: int,
 ) -> Found | NextRequest:  # fmt: skip
     """What a look-up has found, or what it asks next, after the answer to its last request."""
     if look_up.pages == 0:
-        read: Found | NotOffered | NextPage | TooLarge = read_search(action, command_id, answer)
+        read: Found | NotOffered | NextPage | TooLarge = read_search(action, origin, answer)
         until_ms = now_ms + (LOOK_UP_DEADLINES - 1) * call_timeout_ms
     else:
-        read = read_page(action, command_id, answer, look_up.size)
+        read = read_page(action, origin, answer, look_up.size)
         until_ms = look_up.until_ms or now_ms
     match read:
         case NotOffered():
@@ -120,9 +121,11 @@ def advance(
     return NextRequest(request=request, look_up=asked, timeout_ms=until_ms - now_ms)
 
 
-def search(action: Action, command_id: str) -> Request:
-    quoted = command_id.replace("\\", "\\\\").replace("'", "\\'")
-    params = {"query": f"metadata['{stripe_metadata.COMMAND}']:'{quoted}'", "limit": PAGE_SIZES[-1]}
+def search(action: Action, origin: Origin) -> Request:
+    quoted = origin.command_id.replace("\\", "\\\\").replace("'", "\\'")
+    command = f"metadata['{stripe_metadata.COMMAND}']:'{quoted}'"
+    installation = f"metadata['{stripe_metadata.INSTALLATION}']:'{origin.installation}'"
+    params = {"query": f"{command} AND {installation}", "limit": PAGE_SIZES[-1]}
     return Request(method="GET", path=f"{action.path}/search", params=params)
 
 
@@ -133,17 +136,17 @@ def page(action: Action, first_appended_ms: int, after: str | None, size: int = 
     return Request(method="GET", path=action.path, params=params)
 
 
-def read_search(action: Action, command_id: str, answer: StripeAnswer | Fault) -> Found | NotOffered:
+def read_search(action: Action, origin: Origin, answer: StripeAnswer | Fault) -> Found | NotOffered:
     if isinstance(answer, StripeAnswer) and answer.status in _NOT_OFFERED and _is_stripes(answer):
         return NotOffered()
     found = _rows(action, answer)
     if isinstance(found, Failed):
         return found
-    return _pick(action, command_id, found.rows) or _deleted(action, found.rows) or Missing()
+    return _pick(action, origin, found.rows) or _deleted(action, found.rows) or Missing()
 
 
 def read_page(
-    action: Action, command_id: str, answer: StripeAnswer | Fault, size: int = PAGE_SIZES[-1]
+    action: Action, origin: Origin, answer: StripeAnswer | Fault, size: int = PAGE_SIZES[-1]
 ) -> Found | NextPage | TooLarge:
     smaller = next((fewer for fewer in PAGE_SIZES if fewer < size), None)
     if answer is Fault.UNREADABLE and smaller is not None:
@@ -151,7 +154,7 @@ def read_page(
     found = _rows(action, answer)
     if isinstance(found, Failed):
         return found
-    picked = _pick(action, command_id, found.rows)
+    picked = _pick(action, origin, found.rows)
     if picked is not None or not found.more:
         return picked or Missing()
     last = found.rows[-1].get("id") if found.rows else None
@@ -191,10 +194,10 @@ def _is_stripes(answer: StripeAnswer) -> bool:
     return isinstance((json_object(answer.body) or {}).get("error"), dict)
 
 
-def _pick(action: Action, command_id: str, found: Sequence[Mapping[str, Any]]) -> Succeeded | Failed | None:
+def _pick(action: Action, origin: Origin, found: Sequence[Mapping[str, Any]]) -> Succeeded | Failed | None:
     """The object of the command. Two would be two effects: that is for a person."""
     rows = [row for row in found if row.get("object") == action.makes]
-    ours = [row for row in rows if stripe_metadata.command_of(row) == command_id]
+    ours = [row for row in rows if stripe_metadata.origin_of(row) == origin]
     if len(ours) > 1:
         ids = ", ".join(str(row.get("id")) for row in ours)
         return failed(action, FAULTS[Fault.UNREADABLE], f"Stripe has more than one object of this command: {ids}")

@@ -30,7 +30,8 @@ from stripeline.workers.task.decision import Decision, OutputRecord, StateChange
 def attempt(setup: Setup, ledger: Ledger, state: CommandState, action: Action, now_ms: int) -> PlannedCall | Decision:
     """The action's call, or the end of a command whose input it refuses."""
     posts = action.method == "POST"
-    ours = stripe_metadata.params(state.command.command_id, state.record.input.partition) if posts else {}
+    origin = setup.origin(state.command.command_id)
+    ours = stripe_metadata.params(origin, state.record.input.partition) if posts else {}
     request = action.request(state.command.input, ours)
     if isinstance(request, RefusedInput):
         return finish(setup, ledger, state, refusal(action.key, request.message), now_ms)
@@ -41,11 +42,11 @@ def look_up(setup: Setup, ledger: Ledger, state: CommandState, action: Action, n
     """The first request of its look-up, or a wait until the object can be found."""
     if state.look_at_ms is not None and now_ms < state.look_at_ms:
         return look_up_later(setup, ledger, state, now_ms, attempts=state.record.attempts)
-    return search(state, action)
+    return search(setup, state, action)
 
 
-def search(state: CommandState, action: Action) -> PlannedCall:
-    first = stripe_lookup.begin(action, state.command.command_id)
+def search(setup: Setup, state: CommandState, action: Action) -> PlannedCall:
+    first = stripe_lookup.begin(action, setup.origin(state.command.command_id))
     return PlannedCall(state=state, action=action, request=first.request, look_up=first.look_up)
 
 

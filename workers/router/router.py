@@ -37,11 +37,13 @@ class Router(Struct, frozen=True, kw_only=True):
     """The decisions of one prefix's routers.
 
     workflows: those of a trigger, by name.
+    installation: its id, which is known before the first record is taken.
     account: a connection's own; None while it is unknown.
     """
 
     topics: Topics
     workflows: Callable[[str], Mapping[str, Workflow]]
+    installation: Callable[[], str]
     account: Callable[[str], str | None] = lambda _: None
     partitions: int = 1_000_000
 
@@ -79,10 +81,13 @@ class Router(Struct, frozen=True, kw_only=True):
     ) -> tuple[OutputRecord, ...]:
         """An object that one of our commands made: its executor may not know that it was done.
 
-        The executor's task is another one: the partition is in the object's metadata.
+        The executor's task is another one: the partition is in the object's metadata. That of another installation on
+        the same account is a partition of other topics.
         """
         made_by = metadata_of(event["data"])
-        if made_by is None or not _PARTITION.fullmatch(made_by.partition) or int(made_by.partition) >= self.partitions:
+        if made_by is None or made_by.installation != self.installation():
+            return ()
+        if not _PARTITION.fullmatch(made_by.partition) or int(made_by.partition) >= self.partitions:
             return ()
         about = [(h.SETTLES, made_by.command_id.encode())]
         about += [(name, headers[name]) for name in (h.CONNECTION, h.TRACEPARENT) if name in headers]

@@ -6,6 +6,7 @@ from stripeline.contracts.definitions import Step, Workflow
 from stripeline.contracts.ids import (  # fmt: skip
     COMMAND_ID,
     EVENT_ID,
+    INSTALLATION,
     MAX_EVENT_ID,
     NAME,
     STEP,
@@ -22,7 +23,7 @@ BASE = ("stripe/create-customer", "acme", {"name": "Ada", "email": "a@b.c"})
 def test_run_and_command_follow_from_the_event():
     assert run_id("evt_1", "thanks") == "evt_1:thanks"
     assert command_id("evt_1:thanks", "customer") == "evt_1:thanks:customer"
-    assert idempotency_key("evt_1:thanks:customer") == "stripeline:evt_1:thanks:customer"
+    assert idempotency_key("k3v9x2", "evt_1:thanks:customer") == "stripeline:k3v9x2:evt_1:thanks:customer"
 
 
 def test_the_longest_ids_stay_within_their_limits():
@@ -31,7 +32,8 @@ def test_the_longest_ids_stay_within_their_limits():
     Workflow.model_validate({"trigger": workflow, "steps": [Step(id=step, action="a")]})
     command = command_id(run_id(event, workflow), step)
     assert (len(command), bool(COMMAND_ID.fullmatch(command))) == (194, True)
-    assert len(idempotency_key("c" * 200)) <= 255
+    assert INSTALLATION.fullmatch("i" * 16)
+    assert len(idempotency_key("i" * 16, "c" * 200)) <= 255
 
 
 @pytest.mark.parametrize(
@@ -40,6 +42,7 @@ def test_the_longest_ids_stay_within_their_limits():
         (NAME, ["a", "0", "acme-payments", "a" * 40], ["", "-a", "A", "a_b", "a.b", "a" * 41, "a\n", "ä", "a/b"]),
         (STEP, ["a", "a_1", "a" * 24], ["", "1a", "_a", "A", "a-b", "a" * 25, "a\n"]),
         (COMMAND_ID, ["!", "~", "a:b", "c" * 200], ["", " ", "a b", "c" * 201, "é", "a\n", "\x7f"]),
+        (INSTALLATION, ["a", "0", "k3v9x2", "i" * 16], ["", "A", "a-b", "i" * 17, "a\n", "é"]),
         (EVENT_ID, ["evt_1", "a.b-c", "e" * 128], ["", "evt:1", "evt 1", "e" * 129, "evt_1\n", "é"]),
     ],
 )

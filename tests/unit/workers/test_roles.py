@@ -11,12 +11,14 @@ from stripeline.workers.roles import ExecutorRole, RouterRole, StripeCall
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
 from stripeline.workers.task.decision import Decision
-from tests.support.records import command, command_record, event_record
+from tests.support.records import command, command_record, event_record, installation
 
 NOW = 2_000_000
 TOPICS = Topics(prefix="p.", tiers=parse_tiers("1s,2s"))
-EXECUTOR = Executor(setup=Setup(topics=TOPICS, actions=actions(), has_connection=lambda _: True))
-ROUTER = Router(topics=TOPICS, workflows=lambda _: {})
+EXECUTOR = Executor(
+    setup=Setup(topics=TOPICS, installation=installation, actions=actions(), has_connection=lambda _: True)
+)
+ROUTER = Router(topics=TOPICS, installation=installation, workflows=lambda _: {})
 CUSTOMER = b'{"id":"cus_1","object":"customer","email":null,"name":null,"created":1}'
 DONE = StripeAnswer(status=200, headers={}, body=CUSTOMER)
 NOT_OFFERED = StripeAnswer(status=403, headers={}, body=b'{"error":{}}')

@@ -7,6 +7,7 @@ from msgspec.structs import replace
 from stripeline.contracts import headers as h
 from stripeline.contracts.internal_records import encode
 from stripeline.contracts.retry_tiers import HORIZON_MS, parse_tiers
+from stripeline.contracts.stripe_metadata import Origin
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Fault, Verdict
 from stripeline.workers.actions import actions
@@ -19,7 +20,7 @@ from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Failed, StripeAnswer, Succeeded, classify
 from stripeline.workers.executor.stripe_lookup import Missing
 from stripeline.workers.task.decision import Decision
-from tests.support.records import Record, command, command_record
+from tests.support.records import INSTALLATION, Record, command, command_record, installation
 
 START = 1_000_000
 AFTER_MS = 120_000
@@ -45,7 +46,9 @@ class World:
 
     def __init__(self):
         self.executor = Executor(
-            setup=Setup(topics=TOPICS, actions=ACTIONS, has_connection=lambda name: name == "acme")
+            setup=Setup(
+                topics=TOPICS, installation=installation, actions=ACTIONS, has_connection=lambda name: name == "acme"
+            )
         )
         self.ledger, self.now = Ledger(), START
         self.attempts, self.looks, self.results, self.dead = [], 0, [], []
@@ -93,8 +96,16 @@ def with_connection(executor, *, exists):
     return replace(executor, setup=replace(executor.setup, has_connection=lambda _: exists))
 
 
+def origin(command_id):
+    return Origin(installation=INSTALLATION, command_id=command_id)
+
+
+def marks(command_id, of=INSTALLATION):
+    return {"stripeline_installation": of, "stripeline_command": command_id}
+
+
 def tagged(**fields):
-    return {**CUSTOMER, "metadata": {"stripeline_command": "c1"}, **fields}
+    return {**CUSTOMER, "metadata": marks("c1"), **fields}
 
 
 def test_every_attempt_sends_the_same_key_and_parameters():
@@ -143,7 +154,7 @@ def test_not_found_is_indeterminate_and_a_complete_dead_letter():
     (result,), (letter,) = world.results, world.dead
     assert (result["status"], result["error"]["code"], result["attempts"]) == ("indeterminate", "INDETERMINATE", 1)
     assert (letter[h.REASON], letter[h.CODE]) == (b"indeterminate", b"INDETERMINATE")
-    assert b"stripeline:c1" in letter[h.LAST_ERROR]
+    assert b"stripeline:inst1:c1" in letter[h.LAST_ERROR]
     assert int(letter[h.FIRST_APPENDED_AT]) == START
 
 
@@ -318,7 +329,7 @@ class TestReplay:
     def test_of_an_indeterminate_command_not_found_uses_the_same_key(self):
         world = self.parked(STORED, Missing())
         world.run(command_record(headers=REPLAY), Missing(), FOUND)
-        assert [key for key, _, _ in world.attempts] == ["stripeline:c1"] * 2
+        assert [key for key, _, _ in world.attempts] == ["stripeline:inst1:c1"] * 2
         assert world.results[-1]["status"] == "succeeded"
 
     def test_ends_though_nothing_is_ever_found(self):
@@ -383,8 +394,9 @@ class TestWebhook:
     @pytest.mark.parametrize(
         "data",
         [
-            tagged(object="charge"), tagged(metadata={}), tagged(metadata={"stripeline_command": "c2"}),
-            tagged(metadata=None), {}, [], {"object": "customer", "metadata": {"stripeline_command": "c1"}},
+            tagged(object="charge"), tagged(metadata={}), tagged(metadata=marks("c2")),
+            tagged(metadata=None), {}, [], {"object": "customer", "metadata": marks("c1")},
+            tagged(metadata=marks("c1", "inst2")), tagged(metadata={"stripeline_command": "c1"}),
         ],
     )  # fmt: skip
     def test_of_anything_else_settles_nothing(self, data):
@@ -451,26 +463,38 @@ class TestLookup:
         )
 
     def test_asks_the_search_for_the_commands_metadata(self):
-        request = stripe_lookup.search(CREATE, "it's\\x")
+        request = stripe_lookup.search(CREATE, origin("it's\\x"))
         assert request.path == "/v1/customers/search"
-        assert request.params["query"] == "metadata['stripeline_command']:'it\\'s\\\\x'"
+        assert request.params["query"] == (
+            "metadata['stripeline_command']:'it\\'s\\\\x' AND metadata['stripeline_installation']:'inst1'"
+        )
 
     def test_finds_the_object_as_the_actions_output(self):
-        assert stripe_lookup.read_search(CREATE, "c1", self.answer(tagged(phone="1"))) == FOUND
+        assert stripe_lookup.read_search(CREATE, origin("c1"), self.answer(tagged(phone="1"))) == FOUND
 
-    @pytest.mark.parametrize("rows", [[], [tagged(metadata={"stripeline_command": "c2"})], [tagged(object="x")], ["x"]])
+    @pytest.mark.parametrize(
+        "rows",
+        [
+            [],
+            [tagged(metadata=marks("c2"))],
+            [tagged(object="x")],
+            ["x"],
+            [tagged(metadata=marks("c1", "inst2"))],
+            [tagged(metadata={"stripeline_command": "c1"})],
+        ],
+    )
     def test_finds_nothing_else(self, rows):
-        assert stripe_lookup.read_search(CREATE, "c1", self.answer(*rows)) == Missing()
+        assert stripe_lookup.read_search(CREATE, origin("c1"), self.answer(*rows)) == Missing()
 
     def test_of_two_objects_is_for_a_person(self):
-        found = stripe_lookup.read_search(CREATE, "c1", self.answer(tagged(), tagged(id="cus_2")))
+        found = stripe_lookup.read_search(CREATE, origin("c1"), self.answer(tagged(), tagged(id="cus_2")))
         assert isinstance(found, Failed)
         assert "cus_1, cus_2" in found.error["message"]
 
     @pytest.mark.parametrize("status", [400, 403, 404])
     def test_falls_back_to_a_list_where_search_is_not_offered(self, status):
         answer = self.answer(status=status, error={"message": "not here"})
-        assert isinstance(stripe_lookup.read_search(CREATE, "c1", answer), stripe_lookup.NotOffered)
+        assert isinstance(stripe_lookup.read_search(CREATE, origin("c1"), answer), stripe_lookup.NotOffered)
 
     @pytest.mark.parametrize(
         "answer",
@@ -492,11 +516,11 @@ class TestLookup:
         other = tagged(id="cus_9", metadata={})
         first = stripe_lookup.page(CREATE, START, None)
         assert first.params == {"created": {"gte": 400}, "limit": 100, "starting_after": None}
-        assert stripe_lookup.read_page(CREATE, "c1", self.answer(other, has_more=True)) == stripe_lookup.NextPage(
-            after="cus_9", objects=1
-        )
-        assert stripe_lookup.read_page(CREATE, "c1", self.answer(other, has_more=False)) == Missing()
-        assert stripe_lookup.read_page(CREATE, "c1", self.answer(other, tagged(), has_more=True)) == FOUND
+        assert stripe_lookup.read_page(
+            CREATE, origin("c1"), self.answer(other, has_more=True)
+        ) == stripe_lookup.NextPage(after="cus_9", objects=1)
+        assert stripe_lookup.read_page(CREATE, origin("c1"), self.answer(other, has_more=False)) == Missing()
+        assert stripe_lookup.read_page(CREATE, origin("c1"), self.answer(other, tagged(), has_more=True)) == FOUND
         assert not stripe_lookup.too_many(CREATE, 2_000).retryable
 
 

@@ -15,11 +15,13 @@ from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import StripeAnswer, Succeeded, classify
 from stripeline.workers.task.decision import Decision
-from tests.support.records import Record, command, command_record
+from tests.support.records import Record, command, command_record, installation
 
 NOW = 2_000_000
 TOPICS = Topics(tiers=parse_tiers("5s,30s"))
-EXECUTOR = Executor(setup=Setup(topics=TOPICS, actions=actions(), has_connection=lambda name: name == "acme"))
+EXECUTOR = Executor(
+    setup=Setup(topics=TOPICS, installation=installation, actions=actions(), has_connection=lambda name: name == "acme")
+)
 DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1})
 TRACE = ("traceparent", b"00-aa-bb-01")
 
@@ -73,9 +75,9 @@ def test_the_call_is_derived_from_its_command_alone():
     assert (call.request.method, call.request.path) == ("POST", "/v1/customers")
     assert call.request.params == {
         "name": "Ada",
-        "metadata": {"stripeline_command": "c1", "stripeline_partition": "3"},
+        "metadata": {"stripeline_installation": "inst1", "stripeline_command": "c1", "stripeline_partition": "3"},
     }
-    assert call.idempotency_key == "stripeline:c1"
+    assert call.idempotency_key == "stripeline:inst1:c1"
 
 
 def test_a_read_carries_no_key_and_no_metadata():

@@ -27,7 +27,7 @@ from stripeline.workers.executor.rate_gate import (
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import StripeAnswer, Succeeded, classify
 from stripeline.workers.task.decision import Decision
-from tests.support.records import Record, command, command_record
+from tests.support.records import Record, command, command_record, installation
 
 NOW = 1_000_000
 CREATE = actions()["stripe/create-customer"]
@@ -251,7 +251,10 @@ def test_a_replaced_key_has_another_name_without_the_secret():
 class TestInTheExecutor:
     def executor(self, facts):
         topics = Topics(tiers=parse_tiers("5s,30s"))
-        return Executor(setup=Setup(topics=topics, actions=actions(), has_connection=lambda _: True), gate=facts.gate)
+        return Executor(
+            setup=Setup(topics=topics, installation=installation, actions=actions(), has_connection=lambda _: True),
+            gate=facts.gate,
+        )
 
     def apply(self, ledger, decision):
         assert isinstance(decision, Decision)

@@ -7,6 +7,7 @@ import pytest
 
 from stripeline.contracts.definitions import Rate
 from stripeline.contracts.retry_tiers import parse_tiers
+from stripeline.contracts.stripe_metadata import Origin
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Fault
 from stripeline.workers.actions import actions
@@ -19,12 +20,13 @@ from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Failed, NoKey, StripeAnswer, Succeeded
 from stripeline.workers.executor.stripe_lookup import LookUp, Missing, NextRequest
 from stripeline.workers.stripe.api import MAX_BODY_BYTES
-from tests.support.records import command_record
+from tests.support.records import INSTALLATION, command_record, installation
 
 START, NOW, DEADLINE_MS = 1_000_000, 2_000_000, 30_000
 CREATE = actions()["stripe/create-customer"]
 CUSTOMER = {"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1}
-OURS = {**CUSTOMER, "metadata": {"stripeline_command": "c1"}}
+OURS = {**CUSTOMER, "metadata": {"stripeline_installation": "inst1", "stripeline_command": "c1"}}
+ORIGIN = Origin(installation=INSTALLATION, command_id="c1")
 NOT_OFFERED = StripeAnswer(status=403, headers={}, body=b'{"error":{}}')
 REFUSED_KEY = StripeAnswer(status=401, headers={}, body=b'{"error":{}}')
 
@@ -35,7 +37,7 @@ def listed(*rows, more=False):
 
 def advance(look_up, answer, now_ms=NOW):
     return stripe_lookup.advance(
-        look_up, CREATE, "c1", answer, first_appended_ms=START, now_ms=now_ms, call_timeout_ms=DEADLINE_MS
+        look_up, CREATE, ORIGIN, answer, first_appended_ms=START, now_ms=now_ms, call_timeout_ms=DEADLINE_MS
     )
 
 
@@ -53,7 +55,7 @@ def others(count=1):
 
 
 def test_begins_with_the_search():
-    first = stripe_lookup.begin(CREATE, "c1")
+    first = stripe_lookup.begin(CREATE, ORIGIN)
     assert (first.request.path, first.look_up, first.timeout_ms) == ("/v1/customers/search", LookUp(), None)
 
 
@@ -161,7 +163,13 @@ class World:
     def __init__(self):
         self.key, self.asked = "k1", 0
         topics = Topics(tiers=parse_tiers("5s"))
-        setup = Setup(topics=topics, actions=actions(), has_connection=lambda _: True, call_timeout_ms=DEADLINE_MS)
+        setup = Setup(
+            topics=topics,
+            installation=installation,
+            actions=actions(),
+            has_connection=lambda _: True,
+            call_timeout_ms=DEADLINE_MS,
+        )
         gate = RateGate(limits=self.limits, share=lambda: 1.0, key=lambda _: self.key, refused=lambda _: None)
         self.executor, self.ledger = Executor(setup=setup, gate=gate), Ledger()
         self.now_ms = START + 25 * 3_600_000

@@ -13,7 +13,7 @@ from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.router import runs
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
-from tests.support.records import Record, event, event_record
+from tests.support.records import INSTALLATION, Record, event, event_record, installation
 
 NOW = 1_000_000
 TOPICS = Topics()
@@ -40,7 +40,10 @@ class World:
     def __init__(self, **workflows):
         self.workflows = {"thanks": TWO_STEPS, **workflows}
         self.router = Router(
-            topics=TOPICS, workflows=lambda name: self.workflows if name == "acme-payments" else {}, partitions=8
+            topics=TOPICS,
+            workflows=lambda name: self.workflows if name == "acme-payments" else {},
+            installation=installation,
+            partitions=8,
         )
         self.state = Runs()
         self.records = {}
@@ -218,10 +221,11 @@ class TestSettlement:
     """An object that one of our commands made is told to the executor's task that may wait for it."""
 
     def tagged(self, **metadata):
+        metadata = {f"stripeline_{name}": value for name, value in metadata.items()}
         return event(data={"id": "pi_1", "object": "payment_intent", "amount": 1, "metadata": metadata})
 
     def test_goes_to_the_partition_that_its_metadata_names(self):
-        record = event_record(self.tagged(stripeline_command="c1", stripeline_partition="3"))
+        record = event_record(self.tagged(installation=INSTALLATION, command="c1", partition="3"))
         (output,) = World().take(record).outputs
         assert (output.topic, output.key, output.partition) == (TOPICS.command, None, 3)
         headers = dict(output.headers)
@@ -247,11 +251,12 @@ class TestSettlement:
     @pytest.mark.parametrize(
         "metadata",
         [
-            {"stripeline_command": "c1"}, {"stripeline_partition": "3"}, {},
-            {"stripeline_command": "c1", "stripeline_partition": "x"},
-            {"stripeline_command": "c1", "stripeline_partition": 3},
-            {"stripeline_command": "c1", "stripeline_partition": "9" * 30},
-            {"stripeline_command": "c1", "stripeline_partition": "8"},
+            {"command": "c1"}, {"partition": "3"}, {}, {"command": "c1", "partition": "3"},
+            {"installation": INSTALLATION, "command": "c1", "partition": "x"},
+            {"installation": INSTALLATION, "command": "c1", "partition": 3},
+            {"installation": INSTALLATION, "command": "c1", "partition": "9" * 30},
+            {"installation": INSTALLATION, "command": "c1", "partition": "8"},
+            {"installation": "inst2", "command": "c1", "partition": "3"},
         ],
     )  # fmt: skip
     def test_of_anything_else_is_nobodys(self, metadata):
