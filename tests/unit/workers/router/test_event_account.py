@@ -9,7 +9,7 @@ from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
-from tests.support.records import event, event_record
+from tests.support.records import event, event_record, installation
 
 PLATFORM, CONNECTED, OTHER = "acct_1Plat00", "acct_1Conn01", "acct_1Other9"
 ORGANISATION = "org_6S2/acct_1Org02"
@@ -22,7 +22,13 @@ def step(**fields):
 def decided(sent, *steps, own=PLATFORM):
     """The decision, the run and its first command."""
     workflow = Workflow.model_validate({"trigger": "acme-payments", "steps": steps})
-    router = Router(topics=Topics(), workflows=lambda _: {"w": workflow}, partitions=8, account={"acme": own}.get)
+    router = Router(
+        topics=Topics(),
+        installation=installation,
+        workflows=lambda _: {"w": workflow},
+        partitions=8,
+        account={"acme": own}.get,
+    )
     decision = router.take(Runs(), event_record(event(**sent)), 1_000_000)
     (change,) = decision.changes
     commands = [orjson.loads(output.value) for output in decision.outputs]

@@ -244,7 +244,7 @@ class TestSettlement:
     def test_names_the_account_that_is_not_the_connections_own(self, named, header):
         world = World()
         world.router = replace(world.router, account={"acme": "acct_own"}.get)
-        sent = self.tagged(stripeline_command="c1", stripeline_partition="3") | named
+        sent = self.tagged(installation=INSTALLATION, command="c1", partition="3") | named
         (output,) = world.take(event_record(sent, trigger="another")).outputs
         assert dict(output.headers).get("stripeline-account") == header
 
