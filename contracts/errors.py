@@ -1,7 +1,8 @@
 """The error table: the code of each Stripe status, and whether the call is retryable.
 
 Only this table gives a status its meaning; a new meaning is one row. A status that the card does not list gets the
-nearest of its seven codes, and the result keeps the raw status beside the code.
+nearest of its seven codes, and the result keeps the raw status beside the code. A status has its meaning only in
+Stripe's own answer; in any other it is `NOT_STRIPES`.
 Statuses: https://docs.stripe.com/api/errors · https://docs.stripe.com/error-low-level
 """
 
@@ -47,7 +48,7 @@ BESIDE_THE_CARD: dict[int, Meaning] = {
     503: Meaning(code=Code.PROVIDER_ERROR, retryable=True, effect_possible=True),
     504: Meaning(code=Code.PROVIDER_ERROR, retryable=True, effect_possible=True),
 }
-"""Statuses outside the card, sent by Stripe or by a proxy in front of it."""
+"""Statuses outside the card."""
 
 
 FAULTS: dict[Fault, Meaning] = {
@@ -55,6 +56,9 @@ FAULTS: dict[Fault, Meaning] = {
     Fault.LOST: Meaning(code=Code.PROVIDER_ERROR, retryable=True, effect_possible=True),
     Fault.UNREADABLE: Meaning(code=Code.PROVIDER_ERROR, retryable=True, effect_possible=True),
 }
+
+NOT_STRIPES = Meaning(code=Code.PROVIDER_ERROR, retryable=True, effect_possible=True, decisive=False)
+"""An answer of something on the way, whatever its status: it may have let the request pass, and hidden the answer."""
 
 KEY_IN_USE = Meaning(code=Code.CONFLICT, retryable=True, effect_possible=True)
 """409 `idempotency_key_in_use`: our earlier attempt is still running, so the call is retried with the same key."""

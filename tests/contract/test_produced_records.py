@@ -1,7 +1,7 @@
 """What is really produced, from a webhook to the last result, is of the contract: values, headers, envelope, trace."""
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 import orjson
 import pytest
@@ -135,7 +135,10 @@ class World:
         return next(output for output in reversed(self.written) if output.topic == topic)
 
 
-def answered(action: str, status: int, body: object = None) -> Outcome:
+STRIPES: Final = {"error": {"type": "api_error"}}
+
+
+def answered(action: str, status: int, body: object = STRIPES) -> Outcome:
     return classify(
         actions()[action], StripeAnswer(status=status, headers={"request-id": "req_1"}, body=orjson.dumps(body))
     )
@@ -211,18 +214,25 @@ def test_events_commands_and_results_are_binary_cloud_events():
 @pytest.mark.parametrize(
     ("action", "given", "outcome", "status"),
     [
-        ("stripe/retrieve-charge", {"id": "ch_1"}, answered("stripe/retrieve-charge", 404, {}), "failed"),
+        ("stripe/retrieve-charge", {"id": "ch_1"}, answered("stripe/retrieve-charge", 404), "failed"),
         (
             "stripe/create-payment-intent",
             {"amount": 1, "currency": "eur"},
             answered(
                 "stripe/create-payment-intent",
                 402,
-                {"error": {"code": "card_declined", "decline_code": "fraudulent", "message": "no"}},
+                {
+                    "error": {
+                        "type": "card_error",
+                        "code": "card_declined",
+                        "decline_code": "fraudulent",
+                        "message": "no",
+                    }
+                },
             ),
             "failed",
         ),
-        ("stripe/create-customer", {}, answered("stripe/create-customer", 401, {}), "failed"),
+        ("stripe/create-customer", {}, answered("stripe/create-customer", 401), "failed"),
         ("stripe/create-customer", {"unknown": 1}, None, "failed"),
         ("stripe/no-such-action", {}, None, "failed"),
     ],

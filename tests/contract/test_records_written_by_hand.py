@@ -65,13 +65,16 @@ def answer(status: int, body: object = None, **headers: str) -> StripeAnswer:
 
 
 DECLINED = answer(
-    402, {"error": {"code": "card_declined", "decline_code": "do_not_honor", "message": "no"}}, request_id="req_1"
+    402,
+    {"error": {"type": "card_error", "code": "card_declined", "decline_code": "do_not_honor", "message": "no"}},
+    request_id="req_1",
 )
 OUTCOMES = {
     "succeeded": classify(CREATE, answer(200, CUSTOMER)),
     "declined": classify(CREATE, DECLINED),
     "unreadable": classify(CREATE, answer(200, [])),
-    "no key": classify(CREATE, answer(401, {})),
+    "no key": classify(CREATE, answer(401, {"error": {"type": "invalid_request_error"}})),
+    "not Stripe's": classify(CREATE, answer(401, {})),
     "provider": classify(CREATE, answer(500, stripe_should_retry="false")),
     **{fault.value: classify(CREATE, fault) for fault in Fault},
     "refused here": refusal("stripe/create-customer", "no"),
@@ -106,7 +109,15 @@ def test_a_result(name, run):
 
 @pytest.mark.parametrize("status", [400, 401, 402, 403, 404, 409, 418, 429, 500, 502, 503, 504])
 def test_the_error_of_a_status(status):
-    body = {"error": {"code": "c", "decline_code": "d", "message": "m", "payment_intent": {"client_secret": "x"}}}
+    body = {
+        "error": {
+            "type": "api_error",
+            "code": "c",
+            "decline_code": "d",
+            "message": "m",
+            "payment_intent": {"client_secret": "x"},
+        }
+    }
     outcome = classify(CREATE, answer(status, body, request_id="req_1"))
     error = exactly(Error, dict(outcome.error))
     assert (error.code, error.retryable) == (meaning_of(status).code, meaning_of(status).retryable)
@@ -116,7 +127,7 @@ def test_every_result_of_a_retried_command():
     ledger, record = Ledger(), command_record(command(run=RUN))
     for last in (False, True):
         call = EXECUTOR.take(ledger, record, NOW)
-        decision = EXECUTOR.settle(ledger, call, classify(CREATE, answer(429)), NOW)
+        decision = EXECUTOR.settle(ledger, call, classify(CREATE, answer(429, {"error": {"type": "api_error"}})), NOW)
         for change in decision.changes:
             ledger.apply(change.key, change.record)
         results = [output for output in decision.outputs if output.topic == TOPICS.result]

@@ -172,7 +172,11 @@ async def table_of(workers: ScriptedWorkers, *, started: bool = True) -> AsyncIt
 async def test_a_refused_key_is_published_outside_transactions(workers: ScriptedWorkers):
     """A transaction on the control topic would hold everybody's definitions back for as long as it is open."""
     stripe, topic = ScriptedStripe(), workers.topics.control
-    stripe.script["c0"] = [StripeAnswer(status=401, headers={}, body=b'{"error":{"message":"Invalid API key"}}')]
+    stripe.script["c0"] = [
+        StripeAnswer(
+            status=401, headers={}, body=b'{"error":{"type":"invalid_request_error","message":"Invalid API key"}}'
+        )
+    ]
     gate = RateGate(limits=lambda _: Rate(), share=lambda: 1.0, key=lambda _: "k1", refused=lambda _: None)
     setup = Setup(topics=workers.topics, installation=installation, actions=actions(), has_connection=lambda _: True)
     role = ExecutorRole(workers.topics, Executor(setup=setup, gate=gate), stripe.send, 8)

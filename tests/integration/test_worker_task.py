@@ -42,8 +42,8 @@ PARTITIONS = 2
 DONE = StripeAnswer(
     status=200, headers={}, body=b'{"id":"cus_1","object":"customer","email":null,"name":null,"created":1}'
 )
-TOO_MANY = StripeAnswer(status=429, headers={}, body=b'{"error":{}}')
-NOT_OFFERED = StripeAnswer(status=403, headers={}, body=b'{"error":{}}')
+TOO_MANY = StripeAnswer(status=429, headers={}, body=b'{"error":{"type":"api_error"}}')
+NOT_OFFERED = StripeAnswer(status=403, headers={}, body=b'{"error":{"type":"api_error"}}')
 MORE = StripeAnswer(status=200, headers={}, body=b'{"object":"list","data":[{"id":"cus_9"}],"has_more":true}')
 NOT_FOUND = StripeAnswer(status=200, headers={}, body=b'{"object":"list","data":[]}')
 

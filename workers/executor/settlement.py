@@ -9,10 +9,11 @@ from stripeline.contracts import stripe_metadata
 from stripeline.contracts.internal_records import LedgerCommand, ResultFacts
 from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.executor import outcome_records, stripe_lookup
+from stripeline.workers.executor.answer_origin import json_object
 from stripeline.workers.executor.ledger import Ledger, remember
 from stripeline.workers.executor.retry_headers import CommandRecord
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.executor.stripe_answer import Succeeded, json_object
+from stripeline.workers.executor.stripe_answer import Succeeded
 from stripeline.workers.task.decision import Decision
 
 

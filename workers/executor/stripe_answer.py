@@ -1,21 +1,21 @@
 """Turns Stripe's answer, or the lack of one, into an outcome. Pure, and the only place that reads an answer.
 
-The order of judgement: a 2xx whose body is the object the card promises is a success; else `Stripe-Should-Retry`
-overrules the table; else the table of `contracts/errors.py`.
+The order of judgement: a 2xx whose body is the object the card promises is a success; an answer that is not Stripe's
+judges nothing; else `Stripe-Should-Retry` overrules the table; else the table of `contracts/errors.py`.
 https://docs.stripe.com/error-low-level · https://docs.stripe.com/rate-limits
 """
 
 from collections.abc import Mapping
 from typing import Any
 
-import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 from pydantic import ValidationError
 
 from stripeline.contracts.action import Action
-from stripeline.contracts.errors import FAULTS, KEY_IN_USE, Meaning, meaning_of
+from stripeline.contracts.errors import FAULTS, KEY_IN_USE, NOT_STRIPES, Meaning, meaning_of
 from stripeline.contracts.vocabulary import Code, Fault
+from stripeline.workers.executor.answer_origin import json_object, not_stripes, stripe_error
 
 MAX_MESSAGE = 500
 MAX_RETRY_AFTER_S = 24 * 3600
@@ -77,11 +77,12 @@ def classify(action: Action, answer: StripeAnswer | Fault) -> Outcome:
         return failed(action, FAULTS[answer], _FAULT_MESSAGES[answer])
     if 200 <= answer.status < 300:  # noqa: PLR2004
         return _success(action, answer)
-    body = json_object(answer.body)
-    found = _failure(action, answer, body or {})
-    # An answer without Stripe's `error` comes from a gateway in between, which has not read the key.
-    from_stripe = body is not None and isinstance(body.get("error"), dict)
-    return found if from_stripe else replace(found, decisive=False)
+    error = stripe_error(json_object(answer.body))
+    if error is None:
+        message = not_stripes(answer.status, answer.headers)
+        found = failed(action, NOT_STRIPES, message, http_status=answer.status)
+        return replace(found, retry_after_ms=_retry_after_ms(answer.headers.get("retry-after", "")))
+    return _failure(action, answer, error)
 
 
 def failed(action: Action, meaning: Meaning, message: str, **details: Any) -> Failed:
@@ -102,13 +103,12 @@ def _success(action: Action, answer: StripeAnswer) -> Outcome:
     try:
         return Succeeded(output=action.output.model_validate_json(answer.body).model_dump())
     except ValidationError:
-        message = _FAULT_MESSAGES[Fault.UNREADABLE]
+        stripes = isinstance((json_object(answer.body) or {}).get("object"), str)
+        message = _FAULT_MESSAGES[Fault.UNREADABLE] if stripes else not_stripes(answer.status, answer.headers)
         return failed(action, FAULTS[Fault.UNREADABLE], message, **_raw(answer, {}))
 
 
-def _failure(action: Action, answer: StripeAnswer, body: Mapping[str, Any]) -> Failed:
-    error = body.get("error")
-    error = error if isinstance(error, Mapping) else {}
+def _failure(action: Action, answer: StripeAnswer, error: Mapping[str, Any]) -> Failed:
     meaning = _meaning(answer, error)
     # Stripe's own message never carries a secret; its embedded payment_intent does (client_secret), and is left out.
     message = error.get("message")
@@ -156,15 +156,6 @@ def _retry_after_ms(text: str) -> int:
     if not text.isascii() or not text.isdigit():
         return 0
     return min(int(text[:9]), MAX_RETRY_AFTER_S) * 1000
-
-
-def json_object(body: bytes) -> Mapping[str, Any] | None:
-    """A body as the JSON object that it is; None for anything else."""
-    try:
-        parsed = orjson.loads(body)
-    except orjson.JSONDecodeError:
-        return None
-    return parsed if isinstance(parsed, dict) else None
 
 
 def refusal(action_key: str, message: str, code: Code = Code.VALIDATION_ERROR) -> Failed:

@@ -28,13 +28,15 @@ from stripeline.contracts.action import Action, Request
 from stripeline.contracts.errors import FAULTS
 from stripeline.contracts.stripe_metadata import Origin
 from stripeline.contracts.vocabulary import Fault
-from stripeline.workers.executor.stripe_answer import Failed, StripeAnswer, Succeeded, classify, failed, json_object
+from stripeline.workers.executor.answer_origin import json_object, stripe_error
+from stripeline.workers.executor.stripe_answer import Failed, StripeAnswer, Succeeded, classify, failed
 
 MAX_OBJECTS = 2_000
 MAX_PAGES = 60
 LOOK_UP_DEADLINES = 3
 PAGE_SIZES = (100, 20, 2)
 _MARGIN_S = 600
+_LISTS = frozenset({"list", "search_result"})
 _NOT_OFFERED = frozenset({400, 403, 404})
 
 
@@ -180,7 +182,7 @@ def _rows(action: Action, answer: StripeAnswer | Fault) -> _Rows | Failed:
     """The objects of a list, or the failure that came instead."""
     if isinstance(answer, StripeAnswer) and answer.status == 200:  # noqa: PLR2004
         body = json_object(answer.body)
-        if body is not None and isinstance(body.get("data"), list):
+        if body is not None and body.get("object") in _LISTS and isinstance(body.get("data"), list):
             rows = [row for row in body["data"] if isinstance(row, dict)]
             once = {str(row.get("id")): row for row in rows}  # a search may give a row twice
             return _Rows(list(once.values()), bool(body.get("has_more")))
@@ -191,7 +193,7 @@ def _rows(action: Action, answer: StripeAnswer | Fault) -> _Rows | Failed:
 
 def _is_stripes(answer: StripeAnswer) -> bool:
     """Only Stripe can say that an account can't search; a hop's 404 says nothing."""
-    return isinstance((json_object(answer.body) or {}).get("error"), dict)
+    return stripe_error(json_object(answer.body)) is not None
 
 
 def _pick(action: Action, origin: Origin, found: Sequence[Mapping[str, Any]]) -> Succeeded | Failed | None:

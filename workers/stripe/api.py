@@ -31,6 +31,8 @@ _HEADERS_READ = (
     "request-id",
     "retry-after",
     "stripe-rate-limited-reason",
+    "server",
+    "via",
 )
 OnAnswer = Callable[[Call, StripeAnswer | Fault, float], None]
 """Called after each request: what came back, and after how many seconds."""

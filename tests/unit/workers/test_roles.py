@@ -21,8 +21,8 @@ EXECUTOR = Executor(
 ROUTER = Router(topics=TOPICS, installation=installation, workflows=lambda _: {})
 CUSTOMER = b'{"id":"cus_1","object":"customer","email":null,"name":null,"created":1}'
 DONE = StripeAnswer(status=200, headers={}, body=CUSTOMER)
-NOT_OFFERED = StripeAnswer(status=403, headers={}, body=b'{"error":{}}')
-STORED = StripeAnswer(status=500, headers={"idempotent-replayed": "true"}, body=b'{"error":{}}')
+NOT_OFFERED = StripeAnswer(status=403, headers={}, body=b'{"error":{"type":"api_error"}}')
+STORED = StripeAnswer(status=500, headers={"idempotent-replayed": "true"}, body=b'{"error":{"type":"api_error"}}')
 
 
 async def send(_):

@@ -34,7 +34,7 @@ REPLAY = ((h.REPLAY, b"{}"),)
 
 def failure(status=500, **headers):
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return classify(CREATE, StripeAnswer(status=status, headers=given, body=b'{"error":{}}'))
+    return classify(CREATE, StripeAnswer(status=status, headers=given, body=b'{"error":{"type":"api_error"}}'))
 
 
 LOST = classify(CREATE, Fault.LOST)
@@ -493,7 +493,7 @@ class TestLookup:
 
     @pytest.mark.parametrize("status", [400, 403, 404])
     def test_falls_back_to_a_list_where_search_is_not_offered(self, status):
-        answer = self.answer(status=status, error={"message": "not here"})
+        answer = self.answer(status=status, error={"type": "invalid_request_error", "message": "not here"})
         assert isinstance(stripe_lookup.read_search(CREATE, origin("c1"), answer), stripe_lookup.NotOffered)
 
     @pytest.mark.parametrize(

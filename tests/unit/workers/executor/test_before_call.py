@@ -52,7 +52,9 @@ def run(ledger, record, outcome=DONE, now_ms=NOW):
 
 def failure(status=500, action="stripe/create-customer", **headers):
     given = {name.replace("_", "-"): value for name, value in headers.items()}
-    return classify(actions()[action], StripeAnswer(status=status, headers=given, body=b'{"error":{}}'))
+    return classify(
+        actions()[action], StripeAnswer(status=status, headers=given, body=b'{"error":{"type":"api_error"}}')
+    )
 
 
 def returned(decision, number=0, **fields):

@@ -90,7 +90,11 @@ class World:
 
 def outcome_of(number):
     status = {0: None, 1: None, 2: 429, 3: 500, 4: 402}[number]
-    return DONE if status is None else classify(CREATE, StripeAnswer(status=status, headers={}, body=b'{"error":{}}'))
+    return (
+        DONE
+        if status is None
+        else classify(CREATE, StripeAnswer(status=status, headers={}, body=b'{"error":{"type":"api_error"}}'))
+    )
 
 
 @settings(max_examples=30, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])

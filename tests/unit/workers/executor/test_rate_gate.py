@@ -35,7 +35,7 @@ DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "na
 
 
 def failure(status):
-    return classify(CREATE, StripeAnswer(status=status, headers={}, body=b'{"error":{}}'))
+    return classify(CREATE, StripeAnswer(status=status, headers={}, body=b'{"error":{"type":"api_error"}}'))
 
 
 class Facts:

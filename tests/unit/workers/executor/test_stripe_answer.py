@@ -19,7 +19,8 @@ def answer(status, body=None, **headers):
 
 
 def fail(status, error=None, action=CREATE, **headers):
-    outcome = classify(action, answer(status, {"error": error or {}}, **headers))
+    body = {"error": {"type": "api_error", **(error or {})}}
+    outcome = classify(action, answer(status, body, **headers))
     assert isinstance(outcome, Failed)
     return outcome
 
@@ -110,11 +111,56 @@ def test_an_idempotency_error_decides_nothing():
     assert not fail(400, {"type": "idempotency_error"}).decisive
 
 
-@pytest.mark.parametrize("body", [b"", b"<html>", b"[]", b"{}", b'{"error": "text"}'])
-def test_a_refusal_without_stripes_error_is_not_stripes(body):
-    outcome = classify(CREATE, answer(404, body))
+NOT_STRIPES = {
+    "nothing": b"",
+    "html": b"<html><body>Log in</body></html>",
+    "a list": b"[]",
+    "an object": b"{}",
+    "jwt": b'{"message": "Jwt is missing"}',
+    "text": b'{"error": "text"}',
+    "a gateway's error": b'{"error": {"code": 401, "message": "no", "status": "UNAUTHENTICATED"}}',
+}
+
+
+@pytest.mark.parametrize("action", [CREATE, RETRIEVE])
+@pytest.mark.parametrize("body", NOT_STRIPES.values(), ids=NOT_STRIPES)
+@pytest.mark.parametrize("status", [300, 302, 400, 401, 402, 403, 404, 405, 407, 409, 418, 429, 500, 502, 511, 999])
+def test_an_answer_that_is_not_stripes_judges_nothing(status, body, action):
+    outcome = classify(action, answer(status, body, stripe_should_retry="false", idempotent_replayed="true"))
     assert isinstance(outcome, Failed)
-    assert not outcome.decisive
+    assert (outcome.error["code"], outcome.error["http_status"]) == ("PROVIDER_ERROR", status)
+    assert (outcome.retryable, outcome.unknown) == (True, action is CREATE)
+    assert (outcome.decisive, outcome.stored) == (False, False)
+    assert f"the answer, {status} (no server named), was not Stripe's" in outcome.error["message"]
+
+
+@pytest.mark.parametrize(
+    ("headers", "named"),
+    [
+        ({"server": "squid/5.7"}, "server squid/5.7"),
+        ({"via": "1.1 proxy.corp:3128 (squid/5.7)"}, "via proxy.corp:3128"),
+        ({"server": "nginx", "via": "HTTP/1.1 gw"}, "server nginx, via gw"),
+        ({"server": f"sk_live_{'x' * 40}", "via": f"1.1 sk_live_{'x' * 40}"}, "server sk, via sk"),
+        ({"server": "<b>", "via": "?"}, "no server named"),
+    ],
+)
+def test_the_message_names_who_answered_and_no_secret(headers, named):
+    outcome = classify(CREATE, answer(403, b"<html>", **headers))
+    assert isinstance(outcome, Failed)
+    assert f"403 ({named})" in outcome.error["message"]
+
+
+def test_a_hops_retry_after_is_honoured():
+    assert classify(CREATE, answer(503, b"", retry_after="3")).retry_after_ms == 3_000
+
+
+@pytest.mark.parametrize(
+    ("body", "whose"), [(b"<html>", "was not Stripe's"), (b'{"object":"charge"}', "Stripe's answer")]
+)
+def test_a_success_says_whose_it_is(body, whose):
+    outcome = classify(CREATE, answer(200, body))
+    assert isinstance(outcome, Failed)
+    assert whose in outcome.error["message"]
 
 
 @pytest.mark.parametrize(
@@ -147,7 +193,7 @@ def test_stripes_codes_are_kept_and_embedded_objects_are_not():
 
 
 def test_an_error_body_of_another_shape_is_no_fault():
-    assert fail(400, "not an object").error["message"] == "Stripe answered 400"
+    assert fail(400).error["message"] == "Stripe answered 400"
     assert fail(400, {"message": 5, "code": 7}).error == {
         "code": "VALIDATION_ERROR", "message": "Stripe answered 400", "retryable": False, "http_status": 400,
     }  # fmt: skip

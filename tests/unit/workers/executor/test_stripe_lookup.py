@@ -27,12 +27,14 @@ CREATE = actions()["stripe/create-customer"]
 CUSTOMER = {"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1}
 OURS = {**CUSTOMER, "metadata": {"stripeline_installation": "inst1", "stripeline_command": "c1"}}
 ORIGIN = Origin(installation=INSTALLATION, command_id="c1")
-NOT_OFFERED = StripeAnswer(status=403, headers={}, body=b'{"error":{}}')
-REFUSED_KEY = StripeAnswer(status=401, headers={}, body=b'{"error":{}}')
+NOT_OFFERED = StripeAnswer(status=403, headers={}, body=b'{"error":{"type":"api_error"}}')
+REFUSED_KEY = StripeAnswer(status=401, headers={}, body=b'{"error":{"type":"api_error"}}')
 
 
 def listed(*rows, more=False):
-    return StripeAnswer(status=200, headers={}, body=orjson.dumps({"data": list(rows), "has_more": more}))
+    return StripeAnswer(
+        status=200, headers={}, body=orjson.dumps({"object": "list", "data": list(rows), "has_more": more})
+    )
 
 
 def advance(look_up, answer, now_ms=NOW):
@@ -118,7 +120,7 @@ def test_a_page_too_large_to_read_is_asked_for_in_parts():
 def test_the_smallest_page_of_the_largest_objects_fits(action):
     key, value = "\U0001f4b6" * 40, "\U0001f4b6" * 500
     largest = {"metadata": {f"{key}{number}"[-40:]: value for number in range(50)}, "rest": "x" * 64_000}
-    page = json.dumps({"data": [largest] * stripe_lookup.PAGE_SIZES[-1], "has_more": True})
+    page = json.dumps({"object": "list", "data": [largest] * stripe_lookup.PAGE_SIZES[-1], "has_more": True})
     assert stripe_lookup.search(action, ORIGIN).params["limit"] == stripe_lookup.PAGE_SIZES[-1]
     assert len(page) < MAX_BODY_BYTES
 
