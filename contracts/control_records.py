@@ -37,7 +37,10 @@ class ConnectionAccount(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class KeyRefusal(Struct, frozen=True, kw_only=True):
-    """Stripe refused a connection's key, under `state/…`. Valid until the key, and so its name, changes."""
+    """Stripe refused a connection's key, under `state/NAME`, or its access to an account, under `state/NAME/ACCOUNT`.
+
+    Valid until the key, and so its name, changes, or until a probe is accepted, which deletes the record.
+    """
 
     key_name: Annotated[str, Meta(description="the key's name, which does not reveal it")] = msgspec.field(
         name="refused_key"

@@ -153,11 +153,12 @@ ACCOUNT: Final = "account"
 PAUSE: Final = "pause"
 PROBE: Final = "probe"
 INSTALLATION_KEY: Final = "installation"
-"""The first words of control keys; `skip/TOPIC/PARTITION` and `pause/KIND/NAME` have two more, `installation` none."""
+"""The first words of control keys. `skip/TOPIC/PARTITION` and `pause/KIND/NAME` have two more, and so may `state`:
+`state/NAME/ACCOUNT`. `installation` has none."""
 
 _PLAIN_NAME: Final = re.compile(NAME.pattern)
 FACTS: Final[Mapping[str, tuple[re.Pattern[str], type[Fact]]]] = {
-    KEY_REFUSAL: (_PLAIN_NAME, KeyRefusal),
+    KEY_REFUSAL: (re.compile(_PLAIN_NAME.pattern[:-1] + f"(/{ACCOUNT_ID.pattern[1:-1]})?$"), KeyRefusal),
     SKIP: (re.compile(r"^[A-Za-z0-9._-]{1,249}/[0-9]{1,9}$"), BatchSkip),
     ACCOUNT: (_PLAIN_NAME, ConnectionAccount),
     PAUSE: (re.compile(r"^(connection|workflow)/" + NAME.pattern.removeprefix("^")), Pause),
@@ -214,6 +215,11 @@ def _named(by_key: Mapping[str, ControlRecord], kind: type[Kept]) -> Mapping[str
 def name_of(key: str) -> str:
     """`acme` for `connection/acme`."""
     return key.partition("/")[2]
+
+
+def refusal_key(connection: str, account: str | None = None) -> str:
+    """The control key of a connection's refused key, or of the account that the key may not act for."""
+    return f"{KEY_REFUSAL}/{connection}" if account is None else f"{KEY_REFUSAL}/{connection}/{account}"
 
 
 def parse_definition(key: str, value: bytes) -> ControlRecord:

@@ -6,6 +6,8 @@ Stripe's own answer; in any other it is `NOT_STRIPES`.
 Statuses: https://docs.stripe.com/api/errors · https://docs.stripe.com/error-low-level
 """
 
+from enum import Enum, auto
+
 from msgspec import Struct
 
 from stripeline.contracts.vocabulary import Code, Fault
@@ -62,6 +64,21 @@ NOT_STRIPES = Meaning(code=Code.PROVIDER_ERROR, retryable=True, effect_possible=
 
 KEY_IN_USE = Meaning(code=Code.CONFLICT, retryable=True, effect_possible=True)
 """409 `idempotency_key_in_use`: our earlier attempt is still running, so the call is retried with the same key."""
+
+
+class StripeRefusal(Enum):
+    """What Stripe refuses for more than the one command."""
+
+    KEY = auto()
+    ACCOUNT = auto()  # the key may not act for the connected account that was named
+
+
+def refusal_of(status: int, stripe_code: object) -> StripeRefusal | None:
+    """What Stripe's answer refuses. Any other 403 is a permission that the one command needs."""
+    if status == 401:  # noqa: PLR2004
+        return StripeRefusal.KEY
+    return StripeRefusal.ACCOUNT if (status, stripe_code) == (403, "account_invalid") else None
+
 
 _OTHER = (
     (600, Meaning(code=Code.PROVIDER_ERROR, retryable=True, effect_possible=True)),

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import structlog
 from pydantic import SecretStr
 
-from stripeline.contracts.definitions import Connection, Definitions, Rate
+from stripeline.contracts.definitions import Connection, Definitions, Rate, name_of, refusal_key
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.workers.kafka.control_table import ControlTable
 from stripeline.workers.secrets.cache import Secrets
@@ -58,10 +58,16 @@ def key_name(table: ControlTable, name: str) -> str | None:
     return None if connection is None else connection.key_name
 
 
-def refused_key(table: ControlTable, name: str) -> tuple[str, int] | None:
-    """The name of the key that Stripe refused, and since when."""
-    refusal = table.definitions.key_refusals.get(name)
+def refused_key(table: ControlTable, name: str, account: str | None = None) -> tuple[str, int] | None:
+    """The name of the key that Stripe refused, at all or for an account, and since when."""
+    refusal = table.definitions.key_refusals.get(name_of(refusal_key(name, account)))
     return None if refusal is None else (refusal.key_name, refusal.since_ms)
+
+
+def paused_since(table: ControlTable, name: str) -> int | None:
+    """Since when a person has paused a connection."""
+    pause = table.definitions.pauses.get(f"connection/{name}")
+    return None if pause is None else pause.at_ms
 
 
 class Keys:
@@ -90,8 +96,10 @@ class Keys:
         self._unopened.pop(name, None)
         return key
 
-    def held(self, name: str) -> tuple[str, int] | None:
-        """The name of a key that must not be used, and since when."""
+    def held(self, name: str, account: str | None = None) -> tuple[str, int] | None:
+        """The name of a key that must not be used, or not for this account, and since when."""
+        if account is not None:
+            return refused_key(self._table, name, account)
         return refused_key(self._table, name) or (self._unopened.get(name) if self.of(name) is None else None)
 
     def missing(self) -> str | None:

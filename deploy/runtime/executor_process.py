@@ -5,7 +5,7 @@ from urllib.parse import urlsplit
 
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.runtime.action_check import uninstalled
-from stripeline.deploy.runtime.connection_keys import STRIPES_OWN, Keys, key_name, limits_of
+from stripeline.deploy.runtime.connection_keys import STRIPES_OWN, Keys, key_name, limits_of, paused_since
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.runtime.worker_setup import may_begin, new_worker, required_vault, run_watched
 from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
@@ -31,6 +31,7 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
         share=lambda: len(worker.tasks) / settings.partitions,
         key=lambda name: key_name(table, name),
         refused=keys.held,
+        paused=lambda name: paused_since(table, name),
     )
     setup = Setup(
         topics=settings.topics,

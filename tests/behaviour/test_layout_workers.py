@@ -23,7 +23,7 @@ SEAMS = {
     "workers/stripe/api.py": (
         "stripeline.workers.executor.after_call", "stripeline.workers.executor.before_call",
         "stripeline.workers.executor.executor", "stripeline.workers.executor.stripe_lookup",
-        "stripeline.workers.executor.stripe_answer.classify", "stripeline.workers.executor.stripe_answer.outcome_of",
+        "stripeline.workers.executor.stripe_answer.classify", "stripeline.workers.executor.answer_origin",
     ),
     # What is decided about one record is nothing of the task's own.
     "workers/task/": ("stripeline.workers.executor", "stripeline.workers.router", "stripeline.workers.stripe"),

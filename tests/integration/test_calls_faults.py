@@ -18,7 +18,7 @@ from stripeline.contracts.retry_tiers import tier_for
 from stripeline.contracts.vocabulary import Code, Fault
 from stripeline.deploy.sandbox.faults import FaultRule, InjectedFault, Match
 from stripeline.deploy.sandbox.http_server import SandboxServer
-from stripeline.workers.executor.stripe_answer import Failed, Succeeded, outcome_of
+from stripeline.workers.executor.stripe_answer import Failed, NoKey, Succeeded, classify
 from stripeline.workers.stripe.api import MAX_BODY_BYTES, StripeApi
 from tests.support.in_memory_executor import ACTIONS, INTENT, KEY, TOPICS, InMemoryExecutor, call_of
 from tests.support.records import command
@@ -60,7 +60,7 @@ async def broken(sent: bytes | None, *, hold: bool = False, reads: bool = True) 
 async def call(url: str, value: dict | None = None, *, deadline_s: float = 5.0, key: str = KEY):
     async with StripeApi(url, lambda _: SecretStr(key), deadline_s=deadline_s) as api:
         made = call_of(value or command())
-        return outcome_of(made.action, await api.send(made))
+        return classify(made.action, await api.send(made))
 
 
 def is_fault(outcome, fault: Fault) -> None:
@@ -284,8 +284,7 @@ async def test_a_broken_call_is_logged_without_the_key(server: SandboxServer, ca
 
 async def test_a_connection_whose_key_cannot_be_opened_makes_no_call(server: SandboxServer):
     async with StripeApi(server.url, lambda _: None) as api:
-        outcome = outcome_of(CUSTOMERS, await api.send(call_of(command())))
-    assert (outcome.error["code"], outcome.retryable, outcome.unknown) == (Code.AUTH_EXPIRED, False, False)
+        assert await api.send(call_of(command())) == NoKey(connection="acme")
     assert server.sandbox.endpoints.ledger.recent(10) == []
 
 

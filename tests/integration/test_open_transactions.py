@@ -177,7 +177,7 @@ async def test_a_refused_key_is_published_outside_transactions(workers: Scripted
             status=401, headers={}, body=b'{"error":{"type":"invalid_request_error","message":"Invalid API key"}}'
         )
     ]
-    gate = RateGate(limits=lambda _: Rate(), share=lambda: 1.0, key=lambda _: "k1", refused=lambda _: None)
+    gate = RateGate(limits=lambda _: Rate(), share=lambda: 1.0, key=lambda _: "k1", refused=lambda *_: None)
     setup = Setup(topics=workers.topics, installation=installation, actions=actions(), has_connection=lambda _: True)
     role = ExecutorRole(workers.topics, Executor(setup=setup, gate=gate), stripe.send, 8)
     await workers.start(stripe, role=role).ready(PARTITIONS)

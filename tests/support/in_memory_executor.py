@@ -19,7 +19,7 @@ from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.executor.stripe_answer import CallReply, Outcome, outcome_of
+from stripeline.workers.executor.stripe_answer import CallReply, Outcome, classify
 from stripeline.workers.task.decision import Decision
 from tests.support.records import Record, command_record, installation
 
@@ -69,7 +69,7 @@ class InMemoryExecutor:
 
     async def outcome(self, call: Call) -> Outcome:
         """What Stripe's answer to one attempt means."""
-        return outcome_of(call.action, await self.call_stripe(call))
+        return classify(call.action, await self.call_stripe(call))
 
     def advance(self, ms: int) -> None:
         self.sandbox.clock_offset_ms += max(0, ms)

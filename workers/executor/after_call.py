@@ -36,9 +36,9 @@ MAX_LOOKS = 5
 def plan(setup: Setup, ledger: Ledger, call: Call, outcome: Outcome | Missing, now_ms: int) -> PlannedCall | Decision:
     """The decision about a record after its call, or the next call that it depends on."""
     state = call.state
-    known = ledger.known(state.command.command_id)
-    if known is not None and known != state.known and known.status != "waiting":  # settled while the call was made
-        return Decision(Verdict.KNOWN, changes=transitions.next_of_key(ledger, state.record))
+    done = settled(ledger, state)
+    if done is not None:
+        return done
     match outcome:
         case Succeeded():
             calls = 1 if call.look_up is None else 0
@@ -49,6 +49,14 @@ def plan(setup: Setup, ledger: Ledger, call: Call, outcome: Outcome | Missing, n
             return _look_up_failed(setup, ledger, state, outcome, now_ms)
         case failed:
             return _attempt_failed(setup, ledger, state, failed, now_ms)
+
+
+def settled(ledger: Ledger, state: CommandState) -> Decision | None:
+    """The decision about a command that was settled while its call was made; None for any other."""
+    known = ledger.known(state.command.command_id)
+    if known is None or known == state.known or known.status == "waiting":
+        return None
+    return Decision(Verdict.KNOWN, changes=transitions.next_of_key(ledger, state.record))
 
 
 def _attempt_failed(setup: Setup, ledger: Ledger, state: CommandState, failed: Failed, now_ms: int) -> Decision:

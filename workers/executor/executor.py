@@ -12,17 +12,19 @@ from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.control_records import KeyRefusal
+from stripeline.contracts.definitions import refusal_key
 from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.internal_records import encode
 from stripeline.contracts.records import Unreadable, parse_command
 from stripeline.contracts.vocabulary import Fault
 from stripeline.workers.executor import after_call, before_call, settlement, stripe_lookup, transitions
 from stripeline.workers.executor.command_state import Call, PlannedCall, endpoint
+from stripeline.workers.executor.key_breaker import PAUSE_MIN_MS
 from stripeline.workers.executor.ledger import Ledger, forget
-from stripeline.workers.executor.rate_gate import Observation, Pass, RateGate, open_gate
+from stripeline.workers.executor.rate_gate import Hold, Observation, Pass, RateGate, open_gate
 from stripeline.workers.executor.retry_headers import read_record
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.executor.stripe_answer import CallReply, NoKey, Outcome, StripeAnswer, outcome_of
+from stripeline.workers.executor.stripe_answer import CallReply, NoKey, Outcome, StripeAnswer, classify
 from stripeline.workers.executor.stripe_lookup import LookUp, Missing, NextRequest
 from stripeline.workers.task import dead_letters
 from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord
@@ -54,20 +56,32 @@ class Executor(Struct, frozen=True, kw_only=True):
 
     def answered(self, ledger: Ledger, call: Call, reply: CallReply, now_ms: int) -> Decision | Call:
         """The decision about a record after the reply to its call, or the next call."""
-        if call.look_up is None or isinstance(reply, NoKey):
-            return self.settle(ledger, call, outcome_of(call.action, reply), now_ms)
+        if isinstance(reply, NoKey):
+            return self._without_key(ledger, call, now_ms)
+        if call.look_up is None:
+            return self.settle(ledger, call, classify(call.action, reply), now_ms)
         found = self._looked_up(call, call.look_up, reply, now_ms)
         return found if isinstance(found, Call) else self.settle(ledger, call, found, now_ms)
 
     def settle(self, ledger: Ledger, call: Call, outcome: Outcome | Missing, now_ms: int) -> Decision | Call:
         """The decision about a record after its call's outcome, or the next call."""
-        observed = self.gate.observe(call.command.connection, call.endpoint, outcome, call.permit, now_ms)
-        if observed is Observation.REFUSED_AGAIN:
-            return self._through_gate(ledger, self._once_more(call), now_ms)
-        planned = after_call.plan(self.setup, ledger, call, outcome, now_ms)
-        if not isinstance(planned, Decision):
-            return self._through_gate(ledger, planned, now_ms)
-        return self._with_refused_key(planned, call, now_ms) if observed is Observation.KEY_REFUSED else planned
+        command = call.command
+        observed = self.gate.observe(
+            command.connection, call.endpoint, outcome, call.permit, now_ms, command.account
+        )  # fmt: skip
+        # A look-up is of a command that waits, which no refusal ends.
+        if observed is Observation.REFUSED_AGAIN or (observed is not Observation.ACCEPTED and call.look_up is not None):
+            planned: PlannedCall | Decision = after_call.settled(ledger, call.state) or self._once_more(call)
+        else:
+            planned = after_call.plan(self.setup, ledger, call, outcome, now_ms)
+        decided = planned if isinstance(planned, Decision) else self._through_gate(ledger, planned, now_ms)
+        return self._with_notice(decided, call, observed, now_ms) if isinstance(decided, Decision) else decided
+
+    def _without_key(self, ledger: Ledger, call: Call, now_ms: int) -> Decision:
+        """Nothing was sent: its connection was removed, or its key can't be opened. The command waits."""
+        self.gate.release(call.command.connection, call.permit, call.command.account)
+        held = Hold(wait_ms=PAUSE_MIN_MS, why="waits for its connection's key")
+        return after_call.settled(ledger, call.state) or transitions.hold(self.setup, ledger, call.state, held, now_ms)
 
     def broken(self, ledger: Ledger, consumed: InputRecord, error: Exception) -> Decision:
         """A record whose decision raised an exception: a dead letter, and its key goes on without it."""
@@ -83,7 +97,7 @@ class Executor(Struct, frozen=True, kw_only=True):
         """The call when its connection may make one; else a wait in a tier that costs no attempt."""
         state, action, request = planned.state, planned.action, planned.request
         where = endpoint(action, planned.look_up)
-        match self.gate.ask(state.command.connection, where, now_ms, state.turn_ms):
+        match self.gate.ask(state.command.connection, where, now_ms, state.turn_ms, state.command.account):
             case Pass() as permit:
                 installation, command_id = self.setup.installation(), state.command.command_id
                 key = idempotency_key(installation, command_id) if request.method == "POST" else None
@@ -110,10 +124,17 @@ class Executor(Struct, frozen=True, kw_only=True):
             timeout_ms=found.timeout_ms,
         )  # fmt: skip
 
-    def _with_refused_key(self, decision: Decision, call: Call, now_ms: int) -> Decision:
-        """The other processes, and the operator, learn from the control topic that a key is refused."""
+    def _with_notice(self, decision: Decision, call: Call, observed: Observation, now_ms: int) -> Decision:
+        """The other processes, and the operator, learn from the control topic what Stripe refuses."""
+        match observed:
+            case Observation.KEY_REFUSED:
+                key = refusal_key(call.command.connection)
+            case Observation.ACCOUNT_REFUSED:
+                key = refusal_key(call.command.connection, call.command.account)
+            case _:
+                return decision
         state = encode(KeyRefusal(key_name=call.permit.key or "", since_ms=now_ms))
-        notice = OutputRecord(self.setup.topics.control, f"state/{call.command.connection}".encode(), state, (), 0)
+        notice = OutputRecord(self.setup.topics.control, key.encode(), state, (), 0)
         return replace(decision, notices=(*decision.notices, notice))
 
     def _once_more(self, call: Call) -> PlannedCall:

@@ -1,29 +1,31 @@
-"""The rate gate before Stripe: how fast a connection may call, and whether Stripe still accepts its key. Pure.
+"""The rate gate before Stripe: how fast a connection may call, and whether it may call at all. Pure.
 
-Pacing. A token bucket per connection and one per endpoint of it, at this process's share of the limits. A call whose
-turn comes within `PACE_MS` waits for it in memory; beyond that the command waits in a tier, so that a connection at its
-limit never fills the call slots that others need. A 429 halves the rate, and time without a 429 restores it.
-Breaker. A 401 says that the key is revoked: the connection's commands wait, in order and without losing an attempt,
-until the key is replaced. Then one call tries the new key, and the others follow once Stripe has accepted it.
-https://docs.stripe.com/rate-limits
+Pacing, by `pacing.py`: Stripe's limits count per account, so each connected account that a connection acts for has its
+own buckets, at this process's share of the limits. What has to wait for long waits in a tier, so that a connection at
+its limit never fills the call slots that others need.
+Breaker, by `key_breaker.py`: a 401 closes the connection, whatever account was named; a 403 `account_invalid` closes
+the one account of that connection. A person may pause a connection too. What waits keeps its order and its attempts.
+https://docs.stripe.com/rate-limits · https://docs.stripe.com/error-codes#account-invalid
 """
 
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum, auto
+from itertools import islice
 
 from msgspec import Struct
 
 from stripeline.contracts.definitions import Rate
+from stripeline.contracts.errors import StripeRefusal
 from stripeline.contracts.vocabulary import Code
+from stripeline.workers.executor.key_breaker import PAUSE_MIN_MS, Breaker, Noted, pause_ms
+from stripeline.workers.executor.pacing import AccountPace, Bucket
 from stripeline.workers.executor.stripe_answer import Failed, Outcome
 from stripeline.workers.executor.stripe_lookup import Missing
 
-PACE_MS = 6_000  # longer than the first tier: what comes back from it finds work still in hand
-PAUSE_MIN_MS, PAUSE_MAX_MS = 1_000, 600_000
-_SLOWEST = 1 / 32
-_RECOVERY_S = 60.0
-_UNAUTHORIZED = 401
+MAX_ACCOUNTS = 10_000
+"""Of one process, all connections together: those beyond that have nothing to remember are forgotten."""
+_SWEEP = 100
 
 
 class Pass(Struct, frozen=True, kw_only=True):
@@ -38,8 +40,9 @@ class Observation(Enum):
     """What an outcome says about its connection."""
 
     ACCEPTED = auto()
-    KEY_REFUSED = auto()  # the first 401 of its key: the command ends with it, and the other processes learn of it
-    REFUSED_AGAIN = auto()  # called before the first 401 was known: the command waits with the others
+    KEY_REFUSED = auto()  # the first 401 of its key: the other processes learn of it
+    ACCOUNT_REFUSED = auto()  # the first refusal of its account: the same
+    REFUSED_AGAIN = auto()  # called before the first refusal was known: the command waits with the others
 
 
 class Hold(Struct, frozen=True, kw_only=True):
@@ -53,52 +56,27 @@ class Hold(Struct, frozen=True, kw_only=True):
 class ConnectionStatus(Struct, frozen=True, kw_only=True):
     """A connection as the gate sees it, for the metrics.
 
-    paused: Stripe refused its key, which has not been replaced.
-    line_ms: how long the last of its line still waits.
-    rates: calls per second now and at most, by endpoint; the account's under "".
+    paused: a person paused it, or Stripe refused its key, which has not been replaced.
+    paused_accounts: connected accounts that its key may not act for.
+    line_ms: how long the last of its longest line still waits.
+    rates: calls per second now and at most, by endpoint, of the connection's own account; all endpoints under "".
     """
 
     connection: str
     paused: bool
+    paused_accounts: int = 0
     line_ms: float
     rates: Mapping[str, tuple[float, float]]
 
 
 @dataclass(slots=True)
-class Bucket:
-    """Calls per second, one after the other: `next_ms` is when the next one has its turn."""
-
-    ceiling: float
-    rate: float
-    next_ms: float = 0.0
-    slowed_ms: float = 0.0
-
-    def wait_ms(self, now_ms: float) -> float:
-        self._recover(now_ms)
-        return max(0.0, self.next_ms - now_ms)
-
-    def take(self, now_ms: float) -> None:
-        self.next_ms = max(self.next_ms, now_ms) + 1000 / self.rate
-
-    def slow(self, now_ms: float) -> None:
-        """After a 429: half of the rate. Answers of one burst count once."""
-        if now_ms - self.slowed_ms >= 1000:  # noqa: PLR2004
-            self.rate, self.slowed_ms = max(self.rate / 2, self.ceiling * _SLOWEST), now_ms
-
-    def _recover(self, now_ms: float) -> None:
-        if self.rate < self.ceiling and now_ms > self.slowed_ms:
-            grown = self.ceiling * (now_ms - self.slowed_ms) / 1000 / _RECOVERY_S
-            if grown >= self.ceiling * 0.01:
-                self.rate, self.slowed_ms = min(self.ceiling, self.rate + grown), now_ms
+class _Account:
+    pace: AccountPace = field(default_factory=AccountPace)
+    breaker: Breaker = field(default_factory=Breaker)
 
 
-@dataclass(slots=True)
-class _Connection:
-    buckets: dict[str, Bucket] = field(default_factory=dict)
-    line_ms: float = 0.0
-    refused_key: str | None = None
-    refused_ms: int = 0
-    probing: bool = False
+_Of = tuple[str, str | None]
+"""A connection, and the connected account that a command names; None for the connection's own."""
 
 
 @dataclass(slots=True, kw_only=True)
@@ -108,114 +86,130 @@ class RateGate:
     limits: calls per second of a connection and of each endpoint; None: no limit.
     share: the part of them that this process may use.
     key: the name of a connection's key, which does not reveal it; another key has another name.
-    refused: the key's name that Stripe refused, and since when, as the control table has it.
+    refused: what the control table has of a refused key (no account), or of an account that its key may not act for.
+    paused: since when a person has paused the connection.
     """
 
     limits: Callable[[str], Rate]
     share: Callable[[], float]
     key: Callable[[str], str | None]
-    refused: Callable[[str], tuple[str, int] | None]
-    _known: dict[str, _Connection] = field(default_factory=dict)
+    refused: Callable[[str, str | None], Noted | None]
+    paused: Callable[[str], int | None] = lambda _: None
+    _known: dict[_Of, _Account] = field(default_factory=dict)
 
-    def ask(self, connection: str, endpoint: str, now_ms: int, turn_ms: int | None = None) -> Pass | Hold:
+    def ask(
+        self, connection: str, endpoint: str, now_ms: int, turn_ms: int | None = None, account: str | None = None
+    ) -> Pass | Hold:
         """Whether a call may be made now; `turn_ms` is the turn that it was promised. A `Pass` has taken its turn."""
-        mine = self._connection(connection)
-        closed = self._closed(mine, connection, now_ms)
-        if isinstance(closed, Hold):
-            return closed
-        buckets = self._buckets(mine, connection, endpoint)
-        wait_ms = max((bucket.wait_ms(now_ms) for bucket in buckets), default=0.0)
-        if buckets and self._must_line_up(mine, now_ms, turn_ms, wait_ms):
-            return self._in_line(mine, min(bucket.rate for bucket in buckets), now_ms, turn_ms, wait_ms)
-        for bucket in buckets:
-            bucket.take(now_ms)
-        mine.probing = closed
-        return Pass(delay_ms=int(wait_ms), key=self.key(connection), probe=closed)
-
-    @staticmethod
-    def _must_line_up(mine: _Connection, now_ms: int, turn_ms: int | None, wait_ms: float) -> bool:
-        """Before its turn, or beyond what may wait in memory. No call overtakes a line that has formed."""
-        soon_ms = now_ms + PACE_MS
-        return wait_ms > PACE_MS or (mine.line_ms if turn_ms is None else turn_ms) > soon_ms
-
-    @staticmethod
-    def _in_line(mine: _Connection, rate: float, now_ms: int, turn_ms: int | None, wait_ms: float) -> Hold:
-        if turn_ms is None or turn_ms <= now_ms + PACE_MS:
-            mine.line_ms = max(mine.line_ms, now_ms + wait_ms) + 1000 / rate
-            turn_ms = int(mine.line_ms)
-        return Hold(wait_ms=turn_ms - now_ms, why="waits for its connection's rate", turn_ms=turn_ms)
+        tries = self._closed(connection, account, now_ms)
+        if isinstance(tries, Hold):
+            return tries
+        pace = self._account(connection, account, now_ms).pace
+        wait_ms, turn_ms = pace.take(self._buckets(pace, connection, endpoint), now_ms, turn_ms)
+        if turn_ms is not None:
+            return Hold(wait_ms=turn_ms - now_ms, why="waits for its connection's rate", turn_ms=turn_ms)
+        for breaker in tries:
+            breaker.probing = True
+        return Pass(delay_ms=int(wait_ms), key=self.key(connection), probe=bool(tries))
 
     def observe(
-        self, connection: str, endpoint: str, outcome: Outcome | Missing, permit: Pass, now_ms: int
-    ) -> Observation:
+        self, connection: str, endpoint: str, outcome: Outcome | Missing, permit: Pass, now_ms: int,
+        account: str | None = None,
+    ) -> Observation:  # fmt: skip
         """Learn from the outcome of a call that was let pass."""
-        mine = self._connection(connection)
+        mine = self._account(connection, account, now_ms)
         if isinstance(outcome, Failed) and outcome.error["code"] == Code.RATE_LIMITED:
-            for bucket in self._buckets(mine, connection, endpoint):
+            for bucket in self._buckets(mine.pace, connection, endpoint):
                 bucket.slow(now_ms)
-        mine.probing = mine.probing and not permit.probe
-        refused = isinstance(outcome, Failed) and outcome.error.get("http_status") == _UNAUTHORIZED
-        if not refused or permit.key is None:
-            if permit.key != mine.refused_key:
-                mine.refused_key = None
+        self.release(connection, permit, account)
+        refused = outcome.refuses if isinstance(outcome, Failed) and permit.key is not None else None
+        if refused is None or (refused is StripeRefusal.ACCOUNT and account is None):
+            for breaker in self._breakers(connection, account):
+                breaker.accepted(permit.key)
             return Observation.ACCEPTED
-        if permit.key == mine.refused_key or permit.key != self.key(connection):
+        breaker = mine.breaker if refused is StripeRefusal.ACCOUNT else self._account(connection, None, now_ms).breaker
+        if permit.key is None or permit.key == breaker.refused_key or permit.key != self.key(connection):
             return Observation.REFUSED_AGAIN
-        mine.refused_key, mine.refused_ms = permit.key, now_ms
-        return Observation.KEY_REFUSED
+        breaker.refuse(permit.key, now_ms)
+        return Observation.ACCOUNT_REFUSED if refused is StripeRefusal.ACCOUNT else Observation.KEY_REFUSED
 
-    def _connection(self, name: str) -> _Connection:
-        known = self._known.get(name)
-        if known is None:
-            known = self._known[name] = _Connection()
-        return known
+    def release(self, connection: str, permit: Pass, account: str | None = None) -> None:
+        """A call that was let pass is over, whatever came of it."""
+        if permit.probe:
+            for breaker in self._breakers(connection, account):
+                breaker.probing = False
+
+    def learn(self, now_ms: int) -> None:
+        """Look at what the control table says now: a refusal may come and go between two calls."""
+        for (connection, account), known in self._known.items():
+            if known.breaker.refused_key is not None:
+                known.breaker.learn(self.key(connection), self.refused(connection, account), now_ms)
 
     def connections(self, now_ms: int) -> Iterator[ConnectionStatus]:
         """Every connection that has called since this process began."""
-        for name, mine in self._known.items():
-            key, noted = self.key(name), self.refused(name)
-            refused = {mine.refused_key, None if noted is None else noted[0]} - {None}
-            for bucket in mine.buckets.values():
+        self.learn(now_ms)
+        for name in dict.fromkeys(name for name, _ in self._known):
+            key, accounts = self.key(name), [(of[1], one) for of, one in self._known.items() if of[0] == name]
+            own = self._known.get((name, None), _Account())
+            own.breaker.learn(key, self.refused(name, None), now_ms)
+            for bucket in own.pace.buckets.values():
                 bucket.wait_ms(now_ms)  # time without a 429 has restored its rate
             yield ConnectionStatus(
                 connection=name,
-                paused=key in refused,
-                line_ms=max(0.0, mine.line_ms - now_ms),
-                rates={endpoint: (bucket.rate, bucket.ceiling) for endpoint, bucket in mine.buckets.items()},
+                paused=own.breaker.closed(key) or self.paused(name) is not None,
+                paused_accounts=sum(one.breaker.closed(key) for account, one in accounts if account is not None),
+                line_ms=max(0.0, *(one.pace.line_ms - now_ms for _, one in accounts)),
+                rates={endpoint: (bucket.rate, bucket.ceiling) for endpoint, bucket in own.pace.buckets.items()},
             )
 
-    def _closed(self, mine: _Connection, connection: str, now_ms: int) -> Hold | bool:
-        """Held while the key is refused or being tried; True for the call that tries a new one."""
-        key, noted = self.key(connection), self.refused(connection)
-        if noted is not None and noted[0] == key:
-            mine.refused_key, mine.refused_ms = noted  # another process got the 401
-        if mine.refused_key is None:
-            return False
-        if mine.refused_key == key:
-            wait_ms = min(max(now_ms - mine.refused_ms, PAUSE_MIN_MS), PAUSE_MAX_MS)
-            return Hold(wait_ms=wait_ms, why="waits for its connection's key to be replaced")
-        if mine.probing:
-            return Hold(wait_ms=PAUSE_MIN_MS, why="waits for the call that tries the new key")
-        return True
+    def _closed(self, connection: str, account: str | None, now_ms: int) -> Hold | list[Breaker]:
+        """Held while a person, or a refusal, holds it; else the breakers that this call would try."""
+        since_ms, key = self.paused(connection), self.key(connection)
+        if since_ms is not None:
+            return Hold(wait_ms=pause_ms(now_ms, since_ms), why="waits for its connection to be resumed")
+        tries = []
+        for named, why in ((None, "key to be replaced"), (account, f"access to {account}")):
+            breaker = self._account(connection, named, now_ms).breaker
+            breaker.learn(key, self.refused(connection, named), now_ms)
+            if breaker.closed(key):
+                return Hold(wait_ms=pause_ms(now_ms, breaker.refused_ms), why=f"waits for its connection's {why}")
+            if breaker.tries(key):
+                if breaker.probing:
+                    return Hold(wait_ms=PAUSE_MIN_MS, why="waits for the call that tries the new key")
+                tries.append(breaker)
+        return tries
 
-    def _buckets(self, mine: _Connection, connection: str, endpoint: str) -> list[Bucket]:
+    def _breakers(self, connection: str, account: str | None) -> Iterator[Breaker]:
+        """Those that are known of a call; an account that has nothing to remember may be forgotten meanwhile."""
+        for named in dict.fromkeys((None, account)):
+            known = self._known.get((connection, named))
+            if known is not None:
+                yield known.breaker
+
+    def _account(self, connection: str, account: str | None, now_ms: int) -> _Account:
+        known = self._known.get((connection, account))
+        if known is None:
+            if len(self._known) >= MAX_ACCOUNTS:
+                self._forget_idle(now_ms)
+            known = self._known[connection, account] = _Account()
+        return known
+
+    def _forget_idle(self, now_ms: int) -> None:
+        """Of those that have been known for longest; one that is of use is looked at again after the others."""
+        for of in list(islice(self._known, _SWEEP)):
+            known = self._known.pop(of)
+            if of[1] is None or known.breaker != Breaker() or not known.pace.idle(now_ms):
+                self._known[of] = known
+
+    def _buckets(self, pace: AccountPace, connection: str, endpoint: str) -> list[Bucket]:
         limits = self.limits(connection)
         if limits.account is None and limits.endpoint is None:
             return []
         share = self.share()
         wanted = (("", limits.account), (endpoint, limits.endpoint))
-        return [_bucket(mine, name, rate * share) for name, rate in wanted if rate is not None and share > 0]
-
-
-def _bucket(mine: _Connection, name: str, ceiling: float) -> Bucket:
-    bucket = mine.buckets.get(name)
-    if bucket is None:
-        bucket = mine.buckets[name] = Bucket(ceiling, ceiling)
-    elif bucket.ceiling != ceiling:  # the limit or the share has changed
-        bucket.rate, bucket.ceiling = bucket.rate / bucket.ceiling * ceiling, ceiling
-    return bucket
+        return pace.buckets_of((name, rate * share) for name, rate in wanted if rate is not None and share > 0)
 
 
 def open_gate() -> RateGate:
     """A gate that lets every call pass: no limits, and keys without names."""
-    return RateGate(limits=lambda _: Rate(), share=lambda: 1.0, key=lambda _: None, refused=lambda _: None)
+    return RateGate(limits=lambda _: Rate(), share=lambda: 1.0, key=lambda _: None, refused=lambda *_: None)

@@ -13,7 +13,7 @@ from msgspec.structs import replace
 from pydantic import ValidationError
 
 from stripeline.contracts.action import Action
-from stripeline.contracts.errors import FAULTS, KEY_IN_USE, NOT_STRIPES, Meaning, meaning_of
+from stripeline.contracts.errors import FAULTS, KEY_IN_USE, NOT_STRIPES, Meaning, StripeRefusal, meaning_of, refusal_of
 from stripeline.contracts.vocabulary import Code, Fault
 from stripeline.workers.executor.answer_origin import json_object, not_stripes, stripe_error
 
@@ -51,6 +51,7 @@ class Failed(Struct, frozen=True, kw_only=True):
     unknown: the call may have had its effect.
     decisive: it also says that earlier attempts with the same key had none.
     stored: Stripe has kept this failure under the key, and will answer nothing else.
+    refuses: what Stripe refuses beyond this call.
     """
 
     error: Mapping[str, Any]
@@ -59,16 +60,10 @@ class Failed(Struct, frozen=True, kw_only=True):
     decisive: bool = True
     stored: bool = False
     retry_after_ms: int = 0
+    refuses: StripeRefusal | None = None
 
 
 Outcome = Succeeded | Failed
-
-
-def outcome_of(action: Action, reply: CallReply) -> Outcome:
-    if isinstance(reply, NoKey):
-        message = f"the key of connection {reply.connection!r} can't be opened"
-        return refusal(action.key, message, Code.AUTH_EXPIRED)
-    return classify(action, reply)
 
 
 def classify(action: Action, answer: StripeAnswer | Fault) -> Outcome:
@@ -118,6 +113,7 @@ def _failure(action: Action, answer: StripeAnswer, error: Mapping[str, Any]) -> 
         found,
         stored=answer.headers.get("idempotent-replayed") == "true",
         retry_after_ms=_retry_after_ms(answer.headers.get("retry-after", "")),
+        refuses=refusal_of(answer.status, error.get("code")),
     )
 
 

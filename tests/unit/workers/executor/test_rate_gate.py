@@ -7,25 +7,20 @@ import pytest
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.definitions import Connection, Rate
-from stripeline.contracts.internal_records import encode
+from stripeline.contracts.internal_records import LedgerCommand, encode
 from stripeline.contracts.retry_tiers import parse_tiers, within
 from stripeline.contracts.topics import Topics
-from stripeline.contracts.vocabulary import Verdict
+from stripeline.contracts.vocabulary import Fault, Verdict
 from stripeline.workers.actions import actions
+from stripeline.workers.executor import rate_gate
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.executor import Executor
+from stripeline.workers.executor.key_breaker import NOTICE_MS, PAUSE_MAX_MS
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.executor.rate_gate import (
-    PACE_MS,
-    PAUSE_MAX_MS,
-    ConnectionStatus,
-    Hold,
-    Observation,
-    Pass,
-    RateGate,
-)
+from stripeline.workers.executor.pacing import PACE_MS
+from stripeline.workers.executor.rate_gate import ConnectionStatus, Hold, Observation, Pass, RateGate
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.executor.stripe_answer import StripeAnswer, Succeeded, classify
+from stripeline.workers.executor.stripe_answer import NoKey, StripeAnswer, Succeeded, classify
 from stripeline.workers.task.decision import Decision
 from tests.support.records import Record, command, command_record, installation
 
@@ -34,8 +29,16 @@ CREATE = actions()["stripe/create-customer"]
 DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1})
 
 
-def failure(status):
-    return classify(CREATE, StripeAnswer(status=status, headers={}, body=b'{"error":{"type":"api_error"}}'))
+def failure(status, code=None):
+    body = orjson.dumps({"error": {"type": "invalid_request_error", "code": code}})
+    return classify(CREATE, StripeAnswer(status=status, headers={}, body=body))
+
+
+def hop(status):
+    return classify(CREATE, StripeAnswer(status=status, headers={}, body=b'{"message": "Jwt is missing"}'))
+
+
+DEAUTHORIZED = failure(403, "account_invalid")
 
 
 class Facts:
@@ -44,15 +47,20 @@ class Facts:
     def __init__(self, account=None, endpoint=None):
         self.rates = {"acme": Rate(account=account, endpoint=endpoint)}
         self.part, self.keys, self.told = 1.0, {"acme": "k1", "other": "k1"}, {}
+        self.pauses = {}
         self.gate = RateGate(
             limits=lambda name: self.rates.get(name, Rate()),
             share=lambda: self.part,
             key=self.keys.get,
-            refused=self.told.get,
+            refused=lambda name, account: self.told.get(name if account is None else f"{name}/{account}"),
+            paused=self.pauses.get,
         )
 
-    def ask(self, now_ms=NOW, endpoint="/v1/customers", connection="acme"):
-        return self.gate.ask(connection, endpoint, now_ms)
+    def ask(self, now_ms=NOW, endpoint="/v1/customers", connection="acme", account=None):
+        return self.gate.ask(connection, endpoint, now_ms, account=account)
+
+    def observe(self, outcome, permit, now_ms=NOW, account=None):
+        return self.gate.observe("acme", "/v1/customers", outcome, permit, now_ms, account)
 
 
 def passes(facts, now_ms=NOW, **where):
@@ -106,6 +114,23 @@ class TestPacing:
         facts = Facts(account=1)
         passes(facts)
         assert facts.ask(connection="other") == Pass(key="k1")
+
+    def test_each_account_has_its_own_limit(self):
+        facts = Facts(account=10)
+        assert [facts.ask(account="acct_1").delay_ms for _ in range(3)] == [0, 100, 200]
+        assert [facts.ask(account=account).delay_ms for account in (None, "acct_2")] == [0, 0]
+        facts.observe(failure(429), facts.ask(account="acct_2"), account="acct_2")
+        assert [facts.ask(NOW + 5_000).delay_ms for _ in range(2)] == [0, 100]
+
+    def test_accounts_without_a_past_are_forgotten(self, monkeypatch):
+        monkeypatch.setattr(rate_gate, "MAX_ACCOUNTS", 50)
+        facts = Facts(account=10)
+        facts.observe(DEAUTHORIZED, facts.ask(account="acct_gone"), account="acct_gone")
+        for number in range(500):
+            facts.ask(NOW + 60_000 * number, account=f"acct_{number}")
+        assert len(facts.gate._known) <= 52
+        facts.told["acme/acct_gone"] = ("k1", NOW)
+        assert isinstance(facts.ask(account="acct_gone"), Hold)
 
     def test_a_process_uses_its_share(self):
         facts = Facts(account=10)
@@ -187,6 +212,7 @@ class TestBreaker:
 
     def test_it_asks_less_and_less_often(self):
         facts = self.refused()
+        facts.told["acme"] = ("k1", NOW)
         assert [facts.ask(NOW + ms).wait_ms for ms in (0, 30_000, 10**9)] == [1_000, 30_000, PAUSE_MAX_MS]
 
     def test_one_call_tries_a_new_key_and_the_others_follow(self):
@@ -234,6 +260,83 @@ class TestBreaker:
             assert (
                 facts.gate.observe("acme", "/v1/customers", failure(status), facts.ask(), NOW) is Observation.ACCEPTED
             )
+        assert isinstance(facts.ask(), Pass)
+
+    def test_an_answer_that_is_not_stripes_leaves_it_open(self):
+        facts = Facts()
+        assert facts.observe(hop(401), facts.ask()) is Observation.ACCEPTED
+        assert isinstance(facts.ask(), Pass)
+
+    @pytest.mark.parametrize("account", [None, "acct_1"])
+    def test_it_opens_once_the_control_topic_has_the_refusal_no_more(self, account):
+        facts, key = Facts(), "acme" if account is None else "acme/acct_1"
+        outcome = failure(401) if account is None else DEAUTHORIZED
+        assert facts.observe(outcome, facts.ask(account=account), account=account) is not Observation.ACCEPTED
+        assert isinstance(facts.ask(account=account), Hold)
+        facts.ask(connection="other")
+        facts.told[key] = ("k1", NOW)
+        facts.gate.learn(NOW)
+        del facts.told[key]
+        assert facts.ask(account=account) == Pass(key="k1")
+
+    def test_a_refusal_that_never_reached_the_control_topic_ends(self):
+        facts = self.refused()
+        assert isinstance(facts.ask(NOW + NOTICE_MS), Hold)
+        assert facts.ask(NOW + NOTICE_MS + 1) == Pass(key="k1")
+
+    def test_a_401_closes_the_connection_whatever_account_was_named(self):
+        facts = Facts()
+        assert facts.observe(failure(401), facts.ask(account="acct_1"), account="acct_1") is Observation.KEY_REFUSED
+        assert isinstance(facts.ask(), Hold)
+        assert isinstance(facts.ask(account="acct_2"), Hold)
+
+    def test_a_403_account_invalid_closes_its_account_alone(self):
+        facts = Facts()
+        first, second = facts.ask(account="acct_1"), facts.ask(account="acct_1")
+        assert facts.observe(DEAUTHORIZED, first, account="acct_1") is Observation.ACCOUNT_REFUSED
+        assert facts.observe(DEAUTHORIZED, second, account="acct_1") is Observation.REFUSED_AGAIN
+        held = facts.ask(account="acct_1")
+        assert isinstance(held, Hold)
+        assert "acct_1" in held.why
+        assert facts.ask() == facts.ask(account="acct_2") == Pass(key="k1")
+
+    @pytest.mark.parametrize("outcome", [failure(403), failure(403, "more_permissions_required"), hop(403)])
+    def test_another_403_closes_nothing(self, outcome):
+        facts = Facts()
+        assert facts.observe(outcome, facts.ask(account="acct_1"), account="acct_1") is Observation.ACCEPTED
+        assert isinstance(facts.ask(account="acct_1"), Pass)
+
+    def test_account_invalid_without_an_account_closes_nothing(self):
+        facts = Facts()
+        assert facts.observe(DEAUTHORIZED, facts.ask()) is Observation.ACCEPTED
+        assert isinstance(facts.ask(), Pass)
+
+    def test_an_account_that_another_process_lost_is_held_here_too(self):
+        facts = Facts()
+        facts.told["acme/acct_1"] = ("k1", NOW - 5_000)
+        assert facts.ask(account="acct_1").wait_ms == 5_000
+        assert isinstance(facts.ask(), Pass)
+
+    def test_a_new_key_tries_the_account_with_one_call(self):
+        facts = Facts()
+        facts.observe(DEAUTHORIZED, facts.ask(account="acct_1"), account="acct_1")
+        facts.keys["acme"] = "k2"
+        probe = facts.ask(account="acct_1")
+        assert probe == Pass(key="k2", probe=True)
+        assert isinstance(facts.ask(account="acct_1"), Hold)
+        facts.gate.release("acme", probe, "acct_1")
+        assert facts.ask(account="acct_1").probe
+        assert facts.observe(DONE, probe, account="acct_1") is Observation.ACCEPTED
+        assert facts.ask(account="acct_1") == Pass(key="k2")
+
+    def test_a_person_pauses_and_resumes_a_connection(self):
+        facts = Facts()
+        facts.pauses["acme"] = NOW - 30_000
+        held = facts.ask(account="acct_1")
+        assert held == Hold(wait_ms=30_000, why="waits for its connection to be resumed")
+        assert isinstance(facts.ask(), Hold)
+        assert isinstance(facts.ask(connection="other"), Pass)
+        facts.pauses.clear()
         assert isinstance(facts.ask(), Pass)
 
     def test_a_gate_that_knows_no_keys_never_closes(self):
@@ -301,6 +404,61 @@ class TestInTheExecutor:
         assert isinstance(probe, Call)
         self.apply(ledger, executor.settle(ledger, probe, DONE, NOW + 5_000))
         assert isinstance(executor.take(ledger, self.back(held), NOW + 5_000), Call)
+
+    def test_an_account_that_refuses_is_named_on_the_control_topic(self):
+        facts, ledger = Facts(), Ledger()
+        executor = self.executor(facts)
+        call = executor.take(ledger, command_record(command(account="acct_1")), NOW)
+        decision = self.apply(ledger, executor.settle(ledger, call, DEAUTHORIZED, NOW))
+        (notice,) = decision.notices
+        assert (notice.key, orjson.loads(notice.value)) == (
+            b"state/acme/acct_1", {"refused_key": "k1", "since": NOW},
+        )  # fmt: skip
+        assert orjson.loads(decision.outputs[0].value)["error"]["code"] == "AUTH_EXPIRED"
+
+    def test_an_answer_of_a_hop_refuses_no_key(self):
+        facts, ledger = Facts(), Ledger()
+        executor = self.executor(facts)
+        call = executor.take(ledger, command_record(), NOW)
+        answer = StripeAnswer(status=401, headers={}, body=b"<html>")
+        waits = self.apply(ledger, executor.answered(ledger, call, answer, NOW))
+        assert (waits.verdict, waits.notices) == (Verdict.RETRIED, ())
+        assert isinstance(executor.take(ledger, self.back(waits), NOW + 5_000), Call)
+
+    def test_a_refusal_never_ends_a_look_up(self):
+        facts, ledger = Facts(), Ledger()
+        executor = self.executor(facts)
+        decision, now = executor.take(ledger, command_record(), NOW), NOW
+        for _ in range(3):
+            waits = self.apply(ledger, executor.settle(ledger, decision, classify(CREATE, Fault.LOST), now))
+            now += 200_000
+            decision = executor.take(ledger, self.back(waits), now)
+        assert decision.look_up is not None
+        answer = StripeAnswer(status=401, headers={}, body=b'{"error":{"type":"invalid_request_error"}}')
+        waits = self.apply(ledger, executor.answered(ledger, decision, answer, now))
+        assert (waits.verdict, len(waits.notices)) == (Verdict.RETRIED, 1)
+        assert self.apply(ledger, executor.take(ledger, self.back(waits), now + 10_000)).verdict == Verdict.RETRIED
+
+    def test_a_command_whose_key_cannot_be_opened_waits(self):
+        facts, ledger = Facts(), Ledger()
+        facts.observe(failure(401), facts.ask())
+        facts.keys["acme"] = "k2"
+        executor = self.executor(facts)
+        call = executor.take(ledger, command_record(), NOW)
+        assert call.permit.probe
+        waits = self.apply(ledger, executor.answered(ledger, call, NoKey(connection="acme"), NOW))
+        assert (waits.verdict, h.read(waits.outputs[0].headers)[h.ATTEMPT]) == (Verdict.RETRIED, b"0")
+        assert executor.take(ledger, self.back(waits), NOW + 5_000).permit.probe
+
+    def test_what_a_webhook_settled_meanwhile_does_not_wait(self):
+        facts, ledger = Facts(), Ledger()
+        executor = self.executor(facts)
+        first = executor.take(ledger, command_record(command("c0"), key=b"k0"), NOW)
+        call = executor.take(ledger, command_record(), NOW)
+        executor.settle(ledger, first, failure(401), NOW)
+        ledger.apply("command/c1", LedgerCommand(status="succeeded", digest="d", revision=0, at_ms=NOW))
+        assert executor.settle(ledger, call, failure(401), NOW).verdict == Verdict.KNOWN
+        assert executor.answered(ledger, call, NoKey(connection="acme"), NOW).verdict == Verdict.KNOWN
 
 
 class TestConnectionStatuss:
