@@ -15,6 +15,8 @@ COMMAND_ID = re.compile(r"^[!-~]{1,200}$")
 ACCOUNT_ID = re.compile(r"^acct_[A-Za-z0-9]{1,64}$")
 INSTALLATION = re.compile(r"^[a-z0-9]{1,16}$")
 EVENT_ID = re.compile(r"^[A-Za-z0-9_.-]{1,128}$")
+KEY_PREFIX: Final = "stripeline:"
+CHAIN_ENTRY = re.compile(r"^[a-z0-9]{1,16}/[a-z0-9][a-z0-9-]{0,39}$")
 
 
 # Not orjson: it rejects integers beyond 64 bits, which a command may contain.
@@ -36,7 +38,7 @@ def idempotency_key(installation: str, command: str) -> str:
     At most 11 + 16 + 1 + 200 = 228 characters; Stripe allows 255:
     https://docs.stripe.com/api/idempotent_requests
     """
-    return f"stripeline:{installation}:{command}"
+    return f"{KEY_PREFIX}{installation}:{command}"
 
 
 def digest(action: str, connection: str, value: Any, account: str | None = None) -> str:

@@ -176,6 +176,11 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Meta(description="its event; null once it succeeded", extra_json_schema=_SENSITIVE),
     ]
     account: Annotated[str | None, Meta(description="the account of its event, if the event names one")] = None
+    chain: Annotated[
+        tuple[str, ...] | None,
+        Meta(description="`installation/workflow` of each run that led to it, its own the last"),
+    ] = None
+    hops: Annotated[int, Meta(ge=0, description="how many of our effects led to its event")] = 0
 
 
 class OffsetRange(Struct, frozen=True, kw_only=True):

@@ -10,11 +10,13 @@ of null.
 from typing import Annotated, Any, Literal, TypeAlias, TypeVar
 
 from msgspec import Struct
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 from pydantic.json_schema import SkipJsonSchema
 
+from stripeline.contracts import effect_trail
 from stripeline.contracts.action import explain
-from stripeline.contracts.ids import ACCOUNT_ID, COMMAND_ID, EVENT_ID
+from stripeline.contracts.effect_trail import MAX_HOPS_SENT
+from stripeline.contracts.ids import ACCOUNT_ID, CHAIN_ENTRY, COMMAND_ID, EVENT_ID
 from stripeline.contracts.vocabulary import Code
 
 EpochMs = Annotated[int, Field(ge=0, description="milliseconds since the epoch")]
@@ -63,6 +65,12 @@ class Event(Record):
     ] = None
 
 
+def _fitting(chain: tuple[str, ...] | None) -> tuple[str, ...] | None:
+    if not effect_trail.fits(chain or ()):
+        raise ValueError(f"the chain is longer than {effect_trail.MAX_CHAIN_LENGTH} characters")
+    return chain
+
+
 class RunRef(Record):
     """The run and step that a command belongs to."""
 
@@ -95,11 +103,13 @@ class Command(Record):
         Field(description="set by the router: the mode of the run's event; a connection of the other mode refuses it"),
     ] = None
     chain: Annotated[
-        tuple[str, ...] | None,
+        tuple[Annotated[str, Field(pattern=CHAIN_ENTRY.pattern)], ...] | None,
         Field(max_length=20, description="set by the router: `installation/workflow` of each run that led to it"),
+        AfterValidator(_fitting),
     ] = None
     hops: Annotated[
-        int | None, Field(ge=0, description="set by the router: how many of our effects led to the run's event")
+        int | None,
+        Field(ge=0, le=MAX_HOPS_SENT, description="set by the router: how many of our effects led to the run's event"),
     ] = None
     not_after: Annotated[
         int | None,

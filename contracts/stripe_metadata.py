@@ -5,6 +5,7 @@ A command's id is unique within its installation only: several installations may
 """
 
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any, Final
 
 from msgspec import Struct
@@ -21,10 +22,10 @@ class Origin(Struct, frozen=True, kw_only=True):
     command_id: str
 
 
-def params(origin: Origin, partition: int) -> Mapping[str, Any]:
-    """The parameters that every created object gets beside the input's."""
+def params(origin: Origin, partition: int, trail: Mapping[str, str] = MappingProxyType({})) -> Mapping[str, Any]:
+    """The parameters that every created object gets beside the input's. `trail`: what led to its command."""
     marks = {INSTALLATION: origin.installation, COMMAND: origin.command_id, PARTITION: str(partition)}
-    return {"metadata": marks}
+    return {"metadata": {**marks, **trail}}
 
 
 def origin_of(stripe_object: Mapping[str, Any]) -> Origin | None:

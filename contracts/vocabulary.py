@@ -15,6 +15,9 @@ class Verdict(StrEnum):
     # The router, of an event
     STARTED = "started"  # at least one run
     NO_RUN = "no_run"  # no workflow matches, or its run is known
+    OWN_EFFECT = "own_effect"  # only workflows match that led to it: what we did starts them not again
+    HOP_LIMIT = "hop_limit"  # a workflow matches, and too many of our effects led to the event
+    WHERE_MISSING = "where_missing"  # only workflows match whose `where` asks for what the event lacks
     # The router, of a result
     ADVANCED = "advanced"  # the next step's command is sent
     STOPPED = "stopped"  # the run waits for a person
@@ -34,6 +37,14 @@ class Verdict(StrEnum):
     SKIPPED = "skipped"  # a batch that no client can read, and a person skipped
     LOST = "lost"  # offsets that Kafka removed before they were read
     CUT_SHORT = "cut_short"  # only on a span: the next owner of the partition takes the record again
+
+
+class UnstartedReason(StrEnum):
+    """Why an event of a workflow's types starts no run: the label `reason` of `stripeline_runs_not_started_total`."""
+
+    OWN_EFFECT = "own_effect"  # a run of this workflow led to it
+    HOP_LIMIT = "hop_limit"  # too many of our effects led to it
+    WHERE_MISSING = "where_missing"  # `where` asks for what the event lacks
 
 
 class DeadLetterReason(StrEnum):
@@ -257,6 +268,7 @@ class LogEvent(StrEnum):
     CALL_LOST = "call_lost"
     CALL_BROKEN = "call_broken"  # a fault of Stripeline on the way to Stripe
     CLOCK_SKEW = "clock_skew"
+    HOP_LIMIT = "hop_limit"  # a workflow is not started: too many of our effects led to its event
     # Definitions
     CONTROL_TABLE_STALE = "control_table_stale"  # it keeps what it has, and reads the topic again
     CONTROL_TABLE_FAILED = "control_table_failed"  # the same, after a fault of Stripeline

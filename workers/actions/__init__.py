@@ -22,6 +22,12 @@ def built_in_actions() -> Mapping[str, Action]:
 
 
 @cache
+def objects_made() -> frozenset[str]:
+    """The kinds of objects that actions make at Stripe."""
+    return frozenset(action.makes for action in actions().values() if action.method == "POST")
+
+
+@cache
 def actions() -> Mapping[str, Action]:
     """Every action by its key: those of this folder, then those of installed packages.
 

@@ -12,7 +12,7 @@ Invariants:
 
 from msgspec.structs import replace
 
-from stripeline.contracts import stripe_metadata
+from stripeline.contracts import effect_trail, stripe_metadata
 from stripeline.contracts.action import Action, RefusedInput
 from stripeline.contracts.internal_records import LedgerQueue
 from stripeline.contracts.retry_tiers import Tier, covering, within
@@ -31,7 +31,8 @@ def attempt(setup: Setup, ledger: Ledger, state: CommandState, action: Action, n
     """The action's call, or the end of a command whose input it refuses."""
     posts = action.method == "POST"
     origin = setup.origin(state.command.command_id)
-    ours = stripe_metadata.params(origin, state.record.input.partition) if posts else {}
+    trail = effect_trail.params(state.command.chain, state.command.hops)
+    ours = stripe_metadata.params(origin, state.record.input.partition, trail) if posts else {}
     request = action.request(state.command.input, ours)
     if isinstance(request, RefusedInput):
         return finish(setup, ledger, state, refusal(action.key, request.message), now_ms)

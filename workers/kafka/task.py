@@ -21,6 +21,7 @@ from aiokafka.structs import TopicPartition
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.workers.executor.stripe_answer import CallReply
 from stripeline.workers.kafka.broker_clock import BrokerClock
+from stripeline.workers.kafka.decision_count import count
 from stripeline.workers.kafka.notices import Notices
 from stripeline.workers.kafka.restore import RestoredState
 from stripeline.workers.kafka.task_opening import Beginnings, Opening
@@ -37,8 +38,7 @@ from stripeline.workers.task.pending import Pending
 from stripeline.workers.task.uncommitted_limit import UncommittedLimit
 
 S = TypeVar("S", bound=TaskState)
-_WAITING_CALLS = 8
-_EXPIRE_EVERY_S, _SLOW_COMMIT_S = 60.0, 3.0
+_WAITING_CALLS, _EXPIRE_EVERY_S, _SLOW_COMMIT_S = 8, 60.0, 3.0
 _LAST_COMMIT_S = 10.0  # a process ends within 30 s, with or without Kafka
 log = structlog.get_logger()
 
@@ -256,7 +256,7 @@ class Task(Generic[S]):
             self._notices.put(notice)
         if self._pending.records == MAX_PENDING // 2:
             self._crowded.set()
-        self.counts.finished(record.topic, decision.verdict, decision.ended)
+        count(self.counts, record, decision)
         self._intake.finish(lane, record)
         self._wake.set()
 

@@ -1,25 +1,48 @@
 """CEL expressions of workflows: compiled once, run against an event's output fields and earlier steps' outputs.
 
 Pure. An expression that fails raises `ExpressionError` with a reason for the person who wrote it; nothing else escapes.
+The engine's own texts may repeat a value of the event, so a reason is made of the expression's text and of names.
 The language: https://github.com/google/cel-spec/blob/master/doc/langdef.md
 """
 
 import re
 from collections.abc import Mapping, Sequence
+from enum import Enum
 from functools import lru_cache
-from typing import Any
+from types import MappingProxyType
+from typing import Any, Final
 
 import cel
 import orjson
 from msgspec import Struct
 
+from stripeline.workers.router.number_forms import exact_forms, text_operand
+from stripeline.workers.router.paths import Absent, absent
+
 MAX_LENGTH = 1_000
 MARK = "="
 Context = Mapping[str, Any]
 
+_LEFT_OUT: Final[Context] = MappingProxyType(
+    dict.fromkeys(("api_version", "livemode", "request", "previous_attributes", "account", "context"))
+)
+"""Fields that an event may lack. An expression over one of them finds null."""
+
 
 class ExpressionError(Exception):
     """An expression that can't be compiled, or not evaluated over this event."""
+
+
+class MissingError(ExpressionError):
+    """An expression over something that this event lacks."""
+
+
+class Holds(Enum):
+    """Whether an event passes a workflow's `where`."""
+
+    YES = "yes"
+    NO = "no"
+    MISSING = "missing"  # the event lacks a field of it: it does not pass
 
 
 class Expression(Struct, frozen=True):
@@ -35,16 +58,49 @@ class Expression(Struct, frozen=True):
 
     def evaluate(self, context: Context) -> Any:
         """The value over a context. Raises ExpressionError."""
-        data = context.get("data")
+        data, given = context.get("data"), {**_LEFT_OUT, **context}
         if self.fields is not None and isinstance(data, Mapping):
-            context = {**context, "data": {name: data[name] for name in self.fields if name in data}}
+            given["data"] = {name: data[name] for name in self.fields if name in data}
         try:
-            return self.program.execute(dict(context))
+            return self.program.execute(given)
         except Exception as error:
-            reason = f"there is no {error}" if isinstance(error, KeyError) else str(error)
-            raise ExpressionError(
-                f"{self.source!r}: {reason[:200]} (guard a field that may be missing with has())"
-            ) from error
+            raise _explained(self.source, error, {**_LEFT_OUT, **context}) from error
+
+
+def _explained(source: str, error: Exception, context: Context) -> ExpressionError:
+    """Why an expression failed, and what to write instead."""
+    lacking = absent(source, context)
+    if lacking is not None:
+        return MissingError(f"{source!r}: {_lacking(lacking)}")
+    if isinstance(error, KeyError | IndexError):
+        return MissingError(f"{source!r}: {_not_there(source, error)} (guard a field that may be missing with has())")
+    mixed = next((str(form) for form in exact_forms(source) if form.mixed), None)
+    advice = (text_operand(source, context) or mixed) if isinstance(error, TypeError) else None
+    return ExpressionError(f"{source!r}: {advice or _engines(error)}")
+
+
+def _lacking(lacking: Absent) -> str:
+    what = f"{lacking.at} is null" if lacking.null else f"the event has no {lacking.at}"
+    return f"{what}; guard it with {lacking.guard}"
+
+
+def _not_there(source: str, error: LookupError) -> str:
+    """A key is named where the expression names it; one that was calculated may be a value of the event."""
+    key = str(error).strip("'")
+    if isinstance(error, IndexError):
+        return "a list is shorter"
+    return f"there is no {key!r}" if re.search(rf"\b{re.escape(key)}\b", source) else "there is no such key"
+
+
+def _engines(error: Exception) -> str:
+    """The engine's reason, without the part in which it may repeat a value."""
+    text = str(error)
+    function = re.match(r"Function '(\w+)' error", text)
+    if function is not None:
+        return f"the function {function[1]}() can't take what it was given"
+    if isinstance(error, OverflowError):
+        return "the number is too large"
+    return text.partition(". ")[0].partition("\n")[0]
 
 
 @lru_cache(maxsize=4_096)
@@ -70,14 +126,21 @@ def compile_error(source: str) -> str | None:
     return None
 
 
-def holds(where: str | None, context: Context) -> bool:
-    """Whether an event passes a workflow's `where`. Raises ExpressionError, also for an answer that is no boolean."""
+def holds(where: str | None, context: Context) -> Holds:
+    """Whether an event passes a workflow's `where`. Raises ExpressionError, also for an answer that is no boolean.
+
+    One Stripe account may serve several applications, and each gets the events of all. So what an event lacks is no
+    fault: the whole `where` is false then, negations included, unless the field is asked for with has().
+    """
     if where is None:
-        return True
-    answer = compiled(where).evaluate(context)
+        return Holds.YES
+    try:
+        answer = compiled(where).evaluate(context)
+    except MissingError:
+        return Holds.MISSING
     if not isinstance(answer, bool):
         raise ExpressionError(f"{where!r} must be true or false, and is a {type(answer).__name__}")
-    return answer
+    return Holds.YES if answer else Holds.NO
 
 
 def resolve(value: Any, context: Context) -> Any:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 import orjson
-from msgspec import Struct
+from msgspec import Struct, field
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.definitions import Workflow
@@ -17,19 +17,26 @@ from stripeline.contracts.ids import run_id
 from stripeline.contracts.internal_records import Run, UnreadableRecordError, metadata_of, read
 from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.contracts.topics import Topics
-from stripeline.contracts.vocabulary import Verdict
+from stripeline.contracts.vocabulary import UnstartedReason, Verdict
+from stripeline.workers.actions import objects_made
 from stripeline.workers.router import runs
 from stripeline.workers.router.event_account import named_account, unclear
-from stripeline.workers.router.expressions import ExpressionError, holds
+from stripeline.workers.router.expressions import ExpressionError, Holds, holds
+from stripeline.workers.router.own_effects import EventCause, cause_of, entry_of
 from stripeline.workers.router.run_state import Runs
-from stripeline.workers.router.runs import StepResult, Transition
+from stripeline.workers.router.runs import Arrival, StepResult, Transition
 from stripeline.workers.task import dead_letters
-from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord, StateChange
+from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord, StateChange, Unstarted
 
 COMMAND_TYPE = "stripeline.action-command"
 SOURCE = "/stripeline/router"
 MAX_COMMAND_BYTES = 900 * 1024
 _PARTITION = re.compile(r"[0-9]{1,5}")
+_UNSTARTED = {
+    UnstartedReason.HOP_LIMIT: Verdict.HOP_LIMIT,
+    UnstartedReason.OWN_EFFECT: Verdict.OWN_EFFECT,
+    UnstartedReason.WHERE_MISSING: Verdict.WHERE_MISSING,
+}
 _EVENT_FIELDS = {"id": str, "type": str, "created": int, "data": dict}
 
 
@@ -39,6 +46,7 @@ class Router(Struct, frozen=True, kw_only=True):
     workflows: those of a trigger, by name.
     installation: its id, which is known before the first record is taken.
     account: a connection's own; None while it is unknown.
+    makes: the kinds of objects that actions make.
     """
 
     topics: Topics
@@ -46,6 +54,7 @@ class Router(Struct, frozen=True, kw_only=True):
     installation: Callable[[], str]
     account: Callable[[str], str | None] = lambda _: None
     partitions: int = 1_000_000
+    makes: frozenset[str] = field(default_factory=objects_made)
 
     def lane(self, record: InputRecord) -> object:
         return record.key
@@ -67,14 +76,21 @@ class Router(Struct, frozen=True, kw_only=True):
     ) -> Decision:
         connection = h.text(headers, h.CONNECTION) or ""
         found = self.workflows(h.text(headers, h.TRIGGER) or "")
-        started = [self._start(state, name, found[name], event, connection, now_ms) for name in sorted(found)]
-        decisions = [self._carried_out(record, headers, one, now_ms) for one in started if one is not None]
+        arrival = Arrival(
+            event=event, occasion=event["id"], connection=connection, own=self.account(connection),
+            cause=cause_of(event, self.makes),
+        )  # fmt: skip
+        begun = [self._start(state, name, found[name], arrival, now_ms) for name in sorted(found)]
+        started = [one for one in begun if isinstance(one, Transition)]
+        unstarted = tuple(one for one in begun if isinstance(one, Unstarted))
+        decisions = [self._carried_out(record, headers, one, now_ms) for one in started]
         outputs = (
             *(output for one in decisions for output in one.outputs),
             *self._settlement(event, connection, headers),
         )
         changes = tuple(change for one in decisions for change in one.changes)
-        return Decision(Verdict.STARTED if decisions else Verdict.NO_RUN, outputs, changes)
+        verdict = Verdict.STARTED if decisions else _verdict_of(unstarted)
+        return Decision(verdict, outputs, changes, unstarted=unstarted)
 
     def _settlement(
         self, event: Mapping[str, Any], connection: str, headers: Mapping[str, bytes]
@@ -98,17 +114,25 @@ class Router(Struct, frozen=True, kw_only=True):
         return (OutputRecord(self.topics.command, None, value, tuple(about), int(made_by.partition)),)
 
     def _start(
-        self, state: Runs, name: str, workflow: Workflow, event: dict[str, Any], connection: str, now_ms: int
-    ) -> Transition | None:
-        if not workflow.wants(event["type"]) or state.knows(run_id(event["id"], name)):
+        self, state: Runs, name: str, workflow: Workflow, arrival: Arrival, now_ms: int
+    ) -> Transition | Unstarted | None:
+        event = arrival.event
+        if not workflow.wants(event["type"]) or state.knows(run_id(arrival.occasion, name)):
             return None
-        run = runs.begin(name, workflow, event, connection, self.account(connection), now_ms)
+        problem: str | None = None
         try:
-            if not holds(workflow.where, event):
-                return None
+            passes = holds(workflow.where, event)
         except ExpressionError as error:
-            return Transition(run=runs.stop(run, runs.broken(error), now_ms))
-        problem = unclear(workflow, event, connection)
+            passes, problem = Holds.YES, str(error)
+        if passes is Holds.NO:
+            return None
+        if passes is Holds.MISSING:
+            return Unstarted(name, UnstartedReason.WHERE_MISSING)
+        cause = arrival.cause.followed_by(entry_of(self.installation(), name))
+        if not isinstance(cause, EventCause):
+            return Unstarted(name, cause)
+        run = runs.begin(name, workflow, arrival, cause, now_ms)
+        problem = problem or unclear(workflow, event, arrival.connection)
         if problem is not None:
             return Transition(run=runs.stop(run, runs.invalid(problem), now_ms))
         return runs.next_step(run, now_ms)
@@ -140,6 +164,12 @@ class Router(Struct, frozen=True, kw_only=True):
         connection = (h.CONNECTION, command["connection"].encode())
         output = OutputRecord(self.topics.command, record.key, value, (*about, connection, *_age(run, now_ms)))
         return Decision(Verdict.ADVANCED, (output,), (StateChange(run.run_id, run),))
+
+
+def _verdict_of(unstarted: tuple[Unstarted, ...]) -> Verdict:
+    """What became of an event that started no run: the most telling of its workflows' reasons."""
+    reasons = {one.reason for one in unstarted}
+    return next((verdict for reason, verdict in _UNSTARTED.items() if reason in reasons), Verdict.NO_RUN)
 
 
 def _age(run: Run, now_ms: int) -> Headers:

@@ -23,6 +23,7 @@ from stripeline.contracts.records import Status
 from stripeline.contracts.vocabulary import Code
 from stripeline.workers.router.event_account import event_account, foreign_account, step_account
 from stripeline.workers.router.expressions import ExpressionError, resolve
+from stripeline.workers.router.own_effects import EventCause
 
 
 class Transition(Struct, frozen=True, kw_only=True):
@@ -50,9 +51,25 @@ class StepResult(Struct, frozen=True, kw_only=True):
     run: ResultRun | None = None
 
 
-def begin(name: str, workflow: Workflow, event: dict[str, Any], connection: str, own: str | None, now_ms: int) -> Run:
-    """A run before its first step. connection: the trigger's; own: the account of that, if it is known."""
-    foreign = foreign_account(event, own)
+class Arrival(Struct, frozen=True, kw_only=True):
+    """An event, and what it says to all workflows alike.
+
+    occasion: the event's id, or that of one delivery of it.
+    connection: the trigger's.
+    own: the account of that, if it is known.
+    """
+
+    event: dict[str, Any]
+    occasion: str
+    connection: str
+    own: str | None
+    cause: EventCause
+
+
+def begin(name: str, workflow: Workflow, arrival: Arrival, cause: EventCause, now_ms: int) -> Run:
+    """A run before its first step. cause: of what it will do."""
+    event, connection = arrival.event, arrival.connection
+    foreign = foreign_account(event, arrival.own)
     steps = (
         StepDefinition(
             connection=step.connection or connection, id=step.id, action=step.action, input=dict(step.input),
@@ -61,7 +78,7 @@ def begin(name: str, workflow: Workflow, event: dict[str, Any], connection: str,
         for step in workflow.steps
     )  # fmt: skip
     return Run(
-        run_id=run_id(event["id"], name),
+        run_id=run_id(arrival.occasion, name),
         workflow=name,
         trigger=workflow.trigger,
         event_id=event["id"],
@@ -75,6 +92,8 @@ def begin(name: str, workflow: Workflow, event: dict[str, Any], connection: str,
         definition=tuple(steps),
         context=event,
         account=event_account(event),
+        chain=cause.chain,
+        hops=cause.hops,
     )
 
 
@@ -99,7 +118,7 @@ def next_step(run: Run, now_ms: int) -> Transition:
         "input": given,
         "run": {"run_id": run.run_id, "workflow": run.workflow, "step": step.id},
     }
-    beside = {"account": step.account, "livemode": context.get("livemode")}
+    beside = {"account": step.account, "livemode": context.get("livemode"), "chain": run.chain, "hops": run.hops}
     command |= {name: value for name, value in beside.items() if value is not None}
     return Transition(run=running, command=command)
 

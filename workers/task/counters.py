@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stripeline.contracts.vocabulary import Verdict, WorkerEvent
-from stripeline.workers.task.decision import Ended
+from stripeline.workers.task.decision import Ended, Unstarted
 from stripeline.workers.task.gaps import Gap
 
 COMMIT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -50,6 +50,7 @@ class Counts:
 
     records: dict[tuple[str, Verdict], int] = field(default_factory=lambda: defaultdict(int))  # by topic and verdict
     ends: dict[Ended, int] = field(default_factory=lambda: defaultdict(int))
+    unstarted: dict[Unstarted, int] = field(default_factory=lambda: defaultdict(int))
     lost_offsets: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # by topic
     commit_s: Histogram = field(default_factory=lambda: Histogram(COMMIT_S))
     commit_records: Histogram = field(default_factory=lambda: Histogram(COMMIT_RECORDS))

@@ -6,7 +6,7 @@ from typing import NamedTuple, Protocol
 from msgspec import Struct
 
 from stripeline.contracts.headers import Headers
-from stripeline.contracts.vocabulary import Verdict
+from stripeline.contracts.vocabulary import UnstartedReason, Verdict
 
 
 class InputRecord(Protocol):
@@ -56,6 +56,13 @@ class Ended(NamedTuple):
     attempts: int
 
 
+class Unstarted(NamedTuple):
+    """A workflow that an event of its types does not start. A tuple, because it is counted as the key of a dict."""
+
+    workflow: str
+    reason: UnstartedReason
+
+
 class Decision(Struct, frozen=True):
     """Everything that follows from one record. `verdict` names it for metrics and tests.
 
@@ -67,6 +74,7 @@ class Decision(Struct, frozen=True):
     changes: tuple[StateChange, ...] = ()
     ended: Ended | None = None
     notices: tuple[OutputRecord, ...] = ()
+    unstarted: tuple[Unstarted, ...] = ()
 
 
 class TaskState(Protocol):

@@ -3,7 +3,15 @@
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
-from stripeline.contracts.vocabulary import CODE_OK, UNKNOWN_ACTION, Code, StateKind, Verdict, WorkerEvent
+from stripeline.contracts.vocabulary import (
+    CODE_OK,
+    UNKNOWN_ACTION,
+    Code,
+    StateKind,
+    UnstartedReason,
+    Verdict,
+    WorkerEvent,
+)
 from stripeline.deploy.telemetry.collector import MetricRow, Sample
 from stripeline.deploy.telemetry.sources import WorkerView
 from stripeline.workers.task.input_partition import InputPartition, Load
@@ -100,6 +108,16 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
         question="What is decided?",
         action=f"`{Verdict.UNREADABLE}`, `{Verdict.ID_REUSED}`: a producer breaks the contract, see the dead letters."
         f" `{Verdict.BROKEN}`: a fault of Stripeline, report it; the dead letter has the reason `internal_error`",
+    ),
+    MetricRow(
+        "stripeline_runs_not_started_total", "counter", ("workflow", "reason"),
+        "Events of a workflow's types that its `where` or our own effects kept from starting a run",
+        lambda seen: seen.counts.unstarted.items(),
+        words={"reason": (UnstartedReason,)},
+        question="Which events start no run although a workflow wants their type?",
+        action=f"`{UnstartedReason.HOP_LIMIT}`: our own effects lead to each other: look at what the workflow makes"
+        f" and what starts it. `{UnstartedReason.WHERE_MISSING}`: events of other applications on the account, or a"
+        f" field that is misspelled. `{UnstartedReason.OWN_EFFECT}`: what the workflow did itself; nothing to do",
     ),
     MetricRow(
         "stripeline_results_total", "counter", ("action", "code"),

@@ -28,6 +28,7 @@ FREE = {
     "topic",
     "trigger",
     "version",
+    "workflow",
 }
 SUFFIXES = re.compile(r"_(bucket|sum|count)$")
 SELECTOR = re.compile(r"\b(stripeline_[a-z_]+)(?:\{([^}]*)\})?")

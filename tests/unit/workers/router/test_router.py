@@ -9,8 +9,9 @@ from stripeline.contracts.internal_records import encode
 from stripeline.contracts.records import Command
 from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.contracts.topics import Topics
-from stripeline.contracts.vocabulary import Verdict
+from stripeline.contracts.vocabulary import UnstartedReason, Verdict
 from stripeline.workers.router import runs
+from stripeline.workers.router.own_effects import EventCause
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
 from tests.support.records import INSTALLATION, Record, event, event_record, installation
@@ -81,7 +82,7 @@ def test_an_event_starts_a_run_and_its_first_command():
         {
             "command_id": "evt_1:thanks:customer", "action": "stripe/create-customer", "connection": "acme",
             "input": {"email": "a@b.c"}, "run": {"run_id": RUN, "workflow": "thanks", "step": "customer"},
-            "livemode": False,
+            "livemode": False, "chain": ("inst1/thanks",), "hops": 0,
         }
     ]  # fmt: skip
     headers = dict(output.headers)
@@ -186,7 +187,7 @@ def test_a_result_of_no_waiting_step_is_unrelated(other):
     assert world.take(other).verdict == Verdict.UNRELATED
 
 
-@pytest.mark.parametrize("where", ["data.missing > 5", "data.amount"])
+@pytest.mark.parametrize("where", ["data.amount / 0 > 5", "data.amount"])
 def test_a_broken_where_stops_the_run_with_a_reason(where):
     world = World(thanks=TWO_STEPS.model_copy(update={"where": where}))
     decision = world.take(event_record())
@@ -194,6 +195,21 @@ def test_a_broken_where_stops_the_run_with_a_reason(where):
     run = world.records[RUN]
     assert (run["status"], run["step"], run["error"]["code"]) == ("stopped", None, "VALIDATION_ERROR")
     assert where.split()[0] in run["error"]["message"]
+
+
+@pytest.mark.parametrize("where", ["data.metadata.order_id != ''", "!(data.metadata.order_id == 'x')"])
+def test_an_event_of_another_application_starts_no_run(where):  # case G11
+    world = World(thanks=TWO_STEPS.model_copy(update={"where": where}))
+    decision = world.take(event_record())
+    assert (decision.verdict, decision.changes) == (Verdict.WHERE_MISSING, ())
+    assert decision.unstarted == (("thanks", UnstartedReason.WHERE_MISSING),)
+
+
+def test_a_workflow_that_is_not_started_keeps_no_other_back():
+    other = TWO_STEPS.model_copy(update={"where": "data.metadata.order_id != ''"})
+    decision = World(other=other).take(event_record())
+    assert (decision.verdict, len(decision.outputs)) == (Verdict.STARTED, 1)
+    assert decision.unstarted == (("other", UnstartedReason.WHERE_MISSING),)
 
 
 def test_a_broken_mapping_stops_the_run_at_its_step():
@@ -318,6 +334,7 @@ def test_old_runs_are_forgotten_and_running_ones_are_not():
 
 
 def test_a_result_before_any_step_is_ignored():
-    before = runs.begin("thanks", TWO_STEPS, event(), "acme", None, NOW)
+    arrival = runs.Arrival(event=event(), occasion="evt_1", connection="acme", own=None, cause=EventCause())
+    before = runs.begin("thanks", TWO_STEPS, arrival, EventCause(), NOW)
     result = runs.StepResult(command_id="x", revision=0, status="succeeded")
     assert runs.apply_result(before, result, NOW) is None
