@@ -259,6 +259,7 @@ class LogEvent(StrEnum):
     NOTICE_NOT_PUBLISHED = "notice_not_published"  # of a refused key, to the other processes; it is tried again
     LAST_COMMIT_FAILED = "last_commit_failed"  # of a task that closes: its next owner repeats
     DECISION_FAILED = "decision_failed"  # a fault of Stripeline: the record becomes a dead letter
+    INPUT_HELD = "input_held"  # its reads fail, for want of a right or for a broker's disk; the others go on
     BATCH_UNREADABLE = "batch_unreadable"  # it holds its partition
     BATCH_READABLE = "batch_readable"  # a partition that was held goes on
     BATCH_SKIPPED = "batch_skipped"  # as a person asked

@@ -9,16 +9,15 @@ from typing import Any
 
 import aiohttp
 import pytest
-from confluent_kafka.admin import AclOperation, ResourceType
 
 from stripeline.contracts.topics import Topics
-from stripeline.deploy.operations.rights import Purpose, ResourceKind, Right, rights_of
+from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.settings.settings import load_settings, variable
 from tests.support.cluster import Cluster, Process, cluster
 from tests.support.end_state import find, no_lag
 from tests.support.invariants import check
 from tests.support.scripted_workers import until
-from tests.support.secured_kafka import PASSWORD, SHORT_SESSION_MS, Rights, SecuredKafka
+from tests.support.secured_kafka import PASSWORD, SHORT_SESSION_MS, SecuredKafka
 from tests.support.token_server import token_server
 from tests.support.traffic import Traffic
 
@@ -30,20 +29,6 @@ CLOSED = "Connection at 127.0.0.1:"
 
 ROLES = {"ingest": Purpose.INGEST, "router": Purpose.ROUTER, "executor": Purpose.EXECUTOR}
 OF_CONFIGURING = (Purpose.TOPICS_APPLY, Purpose.APPLY)
-
-
-def give_rights(kafka: SecuredKafka, user: str, topics: Topics, *purposes: Purpose) -> None:
-    """All that these purposes need, by the topic model, and nothing else."""
-    needed = {right for purpose in purposes for right in rights_of(purpose, topics) if not right.optional}
-    for prefixed in (False, True):
-        wanted = [_acl(right) for right in needed if right.prefixed is prefixed]
-        if wanted:
-            kafka.allow(user, *wanted, prefixed=prefixed)
-
-
-def _acl(right: Right) -> Rights:
-    kind = ResourceType.BROKER if right.resource is ResourceKind.CLUSTER else ResourceType[right.resource.name]
-    return kind, right.name, AclOperation[right.operation.name]
 
 
 @asynccontextmanager
@@ -91,7 +76,7 @@ async def test_each_process_runs_with_the_rights_of_its_own(
         for user in users.values():
             secured_kafka.add_user(user)
     for role, purpose in ROLES.items():
-        give_rights(secured_kafka, users[role], topics, purpose, *(OF_CONFIGURING if role == "ingest" else ()))
+        secured_kafka.give_rights(users[role], topics, purpose, *(OF_CONFIGURING if role == "ingest" else ()))
     fields = {role: secured_kafka.settings(listener, user) for role, user in users.items()}
     base = fields.pop("ingest")
     async with secured(secured_kafka, prefix, tmp_path, base, fields) as found:
@@ -109,7 +94,7 @@ async def test_sessions_that_end_cost_nothing_under_oauthbearer(
 ):
     """Every connection is renewed several times, with tokens that end too, and no request is lost with it."""
     user = f"{prefix}app"
-    give_rights(secured_kafka, user, Topics(prefix=prefix), *ROLES.values(), *OF_CONFIGURING)
+    secured_kafka.give_rights(user, Topics(prefix=prefix), *ROLES.values(), *OF_CONFIGURING)
     keys = secured_kafka.token_keys
     async with token_server(lambda: keys.token(user, lifetime_s=TOKEN_S), lifetime_s=TOKEN_S) as server:
         base = secured_kafka.oauth("SHORT", server)
@@ -129,7 +114,7 @@ async def test_a_changed_password_is_said_by_every_process(secured_kafka: Secure
     """Connections that are open go on until their sessions end, so a login that fails is noticed by its silence."""
     user = f"{prefix}app"
     secured_kafka.add_user(user)
-    give_rights(secured_kafka, user, Topics(prefix=prefix), *ROLES.values(), *OF_CONFIGURING)
+    secured_kafka.give_rights(user, Topics(prefix=prefix), *ROLES.values(), *OF_CONFIGURING)
     base = secured_kafka.settings("SHORT", user)
     async with secured(secured_kafka, prefix, tmp_path, base, {"router": {}, "executor": {}}) as found:
         working = [process for process in found.processes.values() if process.name != "sandbox"]

@@ -11,6 +11,7 @@ from aiokafka.errors import KafkaError
 from confluent_kafka.admin import AclOperation, ResourceType
 
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import WorkerEvent
 from stripeline.deploy.operations import topics as admin
 from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.runtime.kafka_errors import KafkaErrors
@@ -20,9 +21,11 @@ from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.workers.kafka.consumer import group_consumer, stop_consumer
 from stripeline.workers.kafka.control_table import ControlTable
 from stripeline.workers.task.assignment import Sharing
+from tests.support.scripted_workers import ScriptedStripe, ScriptedWorkers, customers, until
 from tests.support.secured_kafka import Rights, SecuredKafka
 
 USER = "plain-user"
+READY_S = 90.0  # the first group of a broker waits for __consumer_offsets
 PLAIN = {"kafka_sasl_mechanism": "PLAIN"}
 Client = Mapping[str, Any]
 Act = Callable[[Client, Topics], Awaitable[None]]
@@ -168,3 +171,26 @@ async def test_ingest_names_why_kafka_is_out_of_reach(secured_kafka: SecuredKafk
     await words.close()
     reasons = {str(line.get("reason")) for line in lines if line["event"] == "kafka_unreachable"}
     assert any("Correct STRIPELINE_KAFKA_SASL_USERNAME or STRIPELINE_KAFKA_SASL_PASSWORD" in one for one in reasons)
+
+
+async def test_a_topic_that_may_not_be_read_holds_itself_only(secured_kafka: SecuredKafka, settings: Settings) -> None:
+    topics, client = settings.topics, kafka_client_options(settings)
+    secured_kafka.give_rights(USER, topics, Purpose.EXECUTOR)
+    tier = topics.retry(topics.tiers[0])
+    secured_kafka.deny(USER, (ResourceType.TOPIC, tier, AclOperation.READ))
+    words = KafkaErrors(settings, client, [Purpose.EXECUTOR])
+    super_user = load_settings(secured_kafka.settings("PLAINTEXT"))
+    workers = ScriptedWorkers(super_user.kafka_bootstrap_servers, topics, 1)
+    running = workers.start(ScriptedStripe(), client=client, words=words)
+    try:
+        denied = f"{tier} is not read: "
+        await until(lambda: denied in str(running.worker.missing()), "the topic is named", within_s=READY_S)
+        assert f"grant Read, Write and DescribeConfigs on topic {tier} to User:{USER}" in str(running.worker.missing())
+        await workers.send(*customers("c1", "c2"), key="k")
+        assert await workers.all_have_results("c1", "c2", within_s=READY_S) == ["c1", "c2"]
+        secured_kafka.forget_denials(USER)
+        await until(lambda: running.worker.missing() is None, "the topic is read", within_s=READY_S)
+        assert running.worker.counts.events[WorkerEvent.SESSION_FAILED] == 0
+    finally:
+        await workers.close()
+        await words.close()

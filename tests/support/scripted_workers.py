@@ -147,7 +147,7 @@ class ScriptedWorkers:
         self, stripe: ScriptedStripe, *, role: Role[Any] | None = None, skips: Skips = dict, **membership_fields: Any
     ) -> Running:
         membership = Membership(
-            client=self.client, **{"partitions": self.partitions, "session_s": 6.0, **membership_fields}
+            **{"client": self.client, "partitions": self.partitions, "session_s": 6.0, **membership_fields}
         )
         worker: Worker[Any] = Worker(role or self.role(stripe), membership, BrokerClock(), skips)
         stop = asyncio.Event()

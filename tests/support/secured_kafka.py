@@ -37,8 +37,10 @@ from confluent_kafka.admin import (
     UserScramCredentialUpsertion,
 )
 
+from stripeline.contracts.topics import Topics
 from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
 from stripeline.deploy.local.kafka_warm_up import warm_up
+from stripeline.deploy.operations.rights import Purpose, ResourceKind, Right, rights_of
 from tests.support.certificates import LOOPBACK, Authority, Identity
 from tests.support.token_keys import AUDIENCE, ISSUER, TokenKeys
 from tests.support.token_server import CLIENT, SECRET, TokenServer
@@ -122,6 +124,13 @@ class SecuredKafka:
         """Give rights, and return when the broker obeys them."""
         self._write(user, rights, AclPermissionType.ALLOW, prefixed=prefixed)
 
+    def give_rights(self, user: str, topics: Topics, *purposes: Purpose) -> None:
+        """All that these purposes need, by the topic model, and nothing else."""
+        needed = {right for purpose in purposes for right in rights_of(purpose, topics) if not right.optional}
+        for prefixed in (False, True):
+            if wanted := [_acl_of(right) for right in needed if right.prefixed is prefixed]:
+                self.allow(user, *wanted, prefixed=prefixed)
+
     def deny(self, user: str, *rights: Rights, prefixed: bool = False) -> None:
         """Take rights away whatever else allows them, and return when the broker obeys."""
         self._write(user, rights, AclPermissionType.DENY, prefixed=prefixed)
@@ -133,6 +142,14 @@ class SecuredKafka:
         for done in admin.delete_acls([every]).values():
             done.result(ADMIN_S)
         self._until(lambda: not admin.describe_acls(every).result(ADMIN_S))
+
+    def forget_denials(self, user: str) -> None:
+        """Remove what `deny` wrote, and return when the broker obeys."""
+        denials = _of(user, ResourceType.ANY, None, AclOperation.ANY, AclPermissionType.DENY, ResourcePatternType.ANY)
+        admin = self._admin()
+        for done in admin.delete_acls([denials]).values():
+            done.result(ADMIN_S)
+        self._until(lambda: not admin.describe_acls(denials).result(ADMIN_S))
 
     def librdkafka(self, listener: str, user: str, password: str = PASSWORD) -> dict[str, Any]:
         """The configuration of another team's client, by SCRAM."""
@@ -162,6 +179,11 @@ class SecuredKafka:
         while not true():
             assert time.monotonic() < until_s, "the broker does not obey what the controller has taken"
             time.sleep(0.02)
+
+
+def _acl_of(right: Right) -> Rights:
+    kind = ResourceType.BROKER if right.resource is ResourceKind.CLUSTER else ResourceType[right.resource.name]
+    return kind, right.name, AclOperation[right.operation.name]
 
 
 def _of(

@@ -83,7 +83,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         self.polls = 0
         self.trouble: str | None = None  # what the watchdog has seen
         self.counts = Counts()
-        self.held = HeldInputs(membership.client, skips, role.name)
+        self.held = HeldInputs(membership.client, skips, role.name, membership.words)
         self._owners = TaskOwners(
             self._new_task, beginnings=self._beginnings, seek=self._seek, on_fenced=self._rejoin.set,
             counts=self.counts, role=role.name, words=membership.words,
@@ -121,6 +121,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             yield f"{_partitions(failing)} of the {role} can't commit: {why}"
         elif restored := [number for number, task in others if not task.open]:
             yield f"{_partitions(restored)} of the {role} are being restored"
+        yield from self.held.denied()
 
     def warnings(self) -> str | None:
         """What keeps a part of the worker from working, such as one input partition, in words."""

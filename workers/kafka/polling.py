@@ -17,6 +17,7 @@ from aiokafka.errors import (
     KafkaError,
     NoOffsetForPartitionError,
     OffsetOutOfRangeError,
+    TopicAuthorizationFailedError,
     UnsupportedCodecError,
 )
 from aiokafka.structs import TopicPartition
@@ -41,6 +42,7 @@ _OF_A_PARTITION: Final = (
     UnsupportedCodecError,
     OffsetOutOfRangeError,
     NoOffsetForPartitionError,
+    TopicAuthorizationFailedError,
 )
 """Kafka's errors that a read raises for one of its partitions. All others are the membership's."""
 
@@ -54,6 +56,7 @@ class Polling:
         self._consumer, self._tasks, self._held, self._clock = consumer, tasks, held, clock
         self._isolation: Isolation[TopicPartition] = Isolation()
         self._stalls: StalledReads[TopicPartition] = StalledReads()
+        self._fetched_ms: dict[TopicPartition, int | None] = {}  # the last successful fetch of what was denied since
         self._stalls_at_s = time.monotonic() + _STALLS_EVERY_S
 
     async def once(self) -> None:
@@ -127,9 +130,17 @@ class Polling:
         for _ in range(_READ_RECORDS):
             read = await self._consumer.getmany(tp, timeout_ms=0, max_records=1)
             task = self._open_task(tp)
-            if task is None or not read:
+            if task is None:
+                return
+            if not read:
+                self._end_denial(tp)
                 return
             task.deliver(tp, read[tp], read[tp][-1].offset + 1)
+            self._held.goes_on(tp)
+
+    def _end_denial(self, tp: TopicPartition) -> None:
+        """A partition without records goes on once a fetch of it has succeeded."""
+        if self._held.is_denied(tp) and self._consumer.last_poll_timestamp(tp) != self._fetched_ms.get(tp):
             self._held.goes_on(tp)
 
     async def _failed(self, ask: Ask[TopicPartition], error: Exception) -> None:
@@ -150,6 +161,7 @@ class Polling:
             return
         if not await self._held.examine(one, task.inputs[one].read_to, error):
             raise KafkaError(f"{one.topic}-{one.partition} was not read: {type(error).__name__}") from error
+        self._fetched_ms[one] = self._consumer.last_poll_timestamp(one)
         self._goes_past(task, one)
 
     def _goes_past(self, task: Task[Any], tp: TopicPartition) -> bool:
@@ -192,7 +204,11 @@ class Polling:
                 self._consumer.seek(tp, task.inputs[tp].read_to)
 
     async def _note_positions(self, idle: Iterable[TopicPartition]) -> None:
-        """Offsets without records (transaction markers) move the position too: lag is 0 when all is read."""
+        """Offsets without records (transaction markers) move the position too: lag is 0 when all is read.
+
+        Without a high watermark no fetch of the partition has succeeded yet.
+        """
+        idle = [tp for tp in idle if tp in self._consumer.assignment() and self._consumer.highwater(tp) is not None]
         with contextlib.suppress(KafkaError, TimeoutError):
             async with asyncio.timeout(_READ_S):
                 for tp in idle:

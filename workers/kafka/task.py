@@ -60,8 +60,7 @@ class Task(Generic[S]):
         self._intake = Intake(sources, role.lane, role.due_ms, 2 * role.concurrency)
         self._slots, self._under_way, self._notices = slots, calls, notices
         self._limit, self._uncommitted = limit, 0
-        self.open = False
-        self.restoring = True  # until it is open for the first time
+        self.open, self.restoring = False, True  # restoring: until it is open for the first time
         self._clock, self._interval_s = clock, commit_interval_s
         self._pending = Pending()
         self._calls: set[asyncio.Task[None]] = set()
@@ -89,7 +88,6 @@ class Task(Generic[S]):
         seek({tp: start.read_from for tp, start in found.items()})
         self.open, self.restoring = True, False
         self._pump()
-        self._wake.set()  # commits where it begins: that its partition is in use is known before the first record
         self.counts.restore_s[str(self.partition)] = self.opening.took_s
         self._log.info(LogEvent.TASK_OPEN, restore_s=round(self.opening.took_s, 3), changelog=self.restored.upto)
 
@@ -112,6 +110,8 @@ class Task(Generic[S]):
     def deliver(self, tp: TopicPartition, records: Sequence[InputRecord], position: int) -> None:
         """Records that were read, in order; the consumer then stands at `position`."""
         source = self.inputs[tp]
+        if not source.was_read:  # commits where it begins: that its partition is in use is known before any record
+            self._wake.set()
         source.put(records, position)
         if records:
             self._pump()

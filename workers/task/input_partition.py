@@ -21,12 +21,15 @@ class InputPartition:
     end_at_start: its end when the task began. What lies before it may have been taken by another task.
     bytes: of the records in the buffer.
     read_to: what lies before it was read, transaction markers included.
+    was_read: a read of it has succeeded. Before that no offset of it is committed: Kafka refuses the whole commit where
+        this user may not read one of its topics.
     """
 
     grows: bool
     end_at_start: int = 0
     bytes: int = 0
     read_to: int = 0
+    was_read: bool = False
     watermark: Watermark = field(default_factory=lambda: Watermark(0))
     buffer: deque[InputRecord] = field(default_factory=deque)
     committed: tuple[int, str] | None = None
@@ -40,14 +43,17 @@ class InputPartition:
         """The task goes on from here, behind what was lost; the partition's end was `end`."""
         self.watermark, self.end_at_start = watermark, end
         self.put(lost, read_from)
+        self.was_read = bool(lost)
 
     def put(self, records: Sequence[InputRecord], read_to: int) -> None:
-        self.read_to = read_to
+        self.read_to, self.was_read = read_to, True
         self.buffer.extend(records)
         self.bytes += sum(map(size, records))
 
     def offset_to_commit(self) -> tuple[int, str] | None:
-        """Offset and metadata to commit; None when they are those of the last time."""
+        """Offset and metadata to commit; None when they are those of the last time, or nothing was read yet."""
+        if not self.was_read:
+            return None
         now = (self.watermark.position, self.watermark.metadata())
         if now == self.committed:
             return None

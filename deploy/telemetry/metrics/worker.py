@@ -90,7 +90,7 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
         "stripeline_input_held_seconds", "gauge", ("role", "topic", "partition"),
         "How long the input partition has been held at a batch that no client can read; 0 while it is not",
         lambda seen: (((seen.role, *place), seen.held_s.get(place, 0.0)) for place in seen.inputs),
-        question="Is a partition held at an unreadable batch?",
+        question="Is a partition held, at an unreadable batch or for want of a right?",
         action="`/readyz` and the log name the batch; see *A batch that can't be read*",
     ),
     MetricRow(

@@ -1,5 +1,7 @@
 """The input partitions of one worker that are held, each at a batch that no client can read, and how they go on.
 
+A partition that Kafka does not let this user read is held too, until it does.
+
 - A hold is of one position: a task that goes on elsewhere, such as from its last commit, is not held by it.
 - It is looked at again from time to time: another replica may have the batch whole.
 - A person's skip is of these very bytes: at the same offsets of a topic created again it skips nothing.
@@ -11,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from typing import Any, Final
 
 import structlog
-from aiokafka.errors import CorruptRecordException, KafkaError
+from aiokafka.errors import CorruptRecordException, KafkaError, TopicAuthorizationFailedError
 from aiokafka.structs import TopicPartition
 from msgspec import Struct
 
@@ -37,13 +39,14 @@ log = structlog.get_logger()
 
 
 class HeldAt(Struct, frozen=True, kw_only=True):
-    """position: the next offset to read. batch: None while Kafka did not answer what is there."""
+    """position: the next offset to read. batch: None while Kafka did not answer what is there, or must not (denied)."""
 
     position: int
     batch: UnreadableBatch | None
     why: str
     since_s: float
     again_s: float
+    denied: bool = False
 
 
 class Past(Struct, frozen=True):
@@ -56,8 +59,11 @@ class Past(Struct, frozen=True):
 class HeldInputs:
     """The holds of one worker, by partition."""
 
-    def __init__(self, client: Mapping[str, Any], skips: Skips, role: str) -> None:
-        self._client, self._skips = client, skips
+    def __init__(
+        self, client: Mapping[str, Any], skips: Skips, role: str, words: Callable[[BaseException], str] = repr
+    ) -> None:
+        """words: says what an error of Kafka's means."""
+        self._client, self._skips, self._words = client, skips, words
         self._holds: dict[TopicPartition, HeldAt] = {}
         self._log = log.bind(role=role)
 
@@ -85,6 +91,9 @@ class HeldInputs:
 
         False where Kafka has nothing unreadable there.
         """
+        if isinstance(error, TopicAuthorizationFailedError):
+            self._hold(tp, position, None, self._words(error), _ASK_AGAIN_S, denied=True)
+            return True
         try:
             async with asyncio.timeout(_EXAMINE_S):
                 batch = await unreadable_batch(tp, position, self._client, ahead=True)
@@ -101,23 +110,29 @@ class HeldInputs:
         self._hold(tp, position, batch, batch.why, LOOK_AGAIN_S)
         return True
 
-    def _hold(self, tp: TopicPartition, position: int, batch: UnreadableBatch | None, why: str, again_s: float) -> None:
+    def _hold(
+        self, tp: TopicPartition, position: int, batch: UnreadableBatch | None, why: str, again_s: float,
+        *, denied: bool = False,
+    ) -> None:  # fmt: skip
         before, now_s = self._holds.get(tp), time.monotonic()
         if before is not None and before.position == position and (batch is None or _same(before.batch, batch)):
             batch, why, since_s = before.batch, before.why, before.since_s
         else:
             since_s = now_s
             self._tell(tp, position, batch, why)
-        self._holds[tp] = HeldAt(position=position, batch=batch, why=why, since_s=since_s, again_s=now_s + again_s)
+        self._holds[tp] = HeldAt(
+            position=position, batch=batch, why=why, since_s=since_s, again_s=now_s + again_s, denied=denied
+        )
 
     def _tell(self, tp: TopicPartition, position: int, batch: UnreadableBatch | None, why: str) -> None:
-        details: dict[str, Any] = {"offset": position, "reason": why}
-        if batch is not None:
-            details |= {
-                "offset": batch.first, "last": batch.last, "reason": why, "codec": batch.header.codec,
-                "producer_id": batch.header.producer_id, "advice": _skip_command(tp, batch),
-            }  # fmt: skip
-        self._log.error(LogEvent.BATCH_UNREADABLE, topic=tp.topic, partition=tp.partition, **details)
+        place = {"topic": tp.topic, "partition": tp.partition, "reason": why}
+        if batch is None:
+            self._log.error(LogEvent.INPUT_HELD, offset=position, **place)
+            return
+        self._log.error(
+            LogEvent.BATCH_UNREADABLE, offset=batch.first, last=batch.last, codec=batch.header.codec,
+            producer_id=batch.header.producer_id, advice=_skip_command(tp, batch), **place,
+        )  # fmt: skip
 
     def past(self, tp: TopicPartition, position: int, finished: Iterable[Range], dead_letters: str) -> Past | None:
         """Where a held partition goes on: a person skipped the batch, or an earlier owner had finished all of it."""
@@ -163,9 +178,17 @@ class HeldInputs:
         now_s = time.monotonic()
         return {tp: now_s - hold.since_s for tp, hold in self._holds.items()}
 
+    def is_denied(self, tp: TopicPartition) -> bool:
+        hold = self._holds.get(tp)
+        return hold is not None and hold.denied
+
     def words(self) -> Sequence[str]:
-        """What is held, where, why, and what to do."""
-        return [_words(tp, hold) for tp, hold in sorted(self._holds.items())]
+        """What is held though it may be read: where, why, and what to do."""
+        return [_words(tp, hold) for tp, hold in sorted(self._holds.items()) if not hold.denied]
+
+    def denied(self) -> Sequence[str]:
+        """The topics that this user may not read, each with the right to grant."""
+        return sorted({f"{tp.topic} is not read: {hold.why}" for tp, hold in self._holds.items() if hold.denied})
 
 
 def _same(one: UnreadableBatch | None, other: UnreadableBatch) -> bool:

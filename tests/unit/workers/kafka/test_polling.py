@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import pytest
-from aiokafka.errors import CorruptRecordException, KafkaError
+from aiokafka.errors import CorruptRecordException, KafkaError, TopicAuthorizationFailedError
 from aiokafka.structs import TopicPartition
 
 from stripeline.workers.kafka.broker_clock import BrokerClock
@@ -23,6 +23,7 @@ class Consumer:
     bad: dict[TopicPartition, int] = field(default_factory=dict)
     error: Exception = field(default_factory=lambda: CorruptRecordException("Invalid CRC"))
     positions: dict[TopicPartition, int] = field(default_factory=dict)
+    fetched_ms: int = 1
 
     def seek(self, tp: TopicPartition, offset: int) -> None:
         self.positions[tp] = offset
@@ -33,7 +34,14 @@ class Consumer:
     def last_stable_offset(self, tp: TopicPartition) -> int:
         return self.ends[tp]
 
-    def last_poll_timestamp(self, tp: TopicPartition) -> None: ...
+    def last_poll_timestamp(self, tp: TopicPartition) -> int:
+        return self.fetched_ms
+
+    def assignment(self) -> set[TopicPartition]:
+        return {*self.ends}
+
+    def highwater(self, tp: TopicPartition) -> int:
+        return self.ends[tp]
 
     async def getmany(self, *tps: TopicPartition, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
         found = {}
@@ -53,6 +61,8 @@ class Held:
     """Holds what it is asked to examine."""
 
     readable: bool = False
+    denied: bool = False
+    went_on: list[TopicPartition] = field(default_factory=list)
     at: dict[TopicPartition, int] = field(default_factory=dict)
 
     def __len__(self) -> int:
@@ -72,8 +82,13 @@ class Held:
     def past(self, *_: Any) -> None:
         return None
 
+    def is_denied(self, tp: TopicPartition) -> bool:
+        return self.denied and tp in self.at
+
     def goes_on(self, tp: TopicPartition) -> None:
-        assert tp not in self.at
+        assert tp not in self.at or self.denied
+        if tp in self.at:
+            self.went_on.append(tp)
 
 
 @dataclass
@@ -127,3 +142,19 @@ async def test_an_error_of_no_partition_ends_the_membership_at_once() -> None:
     polling, _ = opened(Consumer(ends={ONE: 9, TWO: 9}, bad={ONE: 0}, error=KafkaError("of the group")), Held())
     with pytest.raises(KafkaError, match="of the group"):
         await polling.once()
+
+
+async def test_a_denied_partition_without_records_goes_on() -> None:
+    """Nothing is read of it before and after the right is granted: only a fetch that succeeds tells the two apart."""
+    consumer = Consumer(ends={ONE: 1, TWO: 9}, bad={ONE: 0}, error=TopicAuthorizationFailedError("commands"))
+    held = Held(denied=True)
+    polling, tasks = opened(consumer, held)
+    await polled(polling, 10)
+    assert (held.at, tasks[TWO].taken) == ({ONE: 0}, [*range(9)])
+    consumer.bad, consumer.ends[ONE] = {}, 0
+    held.at[ONE] = -1  # to be looked at again
+    await polled(polling, 3)
+    assert held.went_on == []
+    consumer.fetched_ms = 2
+    await polled(polling, 3)
+    assert ONE in held.went_on

@@ -41,11 +41,20 @@ def test_it_begins_behind_what_was_lost():
 
 def test_it_tells_where_it_stands_when_that_is_news():
     source = InputPartition(grows=True)
+    source.put([], 0)
     assert source.offset_to_commit() == (0, "")
     assert source.offset_to_commit() is None
     source.watermark.take(0)
     source.watermark.finish(0)
     assert source.offset_to_commit() == (1, "")
+
+
+def test_nothing_is_committed_of_what_was_not_read():
+    source, lost = InputPartition(grows=True), Record(topic="t", key=None, value=b"", offset=5)
+    source.begin(Watermark(3), 9, 20)
+    assert source.offset_to_commit() is None
+    source.begin(Watermark(3), 9, 20, [lost])
+    assert source.offset_to_commit() == (3, "")
 
 
 def test_a_state_is_full_when_it_holds_too_much_of_anything(monkeypatch):
