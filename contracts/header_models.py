@@ -25,6 +25,13 @@ _REPLAY: Final = Field(
 )
 
 
+_EVENT_CREATED_AT: Final = Field(
+    alias=h.EVENT_CREATED_AT,
+    description="milliseconds since the epoch: set by the router where the event of the run was too old when it came,"
+    " so that the command is only executed when a person replays it",
+)
+
+
 class Headers(Record):
     model_config = ConfigDict(validate_by_name=True)
 
@@ -71,9 +78,10 @@ class CommandHeaders(Headers):
         LeftOut[Digits],
         Field(
             alias=h.FIRST_APPENDED_AT,
-            description="milliseconds since the epoch: when the command of a replay or an old event was first sent",
+            description="milliseconds since the epoch: when the command of a replay was first sent",
         ),
     ] = None
+    event_created_at: Annotated[LeftOut[Digits], _EVENT_CREATED_AT] = None
     replay: Annotated[LeftOut[str], _REPLAY] = None
 
 
@@ -97,6 +105,7 @@ class RetryHeaders(Headers):
         LeftOut[Digits], Field(alias=h.PLACE, description="its place in its key's queue; omitted without a key")
     ] = None
     traceparent: Annotated[LeftOut[str], _TRACE] = None
+    event_created_at: Annotated[LeftOut[Digits], _EVENT_CREATED_AT] = None
     replay: Annotated[LeftOut[str], _REPLAY] = None
 
 
@@ -125,6 +134,7 @@ class DeadLetterHeaders(Headers):
         Digits, Field(alias=h.FIRST_APPENDED_AT, description="milliseconds since the epoch: when Kafka first stored it")
     ]
     traceparent: Annotated[LeftOut[str], _TRACE] = None
+    event_created_at: Annotated[LeftOut[Digits], _EVENT_CREATED_AT] = None
     replay: Annotated[LeftOut[str], _REPLAY] = None
 
 

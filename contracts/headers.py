@@ -14,6 +14,7 @@ Headers = tuple[tuple[str, bytes], ...]
 ATTEMPT: Final = "stripeline-attempt"
 DUE_AT: Final = "stripeline-due-at"
 FIRST_APPENDED_AT: Final = "stripeline-first-appended-at"
+EVENT_CREATED_AT: Final = "stripeline-event-created-at"
 PLACE: Final = "stripeline-place"
 REPLAY: Final = "stripeline-replay"
 SETTLES: Final = "stripeline-settles"

@@ -15,6 +15,7 @@ COMMAND_ID = re.compile(r"^[!-~]{1,200}$")
 ACCOUNT_ID = re.compile(r"^acct_[A-Za-z0-9]{1,64}$")
 INSTALLATION = re.compile(r"^[a-z0-9]{1,16}$")
 EVENT_ID = re.compile(r"^[A-Za-z0-9_.-]{1,128}$")
+_TEST_EVENT = re.compile(r"[A-Za-z0-9_.-]{1,85}_00000000000000")
 KEY_PREFIX: Final = "stripeline:"
 CHAIN_ENTRY = re.compile(r"^[a-z0-9]{1,16}/[a-z0-9][a-z0-9-]{0,39}$")
 
@@ -23,12 +24,23 @@ CHAIN_ENTRY = re.compile(r"^[a-z0-9]{1,16}/[a-z0-9][a-z0-9-]{0,39}$")
 _sorted = json.JSONEncoder(sort_keys=True).encode
 
 
-def run_id(event_id: str, workflow: str) -> str:
-    return f"{event_id}:{workflow}"
+def occasion_of(event_id: str, *, livemode: bool | None, partition: int, offset: int) -> str:
+    """What starts a run: an event, or one delivery of a test event.
+
+    "Send test webhook" of Stripe's dashboard sends the same id each time, `evt_00000000000000`, or with a word in front
+    of the zeros. It is recognised where a command's id has room for the place of the delivery.
+    """
+    if livemode is not False or not _TEST_EVENT.fullmatch(event_id):
+        return event_id
+    return f"{event_id}@{partition}.{offset}"
+
+
+def run_id(occasion: str, workflow: str) -> str:
+    return f"{occasion}:{workflow}"
 
 
 def command_id(run: str, step: str) -> str:
-    """At most 128 + 1 + 40 + 1 + 24 = 194 characters, within `COMMAND_ID`."""
+    """At most 128 + 1 + 40 + 1 + 24 = 194 characters, within `COMMAND_ID`; of a test event at most 192."""
     return f"{run}:{step}"
 
 

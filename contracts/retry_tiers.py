@@ -19,7 +19,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 HORIZON_MS = 23 * 3_600_000
-WINDOW_MS = 30 * 24 * 3_600_000
+DAY_MS = 24 * 3_600_000
+WINDOW_MS = 30 * DAY_MS
 """How long ids are remembered. Stripe retries for 3 days, and a person can resend for 30."""
 
 RETRY_TOPIC = "action-retry."

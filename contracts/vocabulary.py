@@ -56,6 +56,7 @@ class DeadLetterReason(StrEnum):
     KEY_REFUSED = "key_refused"  # Stripe refuses the connection's key, or its permission
     INDETERMINATE = "indeterminate"  # it may have been done, and was not found at Stripe
     PAST_HORIZON = "past_horizon"  # the same, and too old to be attempted
+    EVENT_TOO_OLD = "event_too_old"  # never attempted: its event came when it was older than what is remembered
     INTERNAL_ERROR = "internal_error"  # a fault of Stripeline
     UNREADABLE_BATCH = "unreadable_batch"  # a whole batch that no client can read, and a person skipped
     LOST_BY_RETENTION = "lost_by_retention"  # offsets that Kafka removed before they were read; the value is empty

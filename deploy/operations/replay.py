@@ -41,21 +41,27 @@ class Note:
 def prospect(letter: DeadLetter, now_ms: int) -> str:
     """A description of what the replay of a dead letter will do."""
     headers = letter.read.headers
-    reason, code = h.text(headers, h.REASON), h.text(headers, h.CODE)
-    first_ms = h.number(headers, h.FIRST_APPENDED_AT) or now_ms
-    match reason:
+    match h.text(headers, h.REASON):
         case DeadLetterReason.UNREADABLE_BATCH | DeadLetterReason.LOST_BY_RETENTION:
             return "is not replayed: it has no record, only the range of offsets; their producer sends them again"
         case DeadLetterReason.ID_REUSED:
             return "is refused again: the id is known with another input"
         case _ if letter.command is None:
             return "is read again, unchanged"
-        case _ if now_ms - first_ms >= HORIZON_MS:
-            return "is looked up at Stripe, and not sent: it is older than 23 h"
-        case _ if code == Code.INDETERMINATE:
-            return "is looked up at Stripe, and sent with its own key if nothing is found"
+        case DeadLetterReason.EVENT_TOO_OLD:
+            return "is sent for the first time, although its event is old"
         case _:
-            return "is sent again with its own key"
+            return _prospect_of_attempted(letter, now_ms)
+
+
+def _prospect_of_attempted(letter: DeadLetter, now_ms: int) -> str:
+    headers = letter.read.headers
+    first_ms = h.number(headers, h.FIRST_APPENDED_AT) or now_ms
+    if now_ms - first_ms >= HORIZON_MS:
+        return "is looked up at Stripe, and not sent: it is older than 23 h"
+    if h.text(headers, h.CODE) == Code.INDETERMINATE:
+        return "is looked up at Stripe, and sent with its own key if nothing is found"
+    return "is sent again with its own key"
 
 
 def replayable(letter: DeadLetter) -> bool:

@@ -306,7 +306,10 @@ def test_an_old_events_command_says_how_old_it_is():
     world = World()
     world.now_ms = (CREATED_S + 40 * 86_400) * 1000
     world.deliver("payment-event", delivery("payment_intent.succeeded"))
-    assert dict(world.last(TOPICS.command).headers)[h.FIRST_APPENDED_AT] == str(CREATED_S * 1000).encode()
+    sent = world.last(TOPICS.command)
+    assert dict(sent.headers)[h.EVENT_CREATED_AT] == str(CREATED_S * 1000).encode()
+    assert world.execute(sent).verdict == Verdict.FAILED
+    assert dict(world.last(TOPICS.dead_letter).headers)[h.REASON] == b"event_too_old"
 
 
 @pytest.mark.parametrize(

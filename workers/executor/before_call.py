@@ -17,8 +17,8 @@ from stripeline.contracts import headers as h
 from stripeline.contracts.action import Action
 from stripeline.contracts.internal_records import LedgerQueue
 from stripeline.contracts.records import Command, Unreadable, parse_command
-from stripeline.contracts.retry_tiers import HORIZON_MS, Tier, covering, within
-from stripeline.contracts.vocabulary import UNKNOWN_ACTION, Code, Verdict
+from stripeline.contracts.retry_tiers import DAY_MS, HORIZON_MS, WINDOW_MS, Tier, covering, within
+from stripeline.contracts.vocabulary import UNKNOWN_ACTION, Code, DeadLetterReason, Verdict
 from stripeline.workers.executor import outcome_records, transitions
 from stripeline.workers.executor.command_state import CommandState, PlannedCall, digest_of, state_of
 from stripeline.workers.executor.ledger import Ledger, remember, set_queue
@@ -106,6 +106,9 @@ def _begin(setup: Setup, ledger: Ledger, state: CommandState, now_ms: int) -> Pl
         decision = transitions.finish(setup, ledger, state, refusal(command.action, there_are), now_ms)
         # An unknown action's name is another team's text: it must not become a metric's label.
         return replace(decision, ended=Ended(UNKNOWN_ACTION, Code.VALIDATION_ERROR, 0))
+    too_old = _too_old(state, action, now_ms)
+    if too_old is not None:
+        return transitions.finish(setup, ledger, state, too_old, now_ms, reason=DeadLetterReason.EVENT_TOO_OLD)
     refused = _refusal(setup, command, now_ms)
     if refused is not None:
         return _refused(setup, ledger, state, action, refused, now_ms)
@@ -113,6 +116,22 @@ def _begin(setup: Setup, ledger: Ledger, state: CommandState, now_ms: int) -> Pl
     if look_at_ms is not None:
         return transitions.look_up(setup, ledger, replace(state, look_at_ms=look_at_ms), action, now_ms)
     return transitions.attempt(setup, ledger, state, action, now_ms)
+
+
+def _too_old(state: CommandState, action: Action, now_ms: int) -> Failed | None:
+    """The end of a command that nobody remembers enough of to say that it is the first of its event.
+
+    It was never attempted, so there is nothing to look up. A person who replays it knows more.
+    """
+    created_ms = state.record.old_event_ms
+    if created_ms is None or state.record.replayed or action.method != "POST":
+        return None
+    age_days, window_days = (now_ms - created_ms) // DAY_MS, WINDOW_MS // DAY_MS
+    why = (
+        f"not done: its event is of {h.rfc3339(created_ms)[:10]}, {age_days} days old, and what is older than"
+        f" {window_days} days may be a repetition; replay its dead letter to have it done, once"
+    )
+    return refusal(action.key, why, Code.EXPIRED)
 
 
 def _refusal(setup: Setup, command: Command, now_ms: int) -> Failed | None:

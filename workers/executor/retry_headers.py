@@ -2,7 +2,8 @@
 
 - A command of another team needs no header.
 - Our headers are trusted on the retry topics alone, which only we write. The exception is the first append time, which
-  a replay and an old event carry: it can make a command older, never younger.
+  a replay carries: it can make a command older, never younger. `stripeline-event-created-at`, the router's, can only
+  hold a command back.
 """
 
 from collections.abc import Mapping
@@ -38,6 +39,11 @@ class CommandRecord(Struct, frozen=True, kw_only=True):
     @property
     def replayed(self) -> bool:
         return h.REPLAY in self.headers
+
+    @property
+    def old_event_ms(self) -> int | None:
+        """When the event of its run was created, if it was too old when it came."""
+        return h.number(self.headers, h.EVENT_CREATED_AT)
 
     @property
     def traceparent(self) -> bytes | None:

@@ -13,7 +13,7 @@ from msgspec import Struct, field
 from stripeline.contracts import headers as h
 from stripeline.contracts.definitions import Workflow
 from stripeline.contracts.headers import Headers, cloud_event
-from stripeline.contracts.ids import run_id
+from stripeline.contracts.ids import occasion_of, run_id
 from stripeline.contracts.internal_records import Run, UnreadableRecordError, metadata_of, read
 from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.contracts.topics import Topics
@@ -77,7 +77,7 @@ class Router(Struct, frozen=True, kw_only=True):
         connection = h.text(headers, h.CONNECTION) or ""
         found = self.workflows(h.text(headers, h.TRIGGER) or "")
         arrival = Arrival(
-            event=event, occasion=event["id"], connection=connection, own=self.account(connection),
+            event=event, occasion=_occasion(event, record), connection=connection, own=self.account(connection),
             cause=cause_of(event, self.makes),
         )  # fmt: skip
         begun = [self._start(state, name, found[name], arrival, now_ms) for name in sorted(found)]
@@ -162,7 +162,7 @@ class Router(Struct, frozen=True, kw_only=True):
             id=command["command_id"], type=COMMAND_TYPE, source=SOURCE, at_ms=now_ms, trace=headers.get(h.TRACEPARENT)
         )
         connection = (h.CONNECTION, command["connection"].encode())
-        output = OutputRecord(self.topics.command, record.key, value, (*about, connection, *_age(run, now_ms)))
+        output = OutputRecord(self.topics.command, record.key, value, (*about, connection, *_old_event(run)))
         return Decision(Verdict.ADVANCED, (output,), (StateChange(run.run_id, run),))
 
 
@@ -172,12 +172,21 @@ def _verdict_of(unstarted: tuple[Unstarted, ...]) -> Verdict:
     return next((verdict for reason, verdict in _UNSTARTED.items() if reason in reasons), Verdict.NO_RUN)
 
 
-def _age(run: Run, now_ms: int) -> Headers:
-    """A command of an event older than any id that we remember counts as past the horizon: it may be a repetition."""
-    created_ms = (run.context or {})["created"] * 1000
-    if now_ms - created_ms < WINDOW_MS:
+def _occasion(event: Mapping[str, Any], record: InputRecord) -> str:
+    return occasion_of(event["id"], livemode=event.get("livemode"), partition=record.partition, offset=record.offset)
+
+
+def _old_event(run: Run) -> Headers:
+    """Marks a command whose event came when it was older than any id that we remember: it may be a repetition.
+
+    Once a person has had a step of the run done, its further steps follow.
+    """
+    created_ms = max((run.context or {})["created"] * 1000, 0)
+    is_test = run.run_id != run_id(run.event_id, run.workflow)
+    replayed = any(step.revision for step in run.steps)
+    if is_test or replayed or run.started_ms - created_ms < WINDOW_MS:
         return ()
-    return ((h.FIRST_APPENDED_AT, str(max(created_ms, 0)).encode()),)
+    return ((h.EVENT_CREATED_AT, str(created_ms).encode()),)
 
 
 def _value(record: InputRecord) -> bytes:

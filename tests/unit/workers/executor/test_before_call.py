@@ -323,3 +323,50 @@ def test_ids_expire_after_the_window_unless_they_wait():
 def test_every_result_code_is_one_of_the_nine():
     assert {code.value for code in Code} >= {"EXPIRED", "INDETERMINATE"}
     assert len(Code) == 9
+
+
+class TestAnOldEvent:  # case G02b
+    """A command whose event was too old when it came: nobody knows whether it is the first of that event."""
+
+    DAYS_MS = 24 * 3_600_000
+    NOW = 1_790_000_000_000
+    CREATED = (h.EVENT_CREATED_AT, str(NOW - 31 * DAYS_MS).encode())
+    REPLAY = (h.REPLAY, b"{}")
+
+    def record(self, *headers, timestamp=NOW, **fields):
+        return command_record(command(**fields), headers=headers, timestamp=timestamp)
+
+    def test_ends_without_a_call_and_says_why(self):
+        decision = take(Ledger(), self.record(self.CREATED), self.NOW)
+        assert decision.verdict == Verdict.FAILED
+        (error,) = [result["error"] for result in results(decision)]
+        assert (error["code"], error["retryable"]) == ("EXPIRED", False)
+        assert "its event is of 2026-08-21, 31 days old, and what is older than 30 days" in error["message"]
+        (letter,) = dead(decision)
+        assert (letter[h.REASON], letter[h.ATTEMPTS]) == (b"event_too_old", b"0")
+        assert letter[h.EVENT_CREATED_AT] == self.CREATED[1]
+
+    def test_also_where_a_worker_died_meanwhile(self):
+        decision = EXECUTOR.take(Ledger(), self.record(self.CREATED), self.NOW, maybe_attempted=True)
+        assert (decision.verdict, results(decision)[0]["status"]) == (Verdict.FAILED, "failed")
+
+    def test_is_carried_out_by_a_replay_and_only_once(self):
+        ledger = Ledger()
+        take(ledger, self.record(self.CREATED), self.NOW)
+        replayed = self.record(self.CREATED, self.REPLAY, timestamp=self.NOW + 1)
+        call = take(ledger, replayed, self.NOW + 1)
+        assert isinstance(call, Call)
+        assert call.request.method == "POST"
+        assert results(settle(ledger, call, DONE, self.NOW + 2))[0]["revision"] == 1
+        assert take(ledger, replayed, self.NOW + 3).verdict == Verdict.KNOWN
+
+    def test_is_retried_like_any_other_once_it_is_replayed(self):
+        ledger = Ledger()
+        take(ledger, self.record(self.CREATED), self.NOW)
+        call = take(ledger, self.record(self.CREATED, self.REPLAY), self.NOW)
+        waiting = settle(ledger, call, failure(), self.NOW)
+        assert isinstance(take(ledger, returned(waiting), self.NOW + 5_000), Call)
+
+    def test_is_read_at_stripe_all_the_same(self):
+        reading = self.record(self.CREATED, action="stripe/retrieve-charge", input={"id": "ch_1"})
+        assert isinstance(take(Ledger(), reading, self.NOW), Call)

@@ -279,13 +279,55 @@ class TestSettlement:
         assert World().take(event_record(self.tagged(**metadata))).outputs == ()
 
 
-def test_a_command_of_an_old_event_carries_its_age():
-    world = World()
-    decision = world.take(event_record(event(created=5)), now_ms=WINDOW_MS + 6_000)
-    assert dict(decision.outputs[0].headers)["stripeline-first-appended-at"] == b"5000"
-    world = World()
-    decision = world.take(event_record(event(created=5)), now_ms=WINDOW_MS + 4_000)
+def test_a_command_of_an_old_event_says_so():  # case G02b
+    world, old_ms = World(), WINDOW_MS + 5_000
+    decision = world.take(event_record(event(created=5)), now_ms=old_ms)
+    assert dict(decision.outputs[0].headers)["stripeline-event-created-at"] == b"5000"
     assert "stripeline-first-appended-at" not in dict(decision.outputs[0].headers)
+    young = World().take(event_record(event(created=5)), now_ms=old_ms - 1)
+    assert "stripeline-event-created-at" not in dict(young.outputs[0].headers)
+
+
+def test_a_run_that_began_in_time_may_take_longer():
+    world = World()
+    world.take(event_record(event(created=5)), now_ms=NOW)
+    decision = world.take(result("customer"), now_ms=NOW + WINDOW_MS)
+    assert "stripeline-event-created-at" not in dict(decision.outputs[0].headers)
+
+
+@pytest.mark.parametrize(("revision", "marked"), [(0, True), (1, False)])
+def test_after_a_persons_replay_the_further_steps_follow(revision, marked):
+    world = World()
+    world.take(event_record(event(created=5)), now_ms=WINDOW_MS + 5_000)
+    decision = world.take(result("customer", revision=revision), now_ms=WINDOW_MS + 6_000)
+    assert ("stripeline-event-created-at" in dict(decision.outputs[0].headers)) is marked
+
+
+TEST_EVENT = {"id": "evt_00000000000000", "created": 1_326_853_478, "livemode": False}
+
+
+def test_each_delivery_of_the_dashboards_test_event_runs():  # case G02
+    world, now_ms = World(), 1_790_000_000_000
+    taken = [world.take(event_record(event(**TEST_EVENT), offset=offset), now_ms) for offset in (7, 8, 7)]
+    assert [decision.verdict for decision in taken] == [Verdict.STARTED, Verdict.STARTED, Verdict.NO_RUN]
+    sent = [world.commands(decision)[0]["command_id"] for decision in taken[:2]]
+    assert sent == [f"evt_00000000000000@0.{offset}:thanks:customer" for offset in (7, 8)]
+    assert all("event-created-at" not in name for name, _ in taken[0].outputs[0].headers)
+    going_on = world.take(result("customer", run="evt_00000000000000@0.7:thanks"), now_ms)
+    assert all("event-created-at" not in name for name, _ in going_on.outputs[0].headers)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"livemode": True}, {"livemode": None}, {"id": "evt_1"}, {"id": "evt_000000000000000"},
+        {"id": "e" * 86 + "_00000000000000"},
+    ],
+)  # fmt: skip
+def test_any_other_event_runs_once(changes):
+    world = World()
+    sent = event(**{**TEST_EVENT, "created": 5, **changes})
+    assert [world.take(event_record(sent, offset=offset)).verdict for offset in (7, 8)] == ["started", "no_run"]
 
 
 def test_a_run_keeps_the_definition_that_it_started_with():
