@@ -118,7 +118,8 @@ class StateKind(StrEnum):
     COMMANDS = "commands"  # known ids, the executor's
     WAITING = "waiting"  # those of them that wait in a tier
     QUEUES = "queues"  # keys that wait
-    OPEN = "open"  # runs that run or stopped, the router's
+    OPEN = "open"  # runs that run, the router's
+    STOPPED = "stopped"  # runs that wait for a person
     FINISHED = "finished"  # runs that succeeded
 
 

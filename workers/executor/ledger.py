@@ -95,6 +95,10 @@ class Ledger:
         return len(self._commands) >= MAX_COMMANDS or len(self._queues) >= MAX_QUEUES
 
     @property
+    def warning(self) -> None:
+        """A ledger has none."""
+
+    @property
     def head_due_ms(self) -> int | None:
         """When the head of the key that waits longest was due; None when no key waits."""
         return min((queue.due_ms for queue in self._queues.values()), default=None)

@@ -125,7 +125,8 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
 
     def warnings(self) -> str | None:
         """What keeps a part of the worker from working, such as one input partition, in words."""
-        return "; ".join((*self.held.words(), *self.blocked.words())) or None
+        states = (task.restored.state.warning for task in self.tasks.values())
+        return "; ".join((*self.held.words(), *self.blocked.words(), *filter(None, states))) or None
 
     def silent_s(self) -> float:
         """Seconds since Kafka last answered its consumer."""

@@ -1,59 +1,82 @@
-"""The router's state: which runs are open, and which ids of finished ones must not start again. Pure.
+"""The router's state: which runs run, which have stopped, and which ids of finished ones must not start again. Pure.
 
 Invariants:
 - A change of now and its changelog record, restored, give the same state.
 - Of a succeeded run only its id and its end are kept.
+- A stopped run is kept whole, since a later result takes it on, as the bytes of its changelog record: a third of the
+  memory. It takes no room of new runs: what stops is often one workflow's, and no other must wait for a person.
 - Each dict is in the order of its runs' last changes.
 """
 
 from collections.abc import Iterator, Mapping
-from itertools import islice
+from itertools import chain, islice
 
 from msgspec import Struct
 
-from stripeline.contracts.internal_records import Run, read
+from stripeline.contracts.internal_records import Run, encode, read
 from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.contracts.vocabulary import StateKind
 from stripeline.workers.task.decision import StateChange
 
-MAX_OPEN = 100_000
+MAX_RUNNING = 100_000
 MAX_FINISHED = 5_000_000
-"""Of one task: an open run holds its event, a finished one its id alone."""
+"""Of one task: a running one holds its event, a finished one its id alone. At one of these no new event is taken."""
+
+MANY_STOPPED = 100_000
+"""From here on stopped runs are a warning: each holds its event."""
 
 
 class Runs:
     """The state of one router task: runs by id."""
 
     def __init__(self) -> None:
-        self._open: dict[str, Run] = {}
+        self._running: dict[str, Run] = {}
+        self._stopped: dict[str, tuple[int, bytes]] = {}
         self._finished: dict[str, int] = {}
 
     def apply(self, key: str, record: Struct | None) -> None:
         """A change of now."""
-        self._open.pop(key, None)
-        self._finished.pop(key, None)
-        if not isinstance(record, Run):
-            return
-        if record.status == "succeeded":
-            self._finished[key] = record.finished_ms or 0
-        else:
-            self._open[key] = record
+        self._put(key, record if isinstance(record, Run) else None, None)
 
     def restore(self, key: str, value: bytes | None) -> None:
         """A record of the changelog. Raises UnreadableRecordError, and leaves the state as it was."""
-        self.apply(key, None if value is None else read(Run, value))
+        self._put(key, None if value is None else read(Run, value), value)
+
+    def _put(self, key: str, run: Run | None, encoded: bytes | None) -> None:
+        for runs in (self._running, self._stopped, self._finished):
+            runs.pop(key, None)
+        if run is None:
+            return
+        if run.status == "succeeded":
+            self._finished[key] = run.finished_ms or 0
+        elif run.finished_ms is None:
+            self._running[key] = run
+        else:
+            # Copied to its size: the encoder's own bytes keep the rest of its buffer.
+            self._stopped[key] = (run.finished_ms, encoded or bytes(memoryview(encode(run))))
 
     def knows(self, run_id: str) -> bool:
-        return run_id in self._open or run_id in self._finished
+        return run_id in self._running or run_id in self._stopped or run_id in self._finished
 
     def get(self, run_id: str) -> Run | None:
         """A run that is not succeeded."""
-        return self._open.get(run_id)
+        stopped = self._stopped.get(run_id)
+        return self._running.get(run_id) if stopped is None else read(Run, stopped[1])
 
     @property
     def full(self) -> bool:
         """Whether no new event may be taken; results go on, and make room."""
-        return len(self._open) >= MAX_OPEN or len(self._finished) >= MAX_FINISHED
+        return len(self._running) >= MAX_RUNNING or len(self._finished) >= MAX_FINISHED
+
+    @property
+    def warning(self) -> str | None:
+        """What a person should know, although everything goes on."""
+        if len(self._stopped) < MANY_STOPPED:
+            return None
+        return (
+            f"{len(self._stopped)} stopped runs of the last 30 days take memory: mend what stops them"
+            " (`stripeline runs list`)"
+        )
 
     @property
     def head_due_ms(self) -> None:
@@ -61,12 +84,14 @@ class Runs:
 
     @property
     def sizes(self) -> Mapping[str, int]:
-        return {StateKind.OPEN: len(self._open), StateKind.FINISHED: len(self._finished)}
+        return {
+            StateKind.OPEN: len(self._running),
+            StateKind.STOPPED: len(self._stopped),
+            StateKind.FINISHED: len(self._finished),
+        }
 
     def expired(self, now_ms: int, limit: int = 1_000) -> Iterator[StateChange]:
         """Finished and stopped runs older than the window."""
-        ends = [*islice(self._finished.items(), limit), *islice(self._stopped(), limit)]
+        stopped = ((key, at_ms) for key, (at_ms, _) in self._stopped.items())
+        ends = list(chain(islice(self._finished.items(), limit), islice(stopped, limit)))
         return (StateChange(key, None) for key, at_ms in ends if at_ms < now_ms - WINDOW_MS)
-
-    def _stopped(self) -> Iterator[tuple[str, int]]:
-        return ((key, run.finished_ms) for key, run in self._open.items() if run.finished_ms is not None)

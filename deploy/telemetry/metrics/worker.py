@@ -188,7 +188,8 @@ _TASKS: Final[tuple[MetricRow[WorkerView], ...]] = (
         _state,
         words={"kind": (StateKind,)},
         question="How large is the state?",
-        action=f"`{StateKind.COMMANDS}`, `{StateKind.OPEN}` and `{StateKind.FINISHED}` (runs) take memory."
+        action=f"`{StateKind.COMMANDS}`, `{StateKind.OPEN}`, `{StateKind.STOPPED}` and `{StateKind.FINISHED}` (runs)"
+        f" take memory. `{StateKind.STOPPED}`: each waits for a person, `stripeline runs list`."
         f" `{StateKind.WAITING}` and `{StateKind.QUEUES}` (keys that wait) return to 0 when the trouble is over",
     ),
     MetricRow(

@@ -107,7 +107,7 @@ def test_each_result_advances_the_run_until_it_succeeds():
         ("customer", "succeeded", {"id": "customer_id"}), ("deposit", "succeeded", {"id": "deposit_id"}),
     ]  # fmt: skip
     assert run["context"] is None
-    assert world.state.sizes == {"open": 0, "finished": 1}
+    assert world.state.sizes == {"open": 0, "stopped": 0, "finished": 1}
 
 
 @pytest.mark.parametrize("after", [0, 1, 2])

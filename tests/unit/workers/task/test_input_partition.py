@@ -60,7 +60,7 @@ def test_nothing_is_committed_of_what_was_not_read():
 def test_a_state_is_full_when_it_holds_too_much_of_anything(monkeypatch):
     for module, name, state in (
         (ledger, "MAX_COMMANDS", Ledger()), (ledger, "MAX_QUEUES", Ledger()),
-        (run_state, "MAX_OPEN", Runs()), (run_state, "MAX_FINISHED", Runs()),
+        (run_state, "MAX_RUNNING", Runs()), (run_state, "MAX_FINISHED", Runs()),
     ):  # fmt: skip
         assert not state.full
         with monkeypatch.context() as patch:
