@@ -192,7 +192,7 @@ class OffsetRange(Struct, frozen=True, kw_only=True):
     last: Annotated[int, Meta(ge=0, description="the last offset")]
 
 
-class AuditRecord(Struct, frozen=True, kw_only=True):
+class AuditRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """What a person did, on the audit topic: written before the act takes effect."""
 
     act: Annotated[str, Meta(description="what was done", extra_json_schema=_ACTS)]
@@ -200,6 +200,7 @@ class AuditRecord(Struct, frozen=True, kw_only=True):
     why: Annotated[str, Meta(description="the reason that was given")]
     at_ms: EpochMs = msgspec.field(name="at")
     records: Annotated[tuple[OffsetRange, ...], Meta(description="the records that it was done to")]
+    about: Annotated[str | None, Meta(description="what else it was done to, such as `connection acme`")] = None
 
 
 class ObjectMetadata(Struct, frozen=True, kw_only=True, omit_defaults=True):

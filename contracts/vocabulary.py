@@ -74,6 +74,8 @@ class AuditedAct(StrEnum):
     """What a person did: the field `act` of a record on the audit topic."""
 
     SKIP_BATCH = "skip_batch"
+    PAUSE_CONNECTION = "pause_connection"
+    RESUME_CONNECTION = "resume_connection"
 
 
 class Code(StrEnum):
@@ -110,6 +112,7 @@ class CallKind(StrEnum):
 
     ATTEMPT = "attempt"
     LOOK_UP = "look_up"
+    PROBE = "probe"  # of a refused key
 
 
 class StateKind(StrEnum):
@@ -278,6 +281,8 @@ class LogEvent(StrEnum):
     DEFINITION_UNREADABLE = "definition_unreadable"  # the last good one stays
     TRIGGER_SECRETS_UNREADABLE = "trigger_secrets_unreadable"
     CONNECTION_KEY_UNREADABLE = "connection_key_unreadable"
+    KEY_ACCEPTED = "key_accepted"  # a refused key was tried, and its connection goes on
+    KEY_NOT_ACCEPTED = "key_not_accepted"  # it was tried, and its connection waits on
     # Processes
     KAFKA_UNREACHABLE = "kafka_unreachable"
     TLS_FILES_RELOADED = "tls_files_reloaded"

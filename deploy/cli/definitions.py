@@ -1,12 +1,14 @@
 """`stripeline apply`, `get` and `delete`: connections, triggers and workflows. Never shows a secret."""
 
+import getpass
+import time
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from stripeline.contracts.definitions import Definitions
+from stripeline.contracts.definitions import AnyDefinition, Connection, Definitions, name_of
 from stripeline.contracts.ids import NAME
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
@@ -15,6 +17,7 @@ from stripeline.deploy.definitions.definition_rows import connection_rows, trigg
 from stripeline.deploy.definitions.diff import Change, diff, publication
 from stripeline.deploy.definitions.load import load
 from stripeline.deploy.failure import FailureError
+from stripeline.deploy.operations.acts.pauses import probes
 from stripeline.deploy.settings.settings import environment
 from stripeline.workers.kafka.control_table import publish, read_all
 from stripeline.workers.secrets.vault import Vault
@@ -59,10 +62,14 @@ def apply(
     changes = diff(stored.by_key(), wanted, prune=prune)
     _show(changes, as_json=as_json)
     publishing = publication(changes, wanted)
+    tries = probes(stored, _kept(stored, wanted), getpass.getuser(), int(time.time() * 1000))
+    publishing = {**publishing, **tries}
     if publishing and not dry_run:
         output.run(publish(values.topics.control, kafka(), publishing))
     if not as_json:
         output.note(_summary(changes, dry_run=dry_run))
+        for key in tries:
+            output.note(f"Stripe refused the key of {key.partition('/')[2]}; an executor tries it again now")
 
 
 def delete(
@@ -90,12 +97,14 @@ def delete(
 def connections(*, as_json: output.Json = False) -> None:
     """List the connections: name, mode (live or test), the key's first and last characters, and its state.
 
-    The state is `ready`; `sealed` without STRIPELINE_MASTER_KEY; `unreadable` if that key can't decrypt it.
+    The state is `ready`; `sealed` without STRIPELINE_MASTER_KEY; `unreadable` if that key can't decrypt it; or why and
+    since when it is paused. `paused_accounts` are connected accounts that Stripe no longer lets the key act for.
     """
     values = settings()
     vault = Vault.from_ring(values.master_keys) if values.master_keys else None
     found = connection_rows(_stored(), vault)
-    output.rows(found, ("name", "mode", "key", "state", "rate"), as_json=as_json, empty="There is no connection yet.")
+    columns = ("name", "mode", "key", "state", "paused_accounts", "rate")
+    output.rows(found, columns, as_json=as_json, empty="There is no connection yet.")
 
 
 @get_app.command("triggers")
@@ -112,6 +121,13 @@ def workflows(*, as_json: output.Json = False) -> None:
     shown = found if as_json else [{**row, "steps": [step["id"] for step in row["steps"]]} for row in found]
     columns = ("name", "trigger", "types", "where", "steps")
     output.rows(shown, columns, as_json=as_json, empty="There is no workflow yet.")
+
+
+def _kept(stored: Definitions, wanted: Mapping[str, AnyDefinition]) -> list[str]:
+    """The connections of the file whose key is the stored one."""
+    connections = {name_of(key): value for key, value in wanted.items() if isinstance(value, Connection)}
+    known = stored.connections
+    return [name for name, one in connections.items() if name in known and known[name].key_name == one.key_name]
 
 
 def _stored() -> Definitions:

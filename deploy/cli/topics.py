@@ -125,6 +125,7 @@ def skip(
     it to the dead letters as it is. Refused where a client can read the batch, and on changelogs and definitions.
     """
     from stripeline.deploy.operations import batch_skip  # noqa: PLC0415  (only this command writes)
+    from stripeline.deploy.operations.acts.audit import Signed  # noqa: PLC0415
 
     if not why.strip():
         raise FailureError("Nothing was skipped: --why needs a reason. It is recorded for those who ask later.")
@@ -140,7 +141,7 @@ def skip(
         raise FailureError("Nothing was skipped: nobody can be asked here. Add --yes to skip this batch.")
     if not yes and not typer.confirm(f"Skip offsets {found.first} to {found.last}?", err=True):
         raise FailureError("Nothing was skipped.")
-    signed = batch_skip.Signed(by=getpass.getuser(), why=why, at_ms=int(time.time() * 1000))
+    signed = Signed(by=getpass.getuser(), why=why, at_ms=int(time.time() * 1000))
     output.run(batch_skip.skip(topics, tp, found, signed, kafka()))
     output.note("Recorded. The worker that owns the partition moves past it, and writes a dead letter.")
 

@@ -15,6 +15,7 @@ def connection_rows(stored: Definitions, vault: Vault | None) -> list[dict[str, 
             "mode": connection.mode,
             "key": connection.hint,
             "state": _state(name, connection, stored, vault),
+            "paused_accounts": _paused_accounts(name, connection, stored),
             "rate": connection.rate.model_dump(exclude_none=True) if connection.rate else None,
         }
         for name, connection in sorted(stored.connections.items())
@@ -22,9 +23,16 @@ def connection_rows(stored: Definitions, vault: Vault | None) -> list[dict[str, 
 
 
 def _state(name: str, connection: Connection, stored: Definitions, vault: Vault | None) -> str:
+    pause = stored.pauses.get(f"connection/{name}")
+    if pause is not None:
+        again = f"`stripeline resume connection {name}`"
+        return f"paused by {pause.by} at {rfc3339(pause.at_ms)}: {pause.why}; {again} ends it"
     refusal = stored.key_refusals.get(name)
     if refusal is not None and refusal.key_name == connection.key_name:
-        return f"paused: Stripe refused its key at {rfc3339(refusal.since_ms)}; apply a new one"
+        return (
+            f"paused: Stripe refused its key at {rfc3339(refusal.since_ms)}; apply a new one, or correct it at"
+            f" Stripe and run `stripeline resume connection {name}`; it is tried once an hour"
+        )
     if vault is None:
         return "sealed"
     try:
@@ -32,6 +40,15 @@ def _state(name: str, connection: Connection, stored: Definitions, vault: Vault 
     except VaultError:
         return "unreadable"
     return "ready"
+
+
+def _paused_accounts(name: str, connection: Connection, stored: Definitions) -> list[str]:
+    """Connected accounts whose commands wait: Stripe says that the key may not act for them."""
+    return [
+        held.partition("/")[2]
+        for held, refusal in sorted(stored.key_refusals.items())
+        if held.startswith(f"{name}/") and refusal.key_name == connection.key_name
+    ]
 
 
 def trigger_rows(stored: Definitions) -> list[dict[str, Any]]:

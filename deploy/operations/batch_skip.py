@@ -7,7 +7,6 @@ was recorded and not asked for changes nothing, and shows as a partition that is
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import Any, Final
 
 from aiokafka.errors import CorruptRecordException, OffsetOutOfRangeError
@@ -15,10 +14,11 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.contracts import headers
 from stripeline.contracts.control_records import BatchSkip
-from stripeline.contracts.internal_records import AuditRecord, OffsetRange, encode
+from stripeline.contracts.internal_records import OffsetRange, encode
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import AuditedAct
 from stripeline.deploy.failure import FailureError
+from stripeline.deploy.operations.acts.audit import Signed, record_act
 from stripeline.deploy.operations.topic_reader import partitions_of
 from stripeline.workers.kafka.batch_header import BatchHeader, batch_header
 from stripeline.workers.kafka.one_off_producer import one_off_producer
@@ -30,15 +30,6 @@ _YEAR_10000_MS: Final = 253_402_300_800_000
 
 class SkipError(FailureError):
     """A batch that is not skipped: why, and what to do instead."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Signed:
-    """Who asks, why, and when."""
-
-    by: str
-    why: str
-    at_ms: int
 
 
 def require_skippable(topics: Topics, topic: str) -> None:
@@ -123,14 +114,13 @@ async def skip(
 ) -> None:
     """Record the act, then ask the partition's owner for it. Raises KafkaError, TimeoutError."""
     range_ = OffsetRange(topic=tp.topic, partition=tp.partition, first=found.first, last=found.last)
-    act = AuditRecord(
-        act=AuditedAct.SKIP_BATCH, by=signed.by, why=signed.why, at_ms=signed.at_ms, records=(range_,)
-    )  # fmt: skip
     asked = BatchSkip(
         first=found.first, last=found.last, digest=found.digest, by=signed.by, why=signed.why, at_ms=signed.at_ms
     )
     async with one_off_producer(client) as producer, asyncio.timeout(_DEADLINE_S):
-        await producer.send_and_wait(topics.audit, encode(act), partition=tp.partition)
+        await record_act(
+            producer, topics, AuditedAct.SKIP_BATCH, signed, partition=tp.partition, records=(range_,)
+        )  # fmt: skip
         key = f"skip/{tp.topic}/{tp.partition}".encode()
         await producer.send_and_wait(topics.control, encode(asked), key=key, partition=0)
 

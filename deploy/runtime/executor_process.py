@@ -6,6 +6,7 @@ from urllib.parse import urlsplit
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.runtime.action_check import uninstalled
 from stripeline.deploy.runtime.connection_keys import STRIPES_OWN, Keys, key_name, limits_of, paused_since
+from stripeline.deploy.runtime.key_prober import KeyProber
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.runtime.worker_setup import may_begin, new_worker, required_vault, run_watched
 from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
@@ -14,6 +15,7 @@ from stripeline.workers.actions import actions
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.rate_gate import RateGate
 from stripeline.workers.executor.setup import Setup
+from stripeline.workers.kafka.control_table import publish
 from stripeline.workers.roles import ExecutorRole
 from stripeline.workers.secrets.cache import Secrets
 from stripeline.workers.spans import CallSpans
@@ -52,9 +54,18 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
         worker = new_worker(shared, role)
         shared.metrics.show(STRIPE, lambda: stripe)
         shared.metrics.show(CONNECTIONS, lambda: list(gate.connections(shared.clock.now_ms())))
+        prober = KeyProber(
+            definitions=lambda: table.definitions, key=keys.of, owns=lambda: 0 in worker.tasks, read=stripe.read,
+            delete=lambda key: publish(settings.topics.control, shared.client, {key: None}), now_ms=shared.clock.now_ms,
+            each_tick=lambda: gate.learn(shared.clock.now_ms()),
+        )  # fmt: skip
         if await may_begin(shared, stop):
             _require_actions(shared)
-            await run_watched(shared, worker, stop)
+            probing = asyncio.create_task(prober.run(), name="probes of refused keys")
+            try:
+                await run_watched(shared, worker, stop)
+            finally:
+                probing.cancel()
 
 
 def _require_actions(shared: Shared) -> None:

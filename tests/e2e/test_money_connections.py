@@ -104,6 +104,28 @@ async def test_a_revoked_key_pauses_its_connection_alone(
         )
 
 
+async def test_a_key_that_is_good_again_goes_on(broker: Broker, prefix: str, tmp_path: Path):
+    """G08: the key's text stays the same, and no waiting command ends."""
+    secrets = {"BETA_KEY": OTHER_KEY}
+    async with cluster(broker.bootstrap_servers, prefix, tmp_path, config=PLAIN, secrets=secrets, **SETTINGS) as found:
+        found.add("executor-0", "executor")
+        await found.ready()
+        await found.sandbox("/keys", {"key": KEY, "account": "acct_acme", "revoked": True})
+        mine = orders("acme", 20)
+        await order(found, mine)
+        await until("the connection is paused", lambda: _starts(found, "paused: Stripe"), found)
+        await stripeline(found, "pause", "connection", "acme", "--why", "until the key is good")
+        await found.sandbox("/keys", {"key": KEY, "account": "acct_acme", "revoked": False})
+        assert await state_of(found, "acme") != "ready"
+        assert (await state_of(found, "acme")).startswith("paused by")
+        await stripeline(found, "resume", "connection", "acme")
+        seen = await ended(found, [one.id for one in mine])
+        refused = frozenset(name for name, rows in seen.items() if rows[0]["status"] == "failed")
+        assert len(refused) == 1  # the call that Stripe refused
+        check_order(mine, await effects(found), but=refused)
+        assert await state_of(found, "acme") == "ready"
+
+
 async def _starts(found: Cluster, word: str) -> bool:
     return (await state_of(found, "acme")).startswith(word)
 

@@ -80,23 +80,27 @@ class StripeApi:
         began_s = time.monotonic()
         self.busy += 1
         try:
-            answer = await self._exchange(call, key)
+            answer = await self._call(call, key)
         finally:
             self.busy -= 1
         self._count(call, answer, time.monotonic() - began_s)
         return answer
 
+    async def read(self, path: str, key: SecretStr, account: str | None = None) -> StripeAnswer | Fault:
+        """Stripe's answer to a GET that is of no command, such as `/v1/account`."""
+        answer = await self._exchange("GET", path, _authorised(key, account), None, about=path)
+        self.answers["", CallKind.PROBE, _status(answer)] += 1
+        return answer
+
     def _count(self, call: Call, answer: StripeAnswer | Fault, took_s: float) -> None:
         action, kind = call.action.key, CallKind.ATTEMPT if call.look_up is None else CallKind.LOOK_UP
-        self.answers[action, kind, answer.value if isinstance(answer, Fault) else str(answer.status)] += 1
+        self.answers[action, kind, _status(answer)] += 1
         self.seconds[action, kind].add(took_s)
         if self._on_answer is not None:
             self._on_answer(call, answer, took_s)
 
-    async def _exchange(self, call: Call, key: SecretStr) -> StripeAnswer | Fault:
-        request, headers = call.request, {"Authorization": f"Bearer {key.get_secret_value()}"}
-        if call.command.account is not None:  # https://docs.stripe.com/connect/authentication
-            headers["Stripe-Account"] = call.command.account
+    async def _call(self, call: Call, key: SecretStr) -> StripeAnswer | Fault:
+        request, headers = call.request, _authorised(key, call.command.account)
         target, body = request.path, None
         if request.method == "POST":
             headers["Content-Type"] = "application/x-www-form-urlencoded"
@@ -104,27 +108,45 @@ class StripeApi:
             body = form(request.params)
         elif request.params:
             target = f"{target}?{form(request.params).decode()}"
+        about, timeout_ms = call.command.command_id, call.timeout_ms
+        return await self._exchange(request.method, target, headers, body, about=about, timeout_ms=timeout_ms)
+
+    async def _exchange(
+        self, method: str, target: str, headers: Mapping[str, str], body: bytes | None, *, about: str,
+        timeout_ms: int | None = None,
+    ) -> StripeAnswer | Fault:  # fmt: skip
         try:
-            if call.timeout_ms is None:
-                reply = await self._http.ask(request.method, target, headers, body)
+            if timeout_ms is None:
+                reply = await self._http.ask(method, target, headers, body)
             else:
-                async with asyncio.timeout(call.timeout_ms / 1000):
-                    reply = await self._http.ask(request.method, target, headers, body)
+                async with asyncio.timeout(timeout_ms / 1000):
+                    reply = await self._http.ask(method, target, headers, body)
         except NotSentError:
             return Fault.REFUSED
         except TooLargeError:
             return Fault.UNREADABLE
         except (LostError, TimeoutError) as error:
-            log.info(LogEvent.CALL_LOST, command=call.command.command_id, error=str(error) or "Timeout")
+            log.info(LogEvent.CALL_LOST, command=about, error=str(error) or "Timeout")
             return Fault.LOST
         except UnsendableError:
-            log.exception(LogEvent.CALL_BROKEN, command=call.command.command_id)
+            log.exception(LogEvent.CALL_BROKEN, command=about)
             return Fault.REFUSED
         except Exception:
-            log.exception(LogEvent.CALL_BROKEN, command=call.command.command_id)
+            log.exception(LogEvent.CALL_BROKEN, command=about)
             return Fault.LOST
         read = {name: reply.headers[name] for name in _HEADERS_READ if name in reply.headers}
         return StripeAnswer(status=reply.status, headers=read, body=reply.body)
+
+
+def _authorised(key: SecretStr, account: str | None) -> dict[str, str]:
+    headers = {"Authorization": f"Bearer {key.get_secret_value()}"}
+    if account is not None:  # https://docs.stripe.com/connect/authentication
+        headers["Stripe-Account"] = account
+    return headers
+
+
+def _status(answer: StripeAnswer | Fault) -> str:
+    return answer.value if isinstance(answer, Fault) else str(answer.status)
 
 
 def form(params: Mapping[str, Any]) -> bytes:

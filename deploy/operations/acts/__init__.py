@@ -1,0 +1,1 @@
+"""What a person does to connections and records: recorded on the audit topic first."""

@@ -1,0 +1,71 @@
+"""Pauses and resumes a connection, as a person asks: its commands wait in order, and keep their attempts.
+
+The act is recorded on the audit topic first, then asked for on the control topic, both with acks=all.
+"""
+
+import asyncio
+from collections.abc import Mapping
+from typing import Any, Final
+
+from stripeline.contracts.control_records import Pause, Probe
+from stripeline.contracts.definitions import Definitions
+from stripeline.contracts.internal_records import encode
+from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import AuditedAct
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.operations.acts.audit import Signed, record_act
+from stripeline.workers.kafka.control_table import Changes, publish
+from stripeline.workers.kafka.one_off_producer import one_off_producer
+
+_DEADLINE_S: Final = 30.0
+
+
+def pause(stored: Definitions, name: str, signed: Signed) -> Changes:
+    """The control records that pause a connection. Raises FailureError."""
+    _require(stored, name)
+    held = stored.pauses.get(f"connection/{name}")
+    if held is not None:
+        raise FailureError(f"The connection {name} is paused already, by {held.by}: {held.why}")
+    return {f"pause/connection/{name}": encode(Pause(by=signed.by, why=signed.why, at_ms=signed.at_ms))}
+
+
+def resume(stored: Definitions, name: str, signed: Signed) -> Changes:
+    """The control records that resume a connection: its pause ends, and a refused key is tried. Raises FailureError."""
+    _require(stored, name)
+    paused = f"connection/{name}" in stored.pauses
+    if not paused and not refused(stored, name):
+        raise FailureError(f"The connection {name} is not paused. `stripeline get connections` shows its state.")
+    ends: dict[str, bytes | None] = {f"pause/connection/{name}": None} if paused else {}
+    return ends | probes(stored, [name], signed.by, signed.at_ms)
+
+
+def probes(stored: Definitions, names: list[str], by: str, at_ms: int) -> dict[str, bytes | None]:
+    """The control records that ask an executor to try the refused keys among these connections'."""
+    return {f"probe/{name}": encode(Probe(by=by, at_ms=at_ms)) for name in names if refused(stored, name)}
+
+
+def refused(stored: Definitions, name: str) -> list[str | None]:
+    """What Stripe refuses of a connection's key: None for all of it, and accounts."""
+    connection = stored.connections.get(name)
+    if connection is None:
+        return []
+    return [
+        held.partition("/")[2] or None
+        for held, refusal in sorted(stored.key_refusals.items())
+        if held.partition("/")[0] == name and refusal.key_name == connection.key_name
+    ]
+
+
+async def carry_out(
+    topics: Topics, client: Mapping[str, Any], act: AuditedAct, name: str, signed: Signed, changes: Changes
+) -> None:
+    """Raises KafkaError, TimeoutError."""
+    async with one_off_producer(client) as producer, asyncio.timeout(_DEADLINE_S):
+        await record_act(producer, topics, act, signed, about=f"connection {name}")
+    await publish(topics.control, client, changes)
+
+
+def _require(stored: Definitions, name: str) -> None:
+    if name not in stored.connections:
+        choice = ", ".join(sorted(stored.connections)) or "none yet"
+        raise FailureError(f"There is no connection {name!r}. There is {choice}.")
