@@ -4,6 +4,7 @@ Each action is one file in `workers/actions/`. Nothing here calls Stripe.
 """
 
 from collections.abc import Callable, Mapping
+from functools import cache
 from types import MappingProxyType
 from typing import Annotated, Any, Final, Literal
 from urllib.parse import quote
@@ -11,6 +12,7 @@ from urllib.parse import quote
 from msgspec import Struct
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic.config import JsonDict
+from pydantic_core import ErrorDetails
 
 from stripeline.contracts.errors import CARD
 from stripeline.contracts.vocabulary import Code
@@ -20,6 +22,9 @@ SENSITIVE: Final[JsonDict] = {"x-sensitive": True}
 
 Sensitive = Annotated[str, Field(json_schema_extra=SENSITIVE)]
 
+
+_EXACT: Final = 2**53
+"""Up to here every whole number has a float of its own."""
 
 _DOT_SEGMENTS = frozenset({"", ".", ".."})
 """Path segments that select another resource; percent-encoding does not prevent it."""
@@ -87,9 +92,9 @@ class Action(Struct, frozen=True, kw_only=True):
     def request(self, value: object, marks: Mapping[str, Any] = MappingProxyType({})) -> Request | RefusedInput:
         """The call for an input, or why it is refused. `marks`: parameters that we add to the input's."""
         try:
-            given = self.input.model_validate(value)
+            given = self.input.model_validate(_with_whole_numbers(self.input, value))
         except ValidationError as error:
-            return RefusedInput(message=explain(error))
+            return RefusedInput(message=explain_input(error))
         path = self.path
         if "{id}" in path:
             segment = str(getattr(given, "id", ""))
@@ -99,10 +104,45 @@ class Action(Struct, frozen=True, kw_only=True):
         return Request(method=self.method, path=path, params={**self.params(given), **marks})
 
 
+@cache
+def whole_number_fields(given: type[ActionInput]) -> frozenset[str]:
+    """The fields of an input that are whole numbers, such as amounts."""
+    wanted = (int, int | None)
+    return frozenset(name for name, field in given.model_fields.items() if field.annotation in wanted)
+
+
+def _with_whole_numbers(given: type[ActionInput], value: object) -> object:
+    """An input in which a number such as 550.0 is 550 where a whole number is wanted: JSON knows one kind of number."""
+    if not isinstance(value, Mapping):
+        return value
+    return {name: _whole(held) if name in whole_number_fields(given) else held for name, held in value.items()}
+
+
+def _whole(value: Any) -> Any:
+    exact = isinstance(value, float) and value.is_integer() and abs(value) <= _EXACT
+    return int(value) if exact else value
+
+
 def explain(error: ValidationError) -> str:
     """A validation error as one sentence that names each field and shows no value."""
-    problems = (
-        f"{'.'.join(map(str, problem['loc'])) or 'input'}: {problem['msg']}"
-        for problem in error.errors(include_url=False, include_input=False, include_context=False)
-    )
-    return "; ".join(problems)
+    return _explained(error, lambda problem: problem["msg"])
+
+
+def explain_input(error: ValidationError) -> str:
+    """The same of an action's input, where a number may come from an expression."""
+    return _explained(error, _input_problem)
+
+
+def _explained(error: ValidationError, words: Callable[[ErrorDetails], str]) -> str:
+    problems = error.errors(include_url=False, include_context=False)
+    return "; ".join(f"{'.'.join(map(str, problem['loc'])) or 'input'}: {words(problem)}" for problem in problems)
+
+
+def _input_problem(problem: ErrorDetails) -> str:
+    match problem["type"], problem["input"]:
+        case "int_type", str():
+            return "a whole number is wanted, and this is a text (in an expression, int() makes a number of it)"
+        case "int_type", float():
+            return "a whole number is wanted, and this has a fraction (calculate in whole numbers: amount * 29 / 100)"
+        case _:
+            return problem["msg"]

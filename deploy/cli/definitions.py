@@ -13,6 +13,7 @@ from stripeline.contracts.ids import NAME
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
+from stripeline.deploy.definitions.advice import advice
 from stripeline.deploy.definitions.definition_rows import connection_rows, trigger_rows, users_of, workflow_rows
 from stripeline.deploy.definitions.diff import Change, diff, publication
 from stripeline.deploy.definitions.load import load
@@ -61,6 +62,8 @@ def apply(
     wanted = load(file, vault, stored, environment, prune=prune)
     changes = diff(stored.by_key(), wanted, prune=prune)
     _show(changes, as_json=as_json)
+    for words in advice(wanted, stored.triggers):
+        output.note(f"warning: {words}")
     publishing = publication(changes, wanted)
     tries = probes(stored, _kept(stored, wanted), getpass.getuser(), int(time.time() * 1000))
     publishing = {**publishing, **tries}

@@ -11,18 +11,23 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from stripeline.contracts.action import Action
+from stripeline.contracts.action import Action, whole_number_fields
 from stripeline.contracts.definitions import Connection, Step, Trigger, Workflow
 from stripeline.contracts.families import families
 from stripeline.deploy.definitions.problems import Place, Problem
 from stripeline.deploy.definitions.secrets import REFERENCE
 from stripeline.workers.actions import actions
+from stripeline.workers.router.number_forms import as_number, exact_forms, whole_path
 
 CompileError = Callable[[str], str | None]
 
 _TEXT = re.compile(r"'(?:[^'\\]|\\.)*'|\"(?:[^\"\\]|\\.)*\"")
 _BY_INDEX = re.compile(r"\bsteps\s*\[\s*['\"]([^'\"]*)['\"]\s*\]")
 _STEP_FIELD = re.compile(r"(?<![\w.])steps\s*\.\s*([A-Za-z_]\w*)(?:\s*\.\s*([A-Za-z_]\w*))?")
+
+
+_WHOLE = re.compile(r"(\.|_)(amount(_\w+)?|created|quantity)$")
+"""The end of a path to what Stripe always gives as a whole number."""
 
 
 def compile_error(expression: str) -> str | None:
@@ -75,6 +80,7 @@ def _step(
         yield Problem(place=(*place, "action"), reason=reason)
     else:
         yield from _input((*place, "input"), step.input, action)
+        yield from _numbers((*place, "input"), step.input, action)
     for where, text in _texts((*place, "input"), step.input):
         if REFERENCE.search(text):
             yield Problem(place=where, reason="an input is not read from the environment: only secrets are")
@@ -100,6 +106,17 @@ def _input(place: Place, given: Mapping[str, Any], action: Action) -> Iterator[P
                 yield Problem(place=(*place, *problem["loc"]), reason=problem["msg"])
 
 
+def _numbers(place: Place, given: Mapping[str, Any], action: Action) -> Iterator[Problem]:
+    """Expressions that surely give no whole number where one is wanted."""
+    for name in sorted(whole_number_fields(action.input) & given.keys()):
+        written = given[name]
+        if not isinstance(written, str) or not written.startswith("="):
+            continue
+        path = whole_path(written[1:])
+        if path is not None and "metadata" in path.steps:
+            yield Problem(place=(*place, name), reason=f'{as_number(path)}, as in "=int({path.text})"')
+
+
 def _texts(place: Place, value: Any) -> Iterator[tuple[Place, str]]:
     """Every text in a value, with its place."""
     match value:
@@ -119,6 +136,9 @@ def _expression(place: Place, expression: str) -> Iterator[Problem]:
     wrong = compile_error(expression)
     if wrong is not None:
         yield Problem(place=place, reason=f"the expression can't be read: {wrong}")
+    for form in exact_forms(expression):
+        if form.mixed and _WHOLE.search(form.path):
+            yield Problem(place=place, reason=str(form))
 
 
 def _refers(expression: str) -> list[tuple[str, str]]:

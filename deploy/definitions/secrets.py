@@ -5,7 +5,7 @@ are distinguished in one sentence: https://docs.stripe.com/keys · https://docs.
 """
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Literal
@@ -24,6 +24,44 @@ _TWO_SECRETS: Final = (
     " `secret_key`; the signing secret (whsec_…) proves that a delivery is Stripe's and belongs to a trigger's"
     " `signing_secrets`"
 )
+
+
+_CALLING: Final = "a secret key starts with sk_live_, sk_test_, rk_live_ or rk_test_, and has only letters and digits"
+_SIGNING: Final = "a signing secret starts with whsec_, and has only letters, digits and + / = _ -"
+_PUBLISHABLE: Final = (
+    f"it is a publishable key (pk_…), which can neither call Stripe nor verify a delivery. {_TWO_SECRETS}"
+)
+_ORGANISATION: Final = (
+    "it is an organisation's key (sk_org_…), with which every call must name an account: create a secret key in the"
+    " dashboard of the account itself"
+)
+_EPHEMERAL: Final = (
+    "it is an ephemeral key (ek_…), which lets an app see one customer for an hour: use the account's own secret key"
+    " (sk_… or rk_…)"
+)
+_BEFORE_2012: Final = (
+    "it is a secret key of before 2012, which does not say its mode: roll it in Stripe's dashboard, and use the new one"
+    " (sk_live_… or sk_test_…)"
+)
+_CALLS: Final = f"it is a secret key (sk_… or rk_…), but a signing secret is wanted here. {_TWO_SECRETS}"
+_VERIFIES: Final = f"it is a signing secret (whsec_…), but a secret key is wanted here. {_TWO_SECRETS}"
+
+_COMPLAINTS: Final[Mapping[Kind, tuple[tuple[re.Pattern[str], str], ...]]] = {
+    "secret_key": (
+        (re.compile(r"pk_"), _PUBLISHABLE),
+        (re.compile(r"whsec_"), _VERIFIES),
+        (re.compile(r"(sk|rk)_org_"), _ORGANISATION),
+        (re.compile(r"ek_"), _EPHEMERAL),
+        (re.compile(r"(sk_(?!live|test)[A-Za-z0-9]{8,64}|[A-Za-z0-9]{32})$"), _BEFORE_2012),
+        (re.compile(rf"(?!{SECRET_KEY.pattern})"), _CALLING),
+    ),
+    "signing_secret": (
+        (re.compile(r"pk_"), _PUBLISHABLE),
+        (re.compile(r"[sre]k_"), _CALLS),
+        (re.compile(rf"(?!{SIGNING_SECRET.pattern})"), _SIGNING),
+    ),
+}
+"""What a value looks like that is not a secret of this kind, the most telling first."""
 
 
 class SecretError(Exception):
@@ -53,17 +91,7 @@ def find(written: str, kind: Kind, source: Source) -> SecretStr:
 
 def complaint(secret: str, kind: Kind) -> str | None:
     """Why a value is not a secret of this kind; None when it is."""
-    if secret.startswith("pk_"):
-        return f"it is a publishable key (pk_…), which can neither call Stripe nor verify a delivery. {_TWO_SECRETS}"
-    if kind == "secret_key" and secret.startswith("whsec_"):
-        return f"it is a signing secret (whsec_…), but a secret key is wanted here. {_TWO_SECRETS}"
-    if kind == "signing_secret" and secret.startswith(("sk_", "rk_")):
-        return f"it is a secret key (sk_… or rk_…), but a signing secret is wanted here. {_TWO_SECRETS}"
-    if kind == "secret_key" and not SECRET_KEY.fullmatch(secret):
-        return "a secret key starts with sk_live_, sk_test_, rk_live_ or rk_test_, and has only letters and digits"
-    if kind == "signing_secret" and not SIGNING_SECRET.fullmatch(secret):
-        return "a signing secret starts with whsec_, and has only letters, digits and + / = _ -"
-    return None
+    return next((words for shape, words in _COMPLAINTS[kind] if shape.match(secret)), None)
 
 
 def mode_of(secret_key: SecretStr) -> Mode:
@@ -78,7 +106,7 @@ def hint_of(secret_key: SecretStr) -> str:
 
 
 def _inline(written: str, kind: Kind) -> str:
-    mixed_up = complaint(written, kind) if re.match(r"(sk|rk|pk|whsec)_", written) else None
+    mixed_up = complaint(written, kind) if re.match(r"(sk|rk|pk|ek|whsec)_", written) else None
     name = "ACME_STRIPE_KEY" if kind == "secret_key" else "ACME_WHSEC"
     mend = f'a secret must not stand in the file: write "${{env:{name}}}" and set that variable, or "${{file:PATH}}"'
     return f"{mixed_up}. And {mend}" if mixed_up else mend

@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from functools import cache
 from importlib.metadata import entry_points
 
-from stripeline.contracts.action import Action
+from stripeline.contracts.action import Action, whole_number_fields
 from stripeline.workers.installed_actions import GROUP, installed_actions
 
 
@@ -19,6 +19,12 @@ def built_in_actions() -> Mapping[str, Action]:
     names = sorted(module.name for module in pkgutil.iter_modules(__path__))
     found = [importlib.import_module(f"{__name__}.{name}").ACTION for name in names]
     return {action.key: action for action in found}
+
+
+def whole_numbers_of(action: str) -> frozenset[str]:
+    """The fields of an action's input that are whole numbers; none of an action that there is not."""
+    known = actions().get(action)
+    return frozenset() if known is None else whole_number_fields(known.input)
 
 
 @cache

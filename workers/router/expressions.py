@@ -6,7 +6,7 @@ The language: https://github.com/google/cel-spec/blob/master/doc/langdef.md
 """
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from enum import Enum
 from functools import lru_cache
 from types import MappingProxyType
@@ -16,7 +16,7 @@ import cel
 import orjson
 from msgspec import Struct
 
-from stripeline.workers.router.number_forms import exact_forms, text_operand
+from stripeline.workers.router.number_forms import as_integer, exact_forms, text_operand
 from stripeline.workers.router.paths import Absent, absent
 
 MAX_LENGTH = 1_000
@@ -156,6 +156,27 @@ def resolve(value: Any, context: Context) -> Any:
             return [resolve(item, context) for item in value]
         case _:
             return value
+
+
+def require_whole_numbers(written: Context, given: Context, fields: Iterable[str]) -> None:
+    """Refuse an expression that gives no whole number where an action wants one. Raises ExpressionError.
+
+    Said here and not by the action, because only here it is known what was written.
+    """
+    for name in fields:
+        source, value = written.get(name), given.get(name)
+        if not isinstance(source, str) or not source.startswith(MARK):
+            continue
+        expression = source.removeprefix(MARK)
+        if isinstance(value, str):
+            raise ExpressionError(f"{name}: {source!r} gives a text: write '={as_integer(expression)}'")
+        if isinstance(value, float) and not value.is_integer():
+            exact = next((form.exact for form in exact_forms(expression)), None)
+            advice = f"={exact}" if exact else "=data.amount * 29 / 100"
+            raise ExpressionError(
+                f"{name}: {source!r} gives a fraction, and a whole number is wanted: calculate with whole numbers,"
+                f" like '{advice}'"
+            )
 
 
 def _plain(source: str, value: Any) -> Any:

@@ -80,6 +80,10 @@ def as_number(path: Path) -> str:
     return f"{path.text} is a text{why}: write int({path.text})"
 
 
+def as_integer(expression: str) -> str:
+    return f"int({expression.strip()})"
+
+
 def whole_path(source: str) -> Path | None:
     """The path that an expression consists of; None where it is more than one."""
     found = paths_of(source)

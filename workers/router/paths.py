@@ -6,7 +6,7 @@ text and its event say it.
 
 import re
 from collections.abc import Iterator, Mapping, Sequence
-from functools import lru_cache
+from functools import lru_cache, reduce
 from typing import Any, Final
 
 from msgspec import Struct
@@ -64,10 +64,11 @@ def _paths(source: str) -> Iterator[Path]:
         if text is None:
             continue
         start, end = found.span()
+        root, steps = re.split(r"[\s.\[]", text, maxsplit=1)[0], tuple(_steps(text))
         yield Path(
-            text=re.sub(r"\s+", "", text),
-            root=re.split(r"[\s.\[]", text, maxsplit=1)[0],
-            steps=tuple(_steps(text)),
+            text=reduce(_into, steps, root),
+            root=root,
+            steps=steps,
             start=start,
             end=end,
             ordered=bool(_ORDERED_AFTER.match(source, end) or _ORDERED_BEFORE.search(source[:start])),
@@ -107,6 +108,12 @@ def _absent(path: Path, asked: bool, context: Mapping[str, Any]) -> Absent | Non
             return _gone(at, step) if isinstance(value, Mapping | list) else None
         value, at = value[step], _into(at, step)
     return _null(at) if value is None and (path.ordered or path.called) else None
+
+
+def guard_of(path: Path) -> str:
+    """What to ask before a path is used, so that it may be missing."""
+    at = reduce(_into, path.steps[:-1], path.root)
+    return _gone(at, path.steps[-1]).guard if path.steps else f"{at} != null"
 
 
 def _null(at: str) -> Absent:

@@ -21,8 +21,9 @@ from stripeline.contracts.ids import command_id, run_id
 from stripeline.contracts.internal_records import RecordedError, Run, RunStep, StepDefinition
 from stripeline.contracts.records import Status
 from stripeline.contracts.vocabulary import Code
+from stripeline.workers.actions import whole_numbers_of
 from stripeline.workers.router.event_account import event_account, foreign_account, step_account
-from stripeline.workers.router.expressions import ExpressionError, resolve
+from stripeline.workers.router.expressions import ExpressionError, require_whole_numbers, resolve
 from stripeline.workers.router.own_effects import EventCause
 
 
@@ -109,6 +110,7 @@ def next_step(run: Run, now_ms: int) -> Transition:
     try:
         outputs = {earlier.id: earlier.output for earlier in run.steps}
         given = resolve(step.input, {**context, "steps": outputs})
+        require_whole_numbers(step.input, given, whole_numbers_of(step.action))
     except ExpressionError as error:
         return _stop_at_last_step(running, broken(error), now_ms)
     command = {

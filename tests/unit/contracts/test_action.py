@@ -68,6 +68,27 @@ def test_an_action_is_as_on_the_card(key):
     assert {name: field.annotation for name, field in action.output.model_fields.items()} == made
 
 
+@pytest.mark.parametrize(("amount", "sent"), [(550.0, 550), (550, 550), (2.0**53, 2**53)])
+def test_a_number_without_a_fraction_is_that_whole_number(amount, sent):  # case G06
+    call = request("stripe/create-payment-intent", {**INTENT, "amount": amount})
+    assert (call.params["amount"], type(call.params["amount"])) == (sent, int)
+
+
+@pytest.mark.parametrize(
+    ("amount", "says"),
+    [
+        ("55", "this is a text (in an expression, int() makes a number of it)"),
+        (55.5, "this has a fraction (calculate in whole numbers: amount * 29 / 100)"),
+        (float("inf"), "this has a fraction"),
+        (2.0**60, "this has a fraction"),
+        (True, "amount: "),
+        (None, "amount: "),
+    ],
+)
+def test_what_is_no_whole_number_says_what_to_write(amount, says):
+    assert says in refusal("stripe/create-payment-intent", {**INTENT, "amount": amount})
+
+
 @pytest.mark.parametrize("key", CARD)
 def test_an_output_has_exactly_the_cards_fields(key):
     output = actions()[key].output

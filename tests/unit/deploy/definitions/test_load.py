@@ -126,6 +126,9 @@ CONNECTION = 'connections:\n  acme: {secret_key: "${env:KEY}"}\n'
 TRIGGER = CONNECTION + "triggers:\n  pay: {kind: stripe/payment-event, connection: acme}\n"
 
 
+PAY = "stripe/create-payment-intent"
+
+
 def workflow(**lines: str) -> str:
     """A file whose workflow begins in line 6, with one step in line 11."""
     fields = {"trigger": "pay", "types": "['*']", "where": "'true'", "action": "stripe/create-customer", "input": "{}"}
@@ -199,6 +202,20 @@ def workflow(**lines: str) -> str:
         (workflow(input="{name: 5}"), 11, "input.name: Input should be a valid string"),
         (workflow(action="stripe/retrieve-charge"), 11, "stripe/retrieve-charge needs the input 'id'"),
         (workflow(input="{name: [a, 5]}"), 11, "input.name: Input should be a valid string"),
+        (
+            workflow(action=PAY, input="{currency: eur, amount: '=data.metadata.fee'}"),
+            11,
+            (
+                "data.metadata.fee is a text, as every value of Stripe's metadata is: write int(data.metadata.fee),"
+                ' as in "=int(data.metadata.fee)"'
+            ),
+        ),
+        (
+            workflow(action=PAY, input="{currency: eur, amount: '=data.amount * 0.1'}"),
+            11,
+            "data.amount is a whole number and 0.1 is none, which CEL does not mix: write data.amount * 10 / 100",
+        ),
+        (workflow(where="'0.5 * data.amount > 5.0'"), 9, "write data.amount * 50 / 100, which is exact"),
         (workflow(input="{name: '=data.'}"), 11, "input.name: the expression can't be read"),
         (workflow(input="{name: '${env:KEY}'}"), 11, "only secrets are"),
         (workflow(input="{name: '=steps.first.id'}"), 11, "it uses steps.first, which has not run"),
@@ -231,6 +248,9 @@ def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
         workflow(more="      - {id: second, action: stripe/create-customer, input: {name: '=steps[\"first\"].id'}}\n"),
         workflow(action="stripe/retrieve-charge", input="{id: '=data.latest_charge'}"),
         workflow(types="[payment_intent.*, '*']"),
+        workflow(action=PAY, input="{currency: eur, amount: '=int(data.metadata.fee)'}"),
+        workflow(action=PAY, input="{currency: eur, amount: '=data.amount * 10 / 100'}"),
+        workflow(action=PAY, input="{currency: eur, amount: '=data.application_fee_percent * 0.5'}"),
         workflow(where="null"),
     ],
 )

@@ -212,6 +212,41 @@ def test_a_workflow_that_is_not_started_keeps_no_other_back():
     assert decision.unstarted == (("other", UnstartedReason.WHERE_MISSING),)
 
 
+PAY = {"trigger": "acme-payments", "steps": [{"id": "pay", "action": "stripe/create-payment-intent"}]}
+
+
+def paying(amount, data):
+    """What a workflow with one payment of this amount makes of an event: a command, or the error that stops it."""
+    workflow = Workflow.model_validate(
+        {**PAY, "steps": [{**PAY["steps"][0], "input": {"amount": amount, "currency": "=data.currency"}}]}
+    )
+    world = World(thanks=workflow)
+    decision = world.take(event_record(event(data={"id": "pi_1", "currency": "usd", **data})))
+    return (
+        world.commands(decision)[0]["input"]["amount"] if decision.outputs else world.records[RUN]["error"]["message"]
+    )
+
+
+@pytest.mark.parametrize(
+    ("amount", "data", "becomes"),
+    [
+        ("=double(data.amount) * 0.1", {"amount": 5_500}, 550.0),
+        ("=data.amount * 29 / 100", {"amount": 100}, 29),
+        ("=int(data.metadata.fee)", {"metadata": {"fee": "250"}}, 250),
+        ("=data.amount * 0.1", {"amount": 5_000}, ("'data.amount * 0.1': data.amount is a whole number and 0.1 is none,"
+         " which CEL does not mix: write data.amount * 10 / 100, which is exact")),
+        ("=data.metadata.fee", {"metadata": {"fee": "250"}}, ("amount: '=data.metadata.fee' gives a text:"
+         " write '=int(data.metadata.fee)'")),
+        ("=double(data.amount) * 0.29", {"amount": 100}, ("amount: '=double(data.amount) * 0.29' gives a fraction, and"
+         " a whole number is wanted: calculate with whole numbers, like '=data.amount * 29 / 100'")),
+        ("=data.share / 3.5", {"share": 1.0}, ("amount: '=data.share / 3.5' gives a fraction, and a"
+         " whole number is wanted: calculate with whole numbers, like '=data.share * 100 / 350'")),
+    ],
+)  # fmt: skip
+def test_arithmetic_over_amounts_and_metadata(amount, data, becomes):  # case G06
+    assert paying(amount, data) == becomes
+
+
 def test_a_broken_mapping_stops_the_run_at_its_step():
     world = World()
     world.take(event_record(event(data={"amount": 6_000, "receipt_email": "a@b.c"})))
