@@ -17,6 +17,7 @@ the command was appended.
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 HORIZON_MS = 23 * 3_600_000
 DAY_MS = 24 * 3_600_000
@@ -47,6 +48,15 @@ def parse_duration_ms(text: str) -> int:
     if match is None:
         raise ValueError(f"{text!r} is not a duration: write a number and a unit, like 5s, 2m or 1h")
     return int(match[1]) * _UNITS_MS[match[2]]
+
+
+@lru_cache(maxsize=64)
+def duration_of(name: str) -> int:
+    """The delay of a tier, by its name; 0 where the name is no duration."""
+    try:
+        return parse_duration_ms(name)
+    except ValueError:
+        return 0
 
 
 def parse_tiers(text: str) -> tuple[Tier, ...]:

@@ -10,7 +10,7 @@ from functools import cached_property
 from typing import Final
 
 from stripeline.contracts.families import families
-from stripeline.contracts.retry_tiers import DEFAULT_TIERS, RETRY_TOPIC, Tier, parse_tiers
+from stripeline.contracts.retry_tiers import DEFAULT_TIERS, RETRY_TOPIC, Tier, duration_of, parse_tiers
 
 DAY_MS: Final = 86_400_000
 RECORD_MAX_BYTES: Final = 1_048_588
@@ -115,6 +115,10 @@ class Topics:
     def is_retry(self, topic: str) -> bool:
         """Whether it is the topic of a tier, or of one that was taken away: what waits in it is still due."""
         return topic.startswith(self._retry_prefix)
+
+    def delay_ms(self, topic: str) -> int:
+        """How long the records of a retry topic wait, by its name alone; 0 for a topic that is none."""
+        return duration_of(topic.removeprefix(self._retry_prefix)) if self.is_retry(topic) else 0
 
     @cached_property
     def dead_letter(self) -> str:

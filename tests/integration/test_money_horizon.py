@@ -1,6 +1,10 @@
-"""A day passes between a POST and its commit: Stripe has forgotten the key, so nothing is sent again."""
+"""A day passes between a POST and its commit: Stripe has forgotten the key, so nothing is sent again.
+
+Nor does the host's clock change that, however wrong it is while a worker starts: the broker's time is known first.
+"""
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -11,9 +15,11 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from pydantic import SecretStr
 
+from stripeline.contracts import headers as h
 from stripeline.contracts.retry_tiers import HORIZON_MS, parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.operations.topics import apply as apply_topics
+from stripeline.deploy.sandbox.faults import FaultRule, InjectedFault, Match
 from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.command_state import Call
@@ -29,6 +35,8 @@ from tests.support.records import installation
 
 PARTITIONS, WITHIN_S = 2, 20
 LATER_MS = 25 * 3_600_000
+HOUR_S = 3_600.0
+RETRY = {"Stripe-Should-Retry": "true"}
 
 
 class LaterClock(BrokerClock):
@@ -80,10 +88,13 @@ class Place:
                 async with asyncio.timeout(WITHIN_S):
                     await running
 
-    async def order(self, command_id: str) -> None:
+    async def order(self, command_id: str, *, age_ms: int = 0) -> None:
+        """`age_ms`: since it was first appended, as a replay says it."""
         value = {"command_id": command_id, "action": "stripe/create-customer", "connection": "acme", "input": {}}
+        first_ms = int(time.time() * 1000) - age_ms
+        headers = [(h.FIRST_APPENDED_AT, str(first_ms).encode())] if age_ms else []
         async with AIOKafkaProducer(bootstrap_servers=self.bootstrap) as producer:
-            await producer.send_and_wait(self.topics.command, orjson.dumps(value), key=b"k")
+            await producer.send_and_wait(self.topics.command, orjson.dumps(value), key=b"k", headers=headers)
 
     async def results(self, count: int) -> list[dict[str, Any]]:
         async with asyncio.timeout(WITHIN_S):
@@ -122,6 +133,26 @@ async def test_a_post_without_an_answer_is_not_repeated_past_horizon(broker: Bro
         else:
             assert (result["status"], result["error"]["code"]) == ("indeterminate", "INDETERMINATE")
             assert [dict(letter.headers)["stripeline-reason"] for letter in letters] == [b"past_horizon"]
+
+
+@pytest.mark.parametrize("ahead_s", [-2 * HOUR_S, 2 * HOUR_S, 25 * HOUR_S], ids=["2 h slow", "2 h fast", "25 h fast"])
+async def test_a_host_whose_clock_is_wrong_charges_once_and_in_time(broker: Broker, prefix: str, ahead_s: float):
+    """A fresh worker decides by the broker's time from its first record on."""
+    topics = Topics(prefix=prefix, tiers=parse_tiers("100ms,300ms,1h"))
+    await apply_topics(topics, PARTITIONS, {"bootstrap_servers": broker.bootstrap_servers})
+    async with SandboxServer() as server:
+        sandbox, place = server.sandbox, Place(bootstrap=broker.bootstrap_servers, topics=topics, stripe=server.url)
+        sandbox.faults.add(FaultRule(match=Match(contains="new"), fault=InjectedFault(status=503, headers=RETRY)))
+        await place.order("old", age_ms=HORIZON_MS + 600_000)
+        await place.order("new")
+        clock = BrokerClock(wall=lambda: time.time() + ahead_s)
+        async with place.worker(clock, lambda inner: inner):
+            old, new = await place.results(2)
+        assert abs(clock.now_ms() - time.time() * 1000) < 60_000
+        # Past its 23rd hour it is looked up, whatever the host says; and the other one is back within its tier.
+        assert (old["command_id"], old["status"], old["attempts"]) == ("old", "indeterminate", 0)
+        assert (new["command_id"], new["status"], new["attempts"]) == ("new", "succeeded", 2)
+        assert [effect.command for effect in sandbox.endpoints.ledger.effects] == ["new"]
 
 
 def _kept(seen: list[AbandonedAfterTheCall], one: AbandonedAfterTheCall) -> AbandonedAfterTheCall:

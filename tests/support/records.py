@@ -5,7 +5,9 @@ from typing import Any
 
 import orjson
 
+from stripeline.contracts import headers as h
 from stripeline.contracts.headers import Headers
+from stripeline.contracts.topics import Topics
 
 INSTALLATION = "inst1"
 
@@ -52,3 +54,10 @@ def event_record(value: object = None, *, trigger: str = "acme-payments", **fiel
     )
     defaults: dict[str, Any] = {"topic": "stripe.payment-event", "key": b"pi_1", "headers": headers}
     return Record(value=body if isinstance(body, bytes) else orjson.dumps(body), **{**defaults, **fields})
+
+
+def appended(output: Any, **fields: Any) -> Record:
+    """A record that a decision made, as it is read back. One of a tier was appended as soon as it was decided."""
+    due_ms = h.number(h.read(output.headers), h.DUE_AT)
+    at = {} if due_ms is None else {"timestamp": due_ms - Topics().delay_ms(output.topic)}
+    return Record(topic=output.topic, key=output.key, value=output.value, headers=output.headers, **{**at, **fields})

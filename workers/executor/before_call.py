@@ -20,6 +20,7 @@ from stripeline.contracts.records import Command, Unreadable, parse_command
 from stripeline.contracts.retry_tiers import DAY_MS, HORIZON_MS, WINDOW_MS, Tier, covering, within
 from stripeline.contracts.vocabulary import UNKNOWN_ACTION, Code, DeadLetterReason, Verdict
 from stripeline.workers.executor import outcome_records, transitions
+from stripeline.workers.executor.believed_times import believed
 from stripeline.workers.executor.command_state import CommandState, PlannedCall, digest_of, state_of
 from stripeline.workers.executor.ledger import Ledger, remember, set_queue
 from stripeline.workers.executor.retry_headers import CommandRecord, waiting_headers
@@ -40,7 +41,7 @@ def plan(setup: Setup, ledger: Ledger, record: CommandRecord, now_ms: int) -> Pl
         command = Unreadable(reason=f"the key is longer than {MAX_KEY_BYTES} bytes")
     if isinstance(command, Unreadable):
         return _unreadable(setup, ledger, record, command.reason)
-    state = state_of(ledger, record, command, setup.reconcile_after_ms)
+    state = believed(setup, state_of(ledger, record, command, setup.reconcile_after_ms))
     queue = None if record.key is None else ledger.queue(record.key)
     skip = _returned if record.returned else _fresh
     return skip(setup, ledger, state, queue, now_ms) or _begin(setup, ledger, state, now_ms)

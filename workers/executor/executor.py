@@ -17,7 +17,7 @@ from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.internal_records import encode
 from stripeline.contracts.records import Unreadable, parse_command
 from stripeline.contracts.vocabulary import Fault
-from stripeline.workers.executor import after_call, before_call, settlement, stripe_lookup, transitions
+from stripeline.workers.executor import after_call, before_call, believed_times, settlement, stripe_lookup, transitions
 from stripeline.workers.executor.command_state import Call, PlannedCall, endpoint
 from stripeline.workers.executor.key_breaker import PAUSE_MIN_MS
 from stripeline.workers.executor.ledger import Ledger, forget
@@ -41,7 +41,11 @@ class Executor(Struct, frozen=True, kw_only=True):
 
     def due_ms(self, record: InputRecord) -> int:
         """When a record may be taken: at once, unless it waits in a tier."""
-        return h.number(h.read(record.headers), h.DUE_AT) or 0 if self.setup.topics.is_retry(record.topic) else 0
+        topics = self.setup.topics
+        if not topics.is_retry(record.topic):
+            return 0
+        written_ms = h.number(h.read(record.headers), h.DUE_AT)
+        return believed_times.due_ms(written_ms, appended_ms=record.timestamp, delay_ms=topics.delay_ms(record.topic))
 
     def take(
         self, ledger: Ledger, consumed: InputRecord, now_ms: int, maybe_attempted: bool = False

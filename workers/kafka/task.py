@@ -75,9 +75,7 @@ class Task(Generic[S]):
         self._transactions = Transactions(
             group=role.group, partition=partition, changelog=role.changelog, clock=clock, client=client
         )
-        self.opening = Opening(
-            role, partition, self._transactions, client=client, turn=restore_turn, now_ms=clock.now_ms
-        )
+        self.opening = Opening(role, partition, self._transactions, client=client, turn=restore_turn, clock=clock)
 
     async def start(self, beginnings: Beginnings, seek: Callable[[Mapping[TopicPartition, int]], None]) -> None:
         """Open the producer, restore, then start: in this order, so that no zombie can add to what is restored."""

@@ -1,7 +1,8 @@
 """Finds out where a task goes on: the state of its changelog, and the watermark of each input partition.
 
 First the task's producer fences its former owner, so nobody can add to what is read then. Until the state is whole the
-task is not open, and says what it waits for.
+task is not open, and says what it waits for. Last it appends a record of its own, so that the broker's time is known
+before the first decision: the host's clock may be hours wrong.
 """
 
 import asyncio
@@ -15,6 +16,7 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.workers.kafka.aiokafka_topic_ids_internals import topic_ids
+from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.partition_reader import Offsets
 from stripeline.workers.kafka.restore import RestoredState, Restoring, restore, watermarks
 from stripeline.workers.kafka.transaction import Transactions
@@ -60,12 +62,14 @@ class Opening:
 
     def __init__(
         self, role: Role[Any], partition: int, transactions: Transactions, *, client: Mapping[str, Any],
-        turn: asyncio.Semaphore, now_ms: Callable[[], int],
+        turn: asyncio.Semaphore, clock: BrokerClock,
     ) -> None:  # fmt: skip
-        self._dead_letters, self._now_ms = role.dead_letters, now_ms
+        self._dead_letters, self._clock = role.dead_letters, clock
         self._group, self._changelog = role.group, TopicPartition(role.changelog, partition)
         self._transactions, self.took_s = transactions, 0.0
-        self._restoring = Restoring(client=client, turn=turn, waits=self._wait_for, append=self._append, now_ms=now_ms)
+        self._restoring = Restoring(
+            client=client, turn=turn, waits=self._wait_for, append=self._append, now_ms=clock.now_ms
+        )
         self._waits: Callable[[], str] | None = None
         self._log = log.bind(task=f"{role.name}-{partition}")
 
@@ -85,6 +89,7 @@ class Opening:
         await self._transactions.open()
         ends = await self._restore(restored, inputs)
         found, marks = await self._committed(inputs)
+        await self._learn_the_time(restored)
         firsts = await beginnings(inputs)
         if not found and any(restored.state.sizes.values()):
             tell_expired_commits(self._group, ((tp, first) for tp, first in firsts.items() if first > 0))
@@ -149,7 +154,7 @@ class Opening:
         position = watermark.position
         if position >= first:
             return Start(watermark, end, position)
-        finished, now_ms = watermark.ranges(), self._now_ms()
+        finished, now_ms = watermark.ranges(), self._clock.now_ms()
         gap = lost_gap(tp, position, first, finished, dead_letters=self._dead_letters, now_ms=now_ms)
         return Start(watermark, end, first, () if gap is None else (gap,))
 
@@ -157,6 +162,17 @@ class Opening:
         self._waits = what
         if what is not None:
             self._log.warning(LogEvent.RESTORE_WAITS, reason=what())
+
+    async def _learn_the_time(self, restored: RestoredState[Any]) -> None:
+        """Append once, also where other tasks of the process have: a clock that ran on alone for long may have drifted.
+
+        Again while an append took too long to tell the time. Its end is bounded: it raises TimeoutError.
+        """
+        restored.upto = await self._append()
+        while not self._clock.known:
+            self._wait_for(lambda: "Kafka takes too long to append a record, so its time is not known yet")
+            restored.upto = await self._append()
+        self._waits = None
 
     async def _append(self) -> int:
         """Append a tombstone of a key that is never used. Returns the changelog's end after it."""

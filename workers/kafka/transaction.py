@@ -5,7 +5,6 @@ id `{group}-{partition}`.
 """
 
 import asyncio
-import time
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
@@ -81,7 +80,7 @@ class Transactions:
             ) from None
 
     async def _commit(self, pending: Pending, offsets: CommitOffsets) -> int | None:
-        sent_s = time.monotonic()
+        sent_s = self._clock.stopwatch_s()
         await self._producer.begin_transaction()
         sent = [await self._send(place, batch) for place, batch in self._batches(pending.outputs)]
         changes = (

@@ -20,7 +20,7 @@ from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Failed, StripeAnswer, Succeeded, classify
 from stripeline.workers.executor.stripe_lookup import Missing
 from stripeline.workers.task.decision import Decision
-from tests.support.records import INSTALLATION, Record, command, command_record, installation
+from tests.support.records import INSTALLATION, Record, appended, command, command_record, installation
 
 START = 1_000_000
 AFTER_MS = 120_000
@@ -83,7 +83,7 @@ class World:
 
     @staticmethod
     def returned(output):
-        return Record(topic=output.topic, key=output.key, value=output.value, headers=output.headers)
+        return appended(output)
 
     def webhook(self, data, command_id="c1", connection=b"acme", account=None):
         headers = ((h.SETTLES, command_id.encode()), (h.CONNECTION, connection), (h.TRACEPARENT, b"00-ee-ff-01"))

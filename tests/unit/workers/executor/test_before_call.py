@@ -15,7 +15,7 @@ from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import StripeAnswer, Succeeded, classify
 from stripeline.workers.task.decision import Decision
-from tests.support.records import Record, command, command_record, installation
+from tests.support.records import Record, appended, command, command_record, installation
 
 NOW = 2_000_000
 TOPICS = Topics(tiers=parse_tiers("5s,30s"))
@@ -60,7 +60,7 @@ def failure(status=500, action="stripe/create-customer", **headers):
 def returned(decision, number=0, **fields):
     """The record that an outcome wrote into a tier, as the executor reads it back."""
     output = decision.outputs[number]
-    return Record(topic=output.topic, key=output.key, value=output.value, headers=output.headers, **fields)
+    return appended(output, **fields)
 
 
 def results(decision):

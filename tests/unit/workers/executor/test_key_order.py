@@ -78,7 +78,13 @@ class World:
         for output in decided.outputs:
             if output.topic in self.tiers:
                 self.tiers[output.topic].append(
-                    Record(topic=output.topic, key=output.key, value=output.value, headers=output.headers)
+                    Record(
+                        topic=output.topic,
+                        key=output.key,
+                        value=output.value,
+                        headers=output.headers,
+                        timestamp=self.now,
+                    )
                 )
             elif output.topic == TOPICS.result:
                 self.ended.append((output.key, orjson.loads(output.value)["command_id"]))

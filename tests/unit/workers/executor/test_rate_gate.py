@@ -22,7 +22,7 @@ from stripeline.workers.executor.rate_gate import ConnectionStatus, Hold, Observ
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import NoKey, StripeAnswer, Succeeded, classify
 from stripeline.workers.task.decision import Decision
-from tests.support.records import Record, command, command_record, installation
+from tests.support.records import appended, command, command_record, installation
 
 NOW = 1_000_000
 CREATE = actions()["stripe/create-customer"]
@@ -366,8 +366,7 @@ class TestInTheExecutor:
         return decision
 
     def back(self, decision):
-        output = decision.outputs[0]
-        return Record(topic=output.topic, key=output.key, value=output.value, headers=output.headers)
+        return appended(decision.outputs[0])
 
     def test_a_paced_command_waits_in_order_without_an_attempt(self):
         facts, ledger = Facts(account=0.05), Ledger()

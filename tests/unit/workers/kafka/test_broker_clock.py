@@ -1,9 +1,11 @@
 """The broker's clock goes on between two appends, and a host's wrong clock changes nothing."""
 
+import time
+
 import pytest
 from structlog.testing import capture_logs
 
-from stripeline.workers.kafka.broker_clock import BrokerClock
+from stripeline.workers.kafka.broker_clock import BrokerClock, elapsed_s
 
 
 class Host:
@@ -21,10 +23,12 @@ class Host:
         self.clock.observe(appended_ms, sent_s)
 
 
-def test_before_the_first_append_it_is_the_hosts_clock():
+def test_before_the_first_append_it_is_the_hosts_and_not_known():
     host = Host()
     host.goes_on(2.5)
-    assert (host.clock.now_ms(), host.clock.skew_ms) == (1_002_500, 0)
+    assert (host.clock.now_ms(), host.clock.skew_ms, host.clock.known) == (1_002_500, 0, False)
+    host.appends(1_002_500)
+    assert host.clock.known
 
 
 def test_after_an_append_it_runs_from_the_brokers_time():
@@ -44,10 +48,24 @@ def test_a_jump_of_the_hosts_clock_changes_nothing():
 
 
 @pytest.mark.parametrize(("took_s", "now_ms"), [(1.0, 500_000), (1.5, 1_001_500)])
-def test_a_slow_answer_does_not_set_the_clock(took_s, now_ms):
+def test_a_slow_answer_does_not_set_a_known_clock(took_s, now_ms):
     host = Host()
+    host.appends(1_000_000)
     host.appends(500_000, took_s)
     assert host.clock.now_ms() == now_ms
+
+
+@pytest.mark.parametrize(("took_s", "known"), [(1.5, True), (20.0, True), (20.5, False)])
+def test_a_first_append_may_take_longer_but_not_for_ever(took_s, known):
+    """A process that was stopped in the middle of it would otherwise begin hours behind."""
+    host = Host()
+    host.appends(500_000, took_s)
+    assert host.clock.known is known
+    assert (host.clock.now_ms() == 500_000) is known
+
+
+def test_time_in_which_the_host_was_suspended_counts():
+    assert elapsed_s() >= time.monotonic() - 1
 
 
 @pytest.mark.parametrize("broker_ahead_ms", [-60_001, 60_001])
