@@ -70,6 +70,15 @@ class PendingFailure(Struct, frozen=True, kw_only=True):
     reason: Annotated[str | None, Meta(description="the reason of its dead letter; null for none")]
 
 
+class LastAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """What Stripe last answered to an attempt: who must decide about the command needs it for Stripe's support."""
+
+    http_status: Annotated[int, Meta(description="its status")]
+    stripe_code: Annotated[str | None, Meta(description="Stripe's `error.code`")] = None
+    decline_code: Annotated[str | None, Meta(description="the card issuer's reason")] = None
+    request_id: Annotated[str | None, Meta(description="Stripe's `Request-Id`")] = None
+
+
 LedgerStatus = Literal["waiting", "succeeded", "failed", "indeterminate"]
 
 
@@ -101,6 +110,9 @@ class LedgerCommand(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ] = msgspec.field(default=None, name="turn")
     failure: Annotated[PendingFailure | None, Meta(description="how it ends if its look-up finds nothing")] = None
     suspect: Annotated[bool, Meta(description="a worker that crashed may have attempted it")] = False
+    answer: Annotated[
+        LastAnswer | None, Meta(description="Stripe's last answer to an attempt, while it is not known how it ended")
+    ] = None
 
 
 class LedgerQueue(Struct, frozen=True):

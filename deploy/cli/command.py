@@ -11,13 +11,13 @@ import typer
 from stripeline.contracts.action import RefusedInput
 from stripeline.contracts.headers import rfc3339
 from stripeline.contracts.ids import COMMAND_ID
+from stripeline.contracts.masking import mask
 from stripeline.contracts.records import Result
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.send_command import NewCommand, produce, produce_and_wait
-from stripeline.deploy.telemetry.masking import mask
 from stripeline.workers.actions import actions
 from stripeline.workers.kafka.control_table import read_all
 

@@ -12,9 +12,9 @@ from typing import Any, Final
 import orjson
 from jsonschema_rs import Draft202012Validator
 
+from stripeline.contracts.masking import mask_text
 from stripeline.deploy.contract.channels import Channel, Message
 from stripeline.deploy.contract.published_records import published
-from stripeline.deploy.telemetry.masking import mask_text
 from stripeline.workers.actions import actions
 
 _VALUE: Final = "it"

@@ -12,9 +12,9 @@ from msgspec.structs import replace
 
 from stripeline.contracts import headers
 from stripeline.contracts.internal_records import RecordedError, Run, UnreadableRecordError, read
+from stripeline.contracts.masking import mask, mask_text
 from stripeline.contracts.records import Command, parse_command
 from stripeline.deploy.operations.topic_reader import Read
-from stripeline.deploy.telemetry.masking import mask, mask_text
 
 _MAX_VALUE = 20_000
 

@@ -14,7 +14,7 @@ import structlog
 from structlog.typing import EventDict, Processor, WrappedLogger
 
 from stripeline.contracts.log_limit import LogLimit
-from stripeline.deploy.telemetry.masking import mask
+from stripeline.contracts.masking import mask
 
 _MAX_TEXT: Final = 2_000
 _MAX_TRACEBACK: Final = 8_000

@@ -62,7 +62,8 @@ def settled(ledger: Ledger, state: CommandState) -> Decision | None:
 def _attempt_failed(setup: Setup, ledger: Ledger, state: CommandState, failed: Failed, now_ms: int) -> Decision:
     attempts = state.record.attempts + 1
     unknown = failed.unknown or (state.unknown and not failed.decisive)
-    now = replace(state, unknown=unknown, turn_ms=None)
+    answer = outcome_records.last_answer(failed, state.answer)
+    now = replace(state, unknown=unknown, turn_ms=None, answer=answer)
     tier = tier_for(setup.topics.tiers, attempt=attempts, at_least_ms=failed.retry_after_ms)
     if failed.retryable and not failed.stored and tier is not None:
         return transitions.retry_later(setup, ledger, now, tier, now_ms, attempts=attempts, last_error=_text(failed))
@@ -85,7 +86,8 @@ def _look_up_failed(setup: Setup, ledger: Ledger, state: CommandState, failed: F
     looks = state.looks + 1
     if not failed.retryable or looks >= MAX_LOOKS:
         unsure = refusal(state.command.action, f"could not be looked up at Stripe: {_text(failed)}", Code.INDETERMINATE)
-        return transitions.finish(setup, ledger, state, replace(unsure, unknown=True), now_ms)
+        now = replace(state, answer=state.answer or outcome_records.last_answer(failed, None))
+        return transitions.finish(setup, ledger, now, replace(unsure, unknown=True), now_ms)
     tiers = setup.topics.tiers
     tier = tier_for(tiers, attempt=looks, at_least_ms=failed.retry_after_ms) or tiers[-1]
     later = replace(state, looks=looks, look_at_ms=now_ms + tier.delay_ms, turn_ms=None)

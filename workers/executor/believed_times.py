@@ -17,9 +17,11 @@ COMMIT_MS = 60_000
 
 
 def due_ms(written_ms: int | None, *, appended_ms: int, delay_ms: int) -> int:
-    """When a record of a tier is due."""
+    """When a record of a tier is due; one that no executor wrote waits for nothing."""
     latest_ms = appended_ms + delay_ms
-    return written_ms if written_ms is not None and latest_ms - COMMIT_MS <= written_ms <= latest_ms else latest_ms
+    if written_ms is None:
+        return 0
+    return written_ms if latest_ms - COMMIT_MS <= written_ms <= latest_ms else latest_ms
 
 
 def look_at_ms(written_ms: int, *, appended_ms: int, delay_ms: int, reconcile_after_ms: int) -> int:

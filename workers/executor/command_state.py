@@ -4,7 +4,7 @@ from msgspec import Struct, field
 
 from stripeline.contracts.action import Action, Request
 from stripeline.contracts.ids import digest
-from stripeline.contracts.internal_records import LedgerCommand, LedgerRunRef, PendingFailure, ResultFacts
+from stripeline.contracts.internal_records import LastAnswer, LedgerCommand, LedgerRunRef, PendingFailure, ResultFacts
 from stripeline.contracts.records import Command, Status
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.rate_gate import Pass
@@ -23,6 +23,7 @@ class CommandState(Struct, frozen=True, kw_only=True):
     turn_ms: its turn in the line of its connection.
     failure: what it ends with if its look-up finds nothing.
     suspect: a worker that died may have attempted it.
+    answer: Stripe's last answer to an attempt that failed.
     """
 
     record: CommandRecord
@@ -35,6 +36,7 @@ class CommandState(Struct, frozen=True, kw_only=True):
     turn_ms: int | None = None
     failure: PendingFailure | None = None
     suspect: bool = False
+    answer: LastAnswer | None = None
 
     def waiting(self, now_ms: int) -> LedgerCommand:
         """The ledger's entry while it waits in a tier."""
@@ -50,13 +52,19 @@ class CommandState(Struct, frozen=True, kw_only=True):
             turn_ms=self.turn_ms,
             failure=self.failure,
             suspect=self.suspect,
+            answer=self.answer,
         )
 
     def ended(self, status: Status, now_ms: int) -> LedgerCommand:
         """The ledger's entry of its end."""
-        facts = self.facts() if status == "indeterminate" else None
+        open_ = status == "indeterminate"
         return LedgerCommand(
-            status=status, digest=digest_of(self.command), revision=self.revision, at_ms=now_ms, facts=facts
+            status=status,
+            digest=digest_of(self.command),
+            revision=self.revision,
+            at_ms=now_ms,
+            facts=self.facts() if open_ else None,
+            answer=self.answer if open_ else None,
         )
 
     def facts(self) -> ResultFacts:
@@ -132,6 +140,7 @@ def state_of(ledger: Ledger, record: CommandRecord, command: Command, reconcile_
             turn_ms=known.turn_ms,
             failure=known.failure,
             suspect=known.suspect or record.maybe_attempted,
+            answer=known.answer,
         )
     unknown = known.status == "indeterminate"
     return CommandState(
@@ -141,6 +150,7 @@ def state_of(ledger: Ledger, record: CommandRecord, command: Command, reconcile_
         revision=known.revision + 1,
         unknown=unknown,
         look_at_ms=known.at_ms + reconcile_after_ms if unknown else None,
+        answer=known.answer,
     )
 
 

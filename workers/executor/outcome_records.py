@@ -12,7 +12,7 @@ from msgspec import Struct
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.headers import cloud_event
-from stripeline.contracts.internal_records import PendingFailure, RecordedError, ResultFacts, encode
+from stripeline.contracts.internal_records import LastAnswer, PendingFailure, RecordedError, ResultFacts, encode
 from stripeline.contracts.records import Status
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import CODE_OK, Code, DeadLetterReason
@@ -23,6 +23,7 @@ from stripeline.workers.task.decision import Ended, OutputRecord
 
 RESULT_TYPE = "stripeline.action-result"
 SOURCE = "/stripeline/executor"
+_OF_AN_ANSWER = tuple(LastAnswer.__struct_fields__)
 
 
 class End(Struct, frozen=True, kw_only=True):
@@ -35,17 +36,39 @@ class End(Struct, frozen=True, kw_only=True):
     dead_reason: DeadLetterReason | None = None
 
 
-def end(outcome: Outcome, *, earlier_unknown: bool, attempts: int, reason: DeadLetterReason | None) -> End:
-    """The end after a last outcome. `earlier_unknown`: an earlier attempt may have had its effect."""
+def end(
+    outcome: Outcome, *, earlier_unknown: bool, attempts: int, reason: DeadLetterReason | None,
+    answer: LastAnswer | None = None,
+) -> End:  # fmt: skip
+    """The end after a last outcome. `earlier_unknown`: an earlier attempt may have had its effect.
+
+    answer: Stripe's last to an attempt, for an end that a person has to decide about and that has none of its own.
+    """
     if isinstance(outcome, Succeeded):
         return End(status="succeeded", attempts=attempts, output=outcome.output)
     if outcome.unknown or (earlier_unknown and not outcome.decisive):
-        error = {**outcome.error, "code": Code.INDETERMINATE.value, "retryable": False}
+        error = {**_answered(outcome, answer), "code": Code.INDETERMINATE.value, "retryable": False}
         error["message"] = _indeterminate(outcome)
         return End(
             status="indeterminate", attempts=attempts, error=error, dead_reason=reason or DeadLetterReason.INDETERMINATE
         )
-    return End(status="failed", attempts=attempts, error=outcome.error, dead_reason=reason)
+    error = dict(outcome.error) if reason is None else _answered(outcome, answer)
+    return End(status="failed", attempts=attempts, error=error, dead_reason=reason)
+
+
+def last_answer(failed: Failed, before: LastAnswer | None) -> LastAnswer | None:
+    """Stripe's last answer after one more failure. No answer, or one of a hop on the way, does not replace Stripe's."""
+    error = failed.error
+    if "http_status" not in error or (before is not None and "request_id" not in error):
+        return before
+    return msgspec.convert({name: error[name] for name in _OF_AN_ANSWER if name in error}, LastAnswer)
+
+
+def _answered(outcome: Failed, answer: LastAnswer | None) -> dict[str, Any]:
+    """An error with Stripe's last answer, unless it has one of its own."""
+    if answer is None or "request_id" in outcome.error:
+        return dict(outcome.error)
+    return {**outcome.error, **msgspec.to_builtins(answer)}
 
 
 def pending(failed: Failed, reason: str | None) -> PendingFailure:
@@ -89,8 +112,14 @@ def dead_letter(topics: Topics, record: CommandRecord, how: End, reason: DeadLet
     error = how.error or {}
     return dead_letters.dead_letter(
         topics.dead_letter, record.input, first_appended_ms=record.first_appended_ms, reason=reason,
-        code=error.get("code", ""), attempts=how.attempts, last_error=error.get("message", ""),
+        code=error.get("code", ""), attempts=how.attempts, last_error=_words(error),
     )  # fmt: skip
+
+
+def _words(error: Mapping[str, Any]) -> str:
+    """The message, and what Stripe's support asks for."""
+    facts = ", ".join(str(error[name]) for name in _OF_AN_ANSWER if error.get(name) is not None)
+    return f"{error.get('message', '')} (Stripe's last answer: {facts})" if facts else error.get("message", "")
 
 
 def id_reused(topics: Topics, record: CommandRecord) -> OutputRecord:

@@ -12,6 +12,7 @@ from msgspec import Struct
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.headers import Headers
+from stripeline.contracts.masking import mask_text
 from stripeline.workers.task.decision import InputRecord
 
 
@@ -74,7 +75,7 @@ def waiting_headers(
         (h.ATTEMPT, str(attempts).encode()),
         (h.DUE_AT, str(due_ms).encode()),
         (h.FIRST_APPENDED_AT, str(record.first_appended_ms).encode()),
-        (h.LAST_ERROR, last_error.encode()[: h.MAX_ERROR_BYTES]),
+        (h.LAST_ERROR, mask_text(last_error).encode()[: h.MAX_ERROR_BYTES]),
     ]
     if place is not None:
         ours.append((h.PLACE, str(place).encode()))

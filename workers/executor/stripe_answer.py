@@ -14,6 +14,7 @@ from pydantic import ValidationError
 
 from stripeline.contracts.action import Action
 from stripeline.contracts.errors import FAULTS, KEY_IN_USE, NOT_STRIPES, Meaning, StripeRefusal, meaning_of, refusal_of
+from stripeline.contracts.masking import mask_text
 from stripeline.contracts.vocabulary import Code, Fault
 from stripeline.workers.executor.answer_origin import json_object, not_stripes, stripe_error
 
@@ -82,7 +83,8 @@ def classify(action: Action, answer: StripeAnswer | Fault) -> Outcome:
 
 def failed(action: Action, meaning: Meaning, message: str, **details: Any) -> Failed:
     """A failure of one meaning, with a message for people."""
-    error = {"code": meaning.code.value, "message": message[:MAX_MESSAGE], "retryable": meaning.retryable, **details}
+    text = mask_text(message)[:MAX_MESSAGE]
+    error = {"code": meaning.code.value, "message": text, "retryable": meaning.retryable, **details}
     unknown = meaning.effect_possible and action.method == "POST"
     return Failed(error=error, retryable=meaning.retryable, unknown=unknown, decisive=meaning.decisive)
 
@@ -105,7 +107,8 @@ def _success(action: Action, answer: StripeAnswer) -> Outcome:
 
 def _failure(action: Action, answer: StripeAnswer, error: Mapping[str, Any]) -> Failed:
     meaning = _meaning(answer, error)
-    # Stripe's own message never carries a secret; its embedded payment_intent does (client_secret), and is left out.
+    # Stripe's message may repeat what was sent, a key in the wrong field too: `failed` masks it. The embedded
+    # payment_intent, which has its client_secret, is left out.
     message = error.get("message")
     text = message if isinstance(message, str) and message else f"Stripe answered {answer.status}"
     found = failed(action, meaning, text, **_raw(answer, error))
@@ -144,7 +147,7 @@ def _raw(answer: StripeAnswer, error: Mapping[str, Any]) -> Mapping[str, Any]:
     """Stripe's own words beside our code."""
     given = {"stripe_code": error.get("code"), "decline_code": error.get("decline_code")}
     given["request_id"] = answer.headers.get("request-id")
-    return {"http_status": answer.status, **{k: v[:255] for k, v in given.items() if isinstance(v, str)}}
+    return {"http_status": answer.status, **{k: mask_text(v)[:255] for k, v in given.items() if isinstance(v, str)}}
 
 
 def _retry_after_ms(text: str) -> int:
@@ -156,6 +159,6 @@ def _retry_after_ms(text: str) -> int:
 
 def refusal(action_key: str, message: str, code: Code = Code.VALIDATION_ERROR) -> Failed:
     """What we refuse ourselves before a call: final, and without an effect."""
-    text = f"{action_key}: {message}"[:MAX_MESSAGE]
+    text = mask_text(f"{action_key}: {message}")[:MAX_MESSAGE]
     error = {"code": code.value, "message": text, "retryable": False}
     return Failed(error=error, retryable=False, unknown=False, decisive=False)

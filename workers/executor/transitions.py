@@ -88,7 +88,9 @@ def finish(
 ) -> Decision:  # fmt: skip
     """A result, the next command of its key, and a dead letter where a person has to act. `calls`: made just now."""
     record, command = state.record, state.command
-    end = outcome_records.end(outcome, earlier_unknown=state.unknown, attempts=record.attempts + calls, reason=reason)
+    end = outcome_records.end(
+        outcome, earlier_unknown=state.unknown, attempts=record.attempts + calls, reason=reason, answer=state.answer
+    )
     facts, revision, trace = state.facts(), state.revision, record.traceparent
     result = outcome_records.result(
         setup.topics, command.command_id, facts, end, revision=revision, trace=trace, now_ms=now_ms

@@ -19,6 +19,7 @@ from msgspec.structs import replace
 from stripeline.contracts.definitions import Workflow
 from stripeline.contracts.ids import command_id, run_id
 from stripeline.contracts.internal_records import RecordedError, Run, RunStep, StepDefinition
+from stripeline.contracts.masking import mask_text
 from stripeline.contracts.records import Status
 from stripeline.contracts.vocabulary import Code
 from stripeline.workers.actions import whole_numbers_of
@@ -176,4 +177,5 @@ def broken(error: ExpressionError) -> RecordedError:
 
 
 def invalid(message: str) -> RecordedError:
-    return RecordedError(code=Code.VALIDATION_ERROR.value, message=message, retryable=False)
+    """What an expression says may repeat the event's texts."""
+    return RecordedError(code=Code.VALIDATION_ERROR.value, message=mask_text(message), retryable=False)

@@ -2,6 +2,7 @@
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.headers import Headers
+from stripeline.contracts.masking import mask_text
 from stripeline.contracts.vocabulary import Code, DeadLetterReason, Verdict
 from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord
 
@@ -61,7 +62,7 @@ def _headers(
         (h.REASON, reason.encode()),
         (h.CODE, code.encode()),
         (h.ATTEMPTS, str(attempts).encode()),
-        (h.LAST_ERROR, last_error.encode()[: h.MAX_ERROR_BYTES]),
+        (h.LAST_ERROR, mask_text(last_error).encode()[: h.MAX_ERROR_BYTES]),
         (h.FIRST_APPENDED_AT, str(first_appended_ms).encode()),
     )
     return (*h.without(record.headers, h.OURS_ON_A_COMMAND), *ours)

@@ -7,6 +7,7 @@ import pytest
 from msgspec.structs import replace
 
 from stripeline.contracts import headers
+from stripeline.contracts.masking import mask, mask_text
 from stripeline.deploy.operations.topic_reader import Read
 from stripeline.deploy.operations.views import (
     Filters,
@@ -16,7 +17,6 @@ from stripeline.deploy.operations.views import (
     run_of,
     run_view,
 )
-from stripeline.deploy.telemetry.masking import mask, mask_text
 
 ERROR = {"code": "RATE_LIMITED", "message": "slow", "retryable": True}
 STEP = {

@@ -14,7 +14,7 @@ from stripeline.workers.executor import believed_times
 from stripeline.workers.executor.command_state import Call, digest_of
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.executor.rate_gate import RateGate
+from stripeline.workers.executor.rate_gate import open_gate
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.task.decision import Decision
 from tests.support.records import Record, command_record, installation
@@ -30,7 +30,7 @@ TWO_HOURS = 2 * HOUR_MS
     [
         (5_000, 5_000),  # right
         (4_960, 4_960),  # decided 40 ms before it was appended
-        (None, 5_000),
+        (None, -NOW),
         (5_001, 5_000),
         (TWO_HOURS, 5_000),  # M1b: the host was two hours fast
         (-TWO_HOURS, 5_000),  # two hours slow: its attempts would be used up at once
@@ -94,7 +94,8 @@ def test_a_turn_is_before_the_end_of_the_next_tier(written, delay_ms, believed):
 
 def waiting(**entry) -> tuple[Executor, Ledger, Record]:
     """A command that waited a second, and is back; its ledger's entry was written by a clock that was wrong."""
-    gate = RateGate(limits=lambda _: Rate(account=10), share=lambda: 1.0, key=lambda _: None, refused=lambda _: None)
+    gate = open_gate()
+    gate.limits = lambda _: Rate(account=10)
     topic, headers = TOPICS.retry(TOPICS.tiers[0]), ((h.FIRST_APPENDED_AT, str(NOW - 5).encode()),)
     ledger, record = Ledger(), command_record(topic=topic, key=None, timestamp=NOW, headers=headers)
     parsed = parse_command(record.value)
