@@ -272,6 +272,7 @@ class LogEvent(StrEnum):
     LOG_TRUNCATED = "log_truncated"  # the log ends before what was read of it: it is read from its beginning
     COMMITS_EXPIRED = "commits_expired"  # Kafka forgot what the group had read
     CALL_LOST = "call_lost"
+    PROXY_REFUSED = "proxy_refused"  # the proxy before Stripe opened no tunnel; nothing was sent
     CALL_BROKEN = "call_broken"  # a fault of Stripeline on the way to Stripe
     CLOCK_SKEW = "clock_skew"
     HOP_LIMIT = "hop_limit"  # a workflow is not started: too many of our effects led to its event

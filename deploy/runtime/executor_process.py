@@ -8,9 +8,9 @@ from stripeline.deploy.runtime.action_check import uninstalled
 from stripeline.deploy.runtime.connection_keys import STRIPES_OWN, Keys, key_name, limits_of, paused_since
 from stripeline.deploy.runtime.key_prober import KeyProber
 from stripeline.deploy.runtime.shared import Shared
+from stripeline.deploy.runtime.stripe_client import stripe_client
 from stripeline.deploy.runtime.worker_setup import may_begin, new_worker, required_vault, run_watched
 from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
-from stripeline.deploy.telemetry.sources import running_version
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.rate_gate import RateGate
@@ -19,7 +19,6 @@ from stripeline.workers.kafka.control_table import publish
 from stripeline.workers.roles import ExecutorRole
 from stripeline.workers.secrets.cache import Secrets
 from stripeline.workers.spans import CallSpans
-from stripeline.workers.stripe.api import StripeApi
 
 
 async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
@@ -43,10 +42,7 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
         reconcile_after_ms=settings.reconcile_after_ms,
         call_timeout_ms=settings.call_timeout_ms,
     )
-    async with StripeApi(
-        settings.stripe_api_base, keys.of, deadline_s=settings.call_timeout_ms / 1000, on_answer=_call_spans(shared),
-        agent=f"stripeline/{running_version()}",
-    ) as stripe:  # fmt: skip
+    async with stripe_client(settings, keys.of, on_answer=_call_spans(shared)) as stripe:
         executor = Executor(setup=setup, gate=gate)
         role = ExecutorRole(
             settings.topics, executor, stripe.send, settings.executor_concurrency, shared.topics.former_tiers

@@ -6,7 +6,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
+from pydantic import SecretStr
+
 from stripeline.contracts.retry_tiers import parse_duration_ms
+from stripeline.workers.stripe.http_proxy import Proxy
 
 _SIZES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2}
 _SIZE = re.compile(r"^(\d{1,12}) ?(B|KiB|MiB)?$")
@@ -60,6 +63,12 @@ def api_base(value: Any) -> str:
     if parts.username is not None or parts.password is not None:
         raise ValueError("it must not carry a user or password: the key belongs to a connection")
     return text
+
+
+def stripe_proxy(value: SecretStr) -> SecretStr:
+    """A proxy's URL. The message never shows it: it may have a password."""
+    Proxy(value)
+    return value
 
 
 def sends_keys_in_clear(base: str) -> bool:

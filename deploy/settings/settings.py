@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from dotenv import dotenv_values
-from pydantic import AliasGenerator, BeforeValidator, Field, SecretStr, ValidationError
+from pydantic import AfterValidator, AliasGenerator, BeforeValidator, Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from stripeline.contracts.retry_tiers import DEFAULT_TIERS, Tier, parse_tiers
@@ -22,6 +22,7 @@ from stripeline.deploy.settings.parsing import (
     duration_ms,
     oauth_extensions,
     size_bytes,
+    stripe_proxy,
     token_url,
     topic_prefix,
 )
@@ -33,6 +34,7 @@ Prefix = Annotated[str, BeforeValidator(topic_prefix)]
 TokenUrl = Annotated[str, BeforeValidator(token_url)]
 OAuthExtensions = Annotated[str, BeforeValidator(oauth_extensions)]
 AwsRegion = Annotated[str, BeforeValidator(aws_region)]
+StripeProxy = Annotated[SecretStr, AfterValidator(stripe_proxy)]
 ApiBase = Annotated[str, BeforeValidator(api_base)]
 SizeBytes = Annotated[int, BeforeValidator(size_bytes), Field(ge=1)]
 Tiers = Annotated[tuple[Tier, ...], NoDecode, BeforeValidator(lambda v: parse_tiers(v) if isinstance(v, str) else v)]
@@ -108,6 +110,12 @@ class Settings(BaseSettings):
     )
     stripe_api_base: ApiBase = Field(
         "https://api.stripe.com", description="Stripe's address: scheme, host and port, without /v1"
+    )
+    stripe_proxy: StripeProxy | None = Field(
+        None, description="the proxy to Stripe: http:// or https://, user:password@ if it wants one, host and port"
+    )
+    stripe_ca_file: Path | None = Field(
+        None, description="a CA for Stripe's or the proxy's certificate, beside the system's CAs, in PEM form"
     )
     ingest_host: str = Field("0.0.0.0", description="the address that serves webhooks")  # noqa: S104  (the public port)
     ingest_port: Port = Field(8080, description="the public port, for /webhooks/{trigger}")

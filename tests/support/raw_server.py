@@ -16,6 +16,7 @@ class RawServer:
 
     script: list[bytes | None]
     url: str = ""
+    port: int = 0
     requests: list[bytes] = field(default_factory=list)
     connections: list[asyncio.StreamWriter] = field(default_factory=list)
     greeting: bytes = b""
@@ -48,7 +49,11 @@ class RawServer:
 
 @contextlib.asynccontextmanager
 async def raw_server(
-    *script: bytes | None, tls: ssl.SSLContext | None = None, greeting: bytes = b"", reads: bool = True
+    *script: bytes | None,
+    tls: ssl.SSLContext | None = None,
+    greeting: bytes = b"",
+    reads: bool = True,
+    host: str = "127.0.0.1",
 ) -> AsyncIterator[RawServer]:
     found = RawServer(list(script), greeting=greeting, reads=reads)
     served: set[asyncio.Task] = set()
@@ -59,9 +64,9 @@ async def raw_server(
         served.add(task)
         await found.serve(reader, writer)
 
-    async with await asyncio.start_server(serve, "127.0.0.1", 0, ssl=tls, limit=1 << 24) as server:
+    async with await asyncio.start_server(serve, host, 0, ssl=tls, limit=1 << 24) as server:
         scheme, port = "http" if tls is None else "https", server.sockets[0].getsockname()[1]
-        found.url = f"{scheme}://127.0.0.1:{port}"
+        found.url, found.port = f"{scheme}://127.0.0.1:{port}", port
         yield found
         for writer in found.connections:
             writer.transport.abort()

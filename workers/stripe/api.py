@@ -5,6 +5,7 @@ https://docs.stripe.com/api · form encoding as in stripe-python `_encode.py`: `
 
 import asyncio
 import re
+import ssl
 import time
 from collections import defaultdict
 from collections.abc import Callable, Mapping
@@ -15,16 +16,19 @@ from urllib.parse import quote_plus
 import structlog
 from pydantic import SecretStr
 
+from stripeline.contracts.log_limit import LogLimit
 from stripeline.contracts.vocabulary import CallKind, Fault, LogEvent
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_answer import CallReply, NoKey, StripeAnswer
 from stripeline.workers.stripe.http_answer import LostError, TooLargeError
-from stripeline.workers.stripe.http_client import HttpClient, NotSentError, UnsendableError
+from stripeline.workers.stripe.http_client import HttpClient, NotSentError, ProxyError, UnsendableError
+from stripeline.workers.stripe.http_proxy import Proxy
 from stripeline.workers.task.counters import CALL_S, Histograms
 
 STRIPE_VERSION = "2026-06-24.dahlia"
 MAX_BODY_BYTES = 1_048_576
 MAX_CONNECTIONS = 512
+_LOG_EVERY_S = 10.0
 _HEADERS_READ = (
     "stripe-should-retry",
     "idempotent-replayed",
@@ -54,12 +58,16 @@ class StripeApi:
         deadline_s: float = 30.0,
         on_answer: OnAnswer | None = None,
         agent: str = "stripeline",
+        tls: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._secret_key = secret_key
         on_each = {"User-Agent": agent, "Accept": "*/*", "Stripe-Version": STRIPE_VERSION}
         self._http = HttpClient(
-            base, headers=on_each, limit=MAX_CONNECTIONS, max_body_bytes=MAX_BODY_BYTES, deadline_s=deadline_s
-        )
+            base, headers=on_each, limit=MAX_CONNECTIONS, max_body_bytes=MAX_BODY_BYTES, deadline_s=deadline_s,
+            tls=tls, proxy=proxy,
+        )  # fmt: skip
+        self._log_limit = LogLimit(_LOG_EVERY_S)
         self.answers: dict[tuple[str, str, str], int] = defaultdict(int)  # by action, kind and status
         self.seconds = Histograms(CALL_S)  # by action and kind
         self.busy = 0
@@ -99,6 +107,12 @@ class StripeApi:
         if self._on_answer is not None:
             self._on_answer(call, answer, took_s)
 
+    def _say(self, event: LogEvent, *, reason: str) -> None:
+        """Every call meets it, so the log has it once in a while."""
+        left_out = self._log_limit.admit(reason, time.monotonic())
+        if left_out is not None:
+            log.warning(event, reason=reason, left_out=left_out)
+
     async def _call(self, call: Call, key: SecretStr) -> StripeAnswer | Fault:
         request, headers = call.request, _authorised(key, call.command.account)
         target, body = request.path, None
@@ -121,7 +135,9 @@ class StripeApi:
             else:
                 async with asyncio.timeout(timeout_ms / 1000):
                     reply = await self._http.ask(method, target, headers, body)
-        except NotSentError:
+        except NotSentError as error:
+            if isinstance(error, ProxyError):
+                self._say(LogEvent.PROXY_REFUSED, reason=str(error))
             return Fault.REFUSED
         except TooLargeError:
             return Fault.UNREADABLE

@@ -17,10 +17,11 @@ from yarl import URL
 
 from stripeline.workers.stripe.http_answer import DroppedError, Reply
 from stripeline.workers.stripe.http_connection import HttpConnection
-from stripeline.workers.stripe.http_connector import HttpConnector, NotSentError
+from stripeline.workers.stripe.http_connector import HttpConnector, NotSentError, ProxyError
+from stripeline.workers.stripe.http_proxy import Proxy
 from stripeline.workers.stripe.http_request import UnsendableError, header_lines, request_bytes
 
-__all__ = ["HttpClient", "NotSentError", "UnsendableError"]
+__all__ = ["HttpClient", "NotSentError", "ProxyError", "UnsendableError"]
 
 _MAX_IDLE_S: Final = 15.0
 
@@ -28,6 +29,7 @@ _MAX_IDLE_S: Final = 15.0
 class HttpClient:
     """Requests to one server. `headers` go with each; `tls`: for https, the system's authorities unless given.
 
+    proxy: what every connection goes through.
     limit: requests at a time; more wait for one to end.
     deadline_s: of a request, waiting, connecting and a second sending included.
     A cancelled request has its connection closed.
@@ -42,6 +44,7 @@ class HttpClient:
         max_body_bytes: int,
         deadline_s: float,
         tls: ssl.SSLContext | None = None,
+        proxy: Proxy | None = None,
     ) -> None:
         self._url, self._max_body_bytes, self._deadline_s = URL(base), max_body_bytes, deadline_s
         if self._url.scheme not in {"http", "https"}:
@@ -49,10 +52,11 @@ class HttpClient:
         common = {"Host": self._url.host_port_subcomponent or "", **headers, "Accept-Encoding": "identity"}
         self._prefix, self._common_headers = self._url.raw_path.rstrip("/"), header_lines(common)
         self._slots, self._idle, self._tls = asyncio.Semaphore(limit), deque[HttpConnection](), tls
+        self._proxy = proxy
         self._connector: HttpConnector | None = None
 
     async def __aenter__(self) -> Self:
-        self._connector = HttpConnector(self._url, self._tls, self._max_body_bytes)
+        self._connector = HttpConnector(self._url, self._tls, self._max_body_bytes, self._proxy)
         return self
 
     async def __aexit__(self, *_: object) -> None:

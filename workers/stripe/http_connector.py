@@ -1,4 +1,4 @@
-"""Opens connections to one server: its addresses, happy eyeballs and TLS. Sends no request.
+"""Opens connections to one server, at once or through a proxy: addresses, happy eyeballs and TLS. Sends no request.
 
 Public interfaces only: the loop's `getaddrinfo` and `create_connection`, aiohappyeyeballs for RFC 8305, since uvloop's
 `create_connection` has no `happy_eyeballs_delay`. https://www.rfc-editor.org/rfc/rfc8305
@@ -7,12 +7,14 @@ Public interfaces only: the loop's `getaddrinfo` and `create_connection`, aiohap
 import asyncio
 import socket
 import ssl
-from typing import Final
+from pathlib import Path
+from typing import Any, Final
 
 from aiohappyeyeballs import AddrInfoType, start_connection
 from yarl import URL
 
 from stripeline.workers.stripe.http_connection import HttpConnection
+from stripeline.workers.stripe.http_proxy import Proxy, Tunnel, TunnelRefusedError
 
 _ADDRESSES_S: Final = 60.0
 _CONNECT_S: Final = 5.0
@@ -24,13 +26,22 @@ class NotSentError(Exception):
     """There is no connection to send the request on; no byte of it was written."""
 
 
-class HttpConnector:
-    """tls: what to verify the server by, for https; None for the system's authorities."""
+class ProxyError(NotSentError):
+    """The proxy opened no way to the server. The message says what it answered."""
 
-    def __init__(self, url: URL, tls: ssl.SSLContext | None, max_body_bytes: int) -> None:
+
+class HttpConnector:
+    """tls: what to verify the server and an https proxy by; None for the system's authorities."""
+
+    def __init__(self, url: URL, tls: ssl.SSLContext | None, max_body_bytes: int, proxy: Proxy | None = None) -> None:
         self._loop = asyncio.get_running_loop()
-        self._host, self._port, self._max_body_bytes = url.raw_host or "", url.port or 0, max_body_bytes
-        self._tls = (tls or _system_authorities()) if url.scheme == "https" else None
+        self._server, self._max_body_bytes, self._proxy = url.raw_host or "", max_body_bytes, proxy
+        self._host, self._port = (proxy.host, proxy.port) if proxy else (self._server, url.port or 0)
+        self._authority = f"{url.host_subcomponent}:{url.port}"
+        encrypted = url.scheme == "https"
+        authorities = (tls or authorities_of()) if encrypted or (proxy and proxy.encrypted) else None
+        self._tls = authorities if encrypted else None
+        self._proxy_tls = authorities if proxy and proxy.encrypted else None
         self._look_up: asyncio.Task[list[AddrInfoType]] | None = None
         self._looked_up_s = 0.0
         self._open: set[HttpConnection] = set()
@@ -42,6 +53,8 @@ class HttpConnector:
                 addresses = await self._addresses()
                 async with asyncio.timeout(_CONNECT_S):
                     connection = await self._connected(addresses)
+        except TunnelRefusedError as error:
+            raise ProxyError(str(error)) from error
         except (OSError, RuntimeError, UnicodeError) as error:  # the last two: uvloop's, and of a malformed host name
             raise NotSentError(_kind(error)) from error
         if not connection.usable:
@@ -60,20 +73,43 @@ class HttpConnector:
 
     async def _connected(self, addresses: list[AddrInfoType]) -> HttpConnection:
         sock = await start_connection(addresses, happy_eyeballs_delay=_NEXT_ADDRESS_S)
+        connection = HttpConnection(self._loop, self._max_body_bytes)
         try:
-            _, connection = await self._loop.create_connection(
-                lambda: HttpConnection(self._loop, self._max_body_bytes),
-                sock=sock,
-                ssl=self._tls,
-                server_hostname=self._host if self._tls else None,
-                ssl_shutdown_timeout=_TLS_SHUTDOWN_S if self._tls else None,
-            )
+            if self._proxy is None:
+                await self._loop.create_connection(lambda: connection, sock=sock, **_secured(self._tls, self._server))
+            else:
+                await self._through(self._proxy, sock, connection)
         except BaseException:
             sock.close()
             raise
         self._open.add(connection)
         connection.closed.add_done_callback(lambda _: self._open.discard(connection))
         return connection
+
+    async def _through(self, proxy: Proxy, sock: socket.socket, connection: HttpConnection) -> None:
+        """The connection, at the end of a tunnel."""
+        tunnel = Tunnel(self._loop)
+        secured = _secured(self._proxy_tls, self._host)
+        transport, _ = await self._loop.create_connection(lambda: tunnel, sock=sock, **secured)
+        try:
+            await tunnel.open(proxy.connect_request(self._authority))
+            inner = await self._encrypted(transport, connection)
+        except BaseException:
+            transport.abort()
+            raise
+        connection.connection_made(inner)
+
+    async def _encrypted(self, transport: asyncio.Transport, connection: HttpConnection) -> asyncio.BaseTransport:
+        """The transport of the connection, whose protocol this one becomes."""
+        if self._tls is None:
+            transport.set_protocol(connection)
+            return transport
+        inner = await self._loop.start_tls(
+            transport, connection, self._tls, server_hostname=self._server, ssl_shutdown_timeout=_TLS_SHUTDOWN_S
+        )
+        if inner is None:
+            raise ConnectionResetError
+        return inner
 
     async def _addresses(self) -> list[AddrInfoType]:
         """The server's addresses, each asked for connections in its turn."""
@@ -90,10 +126,19 @@ class HttpConnector:
         return list(await self._loop.getaddrinfo(self._host, self._port, type=socket.SOCK_STREAM))
 
 
-def _system_authorities() -> ssl.SSLContext:
+def authorities_of(ca_file: Path | None = None) -> ssl.SSLContext:
+    """The system's authorities, and those of a file. Raises OSError, ssl.SSLError included."""
     context = ssl.create_default_context()
+    if ca_file is not None:
+        context.load_verify_locations(cafile=ca_file)
     context.set_alpn_protocols(["http/1.1"])
     return context
+
+
+def _secured(tls: ssl.SSLContext | None, host: str) -> dict[str, Any]:
+    if tls is None:
+        return {}
+    return {"ssl": tls, "server_hostname": host, "ssl_shutdown_timeout": _TLS_SHUTDOWN_S}
 
 
 def _failed(task: "asyncio.Task[list[AddrInfoType]]") -> bool:

@@ -75,6 +75,8 @@ def test_reads_durations_sizes_and_tiers(monkeypatch: pytest.MonkeyPatch) -> Non
         ("STRIPELINE_TOPIC_PREFIX", "a b", "can't start a topic's name"),
         ("STRIPELINE_STRIPE_API_BASE", "https://api.stripe.com/v1", "leave /v1 away"),
         ("STRIPELINE_STRIPE_API_BASE", "api.stripe.com", "scheme, host and port"),
+        ("STRIPELINE_STRIPE_PROXY", "squid:3128", "it must be http://host:port"),
+        ("STRIPELINE_STRIPE_PROXY", "http://u:p@h:1/x", "it must end after the port"),
         ("STRIPELINE_STRIPE_API_BASE", "https://sk_test_x:@api.stripe.com", "must not carry a user"),
         ("STRIPELINE_LOG_LEVEL", "loud", "STRIPELINE_LOG_LEVEL"),
         ("STRIPELINE_INGEST_PORT", "70000", "STRIPELINE_INGEST_PORT"),
