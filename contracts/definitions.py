@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -168,9 +168,19 @@ FACTS: Final[Mapping[str, tuple[re.Pattern[str], type[Fact]]]] = {
 """By the first word of their keys: what the rest of the key looks like, and the record."""
 
 
+class ControlPlace(NamedTuple):
+    """Where a record is on the control topic, and when the broker appended it."""
+
+    offset: int
+    appended_ms: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Definitions:
-    """All definitions, by name. Immutable: a change yields another value."""
+    """All definitions, by name. Immutable: a change yields another value.
+
+    places: of the records, by control key.
+    """
 
     connections: Mapping[str, Connection] = field(default_factory=dict)
     triggers: Mapping[str, Trigger] = field(default_factory=dict)
@@ -181,9 +191,10 @@ class Definitions:
     pauses: Mapping[str, Pause] = field(default_factory=dict)
     probes: Mapping[str, Probe] = field(default_factory=dict)
     installation: Installation | None = None
+    places: Mapping[str, ControlPlace] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, by_key: Mapping[str, ControlRecord]) -> "Definitions":
+    def of(cls, by_key: Mapping[str, ControlRecord], places: Mapping[str, ControlPlace] | None = None) -> "Definitions":
         """Definitions from the records of the control topic, by key."""
         installation = by_key.get(INSTALLATION_KEY)
         return cls(
@@ -196,6 +207,7 @@ class Definitions:
             pauses=_named(by_key, Pause),
             probes=_named(by_key, Probe),
             installation=installation if isinstance(installation, Installation) else None,
+            places=places or {},
         )
 
     def by_key(self) -> dict[str, AnyDefinition]:

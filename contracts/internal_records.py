@@ -79,6 +79,13 @@ class LastAnswer(Struct, frozen=True, kw_only=True, omit_defaults=True):
     request_id: Annotated[str | None, Meta(description="Stripe's `Request-Id`")] = None
 
 
+class Tried(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """Under which account and mode a command was attempted."""
+
+    mode: Annotated[Literal["live", "test"], Meta(description="the mode of the key")]
+    account: Annotated[str | None, Meta(description="the key's account; absent while nobody knows it")] = None
+
+
 LedgerStatus = Literal["waiting", "succeeded", "failed", "indeterminate"]
 
 
@@ -113,6 +120,11 @@ class LedgerCommand(Struct, frozen=True, kw_only=True, omit_defaults=True):
     answer: Annotated[
         LastAnswer | None, Meta(description="Stripe's last answer to an attempt, while it is not known how it ended")
     ] = None
+    tried_ms: Annotated[
+        EpochMs | None,
+        Meta(description="milliseconds since the epoch: no attempt can be older; absent where there was none"),
+    ] = msgspec.field(default=None, name="tried_at")
+    tried: Annotated[Tried | None, Meta(description="whose key its newest attempt was made with")] = None
 
 
 class LedgerQueue(Struct, frozen=True):

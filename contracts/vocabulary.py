@@ -57,6 +57,7 @@ class DeadLetterReason(StrEnum):
     INDETERMINATE = "indeterminate"  # it may have been done, and was not found at Stripe
     PAST_HORIZON = "past_horizon"  # the same, and too old to be attempted
     EVENT_TOO_OLD = "event_too_old"  # never attempted: its event came when it was older than what is remembered
+    ACCOUNT_CHANGED = "account_changed"  # the connection's key is of another account or mode than the command's
     INTERNAL_ERROR = "internal_error"  # a fault of Stripeline
     UNREADABLE_BATCH = "unreadable_batch"  # a whole batch that no client can read, and a person skipped
     LOST_BY_RETENTION = "lost_by_retention"  # offsets that Kafka removed before they were read; the value is empty
@@ -79,7 +80,7 @@ class AuditedAct(StrEnum):
 
 
 class Code(StrEnum):
-    """The card's seven codes and two of our own."""
+    """The card's seven codes and three of our own."""
 
     VALIDATION_ERROR = "VALIDATION_ERROR"
     AUTH_EXPIRED = "AUTH_EXPIRED"
@@ -90,6 +91,7 @@ class Code(StrEnum):
     PROVIDER_ERROR = "PROVIDER_ERROR"
     EXPIRED = "EXPIRED"
     INDETERMINATE = "INDETERMINATE"
+    ACCOUNT_CHANGED = "ACCOUNT_CHANGED"
 
 
 CODE_OK: Final = "OK"

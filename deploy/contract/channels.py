@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import cache
 from typing import Any, Final
 
+from stripeline.contracts.definitions import FACTS, INSTALLATION_KEY, KINDS
 from stripeline.contracts.families import families
 from stripeline.contracts.headers import SETTLES
 from stripeline.contracts.topics import Topic, Topics
@@ -214,14 +215,19 @@ def _audit(topic: Topic) -> Channel:
     )  # fmt: skip
 
 
+def _control_key(kind: str) -> dict[str, object]:
+    if kind == INSTALLATION_KEY:
+        return {**_ID_KEY, "pattern": f"^{kind}$", "description": f"`{kind}`"}
+    return {**_ID_KEY, "pattern": f"^{kind}/", "description": f"`{kind}/` and its name"}
+
+
 def _control(topic: Topic) -> Channel:
-    kinds = ("connection", "trigger", "workflow", "state", "skip")
     messages = [
         Message(
-            name=f"control-{kind}", title=f"a {kind}", payload=f"control-{kind}",
-            key={**_ID_KEY, "pattern": f"^{kind}/", "description": f"`{kind}/` and its name"},
+            name=f"control-{kind}", title=f"the {kind}" if kind == INSTALLATION_KEY else f"a {kind}",
+            payload=f"control-{kind}", key=_control_key(kind),
         )
-        for kind in kinds
+        for kind in (*KINDS, *FACTS)
     ]  # fmt: skip
     return Channel(
         name="control", topic=topic, address=_address(topic), title="definitions",

@@ -3,10 +3,13 @@
 from collections.abc import Callable
 
 import structlog
+from msgspec.structs import replace
 from pydantic import SecretStr
 
-from stripeline.contracts.definitions import Connection, Definitions, Rate, name_of, refusal_key
+from stripeline.contracts.definitions import PAUSE, Connection, Definitions, Rate, name_of, refusal_key
 from stripeline.contracts.vocabulary import LogEvent
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.key_owner import MAX_AGE_MS, KeyOwner, owner_of, same
 from stripeline.workers.kafka.control_table import ControlTable
 from stripeline.workers.secrets.cache import Secrets
 from stripeline.workers.secrets.vault import VaultError
@@ -42,6 +45,52 @@ def _limits(connection: Connection, *, stripes_own: bool) -> Rate:
     preset = _PUBLISHED[connection.mode] if stripes_own else _NO_LIMITS
     given = connection.rate
     return preset.model_copy(update=given.model_dump(exclude_none=True)) if given else preset
+
+
+class Owners:
+    """Whose key each connection has. Worked out when the definitions have changed, and not for every call."""
+
+    def __init__(self, table: ControlTable) -> None:
+        self._table = table
+        self._seen: Definitions | None = None
+        self._known: dict[str, KeyOwner | None] = {}
+
+    def of(self, name: str) -> KeyOwner | None:
+        definitions = self._table.definitions
+        if definitions is not self._seen:
+            self._seen, self._known = definitions, {}
+        if name not in definitions.connections:  # a name of another team's, which must not be kept
+            return None
+        if name not in self._known:
+            self._known[name] = owner_of(definitions, name)
+        owner = self._known[name]
+        if owner is None or self._table.age_s() * 1000 <= MAX_AGE_MS:
+            return owner
+        return replace(owner, held="waits until this process knows the connections again: its definitions are old")
+
+
+def key_for(owners: Owners, keys: "Keys") -> Callable[[Call], SecretStr | None]:
+    """The key for a call when it is sent, and only if its owner is still the one that was decided on."""
+
+    def of(call: Call) -> SecretStr | None:
+        name = call.command.connection
+        owner = owners.of(name)
+        return keys.of(name) if same(call.owner, owner) and owner is not None and owner.held is None else None
+
+    return of
+
+
+def quiet_since(table: ControlTable, name: str) -> int | None:
+    """Since when no command of a connection has been sent: a person paused it, or Stripe refuses its key."""
+    definitions = table.definitions
+    place = definitions.places.get(f"{PAUSE}/connection/{name}")
+    if place is not None:
+        return place.appended_ms
+    refusal = definitions.key_refusals.get(name)
+    if refusal is None or refusal.key_name != key_name(table, name):
+        return None
+    place = definitions.places.get(refusal_key(name))
+    return None if place is None else place.appended_ms
 
 
 def own_account(definitions: Definitions, name: str) -> str | None:

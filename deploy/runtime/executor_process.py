@@ -5,7 +5,16 @@ from urllib.parse import urlsplit
 
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.runtime.action_check import uninstalled
-from stripeline.deploy.runtime.connection_keys import STRIPES_OWN, Keys, key_name, limits_of, paused_since
+from stripeline.deploy.runtime.connection_keys import (
+    STRIPES_OWN,
+    Keys,
+    Owners,
+    key_for,
+    key_name,
+    limits_of,
+    paused_since,
+    quiet_since,
+)
 from stripeline.deploy.runtime.key_prober import KeyProber
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.runtime.stripe_client import stripe_client
@@ -26,6 +35,7 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
     settings, table, known = shared.settings, shared.table, actions()
     shared.checks["actions"] = lambda: uninstalled(table.workflows, known)
     keys = Keys(table, Secrets(required_vault(settings)), shared.clock.now_ms)
+    owners = Owners(table)
     shared.checks["keys"] = keys.missing
     gate = RateGate(
         limits=limits_of(table, stripes_own=settings.stripe_api_base == STRIPES_OWN),
@@ -37,12 +47,13 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
     setup = Setup(
         topics=settings.topics,
         actions=known,
-        has_connection=lambda name: name in table.connections,
+        owner=owners.of,
+        quiet_since=lambda name: quiet_since(table, name),
         installation=shared.installation.id,
         reconcile_after_ms=settings.reconcile_after_ms,
         call_timeout_ms=settings.call_timeout_ms,
     )
-    async with stripe_client(settings, keys.of, on_answer=_call_spans(shared)) as stripe:
+    async with stripe_client(settings, key_for(owners, keys), on_answer=_call_spans(shared)) as stripe:
         executor = Executor(setup=setup, gate=gate)
         role = ExecutorRole(
             settings.topics, executor, stripe.send, settings.executor_concurrency, shared.topics.former_tiers

@@ -7,6 +7,7 @@ from pydantic import SecretStr
 
 from stripeline.deploy.settings.settings import Settings, SettingsError
 from stripeline.deploy.telemetry.sources import running_version
+from stripeline.workers.executor.command_state import Call
 from stripeline.workers.stripe.api import OnAnswer, StripeApi
 from stripeline.workers.stripe.http_connector import authorities_of
 from stripeline.workers.stripe.http_proxy import Proxy
@@ -14,11 +15,11 @@ from stripeline.workers.stripe.http_proxy import Proxy
 
 def stripe_client(
     settings: Settings,
-    secret_key: Callable[[str], SecretStr | None] = lambda _: None,
+    secret_key: Callable[[Call], SecretStr | None] = lambda _: None,
     *,
     on_answer: OnAnswer | None = None,
 ) -> StripeApi:
-    """`secret_key`: a connection's, for commands. `StripeApi.read` needs none of them. Raises SettingsError."""
+    """`secret_key`: for a command's call. `StripeApi.read` needs none of them. Raises SettingsError."""
     return StripeApi(
         settings.stripe_api_base,
         secret_key,

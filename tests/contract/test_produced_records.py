@@ -27,7 +27,7 @@ from stripeline.workers.executor.stripe_lookup import Found, Missing
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
 from stripeline.workers.task.decision import Decision, OutputRecord
-from tests.support.records import Record, installation
+from tests.support.records import Record, installation, owner_of_acme
 from tests.support.schemas import header_problems, problems
 from tests.support.stripe_events import CREATED_S, EVERY_TYPE, RECEIVED_MS, TRACE, delivery, routed
 
@@ -83,9 +83,7 @@ class World:
     def __init__(self, workflow: Workflow = WORKFLOW) -> None:
         self.router = Router(topics=TOPICS, installation=installation, workflows=lambda _: {"thanks": workflow})
         self.executor = Executor(
-            setup=Setup(
-                topics=TOPICS, installation=installation, actions=actions(), has_connection=lambda name: name == "acme"
-            )
+            setup=Setup(topics=TOPICS, installation=installation, actions=actions(), owner=owner_of_acme)
         )
         self.runs, self.ledger = Runs(), Ledger()
         self.written: list[OutputRecord] = []

@@ -21,13 +21,11 @@ from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import StripeAnswer, classify, refusal
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
-from tests.support.records import Record, command, command_record, event, event_record, installation
+from tests.support.records import Record, any_owner, command, command_record, event, event_record, installation
 
 NOW = 2_000_000
 TOPICS = Topics(tiers=parse_tiers("5s"))
-EXECUTOR = Executor(
-    setup=Setup(topics=TOPICS, installation=installation, actions=actions(), has_connection=lambda _: True)
-)
+EXECUTOR = Executor(setup=Setup(topics=TOPICS, installation=installation, actions=actions(), owner=any_owner))
 CREATE = actions()["stripe/create-customer"]
 CUSTOMER = {"id": "cus_1", "object": "customer", "email": None, "name": "Ada", "created": 1}
 RUN = {"run_id": "evt_1:thanks", "workflow": "thanks", "step": "customer"}

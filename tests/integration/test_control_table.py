@@ -83,8 +83,10 @@ async def test_what_can_not_be_read_leaves_the_last_good_one(
     assert "inclear" not in caplog.text
 
 
-async def test_reading_all_of_an_empty_topic_is_nothing(topic: str, client: Mapping[str, Any]) -> None:
-    assert await read_all(topic, client) == Definitions()
+async def test_reading_all_of_a_new_topic_is_its_installation(topic: str, client: Mapping[str, Any]) -> None:
+    found = await read_all(topic, client)
+    assert found == Definitions(installation=found.installation, places=found.places)
+    assert [*found.places] == ["installation"]
 
 
 async def test_a_missing_topic_is_named_and_waited_for(client: Mapping[str, Any], prefix: str) -> None:

@@ -31,7 +31,7 @@ from stripeline.workers.roles import ExecutorRole, Send
 from stripeline.workers.stripe.api import StripeApi
 from tests.support.broker import Broker
 from tests.support.end_state import read_topic
-from tests.support.records import installation
+from tests.support.records import any_owner, installation
 
 PARTITIONS, WITHIN_S = 2, 20
 LATER_MS = 25 * 3_600_000
@@ -72,7 +72,7 @@ class Place:
                 topics=self.topics,
                 installation=installation,
                 actions=actions(),
-                has_connection=lambda _: True,
+                owner=any_owner,
                 reconcile_after_ms=100,
             )
         )

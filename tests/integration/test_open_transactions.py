@@ -26,7 +26,7 @@ from stripeline.workers.kafka.watch import blocked_inputs, upkeep
 from stripeline.workers.roles import ExecutorRole
 from stripeline.workers.task import open_transaction
 from tests.support.broker import Broker
-from tests.support.records import installation
+from tests.support.records import any_owner, installation
 from tests.support.scripted_workers import (
     Running,
     ScriptedStripe,
@@ -178,7 +178,7 @@ async def test_a_refused_key_is_published_outside_transactions(workers: Scripted
         )
     ]
     gate = RateGate(limits=lambda _: Rate(), share=lambda: 1.0, key=lambda _: "k1", refused=lambda *_: None)
-    setup = Setup(topics=workers.topics, installation=installation, actions=actions(), has_connection=lambda _: True)
+    setup = Setup(topics=workers.topics, installation=installation, actions=actions(), owner=any_owner)
     role = ExecutorRole(workers.topics, Executor(setup=setup, gate=gate), stripe.send, 8)
     await workers.start(stripe, role=role).ready(PARTITIONS)
     await workers.send(*customers("c0"))

@@ -19,7 +19,7 @@ from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_lookup import LookUp
 from stripeline.workers.stripe.api import STRIPE_VERSION, StripeApi, form
 from tests.support.in_memory_executor import ACTIONS, KEY, call_of
-from tests.support.records import INSTALLATION, command
+from tests.support.records import INSTALLATION, OWNER, command
 
 METADATA = {"stripeline_installation": "inst1", "stripeline_command": "c1", "stripeline_partition": "0"}
 AWKWARD = "Zoë & Søn = 100 % + 1 / 日本語 \U0001f600 [x]=y;#?\r\n\t\"'\\"
@@ -163,7 +163,7 @@ async def test_a_command_that_names_an_account_acts_for_it(recorder: Recorder):
 @pytest.mark.parametrize("look_up", [LookUp(), LookUp(pages=1)])
 async def test_a_look_up_acts_for_the_commands_account(recorder: Recorder, look_up):
     attempt = call_of(command(account="acct_1Conn01"))
-    request = stripe_lookup.search(attempt.action, "c1")
+    request = stripe_lookup.search(attempt.action, Origin(installation=INSTALLATION, command_id="c1"))
     mine = await ours(recorder, replace(attempt, request=request, idempotency_key=None, look_up=look_up))
     assert (mine[0], mine[3]["stripe-account"]) == ("GET", "acct_1Conn01")
 
@@ -194,6 +194,8 @@ async def test_a_look_up_is_sent_as_the_sdk_sends_it(recorder: Recorder, command
         action=kind,
         request=stripe_lookup.search(kind, Origin(installation=INSTALLATION, command_id=command_id)),
         idempotency_key=None,
+        owner=OWNER,
+        at_ms=0,
         look_up=LookUp(),
     )
     mine = await ours(recorder, look)

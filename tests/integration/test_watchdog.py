@@ -28,16 +28,14 @@ from stripeline.workers.kafka.watchdog import StuckError, watched
 from stripeline.workers.roles import ExecutorRole
 from stripeline.workers.task.health import StallLimits
 from tests.integration.test_worker_task import DONE, PARTITIONS, Bench, bench, commands, has_results, until
-from tests.support.records import command, installation
+from tests.support.records import any_owner, command, installation
 
 __all__ = ["bench"]
 LIMITS = StallLimits(poll_s=2, join_s=20, assign_s=4, progress_s=4, call_s=3, apart_s=1, late_s=3)
 
 
 def worker_of(bench: Bench, **membership: Any) -> Worker[Any]:
-    executor = Executor(
-        setup=Setup(topics=bench.topics, installation=installation, actions=actions(), has_connection=lambda _: True)
-    )
+    executor = Executor(setup=Setup(topics=bench.topics, installation=installation, actions=actions(), owner=any_owner))
     role = ExecutorRole(bench.topics, executor, bench.send, 64)
     return Worker(role, Membership(client=bench.client, commit_interval_s=0.03, **membership), BrokerClock())
 

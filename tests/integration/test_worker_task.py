@@ -36,7 +36,7 @@ from stripeline.workers.task.intake import HELD_BYTES
 from stripeline.workers.task.watermark import decode
 from tests.support.broker import Broker, quiet_fencing
 from tests.support.end_state import read_topic
-from tests.support.records import command, installation
+from tests.support.records import any_owner, command, installation
 
 PARTITIONS = 2
 DONE = StripeAnswer(
@@ -65,7 +65,7 @@ class Bench:
     @asynccontextmanager
     async def worker(self, clock: BrokerClock | None = None, **membership: Any) -> AsyncIterator[Worker[Any]]:
         executor = Executor(
-            setup=Setup(topics=self.topics, installation=installation, actions=actions(), has_connection=lambda _: True)
+            setup=Setup(topics=self.topics, installation=installation, actions=actions(), owner=any_owner)
         )
         role = ExecutorRole(self.topics, executor, self.send, 64)
         membership = {"client": self.client, "commit_interval_s": 0.03, **membership}

@@ -22,7 +22,7 @@ from stripeline.workers.executor.stripe_lookup import LookUp, Missing
 from stripeline.workers.stripe.api import StripeApi
 from tests.support.in_memory_executor import ACTIONS, call_of
 from tests.support.product_sources import ROOT
-from tests.support.records import INSTALLATION, command
+from tests.support.records import INSTALLATION, OWNER, command
 from tests.support.stripe_mock import KEY, StripeMock
 
 ABSENT = object()
@@ -92,7 +92,9 @@ async def test_every_look_up_is_accepted(stripe: StripeMock, action: str, comman
     given = {"amount": 50, "currency": "usd"} if action == INTENT else {}
     attempt, kind = call_of(command(command_id, action=action, input=given)), ACTIONS[action]
     search = stripe_lookup.search(kind, Origin(installation=INSTALLATION, command_id=command_id))
-    look = Call(state=attempt.state, action=kind, request=search, idempotency_key=None, look_up=LookUp())
+    look = Call(
+        state=attempt.state, action=kind, request=search, idempotency_key=None, owner=OWNER, at_ms=0, look_up=LookUp()
+    )
     # Its example objects are of no command of ours.
     assert await outcome(stripe, look) == Missing()
     pages = [stripe_lookup.page(kind, 1_700_000_000_000, after) for after in (None, "cus_9")]

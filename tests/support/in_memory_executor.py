@@ -21,7 +21,7 @@ from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import CallReply, Outcome, classify
 from stripeline.workers.task.decision import Decision
-from tests.support.records import Record, command_record, installation
+from tests.support.records import Record, command_record, installation, owner_of_acme
 
 KEY = "sk_test_money4242"
 TOPICS = Topics(tiers=parse_tiers("5s,30s,2m,10m,1h"))
@@ -36,11 +36,7 @@ Send = Callable[[Call], Awaitable[CallReply]]
 
 
 def new_executor() -> Executor:
-    return Executor(
-        setup=Setup(
-            topics=TOPICS, installation=installation, actions=actions(), has_connection=lambda name: name == "acme"
-        )
-    )
+    return Executor(setup=Setup(topics=TOPICS, installation=installation, actions=actions(), owner=owner_of_acme))
 
 
 def call_of(value: dict, **fields) -> Call:

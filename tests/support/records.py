@@ -8,6 +8,7 @@ import orjson
 from stripeline.contracts import headers as h
 from stripeline.contracts.headers import Headers
 from stripeline.contracts.topics import Topics
+from stripeline.workers.executor.key_owner import KeyOwner
 
 INSTALLATION = "inst1"
 
@@ -15,6 +16,19 @@ INSTALLATION = "inst1"
 def installation() -> str:
     """The installation of tests that have no control topic."""
     return INSTALLATION
+
+
+OWNER = KeyOwner(mode="test", account="acct_1Acme")
+
+
+def any_owner(_: str) -> KeyOwner | None:
+    """Every connection there is has one account's key."""
+    return OWNER
+
+
+def owner_of_acme(name: str) -> KeyOwner | None:
+    """There is one connection."""
+    return OWNER if name == "acme" else None
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -26,11 +26,11 @@ from stripeline.workers.kafka.group_member import Membership, Worker
 from stripeline.workers.kafka.unread.held_inputs import Skips
 from stripeline.workers.roles import ExecutorRole, Role
 from tests.support.broker import admin
-from tests.support.records import INSTALLATION, command, installation
+from tests.support.records import INSTALLATION, any_owner, command, installation
 
 WITHIN_S = 20.0
 TIERS = "300ms,700ms,1h"
-LIMITED = StripeAnswer(status=429, headers={}, body=b'{"error":{"message":"slow down"}}')
+LIMITED = StripeAnswer(status=429, headers={}, body=b'{"error":{"type":"rate_limit_error","message":"slow"}}')
 DONE = StripeAnswer(
     status=200, headers={}, body=b'{"id":"cus_1","object":"customer","email":null,"name":null,"created":1}'
 )
@@ -139,7 +139,7 @@ class ScriptedWorkers:
 
     def role(self, stripe: ScriptedStripe, concurrency: int = 256, former: Sequence[str] = ()) -> ExecutorRole:
         executor = Executor(
-            setup=Setup(topics=self.topics, installation=installation, actions=actions(), has_connection=lambda _: True)
+            setup=Setup(topics=self.topics, installation=installation, actions=actions(), owner=any_owner)
         )
         return ExecutorRole(self.topics, executor, stripe.send, concurrency, former)
 

@@ -20,7 +20,7 @@ from msgspec.structs import replace
 
 from stripeline.contracts import stripe_metadata
 from stripeline.contracts.ids import idempotency_key
-from stripeline.contracts.retry_tiers import HORIZON_MS, tier_for
+from stripeline.contracts.retry_tiers import tier_for
 from stripeline.contracts.vocabulary import Code, DeadLetterReason, Verdict
 from stripeline.workers.executor import outcome_records, transitions
 from stripeline.workers.executor.command_state import Call, CommandState, PlannedCall
@@ -35,7 +35,7 @@ MAX_LOOKS = 5
 
 def plan(setup: Setup, ledger: Ledger, call: Call, outcome: Outcome | Missing, now_ms: int) -> PlannedCall | Decision:
     """The decision about a record after its call, or the next call that it depends on."""
-    state = call.state
+    state = call.made
     done = settled(ledger, state)
     if done is not None:
         return done
@@ -103,7 +103,7 @@ def _missing(setup: Setup, ledger: Ledger, call: Call, now_ms: int) -> PlannedCa
         failed = Failed(error=msgspec.to_builtins(state.failure.error), retryable=False, unknown=False)
         reason = None if state.failure.reason is None else DeadLetterReason(state.failure.reason)
         return transitions.finish(setup, ledger, state, failed, now_ms, reason=reason)
-    late = now_ms - state.record.first_appended_ms >= HORIZON_MS
+    late = transitions.past_horizon(state, now_ms)
     if state.record.replayed and state.record.attempts == 0 and not late and state.failure is None:
         return transitions.attempt(setup, ledger, replace(state, look_at_ms=None), call.action, now_ms)
     key = idempotency_key(setup.installation(), state.command.command_id)

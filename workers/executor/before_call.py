@@ -16,7 +16,7 @@ from msgspec.structs import replace
 from stripeline.contracts import headers as h
 from stripeline.contracts.action import Action
 from stripeline.contracts.internal_records import LedgerQueue
-from stripeline.contracts.records import Command, Unreadable, parse_command
+from stripeline.contracts.records import Unreadable, parse_command
 from stripeline.contracts.retry_tiers import DAY_MS, HORIZON_MS, WINDOW_MS, Tier, covering, within
 from stripeline.contracts.vocabulary import UNKNOWN_ACTION, Code, DeadLetterReason, Verdict
 from stripeline.workers.executor import outcome_records, transitions
@@ -41,7 +41,7 @@ def plan(setup: Setup, ledger: Ledger, record: CommandRecord, now_ms: int) -> Pl
         command = Unreadable(reason=f"the key is longer than {MAX_KEY_BYTES} bytes")
     if isinstance(command, Unreadable):
         return _unreadable(setup, ledger, record, command.reason)
-    state = believed(setup, state_of(ledger, record, command, setup.reconcile_after_ms))
+    state = believed(setup, state_of(setup, ledger, record, command))
     queue = None if record.key is None else ledger.queue(record.key)
     skip = _returned if record.returned else _fresh
     return skip(setup, ledger, state, queue, now_ms) or _begin(setup, ledger, state, now_ms)
@@ -110,9 +110,10 @@ def _begin(setup: Setup, ledger: Ledger, state: CommandState, now_ms: int) -> Pl
     too_old = _too_old(state, action, now_ms)
     if too_old is not None:
         return transitions.finish(setup, ledger, state, too_old, now_ms, reason=DeadLetterReason.EVENT_TOO_OLD)
-    refused = _refusal(setup, command, now_ms)
-    if refused is not None:
-        return _refused(setup, ledger, state, action, refused, now_ms)
+    if command.not_after is not None and now_ms > command.not_after:
+        return _past_its_time(setup, ledger, state, action, now_ms)
+    if setup.owner(command.connection) is None:
+        return without_connection(setup, ledger, state, action, now_ms)
     look_at_ms = _look_at_ms(setup, state, now_ms) if action.method == "POST" else None
     if look_at_ms is not None:
         return transitions.look_up(setup, ledger, replace(state, look_at_ms=look_at_ms), action, now_ms)
@@ -135,23 +136,25 @@ def _too_old(state: CommandState, action: Action, now_ms: int) -> Failed | None:
     return refusal(action.key, why, Code.EXPIRED)
 
 
-def _refusal(setup: Setup, command: Command, now_ms: int) -> Failed | None:
-    if command.not_after is not None and now_ms > command.not_after:
-        return refusal(command.action, f"not done by its not_after, {h.rfc3339(command.not_after)}", Code.EXPIRED)
-    if not setup.has_connection(command.connection):
-        return refusal(command.action, f"there is no connection {command.connection!r}; add it, then send again")
-    return None
+def without_connection(setup: Setup, ledger: Ledger, state: CommandState, action: Action, now_ms: int) -> Decision:
+    """The end of a command whose connection is not there: there is no key to look it up with either."""
+    there_is_none = f"there is no connection {state.command.connection!r}; add it, then send again"
+    unknown = action.method == "POST" and (state.suspect or state.unknown)
+    return transitions.finish(
+        setup, ledger, replace(state, unknown=unknown), refusal(action.key, there_is_none), now_ms
+    )
 
 
-def _refused(
-    setup: Setup, ledger: Ledger, state: CommandState, action: Action, refused: Failed, now_ms: int
+def _past_its_time(
+    setup: Setup, ledger: Ledger, state: CommandState, action: Action, now_ms: int
 ) -> PlannedCall | Decision:
-    """The end of a command that we refuse, unless it may have been done before."""
+    """The end of a command after its `not_after`, unless it may have been done before."""
+    not_after = h.rfc3339(state.command.not_after or 0)
+    expired = refusal(action.key, f"not done by its not_after, {not_after}", Code.EXPIRED)
     if action.method == "POST" and (state.suspect or state.unknown):
-        if refused.error["code"] == Code.EXPIRED:  # a team would send it again under another id
-            return transitions.look_up(setup, ledger, _expired(setup, state, refused, now_ms), action, now_ms)
-        state = replace(state, unknown=True)  # without its connection there is no key to look it up with
-    return transitions.finish(setup, ledger, state, refused, now_ms)
+        # Without a look-up, a team would send it again under another id.
+        return transitions.look_up(setup, ledger, _expired(setup, state, expired, now_ms), action, now_ms)
+    return transitions.finish(setup, ledger, state, expired, now_ms)
 
 
 def _expired(setup: Setup, state: CommandState, refused: Failed, now_ms: int) -> CommandState:
@@ -165,9 +168,8 @@ def _look_at_ms(setup: Setup, state: CommandState, now_ms: int) -> int | None:
 
     No attempt lies past the horizon, so what one may have done can be found that much later.
     """
-    horizon_ms = state.record.first_appended_ms + HORIZON_MS
-    if state.look_at_ms is None and now_ms >= horizon_ms:
-        return horizon_ms + setup.reconcile_after_ms
+    if state.look_at_ms is None and transitions.past_horizon(state, now_ms):
+        return (state.tried_ms or 0) + HORIZON_MS + setup.reconcile_after_ms
     return state.look_at_ms
 
 

@@ -1,14 +1,24 @@
 """A command with everything that its record and the ledger say about it, and the calls that it asks for. Pure."""
 
 from msgspec import Struct, field
+from msgspec.structs import replace
 
 from stripeline.contracts.action import Action, Request
 from stripeline.contracts.ids import digest
-from stripeline.contracts.internal_records import LastAnswer, LedgerCommand, LedgerRunRef, PendingFailure, ResultFacts
+from stripeline.contracts.internal_records import (
+    LastAnswer,
+    LedgerCommand,
+    LedgerRunRef,
+    PendingFailure,
+    ResultFacts,
+    Tried,
+)
 from stripeline.contracts.records import Command, Status
+from stripeline.workers.executor.key_owner import KNOWN_BY_ALL_MS, KeyOwner
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.rate_gate import Pass
 from stripeline.workers.executor.retry_headers import CommandRecord
+from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_lookup import LookUp
 
 
@@ -24,6 +34,8 @@ class CommandState(Struct, frozen=True, kw_only=True):
     failure: what it ends with if its look-up finds nothing.
     suspect: a worker that died may have attempted it.
     answer: Stripe's last answer to an attempt that failed.
+    tried_ms: no attempt can be older; None where it is proved that there was none.
+    tried: under whose key it was attempted, where that is known.
     """
 
     record: CommandRecord
@@ -37,6 +49,14 @@ class CommandState(Struct, frozen=True, kw_only=True):
     failure: PendingFailure | None = None
     suspect: bool = False
     answer: LastAnswer | None = None
+    tried_ms: int | None = None
+    tried: Tried | None = None
+
+    @property
+    def in_doubt(self) -> bool:
+        """It may have had its effect, as far as anybody knows."""
+        decided = self.known is not None and self.known.status == "failed" and not self.suspect
+        return self.tried_ms is not None and not decided
 
     def waiting(self, now_ms: int) -> LedgerCommand:
         """The ledger's entry while it waits in a tier."""
@@ -53,6 +73,8 @@ class CommandState(Struct, frozen=True, kw_only=True):
             failure=self.failure,
             suspect=self.suspect,
             answer=self.answer,
+            tried_ms=self.tried_ms,
+            tried=self.tried,
         )
 
     def ended(self, status: Status, now_ms: int) -> LedgerCommand:
@@ -65,6 +87,8 @@ class CommandState(Struct, frozen=True, kw_only=True):
             at_ms=now_ms,
             facts=self.facts() if open_ else None,
             answer=self.answer if open_ else None,
+            tried_ms=None if status == "succeeded" else self.tried_ms,
+            tried=None if status == "succeeded" else self.tried,
         )
 
     def facts(self) -> ResultFacts:
@@ -97,6 +121,8 @@ class Call(Struct, frozen=True, kw_only=True):
     """A request to make now. Its parameters follow from the command alone, so every attempt sends the same ones.
 
     look_up: the look-up that it belongs to; None for an attempt.
+    owner: whose key it must be made with.
+    at_ms: when it was decided, which is before it is sent.
     permit: the gate's: how long to wait first, and with which key.
     timeout_ms: the rest of its look-up's time; None where only the deadline of a request bounds it.
     """
@@ -105,6 +131,8 @@ class Call(Struct, frozen=True, kw_only=True):
     action: Action
     request: Request
     idempotency_key: str | None
+    owner: KeyOwner
+    at_ms: int
     look_up: LookUp | None = None
     permit: Pass = field(default_factory=Pass)
     timeout_ms: int | None = None
@@ -117,17 +145,28 @@ class Call(Struct, frozen=True, kw_only=True):
     def command(self) -> Command:
         return self.state.command
 
+    @property
+    def made(self) -> CommandState:
+        """The state of its command once it may have been sent."""
+        if self.look_up is not None:
+            return self.state
+        made = Tried(mode=self.owner.mode, account=self.owner.account)
+        tried_ms = self.at_ms if self.state.tried_ms is None else self.state.tried_ms
+        return replace(self.state, tried=made, tried_ms=tried_ms)
+
 
 def endpoint(action: Action, look_up: LookUp | None) -> str:
     """What Stripe limits: the path without an object's id. A look-up counts as a search, its list pages included."""
     return action.path if look_up is None else f"{action.path}/search"
 
 
-def state_of(ledger: Ledger, record: CommandRecord, command: Command, reconcile_after_ms: int) -> CommandState:
+def state_of(setup: Setup, ledger: Ledger, record: CommandRecord, command: Command) -> CommandState:
     """The state of a command that was taken: new, waiting, or replayed after an end."""
     known = ledger.known(command.command_id)
+    suspect = record.maybe_attempted and not _while_paused(setup, record, command)
+    tried_ms = _tried_ms(known, record, suspect=suspect)
     if known is None:
-        return CommandState(record=record, command=command, known=None, suspect=record.maybe_attempted)
+        return CommandState(record=record, command=command, known=None, suspect=suspect, tried_ms=tried_ms)
     if known.status == "waiting":
         return CommandState(
             record=record,
@@ -139,8 +178,10 @@ def state_of(ledger: Ledger, record: CommandRecord, command: Command, reconcile_
             looks=known.looks,
             turn_ms=known.turn_ms,
             failure=known.failure,
-            suspect=known.suspect or record.maybe_attempted,
+            suspect=known.suspect or suspect,
             answer=known.answer,
+            tried_ms=tried_ms,
+            tried=known.tried,
         )
     unknown = known.status == "indeterminate"
     return CommandState(
@@ -149,9 +190,38 @@ def state_of(ledger: Ledger, record: CommandRecord, command: Command, reconcile_
         known=known,
         revision=known.revision + 1,
         unknown=unknown,
-        look_at_ms=known.at_ms + reconcile_after_ms if unknown else None,
+        look_at_ms=known.at_ms + setup.reconcile_after_ms if unknown else None,
         answer=known.answer,
+        suspect=suspect,
+        tried_ms=tried_ms,
+        tried=known.tried,
     )
+
+
+def _tried_ms(known: LedgerCommand | None, record: CommandRecord, *, suspect: bool) -> int | None:
+    """The earliest time at which it may have been attempted; None where the ledger proves that it was not.
+
+    A worker that died can have attempted it from this record only, so not before the record was appended.
+    """
+    if known is not None and known.tried_ms is not None:
+        # Whatever the clock of the host that wrote it said: it was between the first append and this one.
+        return min(max(known.tried_ms, record.first_appended_ms), record.input.timestamp)
+    unproved = (
+        record.attempts > 0
+        or (known is None and (record.returned or record.aged))  # a tier, or an age, and no entry that says why
+        or (known is not None and (known.unknown or known.status == "indeterminate"))
+    )
+    if unproved:
+        return record.first_appended_ms
+    if not suspect:
+        return None
+    return record.first_appended_ms if known is None else record.input.timestamp
+
+
+def _while_paused(setup: Setup, record: CommandRecord, command: Command) -> bool:
+    """It was appended after a pause that has held since: nobody can have attempted it."""
+    paused_ms = setup.quiet_since(command.connection)
+    return paused_ms is not None and record.input.timestamp >= paused_ms + KNOWN_BY_ALL_MS
 
 
 def digest_of(command: Command) -> str:

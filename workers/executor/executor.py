@@ -18,8 +18,9 @@ from stripeline.contracts.internal_records import encode
 from stripeline.contracts.records import Unreadable, parse_command
 from stripeline.contracts.vocabulary import Fault
 from stripeline.workers.executor import after_call, before_call, believed_times, settlement, stripe_lookup, transitions
-from stripeline.workers.executor.command_state import Call, PlannedCall, endpoint
+from stripeline.workers.executor.command_state import Call, CommandState, PlannedCall, endpoint
 from stripeline.workers.executor.key_breaker import PAUSE_MIN_MS
+from stripeline.workers.executor.key_owner import Asked, mismatch
 from stripeline.workers.executor.ledger import Ledger, forget
 from stripeline.workers.executor.rate_gate import Hold, Observation, Pass, RateGate, open_gate
 from stripeline.workers.executor.retry_headers import read_record
@@ -82,7 +83,7 @@ class Executor(Struct, frozen=True, kw_only=True):
         return self._with_notice(decided, call, observed, now_ms) if isinstance(decided, Decision) else decided
 
     def _without_key(self, ledger: Ledger, call: Call, now_ms: int) -> Decision:
-        """Nothing was sent: its connection was removed, or its key can't be opened. The command waits."""
+        """Nothing was sent: its connection was removed, or its key can't be opened, or is another owner's. It waits."""
         self.gate.release(call.command.connection, call.permit, call.command.account)
         held = Hold(wait_ms=PAUSE_MIN_MS, why="waits for its connection's key")
         return after_call.settled(ledger, call.state) or transitions.hold(self.setup, ledger, call.state, held, now_ms)
@@ -98,16 +99,27 @@ class Executor(Struct, frozen=True, kw_only=True):
         return replace(dead_letters.broken(self.setup.topics.dead_letter, consumed, error), changes=changes)
 
     def _through_gate(self, ledger: Ledger, planned: PlannedCall, now_ms: int) -> Decision | Call:
-        """The call when its connection may make one; else a wait in a tier that costs no attempt."""
+        """The call, when its key's owner is the command's and its connection may make one; else an end, or a wait.
+
+        Every call is made here, so nothing is attempted or looked up under another owner. A wait costs no attempt.
+        """
         state, action, request = planned.state, planned.action, planned.request
+        owner = self.setup.owner(state.command.connection)
+        if owner is None:
+            return before_call.without_connection(self.setup, ledger, state, action, now_ms)
+        wrong = mismatch(_asked(state), owner)
+        if wrong is not None:
+            return transitions.account_changed(self.setup, ledger, state, action, wrong, now_ms)
+        if owner.held is not None:
+            return transitions.hold(self.setup, ledger, state, Hold(wait_ms=PAUSE_MIN_MS, why=owner.held), now_ms)
         where = endpoint(action, planned.look_up)
         match self.gate.ask(state.command.connection, where, now_ms, state.turn_ms, state.command.account):
             case Pass() as permit:
                 installation, command_id = self.setup.installation(), state.command.command_id
                 key = idempotency_key(installation, command_id) if request.method == "POST" else None
                 return Call(
-                    state=state, action=action, request=request, idempotency_key=key, look_up=planned.look_up,
-                    permit=permit,
+                    state=state, action=action, request=request, idempotency_key=key, owner=owner, at_ms=now_ms,
+                    look_up=planned.look_up, permit=permit,
                 )  # fmt: skip
             case held:
                 return transitions.hold(self.setup, ledger, state, held, now_ms)
@@ -146,3 +158,13 @@ class Executor(Struct, frozen=True, kw_only=True):
         if call.look_up is not None:
             return transitions.search(self.setup, call.state, call.action)
         return PlannedCall(state=call.state, action=call.action, request=call.request)
+
+
+def _asked(state: CommandState) -> Asked:
+    return Asked(
+        connection=state.command.connection,
+        livemode=state.command.livemode,
+        tried=state.tried,
+        attempted=state.tried_ms is not None,
+        first_appended_ms=state.record.first_appended_ms,
+    )

@@ -47,8 +47,7 @@ def end(
     if isinstance(outcome, Succeeded):
         return End(status="succeeded", attempts=attempts, output=outcome.output)
     if outcome.unknown or (earlier_unknown and not outcome.decisive):
-        error = {**_answered(outcome, answer), "code": Code.INDETERMINATE.value, "retryable": False}
-        error["message"] = _indeterminate(outcome)
+        error = {**_answered(outcome, answer), **_indeterminate(outcome), "retryable": False}
         return End(
             status="indeterminate", attempts=attempts, error=error, dead_reason=reason or DeadLetterReason.INDETERMINATE
         )
@@ -80,9 +79,12 @@ def ended(action: str, how: End) -> Ended:
     return Ended(action, CODE_OK if how.error is None else how.error["code"], how.attempts)
 
 
-def _indeterminate(outcome: Failed) -> str:
+def _indeterminate(outcome: Failed) -> Mapping[str, str]:
     code, message = outcome.error["code"], outcome.error["message"]
-    return message if code == Code.INDETERMINATE else f"may or may not have been done; last answer {code}: {message}"
+    if code in {Code.INDETERMINATE, Code.ACCOUNT_CHANGED}:
+        return {"code": code, "message": message}
+    said = f"may or may not have been done; last answer {code}: {message}"
+    return {"code": Code.INDETERMINATE.value, "message": said}
 
 
 def result(

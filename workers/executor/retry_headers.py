@@ -38,6 +38,11 @@ class CommandRecord(Struct, frozen=True, kw_only=True):
     maybe_attempted: bool = False
 
     @property
+    def aged(self) -> bool:
+        """A person, or the router, says that it is older than its record."""
+        return not self.returned and h.FIRST_APPENDED_AT in self.headers
+
+    @property
     def replayed(self) -> bool:
         return h.REPLAY in self.headers
 

@@ -10,6 +10,7 @@ from stripeline.contracts.internal_records import LedgerCommand, ResultFacts
 from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.executor import outcome_records, stripe_lookup
 from stripeline.workers.executor.answer_origin import json_object
+from stripeline.workers.executor.key_owner import Asked, mismatch
 from stripeline.workers.executor.ledger import Ledger, remember
 from stripeline.workers.executor.retry_headers import CommandRecord
 from stripeline.workers.executor.setup import Setup
@@ -22,10 +23,25 @@ def settle(setup: Setup, ledger: Ledger, record: CommandRecord, now_ms: int) -> 
     known = ledger.known(command_id)
     if known is None or known.facts is None or known.status not in {"waiting", "indeterminate"}:
         return Decision(Verdict.UNRELATED)
+    if _of_another_owner(setup, known, known.facts):
+        return Decision(Verdict.UNRELATED)
     outcome = _outcome(setup, known.facts, command_id, record)
     if outcome is None:
         return Decision(Verdict.UNRELATED)
     return _settled(setup, known, known.facts, command_id, outcome, record, now_ms)
+
+
+def _of_another_owner(setup: Setup, known: LedgerCommand, facts: ResultFacts) -> bool:
+    """Whether the command began under another owner of its connection's key: its run can't go on under this one."""
+    owner = setup.owner(facts.connection)
+    asked = Asked(
+        connection=facts.connection,
+        livemode=None,
+        tried=known.tried,
+        attempted=True,
+        first_appended_ms=facts.started_ms,
+    )
+    return owner is not None and mismatch(asked, owner) is not None
 
 
 def _outcome(setup: Setup, facts: ResultFacts, command_id: str, record: CommandRecord) -> Succeeded | None:

@@ -7,20 +7,24 @@ from msgspec import Struct
 from stripeline.contracts.action import Action
 from stripeline.contracts.stripe_metadata import Origin
 from stripeline.contracts.topics import Topics
+from stripeline.workers.executor.key_owner import KeyOwner
 
 
 class Setup(Struct, frozen=True, kw_only=True):
     """The setup of one prefix's executors.
 
+    owner: whose key a connection has; None where there is no such connection.
     installation: its id, which is known before the first command is taken.
+    quiet_since: since when no command of a connection has been attempted, while it is paused.
     reconcile_after_ms: how long Stripe's search may lag behind a call.
     call_timeout_ms: of one request to Stripe.
     """
 
     topics: Topics
     actions: Mapping[str, Action]
-    has_connection: Callable[[str], bool]
+    owner: Callable[[str], KeyOwner | None]
     installation: Callable[[], str]
+    quiet_since: Callable[[str], int | None] = lambda _: None
     reconcile_after_ms: int = 120_000
     call_timeout_ms: int = 30_000
 

@@ -31,7 +31,7 @@ class StripeAnswer(Struct, frozen=True, kw_only=True):
 
 
 class NoKey(Struct, frozen=True, kw_only=True):
-    """Nothing was sent: the key of this connection can't be opened."""
+    """Nothing was sent: the key of this connection can't be opened, or is of another owner than the call's."""
 
     connection: str
 
@@ -137,8 +137,12 @@ def _special(status: int, error: Mapping[str, Any]) -> Meaning | None:
             return KEY_IN_USE
         case 400, _, "rate_limit":  # an old form of 429: stripe-python `_api_requestor.py`
             return meaning_of(429)
-        case 400, "idempotency_error", _:  # an attempt with other parameters, of an older release, may have succeeded
-            return replace(meaning_of(400), decisive=False)
+        case (
+            400,
+            "idempotency_error",
+            _,
+        ):  # the key was used with other parameters, on another partition: it may be done
+            return replace(meaning_of(400), effect_possible=True, decisive=False)
         case _:
             return None
 

@@ -15,8 +15,8 @@ from msgspec.structs import replace
 from stripeline.contracts import effect_trail, stripe_metadata
 from stripeline.contracts.action import Action, RefusedInput
 from stripeline.contracts.internal_records import LedgerQueue
-from stripeline.contracts.retry_tiers import Tier, covering, within
-from stripeline.contracts.vocabulary import DeadLetterReason, Verdict
+from stripeline.contracts.retry_tiers import HORIZON_MS, Tier, covering, within
+from stripeline.contracts.vocabulary import Code, DeadLetterReason, Verdict
 from stripeline.workers.executor import outcome_records, stripe_lookup
 from stripeline.workers.executor.command_state import CommandState, PlannedCall
 from stripeline.workers.executor.ledger import Ledger, remember, set_queue
@@ -64,6 +64,20 @@ def hold(setup: Setup, ledger: Ledger, state: CommandState, held: Hold, now_ms: 
     """Through a tier without an attempt: its connection is at its limit, or its key is refused."""
     tier, waits = within(setup.topics.tiers, held.wait_ms), replace(state, turn_ms=held.turn_ms)
     return retry_later(setup, ledger, waits, tier, now_ms, attempts=state.record.attempts, last_error=held.why)
+
+
+def past_horizon(state: CommandState, now_ms: int) -> bool:
+    """Whether Stripe may have forgotten its Idempotency-Key. One that was never used can't be forgotten."""
+    return state.tried_ms is not None and now_ms - state.tried_ms >= HORIZON_MS
+
+
+def account_changed(
+    setup: Setup, ledger: Ledger, state: CommandState, action: Action, why: str, now_ms: int
+) -> Decision:
+    """The end of a command whose connection has another owner than the command began under."""
+    failed = refusal(action.key, why, Code.ACCOUNT_CHANGED)
+    ended = replace(failed, unknown=action.method == "POST" and state.in_doubt)
+    return finish(setup, ledger, state, ended, now_ms, reason=DeadLetterReason.ACCOUNT_CHANGED)
 
 
 def retry_later(

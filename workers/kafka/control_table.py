@@ -17,9 +17,10 @@ import structlog
 from aiokafka import ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
-from stripeline.contracts.definitions import Connection, ControlRecord, Definitions, Trigger, Workflow, parse_definition
+from stripeline.contracts.definitions import Connection, Definitions, Trigger, Workflow
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.workers.kafka.aiokafka_internals import require_visible
+from stripeline.workers.kafka.control_rows import ControlRow, put, snapshot
 from stripeline.workers.kafka.one_off_producer import one_off_producer
 from stripeline.workers.kafka.partition_reader import (
     FETCH_WAIT_MS,
@@ -61,7 +62,7 @@ class ControlTable:
         self._words = words
         self._topic, self._partition = topic, TopicPartition(topic, 0)
         self._client = client
-        self._by_key: dict[str, ControlRecord] = {}
+        self._by_key: dict[str, ControlRow] = {}
         self._snapshot = Definitions()
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -162,7 +163,7 @@ class ControlTable:
                 if records := await reader.poll():
                     table = dict(self._by_key)
                     for record in records:
-                        _put(table, record, table)
+                        put(table, record, table)
                     self._swap(table)
                 await self._note_age(reader)
 
@@ -184,9 +185,9 @@ class ControlTable:
         self._why = why
         log.warning(LogEvent.CONTROL_TABLE_STALE, topic=self._topic, reason=why())
 
-    def _swap(self, table: dict[str, ControlRecord]) -> None:
+    def _swap(self, table: dict[str, ControlRow]) -> None:
         if table != self._by_key or not self.ready:
-            self._by_key, self._snapshot = table, Definitions.of(table)
+            self._by_key, self._snapshot = table, snapshot(table)
 
 
 async def read_all(topic: str, client: Mapping[str, Any]) -> Definitions:
@@ -202,7 +203,7 @@ async def read_all(topic: str, client: Mapping[str, Any]) -> Definitions:
             if why is None:
                 raise
             raise ControlError(f"The definitions can't be read whole: {why()}.") from None
-    return Definitions.of(loading.table)
+    return snapshot(loading.table)
 
 
 async def publish(topic: str, client: Mapping[str, Any], changes: Changes) -> None:
@@ -230,9 +231,9 @@ class _Loading:
     """The topic, read from its beginning into a new table: what was deleted, and compacted away, must not stay."""
 
     def __init__(
-        self, reader: PartitionReader, topic: str, client: Mapping[str, Any], last_good: Mapping[str, ControlRecord]
+        self, reader: PartitionReader, topic: str, client: Mapping[str, Any], last_good: Mapping[str, ControlRow]
     ) -> None:
-        self.table: dict[str, ControlRecord] = {}
+        self.table: dict[str, ControlRow] = {}
         self._known = ChainMap(self.table, dict(last_good))
         self._reader, self._client, self._tp = reader, client, TopicPartition(topic, 0)
         self._end: int | None = None
@@ -261,23 +262,9 @@ class _Loading:
 
     def _take(self, records: Sequence[ConsumerRecord], _: int) -> None:
         for record in records:
-            _put(self.table, record, self._known)
+            put(self.table, record, self._known)
 
 
 async def _held_by(tp: TopicPartition, held_at: int, client: Mapping[str, Any]) -> Callable[[], str]:
     found, servers = await open_transaction(tp, held_at, client), bootstrap_servers(client)
     return lambda: words(found, int(time.time() * 1000), servers)
-
-
-def _put(table: dict[str, ControlRecord], record: ConsumerRecord, last_good: Mapping[str, ControlRecord]) -> None:
-    """One record into the table."""
-    key = (record.key or b"").decode("utf-8", "replace")
-    if record.value is None:
-        table.pop(key, None)
-        return
-    try:
-        table[key] = parse_definition(key, record.value)
-    except ValueError as error:
-        log.error(LogEvent.DEFINITION_UNREADABLE, key=key, reason=str(error))  # noqa: TRY400
-        if key in last_good:
-            table[key] = last_good[key]

@@ -45,7 +45,7 @@ log = structlog.get_logger()
 
 
 class StripeApi:
-    """One HTTP client for all connections. `secret_key`: a connection's key now, None when there is none.
+    """One HTTP client for all connections. `secret_key`: for a call, now; None when nothing may be sent for it.
 
     agent: https://docs.stripe.com/building-plugins#setappinfo: Stripe knows by it who calls.
     """
@@ -53,7 +53,7 @@ class StripeApi:
     def __init__(
         self,
         base: str,
-        secret_key: Callable[[str], SecretStr | None],
+        secret_key: Callable[[Call], SecretStr | None],
         *,
         deadline_s: float = 30.0,
         on_answer: OnAnswer | None = None,
@@ -82,7 +82,7 @@ class StripeApi:
 
     async def send(self, call: Call) -> CallReply:
         """Stripe's answer to one request, or why there is none."""
-        key = self._secret_key(call.command.connection)
+        key = self._secret_key(call)
         if key is None:
             return NoKey(connection=call.command.connection)
         began_s = time.monotonic()

@@ -127,7 +127,8 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
         question="How do commands end?",
         action=f"`{CODE_OK}` is a success. `{Code.AUTH_EXPIRED}`: replace the connection's key, or give it the"
         f" permission, and replay the dead letters (`--code {Code.AUTH_EXPIRED}`). `{Code.INDETERMINATE}`: a person"
-        f" must look at Stripe. `{Code.RATE_LIMITED}`, `{Code.PROVIDER_ERROR}`: replay the dead letters later. The"
+        f" must look at Stripe. `{Code.ACCOUNT_CHANGED}`: the connection got another account's key (*Accounts*)."
+        f" `{Code.RATE_LIMITED}`, `{Code.PROVIDER_ERROR}`: replay the dead letters later. The"
         f" action `{UNKNOWN_ACTION}`: a producer asks for an action that does not exist",
     ),
     MetricRow(

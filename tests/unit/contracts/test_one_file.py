@@ -14,7 +14,7 @@ from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
-from tests.support.records import Record, command, installation
+from tests.support.records import Record, command, installation, owner_of_acme
 
 ACTION = '''
 """`stripe/retrieve-refund`."""
@@ -69,11 +69,7 @@ def one_file(tmp_path, monkeypatch):
 def test_a_fourth_action_costs_one_file(one_file):
     one_file(stripeline.workers.actions, "retrieve_refund", ACTION)
     assert len(actions()) == 4
-    executor = Executor(
-        setup=Setup(
-            topics=Topics(), installation=installation, actions=actions(), has_connection=lambda name: name == "acme"
-        )
-    )
+    executor = Executor(setup=Setup(topics=Topics(), installation=installation, actions=actions(), owner=owner_of_acme))
     value = command(action="stripe/retrieve-refund", input={"id": "re_1"})
     record = Record(topic=Topics().command, value=orjson.dumps(value))
     call = executor.take(Ledger(), record, 0)

@@ -11,13 +11,11 @@ from stripeline.workers.roles import ExecutorRole, RouterRole, StripeCall
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
 from stripeline.workers.task.decision import Decision
-from tests.support.records import command, command_record, event_record, installation
+from tests.support.records import any_owner, command, command_record, event_record, installation
 
 NOW = 2_000_000
 TOPICS = Topics(prefix="p.", tiers=parse_tiers("1s,2s"))
-EXECUTOR = Executor(
-    setup=Setup(topics=TOPICS, installation=installation, actions=actions(), has_connection=lambda _: True)
-)
+EXECUTOR = Executor(setup=Setup(topics=TOPICS, installation=installation, actions=actions(), owner=any_owner))
 ROUTER = Router(topics=TOPICS, installation=installation, workflows=lambda _: {})
 CUSTOMER = b'{"id":"cus_1","object":"customer","email":null,"name":null,"created":1}'
 DONE = StripeAnswer(status=200, headers={}, body=CUSTOMER)
@@ -82,9 +80,8 @@ def test_what_the_executor_refuses_itself_is_decided_at_once():
 
 def test_a_page_of_a_look_up_continues_its_search():
     role, ledger = executor_role(), Ledger()
-    role.take(ledger, command_record(), NOW, False)
     day_later_ms = NOW + 25 * 3_600_000
-    search = role.take(ledger, command_record(), day_later_ms, False)
+    search = role.take(ledger, command_record(), day_later_ms, True)
     assert (search.call.request.path, search.continues) == ("/v1/customers/search", False)
     page = search.settle(ledger, NOT_OFFERED, day_later_ms)
     assert (page.call.request.path, page.continues, page.delay_ms) == ("/v1/customers", True, 0)

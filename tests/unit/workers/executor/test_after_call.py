@@ -20,7 +20,16 @@ from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Failed, StripeAnswer, Succeeded, classify
 from stripeline.workers.executor.stripe_lookup import Missing
 from stripeline.workers.task.decision import Decision
-from tests.support.records import INSTALLATION, Record, appended, command, command_record, installation
+from tests.support.records import (
+    INSTALLATION,
+    Record,
+    any_owner,
+    appended,
+    command,
+    command_record,
+    installation,
+    owner_of_acme,
+)
 
 START = 1_000_000
 AFTER_MS = 120_000
@@ -46,9 +55,7 @@ class World:
 
     def __init__(self):
         self.executor = Executor(
-            setup=Setup(
-                topics=TOPICS, installation=installation, actions=ACTIONS, has_connection=lambda name: name == "acme"
-            )
+            setup=Setup(topics=TOPICS, installation=installation, actions=ACTIONS, owner=owner_of_acme)
         )
         self.ledger, self.now = Ledger(), START
         self.attempts, self.looks, self.results, self.dead = [], 0, [], []
@@ -93,7 +100,7 @@ class World:
 
 
 def with_connection(executor, *, exists):
-    return replace(executor, setup=replace(executor.setup, has_connection=lambda _: exists))
+    return replace(executor, setup=replace(executor.setup, owner=any_owner if exists else lambda _: None))
 
 
 def origin(command_id):
@@ -189,11 +196,11 @@ def test_a_look_up_that_fails_is_tried_again_and_not_for_ever():
 
 def test_no_attempt_is_made_past_the_horizon_only_a_look_up():
     world = World()
-    world.run(command_record(), FOUND, now_ms=START + HORIZON_MS)
+    world.run(command_record(), FOUND, now_ms=START + HORIZON_MS, again=True)
     assert (world.attempts, world.looks) == ([], 1)
     assert world.now >= START + HORIZON_MS + AFTER_MS
     world = World()
-    world.run(command_record(), Missing(), now_ms=START + 25 * 3_600_000)
+    world.run(command_record(), Missing(), now_ms=START + 25 * 3_600_000, again=True)
     assert (world.attempts, world.results[0]["status"], world.dead[0][h.REASON]) == (
         [],
         "indeterminate",
@@ -203,7 +210,7 @@ def test_no_attempt_is_made_past_the_horizon_only_a_look_up():
 
 def test_one_millisecond_before_the_horizon_is_an_attempt():
     world = World()
-    world.run(command_record(), FOUND, now_ms=START + HORIZON_MS - 1)
+    world.run(command_record(), FOUND, now_ms=START + HORIZON_MS - 1, again=True)
     assert len(world.attempts) == 1
 
 
@@ -434,6 +441,22 @@ class TestWebhook:
             world.run(command_record(), outcome)
             assert world.webhook(tagged()).verdict == Verdict.UNRELATED
         assert World().webhook(tagged()).verdict == Verdict.UNRELATED
+
+
+@pytest.mark.parametrize(("found", "status"), [(FOUND, "succeeded"), (Missing(), "indeterminate")])
+def test_a_key_used_with_other_parameters_is_looked_up(found, status):  # case G10
+    """An installation that moved to more partitions has another partition in the metadata."""
+    world = World()
+    used = StripeAnswer(
+        status=400, headers={}, body=b'{"error":{"type":"idempotency_error","message":"Keys for idempotent requests"}}'
+    )
+    call = world.executor.take(world.ledger, command_record(), world.now)
+    waits = world.decide(world.executor.answered(world.ledger, call, used, world.now), [])
+    assert (waits.verdict, world.results) == (Verdict.RETRIED, [])
+    record = world.returned(waits.outputs[0])
+    world.now = world.executor.due_ms(record)
+    world.run(record, found)
+    assert ([result["status"] for result in world.results], world.looks) == ([status], 1)
 
 
 class TestBroken:

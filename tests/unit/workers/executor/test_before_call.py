@@ -15,13 +15,11 @@ from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import StripeAnswer, Succeeded, classify
 from stripeline.workers.task.decision import Decision
-from tests.support.records import Record, appended, command, command_record, installation
+from tests.support.records import Record, appended, command, command_record, installation, owner_of_acme
 
 NOW = 2_000_000
 TOPICS = Topics(tiers=parse_tiers("5s,30s"))
-EXECUTOR = Executor(
-    setup=Setup(topics=TOPICS, installation=installation, actions=actions(), has_connection=lambda name: name == "acme")
-)
+EXECUTOR = Executor(setup=Setup(topics=TOPICS, installation=installation, actions=actions(), owner=owner_of_acme))
 DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1})
 TRACE = ("traceparent", b"00-aa-bb-01")
 
@@ -320,9 +318,9 @@ def test_ids_expire_after_the_window_unless_they_wait():
     assert ledger.sizes["commands"] == 2
 
 
-def test_every_result_code_is_one_of_the_nine():
-    assert {code.value for code in Code} >= {"EXPIRED", "INDETERMINATE"}
-    assert len(Code) == 9
+def test_every_result_code_is_one_of_the_ten():
+    assert {code.value for code in Code} >= {"EXPIRED", "INDETERMINATE", "ACCOUNT_CHANGED"}
+    assert len(Code) == 10
 
 
 class TestAnOldEvent:  # case G02b

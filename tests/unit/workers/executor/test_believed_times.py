@@ -17,11 +17,11 @@ from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.rate_gate import open_gate
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.task.decision import Decision
-from tests.support.records import Record, command_record, installation
+from tests.support.records import Record, any_owner, command_record, installation
 
 HOUR_MS, NOW = 3_600_000, 1_800_000_000_000
 TOPICS = Topics(tiers=parse_tiers("1s,5s,30s,1h"))
-SETUP = Setup(topics=TOPICS, installation=installation, actions=actions(), has_connection=lambda _: True)
+SETUP = Setup(topics=TOPICS, installation=installation, actions=actions(), owner=any_owner)
 TWO_HOURS = 2 * HOUR_MS
 
 

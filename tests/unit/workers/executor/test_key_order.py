@@ -16,12 +16,10 @@ from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import StripeAnswer, Succeeded, classify
-from tests.support.records import Record, command, command_record, installation
+from tests.support.records import Record, any_owner, command, command_record, installation
 
 TOPICS = Topics(tiers=parse_tiers("5s,30s,2m"))
-EXECUTOR = Executor(
-    setup=Setup(topics=TOPICS, installation=installation, actions=actions(), has_connection=lambda _: True)
-)
+EXECUTOR = Executor(setup=Setup(topics=TOPICS, installation=installation, actions=actions(), owner=any_owner))
 DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1})
 CREATE = actions()["stripe/create-customer"]
 KEYS = (b"a", b"b", b"c")

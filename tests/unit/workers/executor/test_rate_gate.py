@@ -22,7 +22,7 @@ from stripeline.workers.executor.rate_gate import ConnectionStatus, Hold, Observ
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import NoKey, StripeAnswer, Succeeded, classify
 from stripeline.workers.task.decision import Decision
-from tests.support.records import appended, command, command_record, installation
+from tests.support.records import any_owner, appended, command, command_record, installation
 
 NOW = 1_000_000
 CREATE = actions()["stripe/create-customer"]
@@ -355,7 +355,7 @@ class TestInTheExecutor:
     def executor(self, facts):
         topics = Topics(tiers=parse_tiers("5s,30s"))
         return Executor(
-            setup=Setup(topics=topics, installation=installation, actions=actions(), has_connection=lambda _: True),
+            setup=Setup(topics=topics, installation=installation, actions=actions(), owner=any_owner),
             gate=facts.gate,
         )
 

@@ -26,7 +26,7 @@ from stripeline.workers.router import runs
 from stripeline.workers.router.expressions import ExpressionError
 from stripeline.workers.task import dead_letters
 from stripeline.workers.task.decision import Decision
-from tests.support.records import appended, command, command_record, installation
+from tests.support.records import any_owner, appended, command, command_record, installation
 
 START = 1_700_000_000_000
 TOPICS = Topics(tiers=parse_tiers("1s,5s,30s,1h"))
@@ -49,7 +49,7 @@ class World:
 
     def __init__(self) -> None:
         self.executor = Executor(
-            setup=Setup(topics=TOPICS, installation=installation, actions=actions(), has_connection=lambda _: True)
+            setup=Setup(topics=TOPICS, installation=installation, actions=actions(), owner=any_owner)
         )
         self.ledger, self.now, self.outputs, self.entries = Ledger(), START, [], []
 

@@ -107,8 +107,9 @@ def test_a_refusal_before_stripe_reads_the_key_decides_nothing():
     assert [fail(status).decisive for status in (400, 402, 404, 409)] == [True] * 4
 
 
-def test_an_idempotency_error_decides_nothing():
-    assert not fail(400, {"type": "idempotency_error"}).decisive
+def test_an_idempotency_error_says_that_it_may_be_done():  # case G10
+    found = fail(400, {"type": "idempotency_error"})
+    assert (found.decisive, found.unknown, found.retryable) == (False, True, False)
 
 
 NOT_STRIPES = {

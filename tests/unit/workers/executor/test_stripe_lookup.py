@@ -9,7 +9,7 @@ from stripeline.contracts.definitions import Rate
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.stripe_metadata import Origin
 from stripeline.contracts.topics import Topics
-from stripeline.contracts.vocabulary import Fault, Verdict
+from stripeline.contracts.vocabulary import Fault
 from stripeline.workers.actions import actions
 from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.command_state import Call
@@ -20,7 +20,7 @@ from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Failed, NoKey, StripeAnswer, Succeeded
 from stripeline.workers.executor.stripe_lookup import LookUp, Missing, NextRequest
 from stripeline.workers.stripe.api import MAX_BODY_BYTES
-from tests.support.records import INSTALLATION, command_record, installation
+from tests.support.records import INSTALLATION, any_owner, command_record, installation
 
 START, NOW, DEADLINE_MS = 1_000_000, 2_000_000, 30_000
 CREATE = actions()["stripe/create-customer"]
@@ -169,7 +169,7 @@ class World:
             topics=topics,
             installation=installation,
             actions=actions(),
-            has_connection=lambda _: True,
+            owner=any_owner,
             call_timeout_ms=DEADLINE_MS,
         )
         gate = RateGate(limits=self.limits, share=lambda: 1.0, key=lambda _: self.key, refused=lambda *_: None)
@@ -181,7 +181,7 @@ class World:
         return Rate(account=1, endpoint=None)
 
     def search(self):
-        call = self.executor.take(self.ledger, command_record(), self.now_ms)
+        call = self.executor.take(self.ledger, command_record(), self.now_ms, maybe_attempted=True)
         assert isinstance(call, Call)
         return call
 
@@ -210,12 +210,17 @@ def test_a_refusal_that_is_known_begins_it_again_with_the_search():
     assert (again.request.path, again.look_up, again.permit.key) == ("/v1/customers/search", LookUp(), "k2")
 
 
-@pytest.mark.parametrize("now_ms", [START, NOW])
-def test_without_a_key_its_command_waits(now_ms):
+@pytest.mark.parametrize("now_ms", [START, START + 25 * 3_600_000])
+def test_without_a_key_a_command_waits_as_it_was(now_ms):
     world = World()
     world.now_ms = now_ms
-    decision = world.answered(world.search(), NoKey(connection="acme"))
-    assert (decision.verdict, len(decision.outputs)) == (Verdict.RETRIED, 1)
+    call = world.search()
+    decision = world.answered(call, NoKey(connection="acme"))
+    headers = dict(decision.outputs[0].headers)
+    assert (decision.verdict, headers["stripeline-attempt"]) == ("retried", b"0")
+    assert headers["stripeline-last-error"] == b"waits for its connection's key"
+    waiting = decision.changes[0].record
+    assert (waiting.tried_ms, waiting.tried, waiting.suspect) == (START, None, True)
 
 
 def test_its_answer_settles_the_command():

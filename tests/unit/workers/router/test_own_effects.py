@@ -22,7 +22,7 @@ from stripeline.workers.executor.setup import Setup
 from stripeline.workers.router.own_effects import MAX_HOPS, EventCause, cause_of
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
-from tests.support.records import Record, event, event_record
+from tests.support.records import Record, any_owner, event, event_record
 
 NOW_MS, NOW_S = 1_790_000_000_000, 1_790_000_000
 TOPICS = Topics()
@@ -47,7 +47,7 @@ class Installation:
             for flow, (types, action) in flows.items()
         }
         self.router = Router(topics=TOPICS, workflows=lambda _: workflows, installation=lambda: name)
-        setup = Setup(topics=TOPICS, actions=actions(), has_connection=lambda _: True, installation=lambda: name)
+        setup = Setup(topics=TOPICS, actions=actions(), owner=any_owner, installation=lambda: name)
         self.executor, self.runs, self.ledger = Executor(setup=setup), Runs(), Ledger()
         self.unstarted: list[UnstartedReason] = []
 

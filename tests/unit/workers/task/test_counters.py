@@ -10,7 +10,7 @@ from stripeline.workers.executor.stripe_answer import Succeeded
 from stripeline.workers.task import gaps
 from stripeline.workers.task.counters import Counts, Histogram, Histograms
 from stripeline.workers.task.decision import Ended
-from tests.support.records import command, command_record, installation
+from tests.support.records import command, command_record, installation, owner_of_acme
 
 DONE = Succeeded(output={"id": "cus_1", "object": "customer", "email": None, "name": None, "created": 1})
 
@@ -57,11 +57,7 @@ def test_records_are_counted_by_verdict_and_ends_by_code():
     ],
 )
 def test_an_unknown_action_is_counted_without_its_name(fields, ended):
-    executor = Executor(
-        setup=Setup(
-            topics=Topics(), installation=installation, actions=actions(), has_connection=lambda name: name == "acme"
-        )
-    )
+    executor = Executor(setup=Setup(topics=Topics(), installation=installation, actions=actions(), owner=owner_of_acme))
     ledger = Ledger()
     decision = executor.take(ledger, command_record(command(**fields)), 1_000)
     if isinstance(decision, Call):
