@@ -13,13 +13,16 @@ from stripeline.contracts.ids import NAME
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
+from stripeline.deploy.definitions.account_questions import account_records, learn
 from stripeline.deploy.definitions.advice import advice
 from stripeline.deploy.definitions.definition_rows import connection_rows, trigger_rows, users_of, workflow_rows
 from stripeline.deploy.definitions.diff import Change, diff, publication
+from stripeline.deploy.definitions.key_accounts import Learned
 from stripeline.deploy.definitions.load import load
+from stripeline.deploy.definitions.problems import ConfigurationError, Problem
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.acts.pauses import probes
-from stripeline.deploy.settings.settings import environment
+from stripeline.deploy.settings.settings import Settings, environment
 from stripeline.workers.kafka.control_table import publish, read_all
 from stripeline.workers.secrets.vault import Vault
 
@@ -42,6 +45,9 @@ def apply(
     They are encrypted with STRIPELINE_MASTER_KEY before they are stored. Running processes pick up the change at once.
     Applying the same file again changes nothing.
 
+    Stripe is asked whose key a new one is. A connection keeps its account and mode: a key of another account needs a
+    connection with another name. A restricted key that may not read its account needs `account: acct_…` beside it.
+
     ```
     connections:
       acme: {secret_key: "${env:ACME_STRIPE_KEY}"}
@@ -60,19 +66,35 @@ def apply(
     vault = Vault.from_ring(values.master_keys)
     stored = output.run(read_all(values.topics.control, kafka()))
     wanted = load(file, vault, stored, environment, prune=prune)
+    learned = _learned(file, values, vault, stored, wanted)
     changes = diff(stored.by_key(), wanted, prune=prune)
     _show(changes, as_json=as_json)
     for words in advice(wanted, stored.triggers):
         output.note(f"warning: {words}")
-    publishing = publication(changes, wanted)
+    publishing = {**account_records(learned), **publication(changes, wanted)}
     tries = probes(stored, _kept(stored, wanted), getpass.getuser(), int(time.time() * 1000))
     publishing = {**publishing, **tries}
     if publishing and not dry_run:
         output.run(publish(values.topics.control, kafka(), publishing))
     if not as_json:
         output.note(_summary(changes, dry_run=dry_run))
+        for name, record in learned.accounts.items():
+            output.note(f"connection {name} is account {record.account} in {record.mode} mode")
         for key in tries:
             output.note(f"Stripe refused the key of {key.partition('/')[2]}; an executor tries it again now")
+
+
+def _learned(
+    file: Path, values: Settings, vault: Vault, stored: Definitions, wanted: Mapping[str, AnyDefinition]
+) -> Learned:
+    """Whose keys the file's connections have. Raises ConfigurationError for those that may not have theirs."""
+    learned = output.run(learn(values, vault, stored, wanted))
+    if learned.problems:
+        places = [Problem(place=("connections", name), reason=why) for name, why in learned.problems.items()]
+        raise ConfigurationError(file, places)
+    for name, words in learned.warnings.items():
+        output.note(f"warning: connection {name}: {words}")
+    return learned
 
 
 def delete(
@@ -98,7 +120,7 @@ def delete(
 
 @get_app.command("connections")
 def connections(*, as_json: output.Json = False) -> None:
-    """List the connections: name, mode (live or test), the key's first and last characters, and its state.
+    """List the connections: name, mode (live or test), account, the key's first and last characters, and its state.
 
     The state is `ready`; `sealed` without STRIPELINE_MASTER_KEY; `unreadable` if that key can't decrypt it; or why and
     since when it is paused. `paused_accounts` are connected accounts that Stripe no longer lets the key act for.
@@ -106,7 +128,7 @@ def connections(*, as_json: output.Json = False) -> None:
     values = settings()
     vault = Vault.from_ring(values.master_keys) if values.master_keys else None
     found = connection_rows(_stored(), vault)
-    columns = ("name", "mode", "key", "state", "paused_accounts", "rate")
+    columns = ("name", "mode", "account", "key", "state", "paused_accounts", "rate")
     output.rows(found, columns, as_json=as_json, empty="There is no connection yet.")
 
 

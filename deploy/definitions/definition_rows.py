@@ -13,6 +13,7 @@ def connection_rows(stored: Definitions, vault: Vault | None) -> list[dict[str, 
         {
             "name": name,
             "mode": connection.mode,
+            "account": stored.accounts[name].account if name in stored.accounts else connection.account,
             "key": connection.hint,
             "state": _state(name, connection, stored, vault),
             "paused_accounts": _paused_accounts(name, connection, stored),

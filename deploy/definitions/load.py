@@ -103,7 +103,10 @@ def _connections(reading: _Reading, written: Written) -> Iterator[tuple[str, Con
         if secret is not None:
             stored = reading.stored.connections.get(name)
             sealed = reading.seal(connection_secret(name), secret, (stored.secret_key,) if stored else ())
-            yield name, Connection(secret_key=sealed, mode=mode_of(secret), hint=hint_of(secret), rate=given.rate)
+            connection = Connection(
+                secret_key=sealed, mode=mode_of(secret), hint=hint_of(secret), account=given.account, rate=given.rate
+            )
+            yield name, connection
 
 
 def _triggers(

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 from pydantic import Field, ValidationError
 
 from stripeline.contracts.definitions import Definition, Name, Rate, TriggerKind, Workflow
+from stripeline.contracts.ids import ACCOUNT_ID
 from stripeline.deploy.definitions.problems import Problem
 
 
@@ -12,6 +13,7 @@ class WrittenConnection(Definition):
     """A connection as it stands in the file."""
 
     secret_key: str
+    account: Annotated[str, Field(pattern=ACCOUNT_ID.pattern)] | None = None
     rate: Rate | None = None
 
 

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from stripeline.deploy.definitions.account_questions import account_records, learn
 from stripeline.deploy.definitions.diff import diff, publication
 from stripeline.deploy.definitions.load import load
 from stripeline.deploy.failure import FailureError
@@ -99,8 +100,10 @@ async def local_stack(
 
 async def _configure(settings: Settings, client: Mapping[str, Any]) -> None:
     stored = await read_all(settings.topics.control, client)
-    wanted = load(EXAMPLE, Vault.from_ring(settings.master_keys), stored, SECRETS.get)
-    changes = publication(diff(stored.by_key(), wanted, prune=False), wanted)
+    vault = Vault.from_ring(settings.master_keys)
+    wanted = load(EXAMPLE, vault, stored, SECRETS.get)
+    learned = await learn(settings, vault, stored, wanted)
+    changes = {**account_records(learned), **publication(diff(stored.by_key(), wanted, prune=False), wanted)}
     if changes:
         await publish(settings.topics.control, client, changes)
 

@@ -19,7 +19,7 @@ from tests.support.broker import Broker
 KEY, WHSEC = "sk_test_1234567890hidden", "whsec_hiddentoo"
 FILE = """\
 connections:
-  acme: {secret_key: "${env:ACME_KEY}"}
+  acme: {secret_key: "${env:ACME_KEY}", account: acct_1Acme}
 triggers:
   pay: {kind: stripe/payment-event, connection: acme, signing_secrets: ["${env:ACME_WHSEC}"]}
 workflows:
@@ -40,6 +40,7 @@ def call(
     monkeypatch.setenv("STRIPELINE_TOPIC_PREFIX", prefix)
     monkeypatch.setenv("STRIPELINE_PARTITIONS", "2")
     monkeypatch.setenv("STRIPELINE_MASTER_KEY", new_master_key())
+    monkeypatch.setenv("STRIPELINE_STRIPE_API_BASE", "http://127.0.0.1:1")  # nobody to ask: the file declares it
     monkeypatch.setenv("ACME_KEY", KEY)
     monkeypatch.setenv("ACME_WHSEC", WHSEC)
     monkeypatch.setenv("COLUMNS", "200")
@@ -95,7 +96,8 @@ def test_apply_get_and_delete(call: Call, tmp_path: Path, monkeypatch: pytest.Mo
     assert {row["change"] for row in listed(call, "apply", "stripeline.yaml")} == {"added"}
     assert {row["change"] for row in listed(call, "apply", "stripeline.yaml")} == {"unchanged"}
     assert listed(call, "get", "connections") == [
-        {"name": "acme", "mode": "test", "key": "sk_test_…dden", "state": "ready", "rate": None}
+        {"name": "acme", "mode": "test", "account": "acct_1Acme", "key": "sk_test_…dden", "state": "ready"}
+        | {"paused_accounts": [], "rate": None}
     ]
     assert listed(call, "get", "triggers")[0]["path"] == "/webhooks/pay"
     assert listed(call, "get", "workflows")[0]["steps"][0]["action"] == "stripe/create-customer"
