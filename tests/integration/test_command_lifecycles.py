@@ -148,6 +148,17 @@ async def test_the_same_id_in_another_partition_has_no_second_effect(world: InMe
     assert [each.only_result()["output"]["id"] for each in (world, other)] == [effect.id] * 2
 
 
+async def test_an_id_that_was_used_for_another_order_is_no_success(world: InMemoryExecutor):
+    """Under another key, so that nobody here knows it: its Idempotency-Key is Stripe's for the first one."""
+    world.send(command())
+    await world.run()
+    other = InMemoryExecutor(world.call_stripe, world.sandbox)
+    other.send(command(input={"name": "Ada"}), partition=7, key=b"k2")
+    await other.run()
+    assert len(world.effects) == 1
+    assert (other.only_result()["status"], other.only_result()["output"]) == ("indeterminate", None)
+
+
 class TestLookUp:
     @pytest.mark.parametrize("action", PATHS)
     async def test_waits_until_the_search_index_can_have_it(self, world: InMemoryExecutor, action):

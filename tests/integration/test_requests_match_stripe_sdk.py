@@ -13,6 +13,7 @@ from msgspec.structs import replace
 from pydantic import SecretStr
 
 from stripeline.contracts.action import RefusedInput
+from stripeline.contracts.ids import digest
 from stripeline.contracts.stripe_metadata import Origin
 from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.command_state import Call
@@ -21,7 +22,14 @@ from stripeline.workers.stripe.api import STRIPE_VERSION, StripeApi, form
 from tests.support.in_memory_executor import ACTIONS, KEY, call_of
 from tests.support.records import INSTALLATION, OWNER, command
 
-METADATA = {"stripeline_installation": "inst1", "stripeline_command": "c1", "stripeline_partition": "0"}
+
+def metadata(value):
+    """What every created object gets, for this command."""
+    marks = {"stripeline_installation": "inst1", "stripeline_command": "c1", "stripeline_partition": "0"}
+    account = value.get("account")
+    return {**marks, "stripeline_digest": digest(value["action"], value["connection"], value["input"], account)}
+
+
 AWKWARD = "Zoë & Søn = 100 % + 1 / 日本語 \U0001f600 [x]=y;#?\r\n\t\"'\\"
 
 
@@ -135,26 +143,29 @@ INTENTS = {
 
 @pytest.mark.parametrize(("given", "params"), CUSTOMERS.values(), ids=CUSTOMERS)
 async def test_create_customer_is_sent_as_the_sdk_sends_it(recorder: Recorder, given, params):
-    mine = await ours(recorder, call_of(command(input=given)))
+    value = command(input=given)
+    mine = await ours(recorder, call_of(value))
     async with judge_of(recorder) as judge:
-        await judge.v1.customers.create_async({**params, "metadata": METADATA})
+        await judge.v1.customers.create_async({**params, "metadata": metadata(value)})
     agree(mine, recorder.requests[-1])
     assert mine[3]["idempotency-key"] == "stripeline:inst1:c1"
 
 
 @pytest.mark.parametrize(("given", "params"), INTENTS.values(), ids=INTENTS)
 async def test_create_payment_intent_is_sent_as_the_sdk_sends_it(recorder: Recorder, given, params):
-    mine = await ours(recorder, call_of(command(action="stripe/create-payment-intent", input=given)))
+    value = command(action="stripe/create-payment-intent", input=given)
+    mine = await ours(recorder, call_of(value))
     async with judge_of(recorder) as judge:
-        await judge.v1.payment_intents.create_async({**params, "metadata": METADATA})
+        await judge.v1.payment_intents.create_async({**params, "metadata": metadata(value)})
     agree(mine, recorder.requests[-1])
 
 
 async def test_a_command_that_names_an_account_acts_for_it(recorder: Recorder):
-    mine = await ours(recorder, call_of(command(account="acct_1Conn01")))
+    value = command(account="acct_1Conn01")
+    mine = await ours(recorder, call_of(value))
     async with judge_of(recorder) as judge:
         options: Any = {"stripe_account": "acct_1Conn01"}
-        await judge.v1.customers.create_async({"metadata": METADATA}, options)
+        await judge.v1.customers.create_async({"metadata": metadata(value)}, options)
         agree(mine, recorder.requests[-1])
         assert mine[3]["stripe-account"] == "acct_1Conn01"
         assert mine[3]["idempotency-key"] == "stripeline:inst1:c1"

@@ -7,6 +7,7 @@ and only by an object of its action, connection, account and installation.
 from stripeline.contracts import headers as h
 from stripeline.contracts import stripe_metadata
 from stripeline.contracts.internal_records import LedgerCommand, ResultFacts
+from stripeline.contracts.stripe_metadata import Origin
 from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.executor import outcome_records, stripe_lookup
 from stripeline.workers.executor.answer_origin import json_object
@@ -25,7 +26,8 @@ def settle(setup: Setup, ledger: Ledger, record: CommandRecord, now_ms: int) -> 
         return Decision(Verdict.UNRELATED)
     if _of_another_owner(setup, known, known.facts):
         return Decision(Verdict.UNRELATED)
-    outcome = _outcome(setup, known.facts, command_id, record)
+    origin = setup.origin(command_id, known.digest)
+    outcome = _outcome(setup, known.facts, origin, record)
     if outcome is None:
         return Decision(Verdict.UNRELATED)
     return _settled(setup, known, known.facts, command_id, outcome, record, now_ms)
@@ -44,7 +46,7 @@ def _of_another_owner(setup: Setup, known: LedgerCommand, facts: ResultFacts) ->
     return owner is not None and mismatch(asked, owner) is not None
 
 
-def _outcome(setup: Setup, facts: ResultFacts, command_id: str, record: CommandRecord) -> Succeeded | None:
+def _outcome(setup: Setup, facts: ResultFacts, origin: Origin, record: CommandRecord) -> Succeeded | None:
     """The command's output, if the object is the one that it made."""
     action = setup.actions.get(facts.action)
     found = json_object(record.input.value or b"") or {}
@@ -52,7 +54,7 @@ def _outcome(setup: Setup, facts: ResultFacts, command_id: str, record: CommandR
     if action is None or theirs != (facts.connection, facts.account) or found.get("object") != action.makes:
         return None
     outcome = stripe_lookup.output_of(action, found)
-    ours = stripe_metadata.origin_of(found) == setup.origin(command_id)
+    ours = stripe_metadata.is_of(found, origin)
     return outcome if ours and isinstance(outcome, Succeeded) else None
 
 

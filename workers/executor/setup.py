@@ -28,6 +28,6 @@ class Setup(Struct, frozen=True, kw_only=True):
     reconcile_after_ms: int = 120_000
     call_timeout_ms: int = 30_000
 
-    def origin(self, command_id: str) -> Origin:
+    def origin(self, command_id: str, digest: str) -> Origin:
         """What the object of a command says at Stripe."""
-        return Origin(installation=self.installation(), command_id=command_id)
+        return Origin(installation=self.installation(), command_id=command_id, digest=digest)

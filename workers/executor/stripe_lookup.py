@@ -199,7 +199,7 @@ def _is_stripes(answer: StripeAnswer) -> bool:
 def _pick(action: Action, origin: Origin, found: Sequence[Mapping[str, Any]]) -> Succeeded | Failed | None:
     """The object of the command. Two would be two effects: that is for a person."""
     rows = [row for row in found if row.get("object") == action.makes]
-    ours = [row for row in rows if stripe_metadata.origin_of(row) == origin]
+    ours = [row for row in rows if stripe_metadata.is_of(row, origin)]
     if len(ours) > 1:
         ids = ", ".join(str(row.get("id")) for row in ours)
         return failed(action, FAULTS[Fault.UNREADABLE], f"Stripe has more than one object of this command: {ids}")

@@ -18,7 +18,7 @@ from stripeline.contracts.internal_records import LedgerQueue
 from stripeline.contracts.retry_tiers import HORIZON_MS, Tier, covering, within
 from stripeline.contracts.vocabulary import Code, DeadLetterReason, Verdict
 from stripeline.workers.executor import outcome_records, stripe_lookup
-from stripeline.workers.executor.command_state import CommandState, PlannedCall
+from stripeline.workers.executor.command_state import CommandState, PlannedCall, digest_of
 from stripeline.workers.executor.ledger import Ledger, remember, set_queue
 from stripeline.workers.executor.rate_gate import Hold
 from stripeline.workers.executor.retry_headers import CommandRecord, waiting_headers
@@ -30,7 +30,7 @@ from stripeline.workers.task.decision import Decision, OutputRecord, StateChange
 def attempt(setup: Setup, ledger: Ledger, state: CommandState, action: Action, now_ms: int) -> PlannedCall | Decision:
     """The action's call, or the end of a command whose input it refuses."""
     posts = action.method == "POST"
-    origin = setup.origin(state.command.command_id)
+    origin = setup.origin(state.command.command_id, digest_of(state.command))
     trail = effect_trail.params(state.command.chain, state.command.hops)
     ours = stripe_metadata.params(origin, state.record.input.partition, trail) if posts else {}
     request = action.request(state.command.input, ours)
@@ -47,7 +47,7 @@ def look_up(setup: Setup, ledger: Ledger, state: CommandState, action: Action, n
 
 
 def search(setup: Setup, state: CommandState, action: Action) -> PlannedCall:
-    first = stripe_lookup.begin(action, setup.origin(state.command.command_id))
+    first = stripe_lookup.begin(action, setup.origin(state.command.command_id, digest_of(state.command)))
     return PlannedCall(state=state, action=action, request=first.request, look_up=first.look_up)
 
 

@@ -4,6 +4,7 @@ import orjson
 import pytest
 
 from stripeline.contracts import headers as h
+from stripeline.contracts.ids import digest
 from stripeline.contracts.internal_records import LedgerCommand, encode
 from stripeline.contracts.retry_tiers import WINDOW_MS, parse_tiers
 from stripeline.contracts.topics import Topics
@@ -75,8 +76,11 @@ def test_the_call_is_derived_from_its_command_alone():
     assert (call.request.method, call.request.path) == ("POST", "/v1/customers")
     assert call.request.params == {
         "name": "Ada",
-        "metadata": {"stripeline_installation": "inst1", "stripeline_command": "c1", "stripeline_partition": "3"},
-    }
+        "metadata": {
+            "stripeline_installation": "inst1", "stripeline_command": "c1", "stripeline_partition": "3",
+            "stripeline_digest": digest("stripe/create-customer", "acme", {"name": "Ada"}),
+        },
+    }  # fmt: skip
     assert call.idempotency_key == "stripeline:inst1:c1"
 
 
