@@ -4,13 +4,14 @@ import json
 import secrets
 import time
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Any
 
 import typer
 
 from stripeline.contracts.action import RefusedInput
 from stripeline.contracts.headers import rfc3339
-from stripeline.contracts.ids import COMMAND_ID
+from stripeline.contracts.ids import ACCOUNT_ID, COMMAND_ID
 from stripeline.contracts.masking import mask
 from stripeline.contracts.records import Result
 from stripeline.deploy.cli import output
@@ -25,6 +26,9 @@ from stripeline.workers.kafka.control_table import read_all
 def command(
     action: Annotated[str, typer.Argument(help="The action, such as stripe/create-customer.")],
     connection: Annotated[str, typer.Option(help="The connection, which selects the Stripe account.")],
+    account: Annotated[
+        str | None, typer.Option(help="The connected account to act for, acct_…; default: the connection's own.")
+    ] = None,
     inputs: Annotated[
         list[str] | None,
         typer.Option(
@@ -50,7 +54,7 @@ def command(
 
     Quote a string that looks like a number as JSON: --input 'name="007"'.
     """
-    order = _order(action, connection, _inputs(inputs or ()), key, command_id)
+    order = replace(_order(action, connection, _inputs(inputs or ()), key, command_id), account=_account(account))
     values = settings()
     if not wait:
         place = output.run(produce(values.topics, values.partitions, kafka(), order))
@@ -87,6 +91,12 @@ def _order(action: str, connection: str, given: dict[str, Any], key: str | None,
         raise FailureError(f"There is no connection {connection!r}. There is {choice}.")
     at_ms = int(time.time() * 1000)
     return NewCommand(command_id=chosen, action=action, connection=connection, input=given, key=key, at_ms=at_ms)
+
+
+def _account(named: str | None) -> str | None:
+    if named is not None and not ACCOUNT_ID.fullmatch(named):
+        raise typer.BadParameter("an account is acct_ and letters and digits", param_hint="--account")
+    return named
 
 
 def _inputs(pairs: Sequence[str]) -> dict[str, Any]:

@@ -2,7 +2,7 @@
 
 import getpass
 import time
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -22,6 +22,7 @@ from stripeline.deploy.definitions.load import load
 from stripeline.deploy.definitions.problems import ConfigurationError, Problem
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.acts.pauses import probes
+from stripeline.deploy.operations.acts.waiting_commands import require_none_waiting, waiting_commands
 from stripeline.deploy.settings.settings import Settings, environment
 from stripeline.workers.kafka.control_table import publish, read_all
 from stripeline.workers.secrets.vault import Vault
@@ -68,12 +69,12 @@ def apply(
     wanted = load(file, vault, stored, environment, prune=prune)
     learned = _learned(file, values, vault, stored, wanted)
     changes = diff(stored.by_key(), wanted, prune=prune)
+    _require_removable(values, [one.key for one in changes if one.what == "removed"])
     _show(changes, as_json=as_json)
     for words in advice(wanted, stored.triggers):
         output.note(f"warning: {words}")
-    publishing = {**account_records(learned), **publication(changes, wanted)}
     tries = probes(stored, _kept(stored, wanted), getpass.getuser(), int(time.time() * 1000))
-    publishing = {**publishing, **tries}
+    publishing = {**account_records(learned), **publication(changes, wanted), **tries}
     if publishing and not dry_run:
         output.run(publish(values.topics.control, kafka(), publishing))
     if not as_json:
@@ -104,7 +105,7 @@ def delete(
     """Delete a connection, a trigger or a workflow.
 
     A definition that is in use can't be deleted: a trigger uses its connection, a workflow its trigger and its steps'
-    connections. Runs in progress keep the steps they started with.
+    connections. Nor can a connection that commands wait for. Runs in progress keep the steps they started with.
     """
     values = settings()
     stored = output.run(read_all(values.topics.control, kafka()))
@@ -114,6 +115,7 @@ def delete(
     users = users_of(kind, name, stored)
     if users:
         raise FailureError(f"The {kind} {name} is in use by {', '.join(users)}. Delete or change what uses it first.")
+    _require_removable(values, [key])
     output.run(publish(values.topics.control, kafka(), {key: None}))
     print(f"deleted {key}")
 
@@ -146,6 +148,13 @@ def workflows(*, as_json: output.Json = False) -> None:
     shown = found if as_json else [{**row, "steps": [step["id"] for step in row["steps"]]} for row in found]
     columns = ("name", "trigger", "types", "where", "steps")
     output.rows(shown, columns, as_json=as_json, empty="There is no workflow yet.")
+
+
+def _require_removable(values: Settings, keys: Sequence[str]) -> None:
+    """Raise FailureError for a connection among these control keys that commands wait for."""
+    removed = [name_of(key) for key in keys if key.startswith("connection/")]
+    if removed:
+        require_none_waiting(output.run(waiting_commands(values.topics, kafka())), removed)
 
 
 def _kept(stored: Definitions, wanted: Mapping[str, AnyDefinition]) -> list[str]:

@@ -34,11 +34,13 @@ class NewCommand:
     input: Mapping[str, Any]
     key: str | None
     at_ms: int
+    account: str | None = None
 
     @property
     def value(self) -> bytes:
         fields = ("command_id", "action", "connection", "input")
-        return orjson.dumps({name: getattr(self, name) for name in fields})
+        named = {} if self.account is None else {"account": self.account}
+        return orjson.dumps({name: getattr(self, name) for name in fields} | named)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

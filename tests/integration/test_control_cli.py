@@ -67,6 +67,36 @@ def listed(call: Call, *arguments: str) -> list[dict[str, Any]]:
     return found
 
 
+def test_a_connection_with_waiting_commands_is_not_removed(call: Call, tmp_path: Path) -> None:
+    call("topics", "apply")
+    (tmp_path / "one.yaml").write_text(FILE.partition("triggers:")[0])
+    (tmp_path / "empty.yaml").write_text("")
+    call("apply", "one.yaml")
+    for number in range(3):
+        options = ("--connection", "acme", "--account", "acct_1Conn01", "--id", f"c{number}")
+        assert call("command", "stripe/create-customer", *options)[0] == 0
+    for asked in (("delete", "connection", "acme"), ("apply", "empty.yaml", "--prune")):
+        code, _, err = call(*asked)
+        assert (code, "acme was not removed: 3 of its commands wait" in err) == (1, True), err
+    assert [row["name"] for row in listed(call, "get", "connections")] == ["acme"]
+
+
+def test_a_connection_is_paused_and_resumed(call: Call, tmp_path: Path) -> None:
+    call("topics", "apply")
+    (tmp_path / "one.yaml").write_text(FILE.partition("triggers:")[0])
+    call("apply", "one.yaml")
+    code, _, err = call("pause", "connection", "acme", "--why", " ")
+    assert (code, "needs a reason" in err) == (1, True)
+    assert call("pause", "connection", "acme", "--why", "the client asked")[0] == 0
+    (row,) = listed(call, "get", "connections")
+    assert ("paused by" in row["state"], "the client asked" in row["state"]) == (True, True)
+    assert "paused already" in call("pause", "connection", "acme", "--why", "again")[2]
+    assert call("resume", "connection", "acme")[0] == 0
+    assert listed(call, "get", "connections")[0]["state"] == "ready"
+    assert "is not paused" in call("resume", "connection", "acme")[2]
+    assert call("delete", "connection", "acme")[0] == 0
+
+
 def test_topics_apply_check_and_list(call: Call) -> None:
     assert call("topics", "check")[0] == 1
     code, out, _ = call("topics", "apply")

@@ -22,7 +22,9 @@ from stripeline.contracts.vocabulary import UNKNOWN_ACTION, Code, DeadLetterReas
 from stripeline.workers.executor import outcome_records, transitions
 from stripeline.workers.executor.believed_times import believed
 from stripeline.workers.executor.command_state import CommandState, PlannedCall, digest_of, state_of
+from stripeline.workers.executor.key_breaker import pause_ms
 from stripeline.workers.executor.ledger import Ledger, remember, set_queue
+from stripeline.workers.executor.rate_gate import Hold
 from stripeline.workers.executor.retry_headers import CommandRecord, waiting_headers
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Failed, refusal
@@ -137,7 +139,13 @@ def _too_old(state: CommandState, action: Action, now_ms: int) -> Failed | None:
 
 
 def without_connection(setup: Setup, ledger: Ledger, state: CommandState, action: Action, now_ms: int) -> Decision:
-    """The end of a command whose connection is not there: there is no key to look it up with either."""
+    """The end of a command whose connection is not there: there is no key to look it up with either.
+
+    A connection that was removed ends no command that waits for it: it may come back.
+    """
+    if state.waits:
+        why, wait_ms = "waits for its connection, which was removed", pause_ms(now_ms, state.record.first_appended_ms)
+        return transitions.hold(setup, ledger, state, Hold(wait_ms=wait_ms, why=why), now_ms)
     there_is_none = f"there is no connection {state.command.connection!r}; add it, then send again"
     unknown = action.method == "POST" and (state.suspect or state.unknown)
     return transitions.finish(

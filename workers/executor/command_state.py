@@ -58,6 +58,11 @@ class CommandState(Struct, frozen=True, kw_only=True):
         decided = self.known is not None and self.known.status == "failed" and not self.suspect
         return self.tried_ms is not None and not decided
 
+    @property
+    def waits(self) -> bool:
+        """Whether it was taken before, and waits in a tier."""
+        return self.known is not None and self.known.status == "waiting"
+
     def waiting(self, now_ms: int) -> LedgerCommand:
         """The ledger's entry while it waits in a tier."""
         return LedgerCommand(

@@ -126,7 +126,7 @@ def _words(error: Mapping[str, Any]) -> str:
 
 def id_reused(topics: Topics, record: CommandRecord) -> OutputRecord:
     """A known id that asks for something else: refused loudly, because one of the two was not meant."""
-    why = "this command_id is known with another action, connection or input; send the new command under a new id"
+    why = "this command_id is known with another action, connection, account or input; send the new one under a new id"
     return dead_letters.dead_letter(
         topics.dead_letter, record.input, first_appended_ms=record.first_appended_ms, reason=DeadLetterReason.ID_REUSED,
         code=Code.CONFLICT, attempts=0, last_error=why,

@@ -584,6 +584,18 @@ class TestTakenOver:
         world.run(record)
         assert (world.results[0]["error"]["code"], world.dead) == ("VALIDATION_ERROR", [])
 
+    @pytest.mark.parametrize("failed", [failure(429), LOST, STORED])
+    def test_that_waits_outlives_its_connection(self, failed):
+        world = World()
+        waits = world.run(command_record(), failed)
+        world.executor = with_connection(world.executor, exists=False)
+        for _ in range(50):
+            waits = world.run(world.returned(waits.outputs[0]), now_ms=world.now + HORIZON_MS // 20)
+            assert (waits.verdict, world.results, world.dead) == (Verdict.RETRIED, [], [])
+        world.executor = with_connection(world.executor, exists=True)
+        world.run(world.returned(waits.outputs[0]), FOUND, now_ms=world.now + 10 * AFTER_MS)
+        assert [result["status"] for result in world.results] == ["succeeded"]
+
     def test_is_looked_up_by_a_replay_once_its_connection_is_back(self):
         world = World()
         world.executor = with_connection(world.executor, exists=False)
