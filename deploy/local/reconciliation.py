@@ -26,6 +26,7 @@ class Sent:
     steps: each workflow's steps, in order.
     rubbish, reused: acknowledged values that are no command, and those under an id that belongs to another command.
     perhaps: values of these two kinds of which nobody knows whether the topic has them.
+    accounts: where the effects of each command belong, by its id; those of runs all belong to `account_of_runs`.
     """
 
     events: Mapping[str, Iterable[str]]
@@ -36,6 +37,8 @@ class Sent:
     rubbish: frozenset[bytes] = frozenset()
     reused: frozenset[bytes] = frozenset()
     perhaps: frozenset[bytes] = frozenset()
+    accounts: Mapping[str, str] = field(default_factory=dict)
+    account_of_runs: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,6 +157,14 @@ def what_is_indeterminate_was_done_at_most_once(_: Sent, state: EndState) -> Ite
     return [name for name, done in state.effects_of.items() if len(done) > 1]
 
 
+def effects_are_on_the_account_of_their_command(sent: Sent, state: EndState) -> Iterable[Any]:
+    for effect in state.effects:
+        of_a_run = effect["command"] not in sent.commands
+        wanted = sent.account_of_runs if of_a_run else sent.accounts.get(effect["command"])
+        if wanted is not None and effect["account"] != wanted:
+            yield effect["command"], effect["account"], wanted
+
+
 def dead_letters_are_those_that_must_be(sent: Sent, state: EndState) -> Iterable[Any]:
     """Unchanged, once, and none of anything that ended otherwise."""
     found: Counter[tuple[str, Any]] = Counter()
@@ -232,6 +243,7 @@ RULES: tuple[Rule, ...] = (
     what_succeeded_was_done_once,
     what_failed_was_not_done,
     what_is_indeterminate_was_done_at_most_once,
+    effects_are_on_the_account_of_their_command,
     dead_letters_are_those_that_must_be,
     no_dead_letter_is_an_internal_error,
     effects_of_a_key_are_in_the_order_of_its_commands,

@@ -10,6 +10,7 @@ from itertools import islice
 from typing import Any
 
 REQUESTS_KEPT = 10_000
+_UNAUTHORIZED = 401
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,7 +49,7 @@ class SandboxLedger:
         self._by_status: Counter[str] = Counter()
         self._by_command: Counter[tuple[str, str]] = Counter()
         self._attempts: Counter[tuple[str, str]] = Counter()
-        self._replayed = 0
+        self._replayed = self._refused_keys = 0
 
     def effect(self, effect: Effect) -> None:
         self.effects.append(effect)
@@ -59,6 +60,7 @@ class SandboxLedger:
         self._requests.append(request)
         self._by_status["dropped" if request.status is None else str(request.status)] += 1
         self._replayed += request.replayed
+        self._refused_keys += request.status == _UNAUTHORIZED and not request.hop
         if request.idempotency_key is not None and request.account is not None:
             self._attempts[request.account, request.idempotency_key] += 1
 
@@ -85,6 +87,7 @@ class SandboxLedger:
         return {
             "total": self._by_status.total(),
             "replayed": self._replayed,
+            "refused_keys": self._refused_keys,
             "by_status": dict(sorted(self._by_status.items())),
         }
 

@@ -5,13 +5,14 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 
 from stripeline.deploy.local.reconciliation import EndState, Sent
+from tests.faults.accounts import ACME
 from tests.faults.deliveries import Deliveries
 from tests.faults.orders import Orders
 from tests.support.cluster import KEY, SECRET, Cluster
 from tests.support.end_state import end_state, find
 from tests.support.invariants import STEPS
 
-SECRETS = re.compile(rf"{KEY}|whsec_\w+|_secret_\w+")
+SECRETS = re.compile(r"sk_test_\w+|whsec_\w+|_secret_\w+")
 FORBIDDEN: Mapping[str, re.Pattern[str]] = {
     "a secret": SECRETS,
     # Those of aiokafka's own lines are of a broker that is away, and are said once in ten seconds.
@@ -21,7 +22,9 @@ KAFKAS_OWN = re.compile(
     "these partitions are likely deleted already and hence can be skipped"  # the end of a transaction is not written
     "|is out of sync with the underlying log"  # a coordinator that was loaded twice at a time forgot offsets
 )
-assert SECRETS.search(SECRET)  # a pattern that finds nothing would hold nothing
+# A pattern that finds nothing would hold nothing.
+assert SECRETS.search(SECRET)
+assert SECRETS.search(KEY)
 
 
 def sent(deliveries: Deliveries, orders: Orders) -> Sent:
@@ -35,6 +38,8 @@ def sent(deliveries: Deliveries, orders: Orders) -> Sent:
         rubbish=frozenset(orders.rubbish),
         reused=frozenset(orders.reused),
         perhaps=frozenset(orders.perhaps),
+        accounts=orders.accounts,
+        account_of_runs=ACME,
     )
 
 

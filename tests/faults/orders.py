@@ -17,6 +17,7 @@ import orjson
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
 from stripeline.deploy.local.reconciliation import DECLINED_AMOUNT
+from tests.faults.accounts import PLACES, account_of
 
 CUSTOMER, PAYMENT, CHARGE = "stripe/create-customer", "stripe/create-payment-intent", "stripe/retrieve-charge"
 FLUSH_S = 120.0
@@ -33,6 +34,7 @@ class Orders:
     keys: int = 40
     orders_a_key: int = 25
     sent: dict[str, str] = field(default_factory=dict)  # the action of each command id
+    accounts: dict[str, str] = field(default_factory=dict)  # where the effects of each command id belong
     acknowledged: set[str] = field(default_factory=set)
     rubbish: set[bytes] = field(default_factory=set)  # acknowledged values that are no command
     reused: set[bytes] = field(default_factory=set)  # acknowledged values under an id that is known
@@ -103,15 +105,18 @@ class Orders:
             return
         command_id = f"cmd-{number:07}"
         action, fields = self._what(command_id)
-        value = _command(command_id, action, fields)
-        self.sent[command_id] = action
+        place = choice.choice(PLACES)
+        value = _command(command_id, action, fields, *place)
+        self.sent[command_id], self.accounts[command_id] = action, account_of(*place)
         self._send(producer, key, value, self.acknowledged, command_id)
         if key is None:  # without a key the two may go to different partitions, and nobody promises anything
             return
         if kind < 0.10:
             self._send(producer, key, value, self.acknowledged, command_id)
         elif kind < 0.12:
-            self._send(producer, key, _command(command_id, CUSTOMER, {"name": f"another {number}"}), self.reused)
+            self._send(
+                producer, key, _command(command_id, CUSTOMER, {"name": f"another {number}"}, *place), self.reused
+            )
 
     def _what(self, command_id: str) -> tuple[str, Mapping[str, Any]]:
         kind = self.choice.random()
@@ -139,5 +144,6 @@ class Orders:
             self._broken = True
 
 
-def _command(command_id: str, action: str, fields: Mapping[str, Any]) -> bytes:
-    return orjson.dumps({"command_id": command_id, "action": action, "connection": "acme", "input": fields})
+def _command(command_id: str, action: str, fields: Mapping[str, Any], connection: str, account: str | None) -> bytes:
+    value = {"command_id": command_id, "action": action, "connection": connection, "input": fields}
+    return orjson.dumps(value if account is None else {**value, "account": account})

@@ -3,10 +3,11 @@
 import asyncio
 import random
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from stripeline.deploy.local.reconciliation import EndState, Sent, broken_rules
 from tests.faults.collect import collect, forbidden, kafkas_own_faults
@@ -135,7 +136,11 @@ async def _report(
     return Report(
         seed=plan.seed,
         seconds=plan.seconds,
-        counts={**_counts(sent, state), "calls repeated with the same key": ledger["attempts"]["repeated"]},
+        counts={
+            **_counts(sent, state),
+            "keys rolled": world.keys.rolled,
+            "calls repeated with the same key": ledger["attempts"]["repeated"],
+        },
         rules=broken_rules(sent, state),
         struck=struck,
         trends=samples.trends(),
@@ -143,9 +148,15 @@ async def _report(
         in_logs=forbidden(process.log for process in world.found.processes.values()),
         answers=deliveries.answers,
         worked_off_s=worked_off_s,
-        stuck=stuck,
+        stuck=[*stuck, *_refused_keys(ledger)],
         kafkas_own=kafkas_own_faults(world.brokers.logs),
     )
+
+
+def _refused_keys(ledger: Mapping[str, Any]) -> list[str]:
+    """A rolled key is used by nobody when its time is over."""
+    count = ledger["requests"]["refused_keys"]
+    return [f"{count} calls with a key that had been rolled"] if count else []
 
 
 def _counts(sent: Sent, state: EndState) -> dict[str, int]:

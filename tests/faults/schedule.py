@@ -51,16 +51,24 @@ STRIPE_AND_INPUT: tuple[Kind, ...] = (
     Kind(name="stripe-failing", short_s=6, long_s=60),
     Kind(name="stripe-refuses", short_s=4, long_s=30),
     Kind(name="stripe-silent", short_s=6, long_s=60),
+    Kind(name="lying-hop", short_s=6, long_s=60),
     Kind(name="bad-input", short_s=4, long_s=20),
 )
 
 
+KEYS_AND_CLOCKS: tuple[Kind, ...] = (
+    Kind(name="key-roll", short_s=5, long_s=20, targets=("acme", "beta")),
+    # A host that is hours slow or fast, the last one by more than a day.
+    Kind(name="wrong-clock", short_s=14, long_s=60, targets=("-2h", "+2h", "+25h")),
+)
+
+
 def lanes(brokers: int = 1) -> tuple[tuple[Kind, ...], ...]:
-    """Our own processes, and what they stand on and what comes in.
+    """Our own processes, what they stand on and what comes in, and what is not as it was said to be.
 
     Within a lane one fault at a time, in rounds of all; the lanes run beside each other, so that faults meet.
     """
-    return OUR_PROCESSES, (*_of_kafka(brokers), *STRIPE_AND_INPUT)
+    return OUR_PROCESSES, (*_of_kafka(brokers), *STRIPE_AND_INPUT), KEYS_AND_CLOCKS
 
 
 def _of_kafka(brokers: int) -> tuple[Kind, ...]:

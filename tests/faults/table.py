@@ -7,10 +7,13 @@ import signal
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
+from stripeline.deploy.sandbox.hops import HOPS
 from tests.faults.schedule import Planned
 from tests.faults.world import LASTING, World
 from tests.support.cluster import SECRET
 from tests.support.spoiled_requests import delivery, random_spoiled
+from tests.support.wrong_clock import library
+from tests.support.wrong_clock import wrong_clock as environment_of
 
 Fault = Callable[[World, Planned], Awaitable[None]]
 
@@ -27,6 +30,9 @@ FAILURES: tuple[Mapping[str, Any], ...] = (
     {"cut_body": True, "when": "after"},
 )
 SHARE_FAILING, SHARE_STORED = 0.3, 0.02
+SHARE_LYING, SHARE_LOST = 0.25, 0.03
+LOST_BY_A_HOP = ("html_404", "message_401", "html_502")
+"""Stripe did the work, and its answer is replaced on the way back by one that looks final."""
 
 
 async def kill(world: World, planned: Planned) -> None:
@@ -162,6 +168,39 @@ async def stripe_silent(world: World, planned: Planned) -> None:
     await world.to_stripe.works()
 
 
+async def lying_hop(world: World, planned: Planned) -> None:
+    """A proxy answers some calls in Stripe's place: pages of every status, a login page, JSON without an `error`."""
+    for name in HOPS:
+        rule = {"answer": name, "match": {"probability": SHARE_LYING / len(HOPS)}, "times": None}
+        await world.found.sandbox("/hops", rule)
+    for name in LOST_BY_A_HOP:
+        rule = {"answer": name, "when": "after", "match": {"probability": SHARE_LOST}, "times": None}
+        await world.found.sandbox("/hops", rule)
+    await asyncio.sleep(planned.lasts_s)
+    await world.found.sandbox("/faults", method="DELETE")
+
+
+async def key_roll(world: World, planned: Planned) -> None:
+    """A key of the same account, under traffic. The old one works until nobody can still have it."""
+    # Longer than a worker may be cut off from the definitions.
+    await world.keys.roll(planned.target, keep_s=30 + 6 * planned.lasts_s)
+    await asyncio.sleep(planned.lasts_s)
+
+
+async def wrong_clock(world: World, planned: Planned) -> None:
+    """One more worker, on a host whose clock is hours wrong; it takes its share of the work, and is killed."""
+    if library() is None:
+        world.tell("no libfaketime on this system: no clock is wrong")
+        return
+    world.in_hand.add("skewed")
+    ahead_s = float(planned.target.removesuffix("h")) * 3_600
+    worker = world.found.add("skewed", "worker", **environment_of(ahead_s))
+    try:
+        await asyncio.sleep(planned.lasts_s)
+    finally:
+        worker.kill()
+
+
 async def bad_input(world: World, planned: Planned) -> None:
     """Spoiled requests, and clients that stall in head and body, beside the good ones."""
     choice = random.Random(planned.at_s)
@@ -216,5 +255,8 @@ FAULTS: Mapping[str, Fault] = {
     "stripe-failing": stripe_failing,
     "stripe-refuses": stripe_refuses,
     "stripe-silent": stripe_silent,
+    "lying-hop": lying_hop,
+    "key-roll": key_roll,
+    "wrong-clock": wrong_clock,
     "bad-input": bad_input,
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from stripeline.deploy.local.kafka import free_port
+from tests.faults.accounts import CONFIG, FIRST_KEYS, Keys, secrets_of
 from tests.support.broker_cluster import BrokerCluster, Layout, broker_cluster
 from tests.support.cluster import Cluster, Process, cluster
 from tests.support.proxy import Proxy
@@ -22,6 +23,7 @@ class World:
     found: Cluster
     brokers: BrokerCluster
     to_stripe: Proxy
+    keys: Keys
     say: Callable[[str], None]
     began_s: float = field(default_factory=time.monotonic)
     ended_by_themselves: list[str] = field(default_factory=list)
@@ -69,9 +71,14 @@ async def opened(layout: Layout, folder: Path, say: Callable[[str], None], **set
         brokers = await stack.enter_async_context(broker_cluster(folder / "kafka", say, layout))
         to_stripe = await stack.enter_async_context(Proxy(free_port()))
         settings = {"stripe_api_base": to_stripe.url, **settings}
-        found = await stack.enter_async_context(cluster(brokers.bootstrap_servers, "faults.", folder, **settings))
+        found = await stack.enter_async_context(
+            cluster(
+                brokers.bootstrap_servers, "faults.", folder, config=CONFIG, secrets=secrets_of(FIRST_KEYS), **settings
+            )
+        )
         to_stripe.target = int(found.sandbox_url.rpartition(":")[2])
-        world = World(found, brokers, to_stripe, say)
+        world = World(found, brokers, to_stripe, Keys(found), say)
         await world.start_all()
+        await world.keys.open()
         world.began_s = time.monotonic()
         yield world

@@ -35,7 +35,7 @@ def result(command: str, status: str = "succeeded", *, retryable: bool = False, 
 
 
 def effect(command: str, object_id: str | None = None) -> dict[str, Any]:
-    return {"command": command, "id": object_id or f"of {command}"}
+    return {"command": command, "id": object_id or f"of {command}", "account": "acct_1Acme"}
 
 
 def on_topic(command: str, key: bytes = b"k", *, of_a_run: bool = False) -> SentCommand:
@@ -95,6 +95,10 @@ BROKEN: dict[str, list[tuple[Sent, EndState]]] = {
     "what failed was not done": [(SENT, replace(STATE, effects=[*STATE.effects, effect("cmd-2")]))],
     "what is indeterminate was done at most once": [
         (SENT, replace(STATE, effects=[*STATE.effects, effect("cmd-2"), effect("cmd-2")])),
+    ],
+    "effects are on the account of their command": [
+        (replace(SENT, accounts={"cmd-1": "acct_1Other"}), STATE),
+        (replace(SENT, account_of_runs="acct_1Other"), STATE),
     ],
     "dead letters are those that must be": [
         *(

@@ -319,6 +319,7 @@ def test_the_request_log_is_bounded_and_counts_everything() -> None:
         "total": REQUESTS_KEPT + 1,
         "replayed": 1,
         "by_status": {"200": REQUESTS_KEPT, "dropped": 1},
+        "refused_keys": 0,
     }
     assert view["attempts"] == {"total": 20, "keys": 10, "repeated": 10, "most_for_one_key": 2}
     assert len(ledger.recent(10**6)) == REQUESTS_KEPT
