@@ -8,9 +8,13 @@ from typing import Any
 
 import aiohttp
 import pytest
+from pydantic import SecretStr
 
 from stripeline.deploy.sandbox import http_server as sandbox_app
 from stripeline.deploy.sandbox.http_server import SandboxServer
+from stripeline.workers.executor import key_probe
+from stripeline.workers.executor.key_probe import ProbeVerdict
+from stripeline.workers.stripe.api import StripeApi
 
 FORM = {"amount": "2000", "currency": "usd"}
 HEADERS = {"Authorization": "Bearer sk_test_wire1234"}
@@ -150,3 +154,22 @@ async def test_the_foreground_ends_on_a_signal(name: signal.Signals) -> None:
     assert "http://127.0.0.1:" in line
     os.kill(os.getpid(), name)
     await asyncio.wait_for(running, 10)
+
+
+@pytest.mark.parametrize(
+    ("key", "account", "expected"),
+    [
+        ("sk_test_a", None, ProbeVerdict.ACCEPTED),
+        ("sk_test_a", "acct_1Conn01", ProbeVerdict.ACCEPTED),
+        ("sk_test_a", "acct_1Else", ProbeVerdict.REFUSED),
+        ("rk_test_a", None, ProbeVerdict.ACCEPTED),  # it may not ask, and Stripe knows it all the same
+        ("sk_test_gone", None, ProbeVerdict.REFUSED),
+    ],
+)
+async def test_the_products_question_whose_key_it_is(key: str, account: str | None, expected: ProbeVerdict) -> None:
+    async with SandboxServer() as server, StripeApi(server.url, lambda _: SecretStr(key)) as api:
+        accounts = server.sandbox.accounts
+        accounts.connect(accounts.account_of("sk_test_a"), "acct_1Conn01")
+        accounts.revoke("sk_test_gone")
+        answer = await api.read(key_probe.PATH, SecretStr(key), account)
+    assert key_probe.verdict(answer, account) is expected

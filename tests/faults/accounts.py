@@ -7,7 +7,10 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
+from stripeline.contracts.control_records import ConnectionAccount
+from stripeline.contracts.internal_records import encode
 from stripeline.deploy.failure import FailureError
+from stripeline.workers.kafka.control_table import publish
 from tests.support.cluster import KEY, Cluster, configure
 
 ACME, BETA, SHOP = "acct_1FaultsAcme", "acct_1FaultsBeta", "acct_1FaultsShop"
@@ -50,9 +53,14 @@ class Keys:
     rolled: int = 0
 
     async def open(self) -> None:
+        """Stripe's side, and what `apply` learns of it."""
         for name, account in OWN.items():
             await self.found.sandbox("/keys", {"key": self.present[name], "account": account})
         await self.found.sandbox("/connected", {"key": self.present["acme"], "account": SHOP})
+        learned = {
+            f"account/{name}": encode(ConnectionAccount(account=account, mode="test")) for name, account in OWN.items()
+        }
+        await publish(self.found.settings.topics.control, self.found.client, learned)
 
     async def roll(self, name: str, keep_s: float) -> None:
         self.rolled += 1
@@ -60,7 +68,7 @@ class Keys:
         await self.found.sandbox("/keys/roll", {"key": self.present[name], "new_key": new, "keep_s": keep_s})
         self.present[name] = new
         async with asyncio.timeout(APPLIED_S):
-            while not await self._applied():
+            while not await self._applied():  # noqa: ASYNC110  (Kafka sets no event)
                 await asyncio.sleep(1)
 
     async def _applied(self) -> bool:

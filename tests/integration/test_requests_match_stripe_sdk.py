@@ -15,7 +15,7 @@ from pydantic import SecretStr
 from stripeline.contracts.action import RefusedInput
 from stripeline.contracts.ids import digest
 from stripeline.contracts.stripe_metadata import Origin
-from stripeline.workers.executor import stripe_lookup
+from stripeline.workers.executor import key_probe, stripe_lookup
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_lookup import LookUp
 from stripeline.workers.stripe.api import STRIPE_VERSION, StripeApi, form
@@ -177,6 +177,17 @@ async def test_a_look_up_acts_for_the_commands_account(recorder: Recorder, look_
     request = stripe_lookup.search(attempt.action, Origin(installation=INSTALLATION, command_id="c1"))
     mine = await ours(recorder, replace(attempt, request=request, idempotency_key=None, look_up=look_up))
     assert (mine[0], mine[3]["stripe-account"]) == ("GET", "acct_1Conn01")
+
+
+@pytest.mark.parametrize("account", [None, "acct_1Conn01"])
+async def test_whose_key_it_is_is_asked_as_the_sdk_asks_it(recorder: Recorder, account):
+    async with StripeApi(recorder.url, lambda _: SecretStr(KEY)) as api:
+        await api.read(key_probe.PATH, SecretStr(KEY), account)
+    mine = recorder.requests[-1]
+    async with judge_of(recorder) as judge:
+        options: Any = {} if account is None else {"stripe_account": account}
+        await judge.v1.accounts.retrieve_current_async(None, options)
+    agree(mine, recorder.requests[-1])
 
 
 @pytest.mark.parametrize("charge", ["ch_1", "py_3MmlLrLkdIwHu7ix0snN0B15", "ch_" + "x" * 252])

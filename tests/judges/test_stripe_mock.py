@@ -15,8 +15,9 @@ from pydantic import SecretStr
 from stripeline.contracts import stripe_metadata
 from stripeline.contracts.action import Request
 from stripeline.contracts.stripe_metadata import Origin
-from stripeline.workers.executor import stripe_lookup
+from stripeline.workers.executor import key_probe, stripe_lookup
 from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.key_probe import ProbeVerdict
 from stripeline.workers.executor.stripe_answer import Failed, Outcome, StripeAnswer, Succeeded, classify
 from stripeline.workers.executor.stripe_lookup import LookUp, Missing
 from stripeline.workers.stripe.api import StripeApi
@@ -103,6 +104,24 @@ async def test_every_look_up_is_accepted(stripe: StripeMock, action: str, comman
             answer = await ours.send(replace(look, request=request))
             assert isinstance(answer, StripeAnswer)
             assert answer.status == 200, answer.body
+
+
+CONNECTED = "acct_1Conn01"
+
+
+@pytest.mark.parametrize("action", INPUTS)
+async def test_every_action_is_accepted_for_a_connected_account(stripe: StripeMock, action: str):
+    given = next(inputs(action))
+    found = await outcome(stripe, call_of(command(action=action, input=given, account=CONNECTED)))
+    assert isinstance(found, Succeeded), found
+
+
+@pytest.mark.parametrize("account", [None, CONNECTED])
+async def test_the_question_whose_key_it_is_is_accepted(stripe: StripeMock, account: str | None):
+    async with api(stripe) as ours:
+        answer = await ours.read(key_probe.PATH, SecretStr(KEY), account)
+    assert isinstance(answer, StripeAnswer)
+    assert key_probe.verdict(answer, account) is ProbeVerdict.ACCEPTED
 
 
 WRONG = {
