@@ -75,8 +75,10 @@ EXACT: dict[tuple[str, ...], float] = {
     ("stripeline_task_state_entries", "role=executor", "kind=commands"): 44,
     ("stripeline_task_state_entries", "kind=waiting"): 0,
     ("stripeline_task_state_entries", "role=router", "kind=finished"): 21,
-    ("stripeline_task_state_entries", "role=router", "kind=open"): 1,
-    ("stripeline_ready",): 7,
+    ("stripeline_task_state_entries", "role=router", "kind=open"): 0,
+    ("stripeline_task_state_entries", "role=router", "kind=stopped"): 1,
+    ("stripeline_runs_not_started_total", "workflow=orders", "reason=where_missing"): 22,
+    ("stripeline_ready",): 8,
 }
 BETWEEN = [
     ("stripeline_publish_seconds_sum", 0, 22 * 5),

@@ -46,6 +46,7 @@ def test_an_action_that_makes_something_else(action: str, trigger: Trigger, type
         ("data.metadata.order_id != ''", "data.metadata.order_id", "has(data.metadata.order_id)"),
         ("'' != data.metadata.order_id", "data.metadata.order_id", "has(data.metadata.order_id)"),
         ("!(data.metadata.a == 'x')", "data.metadata.a", "has(data.metadata.a)"),
+        ("!(data.metadata.a == '(')", "data.metadata.a", "has(data.metadata.a)"),
         ("!data.live", "data.live", "has(data.live)"),
         ("data.live == false", "data.live", "has(data.live)"),
         ("false == data.live", "data.live", "has(data.live)"),

@@ -135,6 +135,7 @@ def test_where_over_what_is_there_and_what_is_asked_for(where, passes):
         "data.amount / 0 > 1",
         "data.amount * 0.1 > 5.0 && data.none == null",
         "(!has(data.metadata.fee) || data.metadata.fee != '') && data.amount * 0.1 > 5.0",
+        "(!has(data.metadata.fee) || data.metadata.fee * 2 > 5) && data.text * 2 > 5",
         "data.text.inner == 1",
         "nothing.there",
         "data.none",
