@@ -14,6 +14,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from stripeline.contracts.masking import mask_text
 from stripeline.deploy.operations.topic_reader import Page
 
 Done = TypeVar("Done")
@@ -48,8 +49,8 @@ def print_json(value: Any) -> None:
 
 
 def note(text: str) -> None:
-    """Print a message on standard error."""
-    print(text, file=sys.stderr)
+    """Print a message on standard error. It may repeat a text of others, and so a secret."""
+    print(mask_text(text), file=sys.stderr)
 
 
 def noted(page: Page) -> Page:

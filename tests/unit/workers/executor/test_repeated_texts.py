@@ -8,13 +8,17 @@ import logging
 
 import orjson
 import pytest
-import structlog
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.internal_records import LedgerCommand, encode, read
 from stripeline.contracts.retry_tiers import HORIZON_MS, parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Fault
+from stripeline.deploy.cli import output
+from stripeline.deploy.cli.failures import explain_failure
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.operations.topic_reader import Read
+from stripeline.deploy.operations.views import dead_letter_details, dead_letter_of
 from stripeline.deploy.telemetry.logs import formatter
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.command_state import Call
@@ -149,7 +153,19 @@ def test_no_log_line_repeats_a_secret(secret, readable):
     handler.setFormatter(formatter(readable=readable))
     handler.handle(logging.LogRecord("x", logging.WARNING, "f", 1, "Stripe says %s", (secret,), None))
     assert PART not in stream.getvalue()
-    assert structlog.is_configured() in (True, False)
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_message_of_the_command_repeats_a_secret(secret, capsys):
+    output.note(explain_failure(FailureError(f"Stripe says: {secret}")))
+    assert PART not in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("secret", SECRETS)
+def test_no_view_of_a_dead_letter_repeats_a_secret(secret):
+    headers = {h.LAST_ERROR: f"Stripe says {secret}".encode(), h.REASON: b"unreadable"}
+    found = Read(topic="t", partition=0, offset=1, key=b"k", value=secret.encode(), headers=headers, at_ms=1)
+    assert PART not in str(dead_letter_details(dead_letter_of(found)))
 
 
 FACTS = {"http_status": 503, "stripe_code": "lock_timeout", "request_id": "req_3"}
