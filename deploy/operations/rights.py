@@ -58,7 +58,7 @@ class Purpose(StrEnum):
     WORKER = "worker"  # router and executor in one process
     READING = "reading"  # status, runs, dead-letters, get
     COMMANDS = "commands"  # command, dead-letters replay
-    APPLY = "apply"  # apply FILE, delete
+    APPLY = "apply"  # apply FILE, delete, pause, resume
     TOPICS_APPLY = "topics-apply"
     TOPICS_SKIP = "topics-skip"
 
@@ -223,7 +223,11 @@ def _commands(topics: Topics) -> Iterable[Right]:
 
 
 def _apply(topics: Topics) -> Iterable[Right]:
-    return (*_on([topics.control], Operation.READ), *_produces([topics.control]))
+    return (
+        *_on([topics.control, topics.command, *topics.retries], Operation.READ),  # who waits for a removed connection
+        *_groups(topics, Operation.DESCRIBE),
+        *_produces([topics.control, topics.audit]),
+    )
 
 
 def _topics_apply(topics: Topics) -> Iterable[Right]:

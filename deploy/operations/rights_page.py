@@ -30,7 +30,7 @@ _USES: Final = {
     Purpose.WORKER: "`stripeline worker`: router and executor",
     Purpose.READING: "`topics check`, `runs`, `dead-letters list`, `get`",
     Purpose.COMMANDS: "`command`, `dead-letters replay`",
-    Purpose.APPLY: "`apply FILE`, `delete`",
+    Purpose.APPLY: "`apply FILE`, `delete`, `pause`, `resume`",
     Purpose.TOPICS_APPLY: "`topics apply`",
     Purpose.TOPICS_SKIP: "`topics skip`",
 }

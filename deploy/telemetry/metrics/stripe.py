@@ -45,10 +45,10 @@ def _rates(connections: Iterable[ConnectionStatus]) -> Iterator[Sample]:
 CONNECTIONS: Final[tuple[MetricRow[list[ConnectionStatus]], ...]] = (
     MetricRow(
         "stripeline_connection_paused", "gauge", ("connection",),
-        "1 while Stripe refuses the connection's key",
+        "1 while Stripe refuses the connection's key, or a person paused it",
         lambda seen: (((one.connection,), one.paused) for one in seen),
-        question="Does Stripe refuse a key?",
-        action="Paste a new key and run `stripeline apply`; the commands have waited in order and continue",
+        question="Does a connection wait?",
+        action="`stripeline get connections` says why; see *Refused keys, pauses and connected accounts*",
     ),
     MetricRow(
         "stripeline_connection_line_seconds", "gauge", ("connection",),
