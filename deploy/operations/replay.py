@@ -48,6 +48,8 @@ def prospect(letter: DeadLetter, now_ms: int) -> str:
             return "is refused again: the id is known with another input"
         case _ if letter.command is None:
             return "is read again, unchanged"
+        case DeadLetterReason.ACCOUNT_CHANGED:
+            return "ends as before: what was sent to one account or mode is never done at another"
         case DeadLetterReason.EVENT_TOO_OLD:
             return "is sent for the first time, although its event is old"
         case _:
@@ -58,7 +60,8 @@ def _prospect_of_attempted(letter: DeadLetter, now_ms: int) -> str:
     headers = letter.read.headers
     first_ms = h.number(headers, h.FIRST_APPENDED_AT) or now_ms
     if now_ms - first_ms >= HORIZON_MS:
-        return "is looked up at Stripe, and not sent: it is older than 23 h"
+        # The letter has the time of its first append, and the ledger that of its first attempt, which may be later.
+        return "is looked up at Stripe, and not sent, if its first attempt was more than 23 h ago"
     if h.text(headers, h.CODE) == Code.INDETERMINATE:
         return "is looked up at Stripe, and sent with its own key if nothing is found"
     return "is sent again with its own key"

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import orjson
 
-from stripeline.contracts.retry_tiers import HORIZON_MS
 from tests.support.broker import Broker
 from tests.support.cluster import Cluster, cluster
 from tests.support.end_state import find, no_lag, read_topic
@@ -136,19 +135,18 @@ async def test_a_lost_call_is_looked_up_and_not_sent_again(
         assert not await posts(found, "late")
 
         old_one = seen["evt_old:pay:deposit"][0]
-        assert (old_one["status"], old_one["error"]["code"]) == ("indeterminate", "INDETERMINATE")
-        assert old_one["started_at"] < now_ms - HORIZON_MS
+        assert (old_one["status"], old_one["error"]["code"]) == ("failed", "EXPIRED")
         assert not await posts(found, "evt_old:pay:deposit")
         asked = [row for row in (await found.sandbox("/requests"))["requests"] if row["path"].endswith("/search")]
-        assert len(asked) == 2  # the lost one and the old one
-        assert (await run_is(found, "evt_old:pay", "stopped"))["error"]["code"] == "INDETERMINATE"
+        assert len(asked) == 1  # the lost one
+        assert (await run_is(found, "evt_old:pay", "stopped"))["error"]["code"] == "EXPIRED"
 
         (letter,) = (await stripeline(found, "dead-letters", "list", "--json")).rows
-        assert (letter["command_id"], letter["reason"]) == ("evt_old:pay:deposit", "past_horizon")
+        assert (letter["command_id"], letter["reason"]) == ("evt_old:pay:deposit", "event_too_old")
         (planned,) = (await stripeline(found, "dead-letters", "replay", "--json")).rows
-        assert planned["replay"] == "is looked up at Stripe, and not sent: it is older than 23 h"
+        assert planned["replay"] == "is sent for the first time, although its event is old"
         assert (await stripeline(found, "dead-letters", "replay", "--yes")).code == 0
         rows = await revised(found, "evt_old:pay:deposit", 1)
-        assert [(row["revision"], row["status"]) for row in rows] == [(0, "indeterminate"), (1, "indeterminate")]
-        assert not await posts(found, "evt_old:pay:deposit")
+        assert [(row["revision"], row["status"]) for row in rows] == [(0, "failed"), (1, "succeeded")]
+        assert len(await posts(found, "evt_old:pay:deposit")) == 1
         note(f"look-up, not_after, an event of last month: {time.monotonic() - start:.1f} s")
