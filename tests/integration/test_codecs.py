@@ -133,5 +133,6 @@ async def test_what_the_broker_compresses_is_read(broker: Broker, prefix: str, c
         of_another_team(workers, "none", topics.command, *customers(*sent))
         of_another_team(workers, "none", topics.events[0], *[first("charge-event")] * COUNT)
         await all_readers_read(workers, sent)
-        for topic in (topics.command, topics.result, topics.ledger, topics.control):
+        for topic in (topics.command, topics.result, topics.ledger):
             assert await codec_of(workers, topic) == codec
+        assert await codec_of(workers, topics.control, 1) == codec  # the installation's record is older
