@@ -329,6 +329,11 @@ class TestBreaker:
         assert facts.observe(DONE, probe, account="acct_1") is Observation.ACCEPTED
         assert facts.ask(account="acct_1") == Pass(key="k2")
 
+    def test_the_end_of_a_call_of_a_forgotten_account_is_nothing(self):
+        facts = Facts()
+        facts.gate.release("acme", Pass(probe=True), "acct_forgotten")
+        assert isinstance(facts.ask(account="acct_forgotten"), Pass)
+
     def test_a_person_pauses_and_resumes_a_connection(self):
         facts = Facts()
         facts.pauses["acme"] = NOW - 30_000
