@@ -85,9 +85,8 @@ class Sandbox:
         )
         if hop is not None and hop.when == "before":
             ticket.delay_s += hop.delay_s
-            if hop.gates:
-                ticket.refused = hop.answer()
-                return ticket
+            ticket.refused = hop.answer()
+            return ticket
         stripe_account = account_named(call.path) or call.stripe_account
         caller = self.accounts.caller(call.authorization, stripe_account=stripe_account, now_ms=now_ms)
         if isinstance(caller, SandboxAnswer):
