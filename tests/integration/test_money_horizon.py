@@ -13,6 +13,7 @@ from typing import Any
 import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
+from msgspec.structs import replace
 from pydantic import SecretStr
 
 from stripeline.contracts import headers as h
@@ -24,6 +25,7 @@ from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.executor import Executor
+from stripeline.workers.executor.key_owner import KeyOwner
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.group_member import Membership, Worker
@@ -31,7 +33,7 @@ from stripeline.workers.roles import ExecutorRole, Send
 from stripeline.workers.stripe.api import StripeApi
 from tests.support.broker import Broker
 from tests.support.end_state import read_topic
-from tests.support.records import any_owner, installation
+from tests.support.records import OWNER, any_owner, installation
 
 PARTITIONS, WITHIN_S = 2, 20
 LATER_MS = 25 * 3_600_000
@@ -44,6 +46,25 @@ class LaterClock(BrokerClock):
 
     def now_ms(self) -> int:
         return super().now_ms() + LATER_MS
+
+
+class JumpingClock(BrokerClock):
+    """The broker's clock, as many hours on as a test says."""
+
+    later_ms = 0
+
+    def now_ms(self) -> int:
+        return super().now_ms() + self.later_ms
+
+
+@dataclass
+class Pause:
+    """Holds every call while it lasts."""
+
+    lasts: bool = False
+
+    def owner(self, _: str) -> KeyOwner:
+        return replace(OWNER, held="a pause" if self.lasts else None)
 
 
 @dataclass
@@ -66,13 +87,15 @@ class Place:
     stripe: str
 
     @asynccontextmanager
-    async def worker(self, clock: BrokerClock, wrap: Callable[[Send], Send]) -> AsyncIterator[None]:
+    async def worker(
+        self, clock: BrokerClock, wrap: Callable[[Send], Send], owner: Callable[[str], KeyOwner | None] = any_owner
+    ) -> AsyncIterator[None]:
         executor = Executor(
             setup=Setup(
                 topics=self.topics,
                 installation=installation,
                 actions=actions(),
-                owner=any_owner,
+                owner=owner,
                 reconcile_after_ms=100,
             )
         )
@@ -153,6 +176,27 @@ async def test_a_host_whose_clock_is_wrong_charges_once_and_in_time(broker: Brok
         assert (old["command_id"], old["status"], old["attempts"]) == ("old", "indeterminate", 0)
         assert (new["command_id"], new["status"], new["attempts"]) == ("new", "succeeded", 2)
         assert [effect.command for effect in sandbox.endpoints.ledger.effects] == ["new"]
+
+
+async def test_what_waited_for_a_weekend_is_sent_and_not_looked_up(broker: Broker, prefix: str):
+    topics = Topics(prefix=prefix, tiers=parse_tiers("100ms,300ms"))
+    await apply_topics(topics, PARTITIONS, {"bootstrap_servers": broker.bootstrap_servers})
+    async with SandboxServer() as server:
+        place = Place(bootstrap=broker.bootstrap_servers, topics=topics, stripe=server.url)
+        clock, pause = JumpingClock(), Pause()
+        async with place.worker(clock, lambda inner: inner, pause.owner):
+            await place.order("before")
+            await place.results(1)
+            pause.lasts = True
+            await place.order("weekend")
+            async with asyncio.timeout(WITHIN_S):
+                while not await read_topic(broker.bootstrap_servers, [*topics.retries][-1], PARTITIONS):  # noqa: ASYNC110  (Kafka sets no event)
+                    await asyncio.sleep(0.05)
+            clock.later_ms = 60 * 3_600_000
+            pause.lasts = False
+            results = {row["command_id"]: row["status"] for row in await place.results(2)}
+        assert results == {"before": "succeeded", "weekend": "succeeded"}
+        assert [row["method"] for row in server.sandbox.endpoints.ledger.recent(100)] == ["POST", "POST"]
 
 
 def _kept(seen: list[AbandonedAfterTheCall], one: AbandonedAfterTheCall) -> AbandonedAfterTheCall:
