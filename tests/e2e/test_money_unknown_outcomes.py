@@ -136,9 +136,10 @@ async def test_a_lost_call_is_looked_up_and_not_sent_again(
 
         old_one = seen["evt_old:pay:deposit"][0]
         assert (old_one["status"], old_one["error"]["code"]) == ("failed", "EXPIRED")
+        assert "what is older than 30 days may be a repetition" in old_one["error"]["message"]
         assert not await posts(found, "evt_old:pay:deposit")
         asked = [row for row in (await found.sandbox("/requests"))["requests"] if row["path"].endswith("/search")]
-        assert len(asked) == 1  # the lost one
+        assert len(asked) == 1  # the lost one; what nobody attempted is not looked for
         assert (await run_is(found, "evt_old:pay", "stopped"))["error"]["code"] == "EXPIRED"
 
         (letter,) = (await stripeline(found, "dead-letters", "list", "--json")).rows
@@ -148,5 +149,6 @@ async def test_a_lost_call_is_looked_up_and_not_sent_again(
         assert (await stripeline(found, "dead-letters", "replay", "--yes")).code == 0
         rows = await revised(found, "evt_old:pay:deposit", 1)
         assert [(row["revision"], row["status"]) for row in rows] == [(0, "failed"), (1, "succeeded")]
+        assert (await run_is(found, "evt_old:pay", "succeeded"))["error"] is None
         assert len(await posts(found, "evt_old:pay:deposit")) == 1
         note(f"look-up, not_after, an event of last month: {time.monotonic() - start:.1f} s")

@@ -362,6 +362,14 @@ class TestAnOldEvent:  # case G02b
         assert results(settle(ledger, call, DONE, self.NOW + 2))[0]["revision"] == 1
         assert take(ledger, replayed, self.NOW + 3).verdict == Verdict.KNOWN
 
+    def test_is_carried_out_also_days_after_its_dead_letter(self):
+        ledger, later = Ledger(), self.NOW + 5 * self.DAYS_MS
+        take(ledger, self.record(self.CREATED), self.NOW)
+        aged = (h.FIRST_APPENDED_AT, str(self.NOW).encode())
+        call = take(ledger, self.record(self.CREATED, aged, self.REPLAY, timestamp=later), later)
+        assert isinstance(call, Call)
+        assert (call.request.method, call.look_up) == ("POST", None)
+
     def test_is_retried_like_any_other_once_it_is_replayed(self):
         ledger = Ledger()
         take(ledger, self.record(self.CREATED), self.NOW)
