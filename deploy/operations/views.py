@@ -17,6 +17,8 @@ from stripeline.contracts.records import Command, parse_command
 from stripeline.deploy.operations.topic_reader import Read
 
 _MAX_VALUE = 20_000
+_NOT_SHOWN = frozenset({"definition", "context", "chain", "hops"})
+"""The fields of a run that only the router needs."""
 
 
 def run_of(record: Read) -> Run | None:
@@ -29,8 +31,8 @@ def run_of(record: Read) -> Run | None:
 
 def run_view(run: Run) -> dict[str, Any]:
     """A run as `runs list --json` has it."""
-    shown = msgspec.to_builtins(replace(run, definition=None, context=None))
-    del shown["definition"], shown["context"]
+    found = msgspec.to_builtins(replace(run, definition=None, context=None))
+    shown = {name: value for name, value in found.items() if name not in _NOT_SHOWN}
     steps = [
         {**fields, "error": _error(step.error), **_times(fields)}
         for fields, step in zip(shown["steps"], run.steps, strict=True)

@@ -57,8 +57,8 @@ async def check_looking(found: Cluster) -> None:
     """list and show, their filters and exit codes."""
     rows = await letters(found)
     assert len(rows) == 4
-    fields = "topic partition offset key command_id action connection reason code attempts first_attempt_at failed_at"
-    assert set(rows[0]) == set(fields.split())
+    fields = "topic partition offset key command_id action connection account reason code attempts"
+    assert set(rows[0]) == {*fields.split(), "first_attempt_at", "failed_at"}
     by_id = {row["command_id"]: row for row in rows}
     assert (by_id["a"]["reason"], by_id["a"]["code"], by_id["a"]["attempts"]) == ("exhausted", "RATE_LIMITED", 3)
     assert (by_id[None]["reason"], by_id[None]["key"]) == ("unreadable", "poisoned")

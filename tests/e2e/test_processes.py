@@ -25,13 +25,13 @@ from tests.support.invariants import check
 from tests.support.traffic import Traffic
 
 RUN_FIELDS = {
-    "run", "workflow", "trigger", "event", "event_type", "status", "step", "error", "steps", "started_at",
+    "run", "workflow", "trigger", "event", "event_type", "account", "status", "step", "error", "steps", "started_at",
     "finished_at",
 }  # fmt: skip
 AWAY_S = 3.0
 LETTER_FIELDS = {
-    "topic", "partition", "offset", "key", "command_id", "action", "connection", "reason", "code", "attempts",
-    "first_attempt_at", "failed_at",
+    "topic", "partition", "offset", "key", "command_id", "action", "connection", "account", "reason", "code",
+    "attempts", "first_attempt_at", "failed_at",
 }  # fmt: skip
 SECRETS = re.compile(rf"{KEY}|{SECRET}|pi_\w+_secret_\w+")
 

@@ -33,7 +33,8 @@ class Observations:
     def take(self, read: Read) -> None:
         """Count one record, and show it."""
         if read.topic == self.topics.run:
-            self._run(orjson.loads(read.value or b"{}"))
+            if read.value is not None:  # a task's first append, by which it learns Kafka's time
+                self._run(orjson.loads(read.value))
         elif read.topic == self.topics.result:
             self._result(orjson.loads(read.value or b"{}"))
         elif read.topic in self.topics.retries:

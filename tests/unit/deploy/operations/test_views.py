@@ -64,7 +64,8 @@ def test_a_run_has_the_promised_shape() -> None:
     assert (view["started_at"], view["finished_at"]) == ("1970-01-01T00:00:01.000Z", "1970-01-01T00:00:02.500Z")
     assert view["steps"][0]["finished_at"] is None
     assert view["account"] is None
-    assert run_view(replace(run, account="acct_1"))["account"] == "acct_1"
+    effect = run_view(replace(run, account="acct_1", chain=("k3v9x2/thanks",), hops=1))
+    assert (sorted(effect), effect["account"]) == (sorted(names.split()), "acct_1")
     assert view["error"]["code"] == "RATE_LIMITED"
     assert "hidden" not in str(view)
 
