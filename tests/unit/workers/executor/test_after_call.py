@@ -16,6 +16,7 @@ from stripeline.workers.executor.after_call import MAX_LOOKS
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.executor.rate_gate import Observation, RateGate
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Failed, StripeAnswer, Succeeded, classify
 from stripeline.workers.executor.stripe_lookup import Missing
@@ -595,6 +596,15 @@ class TestTakenOver:
         world.executor = with_connection(world.executor, exists=True)
         world.run(world.returned(waits.outputs[0]), FOUND, now_ms=world.now + 10 * AFTER_MS)
         assert [result["status"] for result in world.results] == ["succeeded"]
+
+    def test_removed_during_the_call_ends_what_would_be_sent_again(self, monkeypatch):
+        world, refused = World(), Observation.REFUSED_AGAIN
+        call = world.executor.take(world.ledger, command_record(), world.now)
+        world.executor = with_connection(world.executor, exists=False)
+        monkeypatch.setattr(RateGate, "observe", lambda *_: refused)
+        world.decide(world.executor.settle(world.ledger, call, failure(401), world.now), [])
+        assert (world.results[0]["status"], world.results[0]["attempts"]) == ("failed", 0)
+        assert "there is no connection 'acme'" in world.results[0]["error"]["message"]
 
     def test_is_looked_up_by_a_replay_once_its_connection_is_back(self):
         world = World()
