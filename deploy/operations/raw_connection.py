@@ -4,7 +4,6 @@ import asyncio
 import socket
 import ssl
 from collections.abc import Mapping
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final, Self
 
@@ -63,6 +62,9 @@ class RawConnection:
         return await self.reader.readexactly(size)
 
     async def close(self) -> None:
+        """Close in bounded time: a peer that does not answer the end of TLS is not waited for."""
         self.writer.close()
-        with suppress(Exception):
-            await asyncio.wait_for(self.writer.wait_closed(), _CLOSE_S)
+        closed = asyncio.gather(self.writer.wait_closed(), return_exceptions=True)
+        if not (await asyncio.wait((closed,), timeout=_CLOSE_S))[0]:
+            self.writer.transport.abort()
+            await asyncio.wait((closed,), timeout=_CLOSE_S)

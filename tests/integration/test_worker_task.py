@@ -1,8 +1,9 @@
 """A worker's tasks on real Kafka, in this process, with calls that a test answers."""
 
 import asyncio
+import time
 from collections import Counter
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from typing import Any
@@ -79,11 +80,13 @@ class Bench:
             stop.set()
             await asyncio.wait_for(run, 40)
 
-    async def produce(self, *commands: Any, partition: int = 0, key: bytes | None = b"k") -> None:
+    async def produce(
+        self, *commands: Any, partition: int = 0, key: bytes | None = b"k", headers: Sequence[Any] = ()
+    ) -> None:
         async with AIOKafkaProducer(**self.client) as producer:
             for one in commands:
                 value = one if one is None or isinstance(one, bytes) else orjson.dumps(one)
-                await producer.send(self.topics.command, value, key=key, partition=partition)
+                await producer.send(self.topics.command, value, key=key, partition=partition, headers=list(headers))
 
     async def read(self, topic: str) -> list[Any]:
         return await read_topic(self.client["bootstrap_servers"], topic, PARTITIONS)
@@ -355,8 +358,9 @@ async def test_a_look_up_through_pages_is_one_call(bench: Bench):
         return NOT_OFFERED if call.request.path.endswith("/search") else MORE
 
     bench.answer = answer
-    async with bench.worker(clock=ClockADayAhead()) as worker:
-        await bench.produce(command("old"))
+    two_days_ago = str(int(time.time() - 2 * 86_400) * 1000).encode()
+    async with bench.worker() as worker:
+        await bench.produce(command("old"), headers=[(h.FIRST_APPENDED_AT, two_days_ago)])
         await until(lambda: has_results(bench, 1))
     assert [path for path, _, _ in asked] == ["/v1/customers/search", "/v1/customers", "/v1/customers"]
     assert [taken for _, taken, _ in asked] == [1, 1, 1]
