@@ -210,6 +210,26 @@ class Definitions:
             places=places or {},
         )
 
+    def account_of(self, connection: str) -> str | None:
+        """The account behind a connection's key: as it was learned, else as it is declared."""
+        learned, known = self.accounts.get(connection), self.connections.get(connection)
+        declared = None if known is None else known.account
+        return declared if learned is None else learned.account
+
+    def refusals(self) -> Mapping[str, KeyRefusal]:
+        """What Stripe refuses of the keys that the connections have now, by `NAME` or `NAME/ACCOUNT`."""
+        return {
+            name: refusal
+            for name, refusal in self.key_refusals.items()
+            if (connection := self.connections.get(name.partition("/")[0])) is not None
+            and connection.key_name == refusal.key_name
+        }
+
+    def refused(self, connection: str) -> list[str | None]:
+        """What Stripe refuses of a connection's key: None for all of it, and accounts."""
+        parts = (name.partition("/") for name in sorted(self.refusals()))
+        return [account or None for name, _, account in parts if name == connection]
+
     def by_key(self) -> dict[str, AnyDefinition]:
         """Control keys with their definitions, in the order connections, triggers, workflows, each by name."""
         kinds: Sequence[tuple[str, Mapping[str, AnyDefinition]]] = (

@@ -56,7 +56,7 @@ def idempotency_key(installation: str, command: str) -> str:
 def digest(action: str, connection: str, value: Any, account: str | None = None) -> str:
     """A fingerprint of a command's content. A known id with another fingerprint is refused.
 
-    account: the connected account that the command names; a connection's own account is no part of it.
+    account: the connected account that the command names; a connection's own account is not included.
     """
     content = [action, connection, value] if account is None else [action, connection, value, account]
     return hashlib.blake2b(_sorted(content).encode(), digest_size=12).hexdigest()

@@ -10,9 +10,8 @@ from functools import cached_property
 from typing import Final
 
 from stripeline.contracts.families import families
-from stripeline.contracts.retry_tiers import DEFAULT_TIERS, RETRY_TOPIC, Tier, duration_of, parse_tiers
+from stripeline.contracts.retry_tiers import DAY_MS, DEFAULT_TIERS, RETRY_TOPIC, Tier, duration_of, parse_tiers
 
-DAY_MS: Final = 86_400_000
 RECORD_MAX_BYTES: Final = 1_048_588
 """Kafka's default, the largest record that other teams' clients may send."""
 CARRIED_MAX_BYTES: Final = 2_097_152

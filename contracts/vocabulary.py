@@ -15,9 +15,9 @@ class Verdict(StrEnum):
     # The router, of an event
     STARTED = "started"  # at least one run
     NO_RUN = "no_run"  # no workflow matches, or its run is known
-    OWN_EFFECT = "own_effect"  # only workflows match that led to it: what we did starts them not again
+    OWN_EFFECT = "own_effect"  # every workflow that matches led to it, and is not started again
     HOP_LIMIT = "hop_limit"  # a workflow matches, and too many of our effects led to the event
-    WHERE_MISSING = "where_missing"  # only workflows match whose `where` asks for what the event lacks
+    WHERE_MISSING = "where_missing"  # every workflow that matches has a `where` over a field that the event lacks
     # The router, of a result
     ADVANCED = "advanced"  # the next step's command is sent
     STOPPED = "stopped"  # the run waits for a person
@@ -285,7 +285,7 @@ class LogEvent(StrEnum):
     TRIGGER_SECRETS_UNREADABLE = "trigger_secrets_unreadable"
     CONNECTION_KEY_UNREADABLE = "connection_key_unreadable"
     KEY_ACCEPTED = "key_accepted"  # a refused key was tried, and its connection goes on
-    KEY_NOT_ACCEPTED = "key_not_accepted"  # it was tried, and its connection waits on
+    KEY_NOT_ACCEPTED = "key_not_accepted"  # it was tried, and its connection stays paused
     # Processes
     KAFKA_UNREACHABLE = "kafka_unreachable"
     TLS_FILES_RELOADED = "tls_files_reloaded"

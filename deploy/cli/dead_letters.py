@@ -1,6 +1,5 @@
 """`stripeline dead-letters`: list, show and replay dead letters. Masks client secrets."""
 
-import getpass
 import time
 from typing import Annotated
 
@@ -99,8 +98,9 @@ def replay(
     an effect is looked up at Stripe first, and the Idempotency-Key never changes: a replay never charges twice. It
     adds the next revision to the command's result, and resumes its run.
     """
-    from stripeline.deploy.operations.replay import Note, prospect, replayable  # noqa: PLC0415  (only this command writes)
-    from stripeline.deploy.operations.replay import replay as put_back  # noqa: PLC0415
+    from stripeline.deploy.cli.acting_user import signed  # noqa: PLC0415
+    from stripeline.deploy.operations.acts.replay import prospect, replayable  # noqa: PLC0415  (only this command writes)
+    from stripeline.deploy.operations.acts.replay import replay as put_back  # noqa: PLC0415
 
     filters = _filters(code, reason, action, connection, key, command_id, since, until)
     page, now_ms = _newest(filters, limit), int(time.time() * 1000)
@@ -113,8 +113,7 @@ def replay(
     if not yes:
         output.note(f"{sum(map(replayable, letters))} would be replayed. Nothing was done: add --yes to do it.")
         return
-    note = Note(by=getpass.getuser(), why=why, at_ms=now_ms)
-    done = output.run(put_back(settings().topics, kafka(), letters, note, rate))
+    done = output.run(put_back(settings().topics, kafka(), letters, signed(why), rate))
     output.note(f"{done} replayed.")
 
 

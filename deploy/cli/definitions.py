@@ -1,16 +1,15 @@
 """`stripeline apply`, `get` and `delete`: connections, triggers and workflows. Never shows a secret."""
 
-import getpass
-import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import typer
 
-from stripeline.contracts.definitions import AnyDefinition, Connection, Definitions, name_of
+from stripeline.contracts.definitions import AnyDefinition, Definitions, name_of
 from stripeline.contracts.ids import NAME
 from stripeline.deploy.cli import output
+from stripeline.deploy.cli.acting_user import signed
 from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.definitions.account_questions import account_records, learn
@@ -73,7 +72,7 @@ def apply(
     _show(changes, as_json=as_json)
     for words in advice(wanted, stored.triggers):
         output.note(f"warning: {words}")
-    tries = probes(stored, _kept(stored, wanted), getpass.getuser(), int(time.time() * 1000))
+    tries = probes(stored, _kept(stored, wanted), signed("applied again"))
     publishing = {**account_records(learned), **publication(changes, wanted), **tries}
     if publishing and not dry_run:
         output.run(publish(values.topics.control, kafka(), publishing))
@@ -159,9 +158,9 @@ def _require_removable(values: Settings, keys: Sequence[str]) -> None:
 
 def _kept(stored: Definitions, wanted: Mapping[str, AnyDefinition]) -> list[str]:
     """The connections of the file whose key is the stored one."""
-    connections = {name_of(key): value for key, value in wanted.items() if isinstance(value, Connection)}
     known = stored.connections
-    return [name for name, one in connections.items() if name in known and known[name].key_name == one.key_name]
+    found = Definitions.of(wanted).connections.items()
+    return [name for name, one in found if name in known and known[name].key_name == one.key_name]
 
 
 def _stored() -> Definitions:

@@ -1,18 +1,16 @@
 """`stripeline pause` and `resume`: a connection, whose commands wait in order."""
 
-import getpass
-import time
 from typing import Annotated, Literal
 
 import typer
 
 from stripeline.contracts.vocabulary import AuditedAct
 from stripeline.deploy.cli import output
+from stripeline.deploy.cli.acting_user import signed
 from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.acts import pauses
-from stripeline.deploy.operations.acts.audit import Signed
 from stripeline.workers.kafka.control_table import read_all
 
 Kind = Annotated[Literal["connection"], typer.Argument(help="What to pause.")]
@@ -34,9 +32,9 @@ def pause(
         raise FailureError(
             f"Nothing was paused: --why needs a reason, for those who ask later why {kind} {name} waits."
         )
-    topics, signed = settings().topics, _signed(why)
-    changes = pauses.pause(output.run(read_all(topics.control, kafka())), name, signed)
-    output.run(pauses.carry_out(topics, kafka(), AuditedAct.PAUSE_CONNECTION, name, signed, changes))
+    topics, act = settings().topics, signed(why)
+    changes = pauses.pause(output.run(read_all(topics.control, kafka())), name, act)
+    output.run(pauses.carry_out(topics, kafka(), AuditedAct.PAUSE_CONNECTION, name, act, changes))
     output.note(f"paused {kind} {name}; `stripeline resume {kind} {name}` ends it")
 
 
@@ -48,18 +46,14 @@ def resume(
     Where Stripe refused the connection's key, or its access to an account, a running executor asks Stripe with one call
     whether that still holds. If so, the commands go on waiting.
     """
-    topics, signed = settings().topics, _signed(why)
+    topics, act = settings().topics, signed(why)
     stored = output.run(read_all(topics.control, kafka()))
-    changes = pauses.resume(stored, name, signed)
-    output.run(pauses.carry_out(topics, kafka(), AuditedAct.RESUME_CONNECTION, name, signed, changes))
-    if pauses.refused(stored, name):
+    changes = pauses.resume(stored, name, act)
+    output.run(pauses.carry_out(topics, kafka(), AuditedAct.RESUME_CONNECTION, name, act, changes))
+    if stored.refused(name):
         output.note(f"asked an executor to try the key of {name}; `stripeline get connections` shows what Stripe says")
     else:
         output.note(f"resumed {kind} {name}")
-
-
-def _signed(why: str) -> Signed:
-    return Signed(by=getpass.getuser(), why=why, at_ms=int(time.time() * 1000))
 
 
 COMMANDS = (

@@ -4,9 +4,7 @@ from datetime import UTC, datetime
 
 import typer
 
-from stripeline.contracts.retry_tiers import parse_duration_ms
-
-_DAY_MS = 86_400_000
+from stripeline.contracts.retry_tiers import DAY_MS, parse_duration_ms
 
 
 def moment_ms(text: str | None, now_ms: int, option: str) -> int | None:
@@ -29,4 +27,4 @@ def moment_ms(text: str | None, now_ms: int, option: str) -> int | None:
 
 def _duration_ms(text: str) -> int:
     days = text.removesuffix("d")
-    return int(days) * _DAY_MS if days != text and days.isdecimal() else parse_duration_ms(text)
+    return int(days) * DAY_MS if days != text and days.isdecimal() else parse_duration_ms(text)

@@ -1,14 +1,12 @@
 """`stripeline topics`: create, check and list the topics; move past a batch that no client can read."""
 
-import getpass
 import sys
-import time
 from collections.abc import Mapping, Sequence
 from typing import Annotated, Any
 
 import typer
 
-from stripeline.contracts.topics import DAY_MS
+from stripeline.contracts.retry_tiers import DAY_MS
 from stripeline.deploy.cli import output
 from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
@@ -124,8 +122,8 @@ def skip(
     Shows what would be skipped, and asks. The worker that owns the partition then goes on behind the batch and writes
     it to the dead letters as it is. Refused where a client can read the batch, and on changelogs and definitions.
     """
-    from stripeline.deploy.operations import batch_skip  # noqa: PLC0415  (only this command writes)
-    from stripeline.deploy.operations.acts.audit import Signed  # noqa: PLC0415
+    from stripeline.deploy.cli.acting_user import signed  # noqa: PLC0415
+    from stripeline.deploy.operations.acts import batch_skip  # noqa: PLC0415  (only this command writes)
 
     if not why.strip():
         raise FailureError("Nothing was skipped: --why needs a reason. It is recorded for those who ask later.")
@@ -141,8 +139,7 @@ def skip(
         raise FailureError("Nothing was skipped: nobody can be asked here. Add --yes to skip this batch.")
     if not yes and not typer.confirm(f"Skip offsets {found.first} to {found.last}?", err=True):
         raise FailureError("Nothing was skipped.")
-    signed = Signed(by=getpass.getuser(), why=why, at_ms=int(time.time() * 1000))
-    output.run(batch_skip.skip(topics, tp, found, signed, kafka()))
+    output.run(batch_skip.skip(topics, tp, found, signed(why), kafka()))
     output.note("Recorded. The worker that owns the partition moves past it, and writes a dead letter.")
 
 

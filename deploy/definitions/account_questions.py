@@ -10,7 +10,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from stripeline.contracts.control_records import ConnectionAccount
-from stripeline.contracts.definitions import ACCOUNT, AnyDefinition, Connection, Definitions, name_of
+from stripeline.contracts.definitions import ACCOUNT, AnyDefinition, Definitions
 from stripeline.contracts.internal_records import encode
 from stripeline.deploy.definitions.key_accounts import (
     AccountAnswer,
@@ -23,16 +23,16 @@ from stripeline.deploy.definitions.key_accounts import (
 )
 from stripeline.deploy.runtime.stripe_client import stripe_client
 from stripeline.deploy.settings.settings import Settings
+from stripeline.workers.executor.key_probe import PATH
 from stripeline.workers.secrets.vault import Vault, VaultError, connection_secret
 
-_PATH: Final = "/v1/account"
 _ANSWER_S: Final = 10.0
 _AT_A_TIME: Final = 8
 
 
 async def learn(settings: Settings, vault: Vault, stored: Definitions, wanted: Mapping[str, AnyDefinition]) -> Learned:
     """The accounts of the connections whose key is new, or whose account is not known. Raises VaultError."""
-    connections = {name_of(key): one for key, one in wanted.items() if isinstance(one, Connection)}
+    connections = Definitions.of(wanted).connections
     keys = {
         name: vault.open(connection_secret(name), connections[name].secret_key)
         for name in questions(stored, connections)
@@ -79,7 +79,7 @@ async def _ask(settings: Settings, keys: Mapping[str, SecretStr]) -> Mapping[str
             async with room:
                 try:
                     async with asyncio.timeout(_ANSWER_S):
-                        return answer_of(await stripe.read(_PATH, key))
+                        return answer_of(await stripe.read(PATH, key))
                 except TimeoutError:
                     return NoAnswer(f"Stripe did not answer within {_ANSWER_S:.0f} s")
 

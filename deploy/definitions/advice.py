@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from stripeline.contracts.definitions import AnyDefinition, Step, Trigger, Workflow
+from stripeline.contracts.definitions import AnyDefinition, Definitions, Step, Trigger, Workflow
 from stripeline.contracts.families import families
 from stripeline.workers.actions import actions
 from stripeline.workers.router.number_forms import exact_forms
@@ -17,9 +17,7 @@ _NOT = re.compile(r"!\s*(?!=)")
 
 def advice(definitions: Mapping[str, AnyDefinition], stored: Mapping[str, Trigger]) -> Iterator[str]:
     """One sentence for each doubt about the workflows of a file. `stored`: triggers that they may refer to."""
-    triggers = dict(stored) | {
-        key.partition("/")[2]: one for key, one in definitions.items() if isinstance(one, Trigger)
-    }
+    triggers = {**stored, **Definitions.of(definitions).triggers}
     for key, workflow in definitions.items():
         if isinstance(workflow, Workflow):
             trigger = triggers.get(workflow.trigger)

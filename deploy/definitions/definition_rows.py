@@ -13,10 +13,10 @@ def connection_rows(stored: Definitions, vault: Vault | None) -> list[dict[str, 
         {
             "name": name,
             "mode": connection.mode,
-            "account": stored.accounts[name].account if name in stored.accounts else connection.account,
+            "account": stored.account_of(name),
             "key": connection.hint,
             "state": _state(name, connection, stored, vault),
-            "paused_accounts": _paused_accounts(name, connection, stored),
+            "paused_accounts": [account for account in stored.refused(name) if account is not None],
             "rate": connection.rate.model_dump(exclude_none=True) if connection.rate else None,
         }
         for name, connection in sorted(stored.connections.items())
@@ -28,8 +28,8 @@ def _state(name: str, connection: Connection, stored: Definitions, vault: Vault 
     if pause is not None:
         again = f"`stripeline resume connection {name}`"
         return f"paused by {pause.by} at {rfc3339(pause.at_ms)}: {pause.why}; {again} ends it"
-    refusal = stored.key_refusals.get(name)
-    if refusal is not None and refusal.key_name == connection.key_name:
+    refusal = stored.refusals().get(name)
+    if refusal is not None:
         return (
             f"paused: Stripe refused its key at {rfc3339(refusal.since_ms)}; apply a new one, or correct it at"
             f" Stripe and run `stripeline resume connection {name}`; it is tried once an hour"
@@ -41,15 +41,6 @@ def _state(name: str, connection: Connection, stored: Definitions, vault: Vault 
     except VaultError:
         return "unreadable"
     return "ready"
-
-
-def _paused_accounts(name: str, connection: Connection, stored: Definitions) -> list[str]:
-    """Connected accounts whose commands wait: Stripe says that the key may not act for them."""
-    return [
-        held.partition("/")[2]
-        for held, refusal in sorted(stored.key_refusals.items())
-        if held.startswith(f"{name}/") and refusal.key_name == connection.key_name
-    ]
 
 
 def trigger_rows(stored: Definitions) -> list[dict[str, Any]]:

@@ -93,15 +93,6 @@ def quiet_since(table: ControlTable, name: str) -> int | None:
     return None if place is None else place.appended_ms
 
 
-def own_account(definitions: Definitions, name: str) -> str | None:
-    """The account behind a connection's key: as it was learned, else as it is declared."""
-    learned = definitions.accounts.get(name)
-    if learned is not None:
-        return learned.account
-    connection = definitions.connections.get(name)
-    return None if connection is None else connection.account
-
-
 def key_name(table: ControlTable, name: str) -> str | None:
     connection = table.connections.get(name)
     return None if connection is None else connection.key_name

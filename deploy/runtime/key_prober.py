@@ -12,7 +12,6 @@ import structlog
 from aiokafka.errors import KafkaError
 from pydantic import SecretStr
 
-from stripeline.contracts.control_records import KeyRefusal
 from stripeline.contracts.definitions import Definitions, refusal_key
 from stripeline.contracts.vocabulary import Fault, LogEvent
 from stripeline.workers.executor.key_probe import PATH, ProbePlan, ProbeVerdict, verdict
@@ -50,21 +49,11 @@ class KeyProber:
     async def once(self) -> None:
         """Try what is due now, one after the other."""
         now = self.definitions()
-        for name in list(self._plan.due(self._refusals(now), now.probes, now.pauses, self.now_ms())):
+        for name in list(self._plan.due(now.refusals(), now.probes, now.pauses, self.now_ms())):
             connection, _, account = name.partition("/")
             key = self.key(connection)
             if key is not None:
                 self._plan.tried(name, now.probes, await self._tried(connection, account or None, key), self.now_ms())
-
-    @staticmethod
-    def _refusals(now: Definitions) -> dict[str, KeyRefusal]:
-        """Those of the keys that the connections have now."""
-        return {
-            name: refusal
-            for name, refusal in now.key_refusals.items()
-            if (connection := now.connections.get(name.partition("/")[0])) is not None
-            and connection.key_name == refusal.key_name
-        }
 
     async def _tried(self, connection: str, account: str | None, key: SecretStr) -> ProbeVerdict:
         found = verdict(await self.read(PATH, key, account), account)

@@ -2,7 +2,6 @@
 
 import asyncio
 
-from stripeline.deploy.runtime.connection_keys import own_account
 from stripeline.deploy.runtime.definition_cache import WorkflowsByTrigger
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.runtime.worker_setup import may_begin, new_worker, run_watched
@@ -17,7 +16,7 @@ async def router_part(shared: Shared, stop: asyncio.Event) -> None:
     router = Router(
         topics=settings.topics, workflows=workflows.of, installation=shared.installation.id,
         partitions=settings.partitions,
-        account=lambda name: own_account(shared.table.definitions, name),
+        account=lambda name: shared.table.definitions.account_of(name),  # noqa: PLW0108  (the definitions change)
     )  # fmt: skip
     worker = new_worker(shared, RouterRole(settings.topics, router))
     if await may_begin(shared, stop):

@@ -10,7 +10,7 @@ from stripeline.deploy.telemetry.metrics.worker import WORKER
 from stripeline.deploy.telemetry.sources import WorkerView
 from stripeline.workers.kafka.control_table import ControlTable
 from stripeline.workers.kafka.group_member import Membership, Worker
-from stripeline.workers.kafka.watchdog import StuckError, watched
+from stripeline.workers.kafka.watch.watchdog import StuckError, watched
 from stripeline.workers.roles import Role
 from stripeline.workers.secrets.vault import Vault
 from stripeline.workers.spans import traced

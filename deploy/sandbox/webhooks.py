@@ -38,7 +38,7 @@ class WebhookEndpoint:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Happened:
-    """Something that an account is told of."""
+    """Something that an account is notified of."""
 
     type: str
     object: Mapping[str, Any]

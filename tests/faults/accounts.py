@@ -1,6 +1,5 @@
 """The suite's accounts at Stripe: two with keys of their own, and one that is connected to the first."""
 
-import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -11,7 +10,8 @@ from stripeline.contracts.control_records import ConnectionAccount
 from stripeline.contracts.internal_records import encode
 from stripeline.deploy.failure import FailureError
 from stripeline.workers.kafka.control_table import publish
-from tests.support.cluster import KEY, Cluster, configure
+from tests.support.cluster import KEY, TWO_STEPS, Cluster, configure
+from tests.support.scripted_workers import until
 
 ACME, BETA, SHOP = "acct_1FaultsAcme", "acct_1FaultsBeta", "acct_1FaultsShop"
 FIRST_KEYS: Final = {"acme": KEY, "beta": "sk_test_e2ebeta"}
@@ -20,23 +20,14 @@ APPLIED_S: Final = 120.0
 PLACES: Final = (("acme", None), ("beta", None), ("acme", SHOP))
 """Whom the other team's commands are for: a connection, and perhaps an account that is connected to it."""
 
-CONFIG = """
+CONFIG = (
+    """
 connections:
   acme: {secret_key: "${env:ACME_KEY}"}
   beta: {secret_key: "${env:BETA_KEY}"}
-triggers:
-  payments: {kind: stripe/payment-event, connection: acme, signing_secrets: ["${env:ACME_WHSEC}"]}
-workflows:
-  two-steps:
-    trigger: payments
-    types: [payment_intent.succeeded]
-    where: "data.amount >= 50"
-    steps:
-      - {id: customer, action: stripe/create-customer, input: {email: "=data.receipt_email"}}
-      - id: deposit
-        action: stripe/create-payment-intent
-        input: {amount: "=data.amount", currency: eur, customer: "=steps.customer.id"}
 """
+    + TWO_STEPS
+)
 
 
 def account_of(connection: str, account: str | None) -> str:
@@ -67,9 +58,7 @@ class Keys:
         new = f"{FIRST_KEYS[name]}rolled{self.rolled}"
         await self.found.sandbox("/keys/roll", {"key": self.present[name], "new_key": new, "keep_s": keep_s})
         self.present[name] = new
-        async with asyncio.timeout(APPLIED_S):
-            while not await self._applied():  # noqa: ASYNC110  (Kafka sets no event)
-                await asyncio.sleep(1)
+        await until(self._applied, f"the next key of {name} is applied", APPLIED_S)
 
     async def _applied(self) -> bool:
         """Another fault may have the broker: who rolls a key applies again then."""

@@ -16,7 +16,7 @@ from stripeline.deploy.local.kafka import LocalKafka
 from stripeline.workers.kafka import polling, task_opening
 from stripeline.workers.kafka.control_table import ControlTable, publish
 from stripeline.workers.kafka.unread.unreadable_batch import UnreadableBatch, unreadable_batch
-from stripeline.workers.kafka.watchdog import snapshot
+from stripeline.workers.kafka.watch.watchdog import snapshot
 from stripeline.workers.task import stalled_reads
 from tests.support import spoiled_log
 from tests.support.scripted_workers import ScriptedStripe, ScriptedWorkers, customers, scripted_workers, until

@@ -20,11 +20,11 @@ from stripeline.workers.actions import actions
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.kafka import watchdog
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.group_member import Membership, Worker
 from stripeline.workers.kafka.polling import Polling
-from stripeline.workers.kafka.watchdog import StuckError, watched
+from stripeline.workers.kafka.watch import watchdog
+from stripeline.workers.kafka.watch.watchdog import StuckError, watched
 from stripeline.workers.roles import ExecutorRole
 from stripeline.workers.task.health import StallLimits
 from tests.integration.test_worker_task import DONE, PARTITIONS, Bench, bench, commands, has_results, until

@@ -26,9 +26,7 @@ from tests.support.records import INSTALLATION
 READY_S = 60.0
 SECRET = "whsec_test"
 KEY = "sk_test_e2e"
-CONFIG = """
-connections:
-  acme: {secret_key: "${env:ACME_KEY}"}
+TWO_STEPS = """
 triggers:
   payments: {kind: stripe/payment-event, connection: acme, signing_secrets: ["${env:ACME_WHSEC}"]}
 workflows:
@@ -42,6 +40,13 @@ workflows:
         action: stripe/create-payment-intent
         input: {amount: "=data.amount", currency: eur, customer: "=steps.customer.id"}
 """
+CONFIG = (
+    """
+connections:
+  acme: {secret_key: "${env:ACME_KEY}"}
+"""
+    + TWO_STEPS
+)
 
 
 @dataclass

@@ -21,7 +21,7 @@ from stripeline.contracts.retry_tiers import DAY_MS, HORIZON_MS, WINDOW_MS, Tier
 from stripeline.contracts.vocabulary import UNKNOWN_ACTION, Code, DeadLetterReason, Verdict
 from stripeline.workers.executor import outcome_records, transitions
 from stripeline.workers.executor.believed_times import believed
-from stripeline.workers.executor.command_state import CommandState, PlannedCall, digest_of, state_of
+from stripeline.workers.executor.command_state import CommandState, PlannedCall, state_of
 from stripeline.workers.executor.key_breaker import pause_ms
 from stripeline.workers.executor.ledger import Ledger, remember, set_queue
 from stripeline.workers.executor.rate_gate import Hold
@@ -72,7 +72,7 @@ def _fresh(setup: Setup, _: Ledger, state: CommandState, queue: LedgerQueue | No
     """From the command topic: known, or behind another of its key, or None: it goes on."""
     record, known = state.record, state.known
     if known is not None:
-        if known.digest != digest_of(state.command):
+        if known.digest != state.digest:
             return Decision(Verdict.ID_REUSED, (outcome_records.id_reused(setup.topics, record),))
         if not (record.replayed and known.status in REPLAYABLE):
             return Decision(Verdict.KNOWN)

@@ -3,8 +3,8 @@
 from msgspec import Struct, field
 from msgspec.structs import replace
 
+from stripeline.contracts import ids
 from stripeline.contracts.action import Action, Request
-from stripeline.contracts.ids import digest
 from stripeline.contracts.internal_records import (
     LastAnswer,
     LedgerCommand,
@@ -25,6 +25,7 @@ from stripeline.workers.executor.stripe_lookup import LookUp
 class CommandState(Struct, frozen=True, kw_only=True):
     """A command, and how far it has come.
 
+    digest: of the command's content.
     known: what the ledger knew of it when it was taken.
     revision: of the result that it will end with.
     unknown: an attempt may have had its effect.
@@ -40,6 +41,7 @@ class CommandState(Struct, frozen=True, kw_only=True):
 
     record: CommandRecord
     command: Command
+    digest: str
     known: LedgerCommand | None
     revision: int = 0
     unknown: bool = False
@@ -67,7 +69,7 @@ class CommandState(Struct, frozen=True, kw_only=True):
         """The ledger's entry while it waits in a tier."""
         return LedgerCommand(
             status="waiting",
-            digest=digest_of(self.command),
+            digest=self.digest,
             revision=self.revision,
             at_ms=now_ms,
             unknown=self.unknown,
@@ -87,7 +89,7 @@ class CommandState(Struct, frozen=True, kw_only=True):
         open_ = status == "indeterminate"
         return LedgerCommand(
             status=status,
-            digest=digest_of(self.command),
+            digest=self.digest,
             revision=self.revision,
             at_ms=now_ms,
             facts=self.facts() if open_ else None,
@@ -167,15 +169,18 @@ def endpoint(action: Action, look_up: LookUp | None) -> str:
 
 def state_of(setup: Setup, ledger: Ledger, record: CommandRecord, command: Command) -> CommandState:
     """The state of a command that was taken: new, waiting, or replayed after an end."""
-    known = ledger.known(command.command_id)
+    known, digest = ledger.known(command.command_id), digest_of(command)
     suspect = record.maybe_attempted and not _while_paused(setup, record, command)
     tried_ms = _tried_ms(known, record, suspect=suspect)
     if known is None:
-        return CommandState(record=record, command=command, known=None, suspect=suspect, tried_ms=tried_ms)
+        return CommandState(
+            record=record, command=command, digest=digest, known=None, suspect=suspect, tried_ms=tried_ms
+        )
     if known.status == "waiting":
         return CommandState(
             record=record,
             command=command,
+            digest=digest,
             known=known,
             revision=known.revision,
             unknown=known.unknown,
@@ -192,6 +197,7 @@ def state_of(setup: Setup, ledger: Ledger, record: CommandRecord, command: Comma
     return CommandState(
         record=record,
         command=command,
+        digest=digest,
         known=known,
         revision=known.revision + 1,
         unknown=unknown,
@@ -230,4 +236,4 @@ def _while_paused(setup: Setup, record: CommandRecord, command: Command) -> bool
 
 
 def digest_of(command: Command) -> str:
-    return digest(command.action, command.connection, command.input, command.account)
+    return ids.digest(command.action, command.connection, command.input, command.account)

@@ -18,7 +18,7 @@ from stripeline.contracts.internal_records import encode
 from stripeline.contracts.records import Unreadable, parse_command
 from stripeline.contracts.vocabulary import Fault
 from stripeline.workers.executor import after_call, before_call, believed_times, settlement, stripe_lookup, transitions
-from stripeline.workers.executor.command_state import Call, CommandState, PlannedCall, digest_of, endpoint
+from stripeline.workers.executor.command_state import Call, CommandState, PlannedCall, endpoint
 from stripeline.workers.executor.key_breaker import PAUSE_MIN_MS
 from stripeline.workers.executor.key_owner import Asked, mismatch
 from stripeline.workers.executor.ledger import Ledger, forget
@@ -129,7 +129,7 @@ class Executor(Struct, frozen=True, kw_only=True):
     ) -> Call | Outcome | Missing:
         """What a look-up found, or its next request. All its requests are one call for the rate gate."""
         found = stripe_lookup.advance(
-            look_up, call.action, self.setup.origin(call.command.command_id, digest_of(call.command)), answer,
+            look_up, call.action, self.setup.origin(call.command.command_id, call.state.digest), answer,
             first_appended_ms=call.state.record.first_appended_ms, now_ms=now_ms,
             call_timeout_ms=self.setup.call_timeout_ms,
         )  # fmt: skip

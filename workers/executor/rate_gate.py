@@ -168,7 +168,8 @@ class RateGate:
         if since_ms is not None:
             return Hold(wait_ms=pause_ms(now_ms, since_ms), why="waits for its connection to be resumed")
         tries = []
-        for named, why in ((None, "key to be replaced"), (account, f"access to {account}")):
+        for named in dict.fromkeys((None, account)):
+            why = "key to be replaced" if named is None else f"access to {named}"
             breaker = self._account(connection, named, now_ms).breaker
             breaker.learn(key, self.refused(connection, named), now_ms)
             if breaker.closed(key):

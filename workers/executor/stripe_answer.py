@@ -137,11 +137,8 @@ def _special(status: int, error: Mapping[str, Any]) -> Meaning | None:
             return KEY_IN_USE
         case 400, _, "rate_limit":  # an old form of 429: stripe-python `_api_requestor.py`
             return meaning_of(429)
-        case (
-            400,
-            "idempotency_error",
-            _,
-        ):  # the key was used with other parameters, on another partition: it may be done
+        case 400, "idempotency_error", _:
+            # The key was used with other parameters, such as another partition: the command may have been done.
             return replace(meaning_of(400), effect_possible=True, decisive=False)
         case _:
             return None

@@ -10,6 +10,9 @@ Invariants:
 - No transition makes a new Idempotency-Key: it follows from the command's id.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from msgspec.structs import replace
 
 from stripeline.contracts import effect_trail, stripe_metadata
@@ -18,7 +21,7 @@ from stripeline.contracts.internal_records import LedgerQueue
 from stripeline.contracts.retry_tiers import HORIZON_MS, Tier, covering, within
 from stripeline.contracts.vocabulary import Code, DeadLetterReason, Verdict
 from stripeline.workers.executor import outcome_records, stripe_lookup
-from stripeline.workers.executor.command_state import CommandState, PlannedCall, digest_of
+from stripeline.workers.executor.command_state import CommandState, PlannedCall
 from stripeline.workers.executor.ledger import Ledger, remember, set_queue
 from stripeline.workers.executor.rate_gate import Hold
 from stripeline.workers.executor.retry_headers import CommandRecord, waiting_headers
@@ -29,14 +32,17 @@ from stripeline.workers.task.decision import Decision, OutputRecord, StateChange
 
 def attempt(setup: Setup, ledger: Ledger, state: CommandState, action: Action, now_ms: int) -> PlannedCall | Decision:
     """The action's call, or the end of a command whose input it refuses."""
-    posts = action.method == "POST"
-    origin = setup.origin(state.command.command_id, digest_of(state.command))
-    trail = effect_trail.params(state.command.chain, state.command.hops)
-    ours = stripe_metadata.params(origin, state.record.input.partition, trail) if posts else {}
-    request = action.request(state.command.input, ours)
+    request = action.request(state.command.input, _marks(setup, state) if action.method == "POST" else {})
     if isinstance(request, RefusedInput):
         return finish(setup, ledger, state, refusal(action.key, request.message), now_ms)
     return PlannedCall(state=state, action=action, request=request)
+
+
+def _marks(setup: Setup, state: CommandState) -> Mapping[str, Any]:
+    """What an object that the command creates says of where it comes from."""
+    command = state.command
+    trail = effect_trail.params(command.chain, command.hops)
+    return stripe_metadata.params(setup.origin(command.command_id, state.digest), state.record.input.partition, trail)
 
 
 def look_up(setup: Setup, ledger: Ledger, state: CommandState, action: Action, now_ms: int) -> PlannedCall | Decision:
@@ -47,7 +53,7 @@ def look_up(setup: Setup, ledger: Ledger, state: CommandState, action: Action, n
 
 
 def search(setup: Setup, state: CommandState, action: Action) -> PlannedCall:
-    first = stripe_lookup.begin(action, setup.origin(state.command.command_id, digest_of(state.command)))
+    first = stripe_lookup.begin(action, setup.origin(state.command.command_id, state.digest))
     return PlannedCall(state=state, action=action, request=first.request, look_up=first.look_up)
 
 

@@ -33,27 +33,15 @@ def resume(stored: Definitions, name: str, signed: Signed) -> Changes:
     """The control records that resume a connection: its pause ends, and a refused key is tried. Raises FailureError."""
     _require(stored, name)
     paused = f"connection/{name}" in stored.pauses
-    if not paused and not refused(stored, name):
+    if not paused and not stored.refused(name):
         raise FailureError(f"The connection {name} is not paused. `stripeline get connections` shows its state.")
     ends: dict[str, bytes | None] = {f"pause/connection/{name}": None} if paused else {}
-    return ends | probes(stored, [name], signed.by, signed.at_ms)
+    return ends | probes(stored, [name], signed)
 
 
-def probes(stored: Definitions, names: list[str], by: str, at_ms: int) -> dict[str, bytes | None]:
+def probes(stored: Definitions, names: list[str], signed: Signed) -> dict[str, bytes | None]:
     """The control records that ask an executor to try the refused keys among these connections'."""
-    return {f"probe/{name}": encode(Probe(by=by, at_ms=at_ms)) for name in names if refused(stored, name)}
-
-
-def refused(stored: Definitions, name: str) -> list[str | None]:
-    """What Stripe refuses of a connection's key: None for all of it, and accounts."""
-    connection = stored.connections.get(name)
-    if connection is None:
-        return []
-    return [
-        held.partition("/")[2] or None
-        for held, refusal in sorted(stored.key_refusals.items())
-        if held.partition("/")[0] == name and refusal.key_name == connection.key_name
-    ]
+    return {f"probe/{name}": encode(Probe(by=signed.by, at_ms=signed.at_ms)) for name in names if stored.refused(name)}
 
 
 async def carry_out(

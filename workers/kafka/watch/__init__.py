@@ -1,1 +1,1 @@
-"""What a worker watches beside its work: signs of life of Kafka, and transactions of others that hold it back."""
+"""What watches a worker: the watchdog, signs of life of Kafka, and transactions of others that hold it back."""

@@ -7,7 +7,7 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import UnreadableReason
-from stripeline.deploy.operations.batch_skip import SkipError, require_skippable, view
+from stripeline.deploy.operations.acts.batch_skip import SkipError, require_skippable, view
 from stripeline.workers.kafka.batch_header import BatchHeader
 from stripeline.workers.kafka.unread.unreadable_batch import UnreadableBatch
 

@@ -6,7 +6,6 @@ charge twice.
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import orjson
@@ -16,6 +15,7 @@ from stripeline.contracts.headers import Headers
 from stripeline.contracts.retry_tiers import HORIZON_MS
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Code, DeadLetterReason
+from stripeline.deploy.operations.acts.audit import Signed
 from stripeline.deploy.operations.views import DeadLetter
 from stripeline.workers.kafka.one_off_producer import one_off_producer
 from stripeline.workers.kafka.transaction import MAX_REQUEST_BYTES
@@ -27,15 +27,6 @@ _OURS: Final = frozenset(
         h.ORIGIN_LAST_OFFSET, h.REASON, h.CODE, h.ATTEMPTS, h.LAST_ERROR,
     }
 )  # fmt: skip
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Note:
-    """Who replays, and why; written to the record."""
-
-    by: str
-    why: str
-    at_ms: int
 
 
 def prospect(letter: DeadLetter, now_ms: int) -> str:
@@ -79,11 +70,11 @@ def target(topics: Topics, letter: DeadLetter) -> str:
     return origin if origin in {*topics.events, topics.result} else topics.command
 
 
-def replay_headers(letter: DeadLetter, note: Note) -> Headers:
+def replay_headers(letter: DeadLetter, signed: Signed) -> Headers:
     note_fields = {
-        "by": note.by,
-        "why": note.why,
-        "at": h.rfc3339(note.at_ms),
+        "by": signed.by,
+        "why": signed.why,
+        "at": h.rfc3339(signed.at_ms),
         "dead_letter": f"{letter.read.partition}/{letter.read.offset}",
     }
     kept = h.without(letter.read.headers.items(), _OURS)
@@ -91,7 +82,7 @@ def replay_headers(letter: DeadLetter, note: Note) -> Headers:
 
 
 async def replay(
-    topics: Topics, client: Mapping[str, Any], letters: Sequence[DeadLetter], note: Note, rate_per_s: float
+    topics: Topics, client: Mapping[str, Any], letters: Sequence[DeadLetter], signed: Signed, rate_per_s: float
 ) -> int:
     """Produce the letters that are replayable, oldest first, at `rate_per_s` at most, and return their number.
 
@@ -102,7 +93,7 @@ async def replay(
             async with asyncio.timeout(_SEND_S):
                 await producer.send_and_wait(
                     target(topics, letter), letter.read.value, key=letter.read.key, partition=letter.read.partition,
-                    headers=list(replay_headers(letter, note)),
+                    headers=list(replay_headers(letter, signed)),
                 )  # fmt: skip
             await asyncio.sleep(1 / rate_per_s)
     return sum(map(replayable, letters))
