@@ -44,6 +44,10 @@ async def test_a_commit_that_fails_half_way_shows_nothing(workers: ScriptedWorke
     await workers.all_have_results("before")
     await workers.no_lag(workers.topics.command)
     offset = (await workers.committed(workers.topics.command)).offset
+    gate = stripe.gate(*names)  # all calls end at once, so that one transaction has many results
+    for name in names:
+        await workers.send(*customers(name), key=name)
+    await until(lambda: len(stripe.made) == 21, "all calls are in flight")
     producer = worker.worker.tasks[0]._transactions._producer
     commit, seen = producer.commit_transaction, {}
 
@@ -57,8 +61,7 @@ async def test_a_commit_that_fails_half_way_shows_nothing(workers: ScriptedWorke
         await commit()
 
     producer.commit_transaction = fenced_just_before_its_end
-    for name in names:
-        await workers.send(*customers(name), key=name)
+    gate.set()
     results = await workers.all_have_results(*names)
     assert seen["written"] > 1
     assert seen["shown"] == [1, 2]  # in the ledger, the record by which the task learned the time
