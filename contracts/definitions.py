@@ -13,10 +13,17 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from stripeline.contracts.action import SENSITIVE, explain
-from stripeline.contracts.control_records import BatchSkip, ConnectionAccount, Installation, KeyRefusal, Pause, Probe
 from stripeline.contracts.families import families
 from stripeline.contracts.ids import ACCOUNT_ID, NAME, STEP
 from stripeline.contracts.internal_records import read
+from stripeline.contracts.operator.control_records import (
+    BatchSkip,
+    ConnectionAccount,
+    Installation,
+    KeyRefusal,
+    Pause,
+    Probe,
+)
 
 Name = Annotated[str, Field(pattern=NAME.pattern)]
 Sealed = Annotated[

@@ -5,8 +5,8 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
-from stripeline.deploy.cli.failures import EXPECTED, explain_failure
-from stripeline.deploy.cli.options import overruling, take_overrides
+from stripeline.deploy.cli.terminal.failures import EXPECTED, explain_failure
+from stripeline.deploy.cli.terminal.options import overruling, take_overrides
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:

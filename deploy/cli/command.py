@@ -14,9 +14,9 @@ from stripeline.contracts.headers import rfc3339
 from stripeline.contracts.ids import ACCOUNT_ID, COMMAND_ID
 from stripeline.contracts.masking import mask
 from stripeline.contracts.records import Result
-from stripeline.deploy.cli import output
-from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
+from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.send_command import NewCommand, produce, produce_and_wait
 from stripeline.workers.actions import actions

@@ -7,10 +7,10 @@ from typing import Annotated
 
 import typer
 
-from stripeline.deploy.cli import output
-from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
-from stripeline.deploy.cli.times import moment_ms
+from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.options import kafka, settings
+from stripeline.deploy.cli.terminal.times import moment_ms
 
 app = typer.Typer(help="The published contract: JSON Schemas, examples and AsyncAPI.", no_args_is_help=True)
 

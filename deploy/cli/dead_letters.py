@@ -5,13 +5,13 @@ from typing import Annotated
 
 import typer
 
-from stripeline.deploy.cli import output
-from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
-from stripeline.deploy.cli.times import moment_ms
+from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.options import kafka, settings
+from stripeline.deploy.cli.terminal.times import moment_ms
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.operations.topic_reader import Page, Wanted, newest
-from stripeline.deploy.operations.views import (
+from stripeline.deploy.operations.reading.topic_reader import Page, Wanted, newest
+from stripeline.deploy.operations.reading.views import (
     DeadLetter,
     Filters,
     dead_letter_details,
@@ -98,7 +98,7 @@ def replay(
     an effect is looked up at Stripe first, and the Idempotency-Key never changes: a replay never charges twice. It
     adds the next revision to the command's result, and resumes its run.
     """
-    from stripeline.deploy.cli.acting_user import signed  # noqa: PLC0415
+    from stripeline.deploy.cli.terminal.acting_user import signed  # noqa: PLC0415
     from stripeline.deploy.operations.acts.replay import prospect, replayable  # noqa: PLC0415  (only this command writes)
     from stripeline.deploy.operations.acts.replay import replay as put_back  # noqa: PLC0415
 

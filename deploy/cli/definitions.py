@@ -8,10 +8,10 @@ import typer
 
 from stripeline.contracts.definitions import AnyDefinition, Definitions, name_of
 from stripeline.contracts.ids import NAME
-from stripeline.deploy.cli import output
-from stripeline.deploy.cli.acting_user import signed
-from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
+from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.acting_user import signed
+from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.definitions.account_questions import account_records, learn
 from stripeline.deploy.definitions.advice import advice
 from stripeline.deploy.definitions.definition_rows import connection_rows, trigger_rows, users_of, workflow_rows

@@ -5,9 +5,9 @@ from typing import Annotated
 
 import typer
 
-from stripeline.deploy.cli import output
-from stripeline.deploy.cli.options import settings
 from stripeline.deploy.cli.registry import Entry, Panel
+from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.options import settings
 from stripeline.deploy.telemetry.logs import configure_logs
 
 kafka_app = typer.Typer(help="A local Apache Kafka, for development and tests.", no_args_is_help=True)
@@ -59,7 +59,7 @@ def demo() -> None:
     Starts a local Kafka, a sandbox Stripe, ingest, router and executor; applies an example configuration; sends signed
     events of the three families; and shows each run, result, retry and dead letter as it happens.
     """
-    from stripeline.deploy.runtime.library_check import require_tested_libraries  # noqa: PLC0415  (--help needs none)
+    from stripeline.deploy.runtime.process.library_check import require_tested_libraries  # noqa: PLC0415  (--help needs none)
 
     require_tested_libraries()
     from stripeline.deploy.local.demo.run import run  # noqa: PLC0415  (starts a whole stack: only this command needs it)
@@ -74,7 +74,7 @@ def up() -> None:
 
     Prints its addresses and the next commands to try.
     """
-    from stripeline.deploy.runtime.library_check import require_tested_libraries  # noqa: PLC0415  (--help needs none)
+    from stripeline.deploy.runtime.process.library_check import require_tested_libraries  # noqa: PLC0415  (--help needs none)
 
     require_tested_libraries()
     from stripeline.deploy.local.up import run  # noqa: PLC0415  (starts a whole stack: only this command needs it)

@@ -5,10 +5,10 @@ from typing import Annotated, Literal
 import typer
 
 from stripeline.contracts.vocabulary import AuditedAct
-from stripeline.deploy.cli import output
-from stripeline.deploy.cli.acting_user import signed
-from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
+from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.acting_user import signed
+from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.acts import pauses
 from stripeline.workers.kafka.control_table import read_all

@@ -2,9 +2,9 @@
 
 from typing import Literal, assert_never
 
-from stripeline.deploy.cli import output
-from stripeline.deploy.cli.options import settings
 from stripeline.deploy.cli.registry import Entry, Panel
+from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.options import settings
 from stripeline.deploy.settings.parsing import sends_keys_in_clear
 from stripeline.deploy.telemetry.logs import configure_logs
 
@@ -42,7 +42,7 @@ def worker() -> None:
 
 
 def _run(kind: Literal["ingest", "router", "executor", "worker"]) -> None:
-    from stripeline.deploy.runtime.library_check import require_tested_libraries  # noqa: PLC0415  (--help needs none)
+    from stripeline.deploy.runtime.process.library_check import require_tested_libraries  # noqa: PLC0415  (--help needs none)
 
     require_tested_libraries()
     from stripeline.deploy.runtime import processes  # noqa: PLC0415  (checked first, and loaded by a process only)

@@ -5,12 +5,12 @@ from typing import Annotated, Literal
 
 import typer
 
-from stripeline.deploy.cli import output
-from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
+from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.operations.topic_reader import Page, Read, Wanted, newest
-from stripeline.deploy.operations.views import run_of, run_view
+from stripeline.deploy.operations.reading.topic_reader import Page, Read, Wanted, newest
+from stripeline.deploy.operations.reading.views import run_of, run_view
 
 app = typer.Typer(help="List and show runs, step by step.", no_args_is_help=True)
 

@@ -6,10 +6,10 @@ from typing import Any
 import typer
 
 from stripeline.contracts.retry_tiers import Tier
-from stripeline.deploy.cli import output
-from stripeline.deploy.cli.options import is_secret, option
-from stripeline.deploy.cli.options import settings as current
 from stripeline.deploy.cli.registry import Entry, Panel
+from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.options import is_secret, option
+from stripeline.deploy.cli.terminal.options import settings as current
 from stripeline.deploy.settings.parsing import duration_text, size_text
 from stripeline.deploy.settings.settings import Settings, unknown_variables, variable
 from stripeline.workers.secrets.vault import new_master_key

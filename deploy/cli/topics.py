@@ -7,10 +7,10 @@ from typing import Annotated, Any
 import typer
 
 from stripeline.contracts.retry_tiers import DAY_MS
-from stripeline.deploy.cli import output
-from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
-from stripeline.deploy.cli.rights_listing import list_rights
+from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.options import kafka, settings
+from stripeline.deploy.cli.terminal.rights_listing import list_rights
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations import topics as admin
 from stripeline.deploy.operations.kafka_abilities import lacking
@@ -122,7 +122,7 @@ def skip(
     Shows what would be skipped, and asks. The worker that owns the partition then goes on behind the batch and writes
     it to the dead letters as it is. Refused where a client can read the batch, and on changelogs and definitions.
     """
-    from stripeline.deploy.cli.acting_user import signed  # noqa: PLC0415
+    from stripeline.deploy.cli.terminal.acting_user import signed  # noqa: PLC0415
     from stripeline.deploy.operations.acts import batch_skip  # noqa: PLC0415  (only this command writes)
 
     if not why.strip():

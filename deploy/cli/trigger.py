@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 import typer
 from pydantic import SecretStr
 
-from stripeline.deploy.cli import output
-from stripeline.deploy.cli.options import kafka, settings
 from stripeline.deploy.cli.registry import Entry, Panel
+from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.definitions.secrets import SecretError, Source, complaint, find
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.local.example_events import example_event

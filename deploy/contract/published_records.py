@@ -8,8 +8,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
-from stripeline.contracts import control_records, definitions, header_models, internal_records, records
+from stripeline.contracts import definitions, header_models, internal_records, records
 from stripeline.contracts.families import Family, families
+from stripeline.contracts.operator import control_records
 from stripeline.deploy.contract import examples, examples_internal
 from stripeline.deploy.contract import schemas as variants
 from stripeline.deploy.contract.compatibility_rules import Side

@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from stripeline.contracts.headers import rfc3339
 from stripeline.deploy.contract.judge import Contract
-from stripeline.deploy.operations.topic_reader import Read, hidden_of, partitions_of, read_of
+from stripeline.deploy.operations.reading.topic_reader import Read, hidden_of, partitions_of, read_of
 from stripeline.workers.kafka.partition_reader import partition_reader
 
 _SILENT_S: Final = 30.0

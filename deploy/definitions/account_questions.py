@@ -9,9 +9,9 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from stripeline.contracts.control_records import ConnectionAccount
 from stripeline.contracts.definitions import ACCOUNT, AnyDefinition, Definitions
 from stripeline.contracts.internal_records import encode
+from stripeline.contracts.operator.control_records import ConnectionAccount
 from stripeline.deploy.definitions.key_accounts import (
     AccountAnswer,
     AccountError,
@@ -23,7 +23,7 @@ from stripeline.deploy.definitions.key_accounts import (
 )
 from stripeline.deploy.runtime.stripe_client import stripe_client
 from stripeline.deploy.settings.settings import Settings
-from stripeline.workers.executor.key_probe import PATH
+from stripeline.workers.executor.connection.key_probe import PATH
 from stripeline.workers.secrets.vault import Vault, VaultError, connection_secret
 
 _ANSWER_S: Final = 10.0

@@ -7,10 +7,10 @@ deleted and made again is held to it too.
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
-from stripeline.contracts.control_records import ConnectionAccount
 from stripeline.contracts.definitions import Connection, Definitions
 from stripeline.contracts.errors import StripeRefusal, refusal_of
 from stripeline.contracts.ids import ACCOUNT_ID
+from stripeline.contracts.operator.control_records import ConnectionAccount
 from stripeline.contracts.vocabulary import Fault
 from stripeline.workers.executor.answer_origin import json_object, not_stripes, stripe_error
 from stripeline.workers.executor.stripe_answer import StripeAnswer

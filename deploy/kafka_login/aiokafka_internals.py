@@ -8,7 +8,7 @@ opens another one, which logs in again, with the token or the password of that t
 What the public interface lacks: the answer to the login has the session's length, and aiokafka drops it; and nothing
 public closes a connection between two requests, or says which class its clients make connections of. `SHAPES` lists
 what this relies on: every process compares it with the installed aiokafka when it starts
-(`stripeline.deploy.runtime.library_check`), and so do the tests.
+(`stripeline.deploy.runtime.process.library_check`), and so do the tests.
 """
 
 import asyncio

@@ -17,9 +17,9 @@ from stripeline.deploy.definitions.load import load
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
 from stripeline.deploy.operations.topics import apply as apply_topics
-from stripeline.deploy.runtime.admin_server import failing
 from stripeline.deploy.runtime.executor_process import executor_part
 from stripeline.deploy.runtime.ingest_process import ingest_part
+from stripeline.deploy.runtime.process.admin_server import failing
 from stripeline.deploy.runtime.router_process import router_part
 from stripeline.deploy.runtime.shared import open_shared
 from stripeline.deploy.sandbox.http_server import SandboxServer

@@ -1,7 +1,7 @@
 """All that the operations use of aiokafka below its public interface, read in aiokafka 0.14.0.
 
 `SHAPES` lists what they rely on: every process compares it with the installed aiokafka when it starts
-(`stripeline.deploy.runtime.library_check`), and so do the tests.
+(`stripeline.deploy.runtime.process.library_check`), and so do the tests.
 """
 
 import asyncio

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from stripeline.contracts.definitions import PAUSE, Connection, Definitions, Rate, name_of, refusal_key
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.workers.executor.command_state import Call
-from stripeline.workers.executor.key_owner import MAX_AGE_MS, KeyOwner, owner_of, same
+from stripeline.workers.executor.connection.key_owner import MAX_AGE_MS, KeyOwner, owner_of, same
 from stripeline.workers.kafka.control_table import ControlTable
 from stripeline.workers.secrets.cache import Secrets
 from stripeline.workers.secrets.vault import VaultError

@@ -21,8 +21,8 @@ from stripeline.deploy.runtime.stripe_client import stripe_client
 from stripeline.deploy.runtime.worker_setup import may_begin, new_worker, required_vault, run_watched
 from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
 from stripeline.workers.actions import actions
+from stripeline.workers.executor.connection.rate_gate import RateGate
 from stripeline.workers.executor.executor import Executor
-from stripeline.workers.executor.rate_gate import RateGate
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.kafka.control_table import publish
 from stripeline.workers.roles import ExecutorRole

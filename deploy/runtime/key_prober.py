@@ -14,7 +14,7 @@ from pydantic import SecretStr
 
 from stripeline.contracts.definitions import Definitions, refusal_key
 from stripeline.contracts.vocabulary import Fault, LogEvent
-from stripeline.workers.executor.key_probe import PATH, ProbePlan, ProbeVerdict, verdict
+from stripeline.workers.executor.connection.key_probe import PATH, ProbePlan, ProbeVerdict, verdict
 from stripeline.workers.executor.stripe_answer import StripeAnswer
 
 log = structlog.get_logger(__name__)

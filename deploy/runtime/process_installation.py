@@ -8,7 +8,7 @@ import asyncio
 from contextlib import suppress
 from typing import Final
 
-from stripeline.contracts.control_records import Installation
+from stripeline.contracts.operator.control_records import Installation
 from stripeline.deploy.definitions.installation import InstallationError, absent, wrong_format
 from stripeline.workers.kafka.control_table import ControlTable
 

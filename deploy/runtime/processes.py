@@ -17,13 +17,13 @@ from aiokafka.errors import KafkaError
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.operations.topics import NotYetError
-from stripeline.deploy.runtime.admin_server import Health, serve_admin
 from stripeline.deploy.runtime.executor_process import executor_part
 from stripeline.deploy.runtime.ingest_process import ingest_part
-from stripeline.deploy.runtime.loop_exceptions import handle_loop_exception
+from stripeline.deploy.runtime.process.admin_server import Health, serve_admin
+from stripeline.deploy.runtime.process.loop_exceptions import handle_loop_exception
+from stripeline.deploy.runtime.process.shutdown import bounded_shutdown, watch_blocked_loop
 from stripeline.deploy.runtime.router_process import router_part
 from stripeline.deploy.runtime.shared import Shared, open_shared
-from stripeline.deploy.runtime.shutdown import bounded_shutdown, watch_blocked_loop
 from stripeline.deploy.settings.settings import Settings
 
 log = structlog.get_logger(__name__)

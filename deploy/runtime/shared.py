@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from stripeline.deploy.operations.connection_probe import why_unreachable
 from stripeline.deploy.operations.rights import Purpose
-from stripeline.deploy.runtime.kafka_answers import KafkaAnswers
-from stripeline.deploy.runtime.kafka_errors import KafkaErrors
+from stripeline.deploy.runtime.process.kafka_answers import KafkaAnswers
+from stripeline.deploy.runtime.process.kafka_errors import KafkaErrors
 from stripeline.deploy.runtime.process_installation import ProcessInstallation
 from stripeline.deploy.runtime.topics_watch import TopicsWatch
 from stripeline.deploy.settings.kafka_options import kafka_client_options, kafka_warnings

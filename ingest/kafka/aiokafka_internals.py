@@ -1,7 +1,7 @@
 """All that ingest uses of aiokafka below its public interface, read in aiokafka 0.14.0.
 
 Each part says why the public interface does not do. `SHAPES` lists what they rely on: every process compares it with
-the installed aiokafka when it starts (`stripeline.deploy.runtime.library_check`), and so do the tests.
+the installed aiokafka when it starts (`stripeline.deploy.runtime.process.library_check`), and so do the tests.
 """
 
 import asyncio

@@ -4,7 +4,7 @@ import aiohttp
 import pytest
 from prometheus_client import CollectorRegistry, Counter
 
-from stripeline.deploy.runtime.admin_server import Health, serve_admin
+from stripeline.deploy.runtime.process.admin_server import Health, serve_admin
 
 HOST = "127.0.0.1"
 WELL = Health(checks={}, warnings={}, broken={})

@@ -11,7 +11,7 @@ import typer
 
 from stripeline.deploy.cli import main
 from stripeline.deploy.cli.app import app
-from stripeline.deploy.runtime import library_check
+from stripeline.deploy.runtime.process import library_check
 from stripeline.workers.secrets.vault import new_master_key
 
 NOWHERE = "127.0.0.1:1"

@@ -33,12 +33,12 @@ ADAPTERS = {
         "ingest/kafka/", "workers/kafka/",
         "deploy/operations/", "deploy/runtime/", "deploy/local/demo/kafka_traffic.py",
         "deploy/kafka_login/",  # gives aiokafka the tokens that it asks for
-        "deploy/cli/failures.py",  # names Kafka's errors, to say what to do about them
+        "deploy/cli/terminal/failures.py",  # names Kafka's errors, to say what to do about them
     ),
     "aiohttp": (
         "ingest/http/",
         "deploy/kafka_login/",  # asks a token endpoint
-        "deploy/runtime/admin_server.py", "deploy/sandbox/http_server.py",
+        "deploy/runtime/process/admin_server.py", "deploy/sandbox/http_server.py",
         "deploy/sandbox/webhook_deliveries.py", "deploy/local/webhook_sender.py",
     ),
     "httptools": ("workers/stripe/",),
@@ -48,7 +48,7 @@ ADAPTERS = {
         "deploy/telemetry/delivery_spans.py", "deploy/telemetry/tracer.py", "deploy/runtime/shared.py",
     ),
     "prometheus_client": (
-        "deploy/runtime/admin_server.py", "deploy/runtime/shared.py", "deploy/telemetry/collector.py",
+        "deploy/runtime/process/admin_server.py", "deploy/runtime/shared.py", "deploy/telemetry/collector.py",
     ),
 }  # fmt: skip
 

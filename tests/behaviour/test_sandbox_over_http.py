@@ -12,8 +12,8 @@ from pydantic import SecretStr
 
 from stripeline.deploy.sandbox import http_server as sandbox_app
 from stripeline.deploy.sandbox.http_server import SandboxServer
-from stripeline.workers.executor import key_probe
-from stripeline.workers.executor.key_probe import ProbeVerdict
+from stripeline.workers.executor.connection import key_probe
+from stripeline.workers.executor.connection.key_probe import ProbeVerdict
 from stripeline.workers.stripe.api import StripeApi
 
 FORM = {"amount": "2000", "currency": "usd"}

@@ -13,9 +13,9 @@ import pytest
 from msgspec import Struct
 
 from stripeline.contracts import internal_records
-from stripeline.contracts.control_records import KeyRefusal
 from stripeline.contracts.definitions import Workflow
 from stripeline.contracts.internal_records import LedgerCommand, LedgerQueue, Run, UnreadableRecordError, encode, read
+from stripeline.contracts.operator.control_records import KeyRefusal
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.contract import schemas
 from stripeline.deploy.contract.compatibility import compare

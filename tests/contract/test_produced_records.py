@@ -8,10 +8,10 @@ import pytest
 from cloudevents.core.bindings.kafka import KafkaMessage, from_binary_event
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.control_records import KeyRefusal
 from stripeline.contracts.definitions import Connection, Trigger, Workflow, encode_definition
 from stripeline.contracts.headers import Headers
 from stripeline.contracts.internal_records import encode, read
+from stripeline.contracts.operator.control_records import KeyRefusal
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Verdict

@@ -173,7 +173,7 @@ def test_a_process_that_can_not_end_is_ended(tmp_path: Path):
     """A part that swallows its cancellation; and a loop that never turns again."""
     stubborn = """
 import asyncio, time
-from stripeline.deploy.runtime.shutdown import bounded_shutdown, watch_blocked_loop
+from stripeline.deploy.runtime.process.shutdown import bounded_shutdown, watch_blocked_loop
 from stripeline.deploy.telemetry.loop_lag import LoopLag
 async def main():
     async with bounded_shutdown(cut_short_s=0.5, last_s=1.5) as stop:

@@ -19,8 +19,8 @@ AWAY_S = float(os.environ.get("KAFKA_AWAY_S", "15"))
 BLOCKED = """
 import asyncio, time, uvloop
 from prometheus_client import CollectorRegistry
-from stripeline.deploy.runtime.admin_server import Health, serve_admin
-from stripeline.deploy.runtime.shutdown import watch_blocked_loop
+from stripeline.deploy.runtime.process.admin_server import Health, serve_admin
+from stripeline.deploy.runtime.process.shutdown import watch_blocked_loop
 from stripeline.deploy.telemetry.loop_lag import LoopLag
 async def main():
     lag, health = LoopLag(), Health(checks={}, warnings={}, broken={})

@@ -6,8 +6,8 @@ from typing import Final
 
 from aiokafka.errors import KafkaError
 
-from stripeline.contracts.control_records import ConnectionAccount
 from stripeline.contracts.internal_records import encode
+from stripeline.contracts.operator.control_records import ConnectionAccount
 from stripeline.deploy.failure import FailureError
 from stripeline.workers.kafka.control_table import publish
 from tests.support.cluster import KEY, TWO_STEPS, Cluster, configure

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stripeline.contracts.control_records import ConnectionAccount
+from stripeline.contracts.operator.control_records import ConnectionAccount
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.cli import main
 from stripeline.deploy.operations import topics as admin

@@ -18,7 +18,7 @@ from stripeline.deploy.contract.channels import channel_by_topic
 from stripeline.deploy.contract.judge import Contract
 from stripeline.deploy.contract.verify import Span, verify
 from stripeline.deploy.operations import topics as admin_topics
-from stripeline.deploy.operations.topic_reader import Wanted, newest
+from stripeline.deploy.operations.reading.topic_reader import Wanted, newest
 from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.publish_result import Published
 from stripeline.ingest.routing import Publication

@@ -9,7 +9,7 @@ from pydantic import SecretStr
 from stripeline.contracts.definitions import Rate
 from stripeline.deploy.sandbox.accounts import own_account
 from stripeline.deploy.sandbox.http_server import SandboxServer
-from stripeline.workers.executor.rate_gate import RateGate
+from stripeline.workers.executor.connection.rate_gate import RateGate
 from stripeline.workers.stripe.api import StripeApi
 from tests.support.in_memory_executor import INTENT, KEY, InMemoryExecutor
 from tests.support.records import command

@@ -13,8 +13,8 @@ from stripeline.contracts.records import Command, parse_command
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations import topics as admin
+from stripeline.deploy.operations.reading.topic_reader import Wanted, newest, partitions_of
 from stripeline.deploy.operations.send_command import NewCommand, produce, produce_and_wait
-from stripeline.deploy.operations.topic_reader import Wanted, newest, partitions_of
 from stripeline.workers.kafka.partition_reader import partition_reader
 from stripeline.workers.router.router import COMMAND_TYPE
 from tests.support.broker import Broker

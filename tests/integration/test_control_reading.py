@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.operations.topic_reader import Page, Read, Wanted, newest
+from stripeline.deploy.operations.reading.topic_reader import Page, Read, Wanted, newest
 from stripeline.workers.kafka.partition_reader import partition_reader
 from tests.support.broker import Broker, TopicFactory
 

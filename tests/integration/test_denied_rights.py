@@ -14,7 +14,7 @@ from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import WorkerEvent
 from stripeline.deploy.operations import topics as admin
 from stripeline.deploy.operations.rights import Purpose
-from stripeline.deploy.runtime.kafka_errors import KafkaErrors
+from stripeline.deploy.runtime.process.kafka_errors import KafkaErrors
 from stripeline.deploy.settings.kafka_options import kafka_client_options
 from stripeline.deploy.settings.settings import Settings, load_settings
 from stripeline.ingest.kafka.publisher import Publisher

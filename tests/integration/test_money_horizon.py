@@ -24,8 +24,8 @@ from stripeline.deploy.sandbox.faults import FaultRule, InjectedFault, Match
 from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.connection.key_owner import KeyOwner
 from stripeline.workers.executor.executor import Executor
-from stripeline.workers.executor.key_owner import KeyOwner
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.group_member import Membership, Worker

@@ -12,11 +12,11 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.definitions import Connection, Rate, encode_definition
 from stripeline.contracts.vocabulary import WorkerEvent
-from stripeline.deploy.operations import topic_reader
-from stripeline.deploy.operations.topic_reader import Wanted, newest
+from stripeline.deploy.operations.reading import topic_reader
+from stripeline.deploy.operations.reading.topic_reader import Wanted, newest
 from stripeline.workers.actions import actions
+from stripeline.workers.executor.connection.rate_gate import RateGate
 from stripeline.workers.executor.executor import Executor
-from stripeline.workers.executor.rate_gate import RateGate
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import StripeAnswer
 from stripeline.workers.kafka import control_table

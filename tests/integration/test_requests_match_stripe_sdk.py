@@ -15,8 +15,9 @@ from pydantic import SecretStr
 from stripeline.contracts.action import RefusedInput
 from stripeline.contracts.ids import digest
 from stripeline.contracts.stripe_metadata import Origin
-from stripeline.workers.executor import key_probe, stripe_lookup
+from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.connection import key_probe
 from stripeline.workers.executor.stripe_lookup import LookUp
 from stripeline.workers.stripe.api import STRIPE_VERSION, StripeApi, form
 from tests.support.in_memory_executor import ACTIONS, KEY, call_of

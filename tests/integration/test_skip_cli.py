@@ -10,8 +10,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
-from stripeline.contracts.control_records import BatchSkip
 from stripeline.contracts.internal_records import AuditRecord, OffsetRange, read
+from stripeline.contracts.operator.control_records import BatchSkip
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.cli import main
 from stripeline.deploy.contract.channels import channel_by_topic

@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.admin import AIOKafkaAdminClient, NewTopic
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from stripeline.contracts.control_records import Installation
 from stripeline.contracts.internal_records import encode
+from stripeline.contracts.operator.control_records import Installation
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.definitions.installation import InstallationError
 from stripeline.deploy.operations import topics as admin

@@ -9,8 +9,8 @@ import orjson
 import pytest
 from aiokafka import AIOKafkaProducer
 
-from stripeline.contracts.control_records import ConnectionAccount
 from stripeline.contracts.internal_records import encode
+from stripeline.contracts.operator.control_records import ConnectionAccount
 from stripeline.deploy.sandbox.faults import FaultRule, InjectedFault, Match
 from stripeline.workers.kafka.control_table import publish
 from tests.support.broker import Broker

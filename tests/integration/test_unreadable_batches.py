@@ -9,8 +9,8 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.control_records import BatchSkip
 from stripeline.contracts.definitions import Trigger, encode_definition
+from stripeline.contracts.operator.control_records import BatchSkip
 from stripeline.contracts.vocabulary import UnreadableReason, WorkerEvent
 from stripeline.deploy.local.kafka import LocalKafka
 from stripeline.workers.kafka import polling, task_opening

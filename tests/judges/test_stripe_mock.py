@@ -15,9 +15,10 @@ from pydantic import SecretStr
 from stripeline.contracts import stripe_metadata
 from stripeline.contracts.action import Request
 from stripeline.contracts.stripe_metadata import Origin
-from stripeline.workers.executor import key_probe, stripe_lookup
+from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.command_state import Call
-from stripeline.workers.executor.key_probe import ProbeVerdict
+from stripeline.workers.executor.connection import key_probe
+from stripeline.workers.executor.connection.key_probe import ProbeVerdict
 from stripeline.workers.executor.stripe_answer import Failed, Outcome, StripeAnswer, Succeeded, classify
 from stripeline.workers.executor.stripe_lookup import LookUp, Missing
 from stripeline.workers.stripe.api import StripeApi

@@ -14,9 +14,9 @@ from prometheus_client import generate_latest
 from stripeline.deploy.local.kafka import free_port
 from stripeline.deploy.operations.topics import apply
 from stripeline.deploy.runtime import shared as shared_base
-from stripeline.deploy.runtime.admin_server import failing
 from stripeline.deploy.runtime.executor_process import executor_part
 from stripeline.deploy.runtime.ingest_process import ingest_part
+from stripeline.deploy.runtime.process.admin_server import failing
 from stripeline.deploy.runtime.router_process import router_part
 from stripeline.deploy.runtime.shared import Shared, open_shared
 from stripeline.deploy.sandbox.http_server import SandboxServer

@@ -8,7 +8,7 @@ import orjson
 from stripeline.contracts import headers as h
 from stripeline.contracts.headers import Headers
 from stripeline.contracts.topics import Topics
-from stripeline.workers.executor.key_owner import KeyOwner
+from stripeline.workers.executor.connection.key_owner import KeyOwner
 
 INSTALLATION = "inst1"
 

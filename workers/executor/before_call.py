@@ -22,9 +22,9 @@ from stripeline.contracts.vocabulary import UNKNOWN_ACTION, Code, DeadLetterReas
 from stripeline.workers.executor import outcome_records, transitions
 from stripeline.workers.executor.believed_times import believed
 from stripeline.workers.executor.command_state import CommandState, PlannedCall, state_of
-from stripeline.workers.executor.key_breaker import pause_ms
+from stripeline.workers.executor.connection.key_breaker import pause_ms
+from stripeline.workers.executor.connection.rate_gate import Hold
 from stripeline.workers.executor.ledger import Ledger, remember, set_queue
-from stripeline.workers.executor.rate_gate import Hold
 from stripeline.workers.executor.retry_headers import CommandRecord, waiting_headers
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Failed, refusal

@@ -14,9 +14,9 @@ from stripeline.contracts.internal_records import (
     Tried,
 )
 from stripeline.contracts.records import Command, Status
-from stripeline.workers.executor.key_owner import KNOWN_BY_ALL_MS, KeyOwner
+from stripeline.workers.executor.connection.key_owner import KNOWN_BY_ALL_MS, KeyOwner
+from stripeline.workers.executor.connection.rate_gate import Pass
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.executor.rate_gate import Pass
 from stripeline.workers.executor.retry_headers import CommandRecord
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_lookup import LookUp

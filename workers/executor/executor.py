@@ -11,18 +11,18 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.control_records import KeyRefusal
 from stripeline.contracts.definitions import refusal_key
 from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.internal_records import encode
+from stripeline.contracts.operator.control_records import KeyRefusal
 from stripeline.contracts.records import Unreadable, parse_command
 from stripeline.contracts.vocabulary import Fault
 from stripeline.workers.executor import after_call, before_call, believed_times, settlement, stripe_lookup, transitions
 from stripeline.workers.executor.command_state import Call, CommandState, PlannedCall, endpoint
-from stripeline.workers.executor.key_breaker import PAUSE_MIN_MS
-from stripeline.workers.executor.key_owner import Asked, mismatch
+from stripeline.workers.executor.connection.key_breaker import PAUSE_MIN_MS
+from stripeline.workers.executor.connection.key_owner import Asked, mismatch
+from stripeline.workers.executor.connection.rate_gate import Hold, Observation, Pass, RateGate, open_gate
 from stripeline.workers.executor.ledger import Ledger, forget
-from stripeline.workers.executor.rate_gate import Hold, Observation, Pass, RateGate, open_gate
 from stripeline.workers.executor.retry_headers import read_record
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import CallReply, NoKey, Outcome, StripeAnswer, classify

@@ -11,7 +11,7 @@ from stripeline.contracts.stripe_metadata import Origin
 from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.executor import outcome_records, stripe_lookup
 from stripeline.workers.executor.answer_origin import json_object
-from stripeline.workers.executor.key_owner import Asked, mismatch
+from stripeline.workers.executor.connection.key_owner import Asked, mismatch
 from stripeline.workers.executor.ledger import Ledger, remember
 from stripeline.workers.executor.retry_headers import CommandRecord
 from stripeline.workers.executor.setup import Setup

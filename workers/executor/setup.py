@@ -7,7 +7,7 @@ from msgspec import Struct
 from stripeline.contracts.action import Action
 from stripeline.contracts.stripe_metadata import Origin
 from stripeline.contracts.topics import Topics
-from stripeline.workers.executor.key_owner import KeyOwner
+from stripeline.workers.executor.connection.key_owner import KeyOwner
 
 
 class Setup(Struct, frozen=True, kw_only=True):

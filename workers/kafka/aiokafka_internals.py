@@ -1,7 +1,7 @@
 """All that the workers use of aiokafka below its public interface, read in aiokafka 0.14.0.
 
 Each function says why the public interface does not do. `SHAPES` lists what they rely on: every process compares it
-with the installed aiokafka when it starts (`stripeline.deploy.runtime.library_check`), and so do the tests.
+with the installed aiokafka when it starts (`stripeline.deploy.runtime.process.library_check`), and so do the tests.
 """
 
 import asyncio

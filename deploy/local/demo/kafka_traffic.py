@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Mapping, Sequence
 from typing import Any
 
-from stripeline.deploy.operations.topic_reader import Read, partitions_of, read_of
+from stripeline.deploy.operations.reading.topic_reader import Read, partitions_of, read_of
 from stripeline.workers.kafka.one_off_producer import one_off_producer
 from stripeline.workers.kafka.partition_reader import partition_reader
 

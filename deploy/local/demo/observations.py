@@ -11,7 +11,7 @@ from stripeline.contracts import headers as h
 from stripeline.contracts.records import Command, parse_command
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.local.reconciliation import EndedCommand, EndState, SentCommand
-from stripeline.deploy.operations.topic_reader import Read
+from stripeline.deploy.operations.reading.topic_reader import Read
 
 Show = Callable[[str, str], None]
 

@@ -13,13 +13,13 @@ from aiokafka.errors import CorruptRecordException, OffsetOutOfRangeError
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts import headers
-from stripeline.contracts.control_records import BatchSkip
 from stripeline.contracts.internal_records import OffsetRange, encode
+from stripeline.contracts.operator.control_records import BatchSkip
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import AuditedAct
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.acts.audit import Signed, record_act
-from stripeline.deploy.operations.topic_reader import partitions_of
+from stripeline.deploy.operations.reading.topic_reader import partitions_of
 from stripeline.workers.kafka.batch_header import BatchHeader, batch_header
 from stripeline.workers.kafka.one_off_producer import one_off_producer
 from stripeline.workers.kafka.unread.unreadable_batch import UnreadableBatch, unreadable_batch

@@ -7,9 +7,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from stripeline.contracts.control_records import Pause, Probe
 from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.internal_records import encode
+from stripeline.contracts.operator.control_records import Pause, Probe
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import AuditedAct
 from stripeline.deploy.failure import FailureError

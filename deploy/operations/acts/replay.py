@@ -16,7 +16,7 @@ from stripeline.contracts.retry_tiers import HORIZON_MS
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Code, DeadLetterReason
 from stripeline.deploy.operations.acts.audit import Signed
-from stripeline.deploy.operations.views import DeadLetter
+from stripeline.deploy.operations.reading.views import DeadLetter
 from stripeline.workers.kafka.one_off_producer import one_off_producer
 from stripeline.workers.kafka.transaction import MAX_REQUEST_BYTES
 

@@ -16,7 +16,7 @@ from aiokafka.structs import OffsetAndMetadata
 from stripeline.contracts import headers as h
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.operations.topic_reader import partitions_of
+from stripeline.deploy.operations.reading.topic_reader import partitions_of
 from stripeline.workers.kafka.aiokafka_internals import committed_offsets
 from stripeline.workers.kafka.partition_reader import partition_reader
 from stripeline.workers.task.watermark import decode

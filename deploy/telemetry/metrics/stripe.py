@@ -5,7 +5,7 @@ from typing import Final
 
 from stripeline.contracts.vocabulary import CallKind, Fault
 from stripeline.deploy.telemetry.collector import MetricRow, Sample
-from stripeline.workers.executor.rate_gate import ConnectionStatus
+from stripeline.workers.executor.connection.rate_gate import ConnectionStatus
 from stripeline.workers.stripe.api import StripeApi
 
 STRIPE: Final[tuple[MetricRow[StripeApi], ...]] = (

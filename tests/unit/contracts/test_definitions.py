@@ -2,7 +2,6 @@
 
 import pytest
 
-from stripeline.contracts.control_records import BatchSkip, KeyRefusal
 from stripeline.contracts.definitions import (
     AnyDefinition,
     Connection,
@@ -17,6 +16,7 @@ from stripeline.contracts.definitions import (
     parse_definition,
 )
 from stripeline.contracts.internal_records import encode
+from stripeline.contracts.operator.control_records import BatchSkip, KeyRefusal
 
 CONNECTION = Connection(secret_key="sealed:v1:a:b", mode="test", hint="sk_test_…1234", rate=Rate(account=100))
 TRIGGER = Trigger(kind="stripe/payment-event", connection="acme", mode="test", signing_secrets=("sealed:v1:a:c",))

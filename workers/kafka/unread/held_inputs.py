@@ -17,7 +17,7 @@ from aiokafka.errors import CorruptRecordException, KafkaError, TopicAuthorizati
 from aiokafka.structs import TopicPartition
 from msgspec import Struct
 
-from stripeline.contracts.control_records import BatchSkip
+from stripeline.contracts.operator.control_records import BatchSkip
 from stripeline.contracts.topics import RECORD_MAX_BYTES
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.workers.kafka.unread.unreadable_batch import UnreadableBatch, unreadable_batch

@@ -2,8 +2,8 @@
 
 import pytest
 
-from stripeline.contracts.control_records import FORMAT, Installation
 from stripeline.contracts.ids import INSTALLATION
+from stripeline.contracts.operator.control_records import FORMAT, Installation
 from stripeline.deploy.definitions.installation import InstallationError, decided
 
 STORED = Installation(id="k3v9x2", format=FORMAT)

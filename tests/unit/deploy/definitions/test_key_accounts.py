@@ -3,8 +3,8 @@
 import orjson
 import pytest
 
-from stripeline.contracts.control_records import ConnectionAccount
 from stripeline.contracts.definitions import Connection, Definitions
+from stripeline.contracts.operator.control_records import ConnectionAccount
 from stripeline.contracts.vocabulary import Fault
 from stripeline.deploy.definitions.key_accounts import (
     AccountError,

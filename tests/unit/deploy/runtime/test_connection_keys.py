@@ -4,8 +4,8 @@ from types import SimpleNamespace
 
 from pydantic import SecretStr
 
-from stripeline.contracts.control_records import KeyRefusal
 from stripeline.contracts.definitions import Connection, Definitions
+from stripeline.contracts.operator.control_records import KeyRefusal
 from stripeline.deploy.runtime.connection_keys import Keys
 from stripeline.workers.secrets.cache import Secrets
 from stripeline.workers.secrets.vault import Vault, connection_secret, new_master_key

@@ -7,10 +7,10 @@ import pytest
 from aiokafka.errors import KafkaConnectionError
 from pydantic import SecretStr
 
-from stripeline.contracts.control_records import KeyRefusal, Pause, Probe
 from stripeline.contracts.definitions import Connection, Definitions
+from stripeline.contracts.operator.control_records import KeyRefusal, Pause, Probe
 from stripeline.deploy.runtime.key_prober import KeyProber
-from stripeline.workers.executor.key_probe import AGAIN_MS, HOUR_MS
+from stripeline.workers.executor.connection.key_probe import AGAIN_MS, HOUR_MS
 from stripeline.workers.executor.stripe_answer import StripeAnswer
 
 NOW = 10_000_000

@@ -6,8 +6,8 @@ from typing import cast
 
 import pytest
 
-from stripeline.contracts.control_records import Installation
 from stripeline.contracts.definitions import Definitions
+from stripeline.contracts.operator.control_records import Installation
 from stripeline.deploy.definitions.installation import InstallationError
 from stripeline.deploy.runtime.process_installation import ProcessInstallation
 from stripeline.workers.kafka.control_table import ControlTable

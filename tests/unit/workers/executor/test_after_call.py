@@ -14,9 +14,9 @@ from stripeline.workers.actions import actions
 from stripeline.workers.executor import stripe_lookup
 from stripeline.workers.executor.after_call import MAX_LOOKS
 from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.connection.rate_gate import Observation, RateGate
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.executor.rate_gate import Observation, RateGate
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Failed, StripeAnswer, Succeeded, classify
 from stripeline.workers.executor.stripe_lookup import Missing

@@ -12,9 +12,9 @@ from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.actions import actions
 from stripeline.workers.executor import believed_times
 from stripeline.workers.executor.command_state import Call, digest_of
+from stripeline.workers.executor.connection.rate_gate import open_gate
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.executor.rate_gate import open_gate
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.task.decision import Decision
 from tests.support.records import Record, any_owner, command_record, installation

@@ -9,10 +9,10 @@ from stripeline.contracts.retry_tiers import HORIZON_MS, parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.connection.key_owner import KNOWN_BY_ALL_MS
+from stripeline.workers.executor.connection.rate_gate import Rate, RateGate
 from stripeline.workers.executor.executor import Executor
-from stripeline.workers.executor.key_owner import KNOWN_BY_ALL_MS
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.executor.rate_gate import Rate, RateGate
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import StripeAnswer
 from tests.support.records import Record, any_owner, command, command_record, installation

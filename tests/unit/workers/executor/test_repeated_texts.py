@@ -14,11 +14,11 @@ from stripeline.contracts.internal_records import LedgerCommand, encode, read
 from stripeline.contracts.retry_tiers import HORIZON_MS, parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Fault
-from stripeline.deploy.cli import output
-from stripeline.deploy.cli.failures import explain_failure
+from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.failures import explain_failure
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.operations.topic_reader import Read
-from stripeline.deploy.operations.views import dead_letter_details, dead_letter_of
+from stripeline.deploy.operations.reading.topic_reader import Read
+from stripeline.deploy.operations.reading.views import dead_letter_details, dead_letter_of
 from stripeline.deploy.telemetry.logs import formatter
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.command_state import Call

@@ -4,7 +4,7 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from stripeline.contracts.vocabulary import Code
-from stripeline.workers.executor.key_owner import KNOWN_BY_ALL_MS, MAX_AGE_MS
+from stripeline.workers.executor.connection.key_owner import KNOWN_BY_ALL_MS, MAX_AGE_MS
 from tests.support.two_accounts import A, B, World
 
 HOUR_MS = 3_600_000

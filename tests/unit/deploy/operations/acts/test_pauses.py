@@ -3,8 +3,8 @@
 import orjson
 import pytest
 
-from stripeline.contracts.control_records import KeyRefusal, Pause
 from stripeline.contracts.definitions import Connection, Definitions, parse_definition
+from stripeline.contracts.operator.control_records import KeyRefusal, Pause
 from stripeline.deploy.definitions.definition_rows import connection_rows
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.acts import pauses

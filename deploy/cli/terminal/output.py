@@ -15,7 +15,7 @@ from rich.table import Table
 from rich.text import Text
 
 from stripeline.contracts.masking import mask_text
-from stripeline.deploy.operations.topic_reader import Page
+from stripeline.deploy.operations.reading.topic_reader import Page
 
 Done = TypeVar("Done")
 

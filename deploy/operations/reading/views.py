@@ -14,7 +14,7 @@ from stripeline.contracts import headers
 from stripeline.contracts.internal_records import RecordedError, Run, UnreadableRecordError, read
 from stripeline.contracts.masking import mask, mask_text
 from stripeline.contracts.records import Command, parse_command
-from stripeline.deploy.operations.topic_reader import Read
+from stripeline.deploy.operations.reading.topic_reader import Read
 
 _MAX_VALUE = 20_000
 _NOT_SHOWN = frozenset({"definition", "context", "chain", "hops"})

@@ -3,9 +3,9 @@
 import orjson
 import pytest
 
-from stripeline.contracts.control_records import KeyRefusal, Probe
+from stripeline.contracts.operator.control_records import KeyRefusal, Probe
 from stripeline.contracts.vocabulary import Fault
-from stripeline.workers.executor.key_probe import AGAIN_MS, HOUR_MS, ProbePlan, ProbeVerdict, verdict
+from stripeline.workers.executor.connection.key_probe import AGAIN_MS, HOUR_MS, ProbePlan, ProbeVerdict, verdict
 from stripeline.workers.executor.stripe_answer import StripeAnswer
 
 NOW = 10_000_000

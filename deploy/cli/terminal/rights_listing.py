@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from stripeline.deploy.cli import output
+from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.operations.rights import Purpose, Right, acl_commands, rights_of
 from stripeline.deploy.operations.rights_check import HeldRight, held_rights
 from stripeline.deploy.operations.topics_admin import principal_of

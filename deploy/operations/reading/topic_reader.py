@@ -1,7 +1,7 @@
 """Reads the newest records of a topic backwards from its end, without a consumer group, so no offsets change.
 
 Nothing behind an open transaction can be read: what is left out is said (`hidden`). It selects records.
-`stripeline.deploy.operations.views` presents them, with secrets masked.
+`stripeline.deploy.operations.reading.views` presents them, with secrets masked.
 """
 
 import asyncio

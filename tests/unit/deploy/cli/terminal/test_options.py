@@ -4,8 +4,8 @@ import pytest
 import typer
 
 from stripeline.deploy.cli.app import app
-from stripeline.deploy.cli.options import OPTIONS, overruling, settings, take_overrides
-from stripeline.deploy.cli.times import moment_ms
+from stripeline.deploy.cli.terminal.options import OPTIONS, overruling, settings, take_overrides
+from stripeline.deploy.cli.terminal.times import moment_ms
 
 
 def test_settings_are_taken_from_anywhere_in_the_arguments() -> None:

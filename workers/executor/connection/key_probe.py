@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from enum import Enum, auto
 from typing import Final
 
-from stripeline.contracts.control_records import KeyRefusal, Probe
 from stripeline.contracts.errors import StripeRefusal, refusal_of
+from stripeline.contracts.operator.control_records import KeyRefusal, Probe
 from stripeline.contracts.vocabulary import Fault
 from stripeline.workers.executor.answer_origin import json_object, stripe_error
 from stripeline.workers.executor.stripe_answer import StripeAnswer

@@ -12,8 +12,8 @@ from aiokafka.errors import (
 )
 
 from stripeline.deploy.operations.rights import Purpose
-from stripeline.deploy.runtime import kafka_errors
-from stripeline.deploy.runtime.kafka_errors import KafkaErrors
+from stripeline.deploy.runtime.process import kafka_errors
+from stripeline.deploy.runtime.process.kafka_errors import KafkaErrors
 from stripeline.deploy.settings.kafka_options import kafka_client_options
 from stripeline.deploy.settings.settings import load_settings
 

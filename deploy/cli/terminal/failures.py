@@ -14,8 +14,8 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from stripeline.deploy.cli import output
-from stripeline.deploy.cli.options import kafka, settings
+from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.local.kafka_jars import LocalKafkaError
 from stripeline.deploy.operations.connection_errors import cleaned

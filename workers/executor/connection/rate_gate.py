@@ -18,8 +18,8 @@ from msgspec import Struct
 from stripeline.contracts.definitions import Rate
 from stripeline.contracts.errors import StripeRefusal
 from stripeline.contracts.vocabulary import Code
-from stripeline.workers.executor.key_breaker import PAUSE_MIN_MS, Breaker, Noted, pause_ms
-from stripeline.workers.executor.pacing import AccountPace, Bucket
+from stripeline.workers.executor.connection.key_breaker import PAUSE_MIN_MS, Breaker, Noted, pause_ms
+from stripeline.workers.executor.connection.pacing import AccountPace, Bucket
 from stripeline.workers.executor.stripe_answer import Failed, Outcome
 from stripeline.workers.executor.stripe_lookup import Missing
 

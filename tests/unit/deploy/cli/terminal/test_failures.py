@@ -9,8 +9,8 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from stripeline.deploy.cli.failures import EXPECTED, explain_failure
-from stripeline.deploy.cli.options import overruling
+from stripeline.deploy.cli.terminal.failures import EXPECTED, explain_failure
+from stripeline.deploy.cli.terminal.options import overruling
 from stripeline.deploy.failure import FailureError
 
 

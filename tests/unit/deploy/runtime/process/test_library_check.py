@@ -8,10 +8,10 @@ from pathlib import Path
 import pytest
 from packaging.requirements import Requirement
 
-from stripeline.deploy.runtime import library_check
-from stripeline.deploy.runtime.library_check import INTERNALS, TESTED, LibraryError, require_tested_libraries
+from stripeline.deploy.runtime.process import library_check
+from stripeline.deploy.runtime.process.library_check import INTERNALS, TESTED, LibraryError, require_tested_libraries
 
-ROOT = Path(__file__).parents[4]
+ROOT = Path(__file__).parents[5]
 
 
 def test_the_installed_libraries_are_as_needed() -> None:

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from stripeline.deploy.runtime import kafka_answers
-from stripeline.deploy.runtime.kafka_answers import ASK_WHY_AFTER_S, UNREADY_AFTER_S, KafkaAnswers
+from stripeline.deploy.runtime.process import kafka_answers
+from stripeline.deploy.runtime.process.kafka_answers import ASK_WHY_AFTER_S, UNREADY_AFTER_S, KafkaAnswers
 
 LOGIN = "The broker refuses the login of User:alice: check STRIPELINE_KAFKA_SASL_PASSWORD."
 

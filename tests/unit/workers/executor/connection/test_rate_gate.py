@@ -12,13 +12,13 @@ from stripeline.contracts.retry_tiers import parse_tiers, within
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Fault, Verdict
 from stripeline.workers.actions import actions
-from stripeline.workers.executor import rate_gate
 from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.connection import rate_gate
+from stripeline.workers.executor.connection.key_breaker import NOTICE_MS, PAUSE_MAX_MS
+from stripeline.workers.executor.connection.pacing import PACE_MS
+from stripeline.workers.executor.connection.rate_gate import ConnectionStatus, Hold, Observation, Pass, RateGate
 from stripeline.workers.executor.executor import Executor
-from stripeline.workers.executor.key_breaker import NOTICE_MS, PAUSE_MAX_MS
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.executor.pacing import PACE_MS
-from stripeline.workers.executor.rate_gate import ConnectionStatus, Hold, Observation, Pass, RateGate
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import NoKey, StripeAnswer, Succeeded, classify
 from stripeline.workers.task.decision import Decision

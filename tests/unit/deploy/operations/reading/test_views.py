@@ -8,8 +8,8 @@ from msgspec.structs import replace
 
 from stripeline.contracts import headers
 from stripeline.contracts.masking import mask, mask_text
-from stripeline.deploy.operations.topic_reader import Read
-from stripeline.deploy.operations.views import (
+from stripeline.deploy.operations.reading.topic_reader import Read
+from stripeline.deploy.operations.reading.views import (
     Filters,
     dead_letter_details,
     dead_letter_of,

@@ -10,7 +10,7 @@ from aiokafka import conn
 from aiokafka.errors import KafkaConnectionError, KafkaError, ProducerFenced
 from aiokafka.producer import message_accumulator, sender
 
-from stripeline.deploy.runtime.loop_exceptions import handle_loop_exception
+from stripeline.deploy.runtime.process.loop_exceptions import handle_loop_exception
 
 Coroutine = Callable[..., Any]
 

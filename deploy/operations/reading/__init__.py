@@ -1,0 +1,1 @@
+"""Reads the topics for a person: the newest records, and how they are shown."""

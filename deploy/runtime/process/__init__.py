@@ -1,0 +1,1 @@
+"""What every process has: an admin port, a bounded end, and errors in words."""
