@@ -16,8 +16,10 @@ from stripeline.contracts.action import SENSITIVE, explain
 from stripeline.contracts.families import families
 from stripeline.contracts.ids import ACCOUNT_ID, NAME, STEP
 from stripeline.contracts.internal_records import read
+from stripeline.contracts.limits import Commands, HourlyLimits, RunLimit
 from stripeline.contracts.operator.control_records import (
     BatchSkip,
+    BrakeRelease,
     ConnectionAccount,
     Installation,
     KeyRefusal,
@@ -74,6 +76,11 @@ class Connection(Definition):
     rate: Annotated[
         Rate | None, Field(description="default: Stripe's published limits, if Stripe's own address is used")
     ] = None
+    limits: Annotated[HourlyLimits | None, Field(description="at one of them the connection pauses by itself")] = None
+    commands: Annotated[
+        Commands | None,
+        Field(description="`own`: only commands of runs on the run topic are done; default: `all`"),
+    ] = None
 
     @cached_property
     def key_name(self) -> str:
@@ -118,6 +125,10 @@ class Workflow(Definition):
     types: Annotated[tuple[str, ...], Field(min_length=1, description="event types, or a prefix with `.*`")] = ("*",)
     where: Annotated[str | None, Field(description="a CEL expression over the event; default: every event")] = None
     steps: Annotated[tuple[Step, ...], Field(min_length=1, max_length=20, description="executed one after the other")]
+    limit: Annotated[
+        RunLimit | None,
+        Field(description="runs started in an hour, like `1000/h`: there the workflow pauses by itself"),
+    ] = None
 
     @field_validator("types")
     @classmethod
@@ -148,7 +159,7 @@ def matches(type_filter: str, event_type: str) -> bool:
 Kept = TypeVar("Kept")
 
 AnyDefinition = Connection | Trigger | Workflow
-Fact = KeyRefusal | BatchSkip | ConnectionAccount | Pause | Probe | Installation
+Fact = KeyRefusal | BatchSkip | ConnectionAccount | Pause | BrakeRelease | Probe | Installation
 """What nobody wrote into the file: what an operator did, or a process learned or met."""
 ControlRecord = AnyDefinition | Fact
 """A record of `stripe.control`."""
@@ -158,17 +169,20 @@ KEY_REFUSAL: Final = "state"
 SKIP: Final = "skip"
 ACCOUNT: Final = "account"
 PAUSE: Final = "pause"
+BRAKE: Final = "brake"
 PROBE: Final = "probe"
 INSTALLATION_KEY: Final = "installation"
-"""The first words of control keys. `skip/TOPIC/PARTITION` and `pause/KIND/NAME` have two more, and so may `state`:
-`state/NAME/ACCOUNT`. `installation` has none."""
+"""The first words of control keys. `skip/TOPIC/PARTITION`, `pause/KIND/NAME` and `brake/KIND/NAME` have two more, and
+so may `state`: `state/NAME/ACCOUNT`. `installation` has none."""
 
 _PLAIN_NAME: Final = re.compile(NAME.pattern)
+_KIND_AND_NAME: Final = re.compile(r"^(connection|workflow)/" + NAME.pattern.removeprefix("^"))
 FACTS: Final[Mapping[str, tuple[re.Pattern[str], type[Fact]]]] = {
     KEY_REFUSAL: (re.compile(_PLAIN_NAME.pattern[:-1] + f"(/{ACCOUNT_ID.pattern[1:-1]})?$"), KeyRefusal),
     SKIP: (re.compile(r"^[A-Za-z0-9._-]{1,249}/[0-9]{1,9}$"), BatchSkip),
     ACCOUNT: (_PLAIN_NAME, ConnectionAccount),
-    PAUSE: (re.compile(r"^(connection|workflow)/" + NAME.pattern.removeprefix("^")), Pause),
+    PAUSE: (_KIND_AND_NAME, Pause),
+    BRAKE: (_KIND_AND_NAME, BrakeRelease),
     PROBE: (_PLAIN_NAME, Probe),
     INSTALLATION_KEY: (re.compile(r"^$"), Installation),
 }
@@ -196,6 +210,7 @@ class Definitions:
     skips: Mapping[str, BatchSkip] = field(default_factory=dict)
     accounts: Mapping[str, ConnectionAccount] = field(default_factory=dict)
     pauses: Mapping[str, Pause] = field(default_factory=dict)
+    releases: Mapping[str, BrakeRelease] = field(default_factory=dict)
     probes: Mapping[str, Probe] = field(default_factory=dict)
     installation: Installation | None = None
     places: Mapping[str, ControlPlace] = field(default_factory=dict)
@@ -212,6 +227,7 @@ class Definitions:
             skips=_named(by_key, BatchSkip),
             accounts=_named(by_key, ConnectionAccount),
             pauses=_named(by_key, Pause),
+            releases=_named(by_key, BrakeRelease),
             probes=_named(by_key, Probe),
             installation=installation if isinstance(installation, Installation) else None,
             places=places or {},

@@ -48,11 +48,25 @@ class KeyRefusal(Struct, frozen=True, kw_only=True):
     since_ms: EpochMs = msgspec.field(name="since")
 
 
+BY_BRAKE: Final = "stripeline"
+"""Who pauses what is at its limit."""
+
+
 class Pause(Struct, frozen=True, kw_only=True):
-    """A person paused a connection or a workflow, under `pause/KIND/NAME`. Its end deletes the record."""
+    """A connection or a workflow is paused, under `pause/KIND/NAME`. Its end deletes the record.
+
+    By a person, or by the process that met its limit.
+    """
 
     by: Annotated[str, Meta(description="who paused it")]
     why: Annotated[str, Meta(description="the reason that was given")]
+    at_ms: EpochMs = msgspec.field(name="at")
+
+
+class BrakeRelease(Struct, frozen=True, kw_only=True):
+    """A person resumed a connection or a workflow, under `brake/KIND/NAME`: its limits count from this record on."""
+
+    by: Annotated[str, Meta(description="who resumed it")]
     at_ms: EpochMs = msgspec.field(name="at")
 
 

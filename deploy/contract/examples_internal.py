@@ -57,6 +57,8 @@ CONNECTIONS: Final[Examples] = {
         "mode": "test",
         "hint": "sk_test_…wxyz",
         "rate": {"account": 100, "endpoint": 25},
+        "limits": {"effects_per_hour": 500, "amount": {"eur": 500_000}},
+        "commands": "own",
     }
 }
 TRIGGERS: Final[Examples] = {
@@ -72,6 +74,7 @@ WORKFLOWS: Final[Examples] = {
         "trigger": "acme-payments",
         "types": ["payment_intent.succeeded"],
         "where": "data.amount >= 5000",
+        "limit": "1000/h",
         "steps": [
             {"id": "customer", "action": "stripe/create-customer", "input": {"email": "=data.receipt_email"}},
         ],
@@ -82,7 +85,11 @@ ACCOUNTS: Final[Examples] = {
     "learned": {"account": "acct_Example1", "mode": "test"},
     "another": {"account": "acct_Example2", "mode": "live", "changed": True},
 }
-PAUSES: Final[Examples] = {"by-a-person": {"by": "ada", "why": "the client moves to another account", "at": AT_MS}}
+PAUSES: Final[Examples] = {
+    "by-a-person": {"by": "ada", "why": "the client moves to another account", "at": AT_MS},
+    "at-its-limit": {"by": "stripeline", "why": "500 effects an hour: the limit of connection acme", "at": AT_MS},
+}
+BRAKE_RELEASES: Final[Examples] = {"resumed": {"by": "ada", "at": AT_MS}}
 PROBES: Final[Examples] = {"after-an-apply": {"by": "ada", "at": AT_MS}}
 INSTALLATIONS: Final[Examples] = {"first": {"id": "k3v9q2x7", "format": 1}}
 SKIPS: Final[Examples] = {

@@ -92,6 +92,7 @@ def published(keys: frozenset[str] | None = None) -> Sequence[PublishedRecord]:
         _read("control-state", control_records.KeyRefusal, examples_internal.STATES),
         _read("control-account", control_records.ConnectionAccount, examples_internal.ACCOUNTS),
         _read("control-pause", control_records.Pause, examples_internal.PAUSES),
+        _read("control-brake", control_records.BrakeRelease, examples_internal.BRAKE_RELEASES),
         _read("control-probe", control_records.Probe, examples_internal.PROBES),
         _read("control-installation", control_records.Installation, examples_internal.INSTALLATIONS),
         _read("control-skip", control_records.BatchSkip, examples_internal.SKIPS),

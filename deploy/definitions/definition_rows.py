@@ -18,6 +18,8 @@ def connection_rows(stored: Definitions, vault: Vault | None) -> list[dict[str, 
             "state": _state(name, connection, stored, vault),
             "paused_accounts": [account for account in stored.refused(name) if account is not None],
             "rate": connection.rate.model_dump(exclude_none=True) if connection.rate else None,
+            "limits": connection.limits.model_dump(exclude_none=True) if connection.limits else None,
+            "commands": connection.commands or "all",
         }
         for name, connection in sorted(stored.connections.items())
     ]
@@ -60,7 +62,10 @@ def trigger_rows(stored: Definitions) -> list[dict[str, Any]]:
 def workflow_rows(stored: Definitions) -> list[dict[str, Any]]:
     return [
         {"name": name, "trigger": workflow.trigger, "types": list(workflow.types), "where": workflow.where}
-        | {"steps": [step.model_dump(mode="json", exclude_none=True) for step in workflow.steps]}
+        | {
+            "limit": workflow.limit,
+            "steps": [step.model_dump(mode="json", exclude_none=True) for step in workflow.steps],
+        }
         for name, workflow in sorted(stored.workflows.items())
     ]
 

@@ -104,8 +104,9 @@ def _connections(reading: _Reading, written: Written) -> Iterator[tuple[str, Con
             stored = reading.stored.connections.get(name)
             sealed = reading.seal(connection_secret(name), secret, (stored.secret_key,) if stored else ())
             connection = Connection(
-                secret_key=sealed, mode=mode_of(secret), hint=hint_of(secret), account=given.account, rate=given.rate
-            )
+                secret_key=sealed, mode=mode_of(secret), hint=hint_of(secret), account=given.account, rate=given.rate,
+                limits=given.limits, commands=given.commands,
+            )  # fmt: skip
             yield name, connection
 
 

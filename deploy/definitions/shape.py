@@ -6,6 +6,7 @@ from pydantic import Field, ValidationError
 
 from stripeline.contracts.definitions import Definition, Name, Rate, TriggerKind, Workflow
 from stripeline.contracts.ids import ACCOUNT_ID
+from stripeline.contracts.limits import Commands, HourlyLimits
 from stripeline.deploy.definitions.problems import Problem
 
 
@@ -15,6 +16,8 @@ class WrittenConnection(Definition):
     secret_key: str
     account: Annotated[str, Field(pattern=ACCOUNT_ID.pattern)] | None = None
     rate: Rate | None = None
+    limits: HourlyLimits | None = None
+    commands: Commands | None = None
 
 
 class WrittenTrigger(Definition):

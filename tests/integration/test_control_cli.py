@@ -127,7 +127,7 @@ def test_apply_get_and_delete(call: Call, tmp_path: Path, monkeypatch: pytest.Mo
     assert {row["change"] for row in listed(call, "apply", "stripeline.yaml")} == {"unchanged"}
     assert listed(call, "get", "connections") == [
         {"name": "acme", "mode": "test", "account": "acct_1Acme", "key": "sk_test_…dden", "state": "ready"}
-        | {"paused_accounts": [], "rate": None}
+        | {"paused_accounts": [], "rate": None, "limits": None, "commands": "all"}
     ]
     assert listed(call, "get", "triggers")[0]["path"] == "/webhooks/pay"
     assert listed(call, "get", "workflows")[0]["steps"][0]["action"] == "stripe/create-customer"

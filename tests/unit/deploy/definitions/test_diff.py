@@ -1,14 +1,15 @@
 """The difference names each field that changes; a secret only as replaced, added or removed."""
 
 from stripeline.contracts.definitions import AnyDefinition, Connection, Rate, Step, Trigger, Workflow
+from stripeline.contracts.limits import HourlyLimits
 from stripeline.deploy.definitions.diff import diff, publication
 
 ONE = Step(id="one", action="stripe/create-customer", input={"name": "Ada"})
 TWO = Step(id="two", action="stripe/create-customer")
 
 
-def connection(secret: str = "sealed:v1:k:1", rate: Rate | None = None) -> Connection:
-    return Connection(secret_key=secret, mode="test", hint="sk_test_…1234", rate=rate)
+def connection(secret: str = "sealed:v1:k:1", rate: Rate | None = None, **more: object) -> Connection:
+    return Connection(secret_key=secret, mode="test", hint="sk_test_…1234", rate=rate, **more)
 
 
 def trigger(*secrets: str) -> Trigger:
@@ -46,6 +47,8 @@ def test_a_replaced_secret_key_is_not_shown() -> None:
 
 def test_fields_are_named_with_both_values() -> None:
     assert fields(connection(rate=Rate(account=100)), connection()) == ("rate.account: 100.0 → none",)
+    limited = connection(limits=HourlyLimits(amount={"eur": 500}), commands="own")
+    assert fields(connection(), limited) == ("commands: none → own", "limits.amount.eur: none → 500")
     before = Workflow(trigger="t", where="true", steps=(ONE, TWO))
     after = Workflow(trigger="t", steps=(TWO, ONE.model_copy(update={"input": {"name": "Eve"}})))
     assert fields(before, after) == (

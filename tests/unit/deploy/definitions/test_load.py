@@ -163,6 +163,8 @@ def workflow(**lines: str) -> str:
         ("connections:\n  Acme: {secret_key: '${env:KEY}'}\n", 2, "a name is lower-case letters"),
         ("connections:\n  a: {}\n", 2, "connections.a.secret_key: it is missing"),
         ("connections:\n  a: {secret_key: '${env:KEY}', rate: {account: 0}}\n", 2, "rate.account"),
+        ("connections:\n  a: {secret_key: '${env:KEY}', limits: {amount: {EUR: 5}}}\n", 2, "'EUR' is no currency"),
+        ("connections:\n  a: {secret_key: '${env:KEY}', commands: some}\n", 2, "commands"),
         (CONNECTION.replace("${env:KEY}", KEY), 2, 'must not stand in the file: write "${env:ACME_STRIPE_KEY}"'),
         (
             CONNECTION.replace("${env:KEY}", "whsec_xyz"),
