@@ -8,7 +8,7 @@ BROKERS ?= 1
 # Tests on a real Kafka mostly wait, so a few run at a time, each process with a Kafka of its own (0.5 GB).
 PROCESSES ?= 2
 
-.PHONY: help demo test judges unit faults cluster cluster-smoke check docs bench format lock clean
+.PHONY: help demo test long judges unit faults cluster cluster-smoke check docs bench format lock clean
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -25,7 +25,10 @@ demo: $(VENV)/.done  ## Show the whole pipeline at work on this machine (20 s; a
 
 test: $(VENV)/.done  ## Run all checks and tests, on a real Kafka
 	@$(MAKE) --no-print-directory check
-	@$(BIN)/pytest -n $(PROCESSES) --dist worksteal tests/integration tests/e2e
+	@$(BIN)/pytest -n $(PROCESSES) --dist worksteal -m "not long" tests/integration tests/e2e
+
+long: $(VENV)/.done  ## Run the tests on a real Kafka that take half a minute or more (5 minutes)
+	@$(BIN)/pytest -m long tests/e2e
 
 $(VENV)/.judges: $(VENV)/.done tests/judges/requirements.lock
 	@echo "Installing Go and Node for the conformance tests (once)"

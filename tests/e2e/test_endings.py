@@ -90,6 +90,7 @@ async def dried(run: "asyncio.Task[None]") -> None:
         await run
 
 
+@pytest.mark.long
 async def test_idle_then_under_load_then_without_a_broker(
     own_broker: LocalKafka, prefix: str, tmp_path: Path, note: Note
 ):

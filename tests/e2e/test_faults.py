@@ -10,6 +10,7 @@ from tests.faults.run import Plan, run
 SEEDS = (202, 24)
 
 
+@pytest.mark.long
 @pytest.mark.timeout(600)
 async def test_every_kind_of_fault_leaves_every_promise_kept(tmp_path: Path, note: Callable[[str], None]):
     """A second time only where Kafka's own log says that it broke a promise of its own: docs/faults.md."""

@@ -5,6 +5,7 @@ import time
 from collections.abc import Awaitable, Callable, Mapping
 from pathlib import Path
 
+import pytest
 from pydantic import SecretStr
 
 from stripeline.deploy.local.example_events import example_event
@@ -75,6 +76,7 @@ async def works(found: Cluster, number: int) -> Mapping[str, float]:
     return {name: seconds for part in parts for name, seconds in part.items()}
 
 
+@pytest.mark.long
 async def test_forgotten_connections_cost_15_s(prefix: str, tmp_path: Path, note: Callable[[str], None]) -> None:
     one = Layout(brokers=1, replication=1, min_isr=1, proxied=True, linked=True)  # it meets itself directly
     async with (

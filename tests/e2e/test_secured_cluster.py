@@ -110,6 +110,7 @@ async def test_sessions_that_end_cost_nothing_under_oauthbearer(
     secured_kafka.forget_rights(user)
 
 
+@pytest.mark.long
 async def test_a_changed_password_is_said_by_every_process(secured_kafka: SecuredKafka, prefix: str, tmp_path: Path):
     """Connections that are open go on until their sessions end, so a login that fails is noticed by its silence."""
     user = f"{prefix}app"
