@@ -5,6 +5,7 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal.failures import EXPECTED, explain_failure
 from stripeline.deploy.cli.terminal.options import overruling, take_overrides
 
@@ -20,6 +21,6 @@ def main(argv: Sequence[str] | None = None) -> NoReturn:
         try:
             app(args=rest, prog_name="stripeline")
         except EXPECTED as error:
-            print(f"stripeline: {explain_failure(error, rest)}", file=sys.stderr)
+            output.note(f"stripeline: {explain_failure(error, rest)}")
             sys.exit(1)
     sys.exit(0)

@@ -9,9 +9,24 @@ import typer
 
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.times import moment_ms
 
+_CHANGES = (
+    Column("record", 0),
+    Column("field", 1),
+    Column("rule", 2),
+    Column("detail", 3, Fit.WRAPPED),
+    Column("breaks", 2, Fit.WRAPPED),
+)
+_INVALID = (
+    Column("partition", 0),
+    Column("offset", 0),
+    Column("at", 3),
+    Column("record", 2),
+    Column("reason", 1, Fit.WRAPPED),
+)
 app = typer.Typer(help="The published contract: JSON Schemas, examples and AsyncAPI.", no_args_is_help=True)
 
 Folder = Annotated[Path, typer.Option(file_okay=False, help="The folder with asyncapi.json, schemas/ and released/.")]
@@ -33,9 +48,9 @@ def export(
 
     changed = write(folder, built_in=built_in)
     for path in changed:
-        print(f"{'wrote  ' if (folder / path).exists() else 'removed'} {folder / path}")
+        output.say(f"{'wrote  ' if (folder / path).exists() else 'removed'} {folder / path}")
     if not changed:
-        print("Nothing to do: the files are what the models say.")
+        output.say("Nothing to do: the files are what the models say.")
 
 
 @app.command("check")
@@ -48,10 +63,10 @@ def check(*, folder: Folder = _HERE) -> None:
 
     problems = compare(folder)
     for problem in problems:
-        print(problem)
+        output.say(problem)
     if problems:
         raise typer.Exit(1)
-    print("The files are what the models say, and nothing that others rely on has changed since the last release.")
+    output.say("The files are what the models say, and nothing that others rely on has changed since the last release.")
 
 
 @app.command("changes")
@@ -63,7 +78,7 @@ def changes(*, folder: Folder = _HERE, as_json: output.Json = False) -> None:
         {"record": one.record, "field": one.where, "rule": one.kind.value, "detail": one.detail, "breaks": one.reason}
         for one in gate(folder)
     ]
-    output.rows(found, ("record", "field", "rule", "detail", "breaks"), as_json=as_json, empty="Nothing has changed.")
+    output.rows(found, _CHANGES, as_json=as_json, empty="Nothing has changed.")
 
 
 @app.command("release")
@@ -71,7 +86,7 @@ def release(*, folder: Folder = _HERE) -> None:
     """Store the current schemas as the last release, which `check` compares with. Refused while `check` fails."""
     from stripeline.deploy.contract.files import release as keep  # noqa: PLC0415  (as above)
 
-    print(f"kept the schemas in {keep(folder)}")
+    output.say(f"kept the schemas in {keep(folder)}")
 
 
 @app.command("verify")
@@ -105,9 +120,8 @@ def verify(
     span = Span(topic=topic, since_ms=since_ms, limit=limit)
     report = output.run(judge_all(span, Contract(channels[topic]), kafka()))
     found = [{"topic": topic, **asdict(one)} for one in report.outside]
-    columns = ("partition", "offset", "at", "record", "reason")
     if found or as_json:
-        output.rows(found, columns, as_json=as_json, empty="")
+        output.rows(found, _INVALID, as_json=as_json, empty="")
     for words in report.hidden:
         output.note(words)
     output.note(f"{topic}: {report.judged} records judged, {len(found)} outside the contract.")

@@ -7,6 +7,7 @@ import typer
 
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.times import moment_ms
 from stripeline.deploy.failure import FailureError
@@ -29,7 +30,18 @@ Key = Annotated[str | None, typer.Option(help="Only this ordering key.")]
 Id = Annotated[str | None, typer.Option("--id", help="Only this command id.")]
 Since = Annotated[str | None, typer.Option(help="Only since: 2026-01-31T12:00:00Z, or 2h for two hours ago.")]
 Until = Annotated[str | None, typer.Option(help="Only until: 2026-01-31T12:00:00Z, or 2h for two hours ago.")]
-_COLUMNS = ("partition", "offset", "command_id", "action", "connection", "reason", "code", "attempts", "failed_at")
+_COLUMNS = (
+    Column("partition", 0),
+    Column("offset", 0),
+    Column("command_id", 0),
+    Column("action", 5),
+    Column("connection", 4),
+    Column("account", 7),
+    Column("reason", 1),
+    Column("code", 2),
+    Column("attempts", 8),
+    Column("failed_at", 6),
+)
 
 
 @app.command("list")
@@ -106,7 +118,13 @@ def replay(
     page, now_ms = _newest(filters, limit), int(time.time() * 1000)
     letters = _letters(page)
     views = [{**dead_letter_view(letter), "replay": prospect(letter, now_ms)} for letter in letters]
-    columns = ("command_id", "reason", "code", "failed_at", "replay")
+    columns = (
+        Column("command_id", 0),
+        Column("reason", 2),
+        Column("code", 3),
+        Column("failed_at", 4),
+        Column("replay", 1, Fit.SHORTENED),
+    )
     output.rows(views, columns, as_json=as_json, empty="There is no such dead letter: nothing to replay.")
     if page.cut:
         output.note_cut(limit)

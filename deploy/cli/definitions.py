@@ -11,6 +11,7 @@ from stripeline.contracts.ids import NAME
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal.acting_user import signed
+from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.definitions.account_questions import account_records, learn
 from stripeline.deploy.definitions.advice import advice
@@ -29,6 +30,30 @@ from stripeline.workers.secrets.vault import Vault
 get_app = typer.Typer(help="List connections, triggers or workflows.", no_args_is_help=True)
 
 Kind = Literal["connection", "trigger", "workflow"]
+_CONNECTIONS = (
+    Column("name", 0),
+    Column("mode", 2),
+    Column("account", 3),
+    Column("key", 4),
+    Column("state", 1, Fit.WRAPPED),
+    Column("paused_accounts", 5),
+    Column("rate", 6),
+)
+_TRIGGERS = (
+    Column("name", 0),
+    Column("kind", 4),
+    Column("connection", 2),
+    Column("mode", 3),
+    Column("path", 1),
+    Column("signing_secrets", 5),
+)
+_WORKFLOWS = (
+    Column("name", 0),
+    Column("trigger", 1),
+    Column("types", 2, Fit.WRAPPED),
+    Column("where", 4, Fit.SHORTENED),
+    Column("steps", 3, Fit.WRAPPED),
+)
 _MARKS: Mapping[str, str] = {"added": "+", "changed": "~", "removed": "-", "unchanged": "="}
 
 
@@ -116,7 +141,7 @@ def delete(
         raise FailureError(f"The {kind} {name} is in use by {', '.join(users)}. Delete or change what uses it first.")
     _require_removable(values, [key])
     output.run(publish(values.topics.control, kafka(), {key: None}))
-    print(f"deleted {key}")
+    output.say(f"deleted {key}")
 
 
 @get_app.command("connections")
@@ -129,15 +154,13 @@ def connections(*, as_json: output.Json = False) -> None:
     values = settings()
     vault = Vault.from_ring(values.master_keys) if values.master_keys else None
     found = connection_rows(_stored(), vault)
-    columns = ("name", "mode", "account", "key", "state", "paused_accounts", "rate")
-    output.rows(found, columns, as_json=as_json, empty="There is no connection yet.")
+    output.rows(found, _CONNECTIONS, as_json=as_json, empty="There is no connection yet.")
 
 
 @get_app.command("triggers")
 def triggers(*, as_json: output.Json = False) -> None:
     """List the triggers: name, kind, connection, mode, the path for Stripe, and the number of signing secrets."""
-    columns = ("name", "kind", "connection", "mode", "path", "signing_secrets")
-    output.rows(trigger_rows(_stored()), columns, as_json=as_json, empty="There is no trigger yet.")
+    output.rows(trigger_rows(_stored()), _TRIGGERS, as_json=as_json, empty="There is no trigger yet.")
 
 
 @get_app.command("workflows")
@@ -145,8 +168,7 @@ def workflows(*, as_json: output.Json = False) -> None:
     """List the workflows: name, trigger, event types, condition and steps."""
     found = workflow_rows(_stored())
     shown = found if as_json else [{**row, "steps": [step["id"] for step in row["steps"]]} for row in found]
-    columns = ("name", "trigger", "types", "where", "steps")
-    output.rows(shown, columns, as_json=as_json, empty="There is no workflow yet.")
+    output.rows(shown, _WORKFLOWS, as_json=as_json, empty="There is no workflow yet.")
 
 
 def _require_removable(values: Settings, keys: Sequence[str]) -> None:
@@ -178,9 +200,9 @@ def _show(changes: list[Change], *, as_json: bool) -> None:
         output.print_json(found)
         return
     for change in changes:
-        print(f"{_MARKS[change.what]} {change.key}")
+        output.say(f"{_MARKS[change.what]} {change.key}")
         for line in change.fields:
-            print(f"    {line}")
+            output.say(f"    {line}")
 
 
 def _summary(changes: list[Change], *, dry_run: bool) -> str:

@@ -7,6 +7,7 @@ import typer
 
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.list_layout import Column
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.reading.topic_reader import Page, Read, Wanted, newest
@@ -14,6 +15,16 @@ from stripeline.deploy.operations.reading.views import run_of, run_view
 
 app = typer.Typer(help="List and show runs, step by step.", no_args_is_help=True)
 
+_COLUMNS = (
+    Column("run", 0),
+    Column("event_type", 5),
+    Column("status", 1),
+    Column("account", 6),
+    Column("step", 2),
+    Column("error", 3),
+    Column("started_at", 4),
+    Column("finished_at", 7),
+)
 Status = Literal["running", "succeeded", "stopped"]
 
 
@@ -40,8 +51,7 @@ def list_runs(
     page = _newest(keep, limit)
     views = [run_view(run) for read in page.records if (run := run_of(read)) is not None]
     views.sort(key=lambda view: str(view["started_at"]), reverse=True)
-    columns = ("run", "event_type", "status", "step", "error", "started_at", "finished_at")
-    output.rows(views, columns, as_json=as_json, empty="There is no such run.")
+    output.rows(views, _COLUMNS, as_json=as_json, empty="There is no such run.")
     if page.cut:
         output.note_cut(limit)
 

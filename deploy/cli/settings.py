@@ -8,12 +8,19 @@ import typer
 from stripeline.contracts.retry_tiers import Tier
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import is_secret, option
 from stripeline.deploy.cli.terminal.options import settings as current
 from stripeline.deploy.settings.parsing import duration_text, size_text
 from stripeline.deploy.settings.settings import Settings, unknown_variables, variable
 from stripeline.workers.secrets.vault import new_master_key
 
+_COLUMNS = (
+    Column("name", 0),
+    Column("value", 1, Fit.WRAPPED),
+    Column("default", 3, Fit.SHORTENED),
+    Column("meaning", 2, Fit.WRAPPED),
+)
 app = typer.Typer(invoke_without_command=True)
 
 
@@ -29,7 +36,7 @@ def settings(ctx: typer.Context, *, as_json: output.Json = False) -> None:
         return
     values = current()
     found = [row(field, getattr(values, field)) for field in Settings.model_fields]
-    output.rows(found, ("name", "value", "default", "meaning"), as_json=as_json, empty="")
+    output.rows(found, _COLUMNS, as_json=as_json, empty="")
     for name in unknown_variables():
         output.note(f"{name} is set, but there is no such setting: look for a typing mistake.")
 
@@ -41,7 +48,7 @@ def new_key() -> None:
     It encrypts the secrets on the control topic. Anyone who has it can decrypt them; without it nobody can.
     To rotate it, put the new one first (STRIPELINE_MASTER_KEY=new,old), restart, and apply your files again.
     """
-    print(new_master_key())
+    output.say(new_master_key())
 
 
 def row(field: str, value: Any) -> dict[str, Any]:

@@ -9,6 +9,7 @@ import typer
 from stripeline.contracts.retry_tiers import DAY_MS
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.rights_listing import list_rights
 from stripeline.deploy.failure import FailureError
@@ -20,6 +21,14 @@ from stripeline.deploy.operations.topics_admin import principal_of
 from stripeline.deploy.settings.parsing import duration_text
 from stripeline.deploy.settings.settings import Settings
 
+_COLUMNS = (
+    Column("topic", 0),
+    Column("partitions", 3),
+    Column("cleanup", 5),
+    Column("retention", 4),
+    Column("exists", 2),
+    Column("problems", 1, Fit.WRAPPED),
+)
 app = typer.Typer(help="Create, check and list the topics.", no_args_is_help=True)
 
 
@@ -49,13 +58,13 @@ def apply(
         ),
     )
     for name in done.created:
-        print(f"created {name}")
+        output.say(f"created {name}")
     for name, wanted in done.changed.items():
-        print(f"updated {name}: {', '.join(f'{key}={value}' for key, value in wanted.items())}")
+        output.say(f"updated {name}: {', '.join(f'{key}={value}' for key, value in wanted.items())}")
     if done.installation.written:
-        print(f"wrote installation {done.installation.id}")
+        output.say(f"wrote installation {done.installation.id}")
     elif not done.created and not done.changed:
-        print(f"Nothing to do: all topics of installation {done.installation.id} are as they must be.")
+        output.say(f"Nothing to do: all topics of installation {done.installation.id} are as they must be.")
     _warn_of_auto_creation()
 
 
@@ -87,10 +96,10 @@ def check(
         output.print_json(found)
     elif problems:
         for problem in problems:
-            print(problem.sentence)
+            output.say(problem.sentence)
         _show_grants(problems)
     else:
-        print("All topics are as they must be.")
+        output.say("All topics are as they must be.")
     if seen.advice:
         output.note(f"Warning: {paragraph(seen.advice)}")
     _warn_of_auto_creation()
@@ -103,8 +112,7 @@ def list_topics(*, as_json: output.Json = False) -> None:
     """List every topic with its partitions, cleanup policy, retention and problems."""
     values = settings()
     states = output.run(admin.survey(values.topics, values.partitions, kafka()))
-    columns = ("topic", "partitions", "cleanup", "retention", "exists", "problems")
-    output.rows([_row(state) for state in states], columns, as_json=as_json, empty="")
+    output.rows([_row(state) for state in states], _COLUMNS, as_json=as_json, empty="")
 
 
 @app.command("skip")
@@ -185,7 +193,7 @@ def _show_grants(problems: Sequence[TopicProblem]) -> None:
     """Kafka's own commands that grant what this user lacks."""
     lacked = [right for problem in problems if problem.denied for right in problem.denied.rights]
     for command in acl_commands(lacked, principal_of(kafka()), settings().kafka_bootstrap_servers):
-        print(command)
+        output.say(command)
 
 
 def _warn_of_auto_creation() -> None:

@@ -65,7 +65,7 @@ async def _send(url: str, secret: SecretStr, bodies: list[bytes], rate: float | 
     index = 0
     async for answer in answers:
         event = json.loads(bodies[index])
-        print(f"{answer.status} {event['id']} {event['type']} {answer.answer.strip()}".rstrip())
+        output.say(f"{answer.status} {event['id']} {event['type']} {answer.answer.strip()}".rstrip())
         refused += answer.status != _OK
         index += 1
     return refused

@@ -1,9 +1,11 @@
 """Output of the command: tables and JSON on standard output, notes on standard error.
 
-With `--json`, one JSON array and nothing else goes to standard output.
+- With `--json`, one JSON array and nothing else goes to standard output.
+- On a terminal a list fits its width without cutting an id. In a pipe a row is one line, its fields separated by tabs.
+- Every text is harmless and without secrets: nothing else of the command prints.
 """
 
-import json
+import shutil
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
 from typing import Annotated, Any, TypeVar
@@ -11,10 +13,18 @@ from typing import Annotated, Any, TypeVar
 import typer
 import uvloop
 from rich.console import Console
-from rich.table import Table
-from rich.text import Text
 
 from stripeline.contracts.masking import mask_text
+from stripeline.deploy import printable
+from stripeline.deploy.cli.terminal.list_layout import (
+    Column,
+    columns_of,
+    heading,
+    layout,
+    lines_of,
+    rows_of,
+    to_the_second,
+)
 from stripeline.deploy.operations.reading.topic_reader import Page
 
 Done = TypeVar("Done")
@@ -28,14 +38,16 @@ def run(work: Coroutine[Any, Any, Done]) -> Done:
     return uvloop.run(work)
 
 
-def rows(found: Sequence[Mapping[str, Any]], columns: Sequence[str], *, as_json: bool, empty: str) -> None:
+def rows(found: Sequence[Mapping[str, Any]], columns: Sequence[str | Column], *, as_json: bool, empty: str) -> None:
     """Print a list: as a table of these columns, or as JSON with all fields."""
     if as_json:
         print_json(found)
     elif not found:
         note(empty)
+    elif sys.stdout.isatty():
+        _table(found, columns_of(columns))
     else:
-        _table(found, columns)
+        _tabs(found, columns_of(columns))
 
 
 def details(value: Mapping[str, Any], *, as_json: bool) -> None:
@@ -44,13 +56,22 @@ def details(value: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def print_json(value: Any) -> None:
-    # Names stay readable: output is UTF-8, without ASCII escapes.
-    print(json.dumps(value, indent=2, ensure_ascii=False, default=str))
+    print(printable.json_text(value))
+
+
+def print_json_line(value: Any) -> None:
+    """One object on a line of its own, at once: for what is followed without an end."""
+    print(printable.json_line(value), flush=True)
+
+
+def say(text: str) -> None:
+    """Print what was asked for, on standard output. It may repeat a text of others, and so a secret."""
+    print(printable.lines(mask_text(text)), flush=True)
 
 
 def note(text: str) -> None:
     """Print a message on standard error. It may repeat a text of others, and so a secret."""
-    print(mask_text(text), file=sys.stderr)
+    print(printable.lines(mask_text(text)), file=sys.stderr, flush=True)
 
 
 def noted(page: Page) -> Page:
@@ -64,26 +85,25 @@ def note_cut(limit: int) -> None:
     note(f"There are more than the newest {limit}: ask for more with --limit.")
 
 
-def _table(found: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> None:
-    table = Table(*(name.replace("_", " ") for name in columns), box=None, header_style="bold", pad_edge=False)
-    for row in found:
-        table.add_row(*(Text(_cell(row.get(name))) for name in columns))
-    console = Console(soft_wrap=not sys.stdout.isatty())
-    if not console.is_terminal:
-        # In a file or a pipe, a row is one line of any length: a truncated id can't be copied.
-        console.width = 1_000
-    console.print(table)
+def decorated() -> bool:
+    """Whether standard output is a terminal that understands escape sequences, and whose user wants them."""
+    console = Console()  # it knows NO_COLOR and TERM
+    return sys.stdout.isatty() and not console.no_color and not console.is_dumb_terminal
 
 
-def _cell(value: Any) -> str:
-    match value:
-        case None:
-            return "-"
-        case bool():
-            return "yes" if value else "no"
-        case list() | tuple():
-            return ", ".join(_cell(one) for one in value)
-        case dict():
-            return str(value.get("code") or json.dumps(value, ensure_ascii=False))
-        case _:
-            return str(value)
+def _table(found: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> None:
+    cells = rows_of(found, columns, to_the_second)
+    width = shutil.get_terminal_size().columns
+    laid_out = layout(columns, cells, width)
+    head, *body = lines_of(laid_out, columns, cells)
+    print(f"\x1b[1m{head}\x1b[0m" if decorated() else head)
+    for line in body:
+        print(line)
+    if laid_out.left_out:
+        names = ", ".join(laid_out.left_out)
+        note(f"Not shown on a terminal of {width} columns: {names}. --json has every field.")
+
+
+def _tabs(found: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> None:
+    for row in ([heading(column) for column in columns], *rows_of(found, columns, str)):
+        print("\t".join(row))

@@ -4,10 +4,13 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.operations.rights import Purpose, Right, acl_commands, rights_of
 from stripeline.deploy.operations.rights_check import HeldRight, held_rights
 from stripeline.deploy.operations.topics_admin import principal_of
 from stripeline.deploy.settings.settings import Settings
+
+_COLUMNS = (Column("right", 0), Column("needed_by", 2, Fit.WRAPPED), Column("held", 1))
 
 
 def list_rights(settings: Settings, client: Mapping[str, Any], purposes: Sequence[Purpose], *, as_json: bool) -> bool:
@@ -15,7 +18,7 @@ def list_rights(settings: Settings, client: Mapping[str, Any], purposes: Sequenc
     needed_by = _needed_by(settings, purposes)
     found = output.run(held_rights(needed_by, client))
     rows = [_row(one, needed_by[one.right]) for one in found]
-    output.rows(rows, ("right", "needed_by", "held"), as_json=as_json, empty="")
+    output.rows(rows, _COLUMNS, as_json=as_json, empty="")
     missing = [one.right for one in found if one.held is False]
     if not as_json:
         _explain(found, acl_commands(missing, principal_of(client), settings.kafka_bootstrap_servers))
@@ -54,6 +57,6 @@ def _explain(found: Sequence[HeldRight], commands: Sequence[str]) -> None:
             "Grant what is missing with Kafka's own tool, where admin.properties is the login of an administrator:"
         )
         for command in commands:
-            print(command)
+            output.say(command)
     else:
         output.note("This user has every right that is needed.")
