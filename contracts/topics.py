@@ -1,11 +1,11 @@
 """Every topic: its name, partitions and settings. No other module states a fact about a topic.
 
-Every topic but `control` has the same partition count: a worker writes everything that follows from a record to the
-partition number that the record came from, so it stays in one task.
+Every topic but `control` and `worker` has the same partition count: a worker writes everything that follows from a
+record to the partition number that the record came from, so it stays in one task.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Final
 
@@ -35,12 +35,18 @@ set them: then its default must be the same. Not pinned: `compression.type`, sin
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Topic:
-    """The required state of a topic. `shares_count`: its partition count is the prefix's."""
+    """The required state of a topic.
+
+    shares_count: its partition count is the prefix's.
+    created_with: settings that only save room. A topic is created with them where that is allowed, and any other value
+        will do.
+    """
 
     name: str
     partitions: int
     config: Mapping[str, str]
     shares_count: bool = True
+    created_with: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def cleanup(self) -> str:
@@ -69,6 +75,23 @@ _COMPACTED: Final = {
     # A tombstone must outlive the longest restore from an old position.
     "delete.retention.ms": str(7 * DAY_MS),
     **_SAFE,
+}
+
+_REPORTS: Final = {
+    # Of a report only the newest of its key counts; what a process that died has left is gone after a day.
+    "cleanup.policy": "compact,delete",
+    "retention.ms": str(DAY_MS),
+    "max.message.bytes": str(CARRIED_MAX_BYTES),
+    # How old a report is can only be said by one clock.
+    "message.timestamp.type": "LogAppendTime",
+    **_SAFE,
+}
+_SHORT_SEGMENTS: Final = {
+    # A report is written every few seconds: compacted soon, the topic stays small.
+    "segment.ms": "600000",
+    "segment.bytes": "8388608",
+    "max.compaction.lag.ms": "600000",
+    "min.cleanable.dirty.ratio": "0.1",
 }
 
 
@@ -139,6 +162,10 @@ class Topics:
     def audit(self) -> str:
         return f"{self.prefix}audit"
 
+    @cached_property
+    def worker(self) -> str:
+        return f"{self.prefix}worker"
+
     def all(self, partitions: int) -> Sequence[Topic]:
         """The required state of every topic, in the order of the data flow."""
         event = _deleted(days=7, max_bytes=RECORD_MAX_BYTES, append_time=False)
@@ -155,5 +182,8 @@ class Topics:
             (self.ledger, _COMPACTED),
             (self.audit, _deleted(days=365, max_bytes=RECORD_MAX_BYTES, append_time=True)),
         )
+        worker = Topic(
+            name=self.worker, partitions=1, config=_REPORTS, shares_count=False, created_with=_SHORT_SEGMENTS
+        )
         control = Topic(name=self.control, partitions=1, config=_COMPACTED, shares_count=False)
-        return (*(Topic(name=name, partitions=partitions, config=config) for name, config in wanted), control)
+        return (*(Topic(name=name, partitions=partitions, config=config) for name, config in wanted), worker, control)

@@ -293,6 +293,7 @@ class LogEvent(StrEnum):
     KAFKA_LOGIN_FAILED = "kafka_login_failed"  # no new token; one that is still valid is used
     TOPIC_PROBLEM = "topic_problem"  # found while the process runs
     PART_FAILED = "part_failed"  # a second part of a process failed beside the one that ends it
+    REPORT_NOT_PUBLISHED = "report_not_published"  # of this process, on the topic of the workers; the next one follows
     ORPHANED_KAFKA_ERROR = "orphaned_kafka_error"  # raised inside aiokafka, where nobody waits for it
     SHUTDOWN_FORCED = "shutdown_forced"
     EVENT_LOOP_BLOCKED = "event_loop_blocked"

@@ -74,7 +74,7 @@ def _topic(topic: Topic) -> Document:
     return {
         "topic": topic.name,
         "partitions": topic.partitions,
-        "topicConfiguration": {"cleanup.policy": [topic.cleanup], **settings},
+        "topicConfiguration": {"cleanup.policy": topic.cleanup.split(","), **settings},
         "bindingVersion": _BINDING,
     }
 

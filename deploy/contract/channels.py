@@ -87,6 +87,7 @@ def channels() -> Sequence[Channel]:
         _runs(wanted[topics.run]),
         _ledger(wanted[topics.ledger]),
         _audit(wanted[topics.audit]),
+        _workers(wanted[topics.worker]),
         _control(wanted[topics.control]),
     )
 
@@ -212,6 +213,19 @@ def _audit(topic: Topic) -> Channel:
         name="audit", topic=topic, address=_address(topic), title="the audit trail",
         about="Every act of a person that changes what becomes of records.",
         messages=[act], writers=("operator",), readers=("operator",),
+    )  # fmt: skip
+
+
+def _workers(topic: Topic) -> Channel:
+    report = Message(
+        name="worker-report", title="how a process is", payload="worker-report",
+        key={**_ID_KEY, "description": "the process's name, which no other process has"},
+        about="Written every 5 s by each process; a record without a value says that it has ended.",
+    )  # fmt: skip
+    return Channel(
+        name="worker", topic=topic, address=_address(topic), title="reports of the processes",
+        about="How each process is: what `stripeline status` shows.", messages=[report],
+        writers=("ingest", "router", "executor"), readers=("operator",),
     )  # fmt: skip
 
 

@@ -111,3 +111,40 @@ AUDIT_RECORDS: Final[Examples] = {
         "records": [{"topic": "stripe.action-command", "partition": 3, "first": 4711, "last": 4720}],
     }
 }
+WORKER_REPORTS: Final[Examples] = {
+    "executor": {
+        "role": "executor",
+        "version": "0.2.0",
+        "host": "executor-0",
+        "pid": 7,
+        "started_at": AT_MS - 3_600_000,
+        "at": AT_MS,
+        "partitions": 8,
+        "tasks": [
+            {
+                "role": "executor",
+                "partition": 3,
+                "lag": 12,
+                "oldest_ms": 850,
+                "calls": 4,
+                "in_hand": 6,
+                "waiting": 2,
+                "waiting_keys": 1,
+                "tier_heads": {"stripe.action-retry.5s": AT_MS + 2_000},
+            },
+            {"role": "executor", "partition": 4, "open": False},
+        ],
+        "connections": [{"connection": "acme", "paused": True}],
+        "skew_ms": -40,
+        "master_keys": ["3f9a1c2b4d5e"],
+        "control": 42,
+    },
+    "ingest-not-ready": {
+        "role": "ingest",
+        "version": "0.2.0",
+        "host": "ingest-1",
+        "started_at": AT_MS - 4_000,
+        "at": AT_MS,
+        "not_ready": "control: stripe.control has not been read yet",
+    },
+}

@@ -62,7 +62,7 @@ class _RecordKind:
     def __init__(self, message: Message, channel: Channel) -> None:
         self.message = message
         self._marks = {other.marked_by for other in channel.messages} - {None}
-        self._may_be_gone = channel.topic.cleanup == "compact"
+        self._may_be_gone = "compact" in channel.topic.cleanup
         # What has no schema is carried as it came, its key too.
         self._key = _validator(message.key) if message.payload else None
         self._value, self._headers = _published(message.payload), _published(message.headers)

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from stripeline.contracts import definitions, header_models, internal_records, records
 from stripeline.contracts.families import Family, families
-from stripeline.contracts.operator import control_records
+from stripeline.contracts.operator import control_records, worker_report
 from stripeline.deploy.contract import examples, examples_internal
 from stripeline.deploy.contract import schemas as variants
 from stripeline.deploy.contract.compatibility_rules import Side
@@ -96,6 +96,7 @@ def published(keys: frozenset[str] | None = None) -> Sequence[PublishedRecord]:
         _read("control-probe", control_records.Probe, examples_internal.PROBES),
         _read("control-installation", control_records.Installation, examples_internal.INSTALLATIONS),
         _read("control-skip", control_records.BatchSkip, examples_internal.SKIPS),
+        _read("worker-report", worker_report.WorkerReport, examples_internal.WORKER_REPORTS),
         _read("audit", internal_records.AuditRecord, examples_internal.AUDIT_RECORDS),
     )
 

@@ -31,6 +31,8 @@ def _part(part: Mapping[str, Any]) -> Schema:
 def _field(field: Schema) -> Schema:
     if "enum" in field:
         field = {"type": "string", **field}
+    if isinstance(field.get("default"), tuple):
+        return {**field, "default": [*field["default"]]}  # as it is in JSON
     if "default" not in field or field["default"] is not None:
         return field
     rest = {name: value for name, value in field.items() if name not in {"default", "anyOf"}}

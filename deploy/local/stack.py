@@ -20,6 +20,8 @@ from stripeline.deploy.operations.topics import apply as apply_topics
 from stripeline.deploy.runtime.executor_process import executor_part
 from stripeline.deploy.runtime.ingest_process import ingest_part
 from stripeline.deploy.runtime.process.admin_server import failing
+from stripeline.deploy.runtime.reporting.process_report import reporter_of
+from stripeline.deploy.runtime.reporting.reporter import reporting
 from stripeline.deploy.runtime.router_process import router_part
 from stripeline.deploy.runtime.shared import open_shared
 from stripeline.deploy.sandbox.http_server import SandboxServer
@@ -114,13 +116,14 @@ async def _processes(settings: Settings) -> AsyncIterator[None]:
     stop = asyncio.Event()
     async with open_shared(settings) as shared:
         shared.checks.pop("topics")  # just created
-        parts = asyncio.gather(*(part(shared, stop) for part in (ingest_part, router_part, executor_part)))
-        try:
-            await _ready(shared.checks, parts)
-            yield
-        finally:
-            stop.set()
-            await parts
+        async with reporting(reporter_of(shared, "up")):
+            parts = asyncio.gather(*(part(shared, stop) for part in (ingest_part, router_part, executor_part)))
+            try:
+                await _ready(shared.checks, parts)
+                yield
+            finally:
+                stop.set()
+                await parts
 
 
 async def _ready(checks: Mapping[str, Callable[[], str | None]], parts: "asyncio.Future[Any]") -> None:

@@ -198,7 +198,7 @@ def _covers(right: Right, name: str) -> bool:
 
 
 def _ingest(topics: Topics) -> Iterable[Right]:
-    return (*_on([topics.control], Operation.READ), *_produces(topics.events), *_checks(topics))
+    return (*_on([topics.control], Operation.READ), *_produces([*topics.events, topics.worker]), *_checks(topics))
 
 
 def _router(topics: Topics) -> Iterable[Right]:
@@ -248,7 +248,7 @@ def _works(topics: Topics, role: str, read: Iterable[str], written: Iterable[str
     group = f"{topics.prefix}{role}"
     return (
         *_on([*read, topics.control], Operation.READ),
-        *_produces(written),
+        *_produces([*written, topics.worker]),
         Right(resource=ResourceKind.GROUP, name=group, operation=Operation.READ),
         Right(resource=ResourceKind.TRANSACTIONAL_ID, name=f"{group}-", operation=Operation.WRITE, prefixed=True),
         *_checks(topics),

@@ -133,13 +133,13 @@ class Cluster:
                 topic.partitions,
                 replication,
                 replica_assignments={} if replication == -1 else None,
-                topic_configs=dict(topic.config),
+                topic_configs={**topic.config, **topic.created_with},
             )
             for topic in topics
         ]
         response = await self._admin.create_topics(new, timeout_ms=_CREATE_TIMEOUT_MS)
         refused = {name: code for name, code, _ in response.topic_errors if code}
-        unpinned = [replace(topic, config=_without_pins(topic.config)) for topic in topics if topic.name in refused]
+        unpinned = [_least(topic) for topic in topics if topic.name in refused]
         if refused and _MAY_BE_PINS.issuperset(refused.values()) and any(one not in topics for one in unpinned):
             # A service that lets nobody set a pin, such as Confluent Cloud: its default is checked like a pin.
             await self.create(unpinned, replication=replication)
@@ -205,5 +205,7 @@ async def connected(client: Mapping[str, Any]) -> AsyncIterator[Cluster]:
         await admin.close()
 
 
-def _without_pins(config: Mapping[str, str]) -> Mapping[str, str]:
-    return {name: value for name, value in config.items() if name not in PINNED}
+def _least(topic: Topic) -> Topic:
+    """With the settings only that no default can replace."""
+    config = {name: value for name, value in topic.config.items() if name not in PINNED}
+    return replace(topic, config=config, created_with={})

@@ -16,6 +16,7 @@ from stripeline.deploy.runtime.connection_keys import (
     quiet_since,
 )
 from stripeline.deploy.runtime.key_prober import KeyProber
+from stripeline.deploy.runtime.reporting.parts import with_connections
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.runtime.stripe_client import stripe_client
 from stripeline.deploy.runtime.worker_setup import may_begin, new_worker, required_vault, run_watched
@@ -61,6 +62,7 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
         worker = new_worker(shared, role)
         shared.metrics.show(STRIPE, lambda: stripe)
         shared.metrics.show(CONNECTIONS, lambda: list(gate.connections(shared.clock.now_ms())))
+        shared.report.append(lambda report: with_connections(report, gate.connections(shared.clock.now_ms())))
         prober = KeyProber(
             definitions=lambda: table.definitions, key=keys.of, owns=lambda: 0 in worker.tasks, read=stripe.read,
             delete=lambda key: publish(settings.topics.control, shared.client, {key: None}), now_ms=shared.clock.now_ms,

@@ -22,6 +22,8 @@ from stripeline.deploy.runtime.ingest_process import ingest_part
 from stripeline.deploy.runtime.process.admin_server import Health, serve_admin
 from stripeline.deploy.runtime.process.loop_exceptions import handle_loop_exception
 from stripeline.deploy.runtime.process.shutdown import bounded_shutdown, watch_blocked_loop
+from stripeline.deploy.runtime.reporting.process_report import reporter_of
+from stripeline.deploy.runtime.reporting.reporter import reporting
 from stripeline.deploy.runtime.router_process import router_part
 from stripeline.deploy.runtime.shared import Shared, open_shared
 from stripeline.deploy.settings.settings import Settings
@@ -72,7 +74,7 @@ async def _run(settings: Settings, purposes: Sequence[Purpose], *parts: Part) ->
         admin = await serve_admin(settings.admin_host, settings.admin_port, health, shared.registry)
         stack.push_async_callback(admin.cleanup)
         if await _topics_are_right(shared, stop):
-            async with _running(shared.topics.run()):
+            async with _running(shared.topics.run()), reporting(reporter_of(shared, purposes[0].value)):
                 await _together(stop, *(part(shared, stop) for part in parts))
 
 

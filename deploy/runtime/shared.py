@@ -15,6 +15,7 @@ from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.runtime.process.kafka_answers import KafkaAnswers
 from stripeline.deploy.runtime.process.kafka_errors import KafkaErrors
 from stripeline.deploy.runtime.process_installation import ProcessInstallation
+from stripeline.deploy.runtime.reporting.parts import Part as ReportPart
 from stripeline.deploy.runtime.topics_watch import TopicsWatch
 from stripeline.deploy.settings.kafka_options import kafka_client_options, kafka_warnings
 from stripeline.deploy.settings.settings import Settings
@@ -37,6 +38,7 @@ class Shared:
     warnings: what keeps it from a part of its work, such as one partition: `/readyz` names it and answers 200.
     broken: what only a restart corrects: `/healthz` answers 503.
     answers: when Kafka last answered each part, for the check `kafka`.
+    report: what each part adds to the report of the process.
     """
 
     settings: Settings
@@ -54,6 +56,7 @@ class Shared:
     lag: LoopLag
     topics: TopicsWatch
     tracer: Tracer | None
+    report: list[ReportPart]
 
 
 @asynccontextmanager
@@ -90,6 +93,7 @@ async def open_shared(
                 answers=answers,
                 warnings={"control": table.warnings, "topics": topics.warnings, **kafka_warnings(client)},
                 metrics=metrics, registry=registry, lag=lag, topics=topics, tracer=installed_tracer(),
+                report=[],
             )  # fmt: skip
     finally:
         asking.cancel()

@@ -4,6 +4,7 @@ import asyncio
 from typing import Any, TypeVar
 
 from stripeline.deploy.failure import FailureError
+from stripeline.deploy.runtime.reporting.parts import with_tasks
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.settings.settings import Settings, SettingsError
 from stripeline.deploy.telemetry.metrics.worker import WORKER
@@ -36,6 +37,7 @@ def new_worker(shared: Shared, role: Role[S]) -> Worker[S]:
         lambda topic: worker.reopen(f"{topic} was deleted and created again") if topic in role.inputs else None
     )
     shared.metrics.show(WORKER, lambda: WorkerView.of(worker, tiers))
+    shared.report.append(lambda report: with_tasks(report, WorkerView.of(worker, tiers), topics.is_retry))
     return worker
 
 

@@ -28,5 +28,6 @@ KINDS = {
     "control-workflow": ("control", "workflow/thanks", {}),
     "control-state": ("control", "state/acme", {}),
     "control-skip": ("control", "skip/stripe.action-command/3", {}),
+    "worker-report": ("worker", "executor/executor-0", {}),
     "audit": ("audit", None, {}),
 }

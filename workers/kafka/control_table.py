@@ -69,6 +69,7 @@ class ControlTable:
         self._failures = 0
         self._life = SignOfLife()
         self._held, self._named = HeldPartitions[TopicPartition](), -1
+        self._applied: int | None = None
         self._whole_s = time.monotonic()  # when the table last had all of the topic
         self._why: Callable[[], str] = lambda: f"{topic} has not been read yet"
 
@@ -91,6 +92,11 @@ class ControlTable:
     @property
     def ready(self) -> bool:
         return self._ready.is_set()
+
+    @property
+    def applied(self) -> int | None:
+        """The next offset of the topic: all before it is in the table. None before it was read."""
+        return self._applied
 
     def silent_s(self) -> float:
         """Seconds since Kafka last answered."""
@@ -169,10 +175,11 @@ class ControlTable:
 
     async def _note_age(self, reader: PartitionReader) -> None:
         now_s, tp = time.monotonic(), self._partition
+        self._applied = await reader.position(tp)
         stable, end = reader.last_stable_offset(tp), reader.log_end(tp)
         if stable is None or end is None:  # nothing was fetched yet
             return
-        reach = Reach(await reader.position(tp), stable, end)
+        reach = Reach(self._applied, stable, end)
         if reach.position >= end:
             self._whole_s = now_s - self._life.silent_s()
             self._why = lambda: f"Kafka has not answered for {self.silent_s():.0f} s"

@@ -20,6 +20,7 @@ CONTRACT = {
     "run": (6, COMPACT, None, APPENDED, CARRIED_MAX_BYTES),
     "action-ledger": (6, COMPACT, None, APPENDED, CARRIED_MAX_BYTES),
     "audit": (6, DELETE, 365, APPENDED, RECORD_MAX_BYTES),
+    "worker": (1, "compact,delete", 1, APPENDED, CARRIED_MAX_BYTES),
     "control": (1, COMPACT, None, APPENDED, CARRIED_MAX_BYTES),
 }
 
@@ -44,7 +45,8 @@ def test_names_by_role():
     assert [topics.command, topics.result, topics.dead_letter] == [
         "p.action-command", "p.action-result", "p.action-dead-letter",
     ]  # fmt: skip
-    assert [topics.run, topics.ledger, topics.control] == ["p.run", "p.action-ledger", "p.control"]
+    assert [topics.run, topics.ledger, topics.worker] == ["p.run", "p.action-ledger", "p.worker"]
+    assert topics.control == "p.control"
     assert list(topics.retries) == [f"p.{name}" for name in RETRIES]
     assert [topics.retry(tier) for tier in topics.tiers] == list(topics.retries)
 
@@ -59,8 +61,14 @@ def test_a_retry_tier_is_a_topic():
     assert set(topics.retries) <= {topic.name for topic in topics.all(1)}
 
 
-def test_all_but_control_have_one_partition_count():
-    assert {topic.partitions for topic in Topics().all(12) if topic.name != "stripe.control"} == {12}
+def test_all_but_control_and_worker_have_one_partition_count():
+    assert {topic.partitions for topic in Topics().all(12) if topic.shares_count} == {12}
+    assert [topic.name for topic in Topics().all(12) if not topic.shares_count] == ["stripe.worker", "stripe.control"]
+
+
+def test_what_only_saves_room_is_not_required():
+    for topic in Topics().all(1):
+        assert not topic.created_with.keys() & topic.config.keys()
 
 
 def test_retry_and_dead_letter_topics_outlive_stripes_keys():

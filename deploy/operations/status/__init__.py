@@ -1,0 +1,1 @@
+"""How the whole installation is: the reports of its processes, and what needs a person."""
