@@ -6,7 +6,7 @@ The texts are fixed, so that an answer never holds a word of the request.
 from dataclasses import dataclass
 from typing import Final
 
-from stripeline.contracts.vocabulary import EventReason, RefusalReason, SignatureReason
+from stripeline.contracts.delivery_vocabulary import EventReason, RefusalReason, SignatureReason
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +30,9 @@ NOT_HTTP: Final = Refusal(400, RefusalReason.NOT_HTTP, "the request is not HTTP"
 TWO_SIGNATURES: Final = Refusal(400, RefusalReason.TWO_SIGNATURES, "send one Stripe-Signature header")
 FAILED: Final = Refusal(500, RefusalReason.FAILED, "the receiver failed, send it again")
 NO_SECRET: Final = Refusal(503, RefusalReason.NO_SECRET, "the trigger has no signing secret yet")
+SEALED_SECRET: Final = Refusal(
+    503, RefusalReason.SEALED_SECRET, "the trigger's signing secret can't be opened by this process, send it again"
+)
 NOT_TAKEN: Final = Refusal(503, RefusalReason.NOT_TAKEN, "the event could not be stored, send it again")
 BUSY: Final = Refusal(503, RefusalReason.BUSY, "too many bodies at a time, send it again")
 

@@ -13,10 +13,10 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
+from stripeline.contracts.delivery_vocabulary import EventReason, IgnoredReason
 from stripeline.contracts.families import Family, families, text
 from stripeline.contracts.headers import CONNECTION, TRIGGER, Headers, cloud_event
 from stripeline.contracts.ids import EVENT_ID
-from stripeline.contracts.vocabulary import EventReason, IgnoredReason
 from stripeline.ingest.trigger import TriggerView
 
 EVENT_TYPE: Final = re.compile(r"[a-z0-9_.]{1,200}")

@@ -4,14 +4,14 @@ Invariants:
 - 200 is never the answer to an event that Kafka has not acknowledged.
 - What the head alone decides is decided before the body is read; checks are in the order of their cost.
 - A delivery whose signature was verified gets exactly one verdict, in the counters and in its span.
-- Nothing of a request is logged or repeated in an answer. An unknown trigger's name is never counted.
+- Nothing of a request is repeated in an answer. An unknown trigger's name is never counted.
 """
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
-from stripeline.contracts.vocabulary import DeliveryVerdict, NotTakenReason
+from stripeline.contracts.delivery_vocabulary import DeliveryVerdict, NotTakenReason, SignatureReason
 from stripeline.ingest import refusals
 from stripeline.ingest.delivery_counters import PUBLISH_S, Counters
 from stripeline.ingest.publish_result import NotTaken, Published
@@ -107,8 +107,8 @@ class Webhook:
         if isinstance(verdict, Refused):
             if verdict.skew_s is not None:
                 self.counters.set("stripeline_delivery_clock_skew_seconds", verdict.skew_s, trigger.name)
-            return self.refused(trigger.name, not_signed(verdict.reason))
-        self.counters.count("stripeline_signatures_total", trigger.name, str(verdict.secret_index))
+            return self.refused(trigger.name, _not_verified(trigger, verdict.reason))
+        self.counters.count("stripeline_signatures_total", trigger.name, str(trigger.places[verdict.secret_index]))
         trace = traceparent(received, entropy) if self.spans is None else self.spans.begin(trigger.name, received)
         routed = route(body, trigger=trigger, received_at_ms=int(now_s * 1000), traceparent=trace)
         if isinstance(routed, Publication):
@@ -133,6 +133,11 @@ class Webhook:
         self._not_published(trigger, DeliveryVerdict.NOT_TAKEN, outcome.reason, trace)
         return refusals.NOT_TAKEN
 
+    def trigger_of(self, path: str) -> str:
+        """The trigger that a path names, if there is one; else empty."""
+        trigger = self.triggers(_name(path))
+        return "" if trigger is None else trigger.name
+
     def refused(self, trigger: str, refusal: Refusal, trace: bytes | None = None) -> Refusal:
         """Count a refusal, and return it. `trigger` is empty where the request names none that exists."""
         taken_later = refusal.status == refusals.NOT_TAKEN.status
@@ -146,8 +151,7 @@ class Webhook:
             self.spans.not_sent(trace, verdict, reason)
 
     def _trigger(self, head: RequestHead) -> TriggerView | Refusal:
-        # With a trailing slash or without: it is pasted both ways, and Stripe follows no redirect to the other.
-        name = head.path.removeprefix(PATH).removesuffix("/")
+        name = _name(head.path)
         if not head.path.startswith(PATH) or not name or "/" in name:
             return refusals.UNKNOWN_PATH
         if head.method != "POST":
@@ -157,7 +161,7 @@ class Webhook:
     def _signature(self, head: RequestHead, trigger: TriggerView) -> Signature | Refusal:
         """The signature to check."""
         if not trigger.secrets:
-            return refusals.NO_SECRET
+            return refusals.SEALED_SECRET if trigger.sealed else refusals.NO_SECRET
         if head.encoded:
             return refusals.ENCODED
         kind = head.content_type
@@ -169,3 +173,15 @@ class Webhook:
             return refusals.TWO_SIGNATURES
         signature = parse(head.signatures[0] if head.signatures else b"")
         return not_signed(signature.reason) if isinstance(signature, Refused) else signature
+
+
+def _name(path: str) -> str:
+    # With a trailing slash or without: it is pasted both ways, and Stripe follows no redirect to the other.
+    return path.removeprefix(PATH).removesuffix("/")
+
+
+def _not_verified(trigger: TriggerView, reason: SignatureReason) -> Refusal:
+    """A signature that no secret made which can be opened here may be that of another one: Stripe sends it again."""
+    if reason is SignatureReason.MISMATCH and trigger.sealed:
+        return refusals.SEALED_SECRET
+    return not_signed(reason)

@@ -71,7 +71,7 @@ def shown(field: str, value: Any) -> Any:
         case int() if field.endswith("_bytes"):
             return size_text(value)
         case tuple():
-            return ",".join(tier.name for tier in value if isinstance(tier, Tier))
+            return ",".join(one.name if isinstance(one, Tier) else str(one) for one in value)
         case Path():
             return str(value)
         case _:

@@ -8,6 +8,7 @@ from pydantic import SecretStr
 
 from stripeline.contracts.definitions import PAUSE, Connection, Definitions, Rate, name_of, refusal_key
 from stripeline.contracts.vocabulary import LogEvent
+from stripeline.deploy.runtime.unopened_secrets import unopened
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.connection.key_owner import MAX_AGE_MS, KeyOwner, owner_of, same
 from stripeline.workers.kafka.control_table import ControlTable
@@ -118,20 +119,20 @@ class Keys:
 
     def __init__(self, table: ControlTable, secrets: Secrets, now_ms: Callable[[], int]) -> None:
         self._table, self._secrets, self._now_ms = table, secrets, now_ms
-        self._unopened: dict[str, tuple[str, int]] = {}
+        self._unopened: dict[str, tuple[Connection, int, VaultError]] = {}
 
     def of(self, name: str) -> SecretStr | None:
         connection = self._table.connections.get(name)
         if connection is None:
             return None
         known = self._unopened.get(name)
-        if known is not None and known[0] == connection.key_name:
+        if known is not None and known[0].secret_key == connection.secret_key:
             return None
         try:
             key = self._secrets.secret_key(name, connection)
         except VaultError as error:
             log.error(LogEvent.CONNECTION_KEY_UNREADABLE, connection=name, reason=str(error))  # noqa: TRY400
-            self._unopened[name] = (connection.key_name, self._now_ms())
+            self._unopened[name] = (connection, self._now_ms(), error)
             return None
         self._unopened.pop(name, None)
         return key
@@ -140,13 +141,21 @@ class Keys:
         """The name of a key that must not be used, or not for this account, and since when."""
         if account is not None:
             return refused_key(self._table, name, account)
-        return refused_key(self._table, name) or (self._unopened.get(name) if self.of(name) is None else None)
+        refused = refused_key(self._table, name)
+        if refused is not None or self.of(name) is not None or name not in self._unopened:
+            return refused
+        connection, since_ms, _ = self._unopened[name]
+        return connection.key_name, since_ms
 
     def missing(self) -> str | None:
-        closed = [name for name in self._table.connections if self.of(name) is None]
-        if not closed:
-            return None
-        return (
-            f"the keys of {', '.join(closed[:5])} can't be opened: STRIPELINE_MASTER_KEY is not the one that sealed"
-            " them; their commands wait"
-        )
+        """Why no command can be carried out: this process can open the key of no connection."""
+        closed = self._closed()
+        return unopened("keys", closed) if closed and len(closed) == len(self._table.connections) else None
+
+    def warnings(self) -> str | None:
+        """Which connections' keys can't be opened, while others can. Their commands wait."""
+        closed = self._closed()
+        return unopened("keys", closed) if closed and len(closed) < len(self._table.connections) else None
+
+    def _closed(self) -> dict[str, VaultError]:
+        return {name: self._unopened[name][2] for name in self._table.connections if self.of(name) is None}

@@ -37,7 +37,7 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
     shared.checks["actions"] = lambda: uninstalled(table.workflows, known)
     keys = Keys(table, Secrets(required_vault(settings)), shared.clock.now_ms)
     owners = Owners(table)
-    shared.checks["keys"] = keys.missing
+    shared.checks["keys"], shared.warnings["keys"] = keys.missing, keys.warnings
     gate = RateGate(
         limits=limits_of(table, stripes_own=settings.stripe_api_base == STRIPES_OWN),
         share=lambda: len(worker.tasks) / settings.partitions,

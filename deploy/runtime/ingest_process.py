@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from stripeline.contracts.vocabulary import LogEvent
-from stripeline.deploy.runtime.definition_cache import trigger_views
+from stripeline.deploy.runtime.definition_cache import TriggerViews
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.runtime.worker_setup import required_vault, table_loaded
 from stripeline.deploy.telemetry.delivery_spans import DeliverySpans
@@ -25,13 +25,14 @@ log = structlog.get_logger(__name__)
 async def ingest_part(shared: Shared, stop: asyncio.Event) -> None:
     """Serve the webhooks until stopped."""
     settings, table = shared.settings, shared.table
-    secrets = Secrets(required_vault(settings))
+    views = TriggerViews(table, Secrets(required_vault(settings)))
     bounds = InFlightBounds(deadline_s=settings.ingest_publish_deadline_ms / 1000)
     publisher = Publisher(
         shared.client, settings.topic_prefix, bounds=bounds, partitions=settings.partitions, words=shared.words
     )
     shared.checks["publisher"] = lambda: shared.topics.all_missing(settings.topics.events) or publisher.missing()
     shared.broken["publisher"] = publisher.broken
+    shared.checks["secrets"], shared.warnings["secrets"] = views.missing, views.warnings
     shared.warnings["partitions"] = lambda: in_words(publisher.unavailable)
     if not await table_loaded(table, stop):
         return
@@ -40,11 +41,15 @@ async def ingest_part(shared: Shared, stop: asyncio.Event) -> None:
     seen = IngestView(counters=Counters(), topic=settings.topics.event, unavailable=lambda: publisher.unavailable)
     shared.metrics.show(INGEST, lambda: seen)
     webhook = Webhook(
-        triggers=trigger_views(table, secrets), counters=seen.counters, spans=spans,
+        triggers=views.of, counters=seen.counters, spans=spans,
         max_body=settings.ingest_max_body_bytes,
     )  # fmt: skip
     host, port = settings.ingest_host, settings.ingest_port
-    async with publisher, await serve(webhook, publisher, host=host, port=port, grace_s=15) as running:
+    trusted = settings.ingest_trusted_proxies
+    async with (
+        publisher,
+        await serve(webhook, publisher, host=host, port=port, grace_s=15, trusted_proxies=trusted) as running,
+    ):
         shared.answers.silent_s["publisher"] = publisher.silent_s
         log.info(LogEvent.INGEST_LISTENING, host=settings.ingest_host, port=running.port)
         await stop.wait()

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from stripeline.contracts.retry_tiers import parse_duration_ms
 from stripeline.workers.stripe.http_proxy import Proxy
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 _SIZES = {"": 1, "B": 1, "KiB": 1024, "MiB": 1024**2}
 _SIZE = re.compile(r"^(\d{1,12}) ?(B|KiB|MiB)?$")
 # The characters Kafka allows in a topic name; 200 of its 249 leave room for the rest of the name.
@@ -113,3 +114,24 @@ def aws_region(value: Any) -> str:
     if not _REGION.fullmatch(text):
         raise ValueError(f"{text!r} is not a region: write one like eu-central-1")
     return text
+
+
+def networks(value: Any) -> Any:
+    """`10.0.0.0/8,2001:db8::1` as networks; an address is the network of itself alone."""
+    if not isinstance(value, str):
+        return value
+    return tuple(_network(part.strip()) for part in value.split(",") if part.strip())
+
+
+def _network(text: str) -> Network:
+    try:
+        return ipaddress.ip_network(text)
+    except ValueError:
+        pass
+    try:
+        wider = ipaddress.ip_network(text, strict=False)
+    except ValueError:
+        raise ValueError(
+            f"{text!r} is neither an address nor a network: write them like 10.0.0.0/8,192.0.2.7,2001:db8::/32"
+        ) from None
+    raise ValueError(f"{text!r} is an address within a network: write {wider}, or the address alone")

@@ -17,9 +17,11 @@ from stripeline.contracts.retry_tiers import DEFAULT_TIERS, Tier, parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.settings.parsing import (
+    Network,
     api_base,
     aws_region,
     duration_ms,
+    networks,
     oauth_extensions,
     size_bytes,
     stripe_proxy,
@@ -38,6 +40,7 @@ StripeProxy = Annotated[SecretStr, AfterValidator(stripe_proxy)]
 ApiBase = Annotated[str, BeforeValidator(api_base)]
 SizeBytes = Annotated[int, BeforeValidator(size_bytes), Field(ge=1)]
 Tiers = Annotated[tuple[Tier, ...], NoDecode, BeforeValidator(lambda v: parse_tiers(v) if isinstance(v, str) else v)]
+Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)]
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM"]
 Level = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())]
@@ -122,6 +125,9 @@ class Settings(BaseSettings):
     ingest_max_body_bytes: SizeBytes = Field(900 * 1024, description="the largest delivery; it must fit a record")
     ingest_publish_deadline_ms: DurationMs = Field(
         5_000, description="the time to publish an event, after which Stripe gets a 503 and sends it again"
+    )
+    ingest_trusted_proxies: Networks = Field(
+        (), description="the proxies whose X-Forwarded-For names the client in the log: addresses or networks"
     )
     admin_host: str = Field("127.0.0.1", description="the address of /healthz, /readyz and /metrics")
     admin_port: Port = Field(9464, description="the port of /healthz, /readyz and /metrics")

@@ -52,7 +52,7 @@ class ClientConnection(web.RequestHandler):
     __slots__ = (
         "_allowed", "_at", "_body_left", "_content", "_held", "_holds", "_keeper", "_loop_", "_on_error",
         "_parser_waits", "_resumed",
-        "blocked_since", "body_timeout", "half_closed", "phase", "since", "wire",
+        "blocked_since", "body_timeout", "half_closed", "peer", "phase", "since", "wire",
     )  # fmt: skip
 
     def __init__(self, server: web.Server, keeper: Keeper, lingering_s: float, on_error: OnError) -> None:
@@ -64,6 +64,7 @@ class ClientConnection(web.RequestHandler):
         super().__init__(server, loop=keeper.loop, **options)
         self.phase, self.since = Phase.HEAD, keeper.loop.time()
         self.wire: asyncio.Transport | None = None
+        self.peer = ""  # the address of the other side, kept when it has gone
         self.half_closed = False
         self.blocked_since: float | None = None
         self.body_timeout: asyncio.Timeout | None = None  # of a body that arrives in parts
@@ -83,6 +84,8 @@ class ClientConnection(web.RequestHandler):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         super().connection_made(transport)
         self.wire = self.transport
+        name = transport.get_extra_info("peername")
+        self.peer = str(name[0]) if name else ""
         if not self._keeper.opened(self):
             self.wait(Phase.CLOSING)
             self._loop_.call_soon(self.abort)  # not at once: aiohttp's task of this connection has not begun

@@ -6,9 +6,10 @@ body is bounded by `stripeline.ingest.http.request_reader`, the wait for Kafka b
 
 import asyncio
 import contextlib
+from collections.abc import Callable
 from dataclasses import dataclass
 
-from stripeline.contracts.vocabulary import ClosedReason
+from stripeline.contracts.delivery_vocabulary import ClosedReason
 from stripeline.ingest.delivery_counters import Counters
 from stripeline.ingest.http.connection import ClientConnection, Phase
 
@@ -39,8 +40,12 @@ class Limits:
 class Connections(set[ClientConnection]):
     """The connections of one port."""
 
-    def __init__(self, limits: Limits, counters: Counters) -> None:
+    def __init__(
+        self, limits: Limits, counters: Counters, note: Callable[[ClosedReason, ClientConnection], None]
+    ) -> None:
+        """note: is called for each connection that we close for what its client did, or did not do."""
         super().__init__()
+        self._note = note
         self.limits = limits
         self.loop = asyncio.get_running_loop()
         self.ending = False
@@ -57,7 +62,7 @@ class Connections(set[ClientConnection]):
         self.add(connection)
         fits = len(self) <= self.limits.max_connections
         if not fits:
-            self.closed(ClosedReason.TOO_MANY)
+            self._closed(ClosedReason.TOO_MANY, connection)
         return fits
 
     def lost(self, connection: ClientConnection) -> None:
@@ -65,8 +70,12 @@ class Connections(set[ClientConnection]):
         if not self:
             self._empty.set()
 
-    def closed(self, reason: ClosedReason) -> None:
+    def count(self, reason: ClosedReason) -> None:
         self._counters.count("stripeline_connections_closed_total", reason)
+
+    def _closed(self, reason: ClosedReason, connection: ClientConnection) -> None:
+        self.count(reason)
+        self._note(reason, connection)
 
     async def sweep(self) -> None:
         """Close what waits too long, for as long as the receiver serves."""
@@ -80,11 +89,11 @@ class Connections(set[ClientConnection]):
     def _close_late(self, connection: ClientConnection, now: float) -> None:
         longest_s = self._longest_s.get(connection.phase)
         if connection.blocked_since is not None and connection.blocked_since < now - self.limits.write_deadline_s:
-            self.closed(ClosedReason.UNREAD)
+            self._closed(ClosedReason.UNREAD, connection)
             connection.abort()
         elif longest_s is not None and connection.since < now - longest_s:
             if connection.phase is Phase.HEAD:
-                self.closed(ClosedReason.STALLED)
+                self._closed(ClosedReason.STALLED, connection)
             connection.abort()
 
     def end(self) -> None:

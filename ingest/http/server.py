@@ -7,7 +7,7 @@ import asyncio
 import random
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from http import HTTPStatus
 from typing import Protocol, Self
@@ -15,10 +15,13 @@ from typing import Protocol, Self
 import structlog
 from aiohttp import HttpVersion11, web
 
-from stripeline.contracts.vocabulary import ClosedReason, LogEvent
+from stripeline.contracts.delivery_vocabulary import ClosedReason
+from stripeline.contracts.vocabulary import LogEvent
 from stripeline.ingest import refusals
+from stripeline.ingest.forwarded_peer import Network
 from stripeline.ingest.http.connection import ClientConnection
 from stripeline.ingest.http.deadlines import Connections, Limits
+from stripeline.ingest.http.refusal_log import RefusalLog
 from stripeline.ingest.http.request_reader import Bodies, head_of
 from stripeline.ingest.http.responses import Answers
 from stripeline.ingest.limited_log import LimitedLog
@@ -38,8 +41,10 @@ class Publishes(Protocol):
 class Receiver:
     """The handler of one port's requests."""
 
-    def __init__(self, webhook: Webhook, publisher: Publishes, limits: Limits, clock: Callable[[], float]) -> None:
-        self.connections = Connections(limits, webhook.counters)
+    def __init__(
+        self, webhook: Webhook, publisher: Publishes, limits: Limits, clock: Callable[[], float], refused: RefusalLog
+    ) -> None:
+        self.connections = Connections(limits, webhook.counters, refused.closed)
         self.server = web.Server(self._handle)
         self._webhook = webhook
         self._publisher = publisher
@@ -49,7 +54,7 @@ class Receiver:
         self._answers = Answers()
         # Ids of traces need to be distinct, not secret, and asking the system for each costs a system call.
         self._entropy = random.Random().randbytes  # noqa: S311
-        self._log = LimitedLog(log)
+        self._log, self._refusals = LimitedLog(log), refused
 
     def connection(self) -> ClientConnection:
         return ClientConnection(self.server, self.connections, self._lingering_s, self._failed)
@@ -60,14 +65,20 @@ class Receiver:
         connection.begin(request.content, head.content_length)
         admitted = webhook.head(head)
         if isinstance(admitted, Refusal):
-            return self._rendered(admitted, request)
+            return self._refused(webhook.trigger_of(head.path), admitted, request)
         is_whole = request.content.is_eof()  # it came with its head
         body = self._bodies.whole(request) if is_whole else await self._bodies.arriving(connection, request)
         if isinstance(body, Refusal):
-            return self._rendered(webhook.refused(admitted.trigger.name, body), request)
+            return self._refused(admitted.trigger.name, webhook.refused(admitted.trigger.name, body), request)
         decided = webhook.body(admitted, body, now_s=self._clock(), entropy=self._entropy(ENTROPY_BYTES))
         answer = await self._published(decided) if isinstance(decided, Delivery) else decided
+        if isinstance(answer, Refusal):
+            return self._refused(admitted.trigger.name, answer, request)
         return self._rendered(answer, request)
+
+    def _refused(self, trigger: str, refusal: Refusal, request: web.BaseRequest) -> web.StreamResponse:
+        self._refusals.refused(trigger, refusal, request)
+        return self._rendered(refusal, request)
 
     def _published(self, delivery: Delivery) -> "asyncio.Future[Accepted | Refusal]":
         loop = self.connections.loop
@@ -94,8 +105,10 @@ class Receiver:
     def _failed(self, request: web.BaseRequest, status: int, exc: BaseException | None) -> web.StreamResponse:
         """The answer to what is not HTTP, and to an error in our own code: the last one of its connection."""
         if status == HTTPStatus.BAD_REQUEST:
-            self.connections.closed(ClosedReason.NOT_HTTP)
+            self.connections.count(ClosedReason.NOT_HTTP)
             refusal = refusals.NOT_HTTP
+            assert isinstance(request.protocol, ClientConnection)  # noqa: S101  this server makes no others
+            self._refusals.unparsed(refusal, request.protocol)
         else:
             self._report(exc)
             refusal = refusals.FAILED
@@ -160,9 +173,10 @@ async def serve(
     limits: Limits | None = None,
     grace_s: float = 20.0,
     clock: Callable[[], float] = time.time,
+    trusted_proxies: Sequence[Network] = (),
 ) -> Running:
     """Serve `webhook` until `stop`. With `reuse_port` several processes share one port."""
-    receiver = Receiver(webhook, publisher, limits or Limits(), clock)
+    receiver = Receiver(webhook, publisher, limits or Limits(), clock, RefusalLog(trusted_proxies))
     loop = receiver.connections.loop
     listener = await loop.create_server(receiver.connection, host, port, backlog=1024, reuse_port=reuse_port or None)
     return Running(receiver, listener, grace_s)

@@ -20,8 +20,8 @@ from typing import Final
 
 from aiokafka.errors import MessageSizeTooLargeError
 
+from stripeline.contracts.delivery_vocabulary import NotTakenReason
 from stripeline.contracts.topics import RECORD_MAX_BYTES
-from stripeline.contracts.vocabulary import NotTakenReason
 from stripeline.ingest.kafka.aiokafka_internals import DeferredBatch
 from stripeline.ingest.kafka.partition_health import FailedBatch
 from stripeline.ingest.kafka.room import Share

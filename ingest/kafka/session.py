@@ -19,8 +19,9 @@ from typing import Any, Final
 
 from aiokafka.errors import UnknownTopicOrPartitionError
 
+from stripeline.contracts.delivery_vocabulary import NotTakenReason
 from stripeline.contracts.topics import Topics
-from stripeline.contracts.vocabulary import LogEvent, NotTakenReason
+from stripeline.contracts.vocabulary import LogEvent
 from stripeline.ingest.kafka.aiokafka_internals import has_leader
 from stripeline.ingest.kafka.batches import BATCH_BYTES, Batch, PartitionBatches
 from stripeline.ingest.kafka.linger import Linger

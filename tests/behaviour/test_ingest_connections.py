@@ -9,6 +9,7 @@ import pytest
 
 from stripeline.ingest.http.connection import ClientConnection, Phase
 from stripeline.ingest.http.deadlines import Limits
+from stripeline.ingest.http.refusal_log import RefusalLog
 from stripeline.ingest.http.server import Receiver
 from stripeline.ingest.publish_result import Done
 from stripeline.ingest.routing import Publication
@@ -49,7 +50,10 @@ class Wire(asyncio.Transport):
 async def connected() -> AsyncIterator[tuple[ClientConnection, Wire]]:
     """A connection that was just made: the loop has not turned since."""
     limits = Limits(lingering_s=0.05)
-    connection, wire = Receiver(Webhook(triggers={}.get), Unused(), limits, time.time).connection(), Wire()
+    connection, wire = (
+        Receiver(Webhook(triggers={}.get), Unused(), limits, time.time, RefusalLog()).connection(),
+        Wire(),
+    )
     connection.connection_made(wire)
     try:
         yield connection, wire

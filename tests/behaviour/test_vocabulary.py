@@ -11,14 +11,14 @@ from pathlib import Path
 
 import pytest
 
-from stripeline.contracts import vocabulary
+from stripeline.contracts import delivery_vocabulary, vocabulary
 from stripeline.contracts.vocabulary import Code
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("contracts", "ingest", "workers", "deploy")
 NOT_OURS = ("deploy/sandbox/", "deploy/local/example_events.py", "contracts/families/", "workers/actions/")
 """They spell Stripe's words."""
-SPELLS_THEM = "contracts/vocabulary.py"
+SPELLS_THEM = ("contracts/vocabulary.py", "contracts/delivery_vocabulary.py")
 EXAMPLES = ("deploy/contract/examples.py", "deploy/contract/examples_internal.py")
 """They show records as they are on the wire; `tests/contract` validates them."""
 MODULES = {
@@ -27,12 +27,19 @@ MODULES = {
     for path in sorted((ROOT / package).rglob("*.py"))
 }
 OURS = {
-    path: text for path, text in MODULES.items() if path != SPELLS_THEM and not path.startswith((*NOT_OURS, *EXAMPLES))
+    path: text
+    for path, text in MODULES.items()
+    if path not in SPELLS_THEM and not path.startswith((*NOT_OURS, *EXAMPLES))
 }
 LEVELS = {"debug", "info", "warning", "error", "exception", "critical"}
 NAMED = {"reason", "dead_reason", "verdict", "code", "event"}
 CALLS = {"Decision", "Ended", "Refusal", "NotTaken"}
-ENUMS = [one for one in vars(vocabulary).values() if isinstance(one, type) and issubclass(one, StrEnum)]
+ENUMS = [
+    one
+    for module in (vocabulary, delivery_vocabulary)
+    for one in vars(module).values()
+    if isinstance(one, type) and issubclass(one, StrEnum)
+]
 WORDS = {str(word.value) for enum in ENUMS if enum is not StrEnum for word in enum}
 STANDARD_LOGGING = {
     "deploy/telemetry/logs.py",  # sets up the libraries' logging and ours
@@ -130,7 +137,7 @@ def test_what_passes_members_is_not_refused():
 
 
 def test_every_word_is_used():
-    text = "\n".join(text for path, text in MODULES.items() if path != SPELLS_THEM)
+    text = "\n".join(text for path, text in MODULES.items() if path not in SPELLS_THEM)
     # A worker's verdict on a command that ended is its status, by `Verdict(status)`.
     statuses = {"Verdict.SUCCEEDED", "Verdict.FAILED", "Verdict.INDETERMINATE", "Verdict.STOPPED"}
     words = {f"{enum.__name__}.{word.name}" for enum in ENUMS if enum is not StrEnum for word in enum}

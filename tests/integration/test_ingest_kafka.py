@@ -13,8 +13,9 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import OutOfOrderSequenceNumber
 
+from stripeline.contracts.delivery_vocabulary import NotTakenReason
 from stripeline.contracts.topics import RECORD_MAX_BYTES, Topics
-from stripeline.contracts.vocabulary import LogEvent, NotTakenReason
+from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.local.kafka import LocalKafka
 from stripeline.ingest.kafka.partitioner import partition_of
 from stripeline.ingest.kafka.producer_supervisor import connector

@@ -16,8 +16,9 @@ import orjson
 import pytest
 from aiokafka.admin import NewTopic
 
+from stripeline.contracts.delivery_vocabulary import NotTakenReason
 from stripeline.contracts.topics import Topics
-from stripeline.contracts.vocabulary import LogEvent, NotTakenReason
+from stripeline.contracts.vocabulary import LogEvent
 from stripeline.ingest.kafka.partitioner import partition_of
 from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.kafka.session import InFlightBounds

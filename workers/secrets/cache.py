@@ -8,7 +8,7 @@ from typing import Final
 from pydantic import SecretStr
 
 from stripeline.contracts.definitions import Connection, Trigger
-from stripeline.workers.secrets.vault import Vault, connection_secret, signing_secret
+from stripeline.workers.secrets.vault import Vault, VaultError, connection_secret, signing_secret
 
 _REMEMBERED: Final = 4_096
 
@@ -27,6 +27,16 @@ class Secrets:
     def signing_secrets(self, name: str, trigger: Trigger) -> tuple[SecretStr, ...]:
         """A trigger's signing secrets, in the trigger's order. Raises VaultError."""
         return tuple(self._open(signing_secret(name), sealed) for sealed in trigger.signing_secrets)
+
+    def openable(self, name: str, trigger: Trigger) -> list[SecretStr | VaultError]:
+        """A trigger's signing secrets, in the trigger's order, each with why it can't be opened where it can't."""
+        return [self._open_or_why(signing_secret(name), sealed) for sealed in trigger.signing_secrets]
+
+    def _open_or_why(self, name: str, sealed: str) -> SecretStr | VaultError:
+        try:
+            return self._open(name, sealed)
+        except VaultError as error:
+            return error
 
     def _open(self, name: str, sealed: str) -> SecretStr:
         known = self._opened.get((name, sealed))

@@ -27,6 +27,14 @@ class VaultError(Exception):
     """What happened, why, and what to do; never a secret."""
 
 
+class KeyNotHeldError(VaultError):
+    """A secret was sealed with a master key that is not in the ring: its id."""
+
+    def __init__(self, words: str, key_id: str) -> None:
+        super().__init__(words)
+        self.key_id = key_id
+
+
 def connection_secret(connection: str) -> str:
     """The name that a connection's secret key is bound to."""
     return f"connection/{connection}/secret_key"
@@ -76,10 +84,11 @@ class Vault:
         key_id, box = _parts(name, sealed)
         cipher = self._ciphers.get(key_id)
         if cipher is None:
-            raise VaultError(
+            raise KeyNotHeldError(
                 f"The secret {name} was sealed with master key {key_id}, which is not in STRIPELINE_MASTER_KEY"
                 f" (it has {', '.join(self.key_ids)}). Add that key to the ring, or run `stripeline apply` with the"
-                " secret to seal it again."
+                " secret to seal it again.",
+                key_id,
             )
         try:
             return SecretStr(cipher.decrypt(box[:_NONCE_BYTES], box[_NONCE_BYTES:], name.encode()).decode())

@@ -2,7 +2,7 @@
 
 from typing import Any, Final, Literal
 
-from stripeline.contracts.vocabulary import (
+from stripeline.contracts.delivery_vocabulary import (
     ClosedReason,
     DeliveryVerdict,
     EventReason,

@@ -1,12 +1,13 @@
 """The decisions with plain values: no loop, no HTTP, no clock."""
 
 import hmac
+from dataclasses import replace
 from typing import Any
 
 import orjson
 import pytest
 
-from stripeline.contracts.vocabulary import EventReason, NotTakenReason, SignatureReason
+from stripeline.contracts.delivery_vocabulary import EventReason, NotTakenReason, SignatureReason
 from stripeline.ingest import refusals
 from stripeline.ingest.publish_result import NotTaken, Published
 from stripeline.ingest.refusals import Refusal
@@ -54,7 +55,10 @@ class Spans:
 
 
 def webhook(spans: Spans | None = None) -> Webhook:
-    triggers = {"pay": view(), "silent": view("silent", ())}
+    triggers = {
+        "pay": view(), "silent": view("silent", ()), "sealed": replace(view("sealed", ()), sealed=1),
+        "half": replace(view("half"), places=(1,), sealed=1),
+    }  # fmt: skip
     return Webhook(triggers=triggers.get, spans=spans, max_body=1_000)
 
 
@@ -88,6 +92,7 @@ def verdicts(found: Webhook) -> dict[tuple[str, ...], Any]:
         (GOOD._replace(method="GET"), refusals.NOT_POST, ("", "refused", "method")),
         (GOOD._replace(path="/webhooks/x"), refusals.UNKNOWN_TRIGGER, ("", "refused", "unknown_trigger")),
         (GOOD._replace(path="/webhooks/silent"), refusals.NO_SECRET, ("silent", "not_taken", "no_secret")),
+        (GOOD._replace(path="/webhooks/sealed"), refusals.SEALED_SECRET, ("sealed", "not_taken", "sealed_secret")),
         (GOOD._replace(encoded=True), refusals.ENCODED, ("pay", "refused", "content_encoding")),
         (GOOD._replace(content_type="text/plain"), refusals.NOT_JSON, ("pay", "refused", "content_type")),
         (GOOD._replace(content_length=1_001), refusals.TOO_LARGE, ("pay", "refused", "too_large")),
@@ -131,6 +136,30 @@ def test_a_signed_event_becomes_a_delivery():
     assert made.trace == b"00-000102030405060708090a0b0c0d0e0f-1011121314151617-01"
     assert dict(found.counters.of("stripeline_signatures_total")) == {("pay", "0"): 1}
     assert verdicts(found) == {}
+
+
+def test_a_signature_of_a_secret_that_is_sealed_here_comes_again():
+    found, body = webhook(), event()
+    to_half = GOOD._replace(path="/webhooks/half")
+    signed = sign(body, b"whsec_of_another_master_key")
+    assert decided(found, body, to_half._replace(signatures=[signed])) == refusals.SEALED_SECRET
+    assert verdicts(found) == {("half", "not_taken", "sealed_secret"): 1}
+    old = sign(body, t=NOW_S - 400)
+    assert decided(found, body, to_half._replace(signatures=[old])) == refusals.not_signed(SignatureReason.TOO_OLD)
+
+
+def test_a_secret_that_opens_beside_a_sealed_one_keeps_its_place():
+    found = webhook()
+    assert isinstance(decided(found, event(), GOOD._replace(path="/webhooks/half")), Delivery)
+    assert dict(found.counters.of("stripeline_signatures_total")) == {("half", "1"): 1}
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [("/webhooks/pay", "pay"), ("/webhooks/pay/", "pay"), ("/webhooks/x", ""), ("/", ""), ("/webhooks/pay/x", "")],
+)
+def test_only_a_trigger_that_exists_is_named(path: str, name: str):
+    assert webhook().trigger_of(path) == name
 
 
 def test_the_senders_trace_goes_on_into_the_record():

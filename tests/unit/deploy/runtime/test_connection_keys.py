@@ -35,9 +35,17 @@ def test_a_key_of_another_master_key_is_held_until_resealed():
     table, keys = keys_of(acme=connection(THEIRS))
     assert keys.held("acme") == (table.connections["acme"].key_name, 1_000)
     assert keys.of("acme") is None
-    assert "acme can't be opened" in str(keys.missing())
+    assert f"acme (sealed with master key {THEIRS.key_ids[0]})" in str(keys.missing())
     table.connections["acme"] = connection(MINE)
-    assert (keys.held("acme"), keys.missing()) == (None, None)
+    assert (keys.held("acme"), keys.missing(), keys.warnings()) == (None, None, None)
+
+
+def test_one_closed_key_of_several_is_a_warning():
+    table, keys = keys_of(acme=connection(MINE), other=connection(THEIRS, "other"))
+    assert keys.missing() is None
+    assert "other (sealed with master key" in str(keys.warnings())
+    del table.connections["other"]
+    assert keys.warnings() is None
 
 
 def test_a_key_that_stripe_refused_is_held_as_well():

@@ -11,8 +11,8 @@ import structlog
 from aiokafka.errors import NotLeaderForPartitionError, TopicAuthorizationFailedError, UnknownTopicOrPartitionError
 from aiokafka.producer.message_accumulator import BatchBuilder
 
+from stripeline.contracts.delivery_vocabulary import NotTakenReason
 from stripeline.contracts.topics import RECORD_MAX_BYTES, Topics
-from stripeline.contracts.vocabulary import NotTakenReason
 from stripeline.ingest.kafka.aiokafka_internals import DeferredBatch
 from stripeline.ingest.kafka.batches import BATCH_BYTES
 from stripeline.ingest.kafka.partitioner import partition_of
