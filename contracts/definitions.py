@@ -26,6 +26,7 @@ from stripeline.contracts.operator.control_records import (
     Pause,
     Probe,
 )
+from stripeline.contracts.type_filters import TYPE_FILTER, matches
 
 Name = Annotated[str, Field(pattern=NAME.pattern)]
 Sealed = Annotated[
@@ -36,7 +37,6 @@ Mode = Literal["live", "test"]
 
 SECRET_KEY = re.compile(r"^(?:sk|rk)_(live|test)_[A-Za-z0-9_]{1,250}$")
 SIGNING_SECRET = re.compile(r"^whsec_[A-Za-z0-9+/=_-]{1,250}$")
-TYPE_FILTER = re.compile(r"^[a-z0-9_]+(\.[a-z0-9_]+)*(\.\*)?$|^\*$")
 
 
 def _known(kind: str) -> str:
@@ -49,7 +49,15 @@ TriggerKind = Annotated[str, AfterValidator(_known)]
 
 
 class Definition(BaseModel):
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    """A reader ignores fields that it does not know: a newer version may have written them."""
+
+    model_config = ConfigDict(extra="ignore", frozen=True)
+
+
+Owner = Annotated[
+    Name | None,
+    Field(description="who applied it, as `stripeline apply --owner` said: `--prune` removes only what is the same's"),
+]
 
 
 class Rate(Definition):
@@ -81,6 +89,7 @@ class Connection(Definition):
         Commands | None,
         Field(description="`own`: only commands of runs on the run topic are done; default: `all`"),
     ] = None
+    owner: Owner = None
 
     @cached_property
     def key_name(self) -> str:
@@ -100,6 +109,7 @@ class Trigger(Definition):
         tuple[Sealed, ...],
         Field(description="a delivery may be signed with any of them; without one, every delivery is answered 503"),
     ] = ()
+    owner: Owner = None
 
 
 class Step(Definition):
@@ -129,6 +139,7 @@ class Workflow(Definition):
         RunLimit | None,
         Field(description="runs started in an hour, like `1000/h`: there the workflow pauses by itself"),
     ] = None
+    owner: Owner = None
 
     @field_validator("types")
     @classmethod
@@ -147,13 +158,6 @@ class Workflow(Definition):
 
     def wants(self, event_type: str) -> bool:
         return any(matches(name, event_type) for name in self.types)
-
-
-def matches(type_filter: str, event_type: str) -> bool:
-    """Whether an event type passes a filter: exact, `prefix.*` (with the dot), or `*`."""
-    if type_filter.endswith("*"):
-        return event_type.startswith(type_filter[:-1])
-    return type_filter == event_type
 
 
 Kept = TypeVar("Kept")

@@ -53,7 +53,7 @@ def runs_per_hour(limit: str | None) -> int | None:
 class HourlyLimits(BaseModel):
     """What a connection may do in an hour. A currency that is not named has no limit."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="ignore", frozen=True)
 
     effects_per_hour: Annotated[
         Annotated[int, BeforeValidator(_whole), Field(ge=1)] | None,

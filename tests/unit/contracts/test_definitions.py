@@ -11,12 +11,12 @@ from stripeline.contracts.definitions import (
     Trigger,
     Workflow,
     encode_definition,
-    matches,
     name_of,
     parse_definition,
 )
 from stripeline.contracts.internal_records import encode
 from stripeline.contracts.operator.control_records import BatchSkip, KeyRefusal
+from stripeline.contracts.type_filters import matches
 
 CONNECTION = Connection(secret_key="sealed:v1:a:b", mode="test", hint="sk_test_…1234", rate=Rate(account=100))
 TRIGGER = Trigger(kind="stripe/payment-event", connection="acme", mode="test", signing_secrets=("sealed:v1:a:c",))
@@ -30,6 +30,13 @@ WORKFLOW = Workflow(trigger="pay", steps=(Step(id="one", action="stripe/create-c
 def test_comes_back_as_it_was_written(key: str, definition: AnyDefinition) -> None:
     written = encode_definition(definition)
     assert encode_definition(parse_definition(key, written)) == written
+
+
+def test_a_reader_ignores_fields_of_a_newer_version() -> None:
+    newer = b'{"trigger":"pay","later":"9","steps":[{"id":"one","action":"stripe/create-customer","new":1}]}'
+    assert parse_definition("workflow/flow", newer) == Workflow(
+        trigger="pay", steps=(Step(id="one", action="stripe/create-customer"),)
+    )
 
 
 def test_a_refused_key_is_a_control_record() -> None:

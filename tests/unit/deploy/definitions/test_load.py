@@ -158,6 +158,12 @@ def workflow(**lines: str) -> str:
         ("connections:\n  a: 2026-99-99\n", 2, "this value can't be read"),
         ("connections:\n  a: .nan\n", 2, "put it in quotes"),
         ("connections:\n  a: 99999999999999999999\n", 2, "put it in quotes"),
+        (workflow(where="'true'\n    owner: me"), 10, "workflows.flow.owner: there is no such field"),
+        (
+            workflow(more="    owner: me\n    owner2: 1\n").replace("    owner: me\n", ""),
+            12,
+            "owner2: there is no such",
+        ),
         ("conections: {}\n", 1, "conections: there is no such field"),
         ("- a\n", 1, "fields are wanted here"),
         ("connections:\n  Acme: {secret_key: '${env:KEY}'}\n", 2, "a name is lower-case letters"),
