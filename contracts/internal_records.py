@@ -217,7 +217,7 @@ class OffsetRange(Struct, frozen=True, kw_only=True):
 
 
 class AuditRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """What a person did, on the audit topic: written before the act takes effect."""
+    """What a person did, or the executor to a dead letter, on the audit topic: written with the act, or before it."""
 
     act: Annotated[str, Meta(description="what was done", extra_json_schema=_ACTS)]
     by: Annotated[str, Meta(description="who did it")]

@@ -73,11 +73,25 @@ class UnreadableReason(StrEnum):
 
 
 class AuditedAct(StrEnum):
-    """What a person did: the field `act` of a record on the audit topic."""
+    """What a person did, or the executor to a dead letter: the field `act` of a record on the audit topic."""
 
     SKIP_BATCH = "skip_batch"
     PAUSE_CONNECTION = "pause_connection"
     RESUME_CONNECTION = "resume_connection"
+    REPLAYED = "replayed"  # dead letters, by a person
+    DISMISSED = "dismissed"  # dead letters, by a person
+    SETTLED = "settled"  # a webhook or a look-up decided the command of a dead letter
+    SUPERSEDED = "superseded"  # another command of its run took the place of a dead letter's command
+
+
+class LetterState(StrEnum):
+    """What became of a dead letter: the field `state` of `dead-letters list --json`."""
+
+    OPEN = "open"
+    REPLAYED = "replayed"
+    SETTLED = "settled"
+    SUPERSEDED = "superseded"
+    DISMISSED = "dismissed"
 
 
 class Code(StrEnum):

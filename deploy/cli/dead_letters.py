@@ -1,16 +1,18 @@
-"""`stripeline dead-letters`: list, show and replay dead letters. Masks client secrets."""
+"""`stripeline dead-letters`: list and show dead letters, replay or dismiss them. Masks client secrets."""
 
 import time
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
+from stripeline.contracts.vocabulary import LetterState
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.times import moment_ms
 from stripeline.deploy.failure import FailureError
+from stripeline.deploy.operations.reading.audit_reader import letter_states
 from stripeline.deploy.operations.reading.topic_reader import Page, Wanted, newest
 from stripeline.deploy.operations.reading.views import (
     DeadLetter,
@@ -20,7 +22,7 @@ from stripeline.deploy.operations.reading.views import (
     dead_letter_view,
 )
 
-app = typer.Typer(help="List, show and replay dead letters.", no_args_is_help=True)
+app = typer.Typer(help="List and show dead letters, replay or dismiss them.", no_args_is_help=True)
 
 Code = Annotated[str | None, typer.Option(help="Only this code: RATE_LIMITED, PROVIDER_ERROR, …")]
 Reason = Annotated[str | None, typer.Option(help="Only this reason: exhausted, unreadable, id_reused, …")]
@@ -30,17 +32,23 @@ Key = Annotated[str | None, typer.Option(help="Only this ordering key.")]
 Id = Annotated[str | None, typer.Option("--id", help="Only this command id.")]
 Since = Annotated[str | None, typer.Option(help="Only since: 2026-01-31T12:00:00Z, or 2h for two hours ago.")]
 Until = Annotated[str | None, typer.Option(help="Only until: 2026-01-31T12:00:00Z, or 2h for two hours ago.")]
+State = Annotated[
+    Literal["open", "replayed", "settled", "superseded", "dismissed"],
+    typer.Option(help="Only this state. Open: nobody has decided what becomes of it."),
+]
+All = Annotated[bool, typer.Option("--all", help="In any state.")]
 _COLUMNS = (
     Column("partition", 0),
     Column("offset", 0),
     Column("command_id", 0),
-    Column("action", 5),
-    Column("connection", 4),
-    Column("account", 7),
+    Column("action", 6),
+    Column("connection", 5),
+    Column("account", 8),
     Column("reason", 1),
-    Column("code", 2),
-    Column("attempts", 8),
-    Column("failed_at", 6),
+    Column("code", 3),
+    Column("attempts", 9),
+    Column("state", 2),
+    Column("failed_at", 7),
 )
 
 
@@ -55,15 +63,26 @@ def list_letters(
     command_id: Id = None,
     since: Since = None,
     until: Until = None,
+    state: State = "open",
+    all_states: All = False,
     limit: output.Limit = 50,
     as_json: output.Json = False,
 ) -> None:
-    """List the newest dead letters, with the reason of each."""
-    filters = _filters(code, reason, action, connection, key, command_id, since, until)
-    page = _newest(filters, limit)
-    views = [dead_letter_view(dead_letter_of(read)) for read in page.records]
-    output.rows(views, _COLUMNS, as_json=as_json, empty="There is no such dead letter.")
-    if page.cut:
+    """List the newest open dead letters, with the reason of each.
+
+    A dead letter is open until a person replays or dismisses it, or until its command is decided without one: settled
+    by a webhook or a look-up at Stripe, or superseded by the retry of its run.
+
+    ```
+    stripeline dead-letters list --connection acme --since 2h
+    ```
+    """
+    filters = _filters(code, reason, action, connection, key, command_id, since, until, state, all_states)
+    letters, cut = _newest(filters, limit)
+    views = [dead_letter_view(letter) for letter in letters]
+    empty = "There is no such dead letter." if all_states else f"There is no such dead letter that is {state}."
+    output.rows(views, _COLUMNS, as_json=as_json, empty=empty)
+    if cut:
         output.note_cut(limit)
 
 
@@ -77,13 +96,16 @@ def show(
     partition, slash, offset = which.partition("/")
     by_place = bool(slash) and partition.isdecimal() and offset.isdecimal()
     filters = Filters() if by_place else Filters(id=which)
+    letters, _ = _newest(filters, 100_000 if by_place else 1)
     found = [
         letter
-        for letter in _letters(_newest(filters, 100_000 if by_place else 1))
+        for letter in letters
         if not by_place or (letter.read.partition, letter.read.offset) == (int(partition), int(offset))
     ]
     if not found:
-        raise FailureError(f"There is no dead letter {which!r}. `stripeline dead-letters list` lists those there are.")
+        raise FailureError(
+            f"There is no dead letter {which!r}. `stripeline dead-letters list --all` lists those there are."
+        )
     output.details(dead_letter_details(found[0]), as_json=as_json)
 
 
@@ -98,6 +120,8 @@ def replay(
     command_id: Id = None,
     since: Since = None,
     until: Until = None,
+    state: State = "open",
+    all_states: All = False,
     limit: output.Limit = 50,
     rate: Annotated[float, typer.Option(min=0.01, max=1_000, help="The maximum number of replays per second.")] = 20.0,
     why: Annotated[str, typer.Option(help="The reason. It is recorded with your user name.")] = "",
@@ -114,9 +138,9 @@ def replay(
     from stripeline.deploy.operations.acts.replay import prospect, replayable  # noqa: PLC0415  (only this command writes)
     from stripeline.deploy.operations.acts.replay import replay as put_back  # noqa: PLC0415
 
-    filters = _filters(code, reason, action, connection, key, command_id, since, until)
-    page, now_ms = _newest(filters, limit), int(time.time() * 1000)
-    letters = _letters(page)
+    filters = _filters(code, reason, action, connection, key, command_id, since, until, state, all_states)
+    now_ms = int(time.time() * 1000)
+    letters, cut = _newest(filters, limit)
     views = [{**dead_letter_view(letter), "replay": prospect(letter, now_ms)} for letter in letters]
     columns = (
         Column("command_id", 0),
@@ -126,7 +150,7 @@ def replay(
         Column("replay", 1, Fit.SHORTENED),
     )
     output.rows(views, columns, as_json=as_json, empty="There is no such dead letter: nothing to replay.")
-    if page.cut:
+    if cut:
         output.note_cut(limit)
     if not yes:
         output.note(f"{sum(map(replayable, letters))} would be replayed. Nothing was done: add --yes to do it.")
@@ -144,9 +168,12 @@ def _filters(
     command_id: str | None,
     since: str | None,
     until: str | None,
+    state: str,
+    all_states: bool,
 ) -> Filters:
     now_ms = int(time.time() * 1000)
     return Filters(
+        state=None if all_states else LetterState(state),
         code=code,
         reason=reason,
         action=action,
@@ -158,14 +185,20 @@ def _filters(
     )
 
 
-def _newest(filters: Filters, limit: int) -> Page:
-    topic = settings().topics.dead_letter
-    wanted = Wanted(keep=lambda read: filters.match(dead_letter_of(read)), limit=limit, since_ms=filters.since_ms)
-    return output.noted(output.run(newest(topic, kafka(), wanted)))
+def _newest(filters: Filters, limit: int) -> tuple[list[DeadLetter], bool]:
+    """The newest letters that match, and whether there are more."""
+    return output.run(_read(filters, limit))
 
 
-def _letters(page: Page) -> list[DeadLetter]:
-    return [dead_letter_of(read) for read in page.records]
+async def _read(filters: Filters, limit: int) -> tuple[list[DeadLetter], bool]:
+    topics, client = settings().topics, kafka()
+    # Read before the letters: a letter that is younger than its acts is open.
+    states = await letter_states(topics, client, filters.since_ms)
+    wanted = Wanted(
+        keep=lambda read: filters.match(dead_letter_of(read, states)), limit=limit, since_ms=filters.since_ms
+    )
+    page: Page = output.noted(await newest(topics.dead_letter, client, wanted))
+    return [dead_letter_of(read, states) for read in page.records], page.cut
 
 
 COMMANDS = (Entry(name="dead-letters", does=app, panel=Panel.LOOK, place=2),)

@@ -206,13 +206,13 @@ def _ledger(topic: Topic) -> Channel:
 
 def _audit(topic: Topic) -> Channel:
     act = Message(
-        name="audit", title="an act of a person", key={"type": "null"}, payload="audit",
-        about="Who did what, when, why, and to which records; written before the act takes effect.",
+        name="audit", title="an act", key={"type": "null"}, payload="audit",
+        about="Who did what, when, why, and to which records; written with the act's effect, or before it.",
     )  # fmt: skip
     return Channel(
         name="audit", topic=topic, address=_address(topic), title="the audit trail",
-        about="Every act of a person that changes what becomes of records.",
-        messages=[act], writers=("operator",), readers=("operator",),
+        about="Every act of a person that changes what becomes of records, and which dead letters the executor closed.",
+        messages=[act], writers=("operator", "executor"), readers=("operator",),
     )  # fmt: skip
 
 

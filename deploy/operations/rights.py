@@ -208,7 +208,7 @@ def _router(topics: Topics) -> Iterable[Right]:
 
 def _executor(topics: Topics) -> Iterable[Right]:
     read = (topics.command, *topics.retries, topics.ledger)
-    written = (topics.result, *topics.retries, topics.ledger, topics.dead_letter, topics.control)  # a refused key
+    written = (topics.result, *topics.retries, topics.ledger, topics.dead_letter, topics.audit, topics.control)
     return _works(topics, "executor", read, written)
 
 
@@ -217,9 +217,9 @@ def _reading(topics: Topics) -> Iterable[Right]:
 
 
 def _commands(topics: Topics) -> Iterable[Right]:
-    read = (topics.control, topics.result, topics.dead_letter)
+    read = (topics.control, topics.result, topics.dead_letter, topics.audit)
     # A dead letter is replayed to where it came from, but never to a tier.
-    return (*_on(read, Operation.READ), *_produces([topics.command, topics.result, *topics.events]))
+    return (*_on(read, Operation.READ), *_produces([topics.command, topics.result, *topics.events, topics.audit]))
 
 
 def _apply(topics: Topics) -> Iterable[Right]:

@@ -239,4 +239,11 @@ def test_dead_letters_are_listed_filtered_and_shown(call: Call, broker: Broker, 
     assert listed(call, "dead-letters", "show", "c1")[0]["value"] == command
     assert listed(call, "dead-letters", "show", "0/1")[0]["last_error"] == "sk_live_…masked"
     assert call("dead-letters", "list")[0] == 0
+    assert {row["state"] for row in listed(call, "dead-letters", "list")} == {"open"}
+    settled = {"act": "settled", "by": "executor", "why": "w", "at": 1, "records": [], "about": "command c1"}
+    write(broker, Topics(prefix=prefix).audit, (b"", orjson.dumps(settled), {}), (b"", b"of a later version", {}))
+    assert [row["command_id"] for row in listed(call, "dead-letters", "list")] == [None]
+    assert [row["state"] for row in listed(call, "dead-letters", "list", "--all")] == ["open", "settled"]
+    assert [row["command_id"] for row in listed(call, "dead-letters", "list", "--state", "settled")] == ["c1"]
+    assert listed(call, "dead-letters", "show", "c1")[0]["state"] == "settled"
     assert "There is no dead letter 'c2'" in call("dead-letters", "show", "c2")[2]

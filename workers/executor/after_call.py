@@ -22,7 +22,7 @@ from stripeline.contracts import stripe_metadata
 from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.retry_tiers import tier_for
 from stripeline.contracts.vocabulary import Code, DeadLetterReason, Verdict
-from stripeline.workers.executor import outcome_records, transitions
+from stripeline.workers.executor import letter_ends, outcome_records, transitions
 from stripeline.workers.executor.command_state import Call, CommandState, PlannedCall
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
@@ -42,7 +42,8 @@ def plan(setup: Setup, ledger: Ledger, call: Call, outcome: Outcome | Missing, n
     match outcome:
         case Succeeded():
             calls = 1 if call.look_up is None else 0
-            return transitions.finish(setup, ledger, state, outcome, now_ms, calls=calls)
+            end = transitions.finish(setup, ledger, state, outcome, now_ms, calls=calls)
+            return end if call.look_up is None else _closing(setup, state, end, "a look-up found it", now_ms)
         case Missing():
             return _missing(setup, ledger, call, now_ms)
         case Failed() if call.look_up is not None:
@@ -102,7 +103,8 @@ def _missing(setup: Setup, ledger: Ledger, call: Call, now_ms: int) -> PlannedCa
     if state.failure is not None and not state.unknown:
         failed = Failed(error=msgspec.to_builtins(state.failure.error), retryable=False, unknown=False)
         reason = None if state.failure.reason is None else DeadLetterReason(state.failure.reason)
-        return transitions.finish(setup, ledger, state, failed, now_ms, reason=reason)
+        end = transitions.finish(setup, ledger, state, failed, now_ms, reason=reason)
+        return end if reason is not None else _closing(setup, state, end, "a look-up found nothing", now_ms)
     late = transitions.past_horizon(state, now_ms)
     if state.record.replayed and state.record.attempts == 0 and not late and state.failure is None:
         return transitions.attempt(setup, ledger, replace(state, look_at_ms=None), call.action, now_ms)
@@ -115,6 +117,12 @@ def _missing(setup: Setup, ledger: Ledger, call: Call, now_ms: int) -> PlannedCa
     return transitions.finish(
         setup, ledger, state, in_doubt, now_ms, reason=DeadLetterReason.PAST_HORIZON if late else None
     )
+
+
+def _closing(setup: Setup, state: CommandState, end: Decision, why: str, now_ms: int) -> Decision:
+    """An end by a look-up: it closes the dead letters that a replay left behind."""
+    closed = letter_ends.settled(setup.topics, state.command.command_id, state.revision, why, now_ms)
+    return replace(end, outputs=(*end.outputs, *closed)) if closed else end
 
 
 def _text(failed: Failed) -> str:

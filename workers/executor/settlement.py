@@ -9,7 +9,7 @@ from stripeline.contracts import stripe_metadata
 from stripeline.contracts.internal_records import LedgerCommand, ResultFacts
 from stripeline.contracts.stripe_metadata import Origin
 from stripeline.contracts.vocabulary import Verdict
-from stripeline.workers.executor import outcome_records, stripe_lookup
+from stripeline.workers.executor import letter_ends, outcome_records, stripe_lookup
 from stripeline.workers.executor.answer_origin import json_object
 from stripeline.workers.executor.connection.key_owner import Asked, mismatch
 from stripeline.workers.executor.ledger import Ledger, remember
@@ -69,4 +69,5 @@ def _settled(
         setup.topics, command_id, facts, end, revision=revision, trace=record.traceparent, now_ms=now_ms
     )
     ended = outcome_records.ended(facts.action, end)
-    return Decision(Verdict.SETTLED, (result,), (remember(command_id, done),), ended)
+    closed = letter_ends.settled(setup.topics, command_id, revision, "a webhook says that it was done", now_ms)
+    return Decision(Verdict.SETTLED, (result, *closed), (remember(command_id, done),), ended)

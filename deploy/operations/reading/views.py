@@ -14,6 +14,8 @@ from stripeline.contracts import headers
 from stripeline.contracts.internal_records import RecordedError, Run, UnreadableRecordError, read
 from stripeline.contracts.masking import mask, mask_text
 from stripeline.contracts.records import Command, parse_command
+from stripeline.contracts.vocabulary import LetterState
+from stripeline.deploy.operations.reading.letter_states import NO_ACTS, LetterStates
 from stripeline.deploy.operations.reading.topic_reader import Read
 
 _MAX_VALUE = 20_000
@@ -57,10 +59,11 @@ def _times(shown: Mapping[str, Any]) -> dict[str, str | None]:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DeadLetter:
-    """A dead letter: its record, and its command where the bytes hold one."""
+    """A dead letter: its record, its command where the bytes hold one, and what became of it."""
 
     read: Read
     command: Command | None
+    state: LetterState = LetterState.OPEN
 
     @property
     def connection(self) -> str | None:
@@ -71,6 +74,7 @@ class DeadLetter:
 class Filters:
     """Which dead letters: None lets all pass."""
 
+    state: LetterState | None = None
     code: str | None = None
     reason: str | None = None
     action: str | None = None
@@ -83,7 +87,7 @@ class Filters:
     def match(self, letter: DeadLetter) -> bool:
         view = dead_letter_view(letter)
         fields = {"code": self.code, "reason": self.reason, "action": self.action, "connection": self.connection}
-        fields |= {"key": self.key, "command_id": self.id}
+        fields |= {"key": self.key, "command_id": self.id, "state": self.state}
         at_ms = letter.read.at_ms
         return (
             all(wanted is None or view[name] == wanted for name, wanted in fields.items())
@@ -92,9 +96,12 @@ class Filters:
         )
 
 
-def dead_letter_of(read: Read) -> DeadLetter:
-    command = parse_command(read.value)
-    return DeadLetter(read=read, command=command if isinstance(command, Command) else None)
+def dead_letter_of(read: Read, states: LetterStates = NO_ACTS) -> DeadLetter:
+    parsed = parse_command(read.value)
+    command = parsed if isinstance(parsed, Command) else None
+    return DeadLetter(
+        read=read, command=command, state=states.of(read, None if command is None else command.command_id)
+    )  # fmt: skip
 
 
 def dead_letter_view(letter: DeadLetter) -> dict[str, Any]:
@@ -113,6 +120,7 @@ def dead_letter_view(letter: DeadLetter) -> dict[str, Any]:
         "reason": headers.text(read.headers, headers.REASON),
         "code": headers.text(read.headers, headers.CODE),
         "attempts": headers.number(read.headers, headers.ATTEMPTS),
+        "state": letter.state.value,
         "first_attempt_at": None if first_ms is None else headers.rfc3339(first_ms),
         "failed_at": headers.rfc3339(read.at_ms),
     }

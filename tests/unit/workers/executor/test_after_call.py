@@ -47,6 +47,13 @@ def failure(status=500, **headers):
     return classify(CREATE, StripeAnswer(status=status, headers=given, body=b'{"error":{"type":"api_error"}}'))
 
 
+def acts(decision):
+    """What a decision says of the dead letters of its command."""
+    written = [orjson.loads(output.value) for output in decision.outputs if output.topic == TOPICS.audit]
+    assert all(act["by"] == "executor" and not act["records"] for act in written)
+    return [(act["act"], act["about"]) for act in written]
+
+
 LOST = classify(CREATE, Fault.LOST)
 STORED = failure(500, idempotent_replayed="true")
 
@@ -347,6 +354,25 @@ class TestReplay:
         assert world.results[-1]["status"] == "indeterminate"
         assert len(world.dead) == 2
 
+    def test_that_a_look_up_decides_closes_its_dead_letter(self):
+        world = self.parked(STORED, Missing())
+        assert acts(world.run(command_record(headers=REPLAY), FOUND)) == [("settled", "command c1")]
+
+    def test_that_is_attempted_writes_nothing_of_its_letter(self):
+        world = self.parked(failure(402))
+        assert acts(world.run(command_record(headers=REPLAY), FOUND)) == []
+
+    def test_that_is_left_to_a_person_again_closes_no_letter(self):
+        world = self.parked(STORED, Missing())
+        assert acts(world.run(command_record(headers=REPLAY), Missing(), STORED, Missing())) == []
+
+    def test_in_doubt_whose_time_has_passed_closes_its_letter(self):
+        world, late = World(), command(not_after=START + 60_000)
+        world.run(command_record(late), failure(429), failure(429), failure(429))
+        assert len(world.dead) == 1
+        decided = world.run(command_record(late, headers=REPLAY), Missing(), again=True, now_ms=START + 70_000)
+        assert (world.results[-1]["error"]["code"], acts(decided)) == ("EXPIRED", [("settled", "command c1")])
+
     def test_past_the_horizon_is_never_attempted(self):
         world = self.parked(STORED, Missing())
         world.run(command_record(headers=REPLAY), Missing(), now_ms=START + HORIZON_MS + AFTER_MS)
@@ -378,6 +404,22 @@ class TestWebhook:
         assert decision.outputs[0].key == b"k1"
         assert h.read(decision.outputs[0].headers)["traceparent"] == b"00-ee-ff-01"
         assert world.webhook(tagged()).verdict == Verdict.UNRELATED
+
+    def test_that_settles_closes_the_commands_dead_letter(self):
+        world = World()
+        world.run(command_record(), STORED, Missing())
+        assert acts(world.webhook(tagged())) == [("settled", "command c1")]
+
+    def test_without_a_dead_letter_closes_none(self):
+        world = World()
+        world.run(command_record(), LOST)
+        assert acts(world.webhook(tagged())) == []
+
+    def test_during_a_replay_closes_the_dead_letter_that_it_had(self):
+        world = World()
+        world.run(command_record(), STORED, Missing())
+        world.run(command_record(headers=REPLAY), failure(503))
+        assert acts(world.webhook(tagged())) == [("settled", "command c1")]
 
     def test_settles_a_command_that_waits_and_frees_its_key(self):
         world = World()

@@ -100,6 +100,7 @@ def test_a_dead_letter_has_the_promised_shape() -> None:
         "reason": "exhausted",
         "code": "RATE_LIMITED",
         "attempts": 6,
+        "state": "open",
         "first_attempt_at": "1970-01-01T00:00:01.000Z",
         "failed_at": "1970-01-01T00:00:02.500Z",
     }
