@@ -6,7 +6,7 @@ Each action is one file in `workers/actions/`. Nothing here calls Stripe.
 from collections.abc import Callable, Mapping
 from functools import cache
 from types import MappingProxyType
-from typing import Annotated, Any, Final, Literal
+from typing import Annotated, Any, Final, Literal, NamedTuple
 from urllib.parse import quote
 
 from msgspec import Struct
@@ -65,6 +65,17 @@ def no_params(_: Any) -> Mapping[str, Any]:
     return {}
 
 
+class Spend(NamedTuple):
+    """An amount of money, in the currency's smallest unit. currency: three lower-case letters."""
+
+    currency: str
+    amount: int
+
+
+def spends_nothing(_: Mapping[str, Any]) -> Spend | None:
+    return None
+
+
 class Action(Struct, frozen=True, kw_only=True):
     """One action.
 
@@ -73,6 +84,7 @@ class Action(Struct, frozen=True, kw_only=True):
     makes: the `object` field of the call's answer.
     params: turns the input into Stripe's parameters.
     statuses: the failures that the card lists for it.
+    spends: the amount that a call with these parameters asks for, which a connection's `limits.amount` counts.
     """
 
     key: str
@@ -83,6 +95,7 @@ class Action(Struct, frozen=True, kw_only=True):
     output: type[ActionOutput]
     statuses: frozenset[int]
     params: Callable[[Any], Mapping[str, Any]] = no_params
+    spends: Callable[[Mapping[str, Any]], Spend | None] = spends_nothing
 
     @property
     def errors(self) -> Mapping[int, Code]:

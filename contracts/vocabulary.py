@@ -211,6 +211,7 @@ class LogEvent(StrEnum):
     DEFINITION_UNREADABLE = "definition_unreadable"  # the last good one stays
     TRIGGER_SECRETS_UNREADABLE = "trigger_secrets_unreadable"
     CONNECTION_KEY_UNREADABLE = "connection_key_unreadable"
+    BRAKE_TRIPPED = "brake_tripped"  # a connection or workflow is at its limit, and is paused
     KEY_ACCEPTED = "key_accepted"  # a refused key was tried, and its connection goes on
     KEY_NOT_ACCEPTED = "key_not_accepted"  # it was tried, and its connection stays paused
     # Processes

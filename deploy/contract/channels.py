@@ -197,10 +197,14 @@ def _ledger(topic: Topic) -> Channel:
         name="ledger-queue", title="a key that waits", payload="ledger-queue",
         key={**_ID_KEY, "pattern": "^queue/", "description": "`queue/` and the key"},
     )  # fmt: skip
+    spent = Message(
+        name="ledger-spent", title="what counts against a limit", payload="ledger-spent",
+        key={**_ID_KEY, "pattern": "^spent/", "description": "`spent/` and the connection's name"},
+    )  # fmt: skip
     return Channel(
         name="action-ledger", topic=topic, address=_address(topic), title="the ledger",
         about="The executor's changelog; a record without a value forgets its key.",
-        messages=[command, queue], writers=("executor",), readers=("executor",),
+        messages=[command, queue, spent], writers=("executor",), readers=("executor",),
     )  # fmt: skip
 
 

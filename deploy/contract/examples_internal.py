@@ -50,6 +50,11 @@ LEDGER_COMMANDS: Final[Examples] = {
     },
 }
 LEDGER_QUEUES: Final[Examples] = {"three-wait": {"head": 0, "tail": 3, "due_at": AT_MS + 6_500}}
+LEDGER_SPENT: Final[Examples] = {
+    "two-minutes": {
+        "minutes": [{"since": AT_MS, "count": 3, "amount": {"eur": 18_600}}, {"since": AT_MS + 60_000, "count": 1}]
+    }
+}
 
 CONNECTIONS: Final[Examples] = {
     "test-key": {

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from stripeline.contracts import definitions, header_models, internal_records, records
 from stripeline.contracts.families import Family, families
-from stripeline.contracts.operator import control_records, worker_report
+from stripeline.contracts.operator import control_records, spending, worker_report
 from stripeline.deploy.contract import examples, examples_internal
 from stripeline.deploy.contract import schemas as variants
 from stripeline.deploy.contract.compatibility_rules import Side
@@ -86,6 +86,7 @@ def published(keys: frozenset[str] | None = None) -> Sequence[PublishedRecord]:
         _read("settlement-headers", header_models.SettlementHeaders, examples_internal.SETTLEMENT_HEADERS),
         _read("ledger-command", internal_records.LedgerCommand, examples_internal.LEDGER_COMMANDS),
         _read("ledger-queue", internal_records.LedgerQueue, examples_internal.LEDGER_QUEUES),
+        _read("ledger-spent", spending.Spending, examples_internal.LEDGER_SPENT),
         _read("control-connection", definitions.Connection, examples_internal.CONNECTIONS),
         _read("control-trigger", definitions.Trigger, examples_internal.TRIGGERS),
         _read("control-workflow", definitions.Workflow, examples_internal.WORKFLOWS),

@@ -5,6 +5,7 @@ from urllib.parse import urlsplit
 
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.runtime.action_check import uninstalled
+from stripeline.deploy.runtime.brake_wiring import brakes_of
 from stripeline.deploy.runtime.connection_keys import (
     STRIPES_OWN,
     Keys,
@@ -54,8 +55,9 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
         reconcile_after_ms=settings.reconcile_after_ms,
         call_timeout_ms=settings.call_timeout_ms,
     )
+    brakes = brakes_of(shared, lambda: worker)
     async with stripe_client(settings, key_for(owners, keys), on_answer=_call_spans(shared)) as stripe:
-        executor = Executor(setup=setup, gate=gate)
+        executor = Executor(setup=setup, gate=gate, brakes=brakes)
         role = ExecutorRole(
             settings.topics, executor, stripe.send, settings.executor_concurrency, shared.topics.former_tiers
         )

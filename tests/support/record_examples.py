@@ -23,6 +23,7 @@ KINDS = {
     "run": ("run", "evt_1:thanks", {}),
     "ledger-command": ("action-ledger", "command/c1", {}),
     "ledger-queue": ("action-ledger", "queue/k", {}),
+    "ledger-spent": ("action-ledger", "spent/acme", {}),
     "control-connection": ("control", "connection/acme", {}),
     "control-trigger": ("control", "trigger/payments", {}),
     "control-workflow": ("control", "workflow/thanks", {}),

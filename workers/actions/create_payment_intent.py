@@ -5,7 +5,7 @@ from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field
 
-from stripeline.contracts.action import SENSITIVE, Action, ActionInput, ActionOutput, given_fields
+from stripeline.contracts.action import SENSITIVE, Action, ActionInput, ActionOutput, Spend, given_fields
 
 Currency = Annotated[str, Field(pattern=r"^[A-Za-z]{3}$", description="3-letter ISO currency code")]
 
@@ -73,6 +73,10 @@ def params(given: Input) -> Mapping[str, Any]:
     return {**sent, "currency": given.currency.lower(), "automatic_payment_methods": {"enabled": enabled}}
 
 
+def spends(sent: Mapping[str, Any]) -> Spend | None:
+    return Spend(sent["currency"], sent["amount"])
+
+
 ACTION = Action(
     key="stripe/create-payment-intent",
     method="POST",
@@ -81,5 +85,6 @@ ACTION = Action(
     input=Input,
     output=Output,
     params=params,
+    spends=spends,
     statuses=frozenset({400, 401, 402, 404, 409, 429, 500}),
 )

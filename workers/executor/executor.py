@@ -1,8 +1,8 @@
 """The executor: composes what a command becomes before its call, the rate gate, and what its outcome makes of it. Pure.
 
 take ───► before_call ──┬► decision
-                        └► planned call ──► rate gate ──┬► call ──► Stripe ──► answered
-                                 ▲                      └► a tier, until its connection may call again
+                        └► planned call ──► brake ──► rate gate ──┬► call ──► Stripe ──► answered
+                                 ▲                                └► a tier, until its connection may call again
 answered ─► outcome ─► settle ─► after_call ──┬► decision
    └► the next request of a look-up           └► planned call
 """
@@ -11,18 +11,20 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.definitions import refusal_key
+from stripeline.contracts.definitions import PAUSE, refusal_key
 from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.internal_records import encode
-from stripeline.contracts.operator.control_records import KeyRefusal
+from stripeline.contracts.operator.control_records import BY_BRAKE, KeyRefusal, Pause
 from stripeline.contracts.records import Unreadable, parse_command
 from stripeline.contracts.vocabulary import Fault
+from stripeline.workers.brakes.rolling_hour import Cost
 from stripeline.workers.executor import after_call, before_call, believed_times, settlement, stripe_lookup, transitions
 from stripeline.workers.executor.command_state import Call, CommandState, PlannedCall, endpoint
+from stripeline.workers.executor.connection.brakes import Braked, Brakes
 from stripeline.workers.executor.connection.key_breaker import PAUSE_MIN_MS
 from stripeline.workers.executor.connection.key_owner import Asked, mismatch
 from stripeline.workers.executor.connection.rate_gate import Hold, Observation, Pass, RateGate, open_gate
-from stripeline.workers.executor.ledger import Ledger, forget
+from stripeline.workers.executor.ledger import Ledger, Reserved, forget, spend
 from stripeline.workers.executor.retry_headers import read_record
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import CallReply, NoKey, Outcome, StripeAnswer, classify
@@ -36,6 +38,7 @@ class Executor(Struct, frozen=True, kw_only=True):
 
     setup: Setup
     gate: RateGate = field(default_factory=open_gate)
+    brakes: Brakes = field(default_factory=Brakes)
 
     def lane(self, record: InputRecord) -> object:
         return record.key if record.key is not None else (record.topic, record.offset)
@@ -62,6 +65,7 @@ class Executor(Struct, frozen=True, kw_only=True):
     def answered(self, ledger: Ledger, call: Call, reply: CallReply, now_ms: int) -> Decision | Call:
         """The decision about a record after the reply to its call, or the next call."""
         if isinstance(reply, NoKey):
+            ledger.reserved.pop(call.command.command_id, None)  # nothing was sent
             return self._without_key(ledger, call, now_ms)
         if call.look_up is None:
             return self.settle(ledger, call, classify(call.action, reply), now_ms)
@@ -71,16 +75,20 @@ class Executor(Struct, frozen=True, kw_only=True):
     def settle(self, ledger: Ledger, call: Call, outcome: Outcome | Missing, now_ms: int) -> Decision | Call:
         """The decision about a record after its call's outcome, or the next call."""
         command = call.command
+        spent = ledger.reserved.pop(command.command_id, None)
         observed = self.gate.observe(
             command.connection, call.endpoint, outcome, call.permit, now_ms, command.account
         )  # fmt: skip
         # A look-up is of a command that waits, which no refusal ends.
         if observed is Observation.REFUSED_AGAIN or (observed is not Observation.ACCEPTED and call.look_up is not None):
             planned: PlannedCall | Decision = after_call.settled(ledger, call.state) or self._once_more(call)
+            spent = None
         else:
             planned = after_call.plan(self.setup, ledger, call, outcome, now_ms)
         decided = planned if isinstance(planned, Decision) else self._through_gate(ledger, planned, now_ms)
-        return self._with_notice(decided, call, observed, now_ms) if isinstance(decided, Decision) else decided
+        if not isinstance(decided, Decision):
+            return decided
+        return self._with_spent(self._with_notice(decided, call, observed, now_ms), ledger, spent)
 
     def _without_key(self, ledger: Ledger, call: Call, now_ms: int) -> Decision:
         """Nothing was sent: its connection was removed, or its key can't be opened, or is another owner's. It waits."""
@@ -96,7 +104,9 @@ class Executor(Struct, frozen=True, kw_only=True):
         known = None if isinstance(command, Unreadable) else ledger.known(command.command_id)
         if not isinstance(command, Unreadable) and known is not None and known.status == "waiting":
             changes = (*changes, forget(command.command_id))  # or a replay would find it waiting
-        return replace(dead_letters.broken(self.setup.topics.dead_letter, consumed, error), changes=changes)
+        decided = replace(dead_letters.broken(self.setup.topics.dead_letter, consumed, error), changes=changes)
+        spent = None if isinstance(command, Unreadable) else ledger.reserved.pop(command.command_id, None)
+        return self._with_spent(decided, ledger, spent)
 
     def _through_gate(self, ledger: Ledger, planned: PlannedCall, now_ms: int) -> Decision | Call:
         """The call, when its key's owner is the command's and its connection may make one; else an end, or a wait.
@@ -112,6 +122,9 @@ class Executor(Struct, frozen=True, kw_only=True):
             return transitions.account_changed(self.setup, ledger, state, action, wrong, now_ms)
         if owner.held is not None:
             return transitions.hold(self.setup, ledger, state, Hold(wait_ms=PAUSE_MIN_MS, why=owner.held), now_ms)
+        braked = self._braked(ledger, planned, now_ms)
+        if braked is not None:
+            return self._at_its_limit(ledger, planned, braked, now_ms)
         where = endpoint(action, planned.look_up)
         match self.gate.ask(state.command.connection, where, now_ms, state.turn_ms, state.command.account):
             case Pass() as permit:
@@ -122,7 +135,41 @@ class Executor(Struct, frozen=True, kw_only=True):
                     look_up=planned.look_up, permit=permit,
                 )  # fmt: skip
             case held:
+                ledger.reserved.pop(state.command.command_id, None)
                 return transitions.hold(self.setup, ledger, state, held, now_ms)
+
+    def _braked(self, ledger: Ledger, planned: PlannedCall, now_ms: int) -> Braked | None:
+        """Why a first attempt waits, at its connection's limit; else None, and it is counted.
+
+        A paused connection counts nothing: the gate holds it, and its pause is known.
+        """
+        state, command, action = planned.state, planned.state.command, planned.action
+        first = action.method == "POST" and planned.look_up is None and state.tried is None
+        if not first or self.brakes.limits(command.connection) is None:
+            return None
+        if self.gate.paused(command.connection) is not None:
+            return None
+        spends = action.spends(planned.request.params)
+        cost = Cost() if spends is None else Cost(spends.currency, max(0, spends.amount))
+        partition = state.record.input.partition
+        return self.brakes.ask(command.connection, command.command_id, cost, ledger, partition, now_ms)
+
+    def _at_its_limit(self, ledger: Ledger, planned: PlannedCall, braked: Braked, now_ms: int) -> Decision:
+        """It waits in order, as a paused connection's commands do, and everybody learns of the pause."""
+        decided = transitions.hold(self.setup, ledger, planned.state, braked.hold, now_ms)
+        if braked.why is None:
+            return decided
+        key = f"{PAUSE}/connection/{planned.state.command.connection}"
+        pause = encode(Pause(by=BY_BRAKE, why=braked.why, at_ms=now_ms))
+        notice = OutputRecord(self.setup.topics.control, key.encode(), pause, (), 0)
+        return replace(decided, notices=(notice,), braked=braked.why)
+
+    def _with_spent(self, decision: Decision, ledger: Ledger, spent: Reserved | None) -> Decision:
+        """In the same transaction as what became of the command: a crash gives no new allowance."""
+        if spent is None:
+            return decision
+        change = spend(ledger, spent, self.brakes.released(spent.connection))
+        return replace(decision, changes=(*decision.changes, change))
 
     def _looked_up(
         self, call: Call, look_up: LookUp, answer: StripeAnswer | Fault, now_ms: int

@@ -16,6 +16,7 @@ Invariants:
 - A change of now and its changelog record, restored, give the same state.
 - A known command is kept as the bytes of its changelog record: half the memory of an object, and the garbage collector
   need not visit a million of them.
+- What a connection with limits has spent changes with the commands that spend it, so a crash gives no new allowance.
 - The known commands are in the order in which they were last written, so expiry looks at the oldest ones only.
 """
 
@@ -25,8 +26,10 @@ from itertools import islice
 from msgspec import Struct
 
 from stripeline.contracts.internal_records import LedgerCommand, LedgerQueue, encode, read
+from stripeline.contracts.operator.spending import Spending
 from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.contracts.vocabulary import StateKind
+from stripeline.workers.brakes.rolling_hour import NOTHING, Cost, is_over, with_cost
 from stripeline.workers.task.decision import StateChange
 
 MAX_COMMANDS = 5_000_000
@@ -35,14 +38,28 @@ MAX_QUEUES = 100_000
 
 _COMMAND = "command/"
 _QUEUE = "queue/"
+_SPENT = "spent/"
+
+
+class Reserved(Struct, frozen=True, kw_only=True):
+    """What a call under way will have spent."""
+
+    connection: str
+    cost: Cost
+    at_ms: int
 
 
 class Ledger:
-    """The state of one executor task."""
+    """The state of one executor task.
+
+    reserved: by command id, of the calls under way to connections with limits; no part of the changelog.
+    """
 
     def __init__(self) -> None:
         self._commands: dict[str, bytes] = {}
         self._queues: dict[str, LedgerQueue] = {}
+        self._spent: dict[str, Spending] = {}
+        self.reserved: dict[str, Reserved] = {}
         self._waiting = 0
 
     def apply(self, key: str, record: Struct | None) -> None:
@@ -53,6 +70,8 @@ class Ledger:
                 self._put(key.removeprefix(_COMMAND), bytes(memoryview(encode(record))), record)
             case LedgerQueue():
                 self._queues[key.removeprefix(_QUEUE)] = record
+            case Spending():
+                self._spent[key.removeprefix(_SPENT)] = record
             case _:
                 self._forget(key)
 
@@ -62,6 +81,8 @@ class Ledger:
             self._forget(key)
         elif key.startswith(_COMMAND):
             self._put(key.removeprefix(_COMMAND), value, read(LedgerCommand, value))
+        elif key.startswith(_SPENT):
+            self._spent[key.removeprefix(_SPENT)] = read(Spending, value)
         else:
             self._queues[key.removeprefix(_QUEUE)] = read(LedgerQueue, value)
 
@@ -75,6 +96,8 @@ class Ledger:
             self._take_out(key.removeprefix(_COMMAND))
         elif key.startswith(_QUEUE):
             self._queues.pop(key.removeprefix(_QUEUE), None)
+        elif key.startswith(_SPENT):
+            self._spent.pop(key.removeprefix(_SPENT), None)
 
     def _take_out(self, command_id: str) -> None:
         """Also before it is put in again, so that the dict stays in the order of time."""
@@ -88,6 +111,17 @@ class Ledger:
 
     def queue(self, key: str) -> LedgerQueue | None:
         return self._queues.get(key)
+
+    def spending(self, connection: str) -> Spending:
+        """What its commands of this task have spent, but for the calls under way."""
+        return self._spent.get(connection, NOTHING)
+
+    def spenders(self) -> Mapping[str, Spending]:
+        return self._spent
+
+    def reserve(self, command_id: str, connection: str, cost: Cost, now_ms: int) -> None:
+        """A command's first attempt begins. A command that is taken again has its former place."""
+        self.reserved[command_id] = Reserved(connection=connection, cost=cost, at_ms=now_ms)
 
     @property
     def full(self) -> bool:
@@ -113,6 +147,7 @@ class Ledger:
 
     def expired(self, now_ms: int, limit: int = 1_000) -> Iterator[StateChange]:
         """Ids older than the window, oldest first. A waiting one is never forgotten."""
+        yield from (StateChange(_SPENT + name, None) for name, spent in self._spent.items() if is_over(spent, now_ms))
         for command_id, value in list(islice(self._commands.items(), limit)):
             known = read(LedgerCommand, value)
             if known.at_ms > now_ms - WINDOW_MS:
@@ -127,6 +162,12 @@ def remember(command_id: str, command: LedgerCommand) -> StateChange:
 
 def forget(command_id: str) -> StateChange:
     return StateChange(_COMMAND + command_id, None)
+
+
+def spend(ledger: Ledger, spent: Reserved, released_ms: int) -> StateChange:
+    """A call that was made has spent this."""
+    grown = with_cost(ledger.spending(spent.connection), spent.cost, spent.at_ms, released_ms)
+    return StateChange(_SPENT + spent.connection, grown)
 
 
 def set_queue(key: str, queue: LedgerQueue) -> StateChange:

@@ -1,4 +1,4 @@
-"""Counts what was decided about a record, and warns of a workflow that our own effects led to too often."""
+"""Counts what was decided about a record, and warns of brakes and of our own effects' chains."""
 
 import structlog
 
@@ -11,6 +11,8 @@ log = structlog.get_logger()
 
 def count(counts: Counts, record: InputRecord, decision: Decision) -> None:
     counts.finished(record.topic, decision.verdict, decision.ended)
+    if decision.braked is not None:
+        log.warning(LogEvent.BRAKE_TRIPPED, reason=decision.braked)
     for one in decision.unstarted:
         counts.unstarted[one] += 1
         if one.reason is UnstartedReason.HOP_LIMIT:

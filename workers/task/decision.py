@@ -67,6 +67,7 @@ class Decision(Struct, frozen=True):
     """Everything that follows from one record. `verdict` names it for metrics and tests.
 
     notices: facts for every process, which hold whether or not the task's transaction commits; never a part of it.
+    braked: why this process pauses a connection or a workflow that is at its limit.
     """
 
     verdict: Verdict
@@ -75,6 +76,7 @@ class Decision(Struct, frozen=True):
     ended: Ended | None = None
     notices: tuple[OutputRecord, ...] = ()
     unstarted: tuple[Unstarted, ...] = ()
+    braked: str | None = None
 
 
 class TaskState(Protocol):

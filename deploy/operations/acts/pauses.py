@@ -7,9 +7,10 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from stripeline.contracts.definitions import Definitions
+from stripeline.contracts.definitions import BRAKE, Definitions
 from stripeline.contracts.internal_records import encode
-from stripeline.contracts.operator.control_records import Pause, Probe
+from stripeline.contracts.operator.control_records import BY_BRAKE, BrakeRelease, Pause, Probe
+from stripeline.contracts.operator.spending import BrakeKind
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import AuditedAct
 from stripeline.deploy.failure import FailureError
@@ -36,7 +37,15 @@ def resume(stored: Definitions, name: str, signed: Signed) -> Changes:
     if not paused and not stored.refused(name):
         raise FailureError(f"The connection {name} is not paused. `stripeline get connections` shows its state.")
     ends: dict[str, bytes | None] = {f"pause/connection/{name}": None} if paused else {}
-    return ends | probes(stored, [name], signed)
+    return release(stored, "connection", name, signed) | ends | probes(stored, [name], signed)
+
+
+def release(stored: Definitions, kind: BrakeKind, name: str, signed: Signed) -> dict[str, bytes | None]:
+    """The control record from which the limits of what its own limit paused count again. It comes before the end."""
+    held = stored.pauses.get(f"{kind}/{name}")
+    if held is None or held.by != BY_BRAKE:
+        return {}
+    return {f"{BRAKE}/{kind}/{name}": encode(BrakeRelease(by=signed.by, at_ms=signed.at_ms))}
 
 
 def probes(stored: Definitions, names: list[str], signed: Signed) -> dict[str, bytes | None]:

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from stripeline.deploy.telemetry.collector import MetricRow
+from stripeline.deploy.telemetry.metrics.brake_rows import BRAKES
 from stripeline.deploy.telemetry.metrics.ingest import INGEST
 from stripeline.deploy.telemetry.metrics.process import PROCESS
 from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
@@ -17,6 +18,7 @@ SECTIONS: Final[Mapping[str, tuple[MetricRow[Any], ...]]] = {
     "Ingest": INGEST,
     "Workers": WORKER,
     "Stripe": (*STRIPE, *CONNECTIONS),
+    "Limits": BRAKES,
     "Process": PROCESS,
 }
 """The rows by the heading under which the page explains them."""

@@ -19,6 +19,9 @@ BY_NAME = {row.name: row for row in ROWS}
 FREE = {
     "action",
     "check",
+    "kind",  # of a limit: connection or workflow
+    "name",
+    "what",
     "connection",
     "endpoint",
     "partition",

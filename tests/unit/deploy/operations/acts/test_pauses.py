@@ -62,6 +62,15 @@ def test_a_resume_ends_a_pause_and_tries_a_refused_key(facts, changes):
     assert made.get("probe/acme") in (None, {"by": "ada", "at": 5_000})
 
 
+def test_resuming_what_its_limit_paused_lets_it_count_again():
+    held = Pause(by="stripeline", why="500 effects an hour", at_ms=1_000)
+    made = written(pauses.resume(stored(pauses={"connection/acme": held}), "acme", SIGNED))
+    assert list(made.items()) == [  # in this order: nothing may pass with the former count, and be paused again
+        ("brake/connection/acme", {"by": "ada", "at": 5_000}),
+        ("pause/connection/acme", None),
+    ]
+
+
 @pytest.mark.parametrize("facts", [{}, {"key_refusals": refused(key_name="former")}])
 def test_what_is_not_paused_is_not_resumed(facts):
     with pytest.raises(FailureError, match="is not paused"):
