@@ -138,6 +138,15 @@ class DeadLetterHeaders(Headers):
     replay: Annotated[LeftOut[str], _REPLAY] = None
 
 
+class RunActHeaders(Headers):
+    """The headers of an act on a run. Those of a start are its event's, beside the act."""
+
+    act: Annotated[
+        LeftOut[str], Field(alias=h.ACT, description="of a start: the act as JSON, since the value is the event")
+    ] = None
+    traceparent: Annotated[LeftOut[str], _TRACE] = None
+
+
 class SettlementHeaders(Headers):
     """The headers of a settlement, which name the command that created the object in its value."""
 

@@ -1,4 +1,4 @@
-"""The records that only Stripeline writes and reads: the executor's ledger, runs, settlements, audit.
+"""The records that only Stripeline writes and reads: the executor's ledger, runs, audit.
 
 Each struct is the only definition of its record. It encodes and decodes the JSON, and the published schema is derived
 from it, so the compatibility gate compares every field that is written.
@@ -10,14 +10,12 @@ from it, so the compatibility gate compares every field that is written.
 """
 
 import re
-from collections.abc import Mapping
 from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, TypeVar
 
 import msgspec
 from msgspec import Meta, Struct
 
-from stripeline.contracts import stripe_metadata
 from stripeline.contracts.action import SENSITIVE
 from stripeline.contracts.vocabulary import AuditedAct, Code
 
@@ -28,7 +26,6 @@ _CODES: Final[dict[str, Any]] = {"enum": [code.value for code in Code]}
 _ACTS: Final[dict[str, Any]] = {"enum": [act.value for act in AuditedAct]}
 
 EpochMs = Annotated[int, Meta(ge=0, description="milliseconds since the epoch")]
-AsStripeSendsIt = Annotated[Any, Meta(description="as Stripe sends it", extra_json_schema=_SENSITIVE)]
 
 
 class RecordedError(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -138,7 +135,7 @@ class LedgerQueue(Struct, frozen=True):
 
 
 StepStatus = Literal["running", "succeeded", "failed", "indeterminate"]
-RunStatus = Literal["running", "succeeded", "stopped"]
+RunStatus = Literal["running", "succeeded", "stopped", "cancelled"]
 
 
 class RunStep(Struct, frozen=True, kw_only=True):
@@ -200,6 +197,12 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Meta(description="its event; null once it succeeded", extra_json_schema=_SENSITIVE),
     ]
     account: Annotated[str | None, Meta(description="the account of its event, if the event names one")] = None
+    connection: Annotated[str | None, Meta(description="the connection of its trigger")] = None
+    key: Annotated[
+        str | None,
+        Meta(description="the key of all its commands, one character per byte: its event's, or its id where that has"
+             " none"),
+    ] = None  # fmt: skip
     chain: Annotated[
         tuple[str, ...] | None,
         Meta(description="`installation/workflow` of each run that led to it, its own the last"),
@@ -227,32 +230,6 @@ class AuditRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     about: Annotated[str | None, Meta(description="what else it was done to, such as `connection acme`")] = None
 
 
-class ObjectMetadata(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """The metadata that the executor sets on an object it creates."""
-
-    command_id: Annotated[str, Meta(description="the command's id")] = msgspec.field(name=stripe_metadata.COMMAND)
-    partition: Annotated[str, Meta(description="the partition of the command's task")] = msgspec.field(
-        name=stripe_metadata.PARTITION
-    )
-    installation: Annotated[str | None, Meta(description="the installation whose command it is")] = msgspec.field(
-        default=None, name=stripe_metadata.INSTALLATION
-    )
-
-
-class Settlement(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A Stripe object that a command created, from a webhook: sent by the router to the task of that command.
-
-    It is on the command topic with the header `stripeline-settles`. It is not a command, and other consumers skip it.
-    """
-
-    metadata: Annotated[ObjectMetadata, Meta(description="identifies the command")]
-    email: AsStripeSendsIt = None
-    name: AsStripeSendsIt = None
-    phone: AsStripeSendsIt = None
-    receipt_email: AsStripeSendsIt = None
-    client_secret: AsStripeSendsIt = None
-
-
 class UnreadableRecordError(ValueError):
     """A record that does not match its struct. The message names the field and the reason, and shows no value."""
 
@@ -278,11 +255,3 @@ def _decoder(kind: type[Any]) -> msgspec.json.Decoder[Any]:
 def explain(error: msgspec.DecodeError) -> str:
     """The problem and its field, without the value, which msgspec quotes if an enum does not contain it."""
     return re.sub(r"(Invalid enum value) .*?( - at `[^`]*`)?$", r"\1\2", str(error), flags=re.DOTALL)
-
-
-def metadata_of(found: Mapping[str, Any]) -> ObjectMetadata | None:
-    """The command that created a Stripe object; None if no command of any installation did."""
-    try:
-        return msgspec.convert(found.get("metadata"), ObjectMetadata)
-    except msgspec.ValidationError:
-        return None

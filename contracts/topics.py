@@ -159,6 +159,10 @@ class Topics:
         return f"{self.prefix}control"
 
     @cached_property
+    def act(self) -> str:
+        return f"{self.prefix}act"
+
+    @cached_property
     def audit(self) -> str:
         return f"{self.prefix}audit"
 
@@ -180,6 +184,7 @@ class Topics:
             (self.dead_letter, dead),
             (self.run, _COMPACTED),
             (self.ledger, _COMPACTED),
+            (self.act, carried),
             (self.audit, _deleted(days=365, max_bytes=RECORD_MAX_BYTES, append_time=True)),
         )
         worker = Topic(

@@ -22,6 +22,8 @@ class Verdict(StrEnum):
     # The router, of a result
     ADVANCED = "advanced"  # the next step's command is sent
     STOPPED = "stopped"  # the run waits for a person
+    # The router, of an act
+    CANCELLED = "cancelled"  # the run gets no more steps
     # The executor, of a command
     FAILED = "failed"
     INDETERMINATE = "indeterminate"
@@ -94,6 +96,12 @@ class LetterState(StrEnum):
     DISMISSED = "dismissed"
 
 
+class RunActKind(StrEnum):
+    """What a person asks the router to do with a run: the field `act` of a record on the act topic."""
+
+    CANCEL = "cancel"  # no more steps
+
+
 class Code(StrEnum):
     """The card's seven codes and three of our own."""
 
@@ -140,7 +148,7 @@ class StateKind(StrEnum):
     QUEUES = "queues"  # keys that wait
     OPEN = "open"  # runs that run, the router's
     STOPPED = "stopped"  # runs that wait for a person
-    FINISHED = "finished"  # runs that succeeded
+    FINISHED = "finished"  # runs that succeeded, or were cancelled
 
 
 class WorkerEvent(StrEnum):

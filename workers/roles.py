@@ -77,11 +77,11 @@ class Role(Protocol[S]):
 
 
 class RouterRole(Role[Runs]):
-    """Takes events and results, and makes no calls."""
+    """Takes events, results and acts, and makes no calls."""
 
     def __init__(self, topics: Topics, router: Router) -> None:
         self.name, self.group = "router", topics.groups[0]
-        self.inputs, self.grows = (*topics.events, topics.result), frozenset(topics.events)
+        self.inputs, self.grows = (*topics.events, topics.result, topics.act), frozenset(topics.events)
         self.original = frozenset({topics.result})
         self.changelog, self.concurrency = topics.run, 1
         self._router, self.dead_letters = router, topics.dead_letter

@@ -10,6 +10,7 @@ from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal.list_layout import Column
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.failure import FailureError
+from stripeline.deploy.operations.reading.run_filters import RunFilters
 from stripeline.deploy.operations.reading.topic_reader import Page, Read, Wanted, newest
 from stripeline.deploy.operations.reading.views import run_of, run_view
 
@@ -25,7 +26,7 @@ _COLUMNS = (
     Column("started_at", 4),
     Column("finished_at", 7),
 )
-Status = Literal["running", "succeeded", "stopped"]
+Status = Literal["running", "succeeded", "stopped", "cancelled"]
 
 
 @app.command("list")
@@ -38,17 +39,8 @@ def list_runs(
     as_json: output.Json = False,
 ) -> None:
     """List the newest runs. A stopped run shows its step and error."""
-
-    def keep(read: Read) -> bool:
-        run = run_of(read)
-        return (
-            run is not None
-            and status in {None, run.status}
-            and workflow in {None, run.workflow}
-            and event in {None, run.event_id}
-        )
-
-    page = _newest(keep, limit)
+    filters = RunFilters(status=status, workflow=workflow, event=event)
+    page = _newest(lambda read: (run := run_of(read)) is not None and filters.match(run), limit)
     views = [run_view(run) for read in page.records if (run := run_of(read)) is not None]
     views.sort(key=lambda view: str(view["started_at"]), reverse=True)
     output.rows(views, _COLUMNS, as_json=as_json, empty="There is no such run.")

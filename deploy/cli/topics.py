@@ -14,8 +14,9 @@ from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.rights_listing import list_rights
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations import topics as admin
+from stripeline.deploy.operations.acl_commands import acl_commands
 from stripeline.deploy.operations.kafka_abilities import lacking
-from stripeline.deploy.operations.rights import Purpose, acl_commands
+from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.operations.topic_problems import Denied, Found, TopicProblem, TopicState, paragraph
 from stripeline.deploy.operations.topics_admin import principal_of
 from stripeline.deploy.settings.parsing import duration_text

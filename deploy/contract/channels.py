@@ -86,6 +86,7 @@ def channels() -> Sequence[Channel]:
         _dead_letters(wanted[topics.dead_letter]),
         _runs(wanted[topics.run]),
         _ledger(wanted[topics.ledger]),
+        _acts(wanted[topics.act]),
         _audit(wanted[topics.audit]),
         _workers(wanted[topics.worker]),
         _control(wanted[topics.control]),
@@ -205,6 +206,18 @@ def _ledger(topic: Topic) -> Channel:
         name="action-ledger", topic=topic, address=_address(topic), title="the ledger",
         about="The executor's changelog; a record without a value forgets its key.",
         messages=[command, queue, spent], writers=("executor",), readers=("executor",),
+    )  # fmt: skip
+
+
+def _acts(topic: Topic) -> Channel:
+    act = Message(
+        name="run-act", title="an act on a run", key={**_ID_KEY, "description": "the run's id"}, payload="run-act",
+        headers="run-act-headers", about="A person cancels a run; on the run's partition.",
+    )  # fmt: skip
+    return Channel(
+        name="act", topic=topic, address=_address(topic), title="acts on runs",
+        about="What a person asks the router to do with a run; written with its record on the audit trail.",
+        messages=[act], writers=("operator",), readers=("router",),
     )  # fmt: skip
 
 

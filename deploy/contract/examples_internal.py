@@ -107,6 +107,16 @@ SKIPS: Final[Examples] = {
         "at": AT_MS,
     }
 }
+RUN_ACT_HEADERS: Final[Examples] = {"none": {}, "traced": TRACE}
+RUN_ACTS: Final[Examples] = {
+    "cancel": {
+        "act": "cancel",
+        "run": "evt_Example1:thank-big-spenders",
+        "by": "ada",
+        "why": "the customer was thanked by phone",
+        "at": AT_MS,
+    }
+}
 AUDIT_RECORDS: Final[Examples] = {
     "batch-skipped": {
         "act": "skip_batch",

@@ -8,9 +8,9 @@ from dataclasses import dataclass, field
 from functools import cache
 from typing import Any, Final
 
-from stripeline.contracts import definitions, header_models, internal_records, records
+from stripeline.contracts import definitions, header_models, internal_records, records, settlements
 from stripeline.contracts.families import Family, families
-from stripeline.contracts.operator import control_records, spending, worker_report
+from stripeline.contracts.operator import act_records, control_records, spending, worker_report
 from stripeline.deploy.contract import examples, examples_internal
 from stripeline.deploy.contract import schemas as variants
 from stripeline.deploy.contract.compatibility_rules import Side
@@ -82,7 +82,7 @@ def published(keys: frozenset[str] | None = None) -> Sequence[PublishedRecord]:
         _written("dead-letter-headers", header_models.DeadLetterHeaders, examples.DEAD_LETTER_HEADERS),
         _read("retry-headers", header_models.RetryHeaders, examples.RETRY_HEADERS),
         _read("run", internal_records.Run, examples.runs(tuple(families().values()), listed)),
-        _read("settlement", internal_records.Settlement, examples_internal.SETTLEMENTS),
+        _read("settlement", settlements.Settlement, examples_internal.SETTLEMENTS),
         _read("settlement-headers", header_models.SettlementHeaders, examples_internal.SETTLEMENT_HEADERS),
         _read("ledger-command", internal_records.LedgerCommand, examples_internal.LEDGER_COMMANDS),
         _read("ledger-queue", internal_records.LedgerQueue, examples_internal.LEDGER_QUEUES),
@@ -98,6 +98,8 @@ def published(keys: frozenset[str] | None = None) -> Sequence[PublishedRecord]:
         _read("control-installation", control_records.Installation, examples_internal.INSTALLATIONS),
         _read("control-skip", control_records.BatchSkip, examples_internal.SKIPS),
         _read("worker-report", worker_report.WorkerReport, examples_internal.WORKER_REPORTS),
+        _read("run-act", act_records.RunAct, examples_internal.RUN_ACTS),
+        _read("run-act-headers", header_models.RunActHeaders, examples_internal.RUN_ACT_HEADERS),
         _read("audit", internal_records.AuditRecord, examples_internal.AUDIT_RECORDS),
     )
 

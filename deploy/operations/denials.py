@@ -7,7 +7,8 @@ from typing import Any, Final
 from aiokafka.errors import BrokerResponseError
 
 from stripeline.contracts.topics import Topics
-from stripeline.deploy.operations.rights import Purpose, acl_commands, denied_rights, grant_text, without_implied
+from stripeline.deploy.operations.acl_commands import acl_commands
+from stripeline.deploy.operations.rights import Purpose, denied_rights, grant_text, without_implied
 from stripeline.deploy.operations.topics_admin import principal_of
 
 _NAME: Final = re.compile(r"[A-Za-z0-9._-]{1,249}")

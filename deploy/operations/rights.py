@@ -58,6 +58,7 @@ class Purpose(StrEnum):
     WORKER = "worker"  # router and executor in one process
     READING = "reading"  # status, runs, dead-letters, get
     COMMANDS = "commands"  # command, dead-letters replay
+    ACTS = "acts"  # runs cancel
     APPLY = "apply"  # apply FILE, delete, pause, resume
     TOPICS_APPLY = "topics-apply"
     TOPICS_SKIP = "topics-skip"
@@ -139,44 +140,6 @@ def grant_text(rights: Sequence[Right], principal: str) -> str:
     return f"grant {_and([f'{_and(wanted)} on {_and(on)}' for wanted, on in places.items()])} to {principal}"
 
 
-def acl_commands(rights: Iterable[Right], principal: str, servers: str) -> list[str]:
-    """Kafka's own commands that grant these rights: one for all names of a resource that get the same operations."""
-    operations: dict[tuple[ResourceKind, bool, str], list[Operation]] = {}
-    for right in without_implied(rights):
-        operations.setdefault((right.resource, right.prefixed, right.name), []).append(right.operation)
-    names: dict[tuple[ResourceKind, bool, tuple[Operation, ...]], list[str]] = {}
-    for (resource, prefixed, name), wanted in operations.items():
-        names.setdefault((resource, prefixed, tuple(sorted(wanted))), []).append(name)
-    return [_command(*key, found, principal, servers) for key, found in names.items()]
-
-
-def _command(
-    resource: ResourceKind,
-    prefixed: bool,
-    operations: Sequence[Operation],
-    names: Sequence[str],
-    principal: str,
-    servers: str,
-) -> str:
-    options = "".join(f" --operation {operation}" for operation in operations)
-    about = (
-        " --cluster"
-        if resource is ResourceKind.CLUSTER
-        else "".join(f" --{resource} {_quoted(name)}" for name in names)
-    )
-    pattern = " --resource-pattern-type prefixed" if prefixed else ""
-    return (
-        f"kafka-acls.sh --bootstrap-server {_quoted(servers)} --command-config admin.properties --add"
-        f" --allow-principal {_quoted(principal)}{options}{about}{pattern}"
-    )
-
-
-def _quoted(text: str) -> str:
-    """For a shell: single quotes where a character has a meaning there."""
-    plain = text and all(character.isalnum() or character in "._-:,=/@+" for character in text)
-    return text if plain and text.isascii() else "'" + text.replace("'", "'\"'\"'") + "'"
-
-
 def _and(words: Sequence[str]) -> str:
     return " and ".join([", ".join(words[:-1]), words[-1]] if len(words) > 1 else words)
 
@@ -202,7 +165,8 @@ def _ingest(topics: Topics) -> Iterable[Right]:
 
 
 def _router(topics: Topics) -> Iterable[Right]:
-    read, written = (*topics.events, topics.result, topics.run), (topics.command, topics.run, topics.dead_letter)
+    read = (*topics.events, topics.result, topics.act, topics.run)
+    written = (topics.command, topics.run, topics.dead_letter)
     return _works(topics, "router", read, written)
 
 
@@ -220,6 +184,20 @@ def _commands(topics: Topics) -> Iterable[Right]:
     read = (topics.control, topics.result, topics.dead_letter, topics.audit)
     # A dead letter is replayed to where it came from, but never to a tier.
     return (*_on(read, Operation.READ), *_produces([topics.command, topics.result, *topics.events, topics.audit]))
+
+
+def _acts(topics: Topics) -> Iterable[Right]:
+    """Each invocation writes its records and its audit in transactions of its own."""
+    return (
+        *_on([topics.control, topics.run], Operation.READ),
+        *_produces([topics.audit, topics.act]),
+        Right(resource=ResourceKind.TRANSACTIONAL_ID, name=acts_id(topics), operation=Operation.WRITE, prefixed=True),
+    )
+
+
+def acts_id(topics: Topics) -> str:
+    """How the transactional id of each invocation of an act begins."""
+    return f"{topics.prefix}act-"
 
 
 def _apply(topics: Topics) -> Iterable[Right]:
@@ -292,6 +270,7 @@ _RIGHTS: Final[Mapping[Purpose, Callable[[Topics], Iterable[Right]]]] = {
     Purpose.WORKER: lambda topics: (*_router(topics), *_executor(topics)),
     Purpose.READING: _reading,
     Purpose.COMMANDS: _commands,
+    Purpose.ACTS: _acts,
     Purpose.APPLY: _apply,
     Purpose.TOPICS_APPLY: _topics_apply,
     Purpose.TOPICS_SKIP: _topics_skip,

@@ -10,12 +10,12 @@ from typing import Final
 
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.generated_section import with_section
+from stripeline.deploy.operations.acl_commands import acl_commands
 from stripeline.deploy.operations.rights import (
     Operation,
     Purpose,
     ResourceKind,
     Right,
-    acl_commands,
     rights_of,
     without_implied,
 )
@@ -30,6 +30,7 @@ _USES: Final = {
     Purpose.WORKER: "`stripeline worker`: router and executor",
     Purpose.READING: "`topics check`, `runs`, `dead-letters list`, `get`",
     Purpose.COMMANDS: "`command`, `dead-letters replay`",
+    Purpose.ACTS: "`runs cancel`",
     Purpose.APPLY: "`apply FILE`, `delete`, `pause`, `resume`",
     Purpose.TOPICS_APPLY: "`topics apply`",
     Purpose.TOPICS_SKIP: "`topics skip`",

@@ -13,7 +13,8 @@ from confluent_kafka.admin import AclOperation, ResourceType
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.cli import main
 from stripeline.deploy.operations import topics as admin
-from stripeline.deploy.operations.rights import Operation, Purpose, ResourceKind, Right, acl_commands, rights_of
+from stripeline.deploy.operations.acl_commands import acl_commands
+from stripeline.deploy.operations.rights import Operation, Purpose, ResourceKind, Right, rights_of
 from stripeline.deploy.operations.rights_check import held_rights
 from stripeline.deploy.settings.kafka_options import kafka_client_options
 from stripeline.deploy.settings.settings import load_settings, variable

@@ -3,6 +3,7 @@
 Invariants:
 - A change of now and its changelog record, restored, give the same state.
 - Of a succeeded run only its id and its end are kept.
+- A cancelled run is kept without its event and definition: nothing takes it on, and its last result is still recorded.
 - A stopped run is kept whole, since a later result takes it on, as the bytes of its changelog record: a third of the
   memory. It takes no room of new runs: what stops is often one workflow's, and no other must wait for a person.
 - Each dict is in the order of its runs' last changes.
@@ -32,6 +33,7 @@ class Runs:
     def __init__(self) -> None:
         self._running: dict[str, Run] = {}
         self._stopped: dict[str, tuple[int, bytes]] = {}
+        self._cancelled: dict[str, tuple[int, bytes]] = {}
         self._finished: dict[str, int] = {}
 
     def apply(self, key: str, record: Struct | None) -> None:
@@ -43,7 +45,7 @@ class Runs:
         self._put(key, None if value is None else read(Run, value), value)
 
     def _put(self, key: str, run: Run | None, encoded: bytes | None) -> None:
-        for runs in (self._running, self._stopped, self._finished):
+        for runs in (self._running, self._stopped, self._cancelled, self._finished):
             runs.pop(key, None)
         if run is None:
             return
@@ -52,21 +54,26 @@ class Runs:
         elif run.finished_ms is None:
             self._running[key] = run
         else:
+            kept = self._cancelled if run.status == "cancelled" else self._stopped
             # Copied to its size: the encoder's own bytes keep the rest of its buffer.
-            self._stopped[key] = (run.finished_ms, encoded or bytes(memoryview(encode(run))))
+            kept[key] = (run.finished_ms, encoded or bytes(memoryview(encode(run))))
 
     def knows(self, run_id: str) -> bool:
-        return run_id in self._running or run_id in self._stopped or run_id in self._finished
+        return any(run_id in runs for runs in (self._running, self._stopped, self._cancelled, self._finished))
 
     def get(self, run_id: str) -> Run | None:
         """A run that is not succeeded."""
-        stopped = self._stopped.get(run_id)
-        return self._running.get(run_id) if stopped is None else read(Run, stopped[1])
+        ended = self._stopped.get(run_id) or self._cancelled.get(run_id)
+        return self._running.get(run_id) if ended is None else read(Run, ended[1])
 
     @property
     def full(self) -> bool:
         """Whether no new event may be taken; results go on, and make room."""
-        return len(self._running) >= MAX_RUNNING or len(self._finished) >= MAX_FINISHED
+        return len(self._running) >= MAX_RUNNING or self._ended >= MAX_FINISHED
+
+    @property
+    def _ended(self) -> int:
+        return len(self._finished) + len(self._cancelled)
 
     @property
     def warning(self) -> str | None:
@@ -87,11 +94,14 @@ class Runs:
         return {
             StateKind.OPEN: len(self._running),
             StateKind.STOPPED: len(self._stopped),
-            StateKind.FINISHED: len(self._finished),
+            StateKind.FINISHED: self._ended,
         }
 
     def expired(self, now_ms: int, limit: int = 1_000) -> Iterator[StateChange]:
-        """Finished and stopped runs older than the window."""
-        stopped = ((key, at_ms) for key, (at_ms, _) in self._stopped.items())
-        ends = list(chain(islice(self._finished.items(), limit), islice(stopped, limit)))
+        """Runs that ended or stopped before the window."""
+        kept = (
+            [(key, at_ms) for key, (at_ms, _) in islice(runs.items(), limit)]
+            for runs in (self._stopped, self._cancelled)
+        )
+        ends = [*islice(self._finished.items(), limit), *chain.from_iterable(kept)]
         return (StateChange(key, None) for key, at_ms in ends if at_ms < now_ms - WINDOW_MS)

@@ -59,6 +59,7 @@ class Arrival(Struct, frozen=True, kw_only=True):
     occasion: the event's id, or that of one delivery of it.
     connection: the trigger's.
     own: the account of that, if it is known.
+    key: of the event's record.
     """
 
     event: dict[str, Any]
@@ -66,6 +67,7 @@ class Arrival(Struct, frozen=True, kw_only=True):
     connection: str
     own: str | None
     cause: EventCause
+    key: bytes | None = None
 
 
 def begin(name: str, workflow: Workflow, arrival: Arrival, cause: EventCause, now_ms: int) -> Run:
@@ -79,8 +81,9 @@ def begin(name: str, workflow: Workflow, arrival: Arrival, cause: EventCause, no
         )
         for step in workflow.steps
     )  # fmt: skip
+    run = run_id(arrival.occasion, name)
     return Run(
-        run_id=run_id(arrival.occasion, name),
+        run_id=run,
         workflow=name,
         trigger=workflow.trigger,
         event_id=event["id"],
@@ -94,6 +97,8 @@ def begin(name: str, workflow: Workflow, arrival: Arrival, cause: EventCause, no
         definition=tuple(steps),
         context=event,
         account=event_account(event),
+        connection=connection,
+        key=run if arrival.key is None else arrival.key.decode("latin-1"),
         chain=cause.chain,
         hops=cause.hops,
     )
@@ -152,6 +157,8 @@ def apply_result(run: Run, result: StepResult, now_ms: int) -> Transition | None
         finished_ms=result.finished_ms,
     )  # fmt: skip
     updated = replace(run, steps=(*earlier, ended))
+    if run.status == "cancelled":
+        return Transition(run=updated)
     if result.status != "succeeded":
         return Transition(run=stop(updated, result.error, now_ms))
     return next_step(updated, now_ms)

@@ -5,7 +5,8 @@ from typing import Any
 
 from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal.list_layout import Column, Fit
-from stripeline.deploy.operations.rights import Purpose, Right, acl_commands, rights_of
+from stripeline.deploy.operations.acl_commands import acl_commands
+from stripeline.deploy.operations.rights import Purpose, Right, rights_of
 from stripeline.deploy.operations.rights_check import HeldRight, held_rights
 from stripeline.deploy.operations.topics_admin import principal_of
 from stripeline.deploy.settings.settings import Settings

@@ -19,7 +19,7 @@ from stripeline.deploy.operations.reading.letter_states import NO_ACTS, LetterSt
 from stripeline.deploy.operations.reading.topic_reader import Read
 
 _MAX_VALUE = 20_000
-_NOT_SHOWN = frozenset({"definition", "context", "chain", "hops"})
+_NOT_SHOWN = frozenset({"definition", "context", "chain", "hops", "key"})
 """The fields of a run that only the router needs."""
 
 
@@ -40,7 +40,14 @@ def run_view(run: Run) -> dict[str, Any]:
         for fields, step in zip(shown["steps"], run.steps, strict=True)
     ]
     view: dict[str, Any] = mask(
-        {**shown, "account": run.account, "error": _error(run.error), "steps": steps, **_times(shown)}
+        {
+            **shown,
+            "account": run.account,
+            "connection": run.connection,
+            "error": _error(run.error),
+            "steps": steps,
+            **_times(shown),
+        }
     )
     return view
 

@@ -19,6 +19,7 @@ CONTRACT = {
     "action-dead-letter": (6, DELETE, 365, APPENDED, CARRIED_MAX_BYTES),
     "run": (6, COMPACT, None, APPENDED, CARRIED_MAX_BYTES),
     "action-ledger": (6, COMPACT, None, APPENDED, CARRIED_MAX_BYTES),
+    "act": (6, DELETE, 7, APPENDED, CARRIED_MAX_BYTES),
     "audit": (6, DELETE, 365, APPENDED, RECORD_MAX_BYTES),
     "worker": (1, "compact,delete", 1, APPENDED, CARRIED_MAX_BYTES),
     "control": (1, COMPACT, None, APPENDED, CARRIED_MAX_BYTES),

@@ -31,10 +31,10 @@ def executor_role():
     return ExecutorRole(TOPICS, EXECUTOR, send, 32)
 
 
-def test_the_router_reads_events_and_results():
+def test_the_router_reads_events_results_and_acts():
     role = RouterRole(TOPICS, ROUTER)
     assert (role.name, role.group, role.changelog) == ("router", "p.router", "p.run")
-    assert role.inputs == ("p.charge-event", "p.customer-event", "p.payment-event", "p.action-result")
+    assert role.inputs == ("p.charge-event", "p.customer-event", "p.payment-event", "p.action-result", "p.act")
     assert role.grows == frozenset(role.inputs[:3])
     assert role.original == {"p.action-result"}
     assert role.concurrency == 1

@@ -8,13 +8,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripeline.contracts.topics import Topics
+from stripeline.deploy.operations.acl_commands import acl_commands
 from stripeline.deploy.operations.rights import (
     CLUSTER_NAME,
     Operation,
     Purpose,
     ResourceKind,
     Right,
-    acl_commands,
     denied_rights,
     grant_text,
     rights_of,

@@ -19,7 +19,10 @@ ARRIVAL = Arrival(event=event(), occasion="evt_1", connection="acme", own=None, 
 RUNNING = begin("thanks", TWO_STEPS, ARRIVAL, EventCause(chain=("a/thanks",)), NOW)
 STOPPED = stop(RUNNING, invalid("no"), NOW)
 SUCCEEDED = replace(RUNNING, status="succeeded", finished_ms=NOW, definition=None, context=None)
-KINDS: dict[str, Run | None] = {"running": RUNNING, "stopped": STOPPED, "succeeded": SUCCEEDED, "forgotten": None}
+CANCELLED = replace(SUCCEEDED, status="cancelled")
+KINDS: dict[str, Run | None] = {
+    "running": RUNNING, "stopped": STOPPED, "succeeded": SUCCEEDED, "cancelled": CANCELLED, "forgotten": None,
+}  # fmt: skip
 _steps = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(sorted(KINDS)), st.booleans()), max_size=40)
 
 
@@ -39,14 +42,15 @@ def test_only_running_and_finished_runs_take_room(steps: list[tuple[str, str, bo
                 runs.apply(key, record)
             model[key] = kind
             kinds = list(model.values())
-            assert runs.full == (kinds.count("running") >= 2 or kinds.count("succeeded") >= 3)
+            ended = kinds.count("succeeded") + kinds.count("cancelled")
+            assert runs.full == (kinds.count("running") >= 2 or ended >= 3)
             assert (runs.warning is not None) == (kinds.count("stopped") >= 2)
             assert runs.sizes == {
-                "open": kinds.count("running"), "stopped": kinds.count("stopped"), "finished": kinds.count("succeeded"),
+                "open": kinds.count("running"), "stopped": kinds.count("stopped"), "finished": ended,
             }  # fmt: skip
             for name, last in model.items():
                 assert runs.knows(name) == (last != "forgotten")
-                assert runs.get(name) == (KINDS[last] if last in {"running", "stopped"} else None)
+                assert runs.get(name) == (KINDS[last] if last not in {"succeeded", "forgotten"} else None)
 
 
 def test_stopped_runs_keep_no_new_event_out_and_go_on_later(monkeypatch):  # case G11

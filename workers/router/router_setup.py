@@ -1,0 +1,26 @@
+"""What the router's decisions rest on: the same for all records, and set by the operator. Pure."""
+
+from collections.abc import Callable, Mapping
+
+from msgspec import Struct, field
+
+from stripeline.contracts.definitions import Workflow
+from stripeline.contracts.topics import Topics
+from stripeline.workers.actions import objects_made
+
+
+class RouterSetup(Struct, frozen=True, kw_only=True):
+    """The setup of one prefix's routers.
+
+    workflows: those of a trigger, by name.
+    installation: its id, which is known before the first record is taken.
+    account: a connection's own; None while it is unknown.
+    makes: the kinds of objects that actions make.
+    """
+
+    topics: Topics
+    workflows: Callable[[str], Mapping[str, Workflow]]
+    installation: Callable[[], str]
+    account: Callable[[str], str | None] = lambda _: None
+    partitions: int = 1_000_000
+    makes: frozenset[str] = field(default_factory=objects_made)
