@@ -5,6 +5,7 @@ message, a header, a dead letter, a log line, what a person is shown.
 """
 
 import re
+from collections.abc import Collection
 from typing import Any, Final
 
 MASK: Final = "…masked"
@@ -38,5 +39,16 @@ def mask(value: Any) -> Any:
             }
         case list() | tuple():
             return [mask(held) for held in value]
+        case _:
+            return value
+
+
+def mask_fields(value: Any, names: Collection[str]) -> Any:
+    """Replace every field of these names that holds something, at any depth."""
+    match value:
+        case dict():
+            return {key: MASK if key in names and held else mask_fields(held, names) for key, held in value.items()}
+        case list() | tuple():
+            return [mask_fields(held, names) for held in value]
         case _:
             return value

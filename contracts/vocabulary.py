@@ -84,6 +84,7 @@ class AuditedAct(StrEnum):
     DISMISSED = "dismissed"  # dead letters, by a person
     SETTLED = "settled"  # a webhook or a look-up decided the command of a dead letter
     SUPERSEDED = "superseded"  # another command of its run took the place of a dead letter's command
+    UNMASK_EVENTS = "unmask_events"
 
 
 class LetterState(StrEnum):

@@ -10,7 +10,7 @@ from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
-from stripeline.deploy.cli.terminal.times import moment_ms
+from stripeline.deploy.cli.terminal.times import Since, Until, moment_ms
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.reading.audit_reader import letter_states
 from stripeline.deploy.operations.reading.topic_reader import Page, Wanted, newest
@@ -30,8 +30,6 @@ Action = Annotated[str | None, typer.Option(help="Only this action: stripe/creat
 Connection = Annotated[str | None, typer.Option(help="Only this connection.")]
 Key = Annotated[str | None, typer.Option(help="Only this ordering key.")]
 Id = Annotated[str | None, typer.Option("--id", help="Only this command id.")]
-Since = Annotated[str | None, typer.Option(help="Only since: 2026-01-31T12:00:00Z, or 2h for two hours ago.")]
-Until = Annotated[str | None, typer.Option(help="Only until: 2026-01-31T12:00:00Z, or 2h for two hours ago.")]
 State = Annotated[
     Literal["open", "replayed", "settled", "superseded", "dismissed"],
     typer.Option(help="Only this state. Open: nobody has decided what becomes of it."),

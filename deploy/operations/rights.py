@@ -56,9 +56,9 @@ class Purpose(StrEnum):
     ROUTER = "router"
     EXECUTOR = "executor"
     WORKER = "worker"  # router and executor in one process
-    READING = "reading"  # status, runs, dead-letters, get
+    READING = "reading"  # status, events, runs, dead-letters, get
     COMMANDS = "commands"  # command, dead-letters replay
-    ACTS = "acts"  # runs cancel
+    ACTS = "acts"  # runs cancel, events --unmask
     APPLY = "apply"  # apply FILE, delete, pause, resume
     TOPICS_APPLY = "topics-apply"
     TOPICS_SKIP = "topics-skip"

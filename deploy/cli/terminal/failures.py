@@ -65,7 +65,7 @@ def explain_failure(error: BaseException, arguments: Sequence[str] = ()) -> str:
         case UnreadableBatchError():
             return f"{error}. See *A batch that can't be read* in docs/operations.md."
         case KafkaError() if not isinstance(error, FailureError):
-            return _refusal(error, _purpose(arguments))
+            return _refusal(error, _purposes(arguments))
         case OSError():
             where = f" {error.filename}" if error.filename else ""
             return f"The system refused{where}: {error.strerror or error}."
@@ -73,15 +73,17 @@ def explain_failure(error: BaseException, arguments: Sequence[str] = ()) -> str:
             return str(error)
 
 
-def _refusal(error: KafkaError, purpose: Purpose) -> str:
+def _refusal(error: KafkaError, purposes: Sequence[Purpose]) -> str:
     """What Kafka answered, where it did answer."""
-    if (text := denial(error, [purpose], settings().topics, kafka())) is not None:
+    if (text := denial(error, purposes, settings().topics, kafka())) is not None:
         return text
     if isinstance(error, UnknownTopicOrPartitionError):
         return "A topic is missing. See which with `stripeline topics check`; `stripeline topics apply` creates it."
     return f"Kafka refused: {cleaned(str(error))}. See `stripeline topics check`."
 
 
-def _purpose(arguments: Sequence[str]) -> Purpose:
+def _purposes(arguments: Sequence[str]) -> list[Purpose]:
+    if "--unmask" in arguments:
+        return [Purpose.READING, Purpose.ACTS]
     words = [" ".join(arguments[:2]), " ".join(arguments[:1])]
-    return next((_PURPOSES[word] for word in words if word in _PURPOSES), Purpose.READING)
+    return [next((_PURPOSES[word] for word in words if word in _PURPOSES), Purpose.READING)]

@@ -80,6 +80,23 @@ def lines_of(found: ListLayout, columns: Sequence[Column], cells: Sequence[Seque
             yield _line(parts, found.widths)
 
 
+class StreamLayout:
+    """Lays out rows that come one by one: each fits, and the columns stay where they are unless one must grow."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        self._widest = [heading(column) for column in columns]
+        self._begun = False
+
+    def lines(self, cells: Sequence[str], width: int) -> list[str]:
+        """The lines of one row, after the heading if it is the first."""
+        self._widest = [max(pair, key=cell_len) for pair in zip(self._widest, cells, strict=True)]
+        found = layout(self._columns, [self._widest], width)
+        head, *body = lines_of(found, self._columns, [cells])
+        begun, self._begun = self._begun, True
+        return body if begun else [head, *body]
+
+
 def heading(column: Column) -> str:
     return column.name.replace("_", " ")
 

@@ -56,17 +56,22 @@ def details(value: Mapping[str, Any], *, as_json: bool) -> None:
 
 
 def print_json(value: Any) -> None:
-    print(printable.json_text(value))
+    line(printable.json_text(value))
 
 
 def print_json_line(value: Any) -> None:
     """One object on a line of its own, at once: for what is followed without an end."""
-    print(printable.json_line(value), flush=True)
+    line(printable.json_line(value))
 
 
 def say(text: str) -> None:
     """Print what was asked for, on standard output. It may repeat a text of others, and so a secret."""
-    print(printable.lines(mask_text(text)), flush=True)
+    line(printable.lines(mask_text(text)))
+
+
+def line(text: str) -> None:
+    """Print what is harmless already, on standard output."""
+    print(text, flush=True)
 
 
 def note(text: str) -> None:
@@ -96,9 +101,8 @@ def _table(found: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> Non
     width = shutil.get_terminal_size().columns
     laid_out = layout(columns, cells, width)
     head, *body = lines_of(laid_out, columns, cells)
-    print(f"\x1b[1m{head}\x1b[0m" if decorated() else head)
-    for line in body:
-        print(line)
+    for text in (f"\x1b[1m{head}\x1b[0m" if decorated() else head, *body):
+        line(text)
     if laid_out.left_out:
         names = ", ".join(laid_out.left_out)
         note(f"Not shown on a terminal of {width} columns: {names}. --json has every field.")
@@ -106,4 +110,4 @@ def _table(found: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> Non
 
 def _tabs(found: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> None:
     for row in ([heading(column) for column in columns], *rows_of(found, columns, str)):
-        print("\t".join(row))
+        line("\t".join(row))

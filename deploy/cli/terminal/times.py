@@ -1,10 +1,14 @@
 """Parses a time given as RFC 3339, or as a duration before now. Pure."""
 
 from datetime import UTC, datetime
+from typing import Annotated
 
 import typer
 
 from stripeline.contracts.retry_tiers import DAY_MS, parse_duration_ms
+
+Since = Annotated[str | None, typer.Option(help="Only since: 2026-01-31T12:00:00Z, or 2h for two hours ago.")]
+Until = Annotated[str | None, typer.Option(help="Only until: 2026-01-31T12:00:00Z, or 2h for two hours ago.")]
 
 
 def moment_ms(text: str | None, now_ms: int, option: str) -> int | None:

@@ -10,13 +10,14 @@ from pydantic import SecretStr
 
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.local.demo.final_checks import AnswerCounts, final_checks, settled
-from stripeline.deploy.local.demo.kafka_traffic import follow, put
+from stripeline.deploy.local.demo.kafka_traffic import put
 from stripeline.deploy.local.demo.observations import Observations
 from stripeline.deploy.local.demo.scenario import CROWD, STEPS, ScenarioDelivery, commands, deliveries
 from stripeline.deploy.local.demo.screen import Screen
 from stripeline.deploy.local.reconciliation import Sent
 from stripeline.deploy.local.stack import SECRETS, Stack, free_ports, local_stack
 from stripeline.deploy.local.webhook_sender import deliver
+from stripeline.deploy.operations.reading.topic_follow import BEGINNING, follow
 
 SETTLED_S = 60.0
 _TIERS = "500ms,1s,2s"
@@ -63,7 +64,7 @@ async def _show(stack: Stack, screen: Screen, began_s: float) -> None:
 
 
 async def _watch(seen: Observations, topics: tuple[str, ...], client: Mapping[str, Any]) -> None:
-    async for read in follow(topics, client):
+    async for read in follow(topics, client, BEGINNING):
         seen.take(read)
 
 

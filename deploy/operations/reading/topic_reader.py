@@ -1,18 +1,20 @@
-"""Reads the newest records of a topic backwards from its end, without a consumer group, so no offsets change.
+"""Reads the newest records of topics backwards from their ends, without a consumer group, so no offsets change.
 
+However long that takes, it goes on while records come; a partition that sends none is named, and ends it.
 Nothing behind an open transaction can be read: what is left out is said (`hidden`). It selects records.
 `stripeline.deploy.operations.reading.views` presents them, with secrets masked.
 """
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from aiokafka import ConsumerRecord, TopicPartition
 
 from stripeline.contracts import headers
+from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.topics_admin import connected
 from stripeline.workers.kafka.partition_reader import PartitionReader, log_ends, partition_reader
 from stripeline.workers.kafka.transaction import TRANSACTION_TIMEOUT_MS
@@ -20,6 +22,7 @@ from stripeline.workers.kafka.watch.open_transactions import bootstrap_servers, 
 from stripeline.workers.task.open_transaction import words
 
 _DEADLINE_S: Final = 60.0
+_SILENT_S: Final = 15.0
 _FIRST_CHUNK: Final = 500
 _LAST_CHUNK: Final = 16_000
 
@@ -78,12 +81,34 @@ class _Tail:
         self.enough = too_old or len(self.found) > self.wanted.limit
 
 
-async def newest(topic: str, client: Mapping[str, Any], wanted: Wanted) -> Page:
-    """The newest matching records of a topic. Raises FailureError for a missing topic, KafkaError, TimeoutError."""
-    async with asyncio.timeout(_DEADLINE_S), partition_reader(client) as reader:
-        partitions = await partitions_of(topic, client)
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """How far a search has come: records that were read, those of them that match, and the time it is back to."""
+
+    read: int
+    found: int
+    back_to_ms: int
+
+
+def unwatched(_: Progress) -> None:
+    """Of a search that nobody waits for."""
+
+
+async def newest(
+    topics: str | Sequence[str],
+    client: Mapping[str, Any],
+    wanted: Wanted,
+    watch: Callable[[Progress], None] = unwatched,
+) -> Page:
+    """The newest matching records of the topics. `watch` is called after each chunk.
+
+    Raises FailureError for a missing topic and for a partition that does not answer, KafkaError, TimeoutError.
+    """
+    names = [topics] if isinstance(topics, str) else topics
+    async with partition_reader(client) as reader:
+        partitions = [tp for name in names for tp in await partitions_of(name, client)]
         ends = await reader.end_offsets(partitions)
-        found = await _tails(reader, ends, wanted)
+        found = await _tails(reader, ends, wanted, watch)
         left_out = await hidden(ends, client)
     found.sort(key=lambda read: (read.at_ms, read.offset), reverse=True)
     return Page(records=tuple(found[: wanted.limit]), cut=len(found) > wanted.limit, hidden=left_out)
@@ -117,16 +142,24 @@ async def partitions_of(topic: str, client: Mapping[str, Any]) -> list[TopicPart
         return [TopicPartition(topic, number) for number in await cluster.partitions(topic)]
 
 
-async def _tails(reader: PartitionReader, ends: Mapping[TopicPartition, int], wanted: Wanted) -> list[Read]:
+async def _tails(
+    reader: PartitionReader,
+    ends: Mapping[TopicPartition, int],
+    wanted: Wanted,
+    watch: Callable[[Progress], None],
+) -> list[Read]:
     """The matching records of all partitions, read in chunks backwards from their ends."""
     partitions, uppers = list(ends), dict(ends)
     begins = await reader.first_offsets(partitions)
     tails = {partition: _Tail(wanted=wanted) for partition in partitions}
-    size = _FIRST_CHUNK
+    size, seen, back_to_ms = _FIRST_CHUNK, 0, int(time.time() * 1000)
     while open_ones := [one for one in partitions if uppers[one] > begins[one] and not tails[one].enough]:
         lowers = {one: max(begins[one], uppers[one] - size) for one in open_ones}
         for partition, chunk in (await _chunks(reader, lowers, uppers)).items():
             tails[partition].take(chunk)
+            seen += len(chunk)
+            back_to_ms = min([back_to_ms, *(read.at_ms for read in chunk[:1])])
+        watch(Progress(read=seen, found=sum(len(tail.found) for tail in tails.values()), back_to_ms=back_to_ms))
         uppers |= lowers
         # Compaction leaves gaps: growing chunks keep a sparse topic from costing one request per record.
         size = min(size * 2, _LAST_CHUNK)
@@ -139,12 +172,29 @@ async def _chunks(
     """The records of each partition from its lower offset up to its upper one, exclusive."""
     reader.seek(lowers)
     chunks: dict[TopicPartition, list[Read]] = {partition: [] for partition in lowers}
-    async for records in reader.read_to({partition: uppers[partition] for partition in lowers}):
-        for record in records:
-            partition = TopicPartition(record.topic, record.partition)
-            if record.offset < uppers[partition]:
-                chunks[partition].append(read_of(record))
+    wanted = {partition: uppers[partition] for partition in lowers}
+    try:
+        async for records in reader.read_to(wanted, silent_s=_SILENT_S):
+            for record in records:
+                partition = TopicPartition(record.topic, record.partition)
+                if record.offset < uppers[partition]:
+                    chunks[partition].append(read_of(record))
+    except TimeoutError:
+        await _require_answers(reader, wanted)
+        raise
     return chunks
+
+
+async def _require_answers(reader: PartitionReader, wanted: Mapping[TopicPartition, int]) -> None:
+    """Raise FailureError for partitions that sent nothing, where others answered: Kafka itself is there."""
+    silent = [tp for tp, end in wanted.items() if await reader.position(tp) < end]
+    if silent and len(silent) < len(wanted):
+        names = ", ".join(f"{tp.topic}-{tp.partition}" for tp in silent)
+        raise FailureError(
+            f"No records came from {names} for {_SILENT_S:g} s, while other partitions answered: the broker that leads"
+            " them is away or in trouble. `stripeline topics check` shows what is wrong with the topics; try again when"
+            " their leaders are back."
+        )
 
 
 def read_of(record: ConsumerRecord) -> Read:

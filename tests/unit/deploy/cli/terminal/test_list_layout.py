@@ -10,6 +10,7 @@ from rich.cells import cell_len
 from stripeline.deploy.cli.terminal.list_layout import (
     Column,
     Fit,
+    StreamLayout,
     cell,
     columns_of,
     layout,
@@ -113,3 +114,11 @@ def test_every_width_fits_and_keeps_every_id(shape: list[tuple[int, Fit]], data:
     for at, column in enumerate(columns):
         if column in found.shown and column.fit is Fit.WHOLE:
             assert all(any(row[at].rstrip() in line for line in lines) for row in cells)
+
+
+def test_rows_that_come_one_by_one_keep_their_columns() -> None:
+    stream = StreamLayout(columns_of(["event", "type"]))
+    assert stream.lines(["evt_1", "charge.failed"], 80) == ["event  type", "evt_1  charge.failed"]
+    assert stream.lines(["evt_10", "a"], 80) == ["evt_10  a"]
+    assert stream.lines(["evt_2", "a"], 80) == ["evt_2   a"], "as wide as the widest so far"
+    assert stream.lines(["evt_2", "a"], 12) == ["evt_2"], "the terminal became narrower"
