@@ -66,13 +66,20 @@ def demo() -> None:
 
     # Libraries log every retry. The demo reports the failures that remain.
     configure_logs("critical")
-    output.run(run())
+    output.run(run(settings()))
 
 
 def up() -> None:
     """Run the whole stack on this machine, without traffic, until Ctrl-C.
 
-    Prints its addresses and the next commands to try.
+    Prints its addresses, /readyz and /metrics among them, and commands to try. It keeps its records in .stripeline in
+    this folder, where only one runs at a time. The file .stripeline/up.env sets up a second terminal for it. Logs
+    warnings only, unless a log level is set.
+
+    ```
+    stripeline up
+    stripeline up --ingest-port 8081 --admin-port 9465
+    ```
     """
     from stripeline.deploy.runtime.process.library_check import require_tested_libraries  # noqa: PLC0415  (--help needs none)
 
@@ -80,7 +87,7 @@ def up() -> None:
     from stripeline.deploy.local.up import run  # noqa: PLC0415  (starts a whole stack: only this command needs it)
 
     values = settings()
-    configure_logs(values.log_level)
+    configure_logs(values.log_level if "log_level" in values.model_fields_set else "warning")
     output.run(run(values, output.note))
 
 

@@ -12,6 +12,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
+from stripeline.deploy.local.folder_lock import only_one
 from stripeline.deploy.local.kafka_config import (
     HOST,
     KafkaSpec,
@@ -166,7 +167,11 @@ class LocalKafka:
 
 async def run_foreground(port: int, data_dir: Path, echo: Callable[[str], None]) -> None:
     """Run a node until SIGINT or SIGTERM; raise LocalKafkaError if it ends before."""
-    kafka = LocalKafka(KafkaSpec(port=port, data_dir=data_dir))
+    with only_one(data_dir / "run.lock", "A Kafka", "choose another folder with --data-dir"):
+        await _run_foreground(LocalKafka(KafkaSpec(port=port, data_dir=data_dir)), echo)
+
+
+async def _run_foreground(kafka: LocalKafka, echo: Callable[[str], None]) -> None:
     asked_to_stop = asyncio.Event()
     loop = asyncio.get_running_loop()
     await kafka.start(echo)

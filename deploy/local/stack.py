@@ -15,8 +15,9 @@ from stripeline.deploy.definitions.account_questions import account_records, lea
 from stripeline.deploy.definitions.diff import diff, publication
 from stripeline.deploy.definitions.load import load
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
+from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka
 from stripeline.deploy.operations.topics import apply as apply_topics
+from stripeline.deploy.runtime.admin_port import admin_port
 from stripeline.deploy.runtime.executor_process import executor_part
 from stripeline.deploy.runtime.ingest_process import ingest_part
 from stripeline.deploy.runtime.process.admin_server import failing
@@ -39,7 +40,8 @@ SECRETS: Mapping[str, str] = {
 }
 """Made up, and known to everybody who reads this: they open the sandbox and nothing else."""
 
-READY_S = 60.0
+READY_S = 120.0
+"""After a kill, Kafka keeps the new members of a group waiting for the former ones: up to 45 s were seen."""
 Progress = Callable[[str], None]
 
 
@@ -50,6 +52,7 @@ class Stack:
     settings: Settings
     client: Mapping[str, Any]
     sandbox: SandboxServer
+    ports: "Ports"
     ingest_url: str
 
 
@@ -60,10 +63,7 @@ class Ports:
     kafka: int
     sandbox: int
     ingest: int
-
-
-def free_ports() -> Ports:
-    return Ports(kafka=free_port(), sandbox=free_port(), ingest=free_port())
+    admin: int
 
 
 @asynccontextmanager
@@ -86,6 +86,8 @@ async def local_stack(
                 "stripe_api_base": sandbox.url,
                 "ingest_host": "127.0.0.1",
                 "ingest_port": ports.ingest,
+                "admin_host": "127.0.0.1",
+                "admin_port": ports.admin,
                 **overrides,
             }
         )
@@ -96,8 +98,9 @@ async def local_stack(
         progress("Starting ingest, router and executor")
         await stack.enter_async_context(_processes(settings))
         yield Stack(
-            settings=settings, client=client, sandbox=sandbox, ingest_url=f"http://127.0.0.1:{ports.ingest}/webhooks"
-        )
+            settings=settings, client=client, sandbox=sandbox, ports=ports,
+            ingest_url=f"http://127.0.0.1:{ports.ingest}/webhooks",
+        )  # fmt: skip
 
 
 async def _configure(settings: Settings, client: Mapping[str, Any]) -> None:
@@ -112,9 +115,9 @@ async def _configure(settings: Settings, client: Mapping[str, Any]) -> None:
 
 @asynccontextmanager
 async def _processes(settings: Settings) -> AsyncIterator[None]:
-    """Ingest, router and executor in this process, from ready until the end."""
+    """Ingest, router and executor in this process, with one admin port, from ready until the end."""
     stop = asyncio.Event()
-    async with open_shared(settings) as shared:
+    async with open_shared(settings) as shared, admin_port(shared):
         shared.checks.pop("topics")  # just created
         async with reporting(reporter_of(shared, "up")):
             parts = asyncio.gather(*(part(shared, stop) for part in (ingest_part, router_part, executor_part)))

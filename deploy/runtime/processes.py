@@ -17,9 +17,9 @@ from aiokafka.errors import KafkaError
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.operations.topics import NotYetError
+from stripeline.deploy.runtime.admin_port import admin_port
 from stripeline.deploy.runtime.executor_process import executor_part
 from stripeline.deploy.runtime.ingest_process import ingest_part
-from stripeline.deploy.runtime.process.admin_server import Health, serve_admin
 from stripeline.deploy.runtime.process.loop_exceptions import handle_loop_exception
 from stripeline.deploy.runtime.process.shutdown import bounded_shutdown, watch_blocked_loop
 from stripeline.deploy.runtime.reporting.process_report import reporter_of
@@ -67,12 +67,7 @@ async def _run(settings: Settings, purposes: Sequence[Purpose], *parts: Part) ->
     ):  # fmt: skip
         stack.enter_context(watch_blocked_loop(lambda: shared.lag.turned_s))
         shared.checks["process"] = lambda: "the process is ending" if stop.is_set() else None
-        health = Health(
-            checks=shared.checks, warnings=shared.warnings, broken=shared.broken,
-            ages_s={"control": shared.table.age_s},
-        )  # fmt: skip
-        admin = await serve_admin(settings.admin_host, settings.admin_port, health, shared.registry)
-        stack.push_async_callback(admin.cleanup)
+        await stack.enter_async_context(admin_port(shared))
         if await _topics_are_right(shared, stop):
             async with _running(shared.topics.run()), reporting(reporter_of(shared, purposes[0].value)):
                 await _together(stop, *(part(shared, stop) for part in parts))

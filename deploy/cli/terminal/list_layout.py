@@ -2,7 +2,7 @@
 
 - A column is shown whole or not at all; only prose is shortened, with an ellipsis, or wrapped. An id can be copied.
 - Columns of rank 0 are always shown. Where they alone are wider than the terminal, they wrap.
-- Of the others, those with the highest rank are left out first.
+- Of the others each is shown that still fits, those with the lowest rank first.
 """
 
 import re
@@ -31,7 +31,7 @@ class Fit(Enum):
 
 @dataclass(frozen=True, slots=True)
 class Column:
-    """A column of a list. name: the field of its rows. rank: 0 is always shown, the highest is left out first."""
+    """A column of a list. name: the field of its rows. rank: 0 is always shown, the lowest of the others first."""
 
     name: str
     rank: int
@@ -48,7 +48,7 @@ class ListLayout:
 
 
 def columns_of(given: Sequence[str | Column]) -> tuple[Column, ...]:
-    """A plain name has its place as its rank: the first is always shown, and the last is left out first."""
+    """A plain name has its place as its rank: the first is always shown, and the last only if all fit."""
     return tuple(Column(one, rank) if isinstance(one, str) else one for rank, one in enumerate(given))
 
 
@@ -58,10 +58,12 @@ def layout(columns: Sequence[Column], cells: Sequence[Sequence[str]], width: int
         column.name: max([cell_len(heading(column)), *(cell_len(row[at]) for row in cells)])
         for at, column in enumerate(columns)
     }
-    shown = list(columns)
     room = _room(columns, natural, width)
-    while _least(shown, natural) > room and any(column.rank for column in shown):
-        shown.remove(max(shown, key=lambda column: (column.rank, columns.index(column))))
+    shown: list[Column] = []
+    for column in sorted(columns, key=lambda one: one.rank):
+        wider = sorted([*shown, column], key=columns.index)
+        if not column.rank or _least(wider, natural) <= room:
+            shown = wider
     widths = _shared_out([_least_of(one, natural) for one in shown], [natural[one.name] for one in shown], room)
     left_out = tuple(column.name for column in columns if column not in shown)
     return ListLayout(shown=tuple(shown), widths=widths, left_out=left_out)

@@ -8,7 +8,7 @@
 import shutil
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, Final, TypeVar
 
 import typer
 import uvloop
@@ -28,6 +28,7 @@ from stripeline.deploy.cli.terminal.list_layout import (
 from stripeline.deploy.operations.reading.topic_reader import Page
 
 Done = TypeVar("Done")
+_NOTHING: Final[tuple[object, ...]] = (None, [], ())
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON array, and nothing else, on standard output.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="The maximum number to print, newest first.")]
@@ -97,6 +98,8 @@ def decorated() -> bool:
 
 
 def _table(found: Sequence[Mapping[str, Any]], columns: Sequence[Column]) -> None:
+    # A column in which no row has anything takes the room of another.
+    columns = [one for one in columns if not one.rank or any(row.get(one.name) not in _NOTHING for row in found)]
     cells = rows_of(found, columns, to_the_second)
     width = shutil.get_terminal_size().columns
     laid_out = layout(columns, cells, width)

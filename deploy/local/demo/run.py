@@ -14,10 +14,13 @@ from stripeline.deploy.local.demo.kafka_traffic import put
 from stripeline.deploy.local.demo.observations import Observations
 from stripeline.deploy.local.demo.scenario import CROWD, STEPS, ScenarioDelivery, commands, deliveries
 from stripeline.deploy.local.demo.screen import Screen
+from stripeline.deploy.local.kafka_config import free_port
+from stripeline.deploy.local.port_choice import any_port, asked_port
 from stripeline.deploy.local.reconciliation import Sent
-from stripeline.deploy.local.stack import SECRETS, Stack, free_ports, local_stack
+from stripeline.deploy.local.stack import SECRETS, Ports, Stack, local_stack
 from stripeline.deploy.local.webhook_sender import deliver
 from stripeline.deploy.operations.reading.topic_follow import BEGINNING, follow
+from stripeline.deploy.settings.settings import Settings
 
 SETTLED_S = 60.0
 _TIERS = "500ms,1s,2s"
@@ -28,12 +31,18 @@ _SECRET_OF = {
 }
 
 
-async def run() -> None:
+async def run(settings: Settings) -> None:
     """The whole demo. Raises FailureError when a promise does not hold."""
     began_s = time.monotonic()
+    ports = Ports(
+        kafka=free_port(),
+        sandbox=free_port(),
+        ingest=asked_port(settings, "ingest_port", any_port),
+        admin=asked_port(settings, "admin_port", any_port),
+    )
     with Screen() as screen:
         async with local_stack(
-            lambda text: screen.line("starting", text), free_ports(), overrides={"retry_tiers": _TIERS}
+            lambda text: screen.line("starting", text), ports, overrides={"retry_tiers": _TIERS}
         ) as stack:
             await _show(stack, screen, began_s)
 
