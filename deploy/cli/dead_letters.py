@@ -1,18 +1,21 @@
 """`stripeline dead-letters`: list and show dead letters, replay or dismiss them. Masks client secrets."""
 
 import time
-from typing import Annotated, Literal
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+from typing import Annotated, Any, Literal
 
 import typer
 
 from stripeline.contracts.vocabulary import LetterState
 from stripeline.deploy.cli.registry import Entry, Panel
-from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal import output, streams
 from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.times import Since, Until, moment_ms
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.reading.audit_reader import letter_states
+from stripeline.deploy.operations.reading.topic_follow import follow as followed
 from stripeline.deploy.operations.reading.topic_reader import Page, Wanted, newest
 from stripeline.deploy.operations.reading.views import (
     DeadLetter,
@@ -34,6 +37,8 @@ State = Annotated[
     Literal["open", "replayed", "settled", "superseded", "dismissed"],
     typer.Option(help="Only this state. Open: nobody has decided what becomes of it."),
 ]
+Account = Annotated[str | None, typer.Option(help="Only commands for this connected account, acct_….")]
+Customer = Annotated[str | None, typer.Option(help="Only commands for this customer, cus_…, by their input.")]
 All = Annotated[bool, typer.Option("--all", help="In any state.")]
 _COLUMNS = (
     Column("partition", 0),
@@ -63,6 +68,9 @@ def list_letters(
     until: Until = None,
     state: State = "open",
     all_states: All = False,
+    account: Account = None,
+    customer: Customer = None,
+    follow: output.Follow = False,
     limit: output.Limit = 50,
     as_json: output.Json = False,
 ) -> None:
@@ -74,8 +82,15 @@ def list_letters(
     ```
     stripeline dead-letters list --connection acme --since 2h
     ```
+
+    --follow shows each new one as it comes, from now or from --since on, until Ctrl-C (exit code 130); with --json one
+    object a line.
     """
-    filters = _filters(code, reason, action, connection, key, command_id, since, until, state, all_states)
+    found = _filters(code, reason, action, connection, key, command_id, since, until, state, all_states)
+    filters = replace(found, account=account, customer=customer)
+    if follow:
+        streams.stream(_new(filters), _COLUMNS, as_json=as_json)
+        return
     letters, cut = _newest(filters, limit)
     views = [dead_letter_view(letter) for letter in letters]
     empty = "There is no such dead letter." if all_states else f"There is no such dead letter that is {state}."
@@ -186,6 +201,14 @@ def _filters(
 def _newest(filters: Filters, limit: int) -> tuple[list[DeadLetter], bool]:
     """The newest letters that match, and whether there are more."""
     return output.run(_read(filters, limit))
+
+
+async def _new(filters: Filters) -> AsyncIterator[Mapping[str, Any]]:
+    topics, client = settings().topics, kafka()
+    async for read in followed([topics.dead_letter], client, filters.since_ms):
+        letter = dead_letter_of(read)
+        if read.value is not None and filters.match(letter):
+            yield dead_letter_view(letter)
 
 
 async def _read(filters: Filters, limit: int) -> tuple[list[DeadLetter], bool]:

@@ -1,16 +1,20 @@
 """`stripeline runs`: list and show runs, step by step. Masks client secrets."""
 
-from collections.abc import Callable
-from typing import Annotated, Literal
+from collections.abc import AsyncIterator, Callable, Mapping
+from typing import Annotated, Any
 
 import typer
 
 from stripeline.deploy.cli.registry import Entry, Panel
-from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal import output, streams
+from stripeline.deploy.cli.terminal import run_options as options
 from stripeline.deploy.cli.terminal.list_layout import Column
 from stripeline.deploy.cli.terminal.options import kafka, settings
+from stripeline.deploy.cli.terminal.search_progress import search_progress
+from stripeline.deploy.cli.terminal.times import Since, Until
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.reading.run_filters import RunFilters
+from stripeline.deploy.operations.reading.topic_follow import follow as followed
 from stripeline.deploy.operations.reading.topic_reader import Page, Read, Wanted, newest
 from stripeline.deploy.operations.reading.views import run_of, run_view
 
@@ -26,26 +30,53 @@ _COLUMNS = (
     Column("started_at", 4),
     Column("finished_at", 7),
 )
-Status = Literal["running", "succeeded", "stopped", "cancelled"]
 
 
 @app.command("list")
 def list_runs(
     *,
-    status: Annotated[Status | None, typer.Option(help="Only runs with this status.")] = None,
-    workflow: Annotated[str | None, typer.Option(help="Only runs of this workflow.")] = None,
-    event: Annotated[str | None, typer.Option(help="Only runs of this event, evt_….")] = None,
+    status: options.Status = None,
+    workflow: options.Workflow = None,
+    event: options.Event = None,
+    connection: options.Connection = None,
+    account: options.Account = None,
+    customer: options.Customer = None,
+    code: options.Code = None,
+    since: Since = None,
+    until: Until = None,
+    follow: output.Follow = False,
     limit: output.Limit = 50,
     as_json: output.Json = False,
 ) -> None:
-    """List the newest runs. A stopped run shows its step and error."""
-    filters = RunFilters(status=status, workflow=workflow, event=event)
-    page = _newest(lambda read: (run := run_of(read)) is not None and filters.match(run), limit)
+    """List the newest runs. A stopped run shows its step and error.
+
+    --since and --until are about when a run started. --follow shows each change of a run that matches as it comes, from
+    now or from --since on, until Ctrl-C (exit code 130); with --json one object a line.
+
+    ```
+    stripeline runs list --status stopped --since 2h
+    stripeline runs list --follow --connection acme
+    ```
+    """
+    filters = options.run_filters(
+        status=status, workflow=workflow, event=event, connection=connection, account=account, customer=customer,
+        code=code, since=since, until=until,
+    )  # fmt: skip
+    if follow:
+        streams.stream(_changes(filters), _COLUMNS, as_json=as_json)
+        return
+    page = _newest(lambda read: (run := run_of(read)) is not None and filters.match(run), limit, filters.since_ms)
     views = [run_view(run) for read in page.records if (run := run_of(read)) is not None]
     views.sort(key=lambda view: str(view["started_at"]), reverse=True)
     output.rows(views, _COLUMNS, as_json=as_json, empty="There is no such run.")
     if page.cut:
         output.note_cut(limit)
+
+
+async def _changes(filters: RunFilters) -> AsyncIterator[Mapping[str, Any]]:
+    async for read in followed([settings().topics.run], kafka(), filters.since_ms):
+        if (run := run_of(read)) is not None and filters.match(run):
+            yield run_view(run)
 
 
 @app.command("show")
@@ -62,9 +93,11 @@ def show(
     output.details(run_view(run), as_json=as_json)
 
 
-def _newest(keep: Callable[[Read], bool], limit: int) -> Page:
-    topic = settings().topics.run
-    return output.noted(output.run(newest(topic, kafka(), Wanted(keep=keep, limit=limit, per_key=True))))
+def _newest(keep: Callable[[Read], bool], limit: int, since_ms: int | None = None) -> Page:
+    """A run's newest record is never older than its start, so `since_ms` bounds how far back is read."""
+    wanted = Wanted(keep=keep, limit=limit, since_ms=since_ms, per_key=True)
+    with search_progress() as watch:
+        return output.noted(output.run(newest(settings().topics.run, kafka(), wanted, watch)))
 
 
 COMMANDS = (Entry(name="runs", does=app, panel=Panel.LOOK, place=1),)

@@ -31,6 +31,7 @@ Done = TypeVar("Done")
 _NOTHING: Final[tuple[object, ...]] = (None, [], ())
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON array, and nothing else, on standard output.")]
+Follow = Annotated[bool, typer.Option("--follow", help="Show what comes, one line each, until Ctrl-C.")]
 Limit = Annotated[int, typer.Option(min=1, max=100_000, help="The maximum number to print, newest first.")]
 
 

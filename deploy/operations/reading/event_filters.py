@@ -7,9 +7,10 @@ from typing import Any
 import orjson
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.definitions import matches
 from stripeline.contracts.families import families, text
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.type_filters import matches
+from stripeline.deploy.operations.reading.customers import customer_of
 from stripeline.deploy.operations.reading.topic_reader import Read
 
 
@@ -82,13 +83,6 @@ def event_of(read: Read) -> dict[str, Any]:
     except orjson.JSONDecodeError:
         return {}
     return found if isinstance(found, dict) else {}
-
-
-def customer_of(data: object) -> str | None:
-    """The customer that a data object is, or belongs to."""
-    if not isinstance(data, dict):
-        return None
-    return text(data) if data.get("object") == "customer" else text(data.get("customer"))
 
 
 def _may_match(types: Sequence[str], prefix: str) -> bool:

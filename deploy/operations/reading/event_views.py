@@ -10,7 +10,8 @@ from typing import Any, Final
 from stripeline.contracts import headers as h
 from stripeline.contracts.families import families
 from stripeline.contracts.masking import mask, mask_fields
-from stripeline.deploy.operations.reading.event_filters import customer_of, event_of
+from stripeline.deploy.operations.reading.customers import customer_of
+from stripeline.deploy.operations.reading.event_filters import event_of
 from stripeline.deploy.operations.reading.topic_reader import Read
 
 SENSITIVE: Final = frozenset(name for family in families().values() for name in family.sensitive)

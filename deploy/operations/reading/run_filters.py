@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from stripeline.contracts.internal_records import Run
+from stripeline.deploy.operations.reading.customers import customers_of
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -11,6 +12,7 @@ class RunFilters:
 
     connection: of the run's trigger.
     account: of its event.
+    customer: of its event, or of what its steps made.
     code: of the error that it stopped with.
     since_ms, until_ms: when it started.
     """
@@ -20,6 +22,7 @@ class RunFilters:
     event: str | None = None
     connection: str | None = None
     account: str | None = None
+    customer: str | None = None
     code: str | None = None
     since_ms: int | None = None
     until_ms: int | None = None
@@ -32,6 +35,7 @@ class RunFilters:
         )  # fmt: skip
         return (
             all(wanted is None or wanted == found for wanted, found in fields)
+            and (self.customer is None or self.customer in customers_of(run))
             and (self.since_ms is None or run.started_ms >= self.since_ms)
             and (self.until_ms is None or run.started_ms <= self.until_ms)
         )

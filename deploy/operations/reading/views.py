@@ -86,6 +86,8 @@ class Filters:
     reason: str | None = None
     action: str | None = None
     connection: str | None = None
+    account: str | None = None
+    customer: str | None = None
     key: str | None = None
     id: str | None = None
     since_ms: int | None = None
@@ -94,13 +96,18 @@ class Filters:
     def match(self, letter: DeadLetter) -> bool:
         view = dead_letter_view(letter)
         fields = {"code": self.code, "reason": self.reason, "action": self.action, "connection": self.connection}
-        fields |= {"key": self.key, "command_id": self.id, "state": self.state}
+        fields |= {"key": self.key, "command_id": self.id, "state": self.state, "account": self.account}
         at_ms = letter.read.at_ms
         return (
             all(wanted is None or view[name] == wanted for name, wanted in fields.items())
+            and (self.customer is None or (letter.command is not None and self.customer == _customer(letter.command)))
             and (self.since_ms is None or at_ms >= self.since_ms)
             and (self.until_ms is None or at_ms <= self.until_ms)
         )
+
+
+def _customer(command: Command) -> object:
+    return command.input.get("customer")
 
 
 def dead_letter_of(read: Read, states: LetterStates = NO_ACTS) -> DeadLetter:

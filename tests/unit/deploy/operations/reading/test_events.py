@@ -4,10 +4,14 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec.structs import replace
 
+from stripeline.contracts.internal_records import Run, RunStep
 from stripeline.contracts.topics import Topics
+from stripeline.deploy.operations.reading.customers import customers_of
 from stripeline.deploy.operations.reading.event_filters import EventFilters, event_of
 from stripeline.deploy.operations.reading.event_views import event_view
+from stripeline.deploy.operations.reading.run_filters import RunFilters
 from stripeline.deploy.operations.reading.topic_reader import Read
 
 EVENT: dict[str, Any] = {
@@ -122,3 +126,25 @@ def test_unmasked_shows_personal_data_and_never_a_secret() -> None:
 def test_a_record_that_is_no_event_is_shown_as_far_as_it_goes() -> None:
     view = event_view(read({"data": "x", "created": "soon"}))
     assert (view["event"], view["object"], view["created_at"], view["data"]) == (None, None, None, "x")
+
+
+def run(**fields: Any) -> Run:
+    given: dict[str, Any] = {
+        "run_id": "evt_1:flow", "workflow": "flow", "trigger": "pay", "event_id": "evt_1", "event_type": "charge.x",
+        "status": "running", "step": None, "error": None, "steps": (), "started_ms": 0, "finished_ms": None,
+        "definition": None, "context": None,
+    }  # fmt: skip
+    return Run(**given | fields)
+
+
+def test_a_run_is_about_the_customers_of_its_event_and_steps() -> None:
+    step = RunStep(
+        id="customer", action="stripe/create-customer", command_id="c", revision=0, status="succeeded",
+        output={"id": "cus_2", "object": "customer"}, error=None, started_ms=0, finished_ms=0,
+    )  # fmt: skip
+    waiting = replace(step, status="waiting", output=None)
+    about = run(context={"data": {"object": "charge", "customer": "cus_1"}}, steps=(step, waiting))
+    assert customers_of(about) == {"cus_1", "cus_2"}
+    assert customers_of(run()) == frozenset()
+    assert RunFilters(customer="cus_2").match(about)
+    assert not RunFilters(customer="cus_2").match(run())

@@ -128,6 +128,8 @@ def test_a_readable_dead_letter_shows_its_command() -> None:
         ({"action": "stripe/create-customer", "id": "c1", "key": "k", "connection": "acme"}, True),
         ({"id": "c2"}, False),
         ({"code": "CONFLICT"}, False),
+        ({"account": "acct_1"}, False),
+        ({"customer": "cus_1"}, False),
         ({"reason": "exhausted"}, False),
         ({"since_ms": 2_500, "until_ms": 2_500}, True),
         ({"since_ms": 2_501}, False),
@@ -136,6 +138,12 @@ def test_a_readable_dead_letter_shows_its_command() -> None:
 )
 def test_a_filter_passes_what_has_all_that_it_names(given: dict[str, Any], passes: bool) -> None:
     assert Filters(**given).match(dead_letter_of(read(orjson.dumps(COMMAND)))) is passes
+
+
+def test_a_dead_letter_is_found_by_the_customer_of_its_command() -> None:
+    command = COMMAND | {"input": {"customer": "cus_1"}, "account": "acct_1"}
+    assert Filters(customer="cus_1", account="acct_1").match(dead_letter_of(read(orjson.dumps(command))))
+    assert not Filters(customer="cus_1").match(dead_letter_of(read(b"not JSON")))
 
 
 @pytest.mark.parametrize(
