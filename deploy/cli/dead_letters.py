@@ -1,7 +1,7 @@
 """`stripeline dead-letters`: list and show dead letters, replay or dismiss them. Masks client secrets."""
 
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Iterable, Mapping
 from dataclasses import replace
 from typing import Annotated, Any, Literal
 
@@ -10,10 +10,13 @@ import typer
 from stripeline.contracts.vocabulary import LetterState
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output, streams
+from stripeline.deploy.cli.terminal.acting_user import signed
 from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.times import Since, Until, moment_ms
 from stripeline.deploy.failure import FailureError
+from stripeline.deploy.operations.acts.audit import Act, commit_acts
+from stripeline.deploy.operations.acts.replay import dismissals, prospect, replayable, replays
 from stripeline.deploy.operations.reading.audit_reader import letter_states
 from stripeline.deploy.operations.reading.topic_follow import follow as followed
 from stripeline.deploy.operations.reading.topic_reader import Page, Wanted, newest
@@ -24,6 +27,8 @@ from stripeline.deploy.operations.reading.views import (
     dead_letter_of,
     dead_letter_view,
 )
+
+_DISMISSALS_PER_S = 1_000.0
 
 app = typer.Typer(help="List and show dead letters, replay or dismiss them.", no_args_is_help=True)
 
@@ -135,6 +140,8 @@ def replay(
     until: Until = None,
     state: State = "open",
     all_states: All = False,
+    account: Account = None,
+    customer: Customer = None,
     limit: output.Limit = 50,
     rate: Annotated[float, typer.Option(min=0.01, max=1_000, help="The maximum number of replays per second.")] = 20.0,
     why: Annotated[str, typer.Option(help="The reason. It is recorded with your user name.")] = "",
@@ -143,15 +150,15 @@ def replay(
 ) -> None:
     """Replay dead letters with their original key, order and id.
 
-    Takes the same filters as `list` and shows what would happen to each; --yes replays them. A call that may have had
-    an effect is looked up at Stripe first, and the Idempotency-Key never changes: a replay never charges twice. It
-    adds the next revision to the command's result, and resumes its run.
-    """
-    from stripeline.deploy.cli.terminal.acting_user import signed  # noqa: PLC0415
-    from stripeline.deploy.operations.acts.replay import prospect, replayable  # noqa: PLC0415  (only this command writes)
-    from stripeline.deploy.operations.acts.replay import replay as put_back  # noqa: PLC0415
+    Takes the same filters as `list`, so only open ones, and shows what would happen to each; --yes replays them. A call
+    that may have had an effect is looked up at Stripe first, and the Idempotency-Key never changes: a replay never
+    charges twice. It adds the next revision to the command's result, and resumes its run.
 
-    filters = _filters(code, reason, action, connection, key, command_id, since, until, state, all_states)
+    A replay and its record on the audit topic are committed together, so a command that was cut short can be run again.
+    A replay that fails again makes another dead letter, which is open.
+    """
+    asked = _filters(code, reason, action, connection, key, command_id, since, until, state, all_states)
+    filters = replace(asked, account=account, customer=customer)
     now_ms = int(time.time() * 1000)
     letters, cut = _newest(filters, limit)
     views = [{**dead_letter_view(letter), "replay": prospect(letter, now_ms)} for letter in letters]
@@ -168,8 +175,56 @@ def replay(
     if not yes:
         output.note(f"{sum(map(replayable, letters))} would be replayed. Nothing was done: add --yes to do it.")
         return
-    done = output.run(put_back(settings().topics, kafka(), letters, signed(why), rate))
+    done = output.run(_carry_out(replays(settings().topics, letters, signed(why)), rate))
     output.note(f"{done} replayed.")
+
+
+@app.command("dismiss")
+def dismiss(
+    *,
+    code: Code = None,
+    reason: Reason = None,
+    action: Action = None,
+    connection: Connection = None,
+    key: Key = None,
+    command_id: Id = None,
+    since: Since = None,
+    until: Until = None,
+    account: Account = None,
+    customer: Customer = None,
+    limit: output.Limit = 50,
+    why: Annotated[str, typer.Option(help="The reason. It is recorded with your user name.")] = "",
+    yes: Annotated[bool, typer.Option("--yes", help="Dismiss. Without it, only show which.")] = False,
+    as_json: output.Json = False,
+) -> None:
+    """Close open dead letters without doing anything: what they ask for is done elsewhere, or is not wanted.
+
+    Takes the same filters as `list` and shows which would be dismissed; --yes dismisses them. Nothing is deleted:
+    `list --state dismissed` shows them, and `replay --all` still replays them.
+
+    ```
+    stripeline dead-letters dismiss --id order-4711 --why "charged by hand" --yes
+    ```
+    """
+    if yes and not why.strip():
+        raise FailureError("Nothing was dismissed: --why needs a reason, for those who ask later what became of these.")
+    asked = _filters(code, reason, action, connection, key, command_id, since, until, LetterState.OPEN, False)
+    filters = replace(asked, account=account, customer=customer)
+    letters, cut = _newest(filters, limit)
+    empty = "There is no such open dead letter: nothing to dismiss."
+    output.rows([dead_letter_view(letter) for letter in letters], _COLUMNS, as_json=as_json, empty=empty)
+    if cut:
+        output.note_cut(limit)
+    if not yes:
+        output.note(f"{len(letters)} would be dismissed. Nothing was done: add --yes to do it.")
+        return
+    done = output.run(_carry_out(dismissals(letters, signed(why)), _DISMISSALS_PER_S))
+    output.note(f"{done} dismissed.")
+
+
+async def _carry_out(acts: Iterable[Act], rate_per_s: float) -> int:
+    counts = [done async for done in commit_acts(settings().topics, kafka(), acts, rate_per_s=rate_per_s)]
+    return counts[-1] if counts else 0
 
 
 def _filters(

@@ -57,7 +57,7 @@ class Purpose(StrEnum):
     EXECUTOR = "executor"
     WORKER = "worker"  # router and executor in one process
     READING = "reading"  # status, events, runs, dead-letters, get
-    COMMANDS = "commands"  # command, dead-letters replay
+    COMMANDS = "commands"  # command, dead-letters replay, dead-letters dismiss
     ACTS = "acts"  # runs cancel, events --unmask
     APPLY = "apply"  # apply FILE, delete, pause, resume
     TOPICS_APPLY = "topics-apply"
@@ -183,7 +183,8 @@ def _reading(topics: Topics) -> Iterable[Right]:
 def _commands(topics: Topics) -> Iterable[Right]:
     read = (topics.control, topics.result, topics.dead_letter, topics.audit)
     # A dead letter is replayed to where it came from, but never to a tier.
-    return (*_on(read, Operation.READ), *_produces([topics.command, topics.result, *topics.events, topics.audit]))
+    written = (topics.command, topics.result, *topics.events, topics.audit)
+    return (*_on(read, Operation.READ), *_produces(written), _invocations(topics))
 
 
 def _acts(topics: Topics) -> Iterable[Right]:
@@ -191,8 +192,14 @@ def _acts(topics: Topics) -> Iterable[Right]:
     return (
         *_on([topics.control, topics.run], Operation.READ),
         *_produces([topics.audit, topics.act]),
-        Right(resource=ResourceKind.TRANSACTIONAL_ID, name=acts_id(topics), operation=Operation.WRITE, prefixed=True),
+        _invocations(topics),
     )
+
+
+def _invocations(topics: Topics) -> Right:
+    return Right(
+        resource=ResourceKind.TRANSACTIONAL_ID, name=acts_id(topics), operation=Operation.WRITE, prefixed=True
+    )  # fmt: skip
 
 
 def acts_id(topics: Topics) -> str:

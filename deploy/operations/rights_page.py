@@ -29,7 +29,7 @@ _USES: Final = {
     Purpose.EXECUTOR: "`stripeline executor`",
     Purpose.WORKER: "`stripeline worker`: router and executor",
     Purpose.READING: "`topics check`, `runs`, `dead-letters list`, `get`",
-    Purpose.COMMANDS: "`command`, `dead-letters replay`",
+    Purpose.COMMANDS: "`command`, `dead-letters replay`, `dead-letters dismiss`",
     Purpose.ACTS: "`runs cancel`",
     Purpose.APPLY: "`apply FILE`, `delete`, `pause`, `resume`",
     Purpose.TOPICS_APPLY: "`topics apply`",

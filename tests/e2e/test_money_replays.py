@@ -58,7 +58,7 @@ async def check_looking(found: Cluster) -> None:
     rows = await letters(found)
     assert len(rows) == 4
     fields = "topic partition offset key command_id action connection account reason code attempts"
-    assert set(rows[0]) == {*fields.split(), "first_attempt_at", "failed_at"}
+    assert set(rows[0]) == {*fields.split(), "state", "first_attempt_at", "failed_at"}
     by_id = {row["command_id"]: row for row in rows}
     assert (by_id["a"]["reason"], by_id["a"]["code"], by_id["a"]["attempts"]) == ("exhausted", "RATE_LIMITED", 3)
     assert (by_id[None]["reason"], by_id[None]["key"]) == ("unreadable", "poisoned")
@@ -104,7 +104,10 @@ async def check_replayed_twice(found: Cluster) -> None:
         rows = await revised(found, command, 1)
         assert [(row["revision"], row["status"]) for row in rows] == [(0, "failed"), (1, "succeeded")]
     assert (await run_is(found, RUN, "succeeded"))["error"] is None
-    assert len(await replay(found, "--code", "RATE_LIMITED")) == 3
+    assert await letters(found, "--code", "RATE_LIMITED") == []
+    assert {row["state"] for row in await letters(found, "--code", "RATE_LIMITED", "--all")} == {"replayed"}
+    assert await replay(found, "--code", "RATE_LIMITED") == []
+    assert len(await replay(found, "--code", "RATE_LIMITED", "--all")) == 3
     await no_lag(found, within_s=30)
     done, seen = await effects(found), await results(found)
     assert {name: len(rows) for name, rows in done.items()} == dict.fromkeys([STEP, f"{RUN}:deposit", "a", "b"], 1)
@@ -130,12 +133,28 @@ async def check_unreadable(found: Cluster) -> None:
     """What can't be read comes back as it was, and ends as another dead letter."""
     assert len(await replay(found, "--reason", "unreadable")) == 1
     await until("a fifth dead letter", lambda: _count(found, 5), found)
-    again = await letters(found, "--reason", "unreadable")
+    again = await letters(found, "--reason", "unreadable", "--all")
+    assert [row["state"] for row in again] == ["open", "replayed"]
     assert {row["key"] for row in again} == {"poisoned"}
     assert len({row["partition"] for row in again}) == 1
     topic = found.settings.topics.dead_letter
     read = await read_topic(found.settings.kafka_bootstrap_servers, topic, 4)
     assert [r.value for r in read if r.key == b"poisoned"] == [POISON, POISON]
+
+
+async def check_dismissed(found: Cluster) -> None:
+    """Dry without --yes, refused without a reason, and then not listed, shown or replayed as open any more."""
+    looked = await stripeline(found, "dead-letters", "dismiss", "--reason", "unreadable", "--json")
+    assert (len(looked.rows), "add --yes" in looked.err) == (1, True)
+    refused = await stripeline(found, "dead-letters", "dismiss", "--yes")
+    assert (refused.code, "--why needs a reason" in refused.err) == (1, True)
+    assert len(await letters(found)) == 1
+    done = await stripeline(found, "dead-letters", "dismiss", "--yes", "--why", "sent by hand", "--json")
+    assert (done.code, "1 dismissed" in done.err) == (0, True)
+    assert (await letters(found), await replay(found)) == ([], [])
+    (row,) = await letters(found, "--state", "dismissed")
+    shown = await stripeline(found, "dead-letters", "show", f"{row['partition']}/{row['offset']}", "--json")
+    assert shown.rows[0]["state"] == "dismissed"
 
 
 async def test_dead_letters_are_listed_planned_and_replayed_once(
@@ -154,6 +173,7 @@ async def test_dead_letters_are_listed_planned_and_replayed_once(
         await check_replayed_twice(found)
         await check_the_record(found)
         await check_unreadable(found)
+        await check_dismissed(found)
         nothing = await stripeline(found, "dead-letters", "replay", "--yes", "--id", "nobody", "--json")
         assert (nothing.code, nothing.out.strip()) == (0, "[]")
         note(f"dead letters: {time.monotonic() - start:.1f} s")

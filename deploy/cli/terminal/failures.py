@@ -50,6 +50,7 @@ _PURPOSES: Final[Mapping[str, Purpose]] = {
     "topics apply": Purpose.TOPICS_APPLY,
     "topics skip": Purpose.TOPICS_SKIP,
     "dead-letters replay": Purpose.COMMANDS,
+    "dead-letters dismiss": Purpose.COMMANDS,
 }
 """What the user of a command is for, by its first words; others only read."""
 

@@ -1,26 +1,24 @@
-"""Replays dead letters: the same bytes, key and partition, with a header that says who replayed them and why.
+"""Replays and dismisses dead letters: an act is its audit record, which closes the letter, and what it sends. Pure.
 
-The worker decides their fate. A replay keeps its Idempotency-Key and the time of its first append, so nothing here can
-charge twice.
+A replay is the same bytes, key and partition, with a header that says who replayed it and why. The worker decides its
+fate. It keeps its Idempotency-Key and the time of its first append, so nothing here can charge twice. One that fails
+again makes another dead letter, which is open.
 """
 
-import asyncio
-from collections.abc import Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Iterable, Iterator
+from typing import Final
 
 import orjson
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.headers import Headers
+from stripeline.contracts.internal_records import OffsetRange
 from stripeline.contracts.retry_tiers import HORIZON_MS
 from stripeline.contracts.topics import Topics
-from stripeline.contracts.vocabulary import Code, DeadLetterReason
-from stripeline.deploy.operations.acts.audit import Signed
+from stripeline.contracts.vocabulary import AuditedAct, Code, DeadLetterReason, LetterState
+from stripeline.deploy.operations.acts.audit import Act, ActEffect, Signed, audit_record
 from stripeline.deploy.operations.reading.views import DeadLetter
-from stripeline.workers.kafka.one_off_producer import one_off_producer
-from stripeline.workers.kafka.transaction import MAX_REQUEST_BYTES
 
-_SEND_S: Final = 15.0
 _OURS: Final = frozenset(
     {
         h.ATTEMPT, h.DUE_AT, h.PLACE, h.REPLAY, h.ORIGIN_TOPIC, h.ORIGIN_PARTITION, h.ORIGIN_OFFSET,
@@ -29,8 +27,19 @@ _OURS: Final = frozenset(
 )  # fmt: skip
 
 
+_DECIDED: Final = {
+    LetterState.SETTLED: "its command was decided by a webhook or a look-up",
+    LetterState.SUPERSEDED: "another command of its run took its place",
+}
+
+
 def prospect(letter: DeadLetter, now_ms: int) -> str:
     """A description of what the replay of a dead letter will do."""
+    decided = _DECIDED.get(letter.state)
+    return _prospect_of_open(letter, now_ms) if decided is None else f"does nothing: {decided}"
+
+
+def _prospect_of_open(letter: DeadLetter, now_ms: int) -> str:
     headers = letter.read.headers
     match h.text(headers, h.REASON):
         case DeadLetterReason.UNREADABLE_BATCH | DeadLetterReason.LOST_BY_RETENTION:
@@ -81,19 +90,26 @@ def replay_headers(letter: DeadLetter, signed: Signed) -> Headers:
     return (*kept, (h.REPLAY, orjson.dumps(note_fields)))
 
 
-async def replay(
-    topics: Topics, client: Mapping[str, Any], letters: Sequence[DeadLetter], signed: Signed, rate_per_s: float
-) -> int:
-    """Produce the letters that are replayable, oldest first, at `rate_per_s` at most, and return their number.
+def replays(topics: Topics, letters: Iterable[DeadLetter], signed: Signed) -> Iterator[Act]:
+    """The acts that replay the letters that are replayable, oldest first."""
+    for letter in _oldest_first(filter(replayable, letters)):
+        effect = ActEffect(
+            topic=target(topics, letter), partition=letter.read.partition, key=letter.read.key,
+            value=letter.read.value, headers=replay_headers(letter, signed),
+        )  # fmt: skip
+        yield _closing(AuditedAct.REPLAYED, letter, signed, effect)
 
-    Raises KafkaError and TimeoutError.
-    """
-    async with one_off_producer(client, max_request_size=MAX_REQUEST_BYTES) as producer:
-        for letter in sorted(filter(replayable, letters), key=lambda letter: (letter.read.at_ms, letter.read.offset)):
-            async with asyncio.timeout(_SEND_S):
-                await producer.send_and_wait(
-                    target(topics, letter), letter.read.value, key=letter.read.key, partition=letter.read.partition,
-                    headers=list(replay_headers(letter, signed)),
-                )  # fmt: skip
-            await asyncio.sleep(1 / rate_per_s)
-    return sum(map(replayable, letters))
+
+def dismissals(letters: Iterable[DeadLetter], signed: Signed) -> Iterator[Act]:
+    """The acts that close letters without doing anything, oldest first."""
+    return (_closing(AuditedAct.DISMISSED, letter, signed) for letter in _oldest_first(letters))
+
+
+def _oldest_first(letters: Iterable[DeadLetter]) -> list[DeadLetter]:
+    return sorted(letters, key=lambda letter: (letter.read.at_ms, letter.read.offset))
+
+
+def _closing(act: AuditedAct, letter: DeadLetter, signed: Signed, *effects: ActEffect) -> Act:
+    read = letter.read
+    place = OffsetRange(topic=read.topic, partition=read.partition, first=read.offset, last=read.offset)
+    return Act(audit=audit_record(act, signed, records=(place,)), partition=read.partition, effects=effects)
