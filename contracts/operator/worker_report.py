@@ -16,7 +16,7 @@ REPORT_EVERY_S: Final = 5.0
 STALE_AFTER_MS: Final = 15_000
 """A process that has not reported for so long is in trouble, or gone: three reports are missing."""
 
-_Offset = Annotated[int, Meta(ge=0)]
+_Count = Annotated[int, Meta(ge=0)]
 
 
 class TaskReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -32,6 +32,7 @@ class TaskReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     calls: Annotated[int, Meta(ge=0, description="calls to Stripe under way, or waiting for their turn")] = 0
     in_hand: Annotated[int, Meta(ge=0, description="records that were taken and are not finished")] = 0
     waiting: Annotated[int, Meta(ge=0, description="commands that wait in a tier")] = 0
+    stopped: Annotated[_Count | None, Meta(description="a router's: runs that wait for a person")] = None
     waiting_keys: Annotated[int, Meta(ge=0, description="keys whose commands wait behind one in a tier")] = 0
     tier_heads: Annotated[
         Mapping[str, int], Meta(description="when the next record of each retry topic is due, in ms since the epoch")
@@ -68,7 +69,7 @@ class WorkerReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ] = None
     master_keys: Annotated[tuple[str, ...] | None, Meta(description="names of the master keys that it holds")] = None
     control: Annotated[
-        _Offset | None, Meta(description="the next offset of the control topic: all before it is applied")
+        _Count | None, Meta(description="the next offset of the control topic: all before it is applied")
     ] = None
     spent: Annotated[
         Mapping[str, Mapping[str, int]], Meta(description="what counts against limits, by connection or workflow")

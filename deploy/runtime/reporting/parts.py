@@ -61,6 +61,7 @@ def _tasks(seen: WorkerView, is_tier: Callable[[str], bool]) -> Iterator[TaskRep
             calls=load.calls,
             in_hand=load.records_held,
             waiting=load.state.get(StateKind.WAITING, 0),
+            stopped=load.state.get(StateKind.STOPPED),
             waiting_keys=load.state.get(StateKind.QUEUES, 0),
             tier_heads=_heads(seen, [(topic, source) for topic, source, _ in own if is_tier(topic)]),
         )

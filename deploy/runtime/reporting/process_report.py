@@ -22,7 +22,7 @@ def reporter_of(shared: Shared, role: str, *, part: int | None = None) -> Report
         base = WorkerReport(
             role=role, version=version, host=host, pid=pid, started_ms=started_ms, at_ms=now_ms, skew_ms=skew_ms,
             partitions=settings.partitions, not_ready=in_words(failing(shared.checks)),
-            warnings=in_words(failing(shared.warnings)), control=shared.table.applied,
+            warnings=in_words(_of_the_process(failing(shared.warnings))), control=shared.table.applied,
         )  # fmt: skip
         return assembled(base, shared.report)
 
@@ -37,3 +37,8 @@ def instance_name(
     if instance_id is None:
         return f"{role}/{host}/{pid}-{chance}"
     return f"{role}/{instance_id}" if part is None else f"{role}/{instance_id}/{part}"
+
+
+def _of_the_process(warnings: dict[str, str]) -> dict[str, str]:
+    """Without what any process finds when it looks at Kafka: who reads the report looks itself."""
+    return {name: words for name, words in warnings.items() if name != "topics"}

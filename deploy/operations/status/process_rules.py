@@ -1,0 +1,232 @@
+"""The rules of `stripeline status` about processes and their tasks. Pure.
+
+Whether a task has an owner is judged by reports that are younger than a session: after it Kafka gives the task away.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping
+from typing import Final
+
+from stripeline.deploy.operations.status.facts import Facts
+from stripeline.deploy.operations.status.finding import (
+    Finding,
+    FindingKind,
+    Severity,
+    advised,
+    counted,
+    duration,
+    in_a_row,
+    numbers,
+)
+from stripeline.deploy.operations.status.sealing import sealing_keys
+from stripeline.deploy.operations.status.workers import Instance
+
+ROLES: Final[Mapping[str, frozenset[str]]] = {
+    "ingest": frozenset({"ingest", "up"}),
+    "router": frozenset({"router", "worker", "up"}),
+    "executor": frozenset({"executor", "worker", "up"}),
+}
+"""Which processes do the work of a role. `up` is the local stack in one process."""
+
+_STARTING_MS: Final = 60_000
+_LATE_MS: Final = 300_000
+_SKEW_MS: Final = 60_000
+_SKEW_NOTED_MS: Final = 5_000
+
+
+def live_of(facts: Facts, role: str) -> list[Instance]:
+    """The processes of a role that report."""
+    return [] if facts.workers is None else [one for one in facts.workers.live if one.report.role in ROLES[role]]
+
+
+def no_process(facts: Facts) -> Iterator[Finding]:
+    """A role that nobody has."""
+    if facts.workers is None:
+        return
+    for role in ROLES:
+        if not live_of(facts, role):
+            waiting = facts.backlog.get(role, 0)
+            what = f"No {role} runs" + (f", and {counted(waiting, 'record')} wait for one" if waiting else "")
+            yield Finding(kind=FindingKind.NO_PROCESS, severity=Severity.STOPS, text=what, command=f"stripeline {role}")
+
+
+def no_owner(facts: Facts) -> Iterator[Finding]:
+    """Partitions of a role on which no process works."""
+    for role in ("router", "executor"):
+        live = live_of(facts, role)
+        owned = {
+            task.partition
+            for one in live
+            if one.age_ms < facts.session_ms
+            for task in one.report.tasks
+            if task.role == role
+        }
+        missing = sorted(set(range(facts.partitions)) - owned)
+        if live and missing:
+            text = f"No {role} works on {_partitions(missing)} of {facts.partitions}; a rebalance takes some seconds"
+            yield Finding(kind=FindingKind.NO_OWNER, severity=Severity.STOPS, text=text, command=f"stripeline {role}")
+
+
+def not_ready(facts: Facts) -> Iterator[Finding]:
+    """Processes that can't do their work, by what keeps them from it."""
+    alike: dict[str, list[Instance]] = {}
+    for one in _live(facts):
+        if one.report.not_ready is not None:
+            alike.setdefault(one.report.not_ready, []).append(one)
+    for why, found in alike.items():
+        starting = all(one.report.at_ms - one.report.started_ms < _STARTING_MS for one in found)
+        how = "starting" if starting else "not ready"
+        yield Finding(
+            kind=FindingKind.NOT_READY,
+            severity=Severity.NOTE if starting else Severity.STOPS,
+            text=f"{_names(found)} {'is' if len(found) == 1 else 'are'} {how}: {why}",
+            command=advised(why) or ("stripeline status --watch" if starting else "stripeline status --json"),
+        )
+
+
+def lacks_key(facts: Facts) -> Iterator[Finding]:
+    """Processes without a master key that something is sealed with."""
+    sealed = {} if facts.definitions is None else sealing_keys(facts.definitions)
+    for key, owners in sorted(sealed.items()):
+        lacking = [
+            one
+            for one in _live(facts)
+            if one.report.role != "router" and one.report.master_keys is not None and key not in one.report.master_keys
+        ]
+        if lacking:
+            verb = "does" if len(lacking) == 1 else "do"
+            yield Finding(
+                kind=FindingKind.LACKS_KEY, severity=Severity.STOPS,
+                text=f"{_names(lacking)} {verb} not hold master key {key}, which seals {in_a_row(owners)}",
+                command="stripeline keys status",
+            )  # fmt: skip
+
+
+def partition_count(facts: Facts) -> Iterator[Finding]:
+    """Processes that work with another STRIPELINE_PARTITIONS than this command."""
+    others: dict[int, list[Instance]] = {}
+    for one in _live(facts):
+        if one.report.partitions not in {0, facts.partitions}:
+            others.setdefault(one.report.partitions, []).append(one)
+    for count, found in sorted(others.items()):
+        has = "has" if len(found) == 1 else "have"
+        yield Finding(
+            kind=FindingKind.PARTITION_COUNT, severity=Severity.STOPS,
+            text=f"{_names(found)} {has} STRIPELINE_PARTITIONS={count}, and this command {facts.partitions}: all must"
+            " have the same",
+            command="stripeline topics list",
+        )  # fmt: skip
+
+
+def late(facts: Facts) -> Iterator[Finding]:
+    """Records that have waited for minutes to be taken."""
+    for role in ("router", "executor"):
+        tasks = [task for one in _live(facts) for task in one.report.tasks if task.role == role]
+        waiting = [task for task in tasks if task.oldest_ms >= _LATE_MS]
+        if waiting:
+            oldest = duration(max(task.oldest_ms for task in waiting))
+            where = _partitions(sorted({task.partition for task in waiting}))
+            yield Finding(
+                kind=FindingKind.LATE, severity=Severity.PERSON,
+                text=f"Records wait for {oldest} on {where} of the {role}: start more, or see Capacity in"
+                " docs/operations.md",
+                command=f"stripeline {role}",
+            )  # fmt: skip
+
+
+def clock(facts: Facts) -> Iterator[Finding]:
+    """Hosts whose clock is not the broker's."""
+    skewed = {
+        one.report.host: one.report.skew_ms
+        for one in _live(facts)
+        if one.report.skew_ms is not None and abs(one.report.skew_ms) >= _SKEW_NOTED_MS
+    }
+    for host, skew_ms in sorted(skewed.items()):
+        side = "ahead of" if skew_ms > 0 else "behind"
+        yield Finding(
+            kind=FindingKind.CLOCK, severity=Severity.PERSON if abs(skew_ms) >= _SKEW_MS else Severity.NOTE,
+            text=f"The clock of host {host} is {duration(abs(skew_ms))} {side} Kafka's: set it; signatures are checked"
+            " against it",
+            command="date -u",
+        )  # fmt: skip
+
+
+def warnings(facts: Facts) -> Iterator[Finding]:
+    """What keeps processes from a part of their work."""
+    alike: dict[str, list[Instance]] = {}
+    for one in _live(facts):
+        if one.report.warnings is not None:
+            alike.setdefault(one.report.warnings, []).append(one)
+    for why, found in alike.items():
+        yield Finding(
+            kind=FindingKind.WARNING, severity=Severity.PERSON, text=f"{_names(found)}: {why}",
+            command=advised(why) or "stripeline status --json",
+        )  # fmt: skip
+
+
+def opening(facts: Facts) -> Iterator[Finding]:
+    """Tasks that are being restored."""
+    for role in ("router", "executor"):
+        shut = sorted({
+            task.partition
+            for one in _live(facts)
+            for task in one.report.tasks
+            if task.role == role and not task.open
+        })  # fmt: skip
+        if shut:
+            yield Finding(
+                kind=FindingKind.OPENING, severity=Severity.NOTE,
+                text=f"{_partitions(shut).capitalize()} of the {role} {'is' if len(shut) == 1 else 'are'} being opened",
+                command="stripeline status --watch",
+            )  # fmt: skip
+
+
+def stale(facts: Facts) -> Iterator[Finding]:
+    """Processes that ended without a word."""
+    if facts.workers is not None:
+        found = sorted(facts.workers.stale, key=lambda one: one.age_ms)
+        if found:
+            verb, ages = ("has", "it has") if len(found) == 1 else ("have", "they have")
+            yield Finding(
+                kind=FindingKind.STALE, severity=Severity.NOTE,
+                text=f"{_names(found)} {verb} not reported for {duration(found[0].age_ms)}: {ages} died, or can't reach"
+                " Kafka; the log says why. Forgotten after a day",
+                command="stripeline status --watch",
+            )  # fmt: skip
+
+
+def versions(facts: Facts) -> Iterator[Finding]:
+    """Versions side by side."""
+    found: dict[str, list[str]] = {}
+    for one in _live(facts):
+        found.setdefault(one.report.version, []).append(one.name)
+    if len(found) > 1:
+        words = in_a_row(
+            [f"{version} ({counted(len(names), 'process', 'processes')})" for version, names in sorted(found.items())]
+        )
+        yield Finding(
+            kind=FindingKind.VERSIONS, severity=Severity.NOTE, text=f"Versions side by side: {words}",
+            command="stripeline status --watch",
+        )  # fmt: skip
+
+
+def unreadable_report(facts: Facts) -> Iterator[Finding]:
+    """Reports that this version can't read."""
+    if facts.workers is not None and facts.workers.unreadable:
+        names = in_a_row(list(facts.workers.unreadable))
+        yield Finding(
+            kind=FindingKind.UNREADABLE_REPORT, severity=Severity.NOTE,
+            text=f"The report of {names} can't be read: another version, or not ours",
+            command="stripeline --version",
+        )  # fmt: skip
+
+
+def _live(facts: Facts) -> Iterable[Instance]:
+    return () if facts.workers is None else facts.workers.live
+
+
+def _names(found: list[Instance]) -> str:
+    return in_a_row([one.name for one in found])
+
+
+def _partitions(found: list[int]) -> str:
+    return f"{'partition' if len(found) == 1 else 'partitions'} {numbers(found)}"

@@ -1,0 +1,82 @@
+"""Counts what `stripeline status` shows: waiting commands by connection, dead letters by reason, runs by code. Pure."""
+
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from typing import Final, Protocol
+
+from stripeline.contracts import headers as h
+from stripeline.contracts.headers import Headers
+from stripeline.contracts.internal_records import Run
+from stripeline.contracts.records import Command, parse_command
+from stripeline.contracts.retry_tiers import HORIZON_MS
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.operations.reading.topic_reader import Read
+from stripeline.deploy.operations.status.facts import Tally, WaitingCommands
+
+NEW_MS: Final = 60_000
+"""A command that was sent a moment ago does not wait: an executor has it in hand."""
+
+
+class KafkaRecord(Protocol):
+    """What of a record is looked at."""
+
+    @property
+    def topic(self) -> str: ...
+    @property
+    def timestamp(self) -> int: ...
+    @property
+    def value(self) -> bytes | None: ...
+    @property
+    def headers(self) -> Headers: ...
+
+
+class WaitingTally:
+    """The waiting commands of each connection, as they are read."""
+
+    def __init__(self, topics: Topics, now_ms: int) -> None:
+        self._topics, self._now_ms = topics, now_ms
+        self._found: dict[str, WaitingCommands] = {}
+
+    def add(self, records: Iterable[KafkaRecord]) -> None:
+        for record in records:
+            headers = h.read(record.headers)
+            returned = self._topics.is_retry(record.topic)
+            if h.SETTLES in headers or (not returned and self._now_ms - record.timestamp < NEW_MS):
+                continue
+            command = parse_command(record.value)
+            if isinstance(command, Command):
+                attempted = returned and bool(h.number(headers, h.ATTEMPT))
+                first_ms = h.first_appended_ms(headers, record.timestamp)
+                self._add(command, first_ms, attempted=attempted)
+
+    def _add(self, command: Command, first_ms: int, *, attempted: bool) -> None:
+        name = command.connection
+        seen = self._found.get(name) or WaitingCommands(connection=name, count=0, first_ms=first_ms)
+        horizon_ms = first_ms + HORIZON_MS if attempted else None
+        earlier = horizon_ms is not None and (seen.horizon_ms is None or horizon_ms < seen.horizon_ms)
+        self._found[name] = WaitingCommands(
+            connection=name,
+            count=seen.count + 1,
+            first_ms=min(seen.first_ms, first_ms),
+            attempted=seen.attempted + attempted,
+            horizon_ms=horizon_ms if earlier else seen.horizon_ms,
+            passed=seen.passed + (horizon_ms is not None and horizon_ms <= self._now_ms),
+            example=command.command_id if earlier or seen.example is None else seen.example,
+        )
+
+    @property
+    def found(self) -> Sequence[WaitingCommands]:
+        return sorted(self._found.values(), key=lambda one: one.connection)
+
+
+def letters_by_reason(letters: Sequence[Read], *, more: bool) -> Tally:
+    """Dead letters by their reason."""
+    found = Counter(h.text(letter.headers, h.REASON) or "without a reason" for letter in letters)
+    return Tally(by=dict(found), oldest_ms=min((one.at_ms for one in letters), default=None), more=more)
+
+
+def runs_by_code(runs: Sequence[Run], *, more: bool) -> Tally:
+    """Stopped runs by the code of their error."""
+    found = Counter(run.error.code if run.error is not None else "without a code" for run in runs)
+    oldest_ms = min((run.finished_ms or run.started_ms for run in runs), default=None)
+    return Tally(by=dict(found), oldest_ms=oldest_ms, more=more)

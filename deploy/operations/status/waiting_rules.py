@@ -1,0 +1,245 @@
+"""The rules of `stripeline status` about what waits: topics, commands, runs, dead letters, pauses. Pure."""
+
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from shlex import quote
+from typing import Final
+
+from stripeline.contracts.definitions import Definitions
+from stripeline.contracts.operator.control_records import Pause
+from stripeline.contracts.retry_tiers import DAY_MS
+from stripeline.contracts.vocabulary import TopicProblemKind
+from stripeline.deploy.operations.status.facts import Facts, Tally, WaitingCommands
+from stripeline.deploy.operations.status.finding import (
+    Finding,
+    FindingKind,
+    Severity,
+    advised,
+    counted,
+    duration,
+    in_a_row,
+    numbers,
+)
+from stripeline.deploy.operations.status.process_rules import live_of
+from stripeline.deploy.operations.topic_problems import TopicProblem
+
+OURS: Final = "stripeline"
+"""Who paused what paused itself."""
+_STARTED_MS: Final = 60_000
+_SOON_MS: Final = 2 * 3_600_000
+_RETENTION_WARNING_MS: Final = 2 * DAY_MS
+_APPLIES: Final = frozenset({TopicProblemKind.MISSING, TopicProblemKind.SETTING, TopicProblemKind.INSTALLATION})
+
+
+def kafka_away(facts: Facts) -> Iterator[Finding]:
+    if facts.kafka_away is not None:
+        yield Finding(
+            kind=FindingKind.KAFKA_AWAY, severity=Severity.STOPS, text=facts.kafka_away,
+            command=advised(facts.kafka_away) or "stripeline topics check",
+        )  # fmt: skip
+
+
+def topics(facts: Facts) -> Iterator[Finding]:
+    """What `topics check` finds, the same fault of several topics once."""
+    alike: dict[tuple[str, str], list[TopicProblem]] = {}
+    for problem in (*facts.problems, *facts.advice):
+        alike.setdefault((problem.fault, problem.remedy), []).append(problem)
+    for (fault, remedy), found in alike.items():
+        names = list(dict.fromkeys(problem.topic for problem in found))
+        yield Finding(
+            kind=FindingKind.TOPIC, severity=_severity(found[0], facts), text=f"{in_a_row(names)}{_each(names)} {fault}: {remedy}",
+            command=_topic_command(found[0]),
+        )  # fmt: skip
+
+
+def _each(names: list[str]) -> str:
+    return "" if len(names) == 1 else ": each"
+
+
+def _severity(problem: TopicProblem, facts: Facts) -> Severity:
+    if problem.stops:
+        return Severity.STOPS
+    if problem in facts.advice:
+        return Severity.NOTE
+    return (
+        Severity.NOTE
+        if problem.kind is TopicProblemKind.FORMER_TIER and _read(problem.topic, facts)
+        else (Severity.PERSON)
+    )
+
+
+def _read(topic: str, facts: Facts) -> bool:
+    """Whether an executor has the next record of a retry topic in hand."""
+    live = () if facts.workers is None else facts.workers.live
+    return any(topic in task.tier_heads for one in live for task in one.report.tasks)
+
+
+def _topic_command(problem: TopicProblem) -> str:
+    if problem.denied is not None:
+        return "stripeline topics check --rights --role reading"
+    return "stripeline topics apply" if problem.kind in _APPLIES else "stripeline topics check"
+
+
+def unread(facts: Facts) -> Iterator[Finding]:
+    """Records of an input that no process of its role reads."""
+    for one in facts.unread:
+        if not any(at.report.at_ms - at.report.started_ms >= _STARTED_MS for at in live_of(facts, one.role)):
+            continue  # a process that has just started begins to read, and where there is none, that is another finding
+        where = f"{'partition' if len(one.partitions) == 1 else 'partitions'} {numbers(list(one.partitions))}"
+        yield Finding(
+            kind=FindingKind.UNREAD, severity=Severity.STOPS,
+            text=f"{counted(one.records, 'record')} on {one.topic}, {where}: no {one.role} has read there yet. Restart"
+            f" the {one.role}s that are older than the topic",
+            command="stripeline topics check",
+        )  # fmt: skip
+
+
+def refused_keys(facts: Facts) -> Iterator[Finding]:
+    stored = facts.definitions
+    for name, refusal in ({} if stored is None else stored.refusals()).items():
+        connection, _, account = name.partition("/")
+        what = f"the key of connection {connection}" + (f" for account {account}" if account else "")
+        yield Finding(
+            kind=FindingKind.KEY_REFUSED, severity=Severity.PERSON,
+            text=f"Stripe refuses {what} since {moment(refusal.since_ms)}{_so_many(facts, connection)}. Apply a new"
+            " key, or correct it at Stripe, then",
+            command=f"stripeline resume connection {connection}",
+        )  # fmt: skip
+
+
+def horizon(facts: Facts) -> Iterator[Finding]:
+    """Commands whose 23 hours have passed, or will pass while they are held."""
+    for one in facts.waiting or ():
+        held = _held(facts.definitions, one.connection)
+        if one.passed:
+            text = (
+                f"{counted(one.passed, 'command')} of {one.connection} {_are(one.passed)} past 23 h since their first"
+                " attempt: looked up at Stripe in turn, and where that finds nothing a person decides"
+            )
+            yield _horizon(one, text, held=held)
+        elif one.horizon_ms is not None and (held or one.horizon_ms - facts.now_ms < _SOON_MS):
+            text = (
+                f"{counted(one.attempted, 'command')} of {one.connection} pass 23 h from {moment(one.horizon_ms)} on"
+                f" (in {duration(one.horizon_ms - facts.now_ms)}): after that none is sent again"
+            )
+            yield _horizon(one, text, held=held)
+
+
+def _horizon(one: WaitingCommands, text: str, *, held: bool) -> Finding:
+    command = (
+        f"stripeline resume connection {one.connection}"
+        if held
+        else f"stripeline commands show {quote(one.example or '')}"
+    )
+    return Finding(kind=FindingKind.HORIZON, severity=Severity.PERSON, text=text, command=command)
+
+
+def no_connection(facts: Facts) -> Iterator[Finding]:
+    """Commands that wait for a connection that is not defined."""
+    if facts.definitions is not None:
+        for one in facts.waiting or ():
+            if one.connection not in facts.definitions.connections:
+                text = (
+                    f"{counted(one.count, 'command')} {_waits(one.count)} for connection {one.connection}, which is not"
+                    " defined: apply it again"
+                )
+                yield Finding(
+                    kind=FindingKind.NO_CONNECTION, severity=Severity.PERSON, text=text,
+                    command="stripeline get connections",
+                )  # fmt: skip
+
+
+def dead_letters(facts: Facts) -> Iterator[Finding]:
+    for reason, count in _most(facts.dead_letters):
+        yield Finding(
+            kind=FindingKind.DEAD_LETTERS, severity=Severity.PERSON,
+            text=f"{_at_least(facts.dead_letters)}{counted(count, 'open dead letter')}: {reason}",
+            command=f"stripeline dead-letters list --reason {quote(reason)}",
+        )  # fmt: skip
+
+
+def stopped_runs(facts: Facts) -> Iterator[Finding]:
+    for code, count in _most(facts.stopped_runs):
+        yield Finding(
+            kind=FindingKind.STOPPED_RUNS, severity=Severity.PERSON,
+            text=f"{_at_least(facts.stopped_runs)}{counted(count, 'run')} stopped: {code}",
+            command="stripeline runs list --status stopped" + (f" --code {quote(code)}" if code.isupper() else ""),
+        )  # fmt: skip
+
+
+def pauses(facts: Facts) -> Iterator[Finding]:
+    """What is paused, by whom, why and since when. What paused itself waits for a person."""
+    for name, pause in _pauses(facts):
+        kind, _, what = name.partition("/")
+        by_itself = pause.by == OURS
+        who = "paused itself" if by_itself else f"is paused by {pause.by}"
+        waiting = _so_many(facts, what) if kind == "connection" else ""
+        yield Finding(
+            kind=FindingKind.PAUSED, severity=Severity.PERSON if by_itself else Severity.NOTE,
+            text=f"{kind.capitalize()} {what} {who} since {moment(pause.at_ms)}{waiting}: {pause.why}",
+            command=f"stripeline resume {kind} {what}",
+        )  # fmt: skip
+
+
+def retention(facts: Facts) -> Iterator[Finding]:
+    """Paused workflows whose first events are about to leave their topic."""
+    for name, pause in _pauses(facts):
+        kind, _, what = name.partition("/")
+        gone_ms = pause.at_ms + facts.event_retention_ms
+        left_ms = gone_ms - facts.now_ms
+        if kind == "workflow" and left_ms <= _RETENTION_WARNING_MS:
+            text = (
+                f"Workflow {what} is paused, and its first events leave their topic {_when(gone_ms, left_ms)}: they can"
+                " be taken up until then"
+            )
+            yield Finding(
+                kind=FindingKind.RETENTION, severity=Severity.PERSON, text=text,
+                command=f"stripeline resume workflow {what} --take-up",
+            )  # fmt: skip
+
+
+def not_looked_at(facts: Facts) -> Iterator[Finding]:
+    for what, why in facts.not_looked_at.items():
+        yield Finding(
+            kind=FindingKind.NOT_LOOKED_AT, severity=Severity.PERSON, text=f"Nothing is known of {what}: {why}",
+            command=advised(why) or "stripeline topics check --rights --role reading",
+        )  # fmt: skip
+
+
+def moment(at_ms: int) -> str:
+    """`2026-11-29 14:02 UTC`: to the minute."""
+    return f"{datetime.fromtimestamp(at_ms / 1000, UTC):%Y-%m-%d %H:%M} UTC"
+
+
+def _when(gone_ms: int, left_ms: int) -> str:
+    return f"since {moment(gone_ms)}" if left_ms <= 0 else f"from {moment(gone_ms)} on (in {duration(left_ms)})"
+
+
+def _pauses(facts: Facts) -> list[tuple[str, Pause]]:
+    found: Mapping[str, Pause] = {} if facts.definitions is None else facts.definitions.pauses
+    return sorted(found.items())
+
+
+def _held(stored: Definitions | None, connection: str) -> bool:
+    return stored is not None and (f"connection/{connection}" in stored.pauses or None in stored.refused(connection))
+
+
+def _so_many(facts: Facts, connection: str) -> str:
+    count = sum(one.count for one in facts.waiting or () if one.connection == connection)
+    return f", and {counted(count, 'command')} {_waits(count)}" if count else ""
+
+
+def _most(tally: Tally | None) -> list[tuple[str, int]]:
+    return sorted(({} if tally is None else tally.by).items(), key=lambda item: (-item[1], item[0]))
+
+
+def _at_least(tally: Tally | None) -> str:
+    return "At least " if tally is not None and tally.more else ""
+
+
+def _are(count: int) -> str:
+    return "is" if count == 1 else "are"
+
+
+def _waits(count: int) -> str:
+    return "waits" if count == 1 else "wait"
