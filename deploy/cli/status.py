@@ -13,8 +13,8 @@ from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.operations.status.findings import findings, needs_person
 from stripeline.deploy.operations.status.gather import gather
-from stripeline.deploy.operations.status.page import as_json as page_json
-from stripeline.deploy.operations.status.page import page
+from stripeline.deploy.operations.status.status_page import as_json as page_json
+from stripeline.deploy.operations.status.status_page import page
 
 _EVERY_S: Final = 5.0
 _HOME_AND_CLEAR: Final = "\x1b[H\x1b[2J"

@@ -47,7 +47,7 @@ class FindingKind(StrEnum):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finding:
+class StatusFinding:
     """One thing that was found. command: what to run next, as it is pasted; None where there is nothing to run."""
 
     kind: FindingKind

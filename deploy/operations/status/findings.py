@@ -9,9 +9,9 @@ from typing import Final
 from stripeline.deploy.operations.status import process_rules as of_processes
 from stripeline.deploy.operations.status import waiting_rules as of_waiting
 from stripeline.deploy.operations.status.facts import Facts
-from stripeline.deploy.operations.status.finding import Finding, Severity
+from stripeline.deploy.operations.status.finding import Severity, StatusFinding
 
-RULES: Final[Sequence[Callable[[Facts], Iterable[Finding]]]] = (
+RULES: Final[Sequence[Callable[[Facts], Iterable[StatusFinding]]]] = (
     of_waiting.kafka_away,
     of_waiting.topics,
     of_processes.no_process,
@@ -38,13 +38,13 @@ RULES: Final[Sequence[Callable[[Facts], Iterable[Finding]]]] = (
 )
 
 
-def findings(facts: Facts) -> list[Finding]:
+def findings(facts: Facts) -> list[StatusFinding]:
     """All that was found, the worst first."""
     if facts.kafka_away is not None:
         return list(of_waiting.kafka_away(facts))
     return sorted((found for rule in RULES for found in rule(facts)), key=lambda found: found.severity)
 
 
-def needs_person(found: Iterable[Finding]) -> bool:
+def needs_person(found: Iterable[StatusFinding]) -> bool:
     """Whether somebody has to do something: the exit code."""
     return any(one.severity < Severity.NOTE for one in found)

@@ -20,12 +20,14 @@ from stripeline.deploy.operations.connection_errors import cleaned
 from stripeline.deploy.operations.connection_probe import why_unreachable
 from stripeline.deploy.operations.denials import denial
 from stripeline.deploy.operations.kafka_abilities import lacking
+from stripeline.deploy.operations.reading.audit_reader import letter_states
+from stripeline.deploy.operations.reading.letter_states import NO_ACTS
 from stripeline.deploy.operations.reading.topic_reader import Wanted, newest
 from stripeline.deploy.operations.reading.undecided import undecided
 from stripeline.deploy.operations.reading.views import run_of
 from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.operations.status.facts import Facts, Tally, Unread
-from stripeline.deploy.operations.status.tallies import WaitingTally, letters_by_reason, runs_by_code
+from stripeline.deploy.operations.status.tallies import WaitingTally, is_open, letters_by_reason, runs_by_code
 from stripeline.deploy.operations.status.workers import Workers, read_workers
 from stripeline.deploy.operations.topic_problems import TopicProblem
 from stripeline.deploy.operations.topics import Look, installation_problem, look
@@ -112,8 +114,11 @@ def _retention_ms(found: Look | None, settings: Settings) -> int:
 
 
 async def _letters(topics: Topics, client: Mapping[str, Any]) -> Tally:
+    """The open dead letters by reason, of the newest."""
     page = await newest(topics.dead_letter, client, Wanted(keep=lambda _: True, limit=_MOST))
-    return letters_by_reason(page.records, more=page.cut)
+    oldest_ms = min((read.at_ms for read in page.records), default=None)
+    known = NO_ACTS if oldest_ms is None else await letter_states(topics, client, oldest_ms)
+    return letters_by_reason([read for read in page.records if is_open(known, read)], more=page.cut)
 
 
 async def _waiting(topics: Topics, client: Mapping[str, Any]) -> WaitingTally:
@@ -148,7 +153,7 @@ async def _offsets(topics: Topics, client: Mapping[str, Any]) -> tuple[Mapping[s
     """What of the inputs of each role was not read: how much, and where nobody has ever begun."""
     async with connected(client) as cluster:
         layout, committed = await cluster.layout(), await cluster.committed(topics.groups)
-    inputs = {"router": [*topics.events, topics.result], "executor": [topics.command, *topics.retries]}
+    inputs = {"router": [*topics.events, topics.result, topics.act], "executor": [topics.command, *topics.retries]}
     places = {
         role: [TopicPartition(name, number) for name in names for number in range(len(layout.topics.get(name, ())))]
         for role, names in inputs.items()

@@ -8,9 +8,9 @@ from typing import Final
 
 from stripeline.deploy.operations.status.facts import Facts
 from stripeline.deploy.operations.status.finding import (
-    Finding,
     FindingKind,
     Severity,
+    StatusFinding,
     advised,
     counted,
     duration,
@@ -38,7 +38,7 @@ def live_of(facts: Facts, role: str) -> list[Instance]:
     return [] if facts.workers is None else [one for one in facts.workers.live if one.report.role in ROLES[role]]
 
 
-def no_process(facts: Facts) -> Iterator[Finding]:
+def no_process(facts: Facts) -> Iterator[StatusFinding]:
     """A role that nobody has."""
     if facts.workers is None:
         return
@@ -46,10 +46,12 @@ def no_process(facts: Facts) -> Iterator[Finding]:
         if not live_of(facts, role):
             waiting = facts.backlog.get(role, 0)
             what = f"No {role} runs" + (f", and {counted(waiting, 'record')} wait for one" if waiting else "")
-            yield Finding(kind=FindingKind.NO_PROCESS, severity=Severity.STOPS, text=what, command=f"stripeline {role}")
+            yield StatusFinding(
+                kind=FindingKind.NO_PROCESS, severity=Severity.STOPS, text=what, command=f"stripeline {role}"
+            )
 
 
-def no_owner(facts: Facts) -> Iterator[Finding]:
+def no_owner(facts: Facts) -> Iterator[StatusFinding]:
     """Partitions of a role on which no process works."""
     for role in ("router", "executor"):
         live = live_of(facts, role)
@@ -63,10 +65,12 @@ def no_owner(facts: Facts) -> Iterator[Finding]:
         missing = sorted(set(range(facts.partitions)) - owned)
         if live and missing:
             text = f"No {role} works on {_partitions(missing)} of {facts.partitions}; a rebalance takes some seconds"
-            yield Finding(kind=FindingKind.NO_OWNER, severity=Severity.STOPS, text=text, command=f"stripeline {role}")
+            yield StatusFinding(
+                kind=FindingKind.NO_OWNER, severity=Severity.STOPS, text=text, command=f"stripeline {role}"
+            )
 
 
-def not_ready(facts: Facts) -> Iterator[Finding]:
+def not_ready(facts: Facts) -> Iterator[StatusFinding]:
     """Processes that can't do their work, by what keeps them from it."""
     alike: dict[str, list[Instance]] = {}
     for one in _live(facts):
@@ -75,7 +79,7 @@ def not_ready(facts: Facts) -> Iterator[Finding]:
     for why, found in alike.items():
         starting = all(one.report.at_ms - one.report.started_ms < _STARTING_MS for one in found)
         how = "starting" if starting else "not ready"
-        yield Finding(
+        yield StatusFinding(
             kind=FindingKind.NOT_READY,
             severity=Severity.NOTE if starting else Severity.STOPS,
             text=f"{_names(found)} {'is' if len(found) == 1 else 'are'} {how}: {why}",
@@ -83,7 +87,7 @@ def not_ready(facts: Facts) -> Iterator[Finding]:
         )
 
 
-def lacks_key(facts: Facts) -> Iterator[Finding]:
+def lacks_key(facts: Facts) -> Iterator[StatusFinding]:
     """Processes without a master key that something is sealed with."""
     sealed = {} if facts.definitions is None else sealing_keys(facts.definitions)
     for key, owners in sorted(sealed.items()):
@@ -94,14 +98,14 @@ def lacks_key(facts: Facts) -> Iterator[Finding]:
         ]
         if lacking:
             verb = "does" if len(lacking) == 1 else "do"
-            yield Finding(
+            yield StatusFinding(
                 kind=FindingKind.LACKS_KEY, severity=Severity.STOPS,
                 text=f"{_names(lacking)} {verb} not hold master key {key}, which seals {in_a_row(owners)}",
                 command="stripeline keys status",
             )  # fmt: skip
 
 
-def partition_count(facts: Facts) -> Iterator[Finding]:
+def partition_count(facts: Facts) -> Iterator[StatusFinding]:
     """Processes that work with another STRIPELINE_PARTITIONS than this command."""
     others: dict[int, list[Instance]] = {}
     for one in _live(facts):
@@ -109,7 +113,7 @@ def partition_count(facts: Facts) -> Iterator[Finding]:
             others.setdefault(one.report.partitions, []).append(one)
     for count, found in sorted(others.items()):
         has = "has" if len(found) == 1 else "have"
-        yield Finding(
+        yield StatusFinding(
             kind=FindingKind.PARTITION_COUNT, severity=Severity.STOPS,
             text=f"{_names(found)} {has} STRIPELINE_PARTITIONS={count}, and this command {facts.partitions}: all must"
             " have the same",
@@ -117,7 +121,7 @@ def partition_count(facts: Facts) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def late(facts: Facts) -> Iterator[Finding]:
+def late(facts: Facts) -> Iterator[StatusFinding]:
     """Records that have waited for minutes to be taken."""
     for role in ("router", "executor"):
         tasks = [task for one in _live(facts) for task in one.report.tasks if task.role == role]
@@ -125,7 +129,7 @@ def late(facts: Facts) -> Iterator[Finding]:
         if waiting:
             oldest = duration(max(task.oldest_ms for task in waiting))
             where = _partitions(sorted({task.partition for task in waiting}))
-            yield Finding(
+            yield StatusFinding(
                 kind=FindingKind.LATE, severity=Severity.PERSON,
                 text=f"Records wait for {oldest} on {where} of the {role}: start more, or see Capacity in"
                 " docs/operations.md",
@@ -133,7 +137,7 @@ def late(facts: Facts) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def clock(facts: Facts) -> Iterator[Finding]:
+def clock(facts: Facts) -> Iterator[StatusFinding]:
     """Hosts whose clock is not the broker's."""
     skewed = {
         one.report.host: one.report.skew_ms
@@ -142,7 +146,7 @@ def clock(facts: Facts) -> Iterator[Finding]:
     }
     for host, skew_ms in sorted(skewed.items()):
         side = "ahead of" if skew_ms > 0 else "behind"
-        yield Finding(
+        yield StatusFinding(
             kind=FindingKind.CLOCK, severity=Severity.PERSON if abs(skew_ms) >= _SKEW_MS else Severity.NOTE,
             text=f"The clock of host {host} is {duration(abs(skew_ms))} {side} Kafka's: set it; signatures are checked"
             " against it",
@@ -150,20 +154,20 @@ def clock(facts: Facts) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def warnings(facts: Facts) -> Iterator[Finding]:
+def warnings(facts: Facts) -> Iterator[StatusFinding]:
     """What keeps processes from a part of their work."""
     alike: dict[str, list[Instance]] = {}
     for one in _live(facts):
         if one.report.warnings is not None:
             alike.setdefault(one.report.warnings, []).append(one)
     for why, found in alike.items():
-        yield Finding(
+        yield StatusFinding(
             kind=FindingKind.WARNING, severity=Severity.PERSON, text=f"{_names(found)}: {why}",
             command=advised(why) or "stripeline status --json",
         )  # fmt: skip
 
 
-def opening(facts: Facts) -> Iterator[Finding]:
+def opening(facts: Facts) -> Iterator[StatusFinding]:
     """Tasks that are being restored."""
     for role in ("router", "executor"):
         shut = sorted({
@@ -173,20 +177,20 @@ def opening(facts: Facts) -> Iterator[Finding]:
             if task.role == role and not task.open
         })  # fmt: skip
         if shut:
-            yield Finding(
+            yield StatusFinding(
                 kind=FindingKind.OPENING, severity=Severity.NOTE,
                 text=f"{_partitions(shut).capitalize()} of the {role} {'is' if len(shut) == 1 else 'are'} being opened",
                 command="stripeline status --watch",
             )  # fmt: skip
 
 
-def stale(facts: Facts) -> Iterator[Finding]:
+def stale(facts: Facts) -> Iterator[StatusFinding]:
     """Processes that ended without a word."""
     if facts.workers is not None:
         found = sorted(facts.workers.stale, key=lambda one: one.age_ms)
         if found:
             verb, ages = ("has", "it has") if len(found) == 1 else ("have", "they have")
-            yield Finding(
+            yield StatusFinding(
                 kind=FindingKind.STALE, severity=Severity.NOTE,
                 text=f"{_names(found)} {verb} not reported for {duration(found[0].age_ms)}: {ages} died, or can't reach"
                 " Kafka; the log says why. Forgotten after a day",
@@ -194,7 +198,7 @@ def stale(facts: Facts) -> Iterator[Finding]:
             )  # fmt: skip
 
 
-def versions(facts: Facts) -> Iterator[Finding]:
+def versions(facts: Facts) -> Iterator[StatusFinding]:
     """Versions side by side."""
     found: dict[str, list[str]] = {}
     for one in _live(facts):
@@ -203,17 +207,17 @@ def versions(facts: Facts) -> Iterator[Finding]:
         words = in_a_row(
             [f"{version} ({counted(len(names), 'process', 'processes')})" for version, names in sorted(found.items())]
         )
-        yield Finding(
+        yield StatusFinding(
             kind=FindingKind.VERSIONS, severity=Severity.NOTE, text=f"Versions side by side: {words}",
             command="stripeline status --watch",
         )  # fmt: skip
 
 
-def unreadable_report(facts: Facts) -> Iterator[Finding]:
+def unreadable_report(facts: Facts) -> Iterator[StatusFinding]:
     """Reports that this version can't read."""
     if facts.workers is not None and facts.workers.unreadable:
         names = in_a_row(list(facts.workers.unreadable))
-        yield Finding(
+        yield StatusFinding(
             kind=FindingKind.UNREADABLE_REPORT, severity=Severity.NOTE,
             text=f"The report of {names} can't be read: another version, or not ours",
             command="stripeline --version",

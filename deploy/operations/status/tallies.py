@@ -10,7 +10,10 @@ from stripeline.contracts.internal_records import Run
 from stripeline.contracts.records import Command, parse_command
 from stripeline.contracts.retry_tiers import HORIZON_MS
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import LetterState
+from stripeline.deploy.operations.reading.letter_states import LetterStates
 from stripeline.deploy.operations.reading.topic_reader import Read
+from stripeline.deploy.operations.reading.views import dead_letter_of
 from stripeline.deploy.operations.status.facts import Tally, WaitingCommands
 
 NEW_MS: Final = 60_000
@@ -73,6 +76,11 @@ def letters_by_reason(letters: Sequence[Read], *, more: bool) -> Tally:
     """Dead letters by their reason."""
     found = Counter(h.text(letter.headers, h.REASON) or "without a reason" for letter in letters)
     return Tally(by=dict(found), oldest_ms=min((one.at_ms for one in letters), default=None), more=more)
+
+
+def is_open(states: LetterStates, letter: Read) -> bool:
+    """Whether a dead letter waits for a person."""
+    return dead_letter_of(letter, states).state is LetterState.OPEN
 
 
 def runs_by_code(runs: Sequence[Run], *, more: bool) -> Tally:

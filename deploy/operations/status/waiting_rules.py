@@ -11,9 +11,9 @@ from stripeline.contracts.retry_tiers import DAY_MS
 from stripeline.contracts.vocabulary import TopicProblemKind
 from stripeline.deploy.operations.status.facts import Facts, Tally, WaitingCommands
 from stripeline.deploy.operations.status.finding import (
-    Finding,
     FindingKind,
     Severity,
+    StatusFinding,
     advised,
     counted,
     duration,
@@ -31,24 +31,24 @@ _RETENTION_WARNING_MS: Final = 2 * DAY_MS
 _APPLIES: Final = frozenset({TopicProblemKind.MISSING, TopicProblemKind.SETTING, TopicProblemKind.INSTALLATION})
 
 
-def kafka_away(facts: Facts) -> Iterator[Finding]:
+def kafka_away(facts: Facts) -> Iterator[StatusFinding]:
     if facts.kafka_away is not None:
-        yield Finding(
+        yield StatusFinding(
             kind=FindingKind.KAFKA_AWAY, severity=Severity.STOPS, text=facts.kafka_away,
             command=advised(facts.kafka_away) or "stripeline topics check",
         )  # fmt: skip
 
 
-def topics(facts: Facts) -> Iterator[Finding]:
+def topics(facts: Facts) -> Iterator[StatusFinding]:
     """What `topics check` finds, the same fault of several topics once."""
     alike: dict[tuple[str, str], list[TopicProblem]] = {}
     for problem in (*facts.problems, *facts.advice):
         alike.setdefault((problem.fault, problem.remedy), []).append(problem)
     for (fault, remedy), found in alike.items():
         names = list(dict.fromkeys(problem.topic for problem in found))
-        yield Finding(
-            kind=FindingKind.TOPIC, severity=_severity(found[0], facts), text=f"{in_a_row(names)}{_each(names)} {fault}: {remedy}",
-            command=_topic_command(found[0]),
+        yield StatusFinding(
+            kind=FindingKind.TOPIC, severity=_severity(found[0], facts), command=_topic_command(found[0]),
+            text=f"{in_a_row(names)}{_each(names)} {fault}: {remedy}",
         )  # fmt: skip
 
 
@@ -80,13 +80,13 @@ def _topic_command(problem: TopicProblem) -> str:
     return "stripeline topics apply" if problem.kind in _APPLIES else "stripeline topics check"
 
 
-def unread(facts: Facts) -> Iterator[Finding]:
+def unread(facts: Facts) -> Iterator[StatusFinding]:
     """Records of an input that no process of its role reads."""
     for one in facts.unread:
         if not any(at.report.at_ms - at.report.started_ms >= _STARTED_MS for at in live_of(facts, one.role)):
             continue  # a process that has just started begins to read, and where there is none, that is another finding
         where = f"{'partition' if len(one.partitions) == 1 else 'partitions'} {numbers(list(one.partitions))}"
-        yield Finding(
+        yield StatusFinding(
             kind=FindingKind.UNREAD, severity=Severity.STOPS,
             text=f"{counted(one.records, 'record')} on {one.topic}, {where}: no {one.role} has read there yet. Restart"
             f" the {one.role}s that are older than the topic",
@@ -94,12 +94,12 @@ def unread(facts: Facts) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def refused_keys(facts: Facts) -> Iterator[Finding]:
+def refused_keys(facts: Facts) -> Iterator[StatusFinding]:
     stored = facts.definitions
     for name, refusal in ({} if stored is None else stored.refusals()).items():
         connection, _, account = name.partition("/")
         what = f"the key of connection {connection}" + (f" for account {account}" if account else "")
-        yield Finding(
+        yield StatusFinding(
             kind=FindingKind.KEY_REFUSED, severity=Severity.PERSON,
             text=f"Stripe refuses {what} since {moment(refusal.since_ms)}{_so_many(facts, connection)}. Apply a new"
             " key, or correct it at Stripe, then",
@@ -107,7 +107,7 @@ def refused_keys(facts: Facts) -> Iterator[Finding]:
         )  # fmt: skip
 
 
-def horizon(facts: Facts) -> Iterator[Finding]:
+def horizon(facts: Facts) -> Iterator[StatusFinding]:
     """Commands whose 23 hours have passed, or will pass while they are held."""
     for one in facts.waiting or ():
         held = _held(facts.definitions, one.connection)
@@ -125,16 +125,16 @@ def horizon(facts: Facts) -> Iterator[Finding]:
             yield _horizon(one, text, held=held)
 
 
-def _horizon(one: WaitingCommands, text: str, *, held: bool) -> Finding:
+def _horizon(one: WaitingCommands, text: str, *, held: bool) -> StatusFinding:
     command = (
         f"stripeline resume connection {one.connection}"
         if held
         else f"stripeline commands show {quote(one.example or '')}"
     )
-    return Finding(kind=FindingKind.HORIZON, severity=Severity.PERSON, text=text, command=command)
+    return StatusFinding(kind=FindingKind.HORIZON, severity=Severity.PERSON, text=text, command=command)
 
 
-def no_connection(facts: Facts) -> Iterator[Finding]:
+def no_connection(facts: Facts) -> Iterator[StatusFinding]:
     """Commands that wait for a connection that is not defined."""
     if facts.definitions is not None:
         for one in facts.waiting or ():
@@ -143,45 +143,45 @@ def no_connection(facts: Facts) -> Iterator[Finding]:
                     f"{counted(one.count, 'command')} {_waits(one.count)} for connection {one.connection}, which is not"
                     " defined: apply it again"
                 )
-                yield Finding(
+                yield StatusFinding(
                     kind=FindingKind.NO_CONNECTION, severity=Severity.PERSON, text=text,
                     command="stripeline get connections",
                 )  # fmt: skip
 
 
-def dead_letters(facts: Facts) -> Iterator[Finding]:
+def dead_letters(facts: Facts) -> Iterator[StatusFinding]:
     for reason, count in _most(facts.dead_letters):
-        yield Finding(
+        yield StatusFinding(
             kind=FindingKind.DEAD_LETTERS, severity=Severity.PERSON,
             text=f"{_at_least(facts.dead_letters)}{counted(count, 'open dead letter')}: {reason}",
             command=f"stripeline dead-letters list --reason {quote(reason)}",
         )  # fmt: skip
 
 
-def stopped_runs(facts: Facts) -> Iterator[Finding]:
+def stopped_runs(facts: Facts) -> Iterator[StatusFinding]:
     for code, count in _most(facts.stopped_runs):
-        yield Finding(
+        yield StatusFinding(
             kind=FindingKind.STOPPED_RUNS, severity=Severity.PERSON,
             text=f"{_at_least(facts.stopped_runs)}{counted(count, 'run')} stopped: {code}",
             command="stripeline runs list --status stopped" + (f" --code {quote(code)}" if code.isupper() else ""),
         )  # fmt: skip
 
 
-def pauses(facts: Facts) -> Iterator[Finding]:
+def pauses(facts: Facts) -> Iterator[StatusFinding]:
     """What is paused, by whom, why and since when. What paused itself waits for a person."""
     for name, pause in _pauses(facts):
         kind, _, what = name.partition("/")
         by_itself = pause.by == OURS
         who = "paused itself" if by_itself else f"is paused by {pause.by}"
         waiting = _so_many(facts, what) if kind == "connection" else ""
-        yield Finding(
+        yield StatusFinding(
             kind=FindingKind.PAUSED, severity=Severity.PERSON if by_itself else Severity.NOTE,
             text=f"{kind.capitalize()} {what} {who} since {moment(pause.at_ms)}{waiting}: {pause.why}",
             command=f"stripeline resume {kind} {what}",
         )  # fmt: skip
 
 
-def retention(facts: Facts) -> Iterator[Finding]:
+def retention(facts: Facts) -> Iterator[StatusFinding]:
     """Paused workflows whose first events are about to leave their topic."""
     for name, pause in _pauses(facts):
         kind, _, what = name.partition("/")
@@ -192,15 +192,15 @@ def retention(facts: Facts) -> Iterator[Finding]:
                 f"Workflow {what} is paused, and its first events leave their topic {_when(gone_ms, left_ms)}: they can"
                 " be taken up until then"
             )
-            yield Finding(
+            yield StatusFinding(
                 kind=FindingKind.RETENTION, severity=Severity.PERSON, text=text,
                 command=f"stripeline resume workflow {what} --take-up",
             )  # fmt: skip
 
 
-def not_looked_at(facts: Facts) -> Iterator[Finding]:
+def not_looked_at(facts: Facts) -> Iterator[StatusFinding]:
     for what, why in facts.not_looked_at.items():
-        yield Finding(
+        yield StatusFinding(
             kind=FindingKind.NOT_LOOKED_AT, severity=Severity.PERSON, text=f"Nothing is known of {what}: {why}",
             command=advised(why) or "stripeline topics check --rights --role reading",
         )  # fmt: skip

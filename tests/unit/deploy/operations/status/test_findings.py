@@ -16,9 +16,9 @@ from stripeline.deploy.cli.app import app
 from stripeline.deploy.operations.rights import Operation, ResourceKind, Right
 from stripeline.deploy.operations.status.facts import Facts, Tally, Unread, WaitingCommands
 from stripeline.deploy.operations.status.finding import (
-    Finding,
     FindingKind,
     Severity,
+    StatusFinding,
     advised,
     duration,
     in_a_row,
@@ -343,4 +343,4 @@ def test_texts_are_short() -> None:
 def test_rules_are_listed_once() -> None:
     assert len(RULES) == len(set(RULES))
     assert STARTED_MS < NOW_MS
-    assert Finding(kind=FindingKind.STALE, severity=NOTE, text="").command is None
+    assert StatusFinding(kind=FindingKind.STALE, severity=NOTE, text="").command is None

@@ -3,11 +3,14 @@
 from typing import Any
 
 from stripeline.contracts import headers as h
+from stripeline.contracts.internal_records import AuditRecord, OffsetRange
 from stripeline.contracts.retry_tiers import HORIZON_MS
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import AuditedAct
+from stripeline.deploy.operations.reading.letter_states import NO_ACTS, Audited, states
 from stripeline.deploy.operations.reading.topic_reader import Read
 from stripeline.deploy.operations.status.facts import WaitingCommands
-from stripeline.deploy.operations.status.tallies import NEW_MS, WaitingTally, letters_by_reason, runs_by_code
+from stripeline.deploy.operations.status.tallies import NEW_MS, WaitingTally, is_open, letters_by_reason, runs_by_code
 from tests.support.records import Record, command, command_record
 
 NOW_MS = 1_800_000_000_000
@@ -73,6 +76,15 @@ def test_letters_by_reason() -> None:
         {"exhausted": 1, "without a reason": 1}, 3, True, 2,
     )  # fmt: skip
     assert letters_by_reason([], more=False).oldest_ms is None
+
+
+def test_a_letter_that_a_person_replayed_is_not_open() -> None:
+    act = AuditRecord(
+        act=AuditedAct.REPLAYED, by="ada", why="w", at_ms=9,
+        records=(OffsetRange(topic="d", partition=0, first=0, last=0),),
+    )  # fmt: skip
+    replayed = states([Audited(record=act, partition=0, offset=0, at_ms=9)], "d")
+    assert (is_open(NO_ACTS, letter(5)), is_open(replayed, letter(5))) == (True, False)
 
 
 def test_no_runs_are_no_codes() -> None:

@@ -12,7 +12,7 @@ from stripeline.contracts.headers import rfc3339
 from stripeline.contracts.masking import mask_text
 from stripeline.deploy import printable
 from stripeline.deploy.operations.status.facts import Facts
-from stripeline.deploy.operations.status.finding import Finding, Severity, counted, duration
+from stripeline.deploy.operations.status.finding import Severity, StatusFinding, counted, duration
 from stripeline.deploy.operations.status.findings import needs_person
 from stripeline.deploy.operations.status.process_rules import ROLES
 from stripeline.deploy.operations.status.waiting_rules import moment
@@ -28,7 +28,7 @@ _HEADINGS: Final[Mapping[Severity, str]] = {
 }
 
 
-def page(facts: Facts, found: Sequence[Finding]) -> list[str]:
+def page(facts: Facts, found: Sequence[StatusFinding]) -> list[str]:
     """The lines of the page."""
     lines = [*_head(facts, found)]
     for severity, heading in _HEADINGS.items():
@@ -40,24 +40,25 @@ def page(facts: Facts, found: Sequence[Finding]) -> list[str]:
     return [line.rstrip() for line in lines]
 
 
-def _head(facts: Facts, found: Sequence[Finding]) -> Iterator[str]:
+def _head(facts: Facts, found: Sequence[StatusFinding]) -> Iterator[str]:
     left, right = f"stripeline {facts.version}", moment(facts.now_ms)
     yield left + right.rjust(WIDTH - len(left))
-    yield _cut(f"Kafka {printable.one_line(facts.kafka)}, topics {facts.prefix or 'without a prefix'}")
+    named = f"topics {facts.prefix}*" if facts.prefix else "topics without a prefix"
+    yield _cut(f"Kafka {printable.one_line(facts.kafka)}, {named}")
     persons = sum(one.severity < Severity.NOTE for one in found)
     if not persons:
         yield ""
         yield "All is well: nothing waits for a person."
 
 
-def _of_severity(found: Sequence[Finding]) -> Iterator[str]:
+def _of_severity(found: Sequence[StatusFinding]) -> Iterator[str]:
     for one in found[:_MOST_FINDINGS]:
         yield from _finding(one)
     if len(found) > _MOST_FINDINGS:
         yield f"  … and {len(found) - _MOST_FINDINGS} more: stripeline status --json"
 
 
-def _finding(one: Finding) -> Iterator[str]:
+def _finding(one: StatusFinding) -> Iterator[str]:
     text = printable.one_line(mask_text(one.text))
     shortened = text if len(text) <= _MOST_WORDS else f"{text[: _MOST_WORDS - 1]}…"
     yield from textwrap.wrap(
@@ -132,7 +133,7 @@ def _cut(text: str) -> str:
     return _shortened(text, WIDTH)
 
 
-def as_json(facts: Facts, found: Sequence[Finding]) -> dict[str, Any]:
+def as_json(facts: Facts, found: Sequence[StatusFinding]) -> dict[str, Any]:
     """The same for a script: whole texts, and every process."""
     instances = () if facts.workers is None else facts.workers.instances
     return {
