@@ -138,7 +138,7 @@ StepStatus = Literal["running", "succeeded", "failed", "indeterminate"]
 RunStatus = Literal["running", "succeeded", "stopped", "cancelled"]
 
 
-class RunStep(Struct, frozen=True, kw_only=True):
+class RunStep(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The state of one step of a run."""
 
     id: Annotated[str, Meta(description="the step's id in the workflow")]
@@ -152,6 +152,9 @@ class RunStep(Struct, frozen=True, kw_only=True):
     finished_ms: Annotated[EpochMs | None, Meta(description="milliseconds since the epoch; null before its end")] = (
         msgspec.field(name="finished_at")
     )
+    digest: Annotated[
+        str | None, Meta(description="fingerprint of its command, where the connection takes only commands of runs")
+    ] = None
 
 
 class StepDefinition(Struct, frozen=True, kw_only=True, omit_defaults=True):

@@ -32,6 +32,7 @@ class Verdict(StrEnum):
     KNOWN = "known"  # a repetition of a command that was taken
     SETTLED = "settled"  # a webhook's object decided an unknown outcome
     ID_REUSED = "id_reused"  # a known id that asks for something else
+    NOT_OF_A_RUN = "not_of_a_run"  # its connection takes only commands of runs
     # Either
     SUCCEEDED = "succeeded"  # the run, or the command
     UNRELATED = "unrelated"  # a result of no waiting run, or a webhook's object of no waiting command
@@ -55,6 +56,7 @@ class DeadLetterReason(StrEnum):
 
     UNREADABLE = "unreadable"  # not of its contract
     ID_REUSED = "id_reused"  # a known id that asks for something else
+    NOT_OF_A_RUN = "not_of_a_run"  # its connection takes only commands of runs, and no run waits for it
     EXHAUSTED = "exhausted"  # retryable, and every attempt was made
     KEY_REFUSED = "key_refused"  # Stripe refuses the connection's key, or its permission
     INDETERMINATE = "indeterminate"  # it may have been done, and was not found at Stripe
@@ -220,6 +222,7 @@ class LogEvent(StrEnum):
     DEFINITION_UNREADABLE = "definition_unreadable"  # the last good one stays
     TRIGGER_SECRETS_UNREADABLE = "trigger_secrets_unreadable"
     CONNECTION_KEY_UNREADABLE = "connection_key_unreadable"
+    FOLLOWER_FAILED = "follower_failed"  # a topic read beside the inputs; it is opened again
     BRAKE_TRIPPED = "brake_tripped"  # a connection or workflow is at its limit, and is paused
     KEY_ACCEPTED = "key_accepted"  # a refused key was tried, and its connection goes on
     KEY_NOT_ACCEPTED = "key_not_accepted"  # it was tried, and its connection stays paused

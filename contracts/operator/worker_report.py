@@ -11,6 +11,7 @@ import msgspec
 from msgspec import Meta, Struct
 
 from stripeline.contracts.internal_records import EpochMs
+from stripeline.contracts.operator.spending import TaskSpending
 
 REPORT_EVERY_S: Final = 5.0
 STALE_AFTER_MS: Final = 15_000
@@ -72,5 +73,5 @@ class WorkerReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
         _Count | None, Meta(description="the next offset of the control topic: all before it is applied")
     ] = None
     spent: Annotated[
-        Mapping[str, Mapping[str, int]], Meta(description="what counts against limits, by connection or workflow")
-    ] = msgspec.field(default_factory=dict)
+        tuple[TaskSpending, ...], Meta(description="what its tasks have begun of limits; none without a limit")
+    ] = ()

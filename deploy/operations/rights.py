@@ -171,7 +171,8 @@ def _router(topics: Topics) -> Iterable[Right]:
 
 
 def _executor(topics: Topics) -> Iterable[Right]:
-    read = (topics.command, *topics.retries, topics.ledger)
+    # Runs for connections with `commands: own`.
+    read = (topics.command, *topics.retries, topics.run, topics.ledger)
     written = (topics.result, *topics.retries, topics.ledger, topics.dead_letter, topics.audit, topics.control)
     return _works(topics, "executor", read, written)
 
@@ -232,7 +233,7 @@ def _works(topics: Topics, role: str, read: Iterable[str], written: Iterable[str
     """A member of a consumer group with a transactional id per partition, which are named alike."""
     group = f"{topics.prefix}{role}"
     return (
-        *_on([*read, topics.control], Operation.READ),
+        *_on([*read, topics.control, topics.worker], Operation.READ),  # what others have spent of a limit
         *_produces([*written, topics.worker]),
         Right(resource=ResourceKind.GROUP, name=group, operation=Operation.READ),
         Right(resource=ResourceKind.TRANSACTIONAL_ID, name=f"{group}-", operation=Operation.WRITE, prefixed=True),

@@ -1,11 +1,12 @@
 """Wires the executor: its decisions, the rate gate, the calls to Stripe with the connections' keys, and a worker."""
 
 import asyncio
+from functools import partial
 from urllib.parse import urlsplit
 
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.runtime.action_check import uninstalled
-from stripeline.deploy.runtime.brake_wiring import brakes_of
+from stripeline.deploy.runtime.brake_wiring import brakes_of, following, own_runs_of, show_brakes, takes_only_own
 from stripeline.deploy.runtime.connection_keys import (
     STRIPES_OWN,
     Keys,
@@ -46,6 +47,8 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
         refused=keys.held,
         paused=lambda name: paused_since(table, name),
     )
+    brakes, peers = brakes_of(shared, lambda: worker)
+    own_runs, runs = own_runs_of(shared, lambda: worker)
     setup = Setup(
         topics=settings.topics,
         actions=known,
@@ -54,14 +57,16 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
         installation=shared.installation.id,
         reconcile_after_ms=settings.reconcile_after_ms,
         call_timeout_ms=settings.call_timeout_ms,
+        only_own=partial(takes_only_own, table),
+        own_runs=own_runs,
     )
-    brakes = brakes_of(shared, lambda: worker)
     async with stripe_client(settings, key_for(owners, keys), on_answer=_call_spans(shared)) as stripe:
         executor = Executor(setup=setup, gate=gate, brakes=brakes)
         role = ExecutorRole(
             settings.topics, executor, stripe.send, settings.executor_concurrency, shared.topics.former_tiers
         )
         worker = new_worker(shared, role)
+        show_brakes(shared, brakes, worker)
         shared.metrics.show(STRIPE, lambda: stripe)
         shared.metrics.show(CONNECTIONS, lambda: list(gate.connections(shared.clock.now_ms())))
         shared.report.append(lambda report: with_connections(report, gate.connections(shared.clock.now_ms())))
@@ -74,7 +79,8 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
             _require_actions(shared)
             probing = asyncio.create_task(prober.run(), name="probes of refused keys")
             try:
-                await run_watched(shared, worker, stop)
+                async with following(peers, runs):
+                    await run_watched(shared, worker, stop)
             finally:
                 probing.cancel()
 

@@ -1,7 +1,9 @@
 """Wires the router: its decisions, and a worker with the workflows of the control table."""
 
 import asyncio
+from functools import partial
 
+from stripeline.deploy.runtime.brake_wiring import takes_only_own
 from stripeline.deploy.runtime.definition_cache import WorkflowsByTrigger
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.runtime.worker_setup import may_begin, new_worker, run_watched
@@ -16,6 +18,7 @@ async def router_part(shared: Shared, stop: asyncio.Event) -> None:
     router = Router(
         topics=settings.topics, workflows=workflows.of, installation=shared.installation.id,
         partitions=settings.partitions,
+        only_own=partial(takes_only_own, shared.table),
         account=lambda name: shared.table.definitions.account_of(name),  # noqa: PLW0108  (the definitions change)
     )  # fmt: skip
     worker = new_worker(shared, RouterRole(settings.topics, router))

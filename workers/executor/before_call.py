@@ -11,6 +11,8 @@ retry tier ───── not its turn ──────┼──────�
                                     └ else ─────────► attempt
 """
 
+from typing import assert_never
+
 from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
@@ -19,10 +21,11 @@ from stripeline.contracts.internal_records import LedgerQueue
 from stripeline.contracts.records import Unreadable, parse_command
 from stripeline.contracts.retry_tiers import DAY_MS, HORIZON_MS, WINDOW_MS, Tier, covering, within
 from stripeline.contracts.vocabulary import UNKNOWN_ACTION, Code, DeadLetterReason, Verdict
-from stripeline.workers.executor import outcome_records, transitions
+from stripeline.workers.executor import outcome_records, own_commands, transitions
 from stripeline.workers.executor.believed_times import believed
 from stripeline.workers.executor.command_state import CommandState, PlannedCall, state_of
 from stripeline.workers.executor.connection.key_breaker import pause_ms
+from stripeline.workers.executor.connection.own_runs import Ownership
 from stripeline.workers.executor.connection.rate_gate import Hold
 from stripeline.workers.executor.ledger import Ledger, remember, set_queue
 from stripeline.workers.executor.retry_headers import CommandRecord, waiting_headers
@@ -45,8 +48,18 @@ def plan(setup: Setup, ledger: Ledger, record: CommandRecord, now_ms: int) -> Pl
         return _unreadable(setup, ledger, record, command.reason)
     state = believed(setup, state_of(setup, ledger, record, command))
     queue = None if record.key is None else ledger.queue(record.key)
-    skip = _returned if record.returned else _fresh
-    return skip(setup, ledger, state, queue, now_ms) or _begin(setup, ledger, state, now_ms)
+    standing = own_commands.standing(setup, state)
+    done = (_returned if record.returned else _fresh)(setup, ledger, state, queue, now_ms)
+    match standing:
+        case Ownership.OWN:
+            return done or _begin(setup, ledger, state, now_ms)
+        case Ownership.UNSEEN:
+            unseen = own_commands.without_entry
+            return own_commands.wait(setup, ledger, state, now_ms) if done is None else unseen(done, state)
+        case Ownership.FOREIGN:
+            return done or own_commands.refused(setup, ledger, state)
+        case never:
+            assert_never(never)
 
 
 def _unreadable(setup: Setup, ledger: Ledger, record: CommandRecord, why: str) -> Decision:

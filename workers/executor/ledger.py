@@ -160,6 +160,10 @@ def remember(command_id: str, command: LedgerCommand) -> StateChange:
     return StateChange(_COMMAND + command_id, command)
 
 
+def command_key(command_id: str) -> str:
+    return _COMMAND + command_id
+
+
 def forget(command_id: str) -> StateChange:
     return StateChange(_COMMAND + command_id, None)
 

@@ -16,6 +16,7 @@ class RouterSetup(Struct, frozen=True, kw_only=True):
     installation: its id, which is known before the first record is taken.
     account: a connection's own; None while it is unknown.
     makes: the kinds of objects that actions make.
+    only_own: whether a connection takes only commands of runs.
     """
 
     topics: Topics
@@ -24,3 +25,4 @@ class RouterSetup(Struct, frozen=True, kw_only=True):
     account: Callable[[str], str | None] = lambda _: None
     partitions: int = 1_000_000
     makes: frozenset[str] = field(default_factory=objects_made)
+    only_own: Callable[[str], bool] = lambda _: False

@@ -4,10 +4,11 @@ from collections.abc import Mapping
 from typing import Final
 
 import orjson
+from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.headers import Headers, cloud_event
-from stripeline.contracts.ids import run_id
+from stripeline.contracts.ids import digest, run_id
 from stripeline.contracts.internal_records import Run
 from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.contracts.vocabulary import Verdict
@@ -31,12 +32,22 @@ def carried_out(setup: RouterSetup, headers: Mapping[str, bytes], transition: Tr
         # Kafka would refuse the whole transaction, and the next one, for ever.
         too_large = f"the step's input has {len(value)} bytes; {MAX_COMMAND_BYTES} fit"
         return carried_out(setup, headers, runs.refuse_command(transition, too_large, now_ms), now_ms)
+    if setup.only_own(command["connection"]):
+        run = _with_digest(run, value)
     about = cloud_event(
         id=command["command_id"], type=COMMAND_TYPE, source=SOURCE, at_ms=now_ms, trace=headers.get(h.TRACEPARENT)
     )
     connection = (h.CONNECTION, command["connection"].encode())
     output = OutputRecord(setup.topics.command, key_of(run), value, (*about, connection, *_old_event(run)))
     return Decision(Verdict.ADVANCED, (output,), (StateChange(run.run_id, run),))
+
+
+def _with_digest(run: Run, value: bytes) -> Run:
+    """The run with the fingerprint of the command of its present step: an executor takes that one, and no other."""
+    *earlier, step = run.steps
+    sent = orjson.loads(value)
+    found = digest(sent["action"], sent["connection"], sent["input"], sent.get("account"))
+    return replace(run, steps=(*earlier, replace(step, digest=found)))
 
 
 def key_of(run: Run) -> bytes:
