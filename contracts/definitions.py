@@ -8,7 +8,7 @@ import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal, NamedTuple, TypeVar
+from typing import Annotated, Any, Final, Literal, TypeVar
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
@@ -21,6 +21,7 @@ from stripeline.contracts.operator.control_records import (
     BatchSkip,
     BrakeRelease,
     ConnectionAccount,
+    ControlPlace,
     Installation,
     KeyRefusal,
     Pause,
@@ -90,11 +91,12 @@ class Connection(Definition):
         Field(description="`own`: only commands of runs on the run topic are done; default: `all`"),
     ] = None
     owner: Owner = None
+    key_name_kept: Annotated[str | None, Field(description="the key's name, if it was sealed again")] = None
 
     @cached_property
     def key_name(self) -> str:
-        """A name that identifies the key without revealing it. A new key has another name."""
-        return hashlib.sha256(self.secret_key.encode()).hexdigest()[:12]
+        """A name that identifies the key without revealing it. A new key has another, one sealed again the same."""
+        return self.key_name_kept or hashlib.sha256(self.secret_key.encode()).hexdigest()[:12]
 
 
 class Trigger(Definition):
@@ -191,13 +193,6 @@ FACTS: Final[Mapping[str, tuple[re.Pattern[str], type[Fact]]]] = {
     INSTALLATION_KEY: (re.compile(r"^$"), Installation),
 }
 """By the first word of their keys: what the rest of the key looks like, and the record."""
-
-
-class ControlPlace(NamedTuple):
-    """Where a record is on the control topic, and when the broker appended it."""
-
-    offset: int
-    appended_ms: int
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -87,6 +87,7 @@ class AuditedAct(StrEnum):
     SETTLED = "settled"  # a webhook or a look-up decided the command of a dead letter
     SUPERSEDED = "superseded"  # another command of its run took the place of a dead letter's command
     UNMASK_EVENTS = "unmask_events"
+    ROTATE_MASTER_KEY = "rotate_master_key"
 
 
 class LetterState(StrEnum):

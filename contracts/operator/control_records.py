@@ -3,7 +3,7 @@
 They follow the rules of `contracts/internal_records.py`.
 """
 
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, NamedTuple
 
 import msgspec
 from msgspec import Meta, Struct
@@ -89,3 +89,10 @@ class BatchSkip(Struct, frozen=True, kw_only=True):
     by: Annotated[str, Meta(description="who skipped it")]
     why: Annotated[str, Meta(description="the reason that was given")]
     at_ms: EpochMs = msgspec.field(name="at")
+
+
+class ControlPlace(NamedTuple):
+    """Where a record is on the control topic, and when the broker appended it."""
+
+    offset: int
+    appended_ms: int

@@ -23,8 +23,10 @@ from stripeline.deploy.definitions.problems import ConfigurationError, Problem
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.acts.pauses import probes
 from stripeline.deploy.operations.acts.waiting_commands import require_none_waiting, waiting_commands
+from stripeline.deploy.operations.master_keys.holders import newly_sealed
+from stripeline.deploy.operations.master_keys.rotation import require_holders
 from stripeline.deploy.settings.settings import Settings, environment
-from stripeline.workers.kafka.control_table import publish, read_all
+from stripeline.workers.kafka.control_table import Changes, publish, read_all
 from stripeline.workers.secrets.vault import Vault
 
 get_app = typer.Typer(help="List connections, triggers or workflows.", no_args_is_help=True)
@@ -100,13 +102,19 @@ def apply(
     tries = probes(stored, _kept(stored, wanted), signed("applied again"))
     publishing = {**account_records(learned), **publication(changes, wanted), **tries}
     if publishing and not dry_run:
-        output.run(publish(values.topics.control, kafka(), publishing))
+        _publish(values, stored, wanted, publishing)
     if not as_json:
         output.note(_summary(changes, dry_run=dry_run))
         for name, record in learned.accounts.items():
             output.note(f"connection {name} is account {record.account} in {record.mode} mode")
         for key in tries:
             output.note(f"Stripe refused the key of {key.partition('/')[2]}; an executor tries it again now")
+
+
+def _publish(values: Settings, stored: Definitions, wanted: Mapping[str, AnyDefinition], changes: Changes) -> None:
+    """Raises FailureError where a running process could not open what was sealed."""
+    output.run(require_holders(values.topics, kafka(), newly_sealed(stored, wanted)))
+    output.run(publish(values.topics.control, kafka(), changes))
 
 
 def _learned(

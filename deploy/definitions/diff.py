@@ -81,7 +81,9 @@ def _how(stored: str, wanted: str) -> str:
 
 def _flat(definition: AnyDefinition) -> dict[str, Any]:
     """All but the secrets, as dotted names; steps go by their id."""
-    values = definition.model_dump(mode="json", exclude_none=True, exclude={"secret_key", "signing_secrets"})
+    values = definition.model_dump(
+        mode="json", exclude_none=True, exclude={"secret_key", "signing_secrets", "key_name_kept"}
+    )
     if "steps" in values:
         values["step order"] = ", ".join(step["id"] for step in values["steps"])
         values["steps"] = {step.pop("id"): step for step in values["steps"]}

@@ -17,6 +17,7 @@ from stripeline.deploy.definitions.problems import ConfigurationError, Place, Pr
 from stripeline.deploy.definitions.secrets import Environment, Kind, SecretError, Source, find, hint_of, mode_of
 from stripeline.deploy.definitions.shape import Written, WrittenTrigger, shape
 from stripeline.deploy.definitions.yaml_lines import Document, YamlError, read_yaml
+from stripeline.deploy.operations.master_keys.resealing import name_to_keep
 from stripeline.workers.secrets.vault import Vault, VaultError, connection_secret, key_id_of, signing_secret
 
 
@@ -106,6 +107,7 @@ def _connections(reading: _Reading, written: Written) -> Iterator[tuple[str, Con
             connection = Connection(
                 secret_key=sealed, mode=mode_of(secret), hint=hint_of(secret), account=given.account, rate=given.rate,
                 limits=given.limits, commands=given.commands,
+                key_name_kept=name_to_keep(name, stored, sealed, secret, reading.vault),
             )  # fmt: skip
             yield name, connection
 

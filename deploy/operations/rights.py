@@ -59,7 +59,7 @@ class Purpose(StrEnum):
     READING = "reading"  # status, events, runs, dead-letters, get
     COMMANDS = "commands"  # command, dead-letters replay, dead-letters dismiss
     ACTS = "acts"  # runs cancel, events --unmask
-    APPLY = "apply"  # apply FILE, delete, pause, resume
+    APPLY = "apply"  # apply FILE, delete, pause, resume, keys rotate
     TOPICS_APPLY = "topics-apply"
     TOPICS_SKIP = "topics-skip"
 
@@ -210,7 +210,8 @@ def acts_id(topics: Topics) -> str:
 
 def _apply(topics: Topics) -> Iterable[Right]:
     return (
-        *_on([topics.control, topics.command, *topics.retries], Operation.READ),  # who waits for a removed connection
+        # Who waits for a removed connection, and which process holds the key that seals.
+        *_on([topics.control, topics.worker, topics.command, *topics.retries], Operation.READ),
         *_groups(topics, Operation.DESCRIBE),
         *_produces([topics.control, topics.audit]),
     )

@@ -21,7 +21,7 @@ from stripeline.deploy.runtime.key_prober import KeyProber
 from stripeline.deploy.runtime.reporting.parts import with_connections
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.runtime.stripe_client import stripe_client
-from stripeline.deploy.runtime.worker_setup import may_begin, new_worker, required_vault, run_watched
+from stripeline.deploy.runtime.worker_setup import may_begin, new_worker, reported_vault, run_watched
 from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.connection.rate_gate import RateGate
@@ -37,7 +37,7 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
     """Carry commands out until stopped."""
     settings, table, known = shared.settings, shared.table, actions()
     shared.checks["actions"] = lambda: uninstalled(table.workflows, known)
-    keys = Keys(table, Secrets(required_vault(settings)), shared.clock.now_ms)
+    keys = Keys(table, Secrets(reported_vault(shared)), shared.clock.now_ms)
     owners = Owners(table)
     shared.checks["keys"], shared.warnings["keys"] = keys.missing, keys.warnings
     gate = RateGate(

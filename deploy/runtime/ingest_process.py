@@ -7,7 +7,7 @@ import structlog
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.runtime.definition_cache import TriggerViews
 from stripeline.deploy.runtime.shared import Shared
-from stripeline.deploy.runtime.worker_setup import required_vault, table_loaded
+from stripeline.deploy.runtime.worker_setup import reported_vault, table_loaded
 from stripeline.deploy.telemetry.delivery_spans import DeliverySpans
 from stripeline.deploy.telemetry.metrics.ingest import INGEST
 from stripeline.deploy.telemetry.sources import IngestView
@@ -25,7 +25,7 @@ log = structlog.get_logger(__name__)
 async def ingest_part(shared: Shared, stop: asyncio.Event) -> None:
     """Serve the webhooks until stopped."""
     settings, table = shared.settings, shared.table
-    views = TriggerViews(table, Secrets(required_vault(settings)))
+    views = TriggerViews(table, Secrets(reported_vault(shared)))
     bounds = InFlightBounds(deadline_s=settings.ingest_publish_deadline_ms / 1000)
     publisher = Publisher(
         shared.client, settings.topic_prefix, bounds=bounds, partitions=settings.partitions, words=shared.words

@@ -3,6 +3,8 @@
 import asyncio
 from typing import Any, TypeVar
 
+from msgspec.structs import replace
+
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.runtime.reporting.parts import with_tasks
 from stripeline.deploy.runtime.shared import Shared
@@ -79,6 +81,13 @@ async def table_loaded(table: ControlTable, stop: asyncio.Event) -> bool:
         for wait in waits:
             wait.cancel()
     return table.ready and not stop.is_set()
+
+
+def reported_vault(shared: Shared) -> Vault:
+    """The vault of a process, which says on `stripe.worker` what master keys it holds."""
+    vault = required_vault(shared.settings)
+    shared.report.append(lambda report: replace(report, master_keys=vault.key_ids))
+    return vault
 
 
 def required_vault(settings: Settings) -> Vault:

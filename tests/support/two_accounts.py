@@ -13,9 +13,9 @@ import orjson
 from pydantic import SecretStr
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.definitions import Connection, ControlPlace, Definitions
+from stripeline.contracts.definitions import Connection, Definitions
 from stripeline.contracts.internal_records import encode
-from stripeline.contracts.operator.control_records import ConnectionAccount
+from stripeline.contracts.operator.control_records import ConnectionAccount, ControlPlace
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Fault

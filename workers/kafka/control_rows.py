@@ -6,7 +6,8 @@ from typing import NamedTuple
 import structlog
 from aiokafka import ConsumerRecord
 
-from stripeline.contracts.definitions import ControlPlace, ControlRecord, Definitions, parse_definition
+from stripeline.contracts.definitions import ControlRecord, Definitions, parse_definition
+from stripeline.contracts.operator.control_records import ControlPlace
 from stripeline.contracts.vocabulary import LogEvent
 
 log = structlog.get_logger(__name__)

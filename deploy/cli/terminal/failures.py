@@ -47,6 +47,7 @@ _PURPOSES: Final[Mapping[str, Purpose]] = {
     "apply": Purpose.APPLY,
     "delete": Purpose.APPLY,
     "command": Purpose.COMMANDS,
+    "keys rotate": Purpose.APPLY,
     "topics apply": Purpose.TOPICS_APPLY,
     "topics skip": Purpose.TOPICS_SKIP,
     "dead-letters replay": Purpose.COMMANDS,

@@ -2,9 +2,9 @@
 
 import pytest
 
-from stripeline.contracts.definitions import Connection, ControlPlace, Definitions
+from stripeline.contracts.definitions import Connection, Definitions
 from stripeline.contracts.internal_records import Tried
-from stripeline.contracts.operator.control_records import ConnectionAccount
+from stripeline.contracts.operator.control_records import ConnectionAccount, ControlPlace
 from stripeline.workers.executor.connection.key_owner import KNOWN_BY_ALL_MS, Asked, KeyOwner, mismatch, owner_of, same
 
 A, B, SINCE = "acct_1A", "acct_1B", 1_000_000

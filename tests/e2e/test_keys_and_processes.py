@@ -1,0 +1,141 @@
+"""Master keys under running processes, refused keys that work again, and several ingest processes on one port.
+
+The processes are real, and so is the command: `stripeline …` in a process of its own.
+"""
+
+import asyncio
+import os
+import subprocess
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import orjson
+import pytest
+from pydantic import SecretStr
+
+from stripeline.deploy.local.example_events import example_event, sign
+from stripeline.workers.secrets.vault import Vault, new_master_key
+from tests.support.broker import Broker
+from tests.support.cluster import KEY, SECRET, Cluster, Process, cluster
+
+pytestmark = pytest.mark.timeout(240)
+
+
+class Installation:
+    """A cluster, and the command beside it."""
+
+    def __init__(self, found: Cluster) -> None:
+        self.cluster = found
+        self.file = found.folder / "stripeline.yaml"
+
+    async def command(self, *arguments: str, **environment: str) -> tuple[int, str]:
+        """Its exit code, and all that it said."""
+        mine = {**os.environ, **self.cluster.environment, "ACME_KEY": KEY, "ACME_WHSEC": SECRET, **environment}
+
+        def run() -> tuple[int, str]:
+            done = subprocess.run(
+                [sys.executable, "-m", "stripeline.deploy", *arguments], env=mine, cwd=self.cluster.folder,
+                capture_output=True, text=True, timeout=60, check=False,
+            )  # fmt: skip
+            assert SECRET not in done.stdout + done.stderr
+            assert KEY not in done.stdout + done.stderr
+            return done.returncode, done.stdout + done.stderr
+
+        return await asyncio.to_thread(run)
+
+    async def deliver(self, event: str) -> tuple[int, str]:
+        """One signed delivery, and its answer."""
+        body = example_event("payment_intent.succeeded", {"id": "pi_1", "amount": 6_000}, event_id=event)
+        headers = {"Content-Type": "application/json", "Stripe-Signature": sign(body, SECRET, int(time.time()))}
+        async with aiohttp.ClientSession() as http, http.post(self.cluster.url, data=body, headers=headers) as answer:
+            return answer.status, await answer.text()
+
+    async def restart(self, name: str, *arguments: str, **environment: str) -> Process:
+        """Another process of this name, with another environment."""
+        former = self.cluster.processes[name]
+        assert await former.end() == 0
+        return self.cluster.add(name, *arguments, **environment)
+
+
+async def until(check: Any, within_s: float = 30) -> Any:
+    """Wait until an answer is truthy."""
+    async with asyncio.timeout(within_s):
+        while not (found := await check()):  # noqa: ASYNC110  (another process sets no event)
+            await asyncio.sleep(0.2)
+        return found
+
+
+async def readyz(process: Process) -> dict[str, Any]:
+    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{process.admin_port}/readyz") as answer:
+        return {"http": answer.status, **await answer.json()}
+
+
+def ids(ring: str) -> tuple[str, ...]:
+    return Vault.from_ring([SecretStr(key) for key in ring.split(",")]).key_ids
+
+
+async def test_a_master_key_is_rotated_as_documented(broker: Broker, prefix: str, tmp_path: Path):
+    old, new = new_master_key(), new_master_key()
+    (old_id,), (new_id,), both = ids(old), ids(new), f"{new},{old}"
+    ring = {"STRIPELINE_MASTER_KEY": both}
+    async with cluster(broker.bootstrap_servers, prefix, tmp_path, master_key=old) as found:
+        installation = Installation(found)
+        found.add("executor", "executor")
+        await found.ready()
+
+        async def holders() -> Mapping[str, list[str]]:
+            code, said = await installation.command("keys", "status", "--json", **ring)
+            seen = orjson.loads(said)
+            assert code == (1 if seen["problems"] else 0)
+            return {row["key"]: row["held_by"] for row in seen["keys"]}
+
+        await until(lambda: _length(holders(), old_id, 2))
+        # O8: the command knows the new key before the processes do.
+        for asked in (("apply", "stripeline.yaml"), ("keys", "rotate", "--yes")):
+            code, said = await installation.command(*asked, **ring)
+            assert (code, f"does not hold master key {new_id} yet" in said or "do not hold" in said) == (1, True), said
+            assert "set STRIPELINE_MASTER_KEY=new,old" in said
+        assert (await installation.deliver("evt_before"))[0] == 200
+
+        await installation.restart("ingest", "ingest", **ring)
+        await installation.restart("executor", "executor", **ring)
+        await found.ready()
+        await until(lambda: _length(holders(), new_id, 2))
+        code, said = await installation.command("keys", "rotate", **ring)
+        assert (code, f"connection/acme: {old_id} → {new_id}" in said, "run it again with --yes" in said) == (
+            0,
+            True,
+            True,
+        )
+        code, said = await installation.command("keys", "rotate", "--yes", "--why", "yearly", **ring)
+        assert (code, f"{old_id} seals nothing any more" in said) == (0, True), said
+        assert (await installation.deliver("evt_after"))[0] == 200
+        code, said = await installation.command("apply", "stripeline.yaml", **ring)
+        assert (code, "3 unchanged" in said) == (0, True), said
+
+        alone = {"STRIPELINE_MASTER_KEY": new}
+        await installation.restart("ingest", "ingest", **alone)
+        await found.ready()
+        assert (await installation.deliver("evt_last"))[0] == 200
+        # A process that never got the new key says which it lacks, in /readyz and in its answer.
+        lacking = await installation.restart("ingest", "ingest", STRIPELINE_MASTER_KEY=old)
+        seen = await until(lambda: _not_ready(lacking, "secrets"))
+        assert f"payments (sealed with master key {new_id})" in seen["missing"]["secrets"]
+        status, text = await installation.deliver("evt_refused")
+        assert (status, "can't be opened by this process" in text, new_id in text) == (503, True, False)
+
+
+async def _length(found: Any, key: str, count: int) -> bool:
+    return len((await found).get(key, [])) == count
+
+
+async def _not_ready(process: Process, check: str) -> dict[str, Any] | None:
+    try:
+        seen = await readyz(process)
+    except aiohttp.ClientError:
+        return None
+    return seen if set(seen.get("missing", {})) == {check} else None
