@@ -1,9 +1,10 @@
 """`stripeline dead-letters`: list and show dead letters, replay or dismiss them. Masks client secrets."""
 
 import time
-from collections.abc import AsyncIterator, Iterable, Mapping
+from collections.abc import Iterable
+from contextlib import aclosing
 from dataclasses import replace
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 
 import typer
 
@@ -258,12 +259,12 @@ def _newest(filters: Filters, limit: int) -> tuple[list[DeadLetter], bool]:
     return output.run(_read(filters, limit))
 
 
-async def _new(filters: Filters) -> AsyncIterator[Mapping[str, Any]]:
-    topics, client = settings().topics, kafka()
-    async for read in followed([topics.dead_letter], client, filters.since_ms):
-        letter = dead_letter_of(read)
-        if read.value is not None and filters.match(letter):
-            yield dead_letter_view(letter)
+async def _new(filters: Filters) -> streams.Rows:
+    async with aclosing(followed([settings().topics.dead_letter], kafka(), filters.since_ms)) as found:
+        async for read in found:
+            letter = dead_letter_of(read)
+            if read.value is not None and filters.match(letter):
+                yield dead_letter_view(letter)
 
 
 async def _read(filters: Filters, limit: int) -> tuple[list[DeadLetter], bool]:

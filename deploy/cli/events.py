@@ -4,8 +4,9 @@
 """
 
 import time
-from collections.abc import AsyncIterator, Mapping, Sequence
-from typing import Annotated, Any
+from collections.abc import Sequence
+from contextlib import aclosing
+from typing import Annotated
 
 import typer
 
@@ -136,10 +137,11 @@ def tail(
     streams.stream(_followed(filters, unmask=unmask), _COLUMNS, as_json=as_json)
 
 
-async def _followed(filters: EventFilters, *, unmask: bool) -> AsyncIterator[Mapping[str, Any]]:
-    async for read in follow(filters.topics(settings().topics), kafka(), filters.since_ms):
-        if filters.match(read):
-            yield event_view(read, unmask=unmask)
+async def _followed(filters: EventFilters, *, unmask: bool) -> streams.Rows:
+    async with aclosing(follow(filters.topics(settings().topics), kafka(), filters.since_ms)) as found:
+        async for read in found:
+            if filters.match(read):
+                yield event_view(read, unmask=unmask)
 
 
 def _record(filters: EventFilters, why: str, *, unmask: bool) -> None:

@@ -1,7 +1,8 @@
 """`stripeline runs`: list and show runs, step by step. Masks client secrets."""
 
-from collections.abc import AsyncIterator, Callable, Mapping
-from typing import Annotated, Any
+from collections.abc import Callable
+from contextlib import aclosing
+from typing import Annotated
 
 import typer
 
@@ -73,10 +74,11 @@ def list_runs(
         output.note_cut(limit)
 
 
-async def _changes(filters: RunFilters) -> AsyncIterator[Mapping[str, Any]]:
-    async for read in followed([settings().topics.run], kafka(), filters.since_ms):
-        if (run := run_of(read)) is not None and filters.match(run):
-            yield run_view(run)
+async def _changes(filters: RunFilters) -> streams.Rows:
+    async with aclosing(followed([settings().topics.run], kafka(), filters.since_ms)) as found:
+        async for read in found:
+            if (run := run_of(read)) is not None and filters.match(run):
+                yield run_view(run)
 
 
 @app.command("show")

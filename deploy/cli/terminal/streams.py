@@ -2,23 +2,26 @@
 
 import shutil
 import sys
-from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from contextlib import aclosing
 from typing import Any
 
 from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal.list_layout import Column, StreamLayout, columns_of, heading, rows_of, to_the_second
 
 Row = Mapping[str, Any]
+Rows = AsyncGenerator[Row, None]
 
 
-def stream(found: AsyncIterator[Row], columns: Sequence[str | Column], *, as_json: bool) -> None:
+def stream(found: Rows, columns: Sequence[str | Column], *, as_json: bool) -> None:
     """Print each row at once. Ends with KeyboardInterrupt at Ctrl-C, which the command ends with exit code 130."""
     output.run(_each(found, output.print_json_line if as_json else _shown(columns_of(columns))))
 
 
-async def _each(found: AsyncIterator[Row], show: Callable[[Row], None]) -> None:
-    async for row in found:
-        show(row)
+async def _each(found: Rows, show: Callable[[Row], None]) -> None:
+    async with aclosing(found):  # also when the reader of a pipe leaves
+        async for row in found:
+            show(row)
 
 
 def _shown(columns: Sequence[Column]) -> Callable[[Row], None]:

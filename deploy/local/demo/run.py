@@ -3,6 +3,7 @@
 import asyncio
 import time
 from collections.abc import Mapping
+from contextlib import aclosing
 from typing import Any
 
 import orjson
@@ -73,8 +74,9 @@ async def _show(stack: Stack, screen: Screen, began_s: float) -> None:
 
 
 async def _watch(seen: Observations, topics: tuple[str, ...], client: Mapping[str, Any]) -> None:
-    async for read in follow(topics, client, BEGINNING):
-        seen.take(read)
+    async with aclosing(follow(topics, client, BEGINNING)) as found:
+        async for read in found:
+            seen.take(read)
 
 
 async def _deliver(stack: Stack, screen: Screen, not_shown: set[str]) -> tuple[AnswerCounts, dict[str, list[str]]]:

@@ -1,6 +1,6 @@
 """Follows topics live, without a consumer group: from now, or from a time on."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from stripeline.deploy.operations.reading.topic_reader import Read, partitions_of, read_of
@@ -9,8 +9,8 @@ from stripeline.workers.kafka.partition_reader import IDLE_FETCH_WAIT_MS, partit
 BEGINNING = 0
 
 
-async def follow(topics: Sequence[str], client: Mapping[str, Any], since_ms: int | None) -> AsyncIterator[Read]:
-    """Yield each committed record since a time, or from now on, for ever; of a partition in order.
+async def follow(topics: Sequence[str], client: Mapping[str, Any], since_ms: int | None) -> AsyncGenerator[Read]:
+    """Yield each committed record since a time, or from now on, for ever; of a partition in order. Close it.
 
     Raises FailureError for a missing topic, KafkaError, and TimeoutError when Kafka is silent.
     """

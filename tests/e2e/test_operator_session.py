@@ -1,0 +1,149 @@
+"""An operator on a real terminal, beside a real `stripeline up`: advice is pasted, ids are copied, Ctrl-C ends.
+
+One stack for all tests of the module.
+"""
+
+import json
+import os
+import re
+import signal
+import subprocess
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from stripeline.deploy.local.kafka import free_port
+from tests.support.terminal import CTRL_C, STRIPELINE, Shown, on_terminal
+
+READY, READY_S = "Everything runs", 150.0
+BARE = {"PATH": "/usr/bin:/bin", "STRIPELINE_PARTITIONS": ""}
+
+
+@dataclass(frozen=True, slots=True)
+class Up:
+    """A `stripeline up`: its folder, the process, what it printed, and its ports."""
+
+    folder: Path
+    pid: int
+    said: str
+    ingest: int
+    admin: int
+
+    def shell(self, script: str, *, columns: int = 80, cwd: Path | None = None) -> Shown:
+        """A script in a second terminal, whose PATH knows no `stripeline` until the advice was followed."""
+        shell = ("bash", "--noprofile", "--norc", "-c")
+        env = {"PATH": "/usr/bin:/bin"}
+        return on_terminal([script], command=shell, env=env, columns=columns, cwd=cwd or self.folder)
+
+    @property
+    def advice(self) -> str:
+        """The commands that it advises, as they would be pasted."""
+        return "\n".join(line for line in self.said.partition("second terminal:")[2].splitlines() if line.strip())
+
+    @property
+    def enter(self) -> str:
+        return self.advice.strip().splitlines()[0]
+
+    def run(self, command: str, *, columns: int = 80) -> Shown:
+        return self.shell(f"{self.enter}\n{command}", columns=columns)
+
+
+@pytest.fixture(scope="module")
+def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
+    folder = tmp_path_factory.mktemp("an operator's")
+    ingest, admin = free_port(), free_port()
+    command = [*STRIPELINE, "up", "--ingest-port", str(ingest), "--admin-port", str(admin)]
+    env = {name: value for name, value in os.environ.items() if not name.startswith("STRIPELINE_")}
+    with subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        said = ""
+        try:
+            while READY not in said or not said.rstrip().endswith("get workflows"):
+                line = process.stderr.readline()
+                assert line, said
+                said += line
+            yield Up(folder, process.pid, said, ingest, admin)
+        finally:
+            process.send_signal(signal.SIGINT)
+            process.communicate(timeout=60)
+    assert process.returncode == 0
+
+
+def last_event(up: Up) -> dict[str, Any]:
+    found: list[dict[str, Any]] = json.loads(up.run("stripeline events list --json --limit 1 2>/dev/null").text)
+    return found[0]
+
+
+def test_its_advice_works_as_it_is_pasted_elsewhere(up: Up, tmp_path: Path) -> None:
+    shown = up.shell(f"set -e\n{up.advice}", cwd=tmp_path, columns=200)
+    assert shown.code == 0, shown.text
+    assert "command not found" not in shown.text
+    assert "200 evt_" in shown.text
+
+
+def test_the_admin_port_that_was_asked_for_has_the_metrics(up: Up) -> None:
+    assert f"http://127.0.0.1:{up.admin}/metrics" in up.said
+    for path, word in (("metrics", "stripeline_deliveries_total"), ("readyz", '"ready"'), ("healthz", '"ok"')):
+        with urllib.request.urlopen(f"http://127.0.0.1:{up.admin}/{path}", timeout=10) as answer:
+            assert word in answer.read().decode()
+
+
+def test_a_second_up_says_who_runs_already(up: Up) -> None:
+    for second in (["up"], ["kafka", "run"]):
+        shown = on_terminal(second, cwd=up.folder, columns=1_000)
+        (line,) = shown.text.strip().splitlines()
+        assert shown.code == 1
+        assert re.search(rf"already running in .*, since 20\d\d-.*Z, pid {up.pid}\.", line)
+
+
+def test_lists_keep_their_ids_at_any_width(up: Up) -> None:
+    up.run(f"stripeline trigger payment_intent.succeeded --url http://127.0.0.1:{up.ingest}/webhooks/acme-payments")
+    event = last_event(up)
+    for columns in (40, 80, 200):
+        runs, events = (
+            up.run("stripeline runs list", columns=columns),
+            up.run("stripeline events list", columns=columns),
+        )
+        assert f"{event['event']}:thank-big-spenders" in runs.text.replace("\n", ""), columns
+        assert event["event"] in events.text, columns
+        assert ("Not shown on a terminal" in events.text.replace("\n", " ")) is (columns < 200)
+    piped = up.run(f"stripeline runs list --event {event['event']} | cat").text.replace("\n", "")
+    assert f"{event['event']}:thank-big-spenders" in piped
+
+
+def test_personal_data_is_shown_only_after_it_is_recorded(up: Up) -> None:
+    event = last_event(up)
+    assert event["data"]["receipt_email"] == event["data"]["client_secret"] == "…masked"
+    show = f"stripeline events show {event['event']} --unmask"
+    refused = up.run(show, columns=400)
+    assert (refused.code, "--unmask needs --why" in refused.text) == (1, True)
+    shown = up.run(f"{show} --why 'ticket 4711'", columns=400)
+    assert json.loads(shown.text)["data"]["receipt_email"] == "ada@example.com"
+    assert json.loads(shown.text)["data"]["client_secret"] == "…masked"
+
+
+@pytest.mark.parametrize(
+    ("command", "seen"),
+    [
+        ("stripeline events tail --since 1h", "payment_intent.succeeded"),
+        ("stripeline events tail --since 1h --json", '"type": "payment_intent.succeeded"'),
+        ("stripeline runs list --follow --since 1h", ":thank-big-spenders"),
+    ],
+)
+def test_following_ends_at_ctrl_c_with_130(up: Up, command: str, seen: str) -> None:
+    up.run(f"stripeline trigger payment_intent.succeeded --url http://127.0.0.1:{up.ingest}/webhooks/acme-payments")
+    shell = ("bash", "--noprofile", "--norc", "-c")
+    script = f"{up.enter}\nexec {command}"
+    answers = [(seen, CTRL_C)]
+    shown = on_terminal([script], command=shell, answers=answers, env={"PATH": "/usr/bin:/bin"}, cwd=up.folder)
+    assert (shown.code, seen in shown.text) == (130, True)
+    assert "Traceback" not in shown.text
+
+
+def test_a_reader_that_leaves_is_no_error(up: Up) -> None:
+    for command in ("events tail --since 1h --json", "runs list"):
+        assert up.run(f"stripeline {command} | true").text.strip() == ""
