@@ -4,10 +4,13 @@ import importlib
 import pkgutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import Annotated
 
 import typer
 
 from stripeline.deploy.cli.registry import Entry, Panel
+from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.telemetry.sources import running_version
 
 _ABOUT = """Stripe webhooks into Kafka topics, and Kafka topics into Stripe actions.
 
@@ -16,7 +19,9 @@ _ABOUT = """Stripe webhooks into Kafka topics, and Kafka topics into Stripe acti
 Every setting can be an environment variable, a line in `.env`, or an option of any command, such as
 `--topic-prefix test.`. `stripeline settings` lists them.
 
-Exit codes: 0 done, 1 refused or failed, 2 wrong usage.
+`stripeline --install-completion` makes the Tab key complete commands, options and kinds in your shell.
+
+Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 ended by Ctrl-C.
 """
 
 
@@ -29,11 +34,23 @@ def entries(folder: Path, package: str) -> Sequence[Entry]:
     return sorted(found, key=lambda entry: (panels.index(entry.panel), entry.place, entry.name))
 
 
+def _say_version(asked: bool) -> None:
+    if asked:
+        output.say(f"stripeline {running_version()}")
+        raise typer.Exit
+
+
+def _command(
+    *,
+    version: Annotated[
+        bool, typer.Option("--version", is_eager=True, callback=_say_version, help="Print the version.")
+    ] = False,
+) -> None: ...
+
+
 def assembled(added: Iterable[Entry]) -> typer.Typer:
-    made = typer.Typer(
-        help=_ABOUT, no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False,
-        add_completion=False,
-    )  # fmt: skip
+    made = typer.Typer(no_args_is_help=True, rich_markup_mode="markdown", pretty_exceptions_enable=False)
+    made.callback(help=_ABOUT)(_command)
     for entry in added:
         if isinstance(entry.does, typer.Typer):
             made.add_typer(entry.does, name=entry.name, rich_help_panel=entry.panel.value)

@@ -24,7 +24,10 @@ from stripeline.workers.kafka.control_table import read_all
 
 
 def command(
-    action: Annotated[str, typer.Argument(help="The action, such as stripe/create-customer.")],
+    action: Annotated[
+        str,
+        typer.Argument(help="The action, such as stripe/create-customer.", autocompletion=lambda: sorted(actions())),
+    ],
     connection: Annotated[str, typer.Option(help="The connection, which selects the Stripe account.")],
     account: Annotated[
         str | None, typer.Option(help="The connected account to act for, acct_…; default: the connection's own.")

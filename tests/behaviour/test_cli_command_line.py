@@ -4,6 +4,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -203,3 +204,29 @@ def test_runs_as_a_module_from_anywhere(tmp_path: Path) -> None:
     )
     assert (done.returncode, done.stderr) == (0, "")
     assert json.loads(done.stdout)
+
+
+def test_the_version_is_that_of_the_installed_package(capsys: pytest.CaptureFixture[str]) -> None:
+    assert call("--version") == 0
+    assert capsys.readouterr().out == f"stripeline {version('stripeline')}\n"
+
+
+@pytest.mark.parametrize(
+    ("words", "completed"),
+    [
+        ("stripeline ev", "events"),
+        ("stripeline pause ", "connection"),
+        ("stripeline get tr", "triggers"),
+        ("stripeline events tail --uns", ""),
+        ("stripeline events tail --unm", "--unmask"),
+        ("stripeline command stripe/create-c", "stripe/create-customer"),
+    ],
+)
+def test_the_tab_key_completes_commands_and_kinds(words: str, completed: str) -> None:
+    place = len(words.split()) - (not words.endswith(" "))
+    asked = {"COMP_WORDS": words, "COMP_CWORD": str(place), "_STRIPELINE_COMPLETE": "complete_bash"}
+    program = "from stripeline.deploy.cli import main; main()"
+    done = subprocess.run(
+        [sys.executable, "-c", program], env={**os.environ, **asked}, capture_output=True, text=True, check=False
+    )
+    assert (completed in done.stdout.split(), done.stderr) == (bool(completed), "")
