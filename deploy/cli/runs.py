@@ -1,11 +1,14 @@
 """`stripeline runs`: list and show runs, step by step. Masks client secrets."""
 
-from collections.abc import Callable
+import time
+from collections.abc import Callable, Mapping
 from contextlib import aclosing
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from stripeline.contracts.definitions import Definitions
+from stripeline.contracts.internal_records import Run
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output, streams
 from stripeline.deploy.cli.terminal import run_options as options
@@ -14,10 +17,13 @@ from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.search_progress import search_progress
 from stripeline.deploy.cli.terminal.times import Since, Until
 from stripeline.deploy.failure import FailureError
+from stripeline.deploy.operations.reading.command_history import waiting_command
+from stripeline.deploy.operations.reading.command_views import waiting_view
 from stripeline.deploy.operations.reading.run_filters import RunFilters
 from stripeline.deploy.operations.reading.topic_follow import follow as followed
 from stripeline.deploy.operations.reading.topic_reader import Page, Read, Wanted, newest
 from stripeline.deploy.operations.reading.views import run_of, run_view
+from stripeline.workers.kafka.control_table import read_all
 
 app = typer.Typer(help="List and show runs, step by step.", no_args_is_help=True)
 
@@ -87,12 +93,30 @@ def show(
     *,
     as_json: output.Json = False,
 ) -> None:
-    """Show one run: each step with its command and its output or error."""
+    """Show one run: each step with its command and its output or error.
+
+    A step whose command waits says in `waits` how often it was attempted, its last error, when it is due, and what it
+    waits for.
+    """
     page = _newest(lambda read: read.key == run_id.encode(), 1)
-    run = next((run for read in page.records if (run := run_of(read)) is not None), None)
-    if run is None:
+    found = next(((run, read.partition) for read in page.records if (run := run_of(read)) is not None), None)
+    if found is None:
         raise FailureError(f"There is no run {run_id!r}. `stripeline runs list` lists those that are there.")
-    output.details(run_view(run), as_json=as_json)
+    run, partition = found
+    waits = output.run(_waits(run, partition))
+    view = run_view(run)
+    steps = [{**step, "waits": waits.get(step["command_id"])} for step in view["steps"]]
+    output.details({**view, "steps": steps}, as_json=as_json)
+
+
+async def _waits(run: Run, partition: int) -> Mapping[str, Any]:
+    """What the command of each step that runs waits for, by its id: those of a run are on its partition number."""
+    topics = settings().topics
+    running = [step.command_id for step in run.steps if step.status == "running"]
+    waiting = [one for id_ in running if (one := await waiting_command(topics, kafka(), id_, {partition})) is not None]
+    stored = await read_all(topics.control, kafka()) if waiting else Definitions()
+    now_ms = int(time.time() * 1000)
+    return {one.command.command_id: waiting_view(topics, one, stored, now_ms) for one in waiting}
 
 
 def _newest(keep: Callable[[Read], bool], limit: int, since_ms: int | None = None) -> Page:

@@ -7,7 +7,7 @@ Nothing behind an open transaction can be read: what is left out is said (`hidde
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -51,12 +51,21 @@ class Page:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Wanted:
-    """Which records, and how many. `per_key`: only the newest of each key, unless it is a tombstone."""
+    """Which records, and how many.
+
+    per_key: only the newest of each key, unless it is a tombstone.
+    only: on these partition numbers.
+    first: end as soon as any partition has one.
+    tombstones: a record without a value may be wanted, too.
+    """
 
     keep: Callable[[Read], bool]
     limit: int
     since_ms: int | None = None
     per_key: bool = False
+    only: Collection[int] | None = None
+    first: bool = False
+    tombstones: bool = False
 
 
 @dataclass(slots=True, kw_only=True)
@@ -74,7 +83,7 @@ class _Tail:
                 if read.key in self.seen:
                     continue
                 self.seen.add(read.key)
-            if read.value is not None and self.wanted.keep(read):
+            if (read.value is not None or self.wanted.tombstones) and self.wanted.keep(read):
                 self.found.append(read)
         too_old = bool(chunk) and self.wanted.since_ms is not None and chunk[0].at_ms < self.wanted.since_ms
         # One record more than the limit shows that the list was cut.
@@ -106,7 +115,8 @@ async def newest(
     """
     names = [topics] if isinstance(topics, str) else topics
     async with partition_reader(client) as reader:
-        partitions = [tp for name in names for tp in await partitions_of(name, client)]
+        every = [tp for name in names for tp in await partitions_of(name, client)]
+        partitions = [tp for tp in every if wanted.only is None or tp.partition in wanted.only]
         ends = await reader.end_offsets(partitions)
         found = await _tails(reader, ends, wanted, watch)
         left_out = await hidden(ends, client)
@@ -160,6 +170,8 @@ async def _tails(
             seen += len(chunk)
             back_to_ms = min([back_to_ms, *(read.at_ms for read in chunk[:1])])
         watch(Progress(read=seen, found=sum(len(tail.found) for tail in tails.values()), back_to_ms=back_to_ms))
+        if wanted.first and any(tail.found for tail in tails.values()):
+            break
         uppers |= lowers
         # Compaction leaves gaps: growing chunks keep a sparse topic from costing one request per record.
         size = min(size * 2, _LAST_CHUNK)
