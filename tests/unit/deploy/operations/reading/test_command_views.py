@@ -65,7 +65,7 @@ def letter(state: LetterState) -> DeadLetter:
     return DeadLetter(read=waiting().record, command=waiting().command, state=state)
 
 
-def test_a_waiting_command_shows_attempts_error_due_time_and_place() -> None:
+def test_a_waiting_command_shows_attempts_error_due_and_place() -> None:
     found = viewed(waiting(**{h.PLACE: b"5"}, queue=LedgerQueue(3, 9, NOW_MS)))
     assert (found["attempts"], found["due_at"], found["ahead"]) == (2, "2027-01-15T08:00:05.000Z", 2)
     assert found["last_error"] == "429 sk_live_…masked"
@@ -113,7 +113,7 @@ def test_23_hours_count_from_the_first_attempt() -> None:
     assert viewed(waiting(**{h.ATTEMPT: b"0"}))["passes_23h_at"] is None
 
 
-def test_headers_of_others_count_for_nothing_on_the_command_topic() -> None:
+def test_headers_of_others_count_for_nothing() -> None:
     found = viewed(waiting(topic="stripe.action-command", key=None))
     assert (found["attempts"], found["due_at"], found["last_error"], found["key"]) == (0, None, None, None)
 
