@@ -20,11 +20,17 @@ NEW_MS: Final = 60_000
 """A command that was sent a moment ago does not wait: an executor has it in hand."""
 
 
+_MOST_MET: Final = 200_000
+"""Of ids that are remembered: beyond it a count may be a little high."""
+
+
 class KafkaRecord(Protocol):
     """What of a record is looked at."""
 
     @property
     def topic(self) -> str: ...
+    @property
+    def partition(self) -> int: ...
     @property
     def timestamp(self) -> int: ...
     @property
@@ -34,11 +40,15 @@ class KafkaRecord(Protocol):
 
 
 class WaitingTally:
-    """The waiting commands of each connection, as they are read."""
+    """The waiting commands of each connection, as they are read.
+
+    A command that moves to another tier while they are read is met twice, and counts once.
+    """
 
     def __init__(self, topics: Topics, now_ms: int) -> None:
         self._topics, self._now_ms = topics, now_ms
         self._found: dict[str, WaitingCommands] = {}
+        self._met: set[tuple[int, str]] = set()
 
     def add(self, records: Iterable[KafkaRecord]) -> None:
         for record in records:
@@ -47,10 +57,18 @@ class WaitingTally:
             if h.SETTLES in headers or (not returned and self._now_ms - record.timestamp < NEW_MS):
                 continue
             command = parse_command(record.value)
-            if isinstance(command, Command):
+            if isinstance(command, Command) and not self._again(record.partition, command.command_id):
                 attempted = returned and bool(h.number(headers, h.ATTEMPT))
                 first_ms = h.first_appended_ms(headers, record.timestamp)
                 self._add(command, first_ms, attempted=attempted)
+
+    def _again(self, partition: int, command_id: str) -> bool:
+        seen = (partition, command_id)
+        if seen in self._met:
+            return True
+        if len(self._met) < _MOST_MET:
+            self._met.add(seen)
+        return False
 
     def _add(self, command: Command, first_ms: int, *, attempted: bool) -> None:
         name = command.connection

@@ -2,6 +2,8 @@
 
 from typing import Any
 
+import pytest
+
 from stripeline.contracts import headers as h
 from stripeline.contracts.internal_records import AuditRecord, OffsetRange
 from stripeline.contracts.retry_tiers import HORIZON_MS
@@ -9,6 +11,7 @@ from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import AuditedAct
 from stripeline.deploy.operations.reading.letter_states import NO_ACTS, Audited, states
 from stripeline.deploy.operations.reading.topic_reader import Read
+from stripeline.deploy.operations.status import tallies
 from stripeline.deploy.operations.status.facts import WaitingCommands
 from stripeline.deploy.operations.status.tallies import NEW_MS, WaitingTally, is_open, letters_by_reason, runs_by_code
 from tests.support.records import Record, command, command_record
@@ -59,6 +62,13 @@ def test_a_command_of_a_moment_ago_does_not_wait() -> None:
 def test_only_commands_count() -> None:
     settlement = command_record(timestamp=0, headers=((h.SETTLES, b"c1"),))
     assert tallied(settlement, command_record(b"{", timestamp=0)) == []
+
+
+def test_a_command_that_moves_meanwhile_counts_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    moving = (waiting("a", NOW_MS), waiting("a", NOW_MS), waiting("b", NOW_MS))
+    assert [one.count for one in tallied(*moving)] == [2]
+    monkeypatch.setattr(tallies, "_MOST_MET", 0)
+    assert [one.count for one in tallied(*moving)] == [3]
 
 
 def test_connections_are_apart() -> None:
