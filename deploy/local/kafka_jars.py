@@ -9,13 +9,16 @@ import shutil
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any, Final, Self
 
 import structlog
 
+from stripeline.contracts.shown_text import shown
 from stripeline.contracts.vocabulary import LogEvent
+from stripeline.deploy.local.fetch_problems import fetch_advice, require_answer
 
 KAFKA_VERSION: Final = "4.3.1"
 SCALA_VERSION: Final = "2.13"
@@ -27,6 +30,7 @@ COORDINATES: Final = (
 )
 _CLASSPATH_FILE: Final = "classpath.txt"
 _JARS_PER_REPORT: Final = 10
+_ANSWER_S: Final = 5.0
 
 Progress = Callable[[str], None]
 
@@ -115,9 +119,8 @@ def _download(jgo: Any, folder: Path, progress: Progress) -> tuple[Path, ...]:
         jars = _keep(fetched, folder)
     except Exception as error:  # jgo raises RuntimeError, requests' errors and AssertionError alike
         raise LocalKafkaError(
-            f"Apache Kafka {KAFKA_VERSION} could not be fetched from the Maven repository: {error}. "
-            "Check the network and HTTPS_PROXY and run it again; for a mirror, name it under [repositories] in jgo's "
-            "settings, ~/.config/jgo.conf. Or set KAFKA_BOOTSTRAP_SERVERS to a Kafka you have.",
+            f"Apache Kafka {KAFKA_VERSION} could not be fetched from the Maven repository: {shown(str(error))}."
+            f" {fetch_advice(str(error))} Or set KAFKA_BOOTSTRAP_SERVERS to a Kafka you have.",
         ) from error
     finally:
         shutil.rmtree(staging, ignore_errors=True)
@@ -142,6 +145,7 @@ class _Resolution:
         maven = import_module("jgo.maven")
         mirrors = dict(jgo.config.GlobalSettings.load().repositories)  # asked before the central one
         mirrors.setdefault("central", jgo.constants.MAVEN_CENTRAL_URL)
+        require_answer(mirrors.values(), partial(import_module("jgo.util.http").head, timeout=_ANSWER_S))
         context = maven.MavenContext(resolver=maven.PythonResolver(), repo_cache=repository, remote_repos=mirrors)
         asked, implied = context.resolver.resolve([context.create_dependency(name) for name in COORDINATES])
         wanted = [*asked, *(dependency for dependency in implied if dependency.scope in {"compile", "runtime"})]
