@@ -199,8 +199,8 @@ _TASKS: Final[tuple[MetricRow[WorkerView], ...]] = (
         _overdue,
         question="Is a key stuck?",
         action="Hours, though no tier is overdue and Stripe answers: Kafka lost the record at the head of the key, and"
-        " the commands behind it are re-queued forever. Find it with `stripeline dead-letters list --key` and on the"
-        " retry topics; report it",
+        " the commands behind it are re-queued forever. Find it with `stripeline dead-letters list --key KEY` and on"
+        " the retry topics; report it",
     ),
     MetricRow(
         "stripeline_task_state_full", "gauge", ("role", "partition"),
