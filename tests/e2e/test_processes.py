@@ -22,6 +22,7 @@ from tests.support.broker import Broker
 from tests.support.cluster import CONFIG, KEY, SECRET, Cluster, cluster, configure
 from tests.support.end_state import find, no_lag
 from tests.support.invariants import check
+from tests.support.terminal import on_terminal
 from tests.support.traffic import Traffic
 
 RUN_FIELDS = {
@@ -173,17 +174,33 @@ def test_the_demo_shows_and_checks_itself_in_a_pipe():
         [sys.executable, "-m", "stripeline.deploy", "demo"], capture_output=True, text=True, timeout=120, check=False
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert done.stdout.count(" ok  ") == 5
+    assert len(re.findall(r"^ok  ", done.stdout, re.MULTILINE)) == 5
     assert "BROKEN" not in done.stdout
     assert "\x1b" not in done.stdout
-    for part in (
-        "a forged signature: refused",
-        "waits in 500ms after PROVIDER_ERROR",
-        "stopped at deposit",
-        "unreadable",
+    for line in (
+        "forged        a forged signature: refused",
+        "error-500     deposit waits 500ms after PROVIDER_ERROR",
+        "declined      welcome-deposit stopped at deposit: PAYMENT_REQUIRED",
+        "crm-4712      unreadable",
     ):
-        assert part in done.stdout
+        assert line in done.stdout
     assert re.findall(r"whsec_\w+|sk_test_\w+|_secret_", done.stdout + done.stderr) == []
+
+
+def test_the_last_screen_of_the_demo_has_the_whole_story() -> None:
+    shown = on_terminal(["demo"], columns=80, lines=24, within_s=120)
+    assert shown.code == 0, shown.text
+    for row in (
+        "big-spender   thank-big-spenders did customer and deposit; sent twice, run once",
+        "forged        refused with 400",
+        "declined      welcome-deposit stopped at deposit: PAYMENT_REQUIRED",
+        "error-500     welcome-deposit did deposit, at attempt 2",
+        "lost-answer   welcome-deposit did deposit, at attempt 2",
+        "crowd         24 of 24 runs succeeded",
+        "crm-4712      no command: a dead letter, unreadable",
+        "ok  nothing twice: 0",
+    ):
+        assert f"\n{row}\n" in f"\n{shown.screen}\n", shown.screen
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])

@@ -13,16 +13,30 @@ from stripeline.contracts.topics import Topics
 from stripeline.deploy.local.reconciliation import EndedCommand, EndState, SentCommand
 from stripeline.deploy.operations.reading.topic_reader import Read
 
-Show = Callable[[str, str], None]
+Show = Callable[[str, str, str], None]
+"""Shows one line: what it is about, the name of its case, and a text."""
 
 
 @dataclass(slots=True)
 class Observations:
-    """Every record that the demo has read. not_shown: events that are counted only."""
+    """Every record that the demo has read, and what it has sent.
+
+    names: the case of each event.
+    hidden: a case that is counted and has no lines of its own.
+    sent: how often each case was sent, in the order of the first.
+    answers: ingest's last answer to a case.
+    waiting: why a command waits, by its id.
+    dead: the reasons of dead letters, by their keys.
+    """
 
     topics: Topics
     show: Show
-    not_shown: set[str] = field(default_factory=set)
+    hidden: str = ""
+    names: dict[str, str] = field(default_factory=dict)
+    sent: Counter[str] = field(default_factory=Counter)
+    answers: dict[str, int] = field(default_factory=dict)
+    waiting: dict[str, str] = field(default_factory=dict)
+    dead: dict[str, str] = field(default_factory=dict)
     events: list[str] = field(default_factory=list)
     commands: list[SentCommand] = field(default_factory=list)
     runs: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -38,39 +52,53 @@ class Observations:
         elif read.topic == self.topics.result:
             self._result(orjson.loads(read.value or b"{}"))
         elif read.topic in self.topics.retries:
-            self.retries += 1
-            code = (h.text(read.headers, h.LAST_ERROR) or "").partition(":")[0]
-            self.show("retry", f"{_key(read)} waits in {self.topics.retries[read.topic].name} after {code}")
+            self._retry(read)
         elif read.topic == self.topics.dead_letter:
             reason = h.text(read.headers, h.REASON) or ""
             self.dead_letters.append(_ended(reason, read))
-            self.show("dead letter", f"{_key(read)}: {reason}")
+            self.dead[_key(read)] = reason
+            self.show("dead letter", _key(read), reason)
         elif read.topic == self.topics.command:
             self._command(read)
         else:
             event = orjson.loads(read.value or b"{}")
             self.events.append(event["id"])
-            if event["id"] not in self.not_shown:
-                self.show("event", f"{event['type']} {event['id']} on {read.topic}-{read.partition}")
+            self._line("event", event["id"], f"{event['type']} {event['id']}")
 
     def _run(self, run: Mapping[str, Any]) -> None:
         self.runs[run["run"]] = run
         error = run["error"] or {}
         how = f"stopped at {run['step']}: {error.get('code')}" if run["status"] == "stopped" else run["status"]
         at = f" at {run['step']}" if run["status"] == "running" else ""
-        if run["event"] not in self.not_shown:
-            self.show("run", f"{run['workflow']} {how}{at}")
+        self._line("run", run["event"], f"{run['workflow']} {how}{at}")
 
     def _command(self, read: Read) -> None:
         command = parse_command(read.value)
         if isinstance(command, Command):
             self.commands.append(SentCommand(id=command.command_id, key=read.key, of_a_run=command.run is not None))
 
+    def _retry(self, read: Read) -> None:
+        self.retries += 1
+        command = parse_command(read.value)
+        if isinstance(command, Command):
+            code = (h.text(read.headers, h.LAST_ERROR) or "").partition(":")[0]
+            why = f"{self.topics.retries[read.topic].name} after {code}"
+            self.waiting[command.command_id] = why
+            self._line("retry", command.command_id, f"{_step(command.command_id)} waits {why}")
+
     def _result(self, result: Mapping[str, Any]) -> None:
         self.results.append(result)
         outcome = (result["output"] or {}).get("id") or (result["error"] or {}).get("code")
-        if result["command_id"].partition(":")[0] not in self.not_shown:
-            self.show("result", f"{result['action']} {result['status']}: {outcome}, attempt {result['attempts']}")
+        command = result["command_id"]
+        what = _step(command) if result["run"] else result["action"].removeprefix("stripe/")
+        again = f", attempt {result['attempts']}" if result["attempts"] > 1 else ""
+        self._line("result", command, f"{what}: {outcome}{again}")
+
+    def _line(self, kind: str, about: str, text: str) -> None:
+        """About an event, or a command, whose id begins with its event's."""
+        name = self.names.get(about.partition(":")[0], about)
+        if name != self.hidden:
+            self.show(kind, name, text)
 
     @property
     def running(self) -> int:
@@ -98,3 +126,7 @@ def _ended(reason: str, read: Read) -> EndedCommand:
 
 def _key(read: Read) -> str:
     return (read.key or b"-").decode("utf-8", "replace")
+
+
+def _step(command_id: str) -> str:
+    return command_id.rpartition(":")[2]

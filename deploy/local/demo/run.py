@@ -13,8 +13,9 @@ from stripeline.deploy.failure import FailureError
 from stripeline.deploy.local.demo.final_checks import AnswerCounts, final_checks, settled
 from stripeline.deploy.local.demo.kafka_traffic import put
 from stripeline.deploy.local.demo.observations import Observations
-from stripeline.deploy.local.demo.scenario import CROWD, STEPS, ScenarioDelivery, commands, deliveries
+from stripeline.deploy.local.demo.scenario import CROWD, CROWD_NAME, STEPS, ScenarioDelivery, commands, deliveries
 from stripeline.deploy.local.demo.screen import Screen
+from stripeline.deploy.local.invocation import command_word
 from stripeline.deploy.local.kafka_config import free_port
 from stripeline.deploy.local.port_choice import any_port, asked_port
 from stripeline.deploy.local.reconciliation import Sent
@@ -43,21 +44,21 @@ async def run(settings: Settings) -> None:
     )
     with Screen() as screen:
         async with local_stack(
-            lambda text: screen.line("starting", text), ports, overrides={"retry_tiers": _TIERS}
+            lambda text: screen.line("starting", "", text), ports, overrides={"retry_tiers": _TIERS}
         ) as stack:
             await _show(stack, screen, began_s)
 
 
 async def _show(stack: Stack, screen: Screen, began_s: float) -> None:
     topics = stack.settings.topics
-    seen = Observations(topics=topics, show=screen.line)
+    seen = Observations(topics=topics, show=screen.line, hidden=CROWD_NAME)
     screen.watch(seen)
     names = (*topics.events, topics.command, topics.run, topics.result, *topics.retries, topics.dead_letter)
     watcher = asyncio.create_task(_watch(seen, names, stack.client))
     started_s = time.monotonic()
     try:
-        answers, events = await _deliver(stack, screen, seen.not_shown)
-        await _command(stack, screen)
+        answers, events = await _deliver(stack, screen, seen)
+        await _command(stack, screen, seen)
         await _settle(seen, answers.acknowledged, watcher)
     finally:
         watcher.cancel()
@@ -66,8 +67,9 @@ async def _show(stack: Stack, screen: Screen, began_s: float) -> None:
     screen.summary(
         found,
         f"{len(seen.events)} events, {len(seen.runs)} runs, {len(seen.results)} results, {seen.retries} retries, "
-        f"{len(seen.dead_letters)} dead letters in {time.monotonic() - started_s:.1f} s "
-        f"({time.monotonic() - began_s:.1f} s with the start)",
+        f"{len(seen.dead_letters)} dead letter; {time.monotonic() - started_s:.0f} s "
+        f"of {time.monotonic() - began_s:.0f} s in all",
+        f"To explore it yourself, run `{command_word()} up`.",
     )
     if not all(check.holds for check in found):
         raise FailureError("A promise does not hold, see above. This is a fault of Stripeline: please report it.")
@@ -79,21 +81,22 @@ async def _watch(seen: Observations, topics: tuple[str, ...], client: Mapping[st
             seen.take(read)
 
 
-async def _deliver(stack: Stack, screen: Screen, not_shown: set[str]) -> tuple[AnswerCounts, dict[str, list[str]]]:
+async def _deliver(stack: Stack, screen: Screen, seen: Observations) -> tuple[AnswerCounts, dict[str, list[str]]]:
     """Send every delivery. Returns the answers, and the workflows that each published event starts."""
     answers, events = AnswerCounts(), dict[str, list[str]]()
     for delivery in deliveries():
         event = orjson.loads(delivery.body)["id"]
+        if delivery.name == CROWD_NAME and CROWD_NAME not in seen.sent:
+            screen.line("sent", CROWD_NAME, f"{CROWD} more payments at once, counted and not shown")
         if delivery.shows:
-            screen.line("sent", delivery.shows)
-        else:
-            not_shown.add(event)
-        status = await _post(stack, delivery)
+            screen.line("sent", delivery.name, delivery.shows)
+        seen.names[event] = delivery.name
+        seen.sent[delivery.name] += 1
+        status = seen.answers[delivery.name] = await _post(stack, delivery)
         answers.wrong += status != delivery.expected
         if status == 200 and delivery.published:  # noqa: PLR2004
             answers.acknowledged += 1
             events[event] = [delivery.starts] if delivery.starts else []
-    screen.line("sent", f"a crowd of {CROWD} more payments at once, counted and not shown")
     return answers, events
 
 
@@ -114,10 +117,11 @@ async def _post(stack: Stack, delivery: ScenarioDelivery) -> int:
     raise AssertionError("one body, one answer")
 
 
-async def _command(stack: Stack, screen: Screen) -> None:
+async def _command(stack: Stack, screen: Screen, seen: Observations) -> None:
     records = []
     for one in commands():
-        screen.line("sent", one.shows)
+        screen.line("sent", one.key.decode(), one.shows)
+        seen.sent[one.key.decode()] += 1
         records.append((one.key, one.value if isinstance(one.value, bytes) else orjson.dumps(one.value)))
     await put(stack.settings.topics.command, stack.client, records)
 

@@ -1,4 +1,4 @@
-"""How the demo looks: lines, and in a terminal a live table of runs below them. Shows no secret: it gets none."""
+"""How the demo looks: lines, and below them the story: in a terminal live, in a pipe at the end. It gets no secret."""
 
 from collections.abc import Sequence
 from types import TracebackType
@@ -6,27 +6,30 @@ from typing import Self
 
 from rich.console import Console
 from rich.live import Live
-from rich.table import Table
 from rich.text import Text
 
 from stripeline.deploy.local.demo.final_checks import FinalCheck
 from stripeline.deploy.local.demo.observations import Observations
+from stripeline.deploy.local.demo.story import story
 
 _COLOURS = {"event": "cyan", "run": "green", "result": "blue", "retry": "yellow", "dead letter": "red", "sent": "bold"}
-_RUNS = 12
-_STATES = {"running": "yellow", "succeeded": "green", "stopped": "red"}
+_STATES = {"waiting": "yellow", "done": "green", "stopped": "red"}
+_KIND, _NAME = 11, 12  # with two gaps, an event's type and id still fit 80 columns
 
 
 class Screen:
-    """Where the demo writes. `with` it, and call `line` for each thing that happens."""
+    """Where the demo writes. `with` it, and call `line` for each thing that happens.
+
+    The last screen of a terminal of 80 by 24 has the whole story, and what was checked.
+    """
 
     def __init__(self, console: Console | None = None) -> None:
         self.console = console or Console(highlight=False)
         self._seen: Observations | None = None
-        self._live = Live(console=self.console, refresh_per_second=8, get_renderable=self._table)
+        self._live = Live(console=self.console, refresh_per_second=8, get_renderable=self._story, transient=True)
 
     def __enter__(self) -> Self:
-        if self.console.is_terminal:
+        if self.console.is_terminal and not self.console.is_dumb_terminal:
             self._live.start()
         return self
 
@@ -38,27 +41,24 @@ class Screen:
     def watch(self, seen: Observations) -> None:
         self._seen = seen
 
-    def line(self, kind: str, text: str) -> None:
-        """One thing that happened. In a terminal it scrolls above the table of runs."""
-        written = Text.assemble((f"{kind:>12}  ", _COLOURS.get(kind, "dim")), text)
+    def line(self, kind: str, name: str, text: str) -> None:
+        """One thing that happened to a case. In a terminal it scrolls above the story."""
+        case = f"{name:<{_NAME}}  " if name else ""
+        written = Text.assemble((f"{kind:>{_KIND}}  ", _COLOURS.get(kind, "dim")), case, text)
         self.console.print(written, soft_wrap=True)
 
-    def _table(self) -> Table:
-        table = Table("event", "workflow", "run", "step", "steps done", box=None, header_style="bold", pad_edge=False)
-        runs = [] if self._seen is None else [*self._seen.runs.values()][-_RUNS:]
-        for run in runs:
-            done = sum(step["status"] == "succeeded" for step in run["steps"])
-            state = Text(run["status"], style=_STATES[run["status"]])
-            table.add_row(run["event"], run["workflow"], state, run["step"] or "-", str(done))
-        return table if runs else Table(box=None)
+    def _story(self) -> Text:
+        rows = [] if self._seen is None else story(self._seen)
+        lines = (Text.assemble(f"{row.name:<{_NAME}}  ", (row.outcome, _STATES[row.state])) for row in rows)
+        return Text("\n").join(lines)
 
-    def summary(self, found: Sequence[FinalCheck], counts: str) -> None:
-        """The end: each promise with its numbers."""
+    def summary(self, found: Sequence[FinalCheck], counts: str, next_step: str) -> None:
+        """The end: the story, each promise with its numbers, and what to do next."""
         self._live.stop()
-        table = Table("", "promise", "found", title="Checked at the end", title_justify="left", box=None)
-        for check in found:
-            mark = Text("ok", style="green") if check.holds else Text("BROKEN", style="bold red")
-            table.add_row(mark, check.promise, check.found)
         self.console.print()
-        self.console.print(counts, soft_wrap=True)
-        self.console.print(table)
+        self.console.print(self._story())
+        self.console.print(f"\n{counts}", soft_wrap=True)
+        for check in found:
+            mark = ("ok", "green") if check.holds else ("BROKEN", "bold red")
+            self.console.print(Text.assemble(mark, f"  {check.promise}: {check.found}"), soft_wrap=True)
+        self.console.print(f"\n{next_step}", soft_wrap=True)

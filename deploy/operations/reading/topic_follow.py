@@ -10,7 +10,9 @@ BEGINNING = 0
 
 
 async def follow(topics: Sequence[str], client: Mapping[str, Any], since_ms: int | None) -> AsyncGenerator[Read]:
-    """Yield each committed record since a time, or from now on, for ever; of a partition in order. Close it.
+    """Yield each committed record since a time, or from now on, for ever. Close it.
+
+    What comes together is in order of time.
 
     Raises FailureError for a missing topic, KafkaError, and TimeoutError when Kafka is silent.
     """
@@ -20,5 +22,5 @@ async def follow(topics: Sequence[str], client: Mapping[str, Any], since_ms: int
         since = {} if since_ms is None else await reader.offsets_at(partitions, since_ms)
         reader.seek({**ends, **since})
         while True:
-            for record in await reader.poll():
+            for record in sorted(await reader.poll(), key=lambda one: one.timestamp):
                 yield read_of(record)

