@@ -57,7 +57,7 @@ class Definition(BaseModel):
 
 Owner = Annotated[
     Name | None,
-    Field(description="who applied it, as `stripeline apply --owner` said: `--prune` removes only what is the same's"),
+    Field(description="who applied it, as `apply --owner` said: `--prune` removes only what is the same's"),
 ]
 
 
