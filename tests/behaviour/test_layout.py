@@ -212,7 +212,21 @@ def docstrings(path: str, source: str) -> list[str]:
     return [] if ast.get_docstring(tree) or not tree.body else [f"{path} has no docstring"]
 
 
-RULES: tuple[Rule, ...] = (layers, adapters, environment, purity, pure_imports_pure, sizes, docstrings, private_parts)
+def printing(path: str, source: str) -> list[str]:
+    """The command prints in one module, which makes every text harmless and masks secrets."""
+    if not path.startswith("deploy/cli/") or path in {
+        "deploy/cli/terminal/output.py",
+        "deploy/cli/terminal/options.py",
+    }:
+        return []
+    calls = [ast.unparse(node.func) for node in nodes(source) if isinstance(node, ast.Call)]
+    wrong = {"print", "typer.echo", "typer.secho", "rich.print"}
+    return [f"{path} calls {name}: use terminal/output.py" for name in calls if name in wrong]
+
+
+RULES: tuple[Rule, ...] = (
+    layers, adapters, environment, purity, pure_imports_pure, sizes, docstrings, private_parts, printing,
+)  # fmt: skip
 
 
 @pytest.mark.parametrize("rule", RULES, ids=lambda rule: rule.__name__)
@@ -227,6 +241,8 @@ def test_the_tables_name_modules_that_exist():
 
 
 BAD = [
+    (printing, "deploy/cli/x.py", "print('x')"),
+    (printing, "deploy/cli/terminal/x.py", "import typer\ntyper.echo('x')"),
     (layers, "contracts/x.py", "import stripeline.workers.actions"),
     (layers, "contracts/x.py", "from stripeline.ingest import routing"),
     (layers, "contracts/x.py", "from stripeline.deploy.settings.settings import settings"),
