@@ -23,6 +23,8 @@ class Family:
         to another family.
     subject: finds the id of the object that an event is about in the event's data object; None if there is none. It
         is the record's key, so that all events of one object stay in order.
+    types: those that Stripe has, as the `enabled_events` of a webhook endpoint list them in version 16.1.0 of its SDK
+        for Python. Stripe adds types: an event of another one is published all the same.
     sensitive: fields of its data objects that are masked in everything shown to people.
     examples: data objects by event type, for the published contract.
     """
@@ -30,6 +32,7 @@ class Family:
     kind: str
     prefix: str
     subject: Subject
+    types: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 

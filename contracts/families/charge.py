@@ -15,6 +15,21 @@ FAMILY = Family(
     kind="stripe/charge-event",
     prefix="charge.",
     subject=subject,
+    types=(
+        "charge.captured",
+        "charge.dispute.closed",
+        "charge.dispute.created",
+        "charge.dispute.funds_reinstated",
+        "charge.dispute.funds_withdrawn",
+        "charge.dispute.updated",
+        "charge.expired",
+        "charge.failed",
+        "charge.pending",
+        "charge.refund.updated",
+        "charge.refunded",
+        "charge.succeeded",
+        "charge.updated",
+    ),
     sensitive=("billing_details", "receipt_email", "receipt_url", "shipping"),
     examples={
         "charge.failed": {

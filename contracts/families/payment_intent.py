@@ -14,6 +14,16 @@ FAMILY = Family(
     kind="stripe/payment-event",
     prefix="payment_intent.",
     subject=subject,
+    types=(
+        "payment_intent.amount_capturable_updated",
+        "payment_intent.canceled",
+        "payment_intent.created",
+        "payment_intent.partially_funded",
+        "payment_intent.payment_failed",
+        "payment_intent.processing",
+        "payment_intent.requires_action",
+        "payment_intent.succeeded",
+    ),
     sensitive=("client_secret", "receipt_email", "shipping", "last_payment_error"),
     examples={
         "payment_intent.succeeded": {

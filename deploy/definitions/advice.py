@@ -3,8 +3,9 @@
 import re
 from collections.abc import Iterator, Mapping
 
-from stripeline.contracts.definitions import AnyDefinition, Definitions, Step, Trigger, Workflow
+from stripeline.contracts.definitions import Step, Trigger, Workflow
 from stripeline.contracts.families import families
+from stripeline.deploy.definitions.problems import Place, Problem
 from stripeline.workers.actions import actions
 from stripeline.workers.router.number_forms import exact_forms
 from stripeline.workers.router.paths import Path, guard_of, guarded, paths_of
@@ -15,23 +16,21 @@ _NULL_BEFORE = re.compile(r"\bnull\s*!=\s*$")
 _NOT = re.compile(r"!\s*(?!=)")
 
 
-def advice(definitions: Mapping[str, AnyDefinition], stored: Mapping[str, Trigger]) -> Iterator[str]:
-    """One sentence for each doubt about the workflows of a file. `stored`: triggers that they may refer to."""
-    triggers = {**stored, **Definitions.of(definitions).triggers}
-    for key, workflow in definitions.items():
-        if isinstance(workflow, Workflow):
-            trigger = triggers.get(workflow.trigger)
-            for words in _doubts(workflow, trigger):
-                yield f"{key}: {words}"
+def advice(workflows: Mapping[str, Workflow], triggers: Mapping[str, Trigger]) -> Iterator[Problem]:
+    """One warning for each doubt about these workflows. `triggers`: those that they may refer to."""
+    for name, workflow in workflows.items():
+        for place, words in _doubts(workflow, triggers.get(workflow.trigger)):
+            yield Problem(place=("workflows", name, *place), reason=words, warning=True)
 
 
-def _doubts(workflow: Workflow, trigger: Trigger | None) -> Iterator[str]:
-    if workflow.where is not None:
-        yield from _unguarded(workflow.where)
-    for step in workflow.steps:
-        yield from _fractions(step)
-        if trigger is not None:
-            yield from _own_effect(workflow, step, trigger)
+def _doubts(workflow: Workflow, trigger: Trigger | None) -> Iterator[tuple[Place, str]]:
+    for words in _unguarded(workflow.where or ""):
+        yield ("where",), words
+    for position, step in enumerate(workflow.steps):
+        for name, words in _fractions(step):
+            yield ("steps", position, "input", name), words
+        for words in _own_effect(workflow, step, trigger) if trigger is not None else ():
+            yield ("steps", position), words
 
 
 def _own_effect(workflow: Workflow, step: Step, trigger: Trigger) -> Iterator[str]:
@@ -42,8 +41,8 @@ def _own_effect(workflow: Workflow, step: Step, trigger: Trigger) -> Iterator[st
     created = f"{action.makes}.created"
     if created.startswith(families()[trigger.kind].prefix) and workflow.wants(created):
         yield (
-            f"step {step.id} makes what {created} tells of, and {created} starts this workflow; it is not started by"
-            " what it made itself, only by what others make"
+            f"step {step.id} makes what {created} is about, and {created} starts this workflow: what it makes itself"
+            " does not start it, only what others make"
         )
 
 
@@ -65,7 +64,7 @@ def _unguarded(where: str) -> Iterator[str]:
 def _without(path: Path, where: str) -> str:
     guard = guard_of(path)
     return (
-        f"where: an event without {path.text} does not start it, although it negates; write"
+        f"an event without {path.text} does not start it, although it negates; write"
         f' "{guard} && ({where})" to say so, or "!({guard}) || ({where})" to start it'
     )
 
@@ -90,8 +89,9 @@ def _end_of(where: str, at: int) -> int:
     return len(where)
 
 
-def _fractions(step: Step) -> Iterator[str]:
+def _fractions(step: Step) -> Iterator[tuple[str, str]]:
     for name, written in step.input.items():
         if isinstance(written, str) and written.startswith("="):
             for form in exact_forms(written[1:]):
-                yield f"step {step.id}, {name}: {form}"
+                if not form.mixed:  # else it is refused
+                    yield name, str(form)

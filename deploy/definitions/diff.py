@@ -1,29 +1,73 @@
 """Compares what a file wants with what is stored, field by field. Pure; a secret shows as replaced, never its value."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from stripeline.contracts.definitions import AnyDefinition, Connection, Trigger, encode_definition
+from stripeline.deploy.definitions.problems import Place
 from stripeline.workers.secrets.vault import key_id_of
 
 What = Literal["added", "changed", "removed", "unchanged"]
+Lines = Callable[[Place], int | None]
+_SECTIONS: Mapping[str, str] = {"connection": "connections", "trigger": "triggers", "workflow": "workflows"}
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class FieldChange:
+    """What becomes of one field. words: of a secret, whose values are never shown. line: where the file has it."""
+
+    field: str
+    before: Any = None
+    after: Any = None
+    words: str | None = None
+    line: int | None = None
+
+    def __str__(self) -> str:
+        return f"{self.field}: {self.words or f'{_shown(self.before)} → {_shown(self.after)}'}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Change:
-    """What becomes of one definition; `fields` says in words what differs."""
+    """What becomes of one definition, and where the file has it."""
 
     what: What
     key: str
-    fields: tuple[str, ...] = ()
+    fields: tuple[FieldChange, ...] = ()
+    line: int | None = None
+
+    def row(self) -> dict[str, Any]:
+        """For a pipeline."""
+        kind, _, name = self.key.partition("/")
+        return {"change": self.what, "kind": kind, "name": name, "line": self.line} | {
+            "fields": [
+                {"field": one.field, "before": one.before, "after": one.after, "secret": one.words, "line": one.line}
+                for one in self.fields
+            ]
+        }
 
 
-def diff(stored: Mapping[str, AnyDefinition], wanted: Mapping[str, AnyDefinition], *, prune: bool) -> list[Change]:
-    """Every definition with what becomes of it: first what the file has, then what it leaves out and prunes."""
-    changes = [_change(key, stored.get(key), definition) for key, definition in wanted.items()]
+def place_of(key: str) -> Place:
+    """Where a file has the definition of a control key: `("workflows", "thank")`."""
+    kind, _, name = key.partition("/")
+    return (_SECTIONS[kind], name)
+
+
+def _nowhere(_: Place) -> None:
+    return None
+
+
+def diff(
+    stored: Mapping[str, AnyDefinition], wanted: Mapping[str, AnyDefinition], *, removed: Collection[str] = (),
+    lines: Lines = _nowhere,
+) -> list[Change]:  # fmt: skip
+    """Every definition with what becomes of it: first what the file has, then what is removed.
+
+    lines: of places in the file.
+    """
+    changes = [_change(key, stored.get(key), definition, lines) for key, definition in wanted.items()]
     # Workflows before triggers before connections: what is used goes after what uses it.
-    gone = [key for key in reversed(list(stored)) if key not in wanted] if prune else []
+    gone = [key for key in reversed(list(stored)) if key in removed]
     return changes + [Change(what="removed", key=key) for key in gone]
 
 
@@ -36,30 +80,30 @@ def publication(changes: list[Change], wanted: Mapping[str, AnyDefinition]) -> d
     }
 
 
-def _change(key: str, stored: AnyDefinition | None, wanted: AnyDefinition) -> Change:
+def _change(key: str, stored: AnyDefinition | None, wanted: AnyDefinition, lines: Lines) -> Change:
+    place = place_of(key)
     if stored is None:
-        return Change(what="added", key=key)
-    fields = tuple(_fields(stored, wanted))
-    return Change(what="changed" if fields else "unchanged", key=key, fields=fields)
+        return Change(what="added", key=key, line=lines(place))
+    fields = tuple(_fields(stored, wanted, place, lines))
+    return Change(what="changed" if fields else "unchanged", key=key, fields=fields, line=lines(place))
 
 
-def _fields(stored: AnyDefinition, wanted: AnyDefinition) -> Iterator[str]:
+def _fields(stored: AnyDefinition, wanted: AnyDefinition, place: Place, lines: Lines) -> Iterator[FieldChange]:
     match stored, wanted:
         case Connection(), Connection():
-            yield from _secret_key(stored, wanted)
+            if stored.secret_key != wanted.secret_key:
+                words = _how(stored.secret_key, wanted.secret_key)
+                yield FieldChange(field="secret_key", words=words, line=lines((*place, "secret_key")))
         case Trigger(), Trigger():
-            yield from _ring(stored.signing_secrets, wanted.signing_secrets)
+            for words in _ring(stored.signing_secrets, wanted.signing_secrets):
+                yield FieldChange(field="signing_secrets", words=words, line=lines((*place, "signing_secrets")))
         case _:
             pass
     before, after = _flat(stored), _flat(wanted)
     for name in sorted(before.keys() | after.keys()):
-        if before.get(name) != after.get(name):
-            yield f"{name}: {_shown(before.get(name))} → {_shown(after.get(name))}"
-
-
-def _secret_key(stored: Connection, wanted: Connection) -> Iterator[str]:
-    if stored.secret_key != wanted.secret_key:
-        yield f"secret_key: {_how(stored.secret_key, wanted.secret_key)}"
+        (was, _), (becomes, inside) = before.get(name, (None, ())), after.get(name, (None, ()))
+        if was != becomes:
+            yield FieldChange(field=name, before=was, after=becomes, line=lines((*place, *inside)))
 
 
 def _ring(stored: tuple[str, ...], wanted: tuple[str, ...]) -> Iterator[str]:
@@ -67,11 +111,11 @@ def _ring(stored: tuple[str, ...], wanted: tuple[str, ...]) -> Iterator[str]:
         return
     added, gone = len(set(wanted) - set(stored)), len(set(stored) - set(wanted))
     if added == gone == 0:
-        yield "signing_secrets: in another order"
+        yield "in another order"
     elif stored and wanted and key_id_of(stored[0]) != key_id_of(wanted[0]):
-        yield f"signing_secrets: {_how(stored[0], wanted[0])}"
+        yield _how(stored[0], wanted[0])
     else:
-        yield f"signing_secrets: {added} added, {gone} removed, {len(set(wanted) & set(stored))} kept"
+        yield f"{added} added, {gone} removed, {len(set(wanted) & set(stored))} kept"
 
 
 def _how(stored: str, wanted: str) -> str:
@@ -79,23 +123,27 @@ def _how(stored: str, wanted: str) -> str:
     return "replaced" if key_id_of(stored) == key_id else f"sealed anew with master key {key_id}"
 
 
-def _flat(definition: AnyDefinition) -> dict[str, Any]:
-    """All but the secrets, as dotted names; steps go by their id."""
+def _flat(definition: AnyDefinition) -> dict[str, tuple[Any, Place]]:
+    """All but the secrets, as dotted names with their places; steps go by their id."""
     values = definition.model_dump(
         mode="json", exclude_none=True, exclude={"secret_key", "signing_secrets", "key_name_kept"}
     )
-    if "steps" in values:
-        values["step order"] = ", ".join(step["id"] for step in values["steps"])
-        values["steps"] = {step.pop("id"): step for step in values["steps"]}
-    return dict(_leaves("", values))
+    found = dict(_leaves("", (), {name: held for name, held in values.items() if name != "steps"}))
+    steps = values.get("steps", [])
+    if steps:
+        found["step order"] = (", ".join(step["id"] for step in steps), ("steps",))
+    for position, step in enumerate(steps):
+        rest = {name: held for name, held in step.items() if name != "id"}
+        found |= dict(_leaves(f"steps.{step['id']}", ("steps", position), rest))
+    return found
 
 
-def _leaves(name: str, value: Any) -> Iterator[tuple[str, Any]]:
+def _leaves(name: str, place: Place, value: Any) -> Iterator[tuple[str, tuple[Any, Place]]]:
     if isinstance(value, dict) and value:
         for key, held in value.items():
-            yield from _leaves(f"{name}.{key}" if name else str(key), held)
+            yield from _leaves(f"{name}.{key}" if name else str(key), (*place, key), held)
     else:
-        yield name, value
+        yield name, (value, place)
 
 
 def _shown(value: Any) -> str:

@@ -68,6 +68,14 @@ class SecretError(Exception):
     """Why a secret can't be had or is the wrong one; never its value."""
 
 
+class UnsetError(SecretError):
+    """A variable that is not set. name: of the variable."""
+
+    def __init__(self, name: str) -> None:
+        super().__init__(f"the variable {name} is not set: set it in the environment or in .env")
+        self.name = name
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Source:
     """Where secrets come from: the environment, and files beside the configuration file."""
@@ -115,7 +123,7 @@ def _inline(written: str, kind: Kind) -> str:
 def _from_environment(name: str, source: Source) -> str:
     value = (source.environment(name) or "").strip()
     if not value:
-        raise SecretError(f"the variable {name} is not set: set it in the environment or in .env")
+        raise UnsetError(name)
     return value
 
 

@@ -1,6 +1,6 @@
 """The shape of a configuration file: sections, names and fields. Looks at no meaning beyond, and at no secret."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Annotated, Any, Final
 
 from pydantic import Field, ValidationError
@@ -9,8 +9,33 @@ from stripeline.contracts.definitions import Definition, Name, Rate, TriggerKind
 from stripeline.contracts.ids import ACCOUNT_ID
 from stripeline.contracts.limits import Commands, HourlyLimits
 from stripeline.deploy.definitions.problems import Place, Problem
+from stripeline.deploy.definitions.secrets import Kind
 
 _NO_FIELD: Final = "there is no such field: look for a typing mistake"
+_LIST: Final = "a list is wanted here, like [one, two]"
+_FIELDS: Final = "fields are wanted here, like `name: value`"
+_WHOLE: Final = "a whole number is wanted here"
+_WANTED: Final[Mapping[str, str]] = {
+    "extra_forbidden": _NO_FIELD,
+    "missing": "it is missing: write it",
+    "string_pattern_mismatch": (
+        "a name is lower-case letters, digits and dashes (a step's: underscores), and starts with a letter"
+    ),
+    "model_type": _FIELDS,
+    "dict_type": _FIELDS,
+    "mapping_type": _FIELDS,
+    "tuple_type": _LIST,
+    "list_type": _LIST,
+    "string_type": "a text is wanted here: put it in quotes",
+    "int_type": _WHOLE,
+    "int_parsing": _WHOLE,
+    "int_from_float": _WHOLE,
+    "float_type": "a number is wanted here",
+    "float_parsing": "a number is wanted here",
+    "bool_type": "true or false is wanted here",
+    "bool_parsing": "true or false is wanted here",
+}
+"""By pydantic's kinds of error, whose own words are about Python."""
 
 
 class WrittenConnection(Definition):
@@ -38,6 +63,14 @@ class Written(Definition):
     triggers: dict[Name, WrittenTrigger] = Field(default_factory=dict)
     workflows: dict[Name, Workflow] = Field(default_factory=dict)
 
+    def secrets(self) -> Iterator[tuple[Place, str, Kind]]:
+        """Every reference to a secret, with its place."""
+        for name, connection in self.connections.items():
+            yield ("connections", name, "secret_key"), connection.secret_key, "secret_key"
+        for name, trigger in self.triggers.items():
+            for position, text in enumerate(trigger.signing_secrets):
+                yield ("triggers", name, "signing_secrets", position), text, "signing_secret"
+
 
 def shape(value: Any) -> Written | list[Problem]:
     """The file's values as sections and fields, or all that is wrong with their shape."""
@@ -45,13 +78,25 @@ def shape(value: Any) -> Written | list[Problem]:
     try:
         written = Written.model_validate(_without_nulls(value), extra="forbid")
     except ValidationError as error:
-        return owned + [
-            Problem(
-                place=tuple(part for part in one["loc"] if part != "[key]"), reason=_reason(one["type"], one["msg"])
-            )
-            for one in error.errors(include_url=False, include_input=False, include_context=False)
-        ]
+        return [*owned, *_problems(error, value)]
     return owned or written
+
+
+def _problems(error: ValidationError, value: Any) -> Iterator[Problem]:
+    for one in error.errors(include_url=False, include_input=False, include_context=False):
+        place = tuple(part for part in one["loc"] if part != "[key]")
+        written = _at(value, place) if place[:1] == ("workflows",) else None
+        yield Problem(place=place, reason=wanted(one["type"], one["msg"], written))
+
+
+def _at(value: Any, place: Place) -> Any:
+    """What is written at a place; None where there is nothing."""
+    for part in place:
+        try:
+            value = value[part]
+        except (KeyError, IndexError, TypeError):
+            return None
+    return value
 
 
 def _owned(value: Any) -> Iterator[Place]:
@@ -67,15 +112,14 @@ def _without_nulls(value: Any) -> Any:
     return {name: held for name, held in value.items() if held is not None} if isinstance(value, dict) else value
 
 
-def _reason(kind: str, message: str) -> str:
+def wanted(kind: str, message: str, written: Any = None) -> str:
+    """What to write, for one of pydantic's kinds of error. `written`: left out where it may be a secret."""
     match kind:
-        case "extra_forbidden":
-            return _NO_FIELD
-        case "missing":
-            return "it is missing: write it"
-        case "string_pattern_mismatch":
-            return "a name is lower-case letters, digits and dashes (a step's: underscores), and starts with a letter"
-        case "model_type" | "dict_type":
-            return "fields are wanted here, like `name: value`"
-        case _:
+        case "tuple_type" | "list_type" if isinstance(written, str) and written.isprintable():
+            return f"write a list: [{written[:100]}]"
+        case "value_error":
             return message.removeprefix("Value error, ")
+        case "too_short" | "too_long":
+            return message.replace("Tuple should have", "this list has").replace(" after validation", "")
+        case _:
+            return _WANTED.get(kind, message)

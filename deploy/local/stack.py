@@ -108,7 +108,7 @@ async def _configure(settings: Settings, client: Mapping[str, Any]) -> None:
     vault = Vault.from_ring(settings.master_keys)
     wanted = load(EXAMPLE, vault, stored, SECRETS.get)
     learned = await learn(settings, vault, stored, wanted)
-    changes = {**account_records(learned), **publication(diff(stored.by_key(), wanted, prune=False), wanted)}
+    changes = {**account_records(learned), **publication(diff(stored.by_key(), wanted), wanted)}
     if changes:
         await publish(settings.topics.control, client, changes)
 

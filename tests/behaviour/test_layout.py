@@ -84,7 +84,7 @@ PURE_BUT_FOR = {
     # Loads the actions of other packages, by the entry points that it is given.
     "workers/installed_actions.py": ("importlib",),
     # Loads the CEL engine when the first expression is judged: most commands of the command line need none.
-    "deploy/definitions/checks.py": ("importlib",),
+    "deploy/definitions/expressions/expression_engine.py": ("importlib",),
     # A generator with a seed of its own: faults and ids are repeatable.
     "deploy/sandbox/sandbox.py": ("random",),
 }

@@ -67,16 +67,23 @@ def listed(call: Call, *arguments: str) -> list[dict[str, Any]]:
     return found
 
 
+def changes(call: Call, *arguments: str) -> list[dict[str, Any]]:
+    code, out, _ = call("apply", *arguments, "--json")
+    found = json.loads(out)
+    assert (code, found["applied"], found["problems"]) == (0, True, [])
+    return list(found["changes"])
+
+
 def test_a_connection_with_waiting_commands_is_not_removed(call: Call, tmp_path: Path) -> None:
     call("topics", "apply")
     (tmp_path / "one.yaml").write_text(FILE.partition("triggers:")[0])
-    (tmp_path / "empty.yaml").write_text("")
+    (tmp_path / "other.yaml").write_text(FILE.partition("triggers:")[0].replace("  acme:", "  other:"))
     call("apply", "one.yaml")
     for number in range(3):
         options = ("--connection", "acme", "--account", "acct_1Conn01", "--id", f"c{number}")
         assert call("command", "stripe/create-customer", *options)[0] == 0
-    for asked in (("delete", "connection", "acme"), ("apply", "empty.yaml", "--prune")):
-        code, _, err = call(*asked)
+    for asked in (("delete", "connection", "acme"), ("apply", "other.yaml", "--prune")):
+        code, _, err = call(*asked, "--yes")
         assert (code, "acme was not removed: 3 of its commands wait" in err) == (1, True), err
     assert [row["name"] for row in listed(call, "get", "connections")] == ["acme"]
 
@@ -94,7 +101,7 @@ def test_a_connection_is_paused_and_resumed(call: Call, tmp_path: Path) -> None:
     assert call("resume", "connection", "acme")[0] == 0
     assert listed(call, "get", "connections")[0]["state"] == "ready"
     assert "is not paused" in call("resume", "connection", "acme")[2]
-    assert call("delete", "connection", "acme")[0] == 0
+    assert call("delete", "connection", "acme", "--yes")[0] == 0
 
 
 def test_topics_apply_check_and_list(call: Call) -> None:
@@ -121,10 +128,14 @@ def test_apply_get_and_delete(call: Call, tmp_path: Path, monkeypatch: pytest.Mo
     assert "stripeline topics apply" in call("apply", "stripeline.yaml")[2]
     call("topics", "apply")
     code, out, err = call("apply", "stripeline.yaml", "--dry-run")
-    assert (code, out.splitlines()[0], "nothing was published" in err) == (0, "+ connection/acme", True)
+    assert (code, out.splitlines()[0], "nothing was published" in err) == (
+        0,
+        "+ connection/acme (stripeline.yaml:2)",
+        True,
+    )
     assert listed(call, "get", "connections") == []
-    assert {row["change"] for row in listed(call, "apply", "stripeline.yaml")} == {"added"}
-    assert {row["change"] for row in listed(call, "apply", "stripeline.yaml")} == {"unchanged"}
+    assert {row["change"] for row in changes(call, "stripeline.yaml")} == {"added"}
+    assert {row["change"] for row in changes(call, "stripeline.yaml")} == {"unchanged"}
     assert listed(call, "get", "connections") == [
         {"name": "acme", "mode": "test", "account": "acct_1Acme", "key": "sk_test_…dden", "state": "ready"}
         | {"paused_accounts": [], "rate": None, "limits": None, "commands": "all"}
@@ -136,9 +147,8 @@ def test_apply_get_and_delete(call: Call, tmp_path: Path, monkeypatch: pytest.Mo
     code, _, err = call("delete", "connection", "acme")
     assert (code, "in use by trigger pay" in err) == (1, True)
     assert call("delete", "trigger", "none")[0] == 1
-    assert call("delete", "workflow", "thank")[:2] == (0, "deleted workflow/thank\n")
-    (tmp_path / "empty.yaml").write_text("")
-    assert [row["name"] for row in listed(call, "apply", "empty.yaml", "--prune")] == ["pay", "acme"]
+    assert call("delete", "workflow", "thank", "--yes")[:2] == (0, "deleted workflow/thank\n")
+    assert call("delete", "trigger", "pay", "--yes")[0] == 0
     assert listed(call, "get", "triggers") == []
 
 

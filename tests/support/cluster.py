@@ -200,4 +200,4 @@ async def configure(found: Cluster, config: str, secrets: Mapping[str, str] | No
     stored = await read_all(topic, found.client)
     named = {"ACME_KEY": KEY, "ACME_WHSEC": SECRET, **(secrets or {})}
     wanted = load(file, Vault.from_ring(found.settings.master_keys), stored, named.get)
-    await publish(topic, found.client, publication(diff(stored.by_key(), wanted, prune=False), wanted))
+    await publish(topic, found.client, publication(diff(stored.by_key(), wanted), wanted))

@@ -1,11 +1,11 @@
-"""Counts the commands that wait for each connection: on the command topic and in the retry tiers, not yet decided.
+"""Counts the commands that wait: on the command topic and in the retry tiers, not yet decided.
 
 A connection with waiting commands is not removed: there would be no key to carry them out with, or to look them up.
 """
 
 import asyncio
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from typing import Any, Final
 
 import orjson
@@ -19,33 +19,48 @@ _DEADLINE_S: Final = 120.0
 
 
 async def waiting_commands(topics: Topics, client: Mapping[str, Any]) -> Counter[str]:
-    """How many wait, by connection. Raises FailureError, KafkaError, TimeoutError."""
+    """How many wait, by the control keys of what they are of. Raises FailureError, KafkaError, TimeoutError."""
     found: Counter[str] = Counter()
     async with asyncio.timeout(_DEADLINE_S):
         async for records in undecided(topics, client):
-            names = (connection_of(record.value, h.read(record.headers)) for record in records)
-            found.update(name for name in names if name is not None)
+            for record in records:
+                found.update(control_keys_of(record.value, h.read(record.headers)))
     return found
 
 
-def connection_of(value: bytes | None, headers: Mapping[str, bytes]) -> str | None:
-    """The connection of a command; None for what is not one."""
+def control_keys_of(value: bytes | None, headers: Mapping[str, bytes]) -> Iterator[str]:
+    """`connection/NAME` and `workflow/NAME` of a command; none of what is not one."""
     if value is None or h.SETTLES in headers:
-        return None
+        return
     try:
         command = orjson.loads(value)
     except orjson.JSONDecodeError:
-        return None
-    connection = command.get("connection") if isinstance(command, dict) else None
-    return connection if isinstance(connection, str) else None
+        return
+    if not isinstance(command, dict):
+        return
+    connection, run = command.get("connection"), command.get("run")
+    if isinstance(connection, str):
+        yield f"connection/{connection}"
+    if isinstance(run, dict) and isinstance(run.get("workflow"), str):
+        yield f"workflow/{run['workflow']}"
 
 
 def require_none_waiting(found: Mapping[str, int], names: Iterable[str]) -> None:
     """Raise FailureError for a connection that commands wait for."""
     for name in names:
-        if found.get(name):
+        if count := found.get(f"connection/{name}"):
             raise FailureError(
-                f"The connection {name} was not removed: {found[name]} of its commands wait, and would have no key."
+                f"The connection {name} was not removed: {count} of its commands wait, and would have no key."
                 f" Run an executor until they are done (`stripeline get connections` says why they wait), or let them"
                 " end by their not_after."
             )
+
+
+async def removable(topics: Topics, client: Mapping[str, Any], keys: Collection[str]) -> Counter[str]:
+    """The commands that wait, where definitions with these control keys are to be removed.
+
+    Raises FailureError for a connection among them that commands wait for.
+    """
+    waiting = await waiting_commands(topics, client)
+    require_none_waiting(waiting, [key.partition("/")[2] for key in keys if key.startswith("connection/")])
+    return waiting

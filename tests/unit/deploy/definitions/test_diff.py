@@ -19,13 +19,13 @@ def trigger(*secrets: str) -> Trigger:
 
 
 def fields(before: AnyDefinition, after: AnyDefinition) -> tuple[str, ...]:
-    (change,) = diff({"x/y": before}, {"x/y": after}, prune=False)
-    return change.fields
+    (change,) = diff({"workflow/y": before}, {"workflow/y": after})
+    return tuple(map(str, change.fields))
 
 
 def test_what_is_new_is_added_and_what_is_equal_stays() -> None:
     wanted: dict[str, AnyDefinition] = {"connection/a": connection(), "connection/b": connection()}
-    changes = diff({"connection/a": connection()}, wanted, prune=False)
+    changes = diff({"connection/a": connection()}, wanted)
     assert [(change.what, change.key) for change in changes] == [
         ("unchanged", "connection/a"),
         ("added", "connection/b"),
@@ -35,8 +35,8 @@ def test_what_is_new_is_added_and_what_is_equal_stays() -> None:
 
 def test_pruning_deletes_what_is_left_out_its_users_first() -> None:
     stored: dict[str, AnyDefinition] = {"connection/a": connection(), "trigger/t": trigger()}
-    assert diff(stored, {}, prune=False) == []
-    changes = diff(stored, {}, prune=True)
+    assert diff(stored, {}) == []
+    changes = diff(stored, {}, removed=stored)
     assert [(change.what, change.key) for change in changes] == [("removed", "trigger/t"), ("removed", "connection/a")]
     assert publication(changes, {}) == {"trigger/t": None, "connection/a": None}
 
