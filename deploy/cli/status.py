@@ -4,13 +4,16 @@ import asyncio
 import contextlib
 import signal
 import sys
+from collections.abc import Sequence
+from dataclasses import replace
 from typing import Annotated, Final
 
 import typer
 
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
-from stripeline.deploy.cli.terminal.options import kafka, settings
+from stripeline.deploy.cli.terminal.options import kafka, repeated, settings
+from stripeline.deploy.operations.status.finding import StatusFinding
 from stripeline.deploy.operations.status.findings import findings, needs_person
 from stripeline.deploy.operations.status.gather import gather
 from stripeline.deploy.operations.status.status_page import as_json as page_json
@@ -43,7 +46,7 @@ def status(
 
 async def _once(*, as_json: bool) -> bool:
     facts = await gather(settings(), kafka())
-    found = findings(facts)
+    found = _pasted(findings(facts))
     if as_json:
         output.print_json(page_json(facts, found))
     else:
@@ -72,11 +75,20 @@ async def _watched() -> bool:
 
 async def _drawn() -> bool:
     facts = await gather(settings(), kafka())
-    found = findings(facts)
+    found = _pasted(findings(facts))
     if output.decorated():
         sys.stdout.write(_HOME_AND_CLEAR)
     output.say("\n".join(page(facts, found)))
     return needs_person(found)
+
+
+def _pasted(found: Sequence[StatusFinding]) -> list[StatusFinding]:
+    """With the options of this command in the next ones, so that they look at the same Kafka."""
+    ours, options = "stripeline ", repeated()
+    return [
+        replace(one, command=one.command + options) if one.command and one.command.startswith(ours) else one
+        for one in found
+    ]
 
 
 COMMANDS = (Entry(name="status", does=status, panel=Panel.LOOK, place=0),)

@@ -3,8 +3,10 @@
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
-from typing import Any, Self
+from itertools import islice
+from typing import Any, Final, Self
 
+from stripeline.contracts.headers import first_appended_ms, read
 from stripeline.contracts.retry_tiers import Tier
 from stripeline.deploy.operations.topic_problems import TopicProblem
 from stripeline.deploy.telemetry.loop_lag import LoopLag
@@ -13,6 +15,8 @@ from stripeline.workers.kafka.group_member import Worker
 from stripeline.workers.task.counters import Counts
 from stripeline.workers.task.decision import InputRecord
 from stripeline.workers.task.input_partition import InputPartition, Load
+
+_NEXT: Final = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -68,6 +72,11 @@ class WorkerView:
 
     def age_s(self, source: InputPartition) -> float:
         return max(0.0, (self.now_ms - source.buffer[0].timestamp) / 1000) if source.buffer else 0.0
+
+    def first_age_s(self, source: InputPartition) -> float:
+        """Of the oldest among the next commands of a tier, since its first append."""
+        firsts = (first_appended_ms(read(record.headers), record.timestamp) for record in islice(source.buffer, _NEXT))
+        return max(0.0, (self.now_ms - min(firsts, default=self.now_ms)) / 1000)
 
     def overdue_s(self, source: InputPartition) -> float:
         return max(0.0, (self.now_ms - self.due_ms(source.buffer[0])) / 1000) if source.buffer else 0.0

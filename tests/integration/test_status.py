@@ -134,4 +134,7 @@ async def test_a_kafka_that_is_away_is_a_finding_with_its_cause(stack: Cluster, 
         on_terminal, ("status",), env={**stack.environment, "KAFKA_BOOTSTRAP_SERVERS": "127.0.0.1:1"}, cwd=tmp_path
     )
     assert (away.code, "nothing listens at 127.0.0.1:1" in away.text) == (1, True)
+    asked = ("status", "--json", "--kafka-bootstrap-servers", "127.0.0.1:1")
+    (finding,) = json.loads((await run(stack, *asked, columns=2_000)).text)["findings"]
+    assert finding["command"].endswith(" --kafka-bootstrap-servers 127.0.0.1:1")
     assert "WORK STOPS" in away.text

@@ -8,6 +8,7 @@ import contextlib
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextvars import ContextVar
+from shlex import quote
 from typing import Final, NoReturn
 
 from pydantic import SecretStr
@@ -67,6 +68,11 @@ def settings() -> Settings:
 def kafka() -> Mapping[str, object]:
     """The Kafka client options of this invocation."""
     return kafka_client_options(settings())
+
+
+def repeated() -> str:
+    """The settings that were given as options, for a command that is advised: it must look at the same Kafka."""
+    return "".join(f" {option(field)} {quote(value)}" for field, value in _overrides.get().items())
 
 
 def _misused(message: str) -> NoReturn:

@@ -6,6 +6,7 @@ Whether a task has an owner is judged by reports that are younger than a session
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
+from stripeline.deploy.operations.master_keys.key_table import key_table
 from stripeline.deploy.operations.status.facts import Facts
 from stripeline.deploy.operations.status.finding import (
     FindingKind,
@@ -17,7 +18,6 @@ from stripeline.deploy.operations.status.finding import (
     in_a_row,
     numbers,
 )
-from stripeline.deploy.operations.status.sealing import sealing_keys
 from stripeline.deploy.operations.status.workers import Instance
 
 ROLES: Final[Mapping[str, frozenset[str]]] = {
@@ -89,18 +89,15 @@ def not_ready(facts: Facts) -> Iterator[StatusFinding]:
 
 def lacks_key(facts: Facts) -> Iterator[StatusFinding]:
     """Processes without a master key that something is sealed with."""
-    sealed = {} if facts.definitions is None else sealing_keys(facts.definitions)
-    for key, owners in sorted(sealed.items()):
-        lacking = [
-            one
-            for one in _live(facts)
-            if one.report.role != "router" and one.report.master_keys is not None and key not in one.report.master_keys
-        ]
-        if lacking:
-            verb = "does" if len(lacking) == 1 else "do"
+    live = [one for one in _live(facts) if one.report.master_keys is not None]  # an older version does not say
+    for row in () if facts.definitions is None else key_table(facts.definitions, (), live):
+        if row.missing_at:
+            seals = [*(f"connection {one}" for one in row.connections), *(f"trigger {one}" for one in row.triggers)]
+            verb = "does" if len(row.missing_at) == 1 else "do"
             yield StatusFinding(
                 kind=FindingKind.LACKS_KEY, severity=Severity.STOPS,
-                text=f"{_names(lacking)} {verb} not hold master key {key}, which seals {in_a_row(owners)}",
+                text=f"{in_a_row(list(row.missing_at))} {verb} not hold master key {row.key}, which seals"
+                f" {in_a_row(seals)}",
                 command="stripeline keys status",
             )  # fmt: skip
 

@@ -6,7 +6,7 @@ from shlex import quote
 from typing import Final
 
 from stripeline.contracts.definitions import Definitions
-from stripeline.contracts.operator.control_records import Pause
+from stripeline.contracts.operator.control_records import BY_BRAKE, Pause
 from stripeline.contracts.retry_tiers import DAY_MS
 from stripeline.contracts.vocabulary import TopicProblemKind
 from stripeline.deploy.operations.status.facts import Facts, Tally, WaitingCommands
@@ -23,8 +23,6 @@ from stripeline.deploy.operations.status.finding import (
 from stripeline.deploy.operations.status.process_rules import live_of
 from stripeline.deploy.operations.topic_problems import TopicProblem
 
-OURS: Final = "stripeline"
-"""Who paused what paused itself."""
 _STARTED_MS: Final = 60_000
 _SOON_MS: Final = 2 * 3_600_000
 _RETENTION_WARNING_MS: Final = 2 * DAY_MS
@@ -171,7 +169,7 @@ def pauses(facts: Facts) -> Iterator[StatusFinding]:
     """What is paused, by whom, why and since when. What paused itself waits for a person."""
     for name, pause in _pauses(facts):
         kind, _, what = name.partition("/")
-        by_itself = pause.by == OURS
+        by_itself = pause.by == BY_BRAKE
         who = "paused itself" if by_itself else f"is paused by {pause.by}"
         waiting = _so_many(facts, what) if kind == "connection" else ""
         yield StatusFinding(

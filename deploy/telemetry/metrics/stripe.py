@@ -51,6 +51,13 @@ CONNECTIONS: Final[tuple[MetricRow[list[ConnectionStatus]], ...]] = (
         action="`stripeline get connections` says why; see *Refused keys, pauses and connected accounts*",
     ),
     MetricRow(
+        "stripeline_connection_accounts_paused", "gauge", ("connection",),
+        "Connected accounts that Stripe does not let the connection's key act for",
+        lambda seen: (((one.connection,), one.paused_accounts) for one in seen),
+        question="Do commands for connected accounts wait?",
+        action="`stripeline status` names them; see *Refused keys, pauses and connected accounts*",
+    ),
+    MetricRow(
         "stripeline_connection_line_seconds", "gauge", ("connection",),
         "How long a command that lines up now waits for its connection's turn",
         lambda seen: (((one.connection,), one.line_ms / 1000) for one in seen),

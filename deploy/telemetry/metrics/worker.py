@@ -160,6 +160,14 @@ _TIERS: Final[tuple[MetricRow[WorkerView], ...]] = (
         " what was read ahead",
     ),
     MetricRow(
+        "stripeline_tier_oldest_command_seconds", "gauge", ("tier", "partition"),
+        "Age of the oldest of the next 100 commands of the tier, since it was first appended",
+        _by_tier(lambda seen, source, _: seen.first_age_s(source)),
+        question="Does a command wait so long that it passes 23 h?",
+        action="After 23 h it is not sent again, only looked up. `stripeline status` says whose commands wait, for"
+        " what, and when they pass 23 h; `stripeline commands show ID` has one of them",
+    ),
+    MetricRow(
         "stripeline_tier_overdue_seconds", "gauge", ("tier", "partition"),
         "How long the head of the tier has been due",
         _by_tier(lambda seen, source, _: seen.overdue_s(source)),
