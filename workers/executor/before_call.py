@@ -57,7 +57,8 @@ def plan(setup: Setup, ledger: Ledger, record: CommandRecord, now_ms: int) -> Pl
             unseen = own_commands.without_entry
             return own_commands.wait(setup, ledger, state, now_ms) if done is None else unseen(done, state)
         case Ownership.FOREIGN:
-            return done or own_commands.refused(setup, ledger, state)
+            queued = done is not None and done.verdict is Verdict.HELD and not record.returned  # not in the queue yet
+            return own_commands.refused(setup, ledger, state) if done is None or queued else done
         case never:
             assert_never(never)
 

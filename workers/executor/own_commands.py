@@ -17,7 +17,7 @@ from stripeline.workers.executor.setup import Setup
 from stripeline.workers.task import dead_letters
 from stripeline.workers.task.decision import Decision
 
-WAIT_MS = 1_000
+WAIT_MS = 3_000  # longer than the clocks are apart, so that one pass through a tier is enough
 
 
 def standing(setup: Setup, state: CommandState) -> Ownership:
@@ -26,7 +26,10 @@ def standing(setup: Setup, state: CommandState) -> Ownership:
         return Ownership.OWN
     record = state.record
     returned_ms = record.input.timestamp if record.returned else None
-    return setup.own_runs.standing(state.command, state.digest, record.input.partition, returned_ms=returned_ms)
+    return setup.own_runs.standing(
+        state.command, state.digest, record.input.partition, first_appended_ms=record.first_appended_ms,
+        returned_ms=returned_ms,
+    )  # fmt: skip
 
 
 def without_entry(decision: Decision, state: CommandState) -> Decision:

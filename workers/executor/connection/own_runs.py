@@ -9,7 +9,8 @@ Runs are read as soon as the router has appended them, before its transaction en
 read. A record of a transaction that came to nothing is replaced by the router's next one.
 
 Invariants:
-- A command is foreign only when all of its partition was read up to a time after the command could be read.
+- A command is foreign only when all of its partition was read up to a time after its run must have been appended:
+  after the command came into a tier, or after the longest transaction that can have appended it.
 - A run that succeeded waits for nothing, and is not kept.
 """
 
@@ -23,6 +24,10 @@ from stripeline.contracts.records import Command
 
 CLOCKS_MS: Final = 2_000
 """Between the clocks of two brokers, and of ours."""
+
+
+TRANSACTION_MS: Final = 30_000
+"""The longest that a transaction of a router is open: its timeout, and the time in which Kafka notices that."""
 
 
 class Ownership(Enum):
@@ -83,15 +88,19 @@ class OwnRuns:
         self._waits.pop(partition, None)
         self._read_to_ms.pop(partition, None)
 
-    def standing(self, command: Command, digest: str, partition: int, *, returned_ms: int | None) -> Ownership:
+    def standing(
+        self, command: Command, digest: str, partition: int, *, first_appended_ms: int, returned_ms: int | None
+    ) -> Ownership:
         """What the topic says of a command. returned_ms: when it went into a tier, where it waited for its run."""
         run = command.run
         waits = None if run is None else self._waits.get(partition, {}).get(run.run_id)
         if waits is not None and run is not None and _names(waits, command, run.step, digest):
             return Ownership.OWN
+        there_ms = first_appended_ms + TRANSACTION_MS
+        if returned_ms is not None:
+            there_ms = min(there_ms, returned_ms)
         read_to_ms = self._read_to_ms.get(partition, 0)
-        whole = returned_ms is not None and read_to_ms >= returned_ms + CLOCKS_MS
-        return Ownership.FOREIGN if whole else Ownership.UNSEEN
+        return Ownership.FOREIGN if read_to_ms >= there_ms + CLOCKS_MS else Ownership.UNSEEN
 
 
 def _waits_of(value: bytes) -> _Waits | None:

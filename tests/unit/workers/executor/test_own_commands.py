@@ -12,11 +12,12 @@ from stripeline.contracts.internal_records import Run, encode
 from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.command_state import Call
-from stripeline.workers.executor.connection.own_runs import CLOCKS_MS, OwnRuns
+from stripeline.workers.executor.connection.own_runs import CLOCKS_MS, TRANSACTION_MS, OwnRuns
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import StripeAnswer
+from stripeline.workers.kafka.transaction import TRANSACTION_TIMEOUT_MS
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
 from stripeline.workers.task.decision import Decision
@@ -240,3 +241,23 @@ def test_a_run_without_a_step_waits_for_nothing(value: bytes | None) -> None:
     world.learn()
     world.runs.learn(0, "evt_1:thanks", value)
     assert isinstance(world.take(world.command), Decision)
+
+
+def test_a_command_is_foreign_after_the_longest_transaction() -> None:
+    world = World()
+    world.runs.read_to(0, NOW + TRANSACTION_MS + CLOCKS_MS - 1)
+    held = world.take(forged(world))
+    assert isinstance(held, Decision)
+    assert held.verdict is Verdict.RETRIED
+    world.runs.read_to(0, NOW + TRANSACTION_MS + CLOCKS_MS)
+    for number in (1, 2):  # fresh, also behind another of its key
+        ended = world.take(forged(world, command_id=f"mine-{number}"))
+        assert isinstance(ended, Decision)
+        assert ended.verdict is Verdict.NOT_OF_A_RUN
+    queue = world.ledger.queue("k9")
+    assert queue is not None
+    assert (queue.head, queue.tail) == (0, 1)
+
+
+def test_the_longest_transaction_is_longer_than_its_timeout() -> None:
+    assert TRANSACTION_MS > TRANSACTION_TIMEOUT_MS + CLOCKS_MS

@@ -1,0 +1,89 @@
+"""Limits and `commands: own` on a real Kafka: the whole product in one process, and the sandbox."""
+
+import asyncio
+from pathlib import Path
+
+import orjson
+import pytest
+
+from stripeline.contracts import headers as h
+from stripeline.contracts.operator.control_records import Pause
+from stripeline.deploy.operations.acts import pauses
+from stripeline.deploy.operations.acts.audit import Signed
+from stripeline.workers.kafka.control_table import publish, read_all
+from tests.support.broker import Broker
+from tests.support.cluster import TWO_STEPS
+from tests.support.end_state import read_topic
+from tests.support.in_process_stack import InProcessStack, in_process_stack
+from tests.support.money import Order, deliver, effects, ended, order, run_is, until
+
+CONFIG = (
+    """
+connections:
+  acme: {secret_key: "${env:ACME_KEY}", commands: own}
+  agency: {secret_key: "${env:ACME_KEY}", account: acct_1Acme, limits: {effects_per_hour: 5}}
+"""
+    + TWO_STEPS
+)
+NAMES = [f"c{number}" for number in range(8)]
+
+
+async def stored_pause(found: InProcessStack, kind: str, name: str) -> Pause | None:
+    definitions = await read_all(found.cluster.settings.topics.control, found.cluster.client)
+    return definitions.pauses.get(f"{kind}/{name}")
+
+
+async def resume(found: InProcessStack, name: str) -> None:
+    topic, signed = found.cluster.settings.topics.control, Signed(by="ada", why="", at_ms=1)
+    changes = pauses.resume(await read_all(topic, found.cluster.client), name, signed)
+    await publish(topic, found.cluster.client, changes)
+
+
+async def limits_of_effects(found: InProcessStack) -> None:
+    """Eight commands of one key and a limit of five: the rest waits in order, until a person resumes."""
+    cluster = found.cluster
+    await order(cluster, [Order(id=name, connection="agency", key=b"k", input={"name": name}) for name in NAMES])
+    await ended(cluster, NAMES[:5])
+    pause = await until("a pause", lambda: stored_pause(found, "connection", "agency"), cluster)
+    assert (pause.by, pause.why.partition(";")[0]) == (
+        "stripeline",
+        "5 effects an hour: the limit of connection agency",
+    )
+    assert 'stripeline_brake_trips_total{kind="connection",name="agency"} 1.0' in found.metrics
+    assert 'stripeline_limit_spent{kind="connection",name="agency",what="effects"} 5.0' in found.metrics
+    assert set(await effects(cluster)) & set(NAMES) == set(NAMES[:5])
+    await resume(found, "agency")
+    await ended(cluster, NAMES)
+    made = await effects(cluster)
+    assert {name: len(made[name]) for name in NAMES} == dict.fromkeys(NAMES, 1)
+    results = await read_topic(cluster.settings.kafka_bootstrap_servers, cluster.settings.topics.result, 2)
+    assert [orjson.loads(one.value)["command_id"] for one in results if one.key == b"k"] == NAMES
+
+
+async def own_commands(found: InProcessStack) -> None:
+    """A run's own commands are done; a forged one, with a real run's id and another input, is a dead letter."""
+    cluster = found.cluster
+    await deliver(cluster, "payment_intent.succeeded", {"id": "pi_1", "amount": 900}, "evt_1")
+    await run_is(cluster, "evt_1:two-steps", "succeeded")
+    run = {"run_id": "evt_1:two-steps", "workflow": "two-steps", "step": "customer"}
+    await order(cluster, [
+        Order(id="evt_1:two-steps:customer:2", input={"name": "Eve"}, fields={"run": run}),
+        Order(id="forged", input={"name": "Eve"}),
+    ])  # fmt: skip
+    topic = cluster.settings.topics.dead_letter
+
+    async def letters() -> list[bytes] | None:
+        found = await read_topic(cluster.settings.kafka_bootstrap_servers, topic, 2)
+        return [h.read(one.headers)[h.REASON] for one in found] if len(found) == 2 else None
+
+    assert await until("two dead letters", letters, cluster, within_s=60) == [b"not_of_a_run"] * 2
+    assert not set(await effects(cluster)) & {"evt_1:two-steps:customer:2", "forged"}
+
+
+async def test_limits_hold_and_only_own_commands_are_done(
+    broker: Broker, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with in_process_stack(
+        broker.bootstrap_servers, prefix, tmp_path, monkeypatch, config=CONFIG, retry_tiers="200ms,6s"
+    ) as found:
+        await asyncio.gather(limits_of_effects(found), own_commands(found))
