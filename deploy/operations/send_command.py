@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-import random
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Final
@@ -54,12 +53,13 @@ class Place:
 async def produce(topics: Topics, partitions: int, client: Mapping[str, Any], order: NewCommand) -> Place:
     """Produce the command; return when the broker has acknowledged it. Raises KafkaError, TimeoutError.
 
-    A key finds its partition by the prefix's partition count, whatever was added to the topic.
+    A key finds its partition by the prefix's partition count, whatever was added to the topic. Without one the id does:
+    sent again, it meets the task that knows it, and is not done twice.
     """
     ce = cloud_event(id=order.command_id, type=_COMMAND_TYPE, source="stripeline/cli", at_ms=order.at_ms)
     key = None if order.key is None else order.key.encode()
     async with one_off_producer(client) as producer, asyncio.timeout(_SEND_S):
-        place = random.randrange(partitions) if key is None else partition_of(key, partitions)  # noqa: S311  a spread
+        place = partition_of(key if key is not None else order.command_id.encode(), partitions)
         sent = await producer.send_and_wait(topics.command, order.value, key=key, partition=place, headers=list(ce))
     return Place(partition=sent.partition, offset=sent.offset)
 

@@ -16,7 +16,7 @@ from stripeline.deploy.operations import topics as admin
 from stripeline.deploy.operations.reading.topic_reader import Wanted, newest, partitions_of
 from stripeline.deploy.operations.send_command import NewCommand, produce, produce_and_wait
 from stripeline.workers.kafka.partition_reader import partition_reader
-from stripeline.workers.router.router import COMMAND_TYPE
+from stripeline.workers.router.run_outputs import COMMAND_TYPE
 from tests.support.broker import Broker
 
 
@@ -98,3 +98,9 @@ async def test_says_so_when_no_result_comes(topics: Topics, client: Mapping[str,
 async def test_a_missing_topic_is_named_before_anything_is_produced(client: Mapping[str, Any], prefix: str) -> None:
     with pytest.raises(FailureError, match="action-result does not exist"):
         await produce_and_wait(Topics(prefix=prefix), 1, client, order("c1"), timeout_s=1)
+
+
+async def test_an_id_without_a_key_meets_the_task_that_knows_it(topics: Topics, client: Mapping[str, Any]) -> None:
+    for command_id in ("a", "b", "c", "d", "e"):
+        first, again = [await produce(topics, 2, client, order(command_id, key=None)) for _ in range(2)]
+        assert first.partition == again.partition

@@ -59,7 +59,7 @@ _PURPOSES: Final[Mapping[str, Purpose]] = {
 def explain_failure(error: BaseException, arguments: Sequence[str] = ()) -> str:
     """The message for an expected failure of the command with these arguments."""
     match error:
-        case KafkaConnectionError() | NodeNotReadyError() | NoBrokersAvailable() | TimeoutError():
+        case _ if _unanswered(error):
             return output.run(why_unreachable(settings(), kafka())) or (
                 f"Kafka at {settings().kafka_bootstrap_servers} answers, but did not in time. Try again; if it repeats,"
                 " look at the load and the logs of its brokers."
@@ -73,6 +73,12 @@ def explain_failure(error: BaseException, arguments: Sequence[str] = ()) -> str:
             return f"The system refused{where}: {error.strerror or error}."
         case _:
             return str(error)
+
+
+def _unanswered(error: BaseException) -> bool:
+    """Whether no broker answered. An error of no class of its own is aiokafka's: it got no metadata from any broker."""
+    silent = (KafkaConnectionError, NodeNotReadyError, NoBrokersAvailable, TimeoutError)
+    return isinstance(error, silent) or type(error) is KafkaError
 
 
 def _refusal(error: KafkaError, purposes: Sequence[Purpose]) -> str:

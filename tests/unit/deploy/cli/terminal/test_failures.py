@@ -5,6 +5,7 @@ from aiokafka.errors import (
     GroupAuthorizationFailedError,
     InvalidTopicError,
     KafkaConnectionError,
+    KafkaError,
     TopicAuthorizationFailedError,
     UnknownTopicOrPartitionError,
 )
@@ -18,6 +19,7 @@ from stripeline.deploy.failure import FailureError
     ("error", "words"),
     [
         (KafkaConnectionError("no"), "the host nowhere.invalid is unknown"),
+        (KafkaError("Unable to get cluster metadata"), "the host nowhere.invalid is unknown"),
         (TimeoutError(), "the host nowhere.invalid is unknown"),
         (UnknownTopicOrPartitionError(), "stripeline topics check"),
         (
