@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from stripeline.contracts.definitions import AnyDefinition, Definitions
+from stripeline.contracts.ids import NAME
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal.acting_user import signed
@@ -56,7 +57,18 @@ Event = Annotated[
     typer.Option("--try", metavar="EVENT.json", dir_okay=False, help="Only show what this event would do."),
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show the difference without publishing it.")]
-OwnerName = Annotated[str | None, typer.Option(help="Whose definitions these are, such as a team or a client.")]
+
+
+def _owner_name(name: str | None) -> str | None:
+    """It is a field of every definition, and no process reads one with a wrong field."""
+    if name is not None and not NAME.fullmatch(name):
+        raise typer.BadParameter(f"{name!r} is no owner: write lower-case letters, digits and dashes, such as team-a")
+    return name
+
+
+OwnerName = Annotated[
+    str | None, typer.Option(callback=_owner_name, help="Whose definitions these are, such as team-a or a client.")
+]
 Prune = Annotated[bool, typer.Option("--prune", help="Also delete what this owner applied and the file leaves out.")]
 TakeOver = Annotated[bool, typer.Option("--take-over", help="Become the owner of what another one applied.")]
 AllowType = Annotated[
@@ -222,9 +234,9 @@ def _ask(
         raise FailureError(f"Nothing was changed: {'; '.join(used)}.")
     waiting = output.run(removable(values.topics, kafka(), pruned.removed))
     owners = {key: one.owner for key, one in stored.by_key().items()}
-    if not wish.dry_run:
-        means = consequences(pruned.removed, waiting, owners, report.renamed)
-        require_consent(f"--prune deletes {len(pruned.removed)} definitions:", means, yes=wish.yes)
+    means = consequences(pruned.removed, waiting, owners, report.renamed)
+    title = f"--prune deletes {len(pruned.removed)} definitions:"
+    require_consent(title, means, yes=wish.yes or wish.dry_run)
 
 
 def _learned(

@@ -1,10 +1,12 @@
 """Compares what a file wants with what is stored, field by field. Pure; a secret shows as replaced, never its value."""
 
+import json
 from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from stripeline.contracts.definitions import AnyDefinition, Connection, Trigger, encode_definition
+from stripeline.contracts.masking import mask
 from stripeline.deploy.definitions.problems import Place
 from stripeline.workers.secrets.vault import key_id_of
 
@@ -41,7 +43,8 @@ class Change:
         kind, _, name = self.key.partition("/")
         return {"change": self.what, "kind": kind, "name": name, "line": self.line} | {
             "fields": [
-                {"field": one.field, "before": one.before, "after": one.after, "secret": one.words, "line": one.line}
+                {"field": one.field, "before": mask(one.before), "after": mask(one.after)}
+                | {"secret": one.words, "line": one.line}
                 for one in self.fields
             ]
         }
@@ -147,4 +150,8 @@ def _leaves(name: str, place: Place, value: Any) -> Iterator[tuple[str, tuple[An
 
 
 def _shown(value: Any) -> str:
-    return "none" if value is None else str(value)
+    """On one line: what another owner stored may hold a line of its own."""
+    if value is None:
+        return "none"
+    text = str(value)
+    return text if text.isprintable() else json.dumps(value, ensure_ascii=True)

@@ -111,6 +111,13 @@ def test_a_type_that_is_new_at_stripe_can_be_allowed(
     assert "nothing listens at" in capsys.readouterr().err  # the file is good, and Kafka is asked
 
 
+def test_an_owner_that_no_process_could_read_is_refused(capsys: pytest.CaptureFixture[str]) -> None:
+    Path("acme.yaml").write_text(flow())
+    for name in ("Team A", "", "a" * 41, "-a"):
+        assert call("apply", "acme.yaml", "--owner", name) == 2
+        assert "is no owner" in " ".join(capsys.readouterr().err.replace("│", " ").split())
+
+
 # --try
 
 

@@ -58,6 +58,23 @@ def test_fields_are_named_with_both_values() -> None:
     )
 
 
+def test_a_value_of_another_owner_is_one_line_without_secrets() -> None:
+    before = Workflow(trigger="t", where="data.a\n+ connection/b", steps=(ONE,))
+    after = Workflow(trigger="t", steps=(ONE.model_copy(update={"input": {"name": "sk_live_1234567890abcdef"}}),))
+    assert fields(before, after)[1] == 'where: "data.a\\n+ connection/b" → none'
+    (change,) = diff({"workflow/y": before}, {"workflow/y": after})
+    assert "1234567890" not in str(change.row())
+
+
+def test_a_change_has_the_lines_of_its_fields() -> None:
+    after = Workflow(trigger="t", where="false", steps=(ONE, TWO.model_copy(update={"account": "self"})))
+    lines = {("workflows", "y", "where"): 7, ("workflows", "y", "steps", 1, "account"): 9, ("workflows", "y"): 5}
+    before = Workflow(trigger="t", where="true", steps=(ONE, TWO))
+    (change,) = diff({"workflow/y": before}, {"workflow/y": after}, lines=lines.get)
+    assert [(one.field, one.line) for one in change.fields] == [("steps.two.account", 9), ("where", 7)]
+    assert change.row()["line"] == 5
+
+
 def test_signing_secrets_are_counted() -> None:
     assert fields(trigger("1", "2"), trigger("2", "3", "4")) == ("signing_secrets: 2 added, 1 removed, 1 kept",)
     assert fields(trigger("1", "2"), trigger("2", "1")) == ("signing_secrets: in another order",)
