@@ -138,6 +138,12 @@ class DeadLetterHeaders(Headers):
     replay: Annotated[LeftOut[str], _REPLAY] = None
 
 
+class CancelRequestHeaders(Headers):
+    """The headers of a request to withdraw a command that was never attempted, since its run was cancelled."""
+
+    cancels: Annotated[str, Field(alias=h.CANCELS, description="the command's id")]
+
+
 class RunActHeaders(Headers):
     """The headers of an act on a run. Those of a start are its event's, beside the act."""
 

@@ -39,9 +39,15 @@ def run_id(occasion: str, workflow: str) -> str:
     return f"{occasion}:{workflow}"
 
 
-def command_id(run: str, step: str) -> str:
-    """At most 128 + 1 + 40 + 1 + 24 = 194 characters, within `COMMAND_ID`; of a test event at most 192."""
-    return f"{run}:{step}"
+MAX_NUMBER: Final = 99_999
+
+
+def command_id(run: str, step: str, number: int = 1) -> str:
+    """A step's first command, or one of its retries, `number` 2 and up.
+
+    At most 128 + 1 + 40 + 1 + 24 = 194 characters, 200 with a number, within `COMMAND_ID`; of a test event two fewer.
+    """
+    return f"{run}:{step}" if number == 1 else f"{run}:{step}:{number}"
 
 
 def idempotency_key(installation: str, command: str) -> str:

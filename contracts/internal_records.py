@@ -83,13 +83,13 @@ class Tried(Struct, frozen=True, kw_only=True, omit_defaults=True):
     account: Annotated[str | None, Meta(description="the key's account; absent while nobody knows it")] = None
 
 
-LedgerStatus = Literal["waiting", "succeeded", "failed", "indeterminate"]
+LedgerStatus = Literal["waiting", "succeeded", "failed", "indeterminate", "superseded"]
 
 
 class LedgerCommand(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A command that the executor knows, under `command/…`. The digest detects an id that is used twice."""
 
-    status: Annotated[LedgerStatus, Meta(description="waiting in a tier, or the status of its newest result")]
+    status: Annotated[LedgerStatus, Meta(description="waiting, the status of its newest result, or never done again")]
     digest: Annotated[str, Meta(description="fingerprint of action, connection and input")]
     revision: Annotated[
         int, Meta(ge=0, description="the revision of its newest result, or of the next one while it waits")
@@ -122,6 +122,8 @@ class LedgerCommand(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Meta(description="milliseconds since the epoch: no attempt can be older; absent where there was none"),
     ] = msgspec.field(default=None, name="tried_at")
     tried: Annotated[Tried | None, Meta(description="whose key its newest attempt was made with")] = None
+    cancelled: Annotated[bool, Meta(description="it ends without an attempt, since its run was cancelled")] = False
+    superseded_by: Annotated[str | None, Meta(description="the id of the command that was begun in its place")] = None
 
 
 class LedgerQueue(Struct, frozen=True):
@@ -136,6 +138,42 @@ class LedgerQueue(Struct, frozen=True):
 
 StepStatus = Literal["running", "succeeded", "failed", "indeterminate"]
 RunStatus = Literal["running", "succeeded", "stopped", "cancelled"]
+
+
+class StepDefinition(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """A step as defined when the run started, or was retried."""
+
+    connection: Annotated[str, Meta(description="the connection of its command")]
+    id: Annotated[str, Meta(description="the step's id in the workflow")]
+    action: Annotated[str, Meta(description="the step's action")]
+    input: Annotated[dict[str, Any], Meta(description="a string that starts with `=` is a CEL expression")]
+    account: Annotated[str | None, Meta(description="the connected account of its command")] = None
+
+
+class FormerCommand(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """The command of a step that a newer one is to supersede, until the executor has begun or refused the newer one.
+
+    Until then a result of either counts, and the step can be taken back to this command.
+    """
+
+    id: Annotated[str, Meta(description="the step's id in the workflow")]
+    action: Annotated[str, Meta(description="the step's action")]
+    command_id: Annotated[str, Meta(description="the command's id")]
+    revision: Annotated[int | None, Meta(description="the revision of the result recorded here")]
+    status: Annotated[StepStatus, Meta(description="how it ended")]
+    error: Annotated[RecordedError | None, Meta(description="the result's error")]
+    started_ms: EpochMs = msgspec.field(name="started_at")
+    finished_ms: Annotated[EpochMs | None, Meta(description="milliseconds since the epoch")] = msgspec.field(
+        name="finished_at"
+    )
+    digest: Annotated[
+        str | None, Meta(description="fingerprint of the command, where the connection takes only commands of runs")
+    ] = None
+    definition: Annotated[
+        tuple[StepDefinition, ...] | None,
+        Meta(description="the run's steps before the retry; absent where they are the same",
+             extra_json_schema=_SENSITIVE),
+    ] = None  # fmt: skip
 
 
 class RunStep(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -155,16 +193,10 @@ class RunStep(Struct, frozen=True, kw_only=True, omit_defaults=True):
     digest: Annotated[
         str | None, Meta(description="fingerprint of its command, where the connection takes only commands of runs")
     ] = None
-
-
-class StepDefinition(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """A step as defined when the run started."""
-
-    connection: Annotated[str, Meta(description="the connection of its command")]
-    id: Annotated[str, Meta(description="the step's id in the workflow")]
-    action: Annotated[str, Meta(description="the step's action")]
-    input: Annotated[dict[str, Any], Meta(description="a string that starts with `=` is a CEL expression")]
-    account: Annotated[str | None, Meta(description="the connected account of its command")] = None
+    number: Annotated[int, Meta(ge=1, description="the number of commands that this step has had")] = 1
+    former: Annotated[
+        FormerCommand | None, Meta(description="the command that this one is to supersede, until that is decided")
+    ] = None
 
 
 class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
@@ -201,6 +233,9 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ]
     account: Annotated[str | None, Meta(description="the account of its event, if the event names one")] = None
     connection: Annotated[str | None, Meta(description="the connection of its trigger")] = None
+    note: Annotated[
+        str | None, Meta(description="what a person should know of their newest act on it, such as why it was refused")
+    ] = None
     key: Annotated[
         str | None,
         Meta(description="the key of all its commands, one character per byte: its event's, or its id where that has"

@@ -98,6 +98,13 @@ class Command(Record):
         Field(pattern=ACCOUNT_ID.pattern, description="the connected account to act for; null: the connection's own"),
     ] = None
     run: Annotated[RunRef | None, Field(description="set by the router; other teams omit it")] = None
+    supersedes: Annotated[
+        str | None,
+        Field(
+            pattern=COMMAND_ID.pattern,
+            description="set by the router on a step's retry: the step's former command, which is never done again",
+        ),
+    ] = None
     livemode: Annotated[
         bool | None,
         Field(description="set by the router: the mode of the run's event; a connection of the other mode refuses it"),

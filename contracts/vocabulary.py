@@ -24,6 +24,7 @@ class Verdict(StrEnum):
     STOPPED = "stopped"  # the run waits for a person
     # The router, of an act
     CANCELLED = "cancelled"  # the run gets no more steps
+    ACT_REFUSED = "act_refused"  # the run does not allow it, and says why
     # The executor, of a command
     FAILED = "failed"
     INDETERMINATE = "indeterminate"
@@ -33,6 +34,7 @@ class Verdict(StrEnum):
     SETTLED = "settled"  # a webhook's object decided an unknown outcome
     ID_REUSED = "id_reused"  # a known id that asks for something else
     NOT_OF_A_RUN = "not_of_a_run"  # its connection takes only commands of runs
+    WITHDRAWN = "withdrawn"  # its run was cancelled, and it ends without an attempt
     # Either
     SUCCEEDED = "succeeded"  # the run, or the command
     UNRELATED = "unrelated"  # a result of no waiting run, or a webhook's object of no waiting command
@@ -88,6 +90,8 @@ class AuditedAct(StrEnum):
     SUPERSEDED = "superseded"  # another command of its run took the place of a dead letter's command
     UNMASK_EVENTS = "unmask_events"
     ROTATE_MASTER_KEY = "rotate_master_key"
+    RETRY_RUN = "retry_run"
+    CANCEL_RUN = "cancel_run"
 
 
 class LetterState(StrEnum):
@@ -103,11 +107,12 @@ class LetterState(StrEnum):
 class RunActKind(StrEnum):
     """What a person asks the router to do with a run: the field `act` of a record on the act topic."""
 
+    RETRY = "retry"  # the step at which it stopped, as a new command
     CANCEL = "cancel"  # no more steps
 
 
 class Code(StrEnum):
-    """The card's seven codes and three of our own."""
+    """The card's seven codes and our own."""
 
     VALIDATION_ERROR = "VALIDATION_ERROR"
     AUTH_EXPIRED = "AUTH_EXPIRED"
@@ -119,6 +124,8 @@ class Code(StrEnum):
     EXPIRED = "EXPIRED"
     INDETERMINATE = "INDETERMINATE"
     ACCOUNT_CHANGED = "ACCOUNT_CHANGED"
+    CANCELLED = "CANCELLED"  # withdrawn, without an attempt, because its run was cancelled
+    RETRY_REFUSED = "RETRY_REFUSED"  # never begun, because the command that it was to supersede has not failed
 
 
 CODE_OK: Final = "OK"

@@ -1,4 +1,4 @@
-"""`stripeline runs`: list and show runs, step by step. Masks client secrets."""
+"""`stripeline runs`: list and show runs, step by step; retry and cancel them. Masks client secrets."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -9,6 +9,7 @@ import typer
 
 from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.internal_records import Run
+from stripeline.deploy.cli import run_acts
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output, streams
 from stripeline.deploy.cli.terminal import run_options as options
@@ -25,7 +26,9 @@ from stripeline.deploy.operations.reading.topic_reader import Page, Read, Wanted
 from stripeline.deploy.operations.reading.views import run_of, run_view
 from stripeline.workers.kafka.control_table import read_all
 
-app = typer.Typer(help="List and show runs, step by step.", no_args_is_help=True)
+app = typer.Typer(help="List and show runs, step by step; retry and cancel them.", no_args_is_help=True)
+app.command("retry")(run_acts.retry)
+app.command("cancel")(run_acts.cancel)
 
 _COLUMNS = (
     Column("run", 0),

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from stripeline.contracts.definitions import FACTS, INSTALLATION_KEY, KINDS
 from stripeline.contracts.families import families
-from stripeline.contracts.headers import SETTLES
+from stripeline.contracts.headers import CANCELS, SETTLES
 from stripeline.contracts.topics import Topic, Topics
 from stripeline.deploy.settings.settings import Settings
 
@@ -131,10 +131,15 @@ def _commands(topic: Topic) -> Channel:
         headers="settlement-headers", marked_by=SETTLES, ours=True,
         about="A webhook's object that a command made, from the router to the executor. Others skip it.",
     )  # fmt: skip
+    cancel = Message(
+        name="cancel-request", title="a request to withdraw a command", payload=None, headers="cancel-request-headers",
+        key={**_ID_KEY, "description": "the command's key"}, marked_by=CANCELS, ours=True,
+        about="Without a value: the run of a command was cancelled. Others skip it.",
+    )  # fmt: skip
     return Channel(
         name="action-command", topic=topic, address=_address(topic), title="commands",
         about="What to do at Stripe. Producers need acks=all and idempotence, and a key where the order matters.",
-        messages=[command, settlement], writers=("other-teams", "router", "operator"), readers=("executor",),
+        messages=[command, settlement, cancel], writers=("other-teams", "router", "operator"), readers=("executor",),
         reply="action-result",
     )  # fmt: skip
 
@@ -212,7 +217,7 @@ def _ledger(topic: Topic) -> Channel:
 def _acts(topic: Topic) -> Channel:
     act = Message(
         name="run-act", title="an act on a run", key={**_ID_KEY, "description": "the run's id"}, payload="run-act",
-        headers="run-act-headers", about="A person cancels a run; on the run's partition.",
+        headers="run-act-headers", about="A person retries or cancels a run; on the run's partition.",
     )  # fmt: skip
     return Channel(
         name="act", topic=topic, address=_address(topic), title="acts on runs",

@@ -145,6 +145,12 @@ def commands(actions: Mapping[str, Action]) -> Examples:
     name, first = next(iter(asked.items()))
     return asked | {
         f"{name}-of-a-run": {**first, "command_id": "evt_Example1:thank-big-spenders:customer", "run": _RUN},
+        f"{name}-retried": {
+            **first,
+            "command_id": "evt_Example1:thank-big-spenders:customer:2",
+            "run": _RUN,
+            "supersedes": "evt_Example1:thank-big-spenders:customer",
+        },
         f"{name}-with-a-deadline": {**first, "not_after": AT_MS + 60_000},
     }
 

@@ -23,6 +23,11 @@ SETTLEMENTS: Final[Examples] = {
 
 _KNOWN: Final = {"digest": "8c1f0e5d2b7a9346e1d05c7f", "revision": 0, "at": AT_MS}
 LEDGER_COMMANDS: Final[Examples] = {
+    "superseded": {
+        **_KNOWN,
+        "status": "superseded",
+        "superseded_by": "evt_Example1:thank-big-spenders:customer:2",
+    },
     "done": {**_KNOWN, "status": "succeeded"},
     "unknown": {
         **_KNOWN,
@@ -107,6 +112,9 @@ SKIPS: Final[Examples] = {
         "at": AT_MS,
     }
 }
+CANCEL_REQUEST_HEADERS: Final[Examples] = {
+    "of-a-run": {"stripeline-cancels": "evt_Example1:thank-big-spenders:customer"}
+}
 RUN_ACT_HEADERS: Final[Examples] = {"none": {}, "traced": TRACE}
 RUN_ACTS: Final[Examples] = {
     "cancel": {
@@ -115,7 +123,16 @@ RUN_ACTS: Final[Examples] = {
         "by": "ada",
         "why": "the customer was thanked by phone",
         "at": AT_MS,
-    }
+    },
+    "retry": {
+        "act": "retry",
+        "run": "evt_Example1:thank-big-spenders",
+        "by": "ada",
+        "why": "the card is renewed",
+        "at": AT_MS,
+        "command_id": "evt_Example1:thank-big-spenders:deposit",
+        "revision": 0,
+    },
 }
 AUDIT_RECORDS: Final[Examples] = {
     "batch-skipped": {

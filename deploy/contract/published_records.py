@@ -98,6 +98,7 @@ def published(keys: frozenset[str] | None = None) -> Sequence[PublishedRecord]:
         _read("control-installation", control_records.Installation, examples_internal.INSTALLATIONS),
         _read("control-skip", control_records.BatchSkip, examples_internal.SKIPS),
         _read("worker-report", worker_report.WorkerReport, examples_internal.WORKER_REPORTS),
+        _read("cancel-request-headers", header_models.CancelRequestHeaders, examples_internal.CANCEL_REQUEST_HEADERS),
         _read("run-act", act_records.RunAct, examples_internal.RUN_ACTS),
         _read("run-act-headers", header_models.RunActHeaders, examples_internal.RUN_ACT_HEADERS),
         _read("audit", internal_records.AuditRecord, examples_internal.AUDIT_RECORDS),

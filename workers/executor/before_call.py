@@ -21,7 +21,7 @@ from stripeline.contracts.internal_records import LedgerQueue
 from stripeline.contracts.records import Unreadable, parse_command
 from stripeline.contracts.retry_tiers import DAY_MS, HORIZON_MS, WINDOW_MS, Tier, covering, within
 from stripeline.contracts.vocabulary import UNKNOWN_ACTION, Code, DeadLetterReason, Verdict
-from stripeline.workers.executor import outcome_records, own_commands, transitions
+from stripeline.workers.executor import outcome_records, own_commands, superseding, transitions
 from stripeline.workers.executor.believed_times import believed
 from stripeline.workers.executor.command_state import CommandState, PlannedCall, state_of
 from stripeline.workers.executor.connection.key_breaker import pause_ms
@@ -52,7 +52,7 @@ def plan(setup: Setup, ledger: Ledger, record: CommandRecord, now_ms: int) -> Pl
     done = (_returned if record.returned else _fresh)(setup, ledger, state, queue, now_ms)
     match standing:
         case Ownership.OWN:
-            return done or _begin(setup, ledger, state, now_ms)
+            return done or _take_up(setup, ledger, state, now_ms)
         case Ownership.UNSEEN:
             unseen = own_commands.without_entry
             return own_commands.wait(setup, ledger, state, now_ms) if done is None else unseen(done, state)
@@ -61,6 +61,15 @@ def plan(setup: Setup, ledger: Ledger, record: CommandRecord, now_ms: int) -> Pl
             return own_commands.refused(setup, ledger, state) if done is None or queued else done
         case never:
             assert_never(never)
+
+
+def _take_up(setup: Setup, ledger: Ledger, state: CommandState, now_ms: int) -> PlannedCall | Decision:
+    """It begins, or is done next; a retry of a step only in the place of the step's former command."""
+    begun = superseding.begun(setup, ledger, state, now_ms)
+    if isinstance(begun, Failed):
+        return superseding.refused(setup, ledger, state, begun, now_ms)
+    decided = _begin(setup, ledger, begun, now_ms)
+    return superseding.joined(decided, begun) if isinstance(decided, Decision) else decided
 
 
 def _unreadable(setup: Setup, ledger: Ledger, record: CommandRecord, why: str) -> Decision:
@@ -86,6 +95,8 @@ def _fresh(setup: Setup, _: Ledger, state: CommandState, queue: LedgerQueue | No
     """From the command topic: known, or behind another of its key, or None: it goes on."""
     record, known = state.record, state.known
     if known is not None:
+        if known.status == "superseded":
+            return Decision(Verdict.KNOWN)
         if known.digest != state.digest:
             return Decision(Verdict.ID_REUSED, (outcome_records.id_reused(setup.topics, record),))
         if not (record.replayed and known.status in REPLAYABLE):
@@ -126,14 +137,25 @@ def _begin(setup: Setup, ledger: Ledger, state: CommandState, now_ms: int) -> Pl
     too_old = _too_old(state, action, now_ms)
     if too_old is not None:
         return transitions.finish(setup, ledger, state, too_old, now_ms, reason=DeadLetterReason.EVENT_TOO_OLD)
-    if command.not_after is not None and now_ms > command.not_after:
-        return _past_its_time(setup, ledger, state, action, now_ms)
+    unwanted = _unwanted(state, action, now_ms)
+    if unwanted is not None:
+        return _never_more(setup, ledger, state, action, unwanted, now_ms)
     if setup.owner(command.connection) is None:
         return without_connection(setup, ledger, state, action, now_ms)
     look_at_ms = _look_at_ms(setup, state, now_ms) if action.method == "POST" else None
     if look_at_ms is not None:
         return transitions.look_up(setup, ledger, replace(state, look_at_ms=look_at_ms), action, now_ms)
     return transitions.attempt(setup, ledger, state, action, now_ms)
+
+
+def _unwanted(state: CommandState, action: Action, now_ms: int) -> Failed | None:
+    """The end of a command that nobody wants to have done any more."""
+    if state.cancelled:
+        return refusal(action.key, "withdrawn before an attempt: its run was cancelled", Code.CANCELLED)
+    not_after = state.command.not_after
+    if not_after is not None and now_ms > not_after:
+        return refusal(action.key, f"not done by its not_after, {h.rfc3339(not_after)}", Code.EXPIRED)
+    return None
 
 
 def _too_old(state: CommandState, action: Action, now_ms: int) -> Failed | None:
@@ -167,20 +189,18 @@ def without_connection(setup: Setup, ledger: Ledger, state: CommandState, action
     )
 
 
-def _past_its_time(
-    setup: Setup, ledger: Ledger, state: CommandState, action: Action, now_ms: int
+def _never_more(
+    setup: Setup, ledger: Ledger, state: CommandState, action: Action, refused: Failed, now_ms: int
 ) -> PlannedCall | Decision:
-    """The end of a command after its `not_after`, unless it may have been done before."""
-    not_after = h.rfc3339(state.command.not_after or 0)
-    expired = refusal(action.key, f"not done by its not_after, {not_after}", Code.EXPIRED)
+    """The end of a command that is not wanted any more, unless it may have been done before."""
     if action.method == "POST" and (state.suspect or state.unknown):
         # Without a look-up, a team would send it again under another id.
-        return transitions.look_up(setup, ledger, _expired(setup, state, expired, now_ms), action, now_ms)
-    return transitions.finish(setup, ledger, state, expired, now_ms)
+        return transitions.look_up(setup, ledger, _only_looked_up(setup, state, refused, now_ms), action, now_ms)
+    return transitions.finish(setup, ledger, state, refused, now_ms)
 
 
-def _expired(setup: Setup, state: CommandState, refused: Failed, now_ms: int) -> CommandState:
-    """To be looked up, never attempted: not found, it ends as past its time."""
+def _only_looked_up(setup: Setup, state: CommandState, refused: Failed, now_ms: int) -> CommandState:
+    """To be looked up, never attempted: not found, it ends as refused."""
     failure = state.failure or outcome_records.pending(refused, None)
     return replace(state, failure=failure, look_at_ms=state.look_at_ms or now_ms + setup.reconcile_after_ms)
 

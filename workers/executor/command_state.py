@@ -20,6 +20,14 @@ from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.retry_headers import CommandRecord
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_lookup import LookUp
+from stripeline.workers.task.decision import OutputRecord, StateChange
+
+
+class Superseding(Struct, frozen=True, kw_only=True):
+    """The end of the command that this one is done in the place of: a part of this one's first decision."""
+
+    change: StateChange
+    outputs: tuple[OutputRecord, ...] = ()
 
 
 class CommandState(Struct, frozen=True, kw_only=True):
@@ -37,6 +45,8 @@ class CommandState(Struct, frozen=True, kw_only=True):
     answer: Stripe's last answer to an attempt that failed.
     tried_ms: no attempt can be older; None where it is proved that there was none.
     tried: under whose key it was attempted, where that is known.
+    cancelled: its run was cancelled before it was attempted.
+    superseding: what its first decision does to the command that it supersedes.
     """
 
     record: CommandRecord
@@ -53,6 +63,8 @@ class CommandState(Struct, frozen=True, kw_only=True):
     answer: LastAnswer | None = None
     tried_ms: int | None = None
     tried: Tried | None = None
+    cancelled: bool = False
+    superseding: Superseding | None = None
 
     @property
     def in_doubt(self) -> bool:
@@ -82,6 +94,7 @@ class CommandState(Struct, frozen=True, kw_only=True):
             answer=self.answer,
             tried_ms=self.tried_ms,
             tried=self.tried,
+            cancelled=self.cancelled,
         )
 
     def ended(self, status: Status, now_ms: int) -> LedgerCommand:
@@ -192,6 +205,7 @@ def state_of(setup: Setup, ledger: Ledger, record: CommandRecord, command: Comma
             answer=known.answer,
             tried_ms=tried_ms,
             tried=known.tried,
+            cancelled=known.cancelled,
         )
     unknown = known.status == "indeterminate"
     return CommandState(

@@ -18,8 +18,17 @@ from stripeline.contracts.operator.control_records import BY_BRAKE, KeyRefusal, 
 from stripeline.contracts.records import Unreadable, parse_command
 from stripeline.contracts.vocabulary import Fault
 from stripeline.workers.brakes.rolling_hour import Cost
-from stripeline.workers.executor import after_call, before_call, believed_times, settlement, stripe_lookup, transitions
-from stripeline.workers.executor.command_state import Call, CommandState, PlannedCall, endpoint
+from stripeline.workers.executor import (
+    after_call,
+    before_call,
+    believed_times,
+    settlement,
+    stripe_lookup,
+    superseding,
+    transitions,
+    withdrawal,
+)
+from stripeline.workers.executor.command_state import Call, CommandState, PlannedCall, endpoint, state_of
 from stripeline.workers.executor.connection.brakes import Braked, Brakes
 from stripeline.workers.executor.connection.key_breaker import PAUSE_MIN_MS
 from stripeline.workers.executor.connection.key_owner import Asked, mismatch
@@ -27,7 +36,7 @@ from stripeline.workers.executor.connection.rate_gate import Hold, Observation, 
 from stripeline.workers.executor.ledger import Ledger, Reserved, forget, spend
 from stripeline.workers.executor.retry_headers import read_record
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.executor.stripe_answer import CallReply, NoKey, Outcome, StripeAnswer, classify
+from stripeline.workers.executor.stripe_answer import CallReply, Failed, NoKey, Outcome, StripeAnswer, classify
 from stripeline.workers.executor.stripe_lookup import LookUp, Missing, NextRequest
 from stripeline.workers.task import dead_letters
 from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord
@@ -59,11 +68,18 @@ class Executor(Struct, frozen=True, kw_only=True):
         record = read_record(consumed, returned=returned, maybe_attempted=maybe_attempted)
         if h.SETTLES in record.headers and not returned:
             return settlement.settle(self.setup, ledger, record, now_ms)
+        if h.CANCELS in record.headers and not returned:
+            return withdrawal.withdraw(ledger, record)
         planned = before_call.plan(self.setup, ledger, record, now_ms)
-        return planned if isinstance(planned, Decision) else self._through_gate(ledger, planned, now_ms)
+        if isinstance(planned, Decision):
+            return planned
+        return _whole(self._through_gate(ledger, planned, now_ms), planned.state)
 
     def answered(self, ledger: Ledger, call: Call, reply: CallReply, now_ms: int) -> Decision | Call:
         """The decision about a record after the reply to its call, or the next call."""
+        return _whole(self._answered(ledger, call, reply, now_ms), call.state)
+
+    def _answered(self, ledger: Ledger, call: Call, reply: CallReply, now_ms: int) -> Decision | Call:
         if isinstance(reply, NoKey):
             ledger.reserved.pop(call.command.command_id, None)  # nothing was sent
             return self._without_key(ledger, call, now_ms)
@@ -106,7 +122,13 @@ class Executor(Struct, frozen=True, kw_only=True):
             changes = (*changes, forget(command.command_id))  # or a replay would find it waiting
         decided = replace(dead_letters.broken(self.setup.topics.dead_letter, consumed, error), changes=changes)
         spent = None if isinstance(command, Unreadable) else ledger.reserved.pop(command.command_id, None)
-        return self._with_spent(decided, ledger, spent)
+        decided = self._with_spent(decided, ledger, spent)
+        ended = known is not None and known.status != "waiting"
+        if isinstance(command, Unreadable) or command.supersedes is None or ended:
+            return decided
+        # Its call may have been sent: the former must not be done either.
+        state = superseding.begun(self.setup, ledger, state_of(self.setup, ledger, record, command), consumed.timestamp)
+        return decided if isinstance(state, Failed) else superseding.joined(decided, state)
 
     def _through_gate(self, ledger: Ledger, planned: PlannedCall, now_ms: int) -> Decision | Call:
         """The call, when its key's owner is the command's and its connection may make one; else an end, or a wait.
@@ -205,6 +227,10 @@ class Executor(Struct, frozen=True, kw_only=True):
         if call.look_up is not None:
             return transitions.search(self.setup, call.state, call.action)
         return PlannedCall(state=call.state, action=call.action, request=call.request)
+
+
+def _whole(decided: Decision | Call, state: CommandState) -> Decision | Call:
+    return superseding.joined(decided, state) if isinstance(decided, Decision) else decided
 
 
 def _asked(state: CommandState) -> Asked:

@@ -26,7 +26,8 @@ def carried_out(setup: RouterSetup, headers: Mapping[str, bytes], transition: Tr
     """The decision that a run's transition is. `headers`: of the record that it follows from."""
     run, command = transition.run, transition.command
     if command is None:
-        return Decision(Verdict(run.status), changes=(StateChange(run.run_id, run),))
+        verdict = Verdict.UNRELATED if run.status == "running" else Verdict(run.status)
+        return Decision(verdict, changes=(StateChange(run.run_id, run),))
     value = orjson.dumps(command)
     if len(value) > MAX_COMMAND_BYTES:
         # Kafka would refuse the whole transaction, and the next one, for ever.
@@ -62,7 +63,7 @@ def _old_event(run: Run) -> Headers:
     """
     created_ms = max((run.context or {})["created"] * 1000, 0)
     is_test = run.run_id != run_id(run.event_id, run.workflow)
-    replayed = any(step.revision for step in run.steps)
-    if is_test or replayed or run.started_ms - created_ms < WINDOW_MS:
+    by_a_person = any(step.revision or step.number > 1 for step in run.steps)
+    if is_test or by_a_person or run.started_ms - created_ms < WINDOW_MS:
         return ()
     return ((h.EVENT_CREATED_AT, str(created_ms).encode()),)

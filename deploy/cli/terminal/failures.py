@@ -48,6 +48,8 @@ _PURPOSES: Final[Mapping[str, Purpose]] = {
     "delete": Purpose.APPLY,
     "command": Purpose.COMMANDS,
     "keys rotate": Purpose.APPLY,
+    "runs retry": Purpose.ACTS,
+    "runs cancel": Purpose.ACTS,
     "topics apply": Purpose.TOPICS_APPLY,
     "topics skip": Purpose.TOPICS_SKIP,
     "dead-letters replay": Purpose.COMMANDS,
