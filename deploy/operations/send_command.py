@@ -18,7 +18,7 @@ from stripeline.ingest.kafka.partitioner import partition_of
 from stripeline.workers.kafka.one_off_producer import one_off_producer
 from stripeline.workers.kafka.partition_reader import PartitionReader, partition_reader
 
-# The value of `workers.router.router.COMMAND_TYPE`; importing it would load the expression engine.
+# The value of `workers.router.run_outputs.COMMAND_TYPE`; importing it would load the expression engine.
 _COMMAND_TYPE: Final = "stripeline.action-command"
 _SEND_S: Final = 15.0
 
