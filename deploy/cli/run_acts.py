@@ -12,9 +12,9 @@ from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.times import Since, Until
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.operations.acts import run_acts
+from stripeline.deploy.operations.acts import run_prospects
 from stripeline.deploy.operations.acts.audit import Act, commit_acts
-from stripeline.deploy.operations.acts.run_acts import FoundRun, Plan
+from stripeline.deploy.operations.acts.run_prospects import FoundRun, Plan
 from stripeline.deploy.operations.reading.run_filters import RunFilters
 from stripeline.deploy.operations.reading.topic_reader import Page, Read, Wanted, newest
 from stripeline.deploy.operations.reading.views import run_of
@@ -76,7 +76,7 @@ def retry(
     )  # fmt: skip
     _require_reason(why, yes=yes)
     definitions = output.run(read_all(settings().topics.control, kafka()))
-    plan = run_acts.retry_plan(definitions, as_started=as_started)
+    plan = run_prospects.retry_plan(definitions, as_started=as_started)
     _act(plan, _found(run_id, filters, limit), why=why, yes=yes, rate=rate, as_json=as_json, done="retried")
 
 
@@ -113,7 +113,7 @@ def cancel(
     )  # fmt: skip
     _require_reason(why, yes=yes)
     page = _found(run_id, filters, limit)
-    _act(run_acts.cancel_plan, page, why=why, yes=yes, rate=rate, as_json=as_json, done="cancelled")
+    _act(run_prospects.cancel_plan, page, why=why, yes=yes, rate=rate, as_json=as_json, done="cancelled")
 
 
 def _require_reason(why: str, *, yes: bool) -> None:
@@ -139,9 +139,9 @@ def _act(plan: Plan, page: Page, *, why: str, yes: bool, rate: float, as_json: b
     act = signed(why)
     found = [FoundRun(run=run, partition=read.partition) for read in page.records if (run := run_of(read)) is not None]
     prospects = [plan(one, act) for one in found]
-    rows = [run_acts.view(one) for one in prospects]
+    rows = [run_prospects.view(one) for one in prospects]
     output.rows(rows, _COLUMNS, as_json=as_json, empty="There is no such run.")
-    acts = run_acts.acts_of(settings().topics, prospects, act)
+    acts = run_prospects.acts_of(settings().topics, prospects, act)
     if not yes:
         output.note(f"{len(acts)} would be {done}. Nothing was done: add --yes to do it.")
     elif acts:

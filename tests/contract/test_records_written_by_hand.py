@@ -38,7 +38,7 @@ WORKFLOW = {
 }
 
 
-NOT_OF_A_STEP = frozenset({"not_after", "account"})
+NOT_OF_A_STEP = frozenset({"not_after", "account", "supersedes"})
 NO_ACCOUNT = frozenset({"account"})
 
 

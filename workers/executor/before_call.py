@@ -52,7 +52,8 @@ def plan(setup: Setup, ledger: Ledger, record: CommandRecord, now_ms: int) -> Pl
     done = (_returned if record.returned else _fresh)(setup, ledger, state, queue, now_ms)
     match standing:
         case Ownership.OWN:
-            return done or _take_up(setup, ledger, state, now_ms)
+            waits = done if done is not None and done.verdict is Verdict.HELD and not record.returned else None
+            return _take_up(setup, ledger, state, waits, now_ms) if done is waits else done
         case Ownership.UNSEEN:
             unseen = own_commands.without_entry
             return own_commands.wait(setup, ledger, state, now_ms) if done is None else unseen(done, state)
@@ -63,12 +64,14 @@ def plan(setup: Setup, ledger: Ledger, record: CommandRecord, now_ms: int) -> Pl
             assert_never(never)
 
 
-def _take_up(setup: Setup, ledger: Ledger, state: CommandState, now_ms: int) -> PlannedCall | Decision:
-    """It begins, or is done next; a retry of a step only in the place of the step's former command."""
+def _take_up(
+    setup: Setup, ledger: Ledger, state: CommandState, waits: Decision | None, now_ms: int
+) -> PlannedCall | Decision:
+    """It begins, or waits behind its key; a retry of a step only in the place of the step's former command."""
     begun = superseding.begun(setup, ledger, state, now_ms)
     if isinstance(begun, Failed):
         return superseding.refused(setup, ledger, state, begun, now_ms)
-    decided = _begin(setup, ledger, begun, now_ms)
+    decided = waits or _begin(setup, ledger, begun, now_ms)
     return superseding.joined(decided, begun) if isinstance(decided, Decision) else decided
 
 

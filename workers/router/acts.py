@@ -15,7 +15,7 @@ from stripeline.contracts.internal_records import Run, UnreadableRecordError, re
 from stripeline.contracts.masking import mask_text
 from stripeline.contracts.operator.act_records import RunAct
 from stripeline.contracts.vocabulary import RunActKind, Verdict
-from stripeline.workers.router.retrying import Present, Refused, RetryRequest, retry
+from stripeline.workers.router.retrying import NotRetried, Present, RetryRequest, retry
 from stripeline.workers.router.router_setup import RouterSetup
 from stripeline.workers.router.run_outputs import carried_out, key_of
 from stripeline.workers.router.run_state import Runs
@@ -64,7 +64,7 @@ def _retry(setup: RouterSetup, state: Runs, asked: ActRequest, now_ms: int) -> D
     match retry(run, request, present, now_ms):
         case None:
             return Decision(Verdict.KNOWN)
-        case Refused(why):
+        case NotRetried(why):
             noted = replace(run, note=mask_text(f"not retried: {why}"))
             return Decision(Verdict.ACT_REFUSED, changes=(StateChange(run.run_id, noted),))
         case transition:

@@ -23,6 +23,9 @@ _NOT_SHOWN = frozenset({"definition", "context", "chain", "hops", "key"})
 """The fields of a run that only the router needs."""
 
 
+_NOT_SHOWN_OF_A_STEP = frozenset({"digest", "number", "former"})
+
+
 def run_of(record: Read) -> Run | None:
     """The run that a record of the run topic holds; None when it holds none."""
     try:
@@ -36,7 +39,11 @@ def run_view(run: Run) -> dict[str, Any]:
     found = msgspec.to_builtins(replace(run, definition=None, context=None))
     shown = {name: value for name, value in found.items() if name not in _NOT_SHOWN}
     steps = [
-        {**fields, "error": _error(step.error), **_times(fields)}
+        {
+            **{name: value for name, value in fields.items() if name not in _NOT_SHOWN_OF_A_STEP},
+            "error": _error(step.error),
+            **_times(fields),
+        }
         for fields, step in zip(shown["steps"], run.steps, strict=True)
     ]
     view: dict[str, Any] = mask(
@@ -44,6 +51,7 @@ def run_view(run: Run) -> dict[str, Any]:
             **shown,
             "account": run.account,
             "connection": run.connection,
+            "note": run.note,
             "error": _error(run.error),
             "steps": steps,
             **_times(shown),

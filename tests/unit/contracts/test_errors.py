@@ -35,9 +35,10 @@ def test_the_card_names_these_statuses_and_no_other():
     assert not CARD.keys() & BESIDE_THE_CARD.keys()
 
 
-def test_there_are_seven_codes_of_the_card_and_three_of_our_own():
+def test_there_are_seven_codes_of_the_card_and_five_of_our_own():
     seven = [code for _, code, *_ in THE_CARD]
-    assert [code.value for code in Code] == [*seven, "EXPIRED", "INDETERMINATE", "ACCOUNT_CHANGED"]
+    ours = ["EXPIRED", "INDETERMINATE", "ACCOUNT_CHANGED", "CANCELLED", "RETRY_REFUSED"]
+    assert [code.value for code in Code] == [*seven, *ours]
     assert all(code.value == code.name for code in Code)
 
 

@@ -60,7 +60,7 @@ def test_without_leaves_the_others_in_their_order():
 def test_our_names():
     ours = {
         "attempt", "due-at", "first-appended-at", "event-created-at", "place", "replay", "settles", "trigger",
-        "connection", "account", "act", "origin-topic", "origin-partition",
+        "cancels", "connection", "account", "act", "origin-topic", "origin-partition",
         "origin-offset", "origin-last-offset", "reason", "code", "attempts", "last-error",
     }  # fmt: skip
     written = {value for value in vars(h).values() if isinstance(value, str) and value.startswith("stripeline-")}

@@ -65,6 +65,7 @@ def test_the_published_models_are_the_contract_word_for_word():
         },
         "Command": {
             "command_id", "action", "connection", "input", "account", "run", "livemode", "chain", "hops", "not_after",
+            "supersedes",
         },
         "Result": {
             "account",
@@ -73,7 +74,7 @@ def test_the_published_models_are_the_contract_word_for_word():
         },
         "Run": {
             "run", "workflow", "trigger", "event", "event_type", "status", "step", "error", "steps", "started_at",
-            "finished_at", "definition", "context", "account", "connection", "key", "chain", "hops",
+            "finished_at", "definition", "context", "account", "connection", "key", "note", "chain", "hops",
         },
     }  # fmt: skip
     assert {name for name, field in Event.model_fields.items() if field.is_required()} == {

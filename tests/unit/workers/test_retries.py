@@ -73,7 +73,7 @@ def test_every_order_has_one_effect_and_loses_no_result(first, steps, key):
 
 @settings(max_examples=_SOME, deadline=None)
 @given(_STOPPED, _STEPS)
-def test_a_run_that_is_not_cancelled_can_be_taken_to_its_end(first, steps):
+def test_a_run_that_is_not_cancelled_can_be_completed(first, steps):
     """Whatever happened, once Stripe answers, a person's retries and replays take the run on."""
     world = stopped_by(first)
     for name, argument in steps:
@@ -109,7 +109,7 @@ def test_a_retry_is_a_new_command_and_closes_the_former():
     assert len(world.made) == 2
 
 
-def test_a_retry_while_the_former_waits_is_refused_and_the_former_counts():
+def test_a_retry_is_refused_while_the_former_waits():
     world = stopped_by("429")
     world.replay()
     world.work("429")  # the former waits in a tier again
@@ -123,7 +123,7 @@ def test_a_retry_while_the_former_waits_is_refused_and_the_former_counts():
     assert (world.made, world.run.status) == (["evt_1:thanks:one", "evt_1:thanks:two"], "succeeded")
 
 
-def test_the_formers_success_counts_while_the_retry_is_on_its_way():
+def test_the_formers_success_counts_before_the_retry_is_taken():
     world = stopped_by("429")
     world.replay()
     world.work("none")

@@ -59,7 +59,9 @@ def test_a_run_has_the_promised_shape() -> None:
     run = run_of(read(orjson.dumps(RUN)))
     assert run is not None
     view = run_view(run)
-    names = "run workflow trigger event event_type account connection status step error steps started_at finished_at"
+    names = (
+        "run workflow trigger event event_type account connection note status step error steps started_at finished_at"
+    )
     assert sorted(view) == sorted(names.split())
     assert (view["started_at"], view["finished_at"]) == ("1970-01-01T00:00:01.000Z", "1970-01-01T00:00:02.500Z")
     assert view["steps"][0]["finished_at"] is None

@@ -13,7 +13,7 @@ from stripeline.contracts.operator.act_records import RunAct
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import AuditedAct, RunActKind
 from stripeline.deploy.operations.acts.audit import Act, ActEffect, Signed, audit_record
-from stripeline.workers.router.retrying import Present, Refused, request_of, retry
+from stripeline.workers.router.retrying import NotRetried, Present, request_of, retry
 from stripeline.workers.router.runs import Transition
 
 
@@ -50,7 +50,7 @@ def retry_plan(definitions: Definitions, *, as_started: bool) -> Plan:
         match retry(run, request, Present(workflow=there, account=definitions.account_of), signed.at_ms):
             case None:
                 return Prospect(found=found, words=f"nothing: it is {run.status}")
-            case Refused(why):
+            case NotRetried(why):
                 return Prospect(found=found, words=f"refused: {why}")
             case Transition() as transition:
                 words = _outcome(transition)
