@@ -52,8 +52,9 @@ def plan(setup: Setup, ledger: Ledger, record: CommandRecord, now_ms: int) -> Pl
     done = (_returned if record.returned else _fresh)(setup, ledger, state, queue, now_ms)
     match standing:
         case Ownership.OWN:
-            waits = done if done is not None and done.verdict is Verdict.HELD and not record.returned else None
-            return _take_up(setup, ledger, state, waits, now_ms) if done is waits else done
+            if done is not None and (record.returned or done.verdict is not Verdict.HELD):
+                return done
+            return _take_up(setup, ledger, state, done, now_ms)
         case Ownership.UNSEEN:
             unseen = own_commands.without_entry
             return own_commands.wait(setup, ledger, state, now_ms) if done is None else unseen(done, state)
