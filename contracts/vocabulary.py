@@ -194,6 +194,8 @@ class LogEvent(StrEnum):
 
     # Ingest
     INGEST_LISTENING = "ingest_listening"
+    INGEST_GROUP_STARTS = "ingest_group_starts"
+    INGEST_PROCESS_ENDED = "ingest_process_ended"  # one of several, by itself: it is started again
     REQUEST_FAILED = "request_failed"  # a fault of Stripeline: answered 500
     DELIVERY_REFUSED = "delivery_refused"  # one line of each trigger and reason in a while
     CONNECTION_CLOSED = "connection_closed"  # for what its client did, or did not do

@@ -1,22 +1,39 @@
 """`stripeline ingest`, `router`, `executor` and `worker`: one process each, until SIGTERM or Ctrl-C."""
 
-from typing import Literal, assert_never
+from typing import Annotated, Literal, assert_never
+
+import typer
 
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
-from stripeline.deploy.cli.terminal.options import settings
+from stripeline.deploy.cli.terminal.options import given, settings
 from stripeline.deploy.settings.parsing import sends_keys_in_clear
 from stripeline.deploy.telemetry.logs import configure_logs
 
 
-def ingest() -> None:
-    """Run one ingest process: receives Stripe's deliveries at POST /webhooks/{trigger} and publishes them to Kafka.
+def ingest(
+    processes: Annotated[
+        int | None, typer.Option(min=1, max=256, help="How many processes share the port. [default: 1]")
+    ] = None,
+    member: Annotated[str | None, typer.Option(hidden=True)] = None,
+) -> None:
+    """Run ingest: receives Stripe's deliveries at POST /webhooks/{trigger} and publishes them to Kafka.
 
     Answers 200 only after Kafka has stored the event. Listens on STRIPELINE_INGEST_HOST and _PORT (8080); health and
-    metrics are on STRIPELINE_ADMIN_HOST and _PORT. Requires STRIPELINE_MASTER_KEY. Run more processes for more
-    throughput.
+    metrics are on STRIPELINE_ADMIN_HOST and _PORT. Requires STRIPELINE_MASTER_KEY.
+
+    One process uses one core. With --processes (or STRIPELINE_INGEST_PROCESSES) several share the port, started again
+    when one ends. The admin port answers for all of them: ready when one is, metrics with the label `process`.
+
+    ```
+    stripeline ingest --processes 4
+    ```
     """
-    _run("ingest")
+    count = processes or settings().ingest_processes
+    if member is None and count > 1:
+        _run_group(count)
+    else:
+        _run("ingest", member)
 
 
 def router() -> None:
@@ -41,11 +58,20 @@ def worker() -> None:
     _run("worker")
 
 
-def _run(kind: Literal["ingest", "router", "executor", "worker"]) -> None:
+def _run_group(count: int) -> None:
+    from stripeline.deploy.runtime.ingest_group.group import run_ingest_group  # noqa: PLC0415  (a process loads it)
+
+    values = settings()
+    configure_logs(values.log_level)
+    output.run(run_ingest_group(values, count, given()))
+
+
+def _run(kind: Literal["ingest", "router", "executor", "worker"], member: str | None = None) -> None:
     from stripeline.deploy.runtime.process.library_check import require_tested_libraries  # noqa: PLC0415  (--help needs none)
 
     require_tested_libraries()
     from stripeline.deploy.runtime import processes  # noqa: PLC0415  (checked first, and loaded by a process only)
+    from stripeline.deploy.runtime.ingest_group.membership import GroupMembership  # noqa: PLC0415  (the same)
 
     values = settings()
     configure_logs(values.log_level)
@@ -58,7 +84,7 @@ def _run(kind: Literal["ingest", "router", "executor", "worker"]) -> None:
     async def until_done() -> None:
         match kind:
             case "ingest":
-                await processes.run_ingest(values)
+                await processes.run_ingest(values, None if member is None else GroupMembership.parse(member))
             case "router":
                 await processes.run_router(values)
             case "executor":

@@ -6,6 +6,7 @@ import structlog
 
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.runtime.definition_cache import TriggerViews
+from stripeline.deploy.runtime.process.port_in_use import named_ports
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.runtime.worker_setup import reported_vault, table_loaded
 from stripeline.deploy.telemetry.delivery_spans import DeliverySpans
@@ -22,8 +23,8 @@ from stripeline.workers.secrets.cache import Secrets
 log = structlog.get_logger(__name__)
 
 
-async def ingest_part(shared: Shared, stop: asyncio.Event) -> None:
-    """Serve the webhooks until stopped."""
+async def ingest_part(shared: Shared, stop: asyncio.Event, *, shares_port: bool = False) -> None:
+    """Serve the webhooks until stopped. shares_port: with other processes of this host."""
     settings, table = shared.settings, shared.table
     views = TriggerViews(table, Secrets(reported_vault(shared)))
     bounds = InFlightBounds(deadline_s=settings.ingest_publish_deadline_ms / 1000)
@@ -45,11 +46,13 @@ async def ingest_part(shared: Shared, stop: asyncio.Event) -> None:
         max_body=settings.ingest_max_body_bytes,
     )  # fmt: skip
     host, port = settings.ingest_host, settings.ingest_port
-    trusted = settings.ingest_trusted_proxies
-    async with (
-        publisher,
-        await serve(webhook, publisher, host=host, port=port, grace_s=15, trusted_proxies=trusted) as running,
-    ):
-        shared.answers.silent_s["publisher"] = publisher.silent_s
-        log.info(LogEvent.INGEST_LISTENING, host=settings.ingest_host, port=running.port)
-        await stop.wait()
+    async with publisher:
+        with named_ports(host, port, "INGEST"):
+            receiver = await serve(
+                webhook, publisher, host=host, port=port, reuse_port=shares_port, grace_s=15,
+                trusted_proxies=settings.ingest_trusted_proxies,
+            )  # fmt: skip
+        async with receiver as running:
+            shared.answers.silent_s["publisher"] = publisher.silent_s
+            log.info(LogEvent.INGEST_LISTENING, host=host, port=running.port)
+            await stop.wait()

@@ -19,9 +19,11 @@ from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.operations.topics import NotYetError
 from stripeline.deploy.runtime.admin_port import admin_port
 from stripeline.deploy.runtime.executor_process import executor_part
+from stripeline.deploy.runtime.ingest_group.membership import GroupMembership, end_with_parent
 from stripeline.deploy.runtime.ingest_process import ingest_part
 from stripeline.deploy.runtime.process.loop_exceptions import handle_loop_exception
 from stripeline.deploy.runtime.process.shutdown import bounded_shutdown, watch_blocked_loop
+from stripeline.deploy.runtime.process.side_by_side import together
 from stripeline.deploy.runtime.reporting.process_report import reporter_of
 from stripeline.deploy.runtime.reporting.reporter import reporting
 from stripeline.deploy.runtime.router_process import router_part
@@ -33,8 +35,13 @@ _NEXT_TRY_S = 2.0
 Part = Callable[[Shared, asyncio.Event], Awaitable[None]]
 
 
-async def run_ingest(settings: Settings) -> None:
-    await _run(settings, [Purpose.INGEST], ingest_part)
+async def run_ingest(settings: Settings, member: GroupMembership | None = None) -> None:
+    """member: of a group whose processes share the port."""
+    if member is not None:
+        structlog.contextvars.bind_contextvars(process=member.number)
+        end_with_parent()
+    part = partial(ingest_part, shares_port=member is not None)
+    await _run(settings, [Purpose.INGEST], part, member=member)
 
 
 async def run_router(settings: Settings) -> None:
@@ -56,21 +63,24 @@ def _calm_collector() -> None:
     gc.set_threshold(50_000, 20, 20)
 
 
-async def _run(settings: Settings, purposes: Sequence[Purpose], *parts: Part) -> None:
+async def _run(
+    settings: Settings, purposes: Sequence[Purpose], *parts: Part, member: GroupMembership | None = None
+) -> None:
     """One process: its parts, until SIGTERM or SIGINT, with the admin port beside them."""
     _calm_collector()
     asyncio.get_running_loop().set_exception_handler(handle_loop_exception)
-    session_timeout_ms = None if parts == (ingest_part,) else settings.session_timeout_ms
+    session_timeout_ms = None if purposes == [Purpose.INGEST] else settings.session_timeout_ms
+    number, listener = (None, None) if member is None else (member.number, member.listener)
     async with (
         bounded_shutdown() as stop, open_shared(settings, session_timeout_ms, purposes) as shared,
         AsyncExitStack() as stack,
     ):  # fmt: skip
         stack.enter_context(watch_blocked_loop(lambda: shared.lag.turned_s))
         shared.checks["process"] = lambda: "the process is ending" if stop.is_set() else None
-        await stack.enter_async_context(admin_port(shared))
+        await stack.enter_async_context(admin_port(shared, listener))
         if await _topics_are_right(shared, stop):
-            async with _running(shared.topics.run()), reporting(reporter_of(shared, purposes[0].value)):
-                await _together(stop, *(part(shared, stop) for part in parts))
+            async with _running(shared.topics.run()), reporting(reporter_of(shared, purposes[0].value, part=number)):
+                await together(stop, *(part(shared, stop) for part in parts))
 
 
 @asynccontextmanager
@@ -87,27 +97,6 @@ async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 async def _stopped(stop: asyncio.Event, within_s: float) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), within_s)
-
-
-async def _together(stop: asyncio.Event, *parts: Awaitable[None]) -> None:
-    """Parts side by side. The first failure is raised as it is, so that the command can say it in a paragraph."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for part in parts:
-                group.create_task(_until_stopped(part, stop))
-    except BaseExceptionGroup as failures:
-        first, *others = failures.exceptions
-        for other in others:
-            log.error(LogEvent.PART_FAILED, reason=repr(other))  # noqa: TRY400
-        raise first from None
-
-
-async def _until_stopped(part: Awaitable[None], stop: asyncio.Event) -> None:
-    """One part; when it ends, for whatever reason, the others end too."""
-    try:
-        await part
-    finally:
-        stop.set()
 
 
 async def _topics_are_right(shared: Shared, stop: asyncio.Event) -> bool:

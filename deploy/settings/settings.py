@@ -126,6 +126,7 @@ class Settings(BaseSettings):
     ingest_publish_deadline_ms: DurationMs = Field(
         5_000, description="the time to publish an event, after which Stripe gets a 503 and sends it again"
     )
+    ingest_processes: int = Field(1, ge=1, le=256, description="the ingest processes of a host that share its port")
     ingest_trusted_proxies: Networks = Field(
         (), description="the proxies whose X-Forwarded-For names the client in the log: addresses or networks"
     )

@@ -29,6 +29,15 @@ class IngestView:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GroupView:
+    """Several ingest processes on one port. restarts: by their numbers."""
+
+    processes: int
+    ready: int
+    restarts: Mapping[str, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class WorkerView:
     """A snapshot of a worker.
 

@@ -39,6 +39,7 @@ ADAPTERS = {
         "ingest/http/",
         "deploy/kafka_login/",  # asks a token endpoint
         "deploy/runtime/process/admin_server.py", "deploy/sandbox/http_server.py",
+        "deploy/runtime/ingest_group/group_admin.py",
         "deploy/sandbox/webhook_deliveries.py", "deploy/local/webhook_sender.py",
     ),
     "httptools": ("workers/stripe/",),
@@ -49,6 +50,7 @@ ADAPTERS = {
     ),
     "prometheus_client": (
         "deploy/runtime/process/admin_server.py", "deploy/runtime/shared.py", "deploy/telemetry/collector.py",
+        "deploy/runtime/ingest_group/",
     ),
 }  # fmt: skip
 

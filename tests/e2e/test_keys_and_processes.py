@@ -1,10 +1,12 @@
-"""Master keys under running processes, refused keys that work again, and several ingest processes on one port.
+"""Master keys under running processes, and several ingest processes on one port.
 
 The processes are real, and so is the command: `stripeline …` in a process of its own.
 """
 
 import asyncio
 import os
+import re
+import signal
 import subprocess
 import sys
 import time
@@ -18,9 +20,13 @@ import pytest
 from pydantic import SecretStr
 
 from stripeline.deploy.local.example_events import example_event, sign
+from stripeline.deploy.local.kafka import free_port
+from stripeline.deploy.operations.status.workers import read_workers
 from stripeline.workers.secrets.vault import Vault, new_master_key
 from tests.support.broker import Broker
 from tests.support.cluster import KEY, SECRET, Cluster, Process, cluster
+from tests.support.end_state import read_topic
+from tests.support.traffic import Traffic
 
 pytestmark = pytest.mark.timeout(240)
 
@@ -139,3 +145,91 @@ async def _not_ready(process: Process, check: str) -> dict[str, Any] | None:
     except aiohttp.ClientError:
         return None
     return seen if set(seen.get("missing", {})) == {check} else None
+
+
+async def test_two_processes_share_the_port_and_lose_nothing(broker: Broker, prefix: str, tmp_path: Path):
+    async with cluster(broker.bootstrap_servers, prefix, tmp_path, ingest_processes="2") as found:
+        parent = found.processes["ingest"]
+        await found.ready()
+        await until(lambda: _processes(parent, 2))
+        # O17: a second one on the host is refused, by name, with what to do; and so is a second group.
+        for options in (("--processes", "1"), ("--processes", "2")):
+            second = await Installation(found).command("ingest", *options, STRIPELINE_ADMIN_PORT=str(free_port()))
+            assert second[0] == 1
+            assert re.search(rf"Port {found.ingest_port} of 127.0.0.1 is in use by pid \d+ \(.+\)", second[1]), second[
+                1
+            ]
+            assert "run one `stripeline ingest --processes 2`" in second[1]
+
+        instances = (await until(lambda: _reported(found, 2))).live
+        assert len({one.report.pid for one in instances}) == 2
+        traffic = Traffic(found.url, rate_per_s=50)
+        sending = asyncio.create_task(traffic.run(12))
+        await traffic.flows(100)
+        os.kill(instances[0].report.pid, signal.SIGKILL)
+        await until(lambda: _metric(parent, 'stripeline_ingest_process_restarts_total{process="1"} 1.0', "2"))
+        await until(lambda: _processes(parent, 2))
+        await sending
+        assert len(traffic.acknowledged) == traffic.sent
+        assert set(traffic.acknowledged) <= await published(found)
+        text = await page(parent, "/metrics")
+        ready = {f'stripeline_ready{{check="publisher",process="{number}"}} 1.0' for number in (1, 2)}
+        assert ready <= set(text.splitlines())
+        assert 'verdict="published"' in text
+
+        # Its parent killed, no process is left behind to take deliveries under former settings.
+        parent.kill()
+        await until(lambda: _nobody_listens(found.ingest_port))
+        parent.start()
+        await parent.ready()
+        assert await parent.end() == 0
+        await until(lambda: _nobody_listens(found.ingest_port))
+
+
+async def test_a_group_that_cant_start_ends_with_the_cause(broker: Broker, prefix: str, tmp_path: Path):
+    async with cluster(broker.bootstrap_servers, prefix, tmp_path) as found:
+        await found.ready()
+        code, said = await Installation(found).command(
+            "ingest", "--processes", "2", STRIPELINE_MASTER_KEY="", STRIPELINE_INGEST_PORT=str(free_port()),
+            STRIPELINE_ADMIN_PORT=str(free_port()),
+        )  # fmt: skip
+        assert (code, "STRIPELINE_MASTER_KEY is missing" in said, "could not start (exit code 1)" in said) == (
+            1,
+            True,
+            True,
+        )
+
+
+async def page(process: Process, path: str) -> str:
+    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{process.admin_port}{path}") as answer:
+        return await answer.text()
+
+
+async def _processes(parent: Process, ready: int) -> bool:
+    return (await readyz(parent))["processes"] == {"ready": ready, "of": 2}
+
+
+async def _metric(parent: Process, *lines: str) -> bool:
+    text = await page(parent, "/metrics")
+    return lines[0] in text or lines[0].replace('"1"', f'"{lines[1]}"') in text
+
+
+async def _reported(found: Cluster, count: int) -> Any:
+    seen = await read_workers(found.settings.topics, found.client)
+    return seen if len(seen.live) == count else None
+
+
+async def _nobody_listens(port: int) -> bool:
+    try:
+        _, writer = await asyncio.open_connection("127.0.0.1", port)
+    except OSError:
+        return True
+    writer.close()
+    return False
+
+
+async def published(found: Cluster) -> set[str]:
+    """The ids of the events on the topic."""
+    topic = found.settings.topics.event("payment-event")
+    records = await read_topic(found.settings.kafka_bootstrap_servers, topic, found.settings.partitions)
+    return {orjson.loads(record.value)["id"] for record in records}

@@ -60,6 +60,11 @@ def overruling(overrides: Mapping[str, str]) -> Iterator[None]:
         _overrides.reset(token)
 
 
+def given() -> list[str]:
+    """The settings of this invocation's options, as options again: for a process of the same settings."""
+    return [f"{option(field)}={value}" for field, value in _overrides.get().items()]
+
+
 def settings() -> Settings:
     """The settings of this invocation. Raises SettingsError."""
     return load_settings(_overrides.get())

@@ -6,6 +6,7 @@
 - `/metrics` is Prometheus text.
 """
 
+import socket
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
@@ -37,6 +38,7 @@ class Health:
 
 # Kubernetes asks every few seconds; an open connection must not hold up the end of the process.
 _SHUTDOWN_S: Final = 1.0
+_OK: Final = {"status": "ok"}
 
 
 def admin_app(health: Health, registry: CollectorRegistry) -> web.Application:
@@ -44,14 +46,14 @@ def admin_app(health: Health, registry: CollectorRegistry) -> web.Application:
 
     async def healthz(_: web.Request) -> web.Response:
         broken = failing(health.broken)
-        return _json(503, {"status": "broken", "reasons": broken}) if broken else _json(200, {"status": "ok"})
+        return json_answer(503, {"status": "broken", "reasons": broken}) if broken else json_answer(200, _OK)
 
     async def readyz(_: web.Request) -> web.Response:
         missing, warned = failing(health.checks), failing(health.warnings)
         body: dict[str, object] = {"status": "not ready", "missing": missing} if missing else {"status": "ready"}
         if health.ages_s:
             body["age_s"] = {name: round(age_s(), 1) for name, age_s in health.ages_s.items()}
-        return _json(503 if missing else 200, {**body, **({"warnings": warned} if warned else {})})
+        return json_answer(503 if missing else 200, {**body, **({"warnings": warned} if warned else {})})
 
     async def metrics(_: web.Request) -> web.Response:
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
@@ -62,11 +64,20 @@ def admin_app(health: Health, registry: CollectorRegistry) -> web.Application:
 
 
 async def serve_admin(host: str, port: int, health: Health, registry: CollectorRegistry) -> web.AppRunner:
-    """Serve the admin port; the caller ends it with `await runner.cleanup()`. Raises OSError for a port in use."""
-    runner = web.AppRunner(admin_app(health, registry), access_log=None, shutdown_timeout=_SHUTDOWN_S)
+    """Serve a process's own pages: `serve_app`."""
+    return await serve_app(admin_app(health, registry), (host, port))
+
+
+async def serve_app(app: web.Application, where: tuple[str, int] | socket.socket) -> web.AppRunner:
+    """Serve at host and port, or at a socket that listens; the caller ends it with `await runner.cleanup()`.
+
+    Raises OSError for a port in use.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_SHUTDOWN_S)
     await runner.setup()
+    site = web.SockSite(runner, where) if isinstance(where, socket.socket) else web.TCPSite(runner, *where)
     try:
-        await web.TCPSite(runner, host, port).start()
+        await site.start()
     except OSError:
         await runner.cleanup()
         raise
@@ -79,5 +90,5 @@ def failing(checks: Checks) -> dict[str, str]:
     return {name: words for name, words in answers.items() if words is not None}
 
 
-def _json(status: int, body: Mapping[str, object]) -> web.Response:
+def json_answer(status: int, body: Mapping[str, object]) -> web.Response:
     return web.Response(status=status, body=orjson.dumps(body), content_type="application/json")

@@ -10,12 +10,13 @@ from typing import Any, Final
 from stripeline.deploy.telemetry.collector import MetricRow
 from stripeline.deploy.telemetry.metrics.brake_rows import BRAKES
 from stripeline.deploy.telemetry.metrics.ingest import INGEST
+from stripeline.deploy.telemetry.metrics.ingest_group import GROUP
 from stripeline.deploy.telemetry.metrics.process import PROCESS
 from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
 from stripeline.deploy.telemetry.metrics.worker import WORKER
 
 SECTIONS: Final[Mapping[str, tuple[MetricRow[Any], ...]]] = {
-    "Ingest": INGEST,
+    "Ingest": (*INGEST, *GROUP),
     "Workers": WORKER,
     "Stripe": (*STRIPE, *CONNECTIONS),
     "Limits": BRAKES,

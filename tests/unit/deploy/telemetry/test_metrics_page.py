@@ -25,6 +25,7 @@ FREE = {
     "connection",
     "endpoint",
     "partition",
+    "process",  # of several that share a port: its number
     "role",
     "secret",
     "tier",

@@ -1,0 +1,126 @@
+"""The admin port of a group: asks its processes on their loopback ports, and answers for all of them.
+
+Health is asked every second, so that a probe's answer waits for no process; metrics are asked when they are scraped.
+"""
+
+import asyncio
+import contextlib
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final, Self
+
+import aiohttp
+import orjson
+from aiohttp import web
+from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
+from prometheus_client.registry import Collector
+
+from stripeline.deploy.runtime.ingest_group import merged_pages
+from stripeline.deploy.runtime.ingest_group.member import Member
+from stripeline.deploy.runtime.ingest_group.merged_pages import Page, ProcessHealth
+from stripeline.deploy.runtime.process.admin_server import json_answer, serve_app
+from stripeline.deploy.telemetry.collector import MetricsCollector
+from stripeline.deploy.telemetry.metrics.ingest_group import GROUP
+from stripeline.deploy.telemetry.sources import GroupView
+
+_EVERY_S: Final = 1.0
+_WITHIN_S: Final = 2.0
+
+
+class GroupWatch:
+    """What the processes of a group say of themselves."""
+
+    def __init__(self, members: Sequence[Member]) -> None:
+        self.members = members
+        self._client: aiohttp.ClientSession | None = None
+        self._asking: asyncio.Task[None] | None = None
+
+    async def __aenter__(self) -> Self:
+        self._client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_WITHIN_S))
+        self._asking = asyncio.create_task(self._ask_all(), name="health of the ingest processes")
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        assert self._asking is not None  # noqa: S101  it was entered
+        assert self._client is not None  # noqa: S101
+        self._asking.cancel()
+        await asyncio.wait((self._asking,))
+        await self._client.close()
+
+    @property
+    def health(self) -> Mapping[int, ProcessHealth]:
+        return {member.number: member.health for member in self.members}
+
+    def counted(self) -> GroupView:
+        states = [member.health.ready for member in self.members]
+        restarts = {str(member.number): member.restarts for member in self.members}
+        return GroupView(processes=len(states), ready=sum(states), restarts=restarts)
+
+    async def metrics(self) -> Mapping[int, str]:
+        """The text of each process that answers."""
+        running = [member for member in self.members if member.running]
+        texts = await asyncio.gather(*(self._get(member, "/metrics") for member in running))
+        return {member.number: said[1].decode() for member, said in zip(running, texts, strict=True) if said}
+
+    async def _ask_all(self) -> None:
+        while True:
+            await asyncio.gather(*(self._ask(member) for member in self.members if member.running))
+            await asyncio.sleep(_EVERY_S)
+
+    async def _ask(self, member: Member) -> None:
+        ready, healthy = await asyncio.gather(self._get(member, "/readyz"), self._get(member, "/healthz"))
+        if not member.running:
+            return
+        if ready is None or healthy is None:
+            member.says(ProcessHealth(state="does not answer"))
+            return
+        said, broken = orjson.loads(ready[1]), orjson.loads(healthy[1])
+        member.says(
+            ProcessHealth(
+                ready=ready[0] == web.HTTPOk.status_code,
+                missing=said.get("missing", {}),
+                warnings=said.get("warnings", {}),
+                broken=broken.get("reasons", {}),
+            )
+        )
+
+    async def _get(self, member: Member, path: str) -> tuple[int, bytes] | None:
+        assert self._client is not None  # noqa: S101  it was entered
+        with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+            async with self._client.get(member.url + path) as answer:
+                return answer.status, await answer.read()
+        return None
+
+
+class _Families(Collector):
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
+
+    def collect(self) -> Iterable[Metric]:
+        return self._families
+
+
+async def serve_group(host: str, port: int, watch: GroupWatch, stop: asyncio.Event) -> web.AppRunner:
+    """Serve the pages of the group; the caller ends it with `await runner.cleanup()`. Raises OSError."""
+    own = MetricsCollector()
+    own.show(GROUP, watch.counted)
+
+    async def healthz(_: web.Request) -> web.Response:
+        return _answer(merged_pages.healthz(watch.health))
+
+    async def readyz(_: web.Request) -> web.Response:
+        return _answer(merged_pages.readyz(watch.health, ending=stop.is_set()))
+
+    async def metrics(_: web.Request) -> web.Response:
+        registry = CollectorRegistry()
+        registry.register(_Families([*merged_pages.metrics(await watch.metrics()), *own.collect()]))
+        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+
+    app = web.Application()
+    app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
+    return await serve_app(app, (host, port))
+
+
+def _answer(page: Page) -> web.Response:
+    status, body = page
+    found: dict[str, Any] = body
+    return json_answer(status, found)
