@@ -78,7 +78,7 @@ EXACT: dict[tuple[str, ...], float] = {
     ("stripeline_task_state_entries", "role=router", "kind=open"): 0,
     ("stripeline_task_state_entries", "role=router", "kind=stopped"): 1,
     ("stripeline_runs_not_started_total", "workflow=orders", "reason=where_missing"): 22,
-    ("stripeline_ready",): 8,
+    ("stripeline_ready",): 9,
 }
 BETWEEN = [
     ("stripeline_publish_seconds_sum", 0, 22 * 5),
@@ -131,10 +131,11 @@ async def test_every_metric_of_the_table_counts(
     assert [name for name, low, high in BETWEEN if not low < total(seen, name) < high] == []
     assert total(seen, "stripeline_publish_seconds_count", topic=f"{prefix}payment-event") == 22
     shown = {family.name for family in text_string_to_metric_families(text) if family.samples}
-    # Nobody held a connection or a transaction open, no topic has a problem, and every partition takes records.
+    # Nobody held a connection or a transaction open, no topic has a problem, every partition takes records, and no
+    # connection or workflow has a limit.
     quiet = {
         "stripeline_connections_closed", "stripeline_input_blocked_seconds", "stripeline_partition_unavailable",
-        "stripeline_topic_problems",
+        "stripeline_topic_problems", "stripeline_limit", "stripeline_limit_spent", "stripeline_brake_trips",
     }  # fmt: skip
     assert {row.name.removesuffix("_total") for row in ROWS} - shown == quiet
     assert strange_words(seen) == []
