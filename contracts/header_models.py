@@ -147,9 +147,7 @@ class CancelRequestHeaders(Headers):
 class RunActHeaders(Headers):
     """The headers of an act on a run. Those of a start are its event's, beside the act."""
 
-    act: Annotated[
-        LeftOut[str], Field(alias=h.ACT, description="of a start: the act as JSON, since the value is the event")
-    ] = None
+    act: Annotated[LeftOut[str], Field(alias=h.ACT, description="of a start or an erasure: the act as JSON")] = None
     traceparent: Annotated[LeftOut[str], _TRACE] = None
 
 

@@ -246,6 +246,9 @@ class Run(Struct, frozen=True, kw_only=True, omit_defaults=True):
         Meta(description="`installation/workflow` of each run that led to it, its own the last"),
     ] = None
     hops: Annotated[int, Meta(ge=0, description="how many of our effects led to its event")] = 0
+    erased_ms: Annotated[
+        EpochMs | None, Meta(description="milliseconds since the epoch: when its personal data was erased")
+    ] = msgspec.field(default=None, name="erased_at")
 
 
 class OffsetRange(Struct, frozen=True, kw_only=True):

@@ -19,12 +19,14 @@ class Verdict(StrEnum):
     OWN_EFFECT = "own_effect"  # every workflow that matches led to it, and is not started again
     HOP_LIMIT = "hop_limit"  # a workflow matches, and too many of our effects led to the event
     WHERE_MISSING = "where_missing"  # every workflow that matches has a `where` over a field that the event lacks
+    PAUSED = "paused"  # every workflow that matches is paused
     # The router, of a result
     ADVANCED = "advanced"  # the next step's command is sent
     STOPPED = "stopped"  # the run waits for a person
     # The router, of an act
     CANCELLED = "cancelled"  # the run gets no more steps
     ACT_REFUSED = "act_refused"  # the run does not allow it, and says why
+    ERASED = "erased"  # the run is known, without its event, inputs and outputs
     # The executor, of a command
     FAILED = "failed"
     INDETERMINATE = "indeterminate"
@@ -51,6 +53,7 @@ class UnstartedReason(StrEnum):
     OWN_EFFECT = "own_effect"  # a run of this workflow led to it
     HOP_LIMIT = "hop_limit"  # too many of our effects led to it
     WHERE_MISSING = "where_missing"  # `where` asks for what the event lacks
+    PAUSED = "paused"  # the workflow is paused
 
 
 class DeadLetterReason(StrEnum):
@@ -92,6 +95,10 @@ class AuditedAct(StrEnum):
     ROTATE_MASTER_KEY = "rotate_master_key"
     RETRY_RUN = "retry_run"
     CANCEL_RUN = "cancel_run"
+    PAUSE_WORKFLOW = "pause_workflow"
+    RESUME_WORKFLOW = "resume_workflow"
+    START_RUN = "start_run"
+    ERASE_RUN = "erase_run"
 
 
 class LetterState(StrEnum):
@@ -109,6 +116,8 @@ class RunActKind(StrEnum):
 
     RETRY = "retry"  # the step at which it stopped, as a new command
     CANCEL = "cancel"  # no more steps
+    START = "start"  # the run of an event that came when the workflow was paused, or was not there
+    ERASE = "erase"  # nothing is kept of it but ids, states and times
 
 
 class Code(StrEnum):

@@ -2,7 +2,7 @@
 
 Each is on the partition of its run, under the run's id. A retry and a cancellation are the record's value. A start
 carries an event: the value and the other headers are the event's own, unchanged, and the act is in the header
-`stripeline-act`.
+`stripeline-act`. So does an erasure, whose value is what stays of the run.
 
 They follow the rules of `contracts/internal_records.py`.
 """

@@ -52,7 +52,7 @@ BY_BRAKE: Final = "stripeline"
 """Who pauses what is at its limit."""
 
 
-class Pause(Struct, frozen=True, kw_only=True):
+class Pause(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """A connection or a workflow is paused, under `pause/KIND/NAME`. Its end deletes the record.
 
     By a person, or by the process that met its limit.
@@ -61,6 +61,15 @@ class Pause(Struct, frozen=True, kw_only=True):
     by: Annotated[str, Meta(description="who paused it")]
     why: Annotated[str, Meta(description="the reason that was given")]
     at_ms: EpochMs = msgspec.field(name="at")
+    until_ms: Annotated[
+        EpochMs | None,
+        Meta(description="milliseconds since the epoch: of a workflow, how long its first event can be taken up"),
+    ] = msgspec.field(default=None, name="until")
+    topic: Annotated[str | None, Meta(description="of a workflow: the topic of its events")] = None
+    offsets: Annotated[
+        tuple[Annotated[int, Meta(ge=0)], ...] | None,
+        Meta(description="of a workflow: from where on its events may not have started, by partition of that topic"),
+    ] = None
 
 
 class BrakeRelease(Struct, frozen=True, kw_only=True):

@@ -1,59 +1,127 @@
-"""`stripeline pause` and `resume`: a connection, whose commands wait in order."""
+"""`stripeline pause` and `resume`: a connection, whose commands wait, or a workflow, whose events start no run."""
 
 from typing import Annotated, Literal
 
 import typer
 
+from stripeline.contracts import headers as h
 from stripeline.contracts.vocabulary import AuditedAct
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal.acting_user import signed
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.operations.acts import pauses
+from stripeline.deploy.operations.acts import pauses, workflow_pauses, workflow_resume
+from stripeline.deploy.operations.acts.audit import Signed
+from stripeline.deploy.operations.acts.paused_commands import paused_commands, words
+from stripeline.deploy.operations.acts.workflow_resume import Resumed
 from stripeline.workers.kafka.control_table import read_all
 
-Kind = Annotated[Literal["connection"], typer.Argument(help="What to pause.")]
+Kind = Annotated[Literal["connection", "workflow"], typer.Argument(help="What to pause.")]
 Name = Annotated[str, typer.Argument(help="Its name.")]
 
 
 def pause(
     kind: Kind, name: Name, why: Annotated[str, typer.Option(help="The reason. It is recorded for those who ask.")]
 ) -> None:
-    """Pause a connection: its commands wait in order, and nothing is called until it is resumed.
+    """Pause a connection, whose commands wait in order, or a workflow, whose events start no run.
 
-    Calls under way end first. Webhooks are still received and published, and runs start and wait.
+    A connection: nothing is called until it is resumed, calls under way end first, and runs start and wait. The command
+    says how many commands wait, and which of them a person will have to decide about after 23 hours.
+
+    A workflow: its events are published and counted, and start no run; runs that run go on. The command says until when
+    the first event can be taken up: that long its topic keeps it.
 
     ```
     stripeline pause connection acme --why "the client asked us to stop charging"
+    stripeline pause workflow thank-big-spenders --why "its where is wrong"
     ```
     """
     if not why.strip():
         raise FailureError(
             f"Nothing was paused: --why needs a reason, for those who ask later why {kind} {name} waits."
         )
-    topics, act = settings().topics, signed(why)
+    act = signed(why)
+    _pause_connection(name, act) if kind == "connection" else _pause_workflow(name, act)
+
+
+def _pause_connection(name: str, act: Signed) -> None:
+    topics = settings().topics
     changes = pauses.pause(output.run(read_all(topics.control, kafka())), name, act)
     output.run(pauses.carry_out(topics, kafka(), AuditedAct.PAUSE_CONNECTION, name, act, changes))
-    output.note(f"paused {kind} {name}; `stripeline resume {kind} {name}` ends it")
+    output.note(f"paused connection {name}; `stripeline resume connection {name}` ends it")
+    output.note(words(output.run(paused_commands(topics, kafka(), name, act.at_ms))))
+
+
+def _pause_workflow(name: str, act: Signed) -> None:
+    topics = settings().topics
+    stored = output.run(read_all(topics.control, kafka()))
+    paused = output.run(workflow_resume.pause(topics, kafka(), stored, name, act))
+    output.note(f"paused workflow {name}: {workflow_pauses.until_text(paused)}")
+    output.note(f"`stripeline resume workflow {name} --take-up` starts what came meanwhile, and ends the pause")
 
 
 def resume(
-    kind: Kind, name: Name, why: Annotated[str, typer.Option(help="The reason. It is recorded for those who ask.")] = ""
+    kind: Kind,
+    name: Name,
+    why: Annotated[str, typer.Option(help="The reason. It is recorded for those who ask.")] = "",
+    *,
+    take_up: Annotated[
+        bool, typer.Option("--take-up", help="Of a workflow: first start the runs of what came while it was paused.")
+    ] = False,
+    rate: Annotated[float, typer.Option(min=0.01, max=1_000, help="Runs started per second by --take-up.")] = 100.0,
 ) -> None:
-    """Resume a connection: the commands that waited continue in order.
+    """Resume a connection, whose commands go on in order, or a workflow, whose next events start runs again.
 
-    Where Stripe refused the connection's key, or its access to an account, a running executor asks Stripe with one call
-    whether that still holds. If so, the commands go on waiting.
+    A connection: where Stripe refused its key, or its access to an account, a running executor asks Stripe with one
+    call whether that still holds. If so, the commands go on waiting.
+
+    A workflow: what came while it was paused stays not started, and the command says how many events that are and how
+    to start them. With --take-up it starts them first, in the order of each key, and resumes then. If it is cut short,
+    run it again: nothing starts twice.
+
+    ```
+    stripeline resume workflow thank-big-spenders --take-up --why "its where is right now"
+    ```
     """
-    topics, act = settings().topics, signed(why)
+    if take_up and kind == "connection":
+        raise typer.BadParameter("only a workflow has events to take up", param_hint="--take-up")
+    act = signed(why)
+    _resume_connection(name, act) if kind == "connection" else _resume_workflow(name, act, take_up, rate)
+
+
+def _resume_connection(name: str, act: Signed) -> None:
+    topics = settings().topics
     stored = output.run(read_all(topics.control, kafka()))
     changes = pauses.resume(stored, name, act)
     output.run(pauses.carry_out(topics, kafka(), AuditedAct.RESUME_CONNECTION, name, act, changes))
     if stored.refused(name):
         output.note(f"asked an executor to try the key of {name}; `stripeline get connections` shows what Stripe says")
     else:
-        output.note(f"resumed {kind} {name}")
+        output.note(f"resumed connection {name}")
+
+
+def _resume_workflow(name: str, act: Signed, take_up: bool, rate: float) -> None:
+    topics = settings().topics
+    stored = output.run(read_all(topics.control, kafka()))
+    if take_up:
+        done = output.run(workflow_resume.resume_and_take_up(topics, kafka(), stored, name, act, rate))
+        output.note(f"resumed workflow {name}: {_taken_up(done)}")
+        return
+    done = output.run(workflow_resume.resume(topics, kafka(), stored, name, act))
+    output.note(f"resumed workflow {name}; {done.unstarted} of the events that came meanwhile started no run")
+    if done.unstarted:
+        command = workflow_pauses.take_up_command(name, done.pause.at_ms, done.at_ms)
+        output.note(f"`{command}` shows them, and starts them with --why and --yes, in no promised order")
+
+
+def _taken_up(done: Resumed) -> str:
+    said = f"{done.taken_up.started} runs of what came since {h.rfc3339(done.pause.at_ms)[:19]}Z were started, in order"
+    if not done.between.started:
+        return said
+    return (
+        f"{said}; {done.between.started} more came while it was resumed, and may be behind a later event of their key"
+    )
 
 
 COMMANDS = (

@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from stripeline.contracts.definitions import FACTS, INSTALLATION_KEY, KINDS
 from stripeline.contracts.families import families
-from stripeline.contracts.headers import CANCELS, SETTLES
+from stripeline.contracts.headers import ACT, CANCELS, SETTLES
 from stripeline.contracts.topics import Topic, Topics
 from stripeline.deploy.settings.settings import Settings
 
@@ -217,12 +217,18 @@ def _ledger(topic: Topic) -> Channel:
 def _acts(topic: Topic) -> Channel:
     act = Message(
         name="run-act", title="an act on a run", key={**_ID_KEY, "description": "the run's id"}, payload="run-act",
-        headers="run-act-headers", about="A person retries or cancels a run; on the run's partition.",
+        headers="run-act-headers", about="A person cancels or retries a run; on the run's partition.",
+    )  # fmt: skip
+    carried = Message(
+        name="run-act-carried", title="an act that carries a record", payload=None, marked_by=ACT,
+        headers="run-act-headers",
+        key={**_ID_KEY, "description": "the run's id"},
+        about="A person starts the run of an event, which is the value, or erases a run, whose remains are the value.",
     )  # fmt: skip
     return Channel(
         name="act", topic=topic, address=_address(topic), title="acts on runs",
         about="What a person asks the router to do with a run; written with its record on the audit trail.",
-        messages=[act], writers=("operator",), readers=("router",),
+        messages=[act, carried], writers=("operator",), readers=("router",),
     )  # fmt: skip
 
 

@@ -97,6 +97,14 @@ ACCOUNTS: Final[Examples] = {
 }
 PAUSES: Final[Examples] = {
     "by-a-person": {"by": "ada", "why": "the client moves to another account", "at": AT_MS},
+    "of-a-workflow": {
+        "by": "ada",
+        "why": "its where is wrong",
+        "at": AT_MS,
+        "until": AT_MS + 604_800_000,
+        "topic": "stripe.payment-event",
+        "offsets": [4711, 4690],
+    },
     "at-its-limit": {"by": "stripeline", "why": "500 effects an hour: the limit of connection acme", "at": AT_MS},
 }
 BRAKE_RELEASES: Final[Examples] = {"resumed": {"by": "ada", "at": AT_MS}}
@@ -132,6 +140,22 @@ RUN_ACTS: Final[Examples] = {
         "at": AT_MS,
         "command_id": "evt_Example1:thank-big-spenders:deposit",
         "revision": 0,
+    },
+    "start": {
+        "act": "start",
+        "run": "evt_Example1:thank-big-spenders",
+        "by": "ada",
+        "why": "the workflow was paused",
+        "at": AT_MS,
+        "workflow": "thank-big-spenders",
+        "key": "pi_Example1",
+    },
+    "erase": {
+        "act": "erase",
+        "run": "evt_Example1:thank-big-spenders",
+        "by": "ada",
+        "why": "the customer asked",
+        "at": AT_MS,
     },
 }
 AUDIT_RECORDS: Final[Examples] = {

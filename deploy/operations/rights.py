@@ -58,7 +58,7 @@ class Purpose(StrEnum):
     WORKER = "worker"  # router and executor in one process
     READING = "reading"  # status, events, runs, dead-letters, get
     COMMANDS = "commands"  # command, dead-letters replay, dead-letters dismiss
-    ACTS = "acts"  # runs cancel, events --unmask
+    ACTS = "acts"  # runs cancel, start and erase, resume --take-up, events --unmask
     APPLY = "apply"  # apply FILE, delete, pause, resume, keys rotate
     TOPICS_APPLY = "topics-apply"
     TOPICS_SKIP = "topics-skip"
@@ -189,10 +189,14 @@ def _commands(topics: Topics) -> Iterable[Right]:
 
 
 def _acts(topics: Topics) -> Iterable[Right]:
-    """Each invocation writes its records and its audit in transactions of its own."""
+    """Each invocation writes its records and its audit in transactions of its own.
+
+    A take-up also reads what the routers have finished and applied, and writes the end of the pause.
+    """
     return (
-        *_on([topics.control, topics.run], Operation.READ),
-        *_produces([topics.audit, topics.act]),
+        *_on([topics.control, topics.run, topics.act, topics.worker, *topics.events], Operation.READ),
+        *_groups(topics, Operation.DESCRIBE),
+        *_produces([topics.audit, topics.act, topics.control]),
         _invocations(topics),
     )
 
@@ -212,6 +216,9 @@ def _apply(topics: Topics) -> Iterable[Right]:
     return (
         # Who waits for a removed connection, and which process holds the key that seals.
         *_on([topics.control, topics.worker, topics.command, *topics.retries], Operation.READ),
+        # Of a paused workflow: how long its events are kept, and which of them started no run.
+        *_on(topics.events, Operation.READ, Operation.DESCRIBE_CONFIGS),
+        *_on([topics.run], Operation.READ),
         *_groups(topics, Operation.DESCRIBE),
         *_produces([topics.control, topics.audit]),
     )

@@ -30,7 +30,7 @@ _USES: Final = {
     Purpose.WORKER: "`stripeline worker`: router and executor",
     Purpose.READING: "`topics check`, `runs`, `dead-letters list`, `get`",
     Purpose.COMMANDS: "`command`, `dead-letters replay`, `dead-letters dismiss`",
-    Purpose.ACTS: "`runs retry`, `runs cancel`",
+    Purpose.ACTS: "`runs retry`, `runs cancel`, `runs start`, `runs erase`, `resume --take-up`",
     Purpose.APPLY: "`apply FILE`, `delete`, `pause`, `resume`, `keys`",
     Purpose.TOPICS_APPLY: "`topics apply`",
     Purpose.TOPICS_SKIP: "`topics skip`",

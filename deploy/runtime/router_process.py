@@ -7,6 +7,7 @@ from stripeline.deploy.runtime.brake_wiring import takes_only_own
 from stripeline.deploy.runtime.definition_cache import WorkflowsByTrigger
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.runtime.worker_setup import may_begin, new_worker, run_watched
+from stripeline.deploy.telemetry.metrics.pause_rows import PAUSED_WORKFLOWS
 from stripeline.workers.roles import RouterRole
 from stripeline.workers.router.router import Router
 
@@ -19,8 +20,10 @@ async def router_part(shared: Shared, stop: asyncio.Event) -> None:
         topics=settings.topics, workflows=workflows.of, installation=shared.installation.id,
         partitions=settings.partitions,
         only_own=partial(takes_only_own, shared.table),
+        paused=lambda name: f"workflow/{name}" in shared.table.definitions.pauses,
         account=lambda name: shared.table.definitions.account_of(name),  # noqa: PLW0108  (the definitions change)
     )  # fmt: skip
+    shared.metrics.show(PAUSED_WORKFLOWS, lambda: shared.table.definitions.pauses)
     worker = new_worker(shared, RouterRole(settings.topics, router))
     if await may_begin(shared, stop):
         await run_watched(shared, worker, stop)

@@ -64,7 +64,8 @@ def test_no_process_starts_on_an_untested_library(
 def test_all_promised_commands_are_there() -> None:
     promised = (
         "demo|up|kafka run|sandbox run|topics apply|topics check|topics list|apply|get connections|get triggers"
-        "|get workflows|delete|ingest|router|executor|worker|trigger|command|runs list|runs show|dead-letters list"
+        "|get workflows|delete|ingest|router|executor|worker|trigger|command|runs list|runs show|runs start"
+        "|runs erase|dead-letters list"
         "|dead-letters show|dead-letters replay|dead-letters dismiss|settings|contracts export|contracts check"
         "|contracts verify"
     )

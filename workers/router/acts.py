@@ -4,10 +4,9 @@ Each kind of act is one handler in `_HANDLERS`. An act that its run does not all
 which says why.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Final
 
-from msgspec import Struct
 from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
@@ -15,26 +14,14 @@ from stripeline.contracts.internal_records import Run, UnreadableRecordError, re
 from stripeline.contracts.masking import mask_text
 from stripeline.contracts.operator.act_records import RunAct
 from stripeline.contracts.vocabulary import RunActKind, Verdict
+from stripeline.workers.router.act_request import ActRequest, Handler
+from stripeline.workers.router.erasing import erase_run
 from stripeline.workers.router.retrying import NotRetried, Present, RetryRequest, retry
 from stripeline.workers.router.router_setup import RouterSetup
 from stripeline.workers.router.run_outputs import carried_out, key_of
 from stripeline.workers.router.run_state import Runs
+from stripeline.workers.router.starting import start_run
 from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord, StateChange
-
-
-class ActRequest(Struct, frozen=True, kw_only=True):
-    """An act as it was read.
-
-    event: the record of a start, which is the event's own.
-    headers: the record's, read.
-    """
-
-    act: RunAct
-    headers: Mapping[str, bytes]
-    record: InputRecord
-
-
-Handler = Callable[[RouterSetup, Runs, ActRequest, int], Decision]
 
 
 def asked(record: InputRecord, headers: Mapping[str, bytes]) -> ActRequest:
@@ -93,4 +80,9 @@ def _commands_of(run: Run) -> list[str]:
     return [step.command_id] if step.former is None else [step.former.command_id, step.command_id]
 
 
-_HANDLERS: Final[Mapping[str, Handler]] = {RunActKind.RETRY: _retry, RunActKind.CANCEL: _cancel}
+_HANDLERS: Final[Mapping[str, Handler]] = {
+    RunActKind.RETRY: _retry,
+    RunActKind.CANCEL: _cancel,
+    RunActKind.START: start_run,
+    RunActKind.ERASE: erase_run,
+}

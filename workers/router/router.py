@@ -10,18 +10,17 @@ from typing import Any
 import orjson
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.ids import occasion_of
 from stripeline.contracts.internal_records import UnreadableRecordError, read
 from stripeline.contracts.settlements import metadata_of
 from stripeline.contracts.vocabulary import UnstartedReason, Verdict
 from stripeline.workers.router import acts, runs
 from stripeline.workers.router.beginning import start
 from stripeline.workers.router.event_account import named_account
-from stripeline.workers.router.own_effects import cause_of
+from stripeline.workers.router.event_record import arrival_of, occasion_at, read_event
 from stripeline.workers.router.router_setup import RouterSetup
 from stripeline.workers.router.run_outputs import carried_out
 from stripeline.workers.router.run_state import Runs
-from stripeline.workers.router.runs import Arrival, StepResult, Transition
+from stripeline.workers.router.runs import StepResult, Transition
 from stripeline.workers.task import dead_letters
 from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord, Unstarted
 
@@ -30,8 +29,8 @@ _UNSTARTED = {
     UnstartedReason.HOP_LIMIT: Verdict.HOP_LIMIT,
     UnstartedReason.OWN_EFFECT: Verdict.OWN_EFFECT,
     UnstartedReason.WHERE_MISSING: Verdict.WHERE_MISSING,
+    UnstartedReason.PAUSED: Verdict.PAUSED,
 }
-_EVENT_FIELDS = {"id": str, "type": str, "created": int, "data": dict}
 
 
 class Router(RouterSetup, frozen=True, kw_only=True):
@@ -48,7 +47,7 @@ class Router(RouterSetup, frozen=True, kw_only=True):
                 return self._result(state, read(StepResult, _value(record)), headers, now_ms)
             if record.topic == self.topics.act:
                 return acts.take(self, state, acts.asked(record, headers), now_ms)
-            return self._event(state, record, _read_event(_value(record)), headers, now_ms)
+            return self._event(state, record, read_event(record.value), headers, now_ms)
         except UnreadableRecordError as error:
             first_ms = h.first_appended_ms(headers, record.timestamp)
             letter = dead_letters.unreadable(self.topics.dead_letter, record, first_ms, str(error))
@@ -57,23 +56,28 @@ class Router(RouterSetup, frozen=True, kw_only=True):
     def _event(
         self, state: Runs, record: InputRecord, event: dict[str, Any], headers: Mapping[str, bytes], now_ms: int
     ) -> Decision:
-        connection = h.text(headers, h.CONNECTION) or ""
         found = self.workflows(h.text(headers, h.TRIGGER) or "")
-        arrival = Arrival(
-            event=event, occasion=_occasion(event, record), connection=connection, own=self.account(connection),
-            cause=cause_of(event, self.makes), key=record.key,
-        )  # fmt: skip
-        begun = [start(self, state, name, found[name], arrival, now_ms) for name in sorted(found)]
+        occasion = occasion_at(event, partition=record.partition, offset=record.offset)
+        arrival = arrival_of(self, event, occasion, headers, record.key)
+        begun = [
+            self._unless_paused(name, start(self, state, name, found[name], arrival, now_ms)) for name in sorted(found)
+        ]
         started = [one for one in begun if isinstance(one, Transition)]
         unstarted = tuple(one for one in begun if isinstance(one, Unstarted))
         decisions = [carried_out(self, headers, one, now_ms) for one in started]
         outputs = (
             *(output for one in decisions for output in one.outputs),
-            *self._settlement(event, connection, headers),
+            *self._settlement(event, arrival.connection, headers),
         )
         changes = tuple(change for one in decisions for change in one.changes)
         verdict = Verdict.STARTED if decisions else _verdict_of(unstarted)
         return Decision(verdict, outputs, changes, unstarted=unstarted)
+
+    def _unless_paused(self, name: str, begun: Transition | Unstarted | None) -> Transition | Unstarted | None:
+        """An event that would start a run of a paused workflow is counted. An act starts it later."""
+        if isinstance(begun, Transition) and self.paused(name):
+            return Unstarted(name, UnstartedReason.PAUSED)
+        return begun
 
     def _settlement(
         self, event: Mapping[str, Any], connection: str, headers: Mapping[str, bytes]
@@ -110,25 +114,7 @@ def _verdict_of(unstarted: tuple[Unstarted, ...]) -> Verdict:
     return next((verdict for reason, verdict in _UNSTARTED.items() if reason in reasons), Verdict.NO_RUN)
 
 
-def _occasion(event: Mapping[str, Any], record: InputRecord) -> str:
-    return occasion_of(event["id"], livemode=event.get("livemode"), partition=record.partition, offset=record.offset)
-
-
 def _value(record: InputRecord) -> bytes:
     if record.value is None:
         raise UnreadableRecordError("the record has no value")
     return record.value
-
-
-def _read_event(value: bytes) -> dict[str, Any]:
-    """An event as expressions see it: with every field that it has."""
-    try:
-        event = orjson.loads(value)
-    except orjson.JSONDecodeError:
-        raise UnreadableRecordError("the record is not JSON") from None
-    if not isinstance(event, dict):
-        raise UnreadableRecordError("the record is not a JSON object")
-    for name, kind in _EVENT_FIELDS.items():
-        if not isinstance(event.get(name), kind):
-            raise UnreadableRecordError(f"{name} is missing or of the wrong type")
-    return event

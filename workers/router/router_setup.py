@@ -17,6 +17,7 @@ class RouterSetup(Struct, frozen=True, kw_only=True):
     account: a connection's own; None while it is unknown.
     makes: the kinds of objects that actions make.
     only_own: whether a connection takes only commands of runs.
+    paused: whether a person, or a limit of its own, paused a workflow: events start no run of it, and acts do.
     """
 
     topics: Topics
@@ -24,5 +25,6 @@ class RouterSetup(Struct, frozen=True, kw_only=True):
     installation: Callable[[], str]
     account: Callable[[str], str | None] = lambda _: None
     partitions: int = 1_000_000
+    paused: Callable[[str], bool] = lambda _: False
     makes: frozenset[str] = field(default_factory=objects_made)
     only_own: Callable[[str], bool] = lambda _: False

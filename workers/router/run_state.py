@@ -2,7 +2,7 @@
 
 Invariants:
 - A change of now and its changelog record, restored, give the same state.
-- Of a succeeded run only its id and its end are kept.
+- Of a succeeded run, and of an erased one, only its id and its end are kept: nothing takes it on.
 - A cancelled run is kept without its event and definition: nothing takes it on, and its last result is still recorded.
 - A stopped run is kept whole, since a later result takes it on, as the bytes of its changelog record: a third of the
   memory. It takes no room of new runs: what stops is often one workflow's, and no other must wait for a person.
@@ -49,7 +49,7 @@ class Runs:
             runs.pop(key, None)
         if run is None:
             return
-        if run.status == "succeeded":
+        if run.status == "succeeded" or run.erased_ms is not None:
             self._finished[key] = run.finished_ms or 0
         elif run.finished_ms is None:
             self._running[key] = run

@@ -4,21 +4,16 @@ It begins where the executors' group has committed, and leaves out what their co
 reads what waits and little else. No offset of the group moves.
 """
 
-import asyncio
 from collections.abc import AsyncIterator, Collection, Mapping, Sequence
-from typing import Any, Final
+from typing import Any
 
 from aiokafka import ConsumerRecord, TopicPartition
-from aiokafka.errors import KafkaError
-from aiokafka.structs import OffsetAndMetadata
 
 from stripeline.contracts.topics import Topics
+from stripeline.deploy.operations.reading.group_progress import committed, within
 from stripeline.deploy.operations.topics_admin import connected
-from stripeline.workers.kafka.aiokafka_internals import committed_offsets
 from stripeline.workers.kafka.partition_reader import partition_reader
 from stripeline.workers.task.watermark import decode
-
-_AGAIN_S: Final = 0.5
 
 
 async def undecided(
@@ -31,7 +26,7 @@ async def undecided(
     async with partition_reader(client) as reader:
         inputs = [topic for topic in await reader.topics() if topic == topics.command or topics.is_retry(topic)]
         partitions = [tp for tp in await _partitions(inputs, client) if only is None or tp.partition in only]
-        marks = await _committed(topics.groups[1], partitions, client)
+        marks = await committed(topics.groups[1], partitions, client)
         firsts, ends = await reader.first_offsets(partitions), await reader.end_offsets(partitions)
         starts = {tp: max(firsts[tp], marks[tp].offset) for tp in partitions}
         done = {tp: decode(marks[tp].offset, marks[tp].metadata or "") for tp in partitions}
@@ -42,23 +37,9 @@ async def undecided(
 
 
 def _finished(record: ConsumerRecord, done: Mapping[TopicPartition, Sequence[tuple[int, int]]]) -> bool:
-    ranges = done[TopicPartition(record.topic, record.partition)]
-    return any(first <= record.offset <= last for first, last in ranges)
+    return within(record.offset, done[TopicPartition(record.topic, record.partition)])
 
 
 async def _partitions(names: Sequence[str], client: Mapping[str, Any]) -> list[TopicPartition]:
     async with connected(client) as cluster:
         return [TopicPartition(name, number) for name in names for number in await cluster.partitions(name)]
-
-
-async def _committed(
-    group: str, partitions: Sequence[TopicPartition], client: Mapping[str, Any]
-) -> Mapping[TopicPartition, OffsetAndMetadata]:
-    """What the executors have committed. Until it can be said: a group's coordinator may be moving, or not be made."""
-    while True:
-        try:
-            return await committed_offsets(group, partitions, client)
-        except KafkaError as error:
-            if not error.retriable:
-                raise
-        await asyncio.sleep(_AGAIN_S)

@@ -183,7 +183,7 @@ def retention(facts: Facts) -> Iterator[StatusFinding]:
     """Paused workflows whose first events are about to leave their topic."""
     for name, pause in _pauses(facts):
         kind, _, what = name.partition("/")
-        gone_ms = pause.at_ms + facts.event_retention_ms
+        gone_ms = pause.until_ms or pause.at_ms + facts.event_retention_ms
         left_ms = gone_ms - facts.now_ms
         if kind == "workflow" and left_ms <= _RETENTION_WARNING_MS:
             text = (

@@ -11,6 +11,7 @@ from stripeline.deploy.telemetry.collector import MetricRow
 from stripeline.deploy.telemetry.metrics.brake_rows import BRAKES
 from stripeline.deploy.telemetry.metrics.ingest import INGEST
 from stripeline.deploy.telemetry.metrics.ingest_group import GROUP
+from stripeline.deploy.telemetry.metrics.pause_rows import PAUSED_WORKFLOWS
 from stripeline.deploy.telemetry.metrics.process import PROCESS
 from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
 from stripeline.deploy.telemetry.metrics.worker import WORKER
@@ -19,7 +20,7 @@ SECTIONS: Final[Mapping[str, tuple[MetricRow[Any], ...]]] = {
     "Ingest": (*INGEST, *GROUP),
     "Workers": WORKER,
     "Stripe": (*STRIPE, *CONNECTIONS),
-    "Limits": BRAKES,
+    "Limits": (*BRAKES, *PAUSED_WORKFLOWS),
     "Process": PROCESS,
 }
 """The rows by the heading under which the page explains them."""

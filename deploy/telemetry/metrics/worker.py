@@ -111,13 +111,14 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
     ),
     MetricRow(
         "stripeline_runs_not_started_total", "counter", ("workflow", "reason"),
-        "Events of a workflow's types that its `where` or our own effects kept from starting a run",
+        "Events of a workflow's types that its `where`, our own effects or a pause kept from starting a run",
         lambda seen: seen.counts.unstarted.items(),
         words={"reason": (UnstartedReason,)},
         question="Which events start no run although a workflow wants their type?",
         action=f"`{UnstartedReason.HOP_LIMIT}`: our own effects lead to each other: look at what the workflow makes"
         f" and what starts it. `{UnstartedReason.WHERE_MISSING}`: events of other applications on the account, or a"
-        f" field that is misspelled. `{UnstartedReason.OWN_EFFECT}`: what the workflow did itself; nothing to do",
+        f" field that is misspelled. `{UnstartedReason.OWN_EFFECT}`: what the workflow did itself; nothing to do."
+        f" `{UnstartedReason.PAUSED}`: the workflow is paused, see *Paused workflows*",
     ),
     MetricRow(
         "stripeline_results_total", "counter", ("action", "code"),

@@ -75,6 +75,7 @@ def test_the_published_models_are_the_contract_word_for_word():
         "Run": {
             "run", "workflow", "trigger", "event", "event_type", "status", "step", "error", "steps", "started_at",
             "finished_at", "definition", "context", "account", "connection", "key", "note", "chain", "hops",
+            "erased_at",
         },
     }  # fmt: skip
     assert {name for name, field in Event.model_fields.items() if field.is_required()} == {
