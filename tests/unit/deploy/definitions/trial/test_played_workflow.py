@@ -109,6 +109,17 @@ def test_what_always_fails_is_refused(one: Workflow, place: tuple[str | int, ...
     assert says in problem.reason
 
 
+def test_what_is_null_in_all_examples_is_only_doubted() -> None:
+    given = {**CREATE, "input": {"name": "=data.description + '!'"}}
+    (problem,) = tried(workflow(given, types=["customer.created"])).problems
+    assert (problem.warning, "1 of 1 example events that match would stop here" in problem.reason) == (True, True)
+
+
+def test_a_where_that_is_a_text_for_some_types_is_refused() -> None:
+    found = tried(workflow(where="data.object == 'customer' ? true : data.id"))
+    assert [(one.warning, one.place) for one in found.problems] == [(False, ("workflows", "w", "where"))]
+
+
 @pytest.mark.parametrize(
     "where",
     [
