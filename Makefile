@@ -8,7 +8,7 @@ BROKERS ?= 1
 # Tests on a real Kafka mostly wait, so a few run at a time, each process with a Kafka of its own (0.5 GB).
 PROCESSES ?= 2
 
-.PHONY: help demo test long judges unit faults cluster cluster-smoke check docs bench format lock clean
+.PHONY: help acts demo test long judges unit faults cluster cluster-smoke check docs bench format lock clean
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -26,6 +26,9 @@ demo: $(VENV)/.done  ## Show the whole pipeline at work on this machine (20 s; a
 test: $(VENV)/.done  ## Run all checks and tests, on a real Kafka
 	@$(MAKE) --no-print-directory check
 	@$(BIN)/pytest -n $(PROCESSES) --dist worksteal -m "not long" tests/integration tests/e2e
+
+acts: $(VENV)/.done  ## Retry 1,000 stopped runs in one act while an executor is killed three times (3 minutes)
+	@$(BIN)/pytest -s tests/faults/test_many_retries.py
 
 long: $(VENV)/.done  ## Run the tests on a real Kafka that take half a minute or more (5 minutes)
 	@$(BIN)/pytest -m long tests/e2e
