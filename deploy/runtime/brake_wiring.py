@@ -13,6 +13,7 @@ from stripeline.contracts.limits import HourlyLimits
 from stripeline.contracts.operator.spending import BrakeKind, TaskSpending
 from stripeline.contracts.operator.worker_report import WorkerReport
 from stripeline.deploy.runtime.shared import Shared
+from stripeline.deploy.runtime.workflow_pauser import WorkflowPauser
 from stripeline.deploy.telemetry.metrics.brake_rows import BRAKES
 from stripeline.workers.brakes.peers import Peers
 from stripeline.workers.executor.connection.brakes import Brakes
@@ -95,8 +96,8 @@ def own_runs_of(shared: Shared, worker: Callable[[], Worker[Ledger]]) -> tuple[O
 
 
 @contextlib.asynccontextmanager
-async def following(*followers: Follower) -> AsyncIterator[None]:
-    """Run followers, and end them with the block."""
+async def following(*followers: Follower | WorkflowPauser) -> AsyncIterator[None]:
+    """Run what works beside the worker, and end it with the block."""
     running = [asyncio.create_task(one.run(), name="follower") for one in followers]
     try:
         yield

@@ -81,5 +81,11 @@ def of_seconds(seconds: Mapping[int, int], released_ms: int) -> Spending:
     return Spending(minutes=tuple(SpentMinute(since_ms=since, count=minutes[since]) for since in sorted(minutes)))
 
 
+def in_seconds(seconds: Mapping[int, int], now_ms: int, released_ms: int) -> int:
+    """How much of it counts now, of counts by the second."""
+    oldest = max(now_ms - HOUR_MS, released_ms) // 1000
+    return sum(count for second, count in seconds.items() if second >= oldest)
+
+
 def is_over(spending: Spending, now_ms: int) -> bool:
     return not any(counts(one.since_ms, now_ms, 0) for one in spending.minutes)

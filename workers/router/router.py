@@ -10,6 +10,7 @@ from typing import Any
 import orjson
 
 from stripeline.contracts import headers as h
+from stripeline.contracts.definitions import Workflow
 from stripeline.contracts.internal_records import UnreadableRecordError, read
 from stripeline.contracts.settlements import metadata_of
 from stripeline.contracts.vocabulary import UnstartedReason, Verdict
@@ -60,7 +61,10 @@ class Router(RouterSetup, frozen=True, kw_only=True):
         occasion = occasion_at(event, partition=record.partition, offset=record.offset)
         arrival = arrival_of(self, event, occasion, headers, record.key)
         begun = [
-            self._unless_paused(name, start(self, state, name, found[name], arrival, now_ms)) for name in sorted(found)
+            self._unless_paused(
+                name, found[name], start(self, state, name, found[name], arrival, now_ms), state, record, now_ms
+            )
+            for name in sorted(found)
         ]
         started = [one for one in begun if isinstance(one, Transition)]
         unstarted = tuple(one for one in begun if isinstance(one, Unstarted))
@@ -73,9 +77,17 @@ class Router(RouterSetup, frozen=True, kw_only=True):
         verdict = Verdict.STARTED if decisions else _verdict_of(unstarted)
         return Decision(verdict, outputs, changes, unstarted=unstarted)
 
-    def _unless_paused(self, name: str, begun: Transition | Unstarted | None) -> Transition | Unstarted | None:
-        """An event that would start a run of a paused workflow is counted. An act starts it later."""
-        if isinstance(begun, Transition) and self.paused(name):
+    def _unless_paused(
+        self, name: str, workflow: Workflow, begun: Transition | Unstarted | None, state: Runs, record: InputRecord,
+        now_ms: int,
+    ) -> Transition | Unstarted | None:  # fmt: skip
+        """An event that would start a run of a workflow that is paused, or at its limit, is counted.
+
+        An act starts it later.
+        """
+        if not isinstance(begun, Transition):
+            return begun
+        if self.paused(name) or not self.brakes.admits(name, workflow, state, record, now_ms):
             return Unstarted(name, UnstartedReason.PAUSED)
         return begun
 

@@ -6,6 +6,7 @@ Invariants:
 - A cancelled run is kept without its event and definition: nothing takes it on, and its last result is still recorded.
 - A stopped run is kept whole, since a later result takes it on, as the bytes of its changelog record: a third of the
   memory. It takes no room of new runs: what stops is often one workflow's, and no other must wait for a person.
+- How many runs began lately follows from the runs, so it needs no record of its own.
 - Each dict is in the order of its runs' last changes.
 """
 
@@ -23,6 +24,7 @@ MAX_RUNNING = 100_000
 MAX_FINISHED = 5_000_000
 """Of one task: a running one holds its event, a finished one its id alone. At one of these no new event is taken."""
 
+_COUNTED_S = 3_700
 MANY_STOPPED = 100_000
 """From here on stopped runs are a warning: each holds its event."""
 
@@ -35,6 +37,8 @@ class Runs:
         self._stopped: dict[str, tuple[int, bytes]] = {}
         self._cancelled: dict[str, tuple[int, bytes]] = {}
         self._finished: dict[str, int] = {}
+        self._started: dict[str, dict[int, int]] = {}
+        self._newest_s = 0
 
     def apply(self, key: str, record: Struct | None) -> None:
         """A change of now."""
@@ -45,10 +49,13 @@ class Runs:
         self._put(key, None if value is None else read(Run, value), value)
 
     def _put(self, key: str, run: Run | None, encoded: bytes | None) -> None:
+        known = False
         for runs in (self._running, self._stopped, self._cancelled, self._finished):
-            runs.pop(key, None)
+            known |= runs.pop(key, None) is not None
         if run is None:
             return
+        if not known:
+            self._count(run.workflow, run.started_ms // 1000)
         if run.status == "succeeded" or run.erased_ms is not None:
             self._finished[key] = run.finished_ms or 0
         elif run.finished_ms is None:
@@ -57,6 +64,21 @@ class Runs:
             kept = self._cancelled if run.status == "cancelled" else self._stopped
             # Copied to its size: the encoder's own bytes keep the rest of its buffer.
             kept[key] = (run.finished_ms, encoded or bytes(memoryview(encode(run))))
+
+    def _count(self, workflow: str, second: int) -> None:
+        """A run began. What is more than an hour ago is dropped, now and then."""
+        if second < self._newest_s - _COUNTED_S:
+            return
+        self._newest_s = max(self._newest_s, second)
+        seconds = self._started.setdefault(workflow, {})
+        seconds[second] = seconds.get(second, 0) + 1
+        if len(seconds) > 2 * _COUNTED_S:
+            oldest = self._newest_s - _COUNTED_S
+            self._started[workflow] = {at: count for at, count in seconds.items() if at >= oldest}
+
+    def started(self, workflow: str) -> Mapping[int, int]:
+        """How many runs of a workflow began in the last hour, by the second; in older ones too."""
+        return self._started.get(workflow, {})
 
     def knows(self, run_id: str) -> bool:
         return any(run_id in runs for runs in (self._running, self._stopped, self._cancelled, self._finished))

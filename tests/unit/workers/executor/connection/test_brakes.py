@@ -9,7 +9,7 @@ from stripeline.contracts.definitions import Rate
 from stripeline.contracts.internal_records import encode, read
 from stripeline.contracts.limits import HOUR_MS, HourlyLimits
 from stripeline.contracts.operator.control_records import Pause
-from stripeline.contracts.operator.spending import TaskSpending
+from stripeline.contracts.operator.spending import Spending, SpentMinute, TaskSpending
 from stripeline.contracts.vocabulary import Fault, Verdict
 from stripeline.workers.actions import actions
 from stripeline.workers.brakes.peers import Peers
@@ -247,6 +247,18 @@ def test_it_waits_until_it_knows_what_the_others_spent() -> None:
     assert isinstance(world.take(customer(1)), Call)
 
 
+def test_what_the_others_reported_counts() -> None:
+    world = effects(3, peers=Peers(), partitions=2)
+    assert world.brakes.peers is not None
+    world.brakes.peers.heard(world.now_ms)
+    minutes = (SpentMinute(since_ms=NOW - NOW % MINUTE_MS, count=2),)
+    names = {"acme": Spending(minutes=minutes)}
+    world.brakes.peers.learn([TaskSpending(kind="connection", partition=1, names=names)], world.now_ms)
+    world.answer(world.take(customer(0)))
+    assert world.spent() == 3
+    assert isinstance(world.take(customer(1)), Decision)
+
+
 def test_the_status_has_every_limit() -> None:
     world = World(HourlyLimits(effects_per_hour=3, amount={"eur": 1_000, "usd": 5}))
     world.brakes.ledgers = lambda: {0: world.ledger}
@@ -284,7 +296,7 @@ def test_ten_thousand_commands_stop_at_the_limit_in_order() -> None:
 
 STEPS = st.lists(
     st.one_of(
-        st.tuples(st.just("effect"), st.integers(0, 3), st.integers(1, 40)),
+        st.tuples(st.just("effect"), st.integers(0, 3), st.integers(1, 60)),
         st.tuples(st.just("report"), st.integers(0, 1), st.just(0)),
         st.tuples(st.just("move"), st.integers(0, 3), st.integers(0, 1)),
         st.tuples(st.just("wait"), st.integers(1, 1_200_000), st.just(0)),
