@@ -1,4 +1,4 @@
-"""Master keys under running processes, and several ingest processes on one port.
+"""Master keys under running processes, refused keys that work again, and several ingest processes on one port.
 
 The processes are real, and so is the command: `stripeline …` in a process of its own.
 """
@@ -21,10 +21,12 @@ from pydantic import SecretStr
 
 from stripeline.deploy.local.example_events import example_event, sign
 from stripeline.deploy.local.kafka import free_port
+from stripeline.deploy.operations.acts.waiting_commands import waiting_commands
 from stripeline.deploy.operations.status.workers import read_workers
+from stripeline.workers.kafka.control_table import read_all
 from stripeline.workers.secrets.vault import Vault, new_master_key
 from tests.support.broker import Broker
-from tests.support.cluster import KEY, SECRET, Cluster, Process, cluster
+from tests.support.cluster import CONFIG, KEY, SECRET, Cluster, Process, cluster
 from tests.support.end_state import read_topic
 from tests.support.traffic import Traffic
 
@@ -233,3 +235,51 @@ async def published(found: Cluster) -> set[str]:
     topic = found.settings.topics.event("payment-event")
     records = await read_topic(found.settings.kafka_bootstrap_servers, topic, found.settings.partitions)
     return {orjson.loads(record.value)["id"] for record in records}
+
+
+async def test_a_refused_key_that_works_again_is_tried(broker: Broker, prefix: str, tmp_path: Path):
+    config = CONFIG.partition("triggers:")[0]
+    async with cluster(broker.bootstrap_servers, prefix, tmp_path, config=config, retry_tiers="200ms,2s") as found:
+        installation = Installation(found)
+        found.add("executor", "executor")
+        await found.ready()
+        await found.sandbox("/keys", {"key": KEY, "account": "acct_acme"})
+        assert (await installation.command("apply", "stripeline.yaml"))[0] == 0
+        await found.sandbox("/keys", {"key": KEY, "account": "acct_acme", "revoked": True})
+
+        async def send(number: int) -> None:
+            options = ("--connection", "acme", "--key", "k", "--id", f"c{number}", "--input", "email=a@example.com")
+            code, said = await installation.command("command", "stripe/create-customer", *options)
+            assert code == 0, said
+
+        async def paused() -> bool:
+            return bool((await read_all(found.settings.topics.control, found.client)).refusals())
+
+        await send(0)
+        await until(paused)
+        await send(1)
+        await until(lambda: _waits(found, "acme"))
+        # O9: waiting commands are not ended, and a restart is no remedy; the unchanged file is one.
+        code, said = await installation.command("delete", "connection", "acme")
+        assert (code, "of its commands wait" in said) == (1, True), said
+        await installation.restart("executor", "executor")
+        await found.processes["executor"].ready()
+        assert await paused()
+        await found.sandbox("/keys", {"key": KEY, "account": "acct_acme", "revoked": False})
+        code, said = await installation.command("apply", "stripeline.yaml")
+        assert (code, "an executor tries it again now" in said) == (0, True), said
+        assert await until(lambda: results_of(found, "c1")) == ["succeeded"]
+        assert not await paused()
+
+
+async def _waits(found: Cluster, connection: str) -> bool:
+    return (await waiting_commands(found.settings.topics, found.client))[f"connection/{connection}"] == 1
+
+
+async def results_of(found: Cluster, command: str) -> list[str]:
+    """The statuses of a command's results."""
+    records = await read_topic(
+        found.settings.kafka_bootstrap_servers, found.settings.topics.result, found.settings.partitions
+    )
+    seen = [orjson.loads(record.value) for record in records]
+    return [one["status"] for one in seen if one["command_id"] == command]
