@@ -1,27 +1,9 @@
-"""Makes a text of others fit to print: it can't move the cursor, colour, reorder, hide or add a line. Pure.
-
-What Stripe, a broker or another team wrote may hold escape sequences and invisible characters. Each such character is
-shown as its escape, so that a person sees that it is there, and two ids that differ look different.
-"""
+"""Prints texts of several lines, and JSON, that hold what others wrote. Pure."""
 
 import json
-import re
-import unicodedata
-from typing import Any, Final
+from typing import Any
 
-_ASCII: Final = 0x80
-_BASIC_PLANE: Final = 0x10000
-# Controls, formats (bidi, zero width, tags), surrogates, private use, unassigned, line and paragraph separators.
-_UNFIT: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
-# A letter has at most a few marks in any language; a pile of them covers the lines above.
-_PILED_MARKS: Final = re.compile(r"(?<=[\u0300-\u036f]{3})[\u0300-\u036f]+")
-
-
-def one_line(text: str) -> str:
-    """The text as one harmless line."""
-    if text.isascii() and text.isprintable():
-        return text
-    return "".join(_escape(one) if unicodedata.category(one) in _UNFIT else one for one in _PILED_MARKS.sub("", text))
+from stripeline.contracts.shown_text import one_line, unfit
 
 
 def lines(text: str) -> str:
@@ -44,11 +26,4 @@ def json_line(value: Any) -> str:
 def _json_line(text: str) -> str:
     if text.isascii() and text.isprintable():
         return text
-    return "".join(json.dumps(one)[1:-1] if unicodedata.category(one) in _UNFIT else one for one in text)
-
-
-def _escape(one: str) -> str:
-    code = ord(one)
-    if code < _ASCII:
-        return {"\n": "\\n", "\r": "\\r", "\t": "\\t"}.get(one, f"\\x{code:02x}")
-    return f"\\u{code:04x}" if code < _BASIC_PLANE else f"\\U{code:08x}"
+    return "".join(json.dumps(one)[1:-1] if unfit(one) else one for one in text)

@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from rich.cells import cell_len
 
+from stripeline.contracts.shown_text import one_line
 from stripeline.deploy import printable
 
 _GAP: Final = 2
@@ -115,7 +116,7 @@ def cell(value: Any) -> str:
         case dict():
             return cell(value["code"]) if value.get("code") else printable.json_line(value)
         case _:
-            return printable.one_line(str(value))
+            return one_line(str(value))
 
 
 def to_the_second(text: str) -> str:

@@ -118,7 +118,7 @@ def next_command(found: CommandHistory) -> str | None:
         name = found.waiting.command.connection
         held = f"connection/{name}" in found.definitions.pauses or found.definitions.refused(name)
         return f"stripeline resume connection {name}" if held and name in found.definitions.connections else None
-    successor = getattr(found.known, "superseded_by", None)
+    successor = None if found.known is None else found.known.superseded_by
     if successor is not None:
         return f"stripeline commands show {quote(successor)}"
     if any(one.state is LetterState.OPEN for one in found.letters):

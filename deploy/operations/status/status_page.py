@@ -10,7 +10,7 @@ from typing import Any, Final
 
 from stripeline.contracts.headers import rfc3339
 from stripeline.contracts.masking import mask_text
-from stripeline.deploy import printable
+from stripeline.contracts.shown_text import one_line
 from stripeline.deploy.operations.status.facts import Facts
 from stripeline.deploy.operations.status.finding import Severity, StatusFinding, counted, duration
 from stripeline.deploy.operations.status.findings import needs_person
@@ -44,7 +44,7 @@ def _head(facts: Facts, found: Sequence[StatusFinding]) -> Iterator[str]:
     left, right = f"stripeline {facts.version}", moment(facts.now_ms)
     yield left + right.rjust(WIDTH - len(left))
     named = f"topics {facts.prefix}*" if facts.prefix else "topics without a prefix"
-    yield _cut(f"Kafka {printable.one_line(facts.kafka)}, {named}")
+    yield _cut(f"Kafka {one_line(facts.kafka)}, {named}")
     persons = sum(one.severity < Severity.NOTE for one in found)
     if not persons:
         yield ""
@@ -59,13 +59,13 @@ def _of_severity(found: Sequence[StatusFinding]) -> Iterator[str]:
 
 
 def _finding(one: StatusFinding) -> Iterator[str]:
-    text = printable.one_line(mask_text(one.text))
+    text = one_line(mask_text(one.text))
     shortened = text if len(text) <= _MOST_WORDS else f"{text[: _MOST_WORDS - 1]}…"
     yield from textwrap.wrap(
         shortened, WIDTH, initial_indent="  ", subsequent_indent="  ", break_on_hyphens=False
     )  # fmt: skip
     if one.command is not None:
-        yield f"    $ {printable.one_line(one.command)}"
+        yield f"    $ {one_line(one.command)}"
 
 
 def _processes(facts: Facts) -> Iterator[str]:
@@ -104,7 +104,7 @@ def _waiting(facts: Facts) -> Iterator[str]:
     waiting = facts.waiting or ()
     rows = [
         (
-            _shortened(printable.one_line(one.connection), 40), f"{one.count:,}",
+            _shortened(one_line(one.connection), 40), f"{one.count:,}",
             duration(facts.now_ms - one.first_ms),
             moment(one.horizon_ms) if one.horizon_ms is not None else "-",
         )

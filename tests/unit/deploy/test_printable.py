@@ -7,7 +7,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripeline.deploy.printable import json_line, json_text, lines, one_line
+from stripeline.contracts.shown_text import one_line
+from stripeline.deploy.printable import json_line, json_text, lines
 
 UNFIT = {"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"}
 

@@ -302,10 +302,7 @@ def test_a_pause_of_today_is_far_from_retention() -> None:
     assert [one.kind for one in found] == [FindingKind.PAUSED]
 
 
-COMING = {"a process without a key"} | {name for name in CASES if "workflow" in name}
-
-
-@pytest.mark.parametrize("name", [name for name in CASES if name not in COMING])
+@pytest.mark.parametrize("name", CASES)
 def test_the_next_command_works_when_it_is_pasted(name: str) -> None:
     facts, kind, _, _, _ = CASES[name]
     for one in findings(facts):
