@@ -17,10 +17,11 @@ from typing import Any
 import pytest
 
 from stripeline.deploy.local.kafka import free_port
+from tests.support.console import Session, steps
 from tests.support.terminal import CTRL_C, STRIPELINE, Shown, on_terminal
 
-READY, READY_S = "Everything runs", 150.0
-BARE = {"PATH": "/usr/bin:/bin", "STRIPELINE_PARTITIONS": ""}
+ROOT = Path(__file__).parents[2]
+READY = "Everything runs"
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,3 +148,45 @@ def test_following_ends_at_ctrl_c_with_130(up: Up, command: str, seen: str) -> N
 def test_a_reader_that_leaves_is_no_error(up: Up) -> None:
     for command in ("events tail --since 1h --json", "runs list"):
         assert up.run(f"stripeline {command} | true").text.strip() == ""
+
+
+SHOP = """\
+workflows:
+  shop-deposit:
+    trigger: acme-customers
+    types: [customer.created]
+    where: "has(data.metadata.shop)"
+    steps:
+      - {id: deposit, action: stripe/create-payment-intent, input: {amount: 1500, currency: "=data.metadata.currency"}}
+"""
+CUSTOMER = {"name": "Ada Lovelace", "metadata": {"shop": "berlin", "currency": "EURO"}}
+
+
+def scene(up: Up) -> None:
+    """What the chapter meets: a workflow whose run stops, and a command id that is used twice."""
+    (up.folder / "shop.yaml").write_text(SHOP)
+    (up.folder / "customer.json").write_text(json.dumps(CUSTOMER))
+    create = "stripeline command stripe/create-customer --connection acme --id crm-4711 --input"
+    shown = up.run(
+        f"set -e\nstripeline apply shop.yaml\n{create} name=Ada --wait\n{create} name=Grace\nstripeline trigger"
+        f" customer.created --url http://127.0.0.1:{up.ingest}/webhooks/acme-customers --object customer.json"
+    )
+    assert shown.code == 0, shown.text
+
+
+@pytest.mark.timeout(300)
+def test_the_operators_chapter_runs_as_it_is_written(up: Up) -> None:
+    chapter = (ROOT / "README.md").read_text(encoding="utf-8").partition("### Operate it\n")[2].partition("\n## ")[0]
+    scene(up)
+    session, found = Session(), list(steps(chapter))
+    assert len(found) >= 10
+    for step in found:
+        if step.command == "stripeline apply shop.yaml":
+            (up.folder / "shop.yaml").write_text(SHOP.replace('"=data.metadata.currency"', "eur"))
+        tries = 1 if any(word in step.command for word in ("--yes", " apply ", " pause ", " resume ")) else 10
+        for _ in range(tries):  # the page shows what comes a moment later
+            shown = up.run(session.command(step), columns=100)
+            problem = session.missing(step, shown.text)
+            if problem is None:
+                break
+        assert problem is None, f"$ {step.command}\n{problem}\n--- shown:\n{shown.text}"
