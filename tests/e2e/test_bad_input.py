@@ -22,6 +22,7 @@ import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
+from stripeline.contracts.delivery_vocabulary import RefusalReason
 from stripeline.deploy.local.example_events import example_event, sign
 from tests.faults.samples import MIB, sampled
 from tests.support.broker import Broker
@@ -276,7 +277,7 @@ async def exchange(port: int, wire: bytes) -> bytes:
 async def test_clients_that_leave_publish_nothing_by_halves(broker: Broker, prefix: str, tmp_path: Path):
     async with receiver(broker, prefix, tmp_path) as found, aiohttp.ClientSession() as session:
         await deliver(session, found, "evt_first")
-        log_before = found.processes["ingest"].log.stat().st_size
+        log_before = len(found.processes["ingest"].log.read_text().splitlines())
         for number in range(LEFT):
             await leave(found.ingest_port, delivery(f"evt_mid_{number}", SECRET), whole=False)
             await leave(found.ingest_port, delivery(f"evt_whole_{number}", SECRET), whole=True)
@@ -284,7 +285,9 @@ async def test_clients_that_leave_publish_nothing_by_halves(broker: Broker, pref
         there = event_ids(await published(found))
         assert {"evt_first", "evt_last"} <= there
         assert there <= {"evt_first", "evt_last", *(f"evt_whole_{number}" for number in range(LEFT))}
-        assert found.processes["ingest"].log.stat().st_size == log_before
+        lines = found.processes["ingest"].log.read_text().splitlines()[log_before:]
+        assert {orjson.loads(line)["reason"] for line in lines} == {RefusalReason.CUT_OFF}
+        assert len(lines) < LEFT / 10  # one in 10 s
 
 
 async def leave(port: int, made: SpoiledRequest, *, whole: bool) -> None:
