@@ -59,6 +59,7 @@ def check_money(found, sent: list[tuple[bytes, str]]) -> None:
     assert done == asked
 
 
+@pytest.mark.long
 async def test_random_faults_and_kills_give_one_effect_and_result(
     broker: Broker, prefix: str, tmp_path: Path, note: Callable[[str], None]
 ):

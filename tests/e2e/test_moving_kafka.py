@@ -51,6 +51,7 @@ async def ran(found: Cluster, number: int) -> None:
         await asyncio.sleep(0.2)
 
 
+@pytest.mark.long
 async def test_all_processes_find_kafka_at_its_new_address(tmp_path: Path, prefix: str, note: Callable[[str], None]):
     await warm_up(progress=note)
     first = LocalKafka(KafkaSpec(port=free_port(), data_dir=tmp_path / "kafka"))

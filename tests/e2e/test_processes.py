@@ -27,7 +27,7 @@ from tests.support.traffic import Traffic
 
 RUN_FIELDS = {
     "run", "workflow", "trigger", "event", "event_type", "account", "status", "step", "error", "steps", "started_at",
-    "finished_at",
+    "finished_at", "connection", "note", "erased_at",
 }  # fmt: skip
 AWAY_S = 3.0
 LETTER_FIELDS = {
@@ -73,6 +73,7 @@ async def test_processes_end_when_told_with_and_without_a_broker(own_broker: Loc
         assert all(process.log.stat().st_size < 1_000_000 for process in processes)
 
 
+@pytest.mark.long
 async def test_a_broker_that_was_away_loses_nothing(own_broker: LocalKafka, prefix: str, tmp_path: Path):
     async with cluster(own_broker.bootstrap_servers, prefix, tmp_path) as found:
         for role in ("router", "executor"):

@@ -89,6 +89,7 @@ async def test_each_process_runs_with_the_rights_of_its_own(
         secured_kafka.forget_rights(user)
 
 
+@pytest.mark.long
 async def test_sessions_that_end_cost_nothing_under_oauthbearer(
     secured_kafka: SecuredKafka, prefix: str, tmp_path: Path
 ):

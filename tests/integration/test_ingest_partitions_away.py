@@ -135,6 +135,7 @@ async def always(check: Callable[[], bool]) -> None:
         await asyncio.sleep(0.01)
 
 
+@pytest.mark.long
 async def test_a_topic_short_of_replicas_fills_no_other_topics_room(
     tmp_path: Path, note: Callable[[str], None], prefix: str
 ) -> None:

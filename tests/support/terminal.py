@@ -22,8 +22,12 @@ from pathlib import Path
 COLUMNS, LINES, WITHIN_S = 80, 24, 60.0
 CTRL_C = "\x03"
 STRIPELINE = (sys.executable, "-c", "from stripeline.deploy.cli import main; main()")
-# The pseudo-terminal becomes the controlling one, so that CTRL_C is an interrupt, as it is for a person.
-_CONTROLLED = "import fcntl,os,sys,termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execvp(sys.argv[1], sys.argv[1:])"
+# The pseudo-terminal becomes the controlling one, so that CTRL_C is an interrupt, as it is for a person. A shell that
+# runs the tests in the background has it ignored.
+_CONTROLLED = (
+    "import fcntl,os,signal,sys,termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0);"
+    " signal.signal(signal.SIGINT, signal.SIG_DFL); os.execvp(sys.argv[1], sys.argv[1:])"
+)
 _SEQUENCE = re.compile(
     r"\x1b(?:\[(?P<numbers>[0-9;?]*)(?P<what>[A-Za-z])|\][^\x07\x1b]*(?:\x07|\x1b\\)|[=>()][0-9AB]?)"
 )

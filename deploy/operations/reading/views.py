@@ -21,8 +21,6 @@ from stripeline.deploy.operations.reading.topic_reader import Read
 _MAX_VALUE = 20_000
 _NOT_SHOWN = frozenset({"definition", "context", "chain", "hops", "key"})
 """The fields of a run that only the router needs."""
-
-
 _NOT_SHOWN_OF_A_STEP = frozenset({"digest", "number", "former"})
 
 
@@ -52,6 +50,7 @@ def run_view(run: Run) -> dict[str, Any]:
             "account": run.account,
             "connection": run.connection,
             "note": run.note,
+            "erased_at": None if run.erased_ms is None else headers.rfc3339(run.erased_ms),
             "error": _error(run.error),
             "steps": steps,
             **_times(shown),
