@@ -8,6 +8,7 @@ from pathlib import Path
 
 import aiohttp
 import orjson
+import pytest
 
 from stripeline.deploy.local.example_events import example_event, sign
 from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port

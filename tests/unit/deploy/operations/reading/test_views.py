@@ -61,6 +61,7 @@ def test_a_run_has_the_promised_shape() -> None:
     view = run_view(run)
     names = (
         "run workflow trigger event event_type account connection note status step error steps started_at finished_at"
+        " erased_at"
     )
     assert sorted(view) == sorted(names.split())
     assert (view["started_at"], view["finished_at"]) == ("1970-01-01T00:00:01.000Z", "1970-01-01T00:00:02.500Z")
