@@ -150,10 +150,13 @@ class RetryWorld:
     def replay(self, which: int = 0) -> None:
         """A person replays a dead letter, whatever became of it."""
         if self.dead:
-            letter = self.dead[which % len(self.dead)]
-            first = h.number(h.read(letter.headers), h.FIRST_APPENDED_AT)
-            headers = ((h.REPLAY, b"{}"), (h.FIRST_APPENDED_AT, str(first).encode()))
-            self._command(letter.key, letter.value, headers)
+            self.replay_of(self.dead[which % len(self.dead)])
+
+    def replay_of(self, record: Record) -> None:
+        """A person replays the command of a record, a dead letter or not."""
+        first = h.number(h.read(record.headers), h.FIRST_APPENDED_AT) or record.timestamp
+        headers = ((h.REPLAY, b"{}"), (h.FIRST_APPENDED_AT, str(first).encode()))
+        self._command(record.key, record.value, headers)
 
     def webhook(self) -> None:
         """Stripe tells of what was made."""

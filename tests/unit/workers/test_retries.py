@@ -2,10 +2,17 @@
 
 from typing import Any
 
+import orjson
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tests.support.retry_world import RetryWorld
+from stripeline.contracts.internal_records import LedgerCommand
+from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.ledger import Ledger, remember
+from stripeline.workers.task.decision import Decision
+from tests.support.records import command, command_record
+from tests.support.retry_world import RUN, START_MS, TOPICS, RetryWorld
 
 _FAULTS = st.sampled_from(["none", "402", "429", "500 stored", "lost before", "lost after"])
 _STEPS = st.lists(
@@ -167,3 +174,58 @@ def test_what_may_have_been_done_is_not_retried():
     world.drain()
     assert newest_step(world)[:2] == ("stopped", "one")
     assert "dead-letters replay --id evt_1:thanks:one --yes" in (world.run.note or "")
+
+
+def test_a_refused_retry_is_never_attempted_later():
+    world = stopped_by("429")
+    world.replay()
+    world.work("429")  # the former waits in a tier
+    world.asked("retry")
+    retry = world.commands[0]
+    world.work("none")  # it is refused
+    world.drain("429")
+    assert newest_step(world)[:2] == ("stopped", "one")
+    world.replay_of(retry)
+    world.drain()
+    assert (world.made, newest_step(world)[:2]) == ([], ("stopped", "one"))
+
+
+def test_the_former_of_a_retry_that_raised_is_not_done():
+    world = stopped_by("429")
+    world.asked("retry")
+    record = world.commands.pop(0)  # its call may have been sent
+    world._carry_out(world.executor.broken(world.ledger, record, RuntimeError()), world.ledger)
+    world.replay()
+    world.drain()
+    assert world.made == []
+
+
+def supersedes(command_id: str, former: str, ledger: Ledger) -> Decision | Call:
+    run = {"run_id": RUN, "workflow": "thanks", "step": "one"}
+    record = command_record(command(command_id, run=run, supersedes=former))
+    return RetryWorld().executor.take(ledger, record, START_MS)
+
+
+def why_refused(decided: Decision | Call) -> str:
+    assert isinstance(decided, Decision)
+    result = next(one for one in decided.outputs if one.topic == TOPICS.result)
+    error = orjson.loads(result.value or b"")["error"]
+    assert error["code"] == "RETRY_REFUSED"
+    return error["message"]
+
+
+@pytest.mark.parametrize("former", ["evt_9:thanks:one", f"{RUN}:one:2"])
+def test_only_an_earlier_command_of_its_run_is_superseded(former):
+    why = why_refused(supersedes(f"{RUN}:one:2", former, Ledger()))
+    assert why == f"stripe/create-customer: not retried: {former} is not an earlier command of the same run"
+
+
+@pytest.mark.parametrize(("by", "why"), [(f"{RUN}:one:2", f"{RUN}:one:2"), (None, "none, and was refused itself")])
+def test_a_command_is_superseded_by_one_only(by, why):
+    ledger = Ledger()
+    entry = LedgerCommand(status="superseded", digest="", revision=0, at_ms=START_MS, superseded_by=by)
+    change = remember(f"{RUN}:one", entry)
+    ledger.apply(change.key, change.record)
+    assert why_refused(supersedes(f"{RUN}:one:3", f"{RUN}:one", ledger)).endswith(f"is superseded by {why}")
+    if by is not None:  # the very one may go on
+        assert isinstance(supersedes(by, f"{RUN}:one", ledger), Call)

@@ -261,3 +261,20 @@ def test_a_command_is_foreign_after_the_longest_transaction() -> None:
 
 def test_the_longest_transaction_is_longer_than_its_timeout() -> None:
     assert TRANSACTION_MS > TRANSACTION_TIMEOUT_MS + CLOCKS_MS
+
+
+def test_what_waited_before_it_was_own_waits_on_for_its_run() -> None:
+    former = World(own=False)
+    former.executor.gate.paused = lambda _: NOW
+    waiting = former.take(former.command)
+    assert isinstance(waiting, Decision)
+    own = World()
+    own.ledger, own.now_ms = former.ledger, NOW + 60_000
+    again = own.take(appended(waiting.outputs[0], timestamp=NOW))  # before its run is read
+    assert isinstance(again, Decision)
+    assert again.verdict is Verdict.RETRIED
+    known = own.ledger.known("evt_1:thanks:one")
+    assert known is not None  # or a cancellation would not find it
+    assert (known.status, known.at_ms) == ("waiting", own.now_ms)
+    own.learn()
+    assert own.answer(own.take(own.later(again))).verdict is Verdict.SUCCEEDED

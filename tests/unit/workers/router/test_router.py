@@ -415,3 +415,10 @@ def test_a_result_before_any_step_is_ignored():
     before = runs.begin("thanks", TWO_STEPS, arrival, EventCause(), NOW)
     result = runs.StepResult(command_id="x", revision=0, status="succeeded")
     assert runs.apply_result(before, result, NOW) is None
+
+
+@pytest.mark.parametrize("record", [event_record(), result()])
+def test_a_record_without_a_value_is_a_dead_letter(record):
+    decision = World().take(Record(topic=record.topic, headers=record.headers, key=record.key))
+    (letter,) = decision.outputs
+    assert (decision.verdict, letter.topic, letter.value) == ("unreadable", TOPICS.dead_letter, None)

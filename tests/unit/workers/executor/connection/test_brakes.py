@@ -370,3 +370,17 @@ def test_held_commands_keep_their_key_order() -> None:
     assert isinstance(back, Decision)
     assert back.verdict is Verdict.HELD
     world.answer(world.take(appended(first.outputs[0])))
+
+
+def test_a_connection_without_limits_counts_nothing() -> None:
+    ledger = Ledger()
+    assert Brakes().ask("acme", "c1", Cost(), ledger, 0, NOW) is None
+    assert ledger.reserved == {}
+
+
+def test_only_other_calls_of_the_same_connection_count() -> None:
+    brakes, ledger = Brakes(limits=lambda _: HourlyLimits(effects_per_hour=1)), Ledger()
+    for connection, command_id, passes in [
+        ("acme", "c1", True), ("acme", "c1", True), ("other", "c2", True), ("acme", "c3", False),
+    ]:  # fmt: skip
+        assert (brakes.ask(connection, command_id, Cost(), ledger, 0, NOW) is None) is passes, command_id
