@@ -5,7 +5,6 @@ shown as its escape, so that a person sees that it is there, and two ids that di
 """
 
 import re
-import unicodedata
 from typing import Final
 
 from stripeline.contracts.masking import mask_text
@@ -13,8 +12,6 @@ from stripeline.contracts.masking import mask_text
 MAX_CHARS: Final = 200
 _ASCII: Final = 0x80
 _BASIC_PLANE: Final = 0x10000
-# Controls, formats (bidi, zero width, tags), surrogates, private use, unassigned, line and paragraph separators.
-_UNFIT: Final = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 # A letter has at most a few marks in any language; a pile of them covers the lines above.
 _PILED_MARKS: Final = re.compile(r"(?<=[\u0300-\u036f]{3})[\u0300-\u036f]+")
 
@@ -34,8 +31,8 @@ def one_line(text: str) -> str:
 
 
 def unfit(character: str) -> bool:
-    """Whether a character is shown as its escape."""
-    return unicodedata.category(character) in _UNFIT
+    """Whether a character is shown as its escape: controls, formats (bidi, zero width), blanks but the space."""
+    return not character.isprintable()
 
 
 def _escape(one: str) -> str:
