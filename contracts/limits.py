@@ -38,7 +38,7 @@ def _amounts(value: Any) -> Any:
 
 def _per_hour(value: Any) -> Any:
     if value is not None and not (isinstance(value, str) and _PER_HOUR.fullmatch(value)):
-        raise ValueError(f"{value!r} is no limit of runs: write a number of runs an hour, like 1000/h")
+        raise ValueError(f"{value!r} is not a limit of runs: write a number of runs an hour, like 1000/h")
     return value
 
 

@@ -123,7 +123,7 @@ def _ring(stored: tuple[str, ...], wanted: tuple[str, ...]) -> Iterator[str]:
 
 def _how(stored: str, wanted: str) -> str:
     key_id = key_id_of(wanted)
-    return "replaced" if key_id_of(stored) == key_id else f"sealed anew with master key {key_id}"
+    return "replaced" if key_id_of(stored) == key_id else f"sealed with master key {key_id}"
 
 
 def _flat(definition: AnyDefinition) -> dict[str, tuple[Any, Place]]:

@@ -105,7 +105,7 @@ class Sealing:
         return next(same, None) or self.vault.seal(name, secret)
 
     def _again(self, name: str, sealed: str) -> str:
-        """A stored secret under the first master key; as it is, where none of ours opens it."""
+        """A stored secret under the first master key; as it is, where no key of the ring opens it."""
         secret = None if self._is_current(sealed) else self._opened(name, sealed)
         return sealed if secret is None else self.vault.seal(name, secret)
 

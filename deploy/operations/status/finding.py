@@ -60,7 +60,7 @@ _ADVISED: Final = re.compile(r"`(stripeline [a-z][^`]*)`")
 
 
 def advised(words: str) -> str | None:
-    """The first command of ours in a text that can be run as it is: one with no place for a name."""
+    """The first `stripeline` command in a text that can be run as it is: one with no place for a name."""
     return next((one for one in _ADVISED.findall(words) if not re.search(r"\b[A-Z]{2,}\b|…", one)), None)
 
 

@@ -1,4 +1,4 @@
-"""HourlyLimits in a definition: what is accepted, and what a wrong one is told."""
+"""HourlyLimits in a definition: what is accepted, and the error of a wrong one."""
 
 import pytest
 from pydantic import ValidationError

@@ -5,8 +5,8 @@ payments is one too, and since Stripe may have done what it said it had not. A r
 Idempotency-Key, and is the same effect. A look-up is none. A call that never was sent, or whose key Stripe refused, is
 not counted.
 
-At the limit the command waits as those of a paused connection do, and the pause is told to everybody. The count is the
-sum of this process's tasks, exact, and of the others', as old as their last report.
+At the limit the command waits as those of a paused connection do, and the pause is published for everybody. The count
+is the sum of this process's tasks, exact, and of the others', as old as their last report.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
@@ -24,7 +24,7 @@ from stripeline.workers.executor.connection.rate_gate import Hold
 from stripeline.workers.executor.ledger import Ledger
 
 NOTICE_EVERY_MS: Final = 10_000
-"""A pause that does not show on the control topic in this time is told again."""
+"""A pause that does not show on the control topic in this time is published again."""
 _UNKNOWN: Final = "waits until this process knows what the others have spent of its connection's limit"
 
 

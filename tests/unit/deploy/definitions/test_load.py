@@ -287,7 +287,7 @@ def test_a_new_first_master_key_seals_anew_and_says_so(tmp_path: Path) -> None:
     ring = Vault.from_ring([new, old])
     wanted = read(GOOD, tmp_path, stored=stored, vault=ring)
     changes = {change.key: change for change in diff(stored.by_key(), wanted)}
-    again = f"sealed anew with master key {ring.key_ids[0]}"
+    again = f"sealed with master key {ring.key_ids[0]}"
     assert [str(one) for one in changes["connection/acme"].fields] == [f"secret_key: {again}"]
     assert [str(one) for one in changes["trigger/pay"].fields] == [f"signing_secrets: {again}"]
     sealed = wanted["connection/acme"]
