@@ -8,6 +8,7 @@ import os
 import re
 import signal
 import subprocess
+import time
 import urllib.request
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -75,8 +76,18 @@ def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
 
 
 def last_event(up: Up) -> dict[str, Any]:
-    found: list[dict[str, Any]] = json.loads(up.run("stripeline events list --json --limit 1 2>/dev/null").text)
+    newest = "stripeline events list --type payment_intent.succeeded --json --limit 1 2>/dev/null"
+    found: list[dict[str, Any]] = json.loads(up.run(newest).text)
     return found[0]
+
+
+def trigger(up: Up) -> None:
+    """An event, and the run that it starts."""
+    up.run(f"stripeline trigger payment_intent.succeeded --url http://127.0.0.1:{up.ingest}/webhooks/acme-payments")
+    listed = f"stripeline runs list --json --event {last_event(up)['event']} 2>/dev/null"
+    ends_s = time.monotonic() + 60
+    while not json.loads(up.run(listed).text):
+        assert time.monotonic() < ends_s, "its run did not begin"
 
 
 def test_its_advice_works_as_it_is_pasted_elsewhere(up: Up, tmp_path: Path) -> None:
@@ -102,7 +113,7 @@ def test_a_second_up_says_who_runs_already(up: Up) -> None:
 
 
 def test_lists_keep_their_ids_at_any_width(up: Up) -> None:
-    up.run(f"stripeline trigger payment_intent.succeeded --url http://127.0.0.1:{up.ingest}/webhooks/acme-payments")
+    trigger(up)
     event = last_event(up)
     for columns in (40, 80, 200):
         runs, events = (
@@ -117,6 +128,7 @@ def test_lists_keep_their_ids_at_any_width(up: Up) -> None:
 
 
 def test_personal_data_is_shown_only_after_it_is_recorded(up: Up) -> None:
+    trigger(up)
     event = last_event(up)
     assert event["data"]["receipt_email"] == event["data"]["client_secret"] == "…masked"
     show = f"stripeline events show {event['event']} --unmask"
@@ -136,7 +148,7 @@ def test_personal_data_is_shown_only_after_it_is_recorded(up: Up) -> None:
     ],
 )
 def test_following_ends_at_ctrl_c_with_130(up: Up, command: str, seen: str) -> None:
-    up.run(f"stripeline trigger payment_intent.succeeded --url http://127.0.0.1:{up.ingest}/webhooks/acme-payments")
+    trigger(up)
     shell = ("bash", "--noprofile", "--norc", "-c")
     script = f"{up.enter}\nexec {command}"
     answers = [(seen, CTRL_C)]
@@ -146,6 +158,7 @@ def test_following_ends_at_ctrl_c_with_130(up: Up, command: str, seen: str) -> N
 
 
 def test_a_reader_that_leaves_is_no_error(up: Up) -> None:
+    trigger(up)  # what is written meets the closed pipe
     for command in ("events tail --since 1h --json", "runs list"):
         assert up.run(f"stripeline {command} | true").text.strip() == ""
 

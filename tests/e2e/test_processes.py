@@ -32,7 +32,7 @@ RUN_FIELDS = {
 AWAY_S = 3.0
 LETTER_FIELDS = {
     "topic", "partition", "offset", "key", "command_id", "action", "connection", "account", "reason", "code",
-    "attempts", "first_attempt_at", "failed_at",
+    "attempts", "first_attempt_at", "failed_at", "state",
 }  # fmt: skip
 SECRETS = re.compile(rf"{KEY}|{SECRET}|pi_\w+_secret_\w+")
 
