@@ -3,6 +3,7 @@
 One stack for all tests of the module.
 """
 
+import fcntl
 import json
 import os
 import re
@@ -11,6 +12,7 @@ import subprocess
 import time
 import urllib.request
 from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -54,25 +56,40 @@ class Up:
         return self.shell(f"{self.enter}\n{command}", columns=columns)
 
 
+@contextmanager
+def alone(path: Path) -> Iterator[None]:
+    """Two that start at once would both choose the default ports."""
+    with path.open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+
+
 @pytest.fixture(scope="module")
 def up(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Up]:
     folder = tmp_path_factory.mktemp("an operator's")
     ingest, admin = free_port(), free_port()
     command = [*STRIPELINE, "up", "--ingest-port", str(ingest), "--admin-port", str(admin)]
     env = {name: value for name, value in os.environ.items() if not name.startswith("STRIPELINE_")}
-    with subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True) as process:
-        assert process.stderr is not None
-        said = ""
-        try:
-            while READY not in said or not said.rstrip().endswith("get workflows"):
-                line = process.stderr.readline()
-                assert line, said
-                said += line
-            yield Up(folder, process.pid, said, ingest, admin)
-        finally:
-            process.send_signal(signal.SIGINT)
-            process.communicate(timeout=60)
+    with ExitStack() as stack:
+        with alone(tmp_path_factory.getbasetemp().parent / "up.lock"):
+            process = subprocess.Popen(command, cwd=folder, env=env, stderr=subprocess.PIPE, text=True)
+            stack.enter_context(process)
+            stack.callback(process.communicate, timeout=60)
+            stack.callback(process.send_signal, signal.SIGINT)
+            said = until_ready(process)
+        yield Up(folder, process.pid, said, ingest, admin)
     assert process.returncode == 0
+
+
+def until_ready(process: subprocess.Popen[str]) -> str:
+    """What it prints before a person may go on."""
+    assert process.stderr is not None
+    said = ""
+    while READY not in said or not said.rstrip().endswith("get workflows"):
+        line = process.stderr.readline()
+        assert line, said
+        said += line
+    return said
 
 
 def last_event(up: Up) -> dict[str, Any]:
