@@ -1,9 +1,7 @@
 """`stripeline dead-letters`: list and show dead letters, replay or dismiss them. Masks client secrets."""
 
 import time
-from collections.abc import Iterable
 from contextlib import aclosing
-from dataclasses import replace
 from typing import Annotated, Literal
 
 import typer
@@ -11,12 +9,12 @@ import typer
 from stripeline.contracts.vocabulary import LetterState
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output, streams
-from stripeline.deploy.cli.terminal.acting_user import signed
+from stripeline.deploy.cli.terminal.acting_user import require_reason, signed
 from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.times import Since, Until, moment_ms
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.operations.acts.audit import Act, commit_acts
+from stripeline.deploy.operations.acts.audit import commit_acts
 from stripeline.deploy.operations.acts.replay import dismissals, prospect, replayable, replays
 from stripeline.deploy.operations.reading.audit_reader import letter_states
 from stripeline.deploy.operations.reading.topic_follow import follow as followed
@@ -60,6 +58,14 @@ _COLUMNS = (
     Column("failed_at", 7),
 )
 
+_REPLAY_COLUMNS = (
+    Column("command_id", 0),
+    Column("reason", 2),
+    Column("code", 3),
+    Column("failed_at", 4),
+    Column("replay", 1, Fit.SHORTENED),
+)
+
 
 @app.command("list")
 def list_letters(
@@ -92,8 +98,10 @@ def list_letters(
     --follow shows each new one as it comes, from now or from --since on, until Ctrl-C (exit code 130); with --json one
     object a line.
     """
-    found = _filters(code, reason, action, connection, key, command_id, since, until, state, all_states)
-    filters = replace(found, account=account, customer=customer)
+    filters = _filters(
+        code=code, reason=reason, action=action, connection=connection, key=key, command_id=command_id, since=since,
+        until=until, account=account, customer=customer, state=None if all_states else LetterState(state),
+    )  # fmt: skip
     if follow:
         streams.stream(_new(filters), _COLUMNS, as_json=as_json)
         return
@@ -158,25 +166,21 @@ def replay(
     A replay and its record on the audit topic are committed together, so a command that was cut short can be run again.
     A replay that fails again makes another dead letter, which is open.
     """
-    asked = _filters(code, reason, action, connection, key, command_id, since, until, state, all_states)
-    filters = replace(asked, account=account, customer=customer)
+    filters = _filters(
+        code=code, reason=reason, action=action, connection=connection, key=key, command_id=command_id, since=since,
+        until=until, account=account, customer=customer, state=None if all_states else LetterState(state),
+    )  # fmt: skip
     now_ms = int(time.time() * 1000)
     letters, cut = _newest(filters, limit)
     views = [{**dead_letter_view(letter), "replay": prospect(letter, now_ms)} for letter in letters]
-    columns = (
-        Column("command_id", 0),
-        Column("reason", 2),
-        Column("code", 3),
-        Column("failed_at", 4),
-        Column("replay", 1, Fit.SHORTENED),
-    )
-    output.rows(views, columns, as_json=as_json, empty="There is no such dead letter: nothing to replay.")
+    output.rows(views, _REPLAY_COLUMNS, as_json=as_json, empty="There is no such dead letter: nothing to replay.")
     if cut:
         output.note_cut(limit)
     if not yes:
         output.note(f"{sum(map(replayable, letters))} would be replayed. Nothing was done: add --yes to do it.")
         return
-    done = output.run(_carry_out(replays(settings().topics, letters, signed(why)), rate))
+    topics = settings().topics
+    done = output.run(commit_acts(topics, kafka(), replays(topics, letters, signed(why)), rate_per_s=rate))
     output.note(f"{done} replayed.")
 
 
@@ -207,10 +211,14 @@ def dismiss(
     stripeline dead-letters dismiss --id order-4711 --why "charged by hand" --yes
     ```
     """
-    if yes and not why.strip():
-        raise FailureError("Nothing was dismissed: --why needs a reason, for those who ask later what became of these.")
-    asked = _filters(code, reason, action, connection, key, command_id, since, until, LetterState.OPEN, False)
-    filters = replace(asked, account=account, customer=customer)
+    if yes:
+        require_reason(
+            why, "Nothing was dismissed: --why needs a reason, for those who ask later what became of these."
+        )
+    filters = _filters(
+        code=code, reason=reason, action=action, connection=connection, key=key, command_id=command_id, since=since,
+        until=until, account=account, customer=customer, state=LetterState.OPEN,
+    )  # fmt: skip
     letters, cut = _newest(filters, limit)
     empty = "There is no such open dead letter: nothing to dismiss."
     output.rows([dead_letter_view(letter) for letter in letters], _COLUMNS, as_json=as_json, empty=empty)
@@ -219,16 +227,14 @@ def dismiss(
     if not yes:
         output.note(f"{len(letters)} would be dismissed. Nothing was done: add --yes to do it.")
         return
-    done = output.run(_carry_out(dismissals(letters, signed(why)), _DISMISSALS_PER_S))
+    done = output.run(
+        commit_acts(settings().topics, kafka(), dismissals(letters, signed(why)), rate_per_s=_DISMISSALS_PER_S)
+    )
     output.note(f"{done} dismissed.")
 
 
-async def _carry_out(acts: Iterable[Act], rate_per_s: float) -> int:
-    counts = [done async for done in commit_acts(settings().topics, kafka(), acts, rate_per_s=rate_per_s)]
-    return counts[-1] if counts else 0
-
-
 def _filters(
+    *,
     code: str | None,
     reason: str | None,
     action: str | None,
@@ -237,18 +243,21 @@ def _filters(
     command_id: str | None,
     since: str | None,
     until: str | None,
-    state: str,
-    all_states: bool,
+    account: str | None,
+    customer: str | None,
+    state: LetterState | None,
 ) -> Filters:
     now_ms = int(time.time() * 1000)
     return Filters(
-        state=None if all_states else LetterState(state),
+        state=state,
         code=code,
         reason=reason,
         action=action,
         connection=connection,
         key=key,
         id=command_id,
+        account=account,
+        customer=customer,
         since_ms=moment_ms(since, now_ms, "--since"),
         until_ms=moment_ms(until, now_ms, "--until"),
     )

@@ -148,11 +148,10 @@ def _record(filters: EventFilters, why: str, *, unmask: bool) -> None:
     """On the audit topic, before anything is shown. Raises FailureError without a reason."""
     if not unmask:
         return
-    if not why.strip():
-        raise FailureError("Nothing was shown: --unmask needs --why, which is recorded for those who ask later.")
-    from stripeline.deploy.cli.terminal.acting_user import signed  # noqa: PLC0415
+    from stripeline.deploy.cli.terminal.acting_user import require_reason, signed  # noqa: PLC0415
     from stripeline.deploy.operations.acts.unmasking import record_unmasking  # noqa: PLC0415  (only --unmask writes)
 
+    require_reason(why, "Nothing was shown: --unmask needs --why, which is recorded for those who ask later.")
     output.run(record_unmasking(settings().topics, kafka(), signed(why), filters.words()))
 
 

@@ -8,9 +8,8 @@ from stripeline.contracts import headers as h
 from stripeline.contracts.vocabulary import AuditedAct
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
-from stripeline.deploy.cli.terminal.acting_user import signed
+from stripeline.deploy.cli.terminal.acting_user import require_reason, signed
 from stripeline.deploy.cli.terminal.options import kafka, settings
-from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.acts import pauses, workflow_pauses, workflow_resume
 from stripeline.deploy.operations.acts.audit import Signed
 from stripeline.deploy.operations.acts.paused_commands import paused_commands, words
@@ -37,10 +36,7 @@ def pause(
     stripeline pause workflow thank-big-spenders --why "its where is wrong"
     ```
     """
-    if not why.strip():
-        raise FailureError(
-            f"Nothing was paused: --why needs a reason, for those who ask later why {kind} {name} waits."
-        )
+    require_reason(why, f"Nothing was paused: --why needs a reason, for those who ask later why {kind} {name} waits.")
     act = signed(why)
     _pause_connection(name, act) if kind == "connection" else _pause_workflow(name, act)
 

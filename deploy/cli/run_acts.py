@@ -1,19 +1,18 @@
 """`stripeline runs retry` and `runs cancel`: what would happen to each run, and then the acts. Masks client secrets."""
 
-from collections.abc import Sequence
 from typing import Annotated
 
 import typer
 
 from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal import run_options as options
-from stripeline.deploy.cli.terminal.acting_user import signed
+from stripeline.deploy.cli.terminal.acting_user import require_reason, signed
 from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.times import Since, Until
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.acts import run_prospects
-from stripeline.deploy.operations.acts.audit import Act, commit_acts
+from stripeline.deploy.operations.acts.audit import commit_acts
 from stripeline.deploy.operations.acts.run_prospects import FoundRun, Plan
 from stripeline.deploy.operations.reading.run_filters import RunFilters
 from stripeline.deploy.operations.reading.topic_reader import Page, Read, Wanted, newest
@@ -28,6 +27,7 @@ _COLUMNS = (
     Column("would", 1, Fit.WRAPPED),
 )
 
+_NO_REASON = "Nothing was done: --why needs a reason, which is recorded with your user name."
 Run = Annotated[
     str | None, typer.Argument(metavar="[RUN]", help="A run id, as `runs list` shows it; default: by the filters.")
 ]
@@ -74,7 +74,8 @@ def retry(
         status="stopped", workflow=workflow, event=event, connection=connection, account=account, customer=customer,
         code=code, since=since, until=until,
     )  # fmt: skip
-    _require_reason(why, yes=yes)
+    if yes:
+        require_reason(why, _NO_REASON)
     definitions = output.run(read_all(settings().topics.control, kafka()))
     plan = run_prospects.retry_plan(definitions, as_started=as_started)
     _act(plan, _found(run_id, filters, limit), why=why, yes=yes, rate=rate, as_json=as_json, done="retried")
@@ -111,14 +112,10 @@ def cancel(
         status=status, workflow=workflow, event=event, connection=connection, account=account, customer=customer,
         code=code, since=since, until=until,
     )  # fmt: skip
-    _require_reason(why, yes=yes)
+    if yes:
+        require_reason(why, _NO_REASON)
     page = _found(run_id, filters, limit)
     _act(run_prospects.cancel_plan, page, why=why, yes=yes, rate=rate, as_json=as_json, done="cancelled")
-
-
-def _require_reason(why: str, *, yes: bool) -> None:
-    if yes and not why.strip():
-        raise FailureError("Nothing was done: --why needs a reason, which is recorded with your user name.")
 
 
 def _found(run_id: str | None, filters: RunFilters, limit: int) -> Page:
@@ -145,12 +142,7 @@ def _act(plan: Plan, page: Page, *, why: str, yes: bool, rate: float, as_json: b
     if not yes:
         output.note(f"{len(acts)} would be {done}. Nothing was done: add --yes to do it.")
     elif acts:
-        count = output.run(_committed(acts, rate))
+        count = output.run(commit_acts(settings().topics, kafka(), acts, rate_per_s=rate))
         output.note(f"{count} asked for: `stripeline runs list` shows what becomes of them.")
     if not acts and found:
         raise typer.Exit(1)
-
-
-async def _committed(acts: Sequence[Act], rate: float) -> int:
-    counts = [done async for done in commit_acts(settings().topics, kafka(), acts, rate_per_s=rate)]
-    return counts[-1]

@@ -2,7 +2,6 @@
 
 import time
 from collections import Counter
-from collections.abc import Iterable
 from contextlib import aclosing
 from typing import Annotated, Final
 
@@ -10,13 +9,13 @@ import typer
 
 from stripeline.deploy.cli.runs import app
 from stripeline.deploy.cli.terminal import output
-from stripeline.deploy.cli.terminal.acting_user import signed
+from stripeline.deploy.cli.terminal.acting_user import require_reason, signed
 from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.times import Since, Until, moment_ms
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.acts import erasures, run_starts
-from stripeline.deploy.operations.acts.audit import Act, commit_acts
+from stripeline.deploy.operations.acts.audit import commit_acts
 from stripeline.deploy.operations.acts.erasures import Erasure
 from stripeline.deploy.operations.acts.run_starts import StartCandidate, StartPlan
 from stripeline.deploy.operations.reading.event_ranges import (
@@ -77,16 +76,16 @@ def start(
     """
     if (event is None) == (since is None):
         raise typer.BadParameter("give --event or --since, and not both", param_hint="--event, --since")
-    _require_reason(why, yes=yes, nothing="Nothing was started")
+    if yes:
+        require_reason(why, "Nothing was started: --why needs a reason, for those who ask later.")
     now_ms = int(time.time() * 1000)
     since_ms, until_ms = moment_ms(since, now_ms, "--since"), moment_ms(until, now_ms, "--until")
     plan, found, tally = output.run(_candidates(workflow, event, since_ms, until_ms, limit, now_ms))
     starting = [one for one in found if one.starts]
     if event is not None and not found:
         raise FailureError(_no_event(plan, event))
-    output.rows(
-        [run_starts.view(one) for one in found], _START_COLUMNS, as_json=as_json, empty="There is no such event."
-    )
+    views = [run_starts.view(one) for one in found]
+    output.rows(views, _START_COLUMNS, as_json=as_json, empty="There is no such event.")
     for fate, count in sorted(tally.items()):
         output.note(f"{count}: {fate}")
     if tally.total() > len(found) or tally.total() == limit:
@@ -94,7 +93,8 @@ def start(
     if not yes:
         output.note(f"{len(starting)} would start, in no promised order beside new events. Add --yes to start them.")
         return
-    done = output.run(carry_out(run_starts.acts(settings().topics, plan, starting, signed(why)), rate))
+    acts = run_starts.acts(settings().topics, plan, starting, signed(why))
+    done = output.run(commit_acts(settings().topics, kafka(), acts, rate_per_s=rate))
     output.note(
         f"{done} asked for. `stripeline runs list --workflow {workflow}` shows them once a router has taken them."
     )
@@ -163,7 +163,8 @@ def erase(
     """
     if (customer is None) == (event is None):
         raise typer.BadParameter("give --customer or --event, and not both", param_hint="--customer, --event")
-    _require_reason(why, yes=yes, nothing="Nothing was erased")
+    if yes:
+        require_reason(why, "Nothing was erased: --why needs a reason, for those who ask later.")
     found, cut = output.run(_erasures(customer, event, limit))
     erasing = [one for one in found if one.erases]
     output.rows([erasures.view(one) for one in found], _ERASE_COLUMNS, as_json=as_json, empty="There is no such run.")
@@ -172,8 +173,9 @@ def erase(
     if not yes:
         output.note(f"{len(erasing)} would be erased. Nothing was done: add --yes to do it.")
         return
-    done = output.run(carry_out(erasures.acts(settings().topics, erasing, signed(why)), rate))
-    output.note(f"{done} asked for. Earlier states of a run are gone once Kafka has compacted {settings().topics.run}.")
+    topics = settings().topics
+    done = output.run(commit_acts(topics, kafka(), erasures.acts(topics, erasing, signed(why)), rate_per_s=rate))
+    output.note(f"{done} asked for. Earlier states of a run are gone once Kafka has compacted {topics.run}.")
 
 
 async def _erasures(customer: str | None, event: str | None, limit: int) -> tuple[list[Erasure], bool]:
@@ -186,14 +188,3 @@ async def _erasures(customer: str | None, event: str | None, limit: int) -> tupl
     output.noted(page)
     found = [(run_of(read), read.partition) for read in page.records]
     return [Erasure(run=run, partition=partition) for run, partition in found if run is not None], page.cut
-
-
-def _require_reason(why: str, *, yes: bool, nothing: str) -> None:
-    if yes and not why.strip():
-        raise FailureError(f"{nothing}: --why needs a reason, for those who ask later.")
-
-
-async def carry_out(acts: Iterable[Act], rate_per_s: float) -> int:
-    """Commit acts, and return how many were committed. Raises KafkaError, TimeoutError."""
-    counts = [done async for done in commit_acts(settings().topics, kafka(), acts, rate_per_s=rate_per_s)]
-    return counts[-1] if counts else 0

@@ -131,11 +131,10 @@ def skip(
     Shows what would be skipped, and asks. The worker that owns the partition then goes on behind the batch and writes
     it to the dead letters as it is. Refused where a client can read the batch, and on changelogs and definitions.
     """
-    from stripeline.deploy.cli.terminal.acting_user import signed  # noqa: PLC0415
+    from stripeline.deploy.cli.terminal.acting_user import require_reason, signed  # noqa: PLC0415
     from stripeline.deploy.operations.acts import batch_skip  # noqa: PLC0415  (only this command writes)
 
-    if not why.strip():
-        raise FailureError("Nothing was skipped: --why needs a reason. It is recorded for those who ask later.")
+    require_reason(why, "Nothing was skipped: --why needs a reason. It is recorded for those who ask later.")
     topics, tp = settings().topics, batch_skip.place(topic, partition)
     found = output.run(batch_skip.look(topics, tp, offset, kafka()))
     output.details(batch_skip.view(tp, found), as_json=as_json)

@@ -9,6 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from stripeline.contracts.internal_records import AuditRecord, read
+from stripeline.deploy.operations.acts.take_up import late
+from stripeline.deploy.operations.reading.event_ranges import ends_of
+from stripeline.deploy.operations.status.workers import read_workers
 from tests.support.broker import Broker
 from tests.support.cluster import CONFIG, Cluster, cluster, configure
 from tests.support.end_state import read_topic
@@ -25,6 +28,12 @@ async def audited(found: Cluster, act: str) -> list[AuditRecord]:
     return [one for record in records if (one := read(AuditRecord, record.value)).act == act]
 
 
+async def routers_are_up_to_date(found: Cluster) -> bool:
+    topics = found.settings.topics
+    (end,) = (await ends_of(topics.control, found.client)).values()
+    return late(await read_workers(topics, found.client), end) == []
+
+
 async def decline(found: Cluster, path: str, times: int | None = None) -> None:
     fault = {"status": 402, "stored": True}
     await found.sandbox("/faults", {"match": {"method": "POST", "path": path}, "fault": fault, "times": times})
@@ -34,7 +43,7 @@ async def check_a_broken_expression(found: Cluster) -> None:
     """O1: applied, an event came, the run stopped; corrected, and the same run goes on."""
     run = "evt_o1:two-steps"
     await configure(found, BROKEN)
-    await asyncio.sleep(1)  # the router reads the definition within this time
+    await until("the router has the definition", lambda: routers_are_up_to_date(found), found)
     await deliver(found, "payment_intent.succeeded", {"id": "pi_o1", "amount": 900}, "evt_o1")
     assert (await run_is(found, run, "stopped"))["error"]["code"] == "VALIDATION_ERROR"
     dry = await stripeline(found, "runs", "retry", run)

@@ -10,7 +10,7 @@ interval of looking for such (10 s): until then its partitions' later records ar
 
 import asyncio
 import secrets
-from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any, Final
@@ -75,13 +75,11 @@ async def record_act(
     await producer.send_and_wait(topics.audit, encode(done), partition=partition)
 
 
-async def commit_acts(
-    topics: Topics, client: Mapping[str, Any], acts: Iterable[Act], *, rate_per_s: float
-) -> AsyncIterator[int]:
-    """Commit acts in their order, at most `rate_per_s` a second on average, and yield how many are done so far.
+async def commit_acts(topics: Topics, client: Mapping[str, Any], acts: Iterable[Act], *, rate_per_s: float) -> int:
+    """Commit acts in their order, at most `rate_per_s` a second on average, and return how many there were.
 
-    About one transaction a second, of at most `MAX_ACTS` acts. Raises KafkaError, TimeoutError: what was yielded is
-    done, and of the transaction under way nobody knows until the topics are read again.
+    About one transaction a second, of at most `MAX_ACTS` acts. Raises KafkaError, TimeoutError: how many were done then
+    is not known until the topics are read again.
     """
     size, done, waiting = max(1, min(MAX_ACTS, int(rate_per_s))), 0, iter(acts)
     async with transactional_producer(client, _invocation_id(topics), max_request_size=MAX_REQUEST_BYTES) as producer:
@@ -91,7 +89,7 @@ async def commit_acts(
             async with asyncio.timeout(_COMMIT_S), producer.transaction():
                 await _send(producer, topics, batch)
             done += len(batch)
-            yield done
+    return done
 
 
 def _invocation_id(topics: Topics) -> str:

@@ -11,8 +11,9 @@ from stripeline.contracts import headers as h
 from stripeline.contracts.internal_records import Run, encode
 from stripeline.contracts.operator.act_records import RunAct
 from stripeline.contracts.topics import Topics
-from stripeline.contracts.vocabulary import AuditedAct, RunActKind
-from stripeline.deploy.operations.acts.audit import Act, ActEffect, Signed, audit_record
+from stripeline.contracts.vocabulary import RunActKind
+from stripeline.deploy.operations.acts.audit import Act, Signed
+from stripeline.deploy.operations.acts.run_act import act_on_run
 from stripeline.deploy.operations.reading.customers import customers_of
 from stripeline.workers.router.erasing import erased
 
@@ -49,12 +50,8 @@ def acts(topics: Topics, found: Iterable[Erasure], signed: Signed) -> Iterator[A
         if one.erases:
             run_id = one.run.run_id
             asked = RunAct(act=RunActKind.ERASE, run=run_id, by=signed.by, why=signed.why, at_ms=signed.at_ms)
-            effect = ActEffect(
-                topic=topics.act, partition=one.partition, key=run_id.encode(),
-                value=encode(erased(one.run, signed.at_ms)), headers=((h.ACT, encode(asked)),),
-            )  # fmt: skip
-            audit = audit_record(AuditedAct.ERASE_RUN, signed, about=f"run {run_id}")
-            yield Act(audit=audit, partition=one.partition, effects=(effect,))
+            left = encode(erased(one.run, signed.at_ms))
+            yield act_on_run(topics, asked, signed, one.partition, left, ((h.ACT, encode(asked)),))
 
 
 def view(one: Erasure) -> dict[str, Any]:

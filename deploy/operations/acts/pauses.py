@@ -14,6 +14,7 @@ from stripeline.contracts.operator.spending import BrakeKind
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import AuditedAct
 from stripeline.deploy.failure import FailureError
+from stripeline.deploy.operations.acts import named_definition
 from stripeline.deploy.operations.acts.audit import Signed, record_act
 from stripeline.workers.kafka.control_table import Changes, publish
 from stripeline.workers.kafka.one_off_producer import one_off_producer
@@ -23,7 +24,7 @@ _DEADLINE_S: Final = 30.0
 
 def pause(stored: Definitions, name: str, signed: Signed) -> Changes:
     """The control records that pause a connection. Raises FailureError."""
-    _require(stored, name)
+    named_definition.require(stored, "connection", name)
     held = stored.pauses.get(f"connection/{name}")
     if held is not None:
         raise FailureError(f"The connection {name} is paused already, by {held.by}: {held.why}")
@@ -32,7 +33,7 @@ def pause(stored: Definitions, name: str, signed: Signed) -> Changes:
 
 def resume(stored: Definitions, name: str, signed: Signed) -> Changes:
     """The control records that resume a connection: its pause ends, and a refused key is tried. Raises FailureError."""
-    _require(stored, name)
+    named_definition.require(stored, "connection", name)
     paused = f"connection/{name}" in stored.pauses
     if not paused and not stored.refused(name):
         raise FailureError(f"The connection {name} is not paused. `stripeline get connections` shows its state.")
@@ -60,9 +61,3 @@ async def carry_out(
     async with one_off_producer(client) as producer, asyncio.timeout(_DEADLINE_S):
         await record_act(producer, topics, act, signed, about=f"connection {name}")
     await publish(topics.control, client, changes)
-
-
-def _require(stored: Definitions, name: str) -> None:
-    if name not in stored.connections:
-        choice = ", ".join(sorted(stored.connections)) or "none yet"
-        raise FailureError(f"There is no connection {name!r}. There is {choice}.")

@@ -5,14 +5,15 @@ The router decides about each act again, by the same functions, when it reads it
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final, assert_never
+from typing import Any, assert_never
 
 from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.internal_records import Run, encode
 from stripeline.contracts.operator.act_records import RunAct
 from stripeline.contracts.topics import Topics
-from stripeline.contracts.vocabulary import AuditedAct, RunActKind
-from stripeline.deploy.operations.acts.audit import Act, ActEffect, Signed, audit_record
+from stripeline.contracts.vocabulary import RunActKind
+from stripeline.deploy.operations.acts.audit import Act, Signed
+from stripeline.deploy.operations.acts.run_act import act_on_run
 from stripeline.workers.router.retrying import NotRetried, Present, request_of, retry
 from stripeline.workers.router.runs import Transition
 
@@ -35,8 +36,6 @@ class Prospect:
 
 
 Plan = Callable[[FoundRun, Signed], Prospect]
-
-_AUDITED: Final = {RunActKind.RETRY: AuditedAct.RETRY_RUN, RunActKind.CANCEL: AuditedAct.CANCEL_RUN}
 
 
 def retry_plan(definitions: Definitions, *, as_started: bool) -> Plan:
@@ -96,13 +95,7 @@ def acts_of(topics: Topics, prospects: Sequence[Prospect], signed: Signed) -> li
     """The acts that are to be committed, in the order in which their runs started."""
     asked = [(one.found, one.act) for one in prospects if one.act is not None]
     asked.sort(key=lambda pair: (pair[0].run.started_ms, pair[0].run.run_id))
-    return [_act(topics, found, act, signed) for found, act in asked]
-
-
-def _act(topics: Topics, found: FoundRun, asked: RunAct, signed: Signed) -> Act:
-    audited = audit_record(_AUDITED[RunActKind(asked.act)], signed, about=f"run {asked.run}")
-    effect = ActEffect(topic=topics.act, partition=found.partition, key=asked.run.encode(), value=encode(asked))
-    return Act(audit=audited, partition=found.partition, effects=(effect,))
+    return [act_on_run(topics, act, signed, found.partition, encode(act)) for found, act in asked]
 
 
 def view(prospect: Prospect) -> dict[str, Any]:

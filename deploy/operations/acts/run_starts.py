@@ -14,9 +14,10 @@ from stripeline.contracts.ids import run_id
 from stripeline.contracts.internal_records import UnreadableRecordError, encode
 from stripeline.contracts.operator.act_records import RunAct
 from stripeline.contracts.topics import Topics
-from stripeline.contracts.vocabulary import AuditedAct, RunActKind, UnstartedReason
-from stripeline.deploy.failure import FailureError
-from stripeline.deploy.operations.acts.audit import Act, ActEffect, Signed, audit_record
+from stripeline.contracts.vocabulary import RunActKind, UnstartedReason
+from stripeline.deploy.operations.acts import named_definition
+from stripeline.deploy.operations.acts.audit import Act, Signed
+from stripeline.deploy.operations.acts.run_act import act_on_run
 from stripeline.deploy.operations.reading.topic_reader import Read
 from stripeline.workers.router.beginning import start
 from stripeline.workers.router.event_record import arrival_of, occasion_at, read_event
@@ -58,10 +59,8 @@ class StartPlan:
 
 def plan_for(topics: Topics, stored: Definitions, name: str) -> StartPlan:
     """Raises FailureError for a workflow that is not there."""
-    workflow = stored.workflows.get(name)
-    if workflow is None:
-        choice = ", ".join(sorted(stored.workflows)) or "none yet"
-        raise FailureError(f"There is no workflow {name!r}. There is {choice}.")
+    named_definition.require(stored, "workflow", name)
+    workflow = stored.workflows[name]
     installation = "" if stored.installation is None else stored.installation.id
     setup = RouterSetup(
         topics=topics, workflows=lambda _: {name: workflow}, installation=lambda: installation,
@@ -124,11 +123,7 @@ def acts(topics: Topics, plan: StartPlan, found: Iterable[StartCandidate], signe
             key=key,
         )  # fmt: skip
         headers = (*h.without(one.read.headers.items(), frozenset({h.ACT})), (h.ACT, encode(asked)))
-        effect = ActEffect(
-            topic=topics.act, partition=one.read.partition, key=one.run.encode(), value=one.read.value, headers=headers
-        )
-        audit = audit_record(AuditedAct.START_RUN, signed, about=f"run {one.run}")
-        yield Act(audit=audit, partition=one.read.partition, effects=(effect,))
+        yield act_on_run(topics, asked, signed, one.read.partition, one.read.value, headers)
 
 
 def view(one: StartCandidate) -> dict[str, Any]:

@@ -29,7 +29,6 @@ MAX_ROUNDS: Final = 20
 _TAKEN_S: Final = 300.0
 _APPLIED_S: Final = 60.0
 _LOOK_EVERY_S: Final = 0.5
-_ROUTERS: Final = frozenset({"router", "worker"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -66,8 +65,7 @@ class TakeUp:
                 found = [one for one in run_starts.candidates(self.plan, reads, self.known, now_ms) if one.starts]
                 if found:
                     acts = run_starts.acts(self.topics, self.plan, found, self.signed)
-                    async for _ in commit_acts(self.topics, self.client, acts, rate_per_s=self.rate_per_s):
-                        pass
+                    await commit_acts(self.topics, self.client, acts, rate_per_s=self.rate_per_s)
                     self.known |= {one.run for one in found}
                 done += TakenUp(events=len(reads), started=len(found))
         return done
@@ -93,7 +91,7 @@ class TakeUp:
         ends = await ends_of(self.topics.act, self.client)
         try:
             async with asyncio.timeout(_TAKEN_S):
-                while await unfinished(self.topics.groups[0], ends, self.client):  # noqa: ASYNC110  (Kafka tells nobody)
+                while await unfinished(self.topics.groups[0], ends, self.client):  # noqa: ASYNC110  (Kafka sends no notice)
                     await asyncio.sleep(_LOOK_EVERY_S)
         except TimeoutError:
             raise FailureError(
@@ -117,5 +115,5 @@ class TakeUp:
 
 def late(workers: Workers, offset: int) -> list[str]:
     """The routers that have not applied the control topic up to an offset."""
-    routers = [one for one in workers.live if one.report.role in _ROUTERS]
+    routers = [one for one in workers.live if one.does("router")]
     return sorted(one.name for one in routers if (one.report.control or 0) < offset)

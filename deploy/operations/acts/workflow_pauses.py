@@ -9,6 +9,7 @@ from stripeline.contracts.internal_records import encode, read
 from stripeline.contracts.operator.control_records import Pause
 from stripeline.contracts.retry_tiers import DAY_MS
 from stripeline.deploy.failure import FailureError
+from stripeline.deploy.operations.acts import named_definition
 from stripeline.deploy.operations.acts.audit import Signed
 from stripeline.workers.kafka.control_table import Changes
 
@@ -34,7 +35,7 @@ class PauseStart:
 
 def pause(stored: Definitions, name: str, signed: Signed, start: PauseStart) -> Changes:
     """The control records that pause a workflow. Raises FailureError."""
-    require(stored, name)
+    named_definition.require(stored, "workflow", name)
     paused = stored.pauses.get(f"workflow/{name}")
     if paused is not None:
         raise FailureError(f"The workflow {name} is paused already, by {paused.by}: {paused.why}")
@@ -52,17 +53,11 @@ def recorded(changes: Changes, name: str) -> Pause:
 
 def held(stored: Definitions, name: str) -> Pause:
     """The pause of a workflow. Raises FailureError where there is none."""
-    require(stored, name)
+    named_definition.require(stored, "workflow", name)
     found = stored.pauses.get(f"workflow/{name}")
     if found is None:
         raise FailureError(f"The workflow {name} is not paused.")
     return found
-
-
-def require(stored: Definitions, name: str) -> None:
-    if name not in stored.workflows:
-        choice = ", ".join(sorted(stored.workflows)) or "none yet"
-        raise FailureError(f"There is no workflow {name!r}. There is {choice}.")
 
 
 def near_end(paused: Pause, now_ms: int) -> bool:

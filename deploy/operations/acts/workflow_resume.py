@@ -12,7 +12,7 @@ from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.operator.control_records import Pause
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import AuditedAct
-from stripeline.deploy.operations.acts import run_starts, workflow_pauses
+from stripeline.deploy.operations.acts import named_definition, run_starts, workflow_pauses
 from stripeline.deploy.operations.acts.audit import Signed, record_act
 from stripeline.deploy.operations.acts.pauses import release
 from stripeline.deploy.operations.acts.take_up import TakenUp, TakeUp
@@ -50,7 +50,7 @@ async def pause(
     topics: Topics, client: Mapping[str, Any], stored: Definitions, name: str, signed: Signed
 ) -> Pause:  # fmt: skip
     """Pause a workflow. Raises FailureError, KafkaError, TimeoutError."""
-    workflow_pauses.require(stored, name)
+    named_definition.require(stored, "workflow", name)
     topic = event_topic(topics, stored, name)
     # Before the pause takes effect: what a router takes from here on may not start.
     offsets = await next_offsets(topics.groups[0], topic, client)

@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stripeline.contracts.definitions import Definitions
-from stripeline.deploy.operations.status.workers import Workers
+from stripeline.deploy.operations.status.workers import Instance, Workers
 from stripeline.deploy.operations.topic_problems import TopicProblem
 
 
@@ -80,3 +80,13 @@ class Facts:
     backlog: Mapping[str, int] = field(default_factory=dict)
     event_retention_ms: int = 7 * 86_400_000
     not_looked_at: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def instances(self) -> Sequence[Instance]:
+        """The processes that have reported; none where the reports could not be read."""
+        return () if self.workers is None else self.workers.instances
+
+    @property
+    def live(self) -> Sequence[Instance]:
+        """Those of them that report."""
+        return () if self.workers is None else self.workers.live

@@ -1,6 +1,7 @@
 """What `stripeline status` finds: its kind, how much it matters, in words, and the command to run next. Pure."""
 
 import re
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import IntEnum, StrEnum
 from typing import Final
@@ -80,6 +81,11 @@ def numbers(found: list[int]) -> str:
         else:
             spans.append([one, one])
     return in_a_row([str(a) if a == b else f"{a} and {b}" if b == a + 1 else f"{a} to {b}" for a, b in spans], 6)
+
+
+def partitions(found: Sequence[int]) -> str:
+    """`partition 3`, `partitions 1 to 3 and 7`."""
+    return f"{'partition' if len(found) == 1 else 'partitions'} {numbers(list(found))}"
 
 
 def counted(count: int, one: str, many: str | None = None) -> str:

@@ -3,9 +3,10 @@
 Whether a task has an owner is judged by reports that are younger than a session: after it Kafka gives the task away.
 """
 
-from collections.abc import Iterable, Iterator, Mapping
-from typing import Final
+from collections.abc import Callable, Iterator
+from typing import Final, TypeVar
 
+from stripeline.contracts.operator.worker_report import WorkerReport
 from stripeline.deploy.operations.master_keys.key_table import key_table
 from stripeline.deploy.operations.status.facts import Facts
 from stripeline.deploy.operations.status.finding import (
@@ -16,17 +17,11 @@ from stripeline.deploy.operations.status.finding import (
     counted,
     duration,
     in_a_row,
-    numbers,
+    partitions,
 )
-from stripeline.deploy.operations.status.workers import Instance
+from stripeline.deploy.operations.status.workers import ROLES, Instance
 
-ROLES: Final[Mapping[str, frozenset[str]]] = {
-    "ingest": frozenset({"ingest", "up"}),
-    "router": frozenset({"router", "worker", "up"}),
-    "executor": frozenset({"executor", "worker", "up"}),
-}
-"""Which processes do the work of a role. `up` is the local stack in one process."""
-
+K = TypeVar("K", int, str)
 _STARTING_MS: Final = 60_000
 _LATE_MS: Final = 300_000
 _SKEW_MS: Final = 60_000
@@ -35,7 +30,7 @@ _SKEW_NOTED_MS: Final = 5_000
 
 def live_of(facts: Facts, role: str) -> list[Instance]:
     """The processes of a role that report."""
-    return [] if facts.workers is None else [one for one in facts.workers.live if one.report.role in ROLES[role]]
+    return [one for one in facts.live if one.does(role)]
 
 
 def no_process(facts: Facts) -> Iterator[StatusFinding]:
@@ -64,7 +59,7 @@ def no_owner(facts: Facts) -> Iterator[StatusFinding]:
         }
         missing = sorted(set(range(facts.partitions)) - owned)
         if live and missing:
-            text = f"No {role} works on {_partitions(missing)} of {facts.partitions}; a rebalance takes some seconds"
+            text = f"No {role} works on {partitions(missing)} of {facts.partitions}; a rebalance takes some seconds"
             yield StatusFinding(
                 kind=FindingKind.NO_OWNER, severity=Severity.STOPS, text=text, command=f"stripeline {role}"
             )
@@ -72,11 +67,7 @@ def no_owner(facts: Facts) -> Iterator[StatusFinding]:
 
 def not_ready(facts: Facts) -> Iterator[StatusFinding]:
     """Processes that can't do their work, by what keeps them from it."""
-    alike: dict[str, list[Instance]] = {}
-    for one in _live(facts):
-        if one.report.not_ready is not None:
-            alike.setdefault(one.report.not_ready, []).append(one)
-    for why, found in alike.items():
+    for why, found in _alike(facts, lambda report: report.not_ready).items():
         starting = all(one.report.at_ms - one.report.started_ms < _STARTING_MS for one in found)
         how = "starting" if starting else "not ready"
         yield StatusFinding(
@@ -89,7 +80,7 @@ def not_ready(facts: Facts) -> Iterator[StatusFinding]:
 
 def lacks_key(facts: Facts) -> Iterator[StatusFinding]:
     """Processes without a master key that something is sealed with."""
-    live = [one for one in _live(facts) if one.report.master_keys is not None]  # an older version does not say
+    live = [one for one in facts.live if one.report.master_keys is not None]  # an older version does not say
     for row in () if facts.definitions is None else key_table(facts.definitions, (), live):
         if row.missing_at:
             seals = [*(f"connection {one}" for one in row.connections), *(f"trigger {one}" for one in row.triggers)]
@@ -104,11 +95,10 @@ def lacks_key(facts: Facts) -> Iterator[StatusFinding]:
 
 def partition_count(facts: Facts) -> Iterator[StatusFinding]:
     """Processes that work with another STRIPELINE_PARTITIONS than this command."""
-    others: dict[int, list[Instance]] = {}
-    for one in _live(facts):
-        if one.report.partitions not in {0, facts.partitions}:
-            others.setdefault(one.report.partitions, []).append(one)
-    for count, found in sorted(others.items()):
+    by_count = _alike(facts, lambda report: report.partitions)
+    for count, found in sorted(by_count.items()):
+        if count in {0, facts.partitions}:
+            continue
         has = "has" if len(found) == 1 else "have"
         yield StatusFinding(
             kind=FindingKind.PARTITION_COUNT, severity=Severity.STOPS,
@@ -121,11 +111,11 @@ def partition_count(facts: Facts) -> Iterator[StatusFinding]:
 def late(facts: Facts) -> Iterator[StatusFinding]:
     """Records that have waited for minutes to be taken."""
     for role in ("router", "executor"):
-        tasks = [task for one in _live(facts) for task in one.report.tasks if task.role == role]
+        tasks = [task for one in facts.live for task in one.report.tasks if task.role == role]
         waiting = [task for task in tasks if task.oldest_ms >= _LATE_MS]
         if waiting:
             oldest = duration(max(task.oldest_ms for task in waiting))
-            where = _partitions(sorted({task.partition for task in waiting}))
+            where = partitions(sorted({task.partition for task in waiting}))
             yield StatusFinding(
                 kind=FindingKind.LATE, severity=Severity.PERSON,
                 text=f"Records wait for {oldest} on {where} of the {role}: start more, or see Capacity in"
@@ -138,7 +128,7 @@ def clock(facts: Facts) -> Iterator[StatusFinding]:
     """Hosts whose clock is not the broker's."""
     skewed = {
         one.report.host: one.report.skew_ms
-        for one in _live(facts)
+        for one in facts.live
         if one.report.skew_ms is not None and abs(one.report.skew_ms) >= _SKEW_NOTED_MS
     }
     for host, skew_ms in sorted(skewed.items()):
@@ -153,11 +143,7 @@ def clock(facts: Facts) -> Iterator[StatusFinding]:
 
 def warnings(facts: Facts) -> Iterator[StatusFinding]:
     """What keeps processes from a part of their work."""
-    alike: dict[str, list[Instance]] = {}
-    for one in _live(facts):
-        if one.report.warnings is not None:
-            alike.setdefault(one.report.warnings, []).append(one)
-    for why, found in alike.items():
+    for why, found in _alike(facts, lambda report: report.warnings).items():
         yield StatusFinding(
             kind=FindingKind.WARNING, severity=Severity.PERSON, text=f"{_names(found)}: {why}",
             command=advised(why) or "stripeline status --json",
@@ -169,14 +155,14 @@ def opening(facts: Facts) -> Iterator[StatusFinding]:
     for role in ("router", "executor"):
         shut = sorted({
             task.partition
-            for one in _live(facts)
+            for one in facts.live
             for task in one.report.tasks
             if task.role == role and not task.open
         })  # fmt: skip
         if shut:
             yield StatusFinding(
                 kind=FindingKind.OPENING, severity=Severity.NOTE,
-                text=f"{_partitions(shut).capitalize()} of the {role} {'is' if len(shut) == 1 else 'are'} being opened",
+                text=f"{partitions(shut).capitalize()} of the {role} {'is' if len(shut) == 1 else 'are'} being opened",
                 command="stripeline status --watch",
             )  # fmt: skip
 
@@ -197,12 +183,10 @@ def stale(facts: Facts) -> Iterator[StatusFinding]:
 
 def versions(facts: Facts) -> Iterator[StatusFinding]:
     """Versions side by side."""
-    found: dict[str, list[str]] = {}
-    for one in _live(facts):
-        found.setdefault(one.report.version, []).append(one.name)
+    found = _alike(facts, lambda report: report.version)
     if len(found) > 1:
         words = in_a_row(
-            [f"{version} ({counted(len(names), 'process', 'processes')})" for version, names in sorted(found.items())]
+            [f"{version} ({counted(len(those), 'process', 'processes')})" for version, those in sorted(found.items())]
         )
         yield StatusFinding(
             kind=FindingKind.VERSIONS, severity=Severity.NOTE, text=f"Versions side by side: {words}",
@@ -221,13 +205,15 @@ def unreadable_report(facts: Facts) -> Iterator[StatusFinding]:
         )  # fmt: skip
 
 
-def _live(facts: Facts) -> Iterable[Instance]:
-    return () if facts.workers is None else facts.workers.live
+def _alike(facts: Facts, fact: Callable[[WorkerReport], K | None]) -> dict[K, list[Instance]]:
+    """The processes that report, by one of their facts; without those that have none."""
+    found: dict[K, list[Instance]] = {}
+    for one in facts.live:
+        value = fact(one.report)
+        if value is not None:
+            found.setdefault(value, []).append(one)
+    return found
 
 
 def _names(found: list[Instance]) -> str:
     return in_a_row([one.name for one in found])
-
-
-def _partitions(found: list[int]) -> str:
-    return f"{'partition' if len(found) == 1 else 'partitions'} {numbers(found)}"

@@ -14,9 +14,8 @@ from stripeline.contracts.shown_text import one_line
 from stripeline.deploy.operations.status.facts import Facts
 from stripeline.deploy.operations.status.finding import Severity, StatusFinding, counted, duration
 from stripeline.deploy.operations.status.findings import needs_person
-from stripeline.deploy.operations.status.process_rules import ROLES
 from stripeline.deploy.operations.status.waiting_rules import moment
-from stripeline.deploy.operations.status.workers import Instance
+from stripeline.deploy.operations.status.workers import ROLES, Instance
 
 WIDTH: Final = 80
 _MOST_WORDS: Final = 400
@@ -78,8 +77,7 @@ def _processes(facts: Facts) -> Iterator[str]:
 
 
 def _role(facts: Facts, role: str) -> Sequence[str]:
-    found = () if facts.workers is None else facts.workers.instances
-    mine = [one for one in found if one.report.role in ROLES[role]]
+    mine = [one for one in facts.instances if one.does(role)]
     live = [one for one in mine if not one.stale]
     versions = sorted({one.report.version for one in live})
     version = versions[0] if len(versions) == 1 else counted(len(versions), "version") if versions else "-"
@@ -135,7 +133,6 @@ def _cut(text: str) -> str:
 
 def as_json(facts: Facts, found: Sequence[StatusFinding]) -> dict[str, Any]:
     """The same for a script: whole texts, and every process."""
-    instances = () if facts.workers is None else facts.workers.instances
     return {
         "at": rfc3339(facts.now_ms),
         "needs_person": needs_person(found),
@@ -143,7 +140,7 @@ def as_json(facts: Facts, found: Sequence[StatusFinding]) -> dict[str, Any]:
             {"kind": one.kind, "severity": one.severity.word, "text": mask_text(one.text), "command": one.command}
             for one in found
         ],
-        "processes": [_process(one) for one in instances],
+        "processes": [_process(one) for one in facts.instances],
         "dead_letters": None if facts.dead_letters is None else dict(facts.dead_letters.by),
         "stopped_runs": None if facts.stopped_runs is None else dict(facts.stopped_runs.by),
         "waiting": None if facts.waiting is None else [_waits(one) for one in facts.waiting],

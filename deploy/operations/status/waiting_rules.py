@@ -18,7 +18,7 @@ from stripeline.deploy.operations.status.finding import (
     counted,
     duration,
     in_a_row,
-    numbers,
+    partitions,
 )
 from stripeline.deploy.operations.status.process_rules import live_of
 from stripeline.deploy.operations.topic_problems import TopicProblem
@@ -57,19 +57,13 @@ def _each(names: list[str]) -> str:
 def _severity(problem: TopicProblem, facts: Facts) -> Severity:
     if problem.stops:
         return Severity.STOPS
-    if problem in facts.advice:
-        return Severity.NOTE
-    return (
-        Severity.NOTE
-        if problem.kind is TopicProblemKind.FORMER_TIER and _read(problem.topic, facts)
-        else (Severity.PERSON)
-    )
+    is_read = problem.kind is TopicProblemKind.FORMER_TIER and _read(problem.topic, facts)
+    return Severity.NOTE if is_read or problem in facts.advice else Severity.PERSON
 
 
 def _read(topic: str, facts: Facts) -> bool:
     """Whether an executor has the next record of a retry topic in hand."""
-    live = () if facts.workers is None else facts.workers.live
-    return any(topic in task.tier_heads for one in live for task in one.report.tasks)
+    return any(topic in task.tier_heads for one in facts.live for task in one.report.tasks)
 
 
 def _topic_command(problem: TopicProblem) -> str:
@@ -83,11 +77,10 @@ def unread(facts: Facts) -> Iterator[StatusFinding]:
     for one in facts.unread:
         if not any(at.report.at_ms - at.report.started_ms >= _STARTED_MS for at in live_of(facts, one.role)):
             continue  # a process that has just started begins to read, and where there is none, that is another finding
-        where = f"{'partition' if len(one.partitions) == 1 else 'partitions'} {numbers(list(one.partitions))}"
         yield StatusFinding(
             kind=FindingKind.UNREAD, severity=Severity.STOPS,
-            text=f"{counted(one.records, 'record')} on {one.topic}, {where}: no {one.role} has read there yet. Restart"
-            f" the {one.role}s that are older than the topic",
+            text=f"{counted(one.records, 'record')} on {one.topic}, {partitions(one.partitions)}: no {one.role} has"
+            f" read there yet. Restart the {one.role}s that are older than the topic",
             command="stripeline topics check",
         )  # fmt: skip
 

@@ -18,6 +18,13 @@ from stripeline.contracts.topics import Topics
 from stripeline.deploy.operations.reading.topic_reader import partitions_of
 from stripeline.workers.kafka.partition_reader import PartitionReader, partition_reader
 
+ROLES: Final[Mapping[str, frozenset[str]]] = {
+    "ingest": frozenset({"ingest", "up"}),
+    "router": frozenset({"router", "worker", "up"}),
+    "executor": frozenset({"executor", "worker", "up"}),
+}
+"""Which processes do the work of a role. `up` is the local stack in one process."""
+
 _DEADLINE_S: Final = 30.0
 _MAX_RECORDS: Final = 50_000
 """Of the end of the topic: all reports of 100 processes for 40 minutes, if compaction has not begun."""
@@ -36,6 +43,10 @@ class Instance:
     def stale(self) -> bool:
         """Nothing was heard of it for so long that it has died, or can't reach Kafka."""
         return self.age_ms >= STALE_AFTER_MS
+
+    def does(self, role: str) -> bool:
+        """Whether it does the work of a role."""
+        return self.report.role in ROLES[role]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

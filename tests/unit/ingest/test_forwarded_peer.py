@@ -14,7 +14,7 @@ TRUSTED = tuple(ipaddress.ip_network(text) for text in ("10.0.0.0/8", "2001:db8:
 @pytest.mark.parametrize(
     ("peer", "forwarded_for", "client"),
     [
-        ("203.0.113.9", ["198.51.100.1"], "203.0.113.9"),  # no proxy of ours: never believed
+        ("203.0.113.9", ["198.51.100.1"], "203.0.113.9"),  # not a trusted proxy: never believed
         ("10.0.0.1", ["198.51.100.1"], "198.51.100.1"),
         ("10.0.0.1", ["1.1.1.1, 198.51.100.1"], "198.51.100.1"),  # the client wrote the first one itself
         ("10.0.0.1", ["1.1.1.1", "198.51.100.1, 10.0.0.2"], "198.51.100.1"),

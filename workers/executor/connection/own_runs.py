@@ -23,7 +23,7 @@ from stripeline.contracts.internal_records import UnreadableRecordError, read
 from stripeline.contracts.records import Command
 
 CLOCKS_MS: Final = 2_000
-"""Between the clocks of two brokers, and of ours."""
+"""Between the clocks of two brokers, and of this host."""
 
 
 TRANSACTION_MS: Final = 30_000

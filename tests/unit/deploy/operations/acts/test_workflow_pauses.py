@@ -65,21 +65,19 @@ def test_the_advice_to_take_up_names_the_whole_pause() -> None:
     assert command == "stripeline runs start thanks --since 1970-01-01T00:00:00.000Z --until 1970-01-01T00:00:01.000Z"
 
 
-def instance(name: str, age_ms: int = 0, **fields: Any) -> Instance:
-    report = WorkerReport(role="router", version="1", host="h", started_ms=0, at_ms=0, **fields)
+def instance(name: str, age_ms: int = 0, role: str = "router", **fields: Any) -> Instance:
+    report = WorkerReport(role=role, version="1", host="h", started_ms=0, at_ms=0, **fields)
     return Instance(name=name, report=report, age_ms=age_ms)
 
 
 def test_only_live_routers_that_are_behind_are_waited_for() -> None:
     found = (
         instance("done", control=8), instance("behind", control=7), instance("silent", age_ms=60_000, control=1),
-        instance("new"),
+        instance("new"), instance("a local stack", role="up"), instance("a worker", role="worker"),
     )  # fmt: skip
-    others = tuple(
-        Instance(name=role, report=WorkerReport(role=role, version="1", host="h", started_ms=0, at_ms=0), age_ms=0)
-        for role in ("ingest", "executor")
-    )
-    assert late(Workers(instances=(*found, *others), now_ms=0), 8) == ["behind", "new"]
+    others = tuple(instance(role, role=role) for role in ("ingest", "executor"))
+    expected = ["a local stack", "a worker", "behind", "new"]
+    assert late(Workers(instances=(*found, *others), now_ms=0), 8) == expected
 
 
 def test_the_time_left_is_a_gauge_of_paused_workflows_alone() -> None:
