@@ -33,6 +33,7 @@ from stripeline.deploy.operations.aiokafka_internals import (
     topic_metadata,
 )
 from stripeline.deploy.operations.rights import OPERATION_BITS, Operation, ResourceKind, Right
+from stripeline.workers.kafka.client_start import start_within
 
 _DEADLINE_S: Final = 30.0
 _RETRY_S: Final = 0.2
@@ -64,7 +65,7 @@ async def held_rights(rights: Iterable[Right], client: Mapping[str, Any]) -> lis
     admin = AIOKafkaAdminClient(**client)
     try:
         async with asyncio.timeout(_DEADLINE_S):
-            await admin.start()
+            await start_within(admin.start(), _DEADLINE_S)
             questions = await _Questions.begun(admin, asked)
             return [HeldRight(right=right, held=await questions.held(right)) for right in asked]
     finally:

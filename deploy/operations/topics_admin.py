@@ -27,7 +27,10 @@ from stripeline.deploy.operations.aiokafka_internals import topic_metadata
 from stripeline.deploy.operations.connection_errors import cleaned
 from stripeline.deploy.operations.rights import Operation, ResourceKind, Right
 from stripeline.deploy.operations.topic_problems import Denied, Found
+from stripeline.workers.kafka.client_start import start_within
 
+_START_S: Final = 60.0
+"""More than aiokafka itself waits for one bootstrap address."""
 _CREATE_TIMEOUT_MS: Final = 5_000
 """Below the 6 s in which a client wants its answer."""
 # https://kafka.apache.org/protocol.html: where a value comes from; 1 is what was set on the topic itself.
@@ -199,7 +202,7 @@ def principal_of(client: Mapping[str, Any]) -> str:
 async def connected(client: Mapping[str, Any]) -> AsyncIterator[Cluster]:
     admin = AIOKafkaAdminClient(**client)
     try:
-        await admin.start()
+        await start_within(admin.start(), _START_S)
         yield Cluster(admin, principal_of(client))
     finally:
         await admin.close()

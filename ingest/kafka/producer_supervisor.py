@@ -21,6 +21,7 @@ from stripeline.contracts.vocabulary import LogEvent
 from stripeline.ingest.kafka.aiokafka_internals import ask_leaders, end_producer
 from stripeline.ingest.kafka.batches import BATCH_BYTES
 from stripeline.ingest.kafka.partition_health import in_words, names
+from stripeline.ingest.kafka.producer_start import start_within
 from stripeline.ingest.kafka.renewal_pace import BROKEN, STALLED, Renewals
 from stripeline.ingest.kafka.session import ProducerSession
 
@@ -205,8 +206,7 @@ class ProducerSupervisor:
         while True:
             producer = self._connect()
             try:
-                async with asyncio.timeout(ATTEMPT_S):
-                    await producer.start()
+                await start_within(producer.start(), ATTEMPT_S)
                 return producer, await self._look_up_topics(producer)
             except Exception as error:  # noqa: BLE001  whatever it is, the next attempt may succeed
                 reason = self._words(error)

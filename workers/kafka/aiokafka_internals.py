@@ -30,6 +30,8 @@ from aiokafka.record.memory_records import MemoryRecords
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from msgspec import Struct
 
+from stripeline.workers.kafka.client_start import start_within
+
 SHAPES: Final[Mapping[str, str | tuple[str, ...]]] = {
     # end_producer
     "aiokafka.AIOKafkaProducer.__init__": ("client", "_message_accumulator", "_sender"),
@@ -74,6 +76,8 @@ _FETCH_WAIT_MS: Final = 500
 _READ_UNCOMMITTED: Final = 0
 _CANCEL_AGAIN_S: Final = 0.2
 _CLOSE_S: Final = 1.0
+_BOOTSTRAP_S: Final = 60.0
+"""More than aiokafka itself waits for one bootstrap address."""
 
 
 def subscription_to(topics: Iterable[str]) -> Any:
@@ -147,10 +151,10 @@ async def close_connections(consumer: Any) -> None:
 
 @contextlib.asynccontextmanager
 async def bare_client(client_options: Mapping[str, Any]) -> AsyncIterator[AIOKafkaClient]:
-    """A client that is neither a consumer nor a producer, for one question of its own. Raises KafkaError."""
+    """A client that is neither a consumer nor a producer, for one question. Raises KafkaError, TimeoutError."""
     client = AIOKafkaClient(**client_options)
     try:
-        await client.bootstrap()
+        await start_within(client.bootstrap(), _BOOTSTRAP_S)
         yield client
     finally:
         await client.close()

@@ -15,25 +15,6 @@ METADATA_AGE_MS: Final = 30_000
 _STOP_S, _CUT_S = 5.0, 1.0
 
 
-async def start_within(starting: Coroutine[Any, Any, Any], within_s: float) -> None:
-    """Start a client of aiokafka. Raises what it raises, and TimeoutError.
-
-    aiokafka 0.14 leaves the connection to the bootstrap server open when a start is cancelled in the middle: one that
-    is cut short may end by itself for a moment, which is longer than a broker takes to answer.
-    """
-    start = asyncio.ensure_future(starting)
-    try:
-        async with asyncio.timeout(within_s):
-            await asyncio.shield(start)
-    finally:
-        if not start.done():
-            await asyncio.wait((start,), timeout=_CUT_S)
-            start.cancel()
-            await asyncio.wait((start,), timeout=_CUT_S)
-            if start.done() and not start.cancelled():
-                start.exception()  # retrieved, or the event loop would report it
-
-
 def group_consumer(
     client: Mapping[str, Any],
     group: str,

@@ -18,7 +18,8 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.vocabulary import WorkerEvent
 from stripeline.workers.kafka.broker_clock import BrokerClock
-from stripeline.workers.kafka.consumer import group_consumer, start_within, stop_consumer
+from stripeline.workers.kafka.client_start import start_within
+from stripeline.workers.kafka.consumer import group_consumer, stop_consumer
 from stripeline.workers.kafka.notices import Notices
 from stripeline.workers.kafka.polling import Polling
 from stripeline.workers.kafka.restore import RestoredState

@@ -7,7 +7,7 @@ from typing import Any, Final
 from aiokafka import AIOKafkaProducer
 
 from stripeline.workers.kafka.aiokafka_internals import end_producer
-from stripeline.workers.kafka.consumer import start_within
+from stripeline.workers.kafka.client_start import start_within
 
 _START_S: Final = 15.0
 _FLUSH_S: Final = 2.0

@@ -17,7 +17,8 @@ from typing import Any, Final, Literal
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from stripeline.workers.kafka.consumer import start_within, stop_consumer
+from stripeline.workers.kafka.client_start import start_within
+from stripeline.workers.kafka.consumer import stop_consumer
 from stripeline.workers.kafka.unread.unreadable_batch import explained
 from stripeline.workers.kafka.watch.sign_of_life import SILENT_S, SignOfLife
 from stripeline.workers.task.restore_progress import Standing, standing

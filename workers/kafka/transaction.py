@@ -14,7 +14,7 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from stripeline.contracts.internal_records import encode
 from stripeline.workers.kafka.aiokafka_internals import ask_open_connections, end_producer
 from stripeline.workers.kafka.broker_clock import BrokerClock
-from stripeline.workers.kafka.consumer import start_within
+from stripeline.workers.kafka.client_start import start_within
 from stripeline.workers.task.decision import OutputRecord
 from stripeline.workers.task.input_partition import InputPartition
 from stripeline.workers.task.pending import Pending

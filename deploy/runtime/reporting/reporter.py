@@ -20,7 +20,7 @@ from stripeline.contracts.operator.worker_report import REPORT_EVERY_S, WorkerRe
 from stripeline.contracts.topics import CARRIED_MAX_BYTES
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.workers.kafka.aiokafka_internals import end_producer
-from stripeline.workers.kafka.consumer import start_within
+from stripeline.workers.kafka.client_start import start_within
 
 _START_S: Final = 5.0
 _SEND_S: Final = 5.0

@@ -13,7 +13,7 @@ from aiokafka.admin import AIOKafkaAdminClient
 from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
-from stripeline.workers.kafka.consumer import start_within
+from stripeline.workers.kafka.client_start import start_within
 from stripeline.workers.kafka.group_member import Worker
 from stripeline.workers.kafka.partition_reader import partition_reader
 from stripeline.workers.kafka.task import Task
