@@ -243,6 +243,8 @@ class LogEvent(StrEnum):
     CONNECTION_KEY_UNREADABLE = "connection_key_unreadable"
     FOLLOWER_FAILED = "follower_failed"  # a topic read beside the inputs; it is opened again
     BRAKE_TRIPPED = "brake_tripped"  # a connection or workflow is at its limit, and is paused
+    # Console
+    PAGE_FAILED = "page_failed"  # a fault of Stripeline: answered 500
     KEY_ACCEPTED = "key_accepted"  # a refused key was tried, and its connection goes on
     KEY_NOT_ACCEPTED = "key_not_accepted"  # it was tried, and its connection stays paused
     # Processes

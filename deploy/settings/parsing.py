@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from stripeline.contracts.retry_tiers import parse_duration_ms
+from stripeline.deploy.operations.reading.moments import span_ms
 from stripeline.workers.stripe.http_proxy import Proxy
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -25,6 +26,11 @@ _DURATIONS = (("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
 def duration_ms(value: Any) -> Any:
     """`5s` in milliseconds. A number is returned unchanged."""
     return parse_duration_ms(value) if isinstance(value, str) else value
+
+
+def window_ms(value: Any) -> Any:
+    """`7d` or `36h` in milliseconds. A number is returned unchanged."""
+    return span_ms(value) if isinstance(value, str) else value
 
 
 def duration_text(value_ms: int) -> str:
@@ -70,6 +76,14 @@ def stripe_proxy(value: SecretStr) -> SecretStr:
     """A proxy's URL. The message never shows it: it may have a password."""
     Proxy(value)
     return value
+
+
+def console_store(value: SecretStr) -> SecretStr:
+    """A path, or the URL of a PostgreSQL database. The message never shows it: it may have a password."""
+    text = value.get_secret_value().strip()
+    if "://" in text and not text.startswith(("postgresql://", "postgres://")):
+        raise ValueError("it must be the path of a file, or postgresql://user:password@host:5432/database")
+    return SecretStr(text)
 
 
 def sends_keys_in_clear(base: str) -> bool:

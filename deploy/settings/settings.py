@@ -20,6 +20,7 @@ from stripeline.deploy.settings.parsing import (
     Network,
     api_base,
     aws_region,
+    console_store,
     duration_ms,
     networks,
     oauth_extensions,
@@ -27,11 +28,13 @@ from stripeline.deploy.settings.parsing import (
     stripe_proxy,
     token_url,
     topic_prefix,
+    window_ms,
 )
 
 DOTENV = ".env"
 Port = Annotated[int, Field(ge=0, le=65_535)]
 DurationMs = Annotated[int, BeforeValidator(duration_ms), Field(ge=1)]
+WindowMs = Annotated[int, BeforeValidator(window_ms), Field(ge=60_000)]
 Prefix = Annotated[str, BeforeValidator(topic_prefix)]
 TokenUrl = Annotated[str, BeforeValidator(token_url)]
 OAuthExtensions = Annotated[str, BeforeValidator(oauth_extensions)]
@@ -40,6 +43,7 @@ StripeProxy = Annotated[SecretStr, AfterValidator(stripe_proxy)]
 ApiBase = Annotated[str, BeforeValidator(api_base)]
 SizeBytes = Annotated[int, BeforeValidator(size_bytes), Field(ge=1)]
 Tiers = Annotated[tuple[Tier, ...], NoDecode, BeforeValidator(lambda v: parse_tiers(v) if isinstance(v, str) else v)]
+ConsoleStore = Annotated[SecretStr, AfterValidator(console_store)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)]
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM"]
@@ -145,6 +149,19 @@ class Settings(BaseSettings):
         min_length=1,
         max_length=200,
         description="a name that is stable across restarts, such as a StatefulSet's pod name",
+    )
+    console_host: str = Field("127.0.0.1", description="the address that serves the console")
+    console_port: Port = Field(8081, description="the console's port")
+    console_auth: Literal["token", "proxy"] | None = Field(
+        None, description="how people sign in to the console: by a token, or by a proxy that has signed them in"
+    )
+    console_tokens_file: Path | None = Field(None, description="for CONSOLE_AUTH=token: the file of hashed tokens")
+    console_store: ConsoleStore | None = Field(
+        None,
+        description="the console's index: a file, or postgresql://… (default: a file that ends with the process)",
+    )
+    console_window_ms: WindowMs = Field(
+        7 * 86_400_000, description="how far back the console shows events, commands and finished runs"
     )
     log_level: Level = Field("info", description="debug, info, warning or error")
 

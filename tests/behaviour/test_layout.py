@@ -31,17 +31,21 @@ NOBODY_IMPORTS = (
 ADAPTERS = {
     "aiokafka": (
         "ingest/kafka/", "workers/kafka/",
-        "deploy/operations/", "deploy/runtime/", "deploy/local/demo/kafka_traffic.py",
+        "deploy/operations/", "deploy/runtime/", "deploy/console/record_fetch.py", "deploy/console/index/",
+        "deploy/local/demo/kafka_traffic.py",
         "deploy/kafka_login/",  # gives aiokafka the tokens that it asks for
         "deploy/cli/terminal/failures.py",  # names Kafka's errors, to say what to do about them
     ),
     "aiohttp": (
         "ingest/http/",
         "deploy/kafka_login/",  # asks a token endpoint
+        "deploy/console/console_app.py", "deploy/console/auth/",
         "deploy/runtime/process/admin_server.py", "deploy/sandbox/http_server.py",
         "deploy/runtime/ingest_group/group_admin.py",
         "deploy/sandbox/webhook_deliveries.py", "deploy/local/webhook_sender.py",
     ),
+    "jinja2": ("deploy/console/",),
+    "sqlalchemy": ("deploy/console/",),
     "httptools": ("workers/stripe/",),
     "aiohappyeyeballs": ("workers/stripe/",),
     "opentelemetry": (

@@ -44,6 +44,9 @@ SHARED_MODULE_NAMES = {
 }
 """Modules that share a name because they are about the same thing."""
 
+NAMED_BY_SUBJECT = ("deploy/console/pages/", "deploy/console/index/queries/")
+"""A page of the console has the name of what it shows, and so have its questions to the index."""
+
 SHARED_CLASS_NAMES = {
     # Each file of an action has its own two models, so that a new one is a copy of another.
     "Input": ("workers/actions/",),
@@ -71,7 +74,7 @@ def module_names(sources: Sources) -> list[str]:
     places = defaultdict(list)
     for path in sources:
         name = PurePosixPath(path).stem
-        if not name.startswith("__"):
+        if not name.startswith("__") and not path.startswith(NAMED_BY_SUBJECT):
             places[name].append(path)
     return [
         f"{len(paths)} modules are named {name}: {', '.join(paths)}"

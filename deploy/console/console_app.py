@@ -1,0 +1,142 @@
+"""Serves the pages over HTTP: who asks, what they ask, and what the answer becomes. Knows no page by name."""
+
+import time
+from collections.abc import Collection
+from pathlib import Path
+from typing import Final, assert_never
+
+import structlog
+from aiohttp import web
+from aiohttp.typedefs import Handler, Middleware
+
+from stripeline.contracts.vocabulary import LogEvent
+from stripeline.deploy.console.auth.identity import Identity
+from stripeline.deploy.console.auth.sign_in import SignIn
+from stripeline.deploy.console.console_page import Answer, ConsolePage, PageProblem, Question, Redirect, View
+from stripeline.deploy.console.console_sources import Sources
+from stripeline.deploy.console.page_table import all_pages
+from stripeline.deploy.console.rendering import Rendering
+
+STATIC: Final = Path(__file__).with_name("static")
+MAX_FORM_BYTES: Final = 256 * 1024
+SECURITY_HEADERS: Final = {
+    "Content-Security-Policy": (
+        "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'; object-src 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "X-Frame-Options": "DENY",
+    "Referrer-Policy": "same-origin",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
+IDENTITY: Final = web.RequestKey("identity", Identity)
+log = structlog.get_logger(__name__)
+
+
+def console_app(sources: Sources, sign_in: SignIn) -> web.Application:
+    """The application: every address but those of the sign-in and the static files needs an identity."""
+    pages, open_routes = all_pages(), sign_in.routes()
+    rendering = Rendering(pages)
+    public = {route.handler for route in open_routes}
+    app = web.Application(
+        client_max_size=MAX_FORM_BYTES,
+        middlewares=[_security_headers, _errors(rendering), _signed_in(sign_in, public)],
+    )
+    app.add_routes(open_routes)
+    app.router.add_static("/static/", STATIC, append_version=False)
+    for page in pages:
+        app.router.add_route(page.method, page.path, _handler(page, sources, rendering))
+    return app
+
+
+def _handler(page: ConsolePage, sources: Sources, rendering: Rendering) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        identity = request[IDENTITY]
+        if not identity.may(page.needs):
+            return await _respond(_not_allowed(page, identity), request, rendering, identity)
+        question = await _question(request, sources, identity)
+        return await _respond(await page.show(question), request, rendering, identity, sources)
+
+    return handle
+
+
+async def _question(request: web.Request, sources: Sources, identity: Identity) -> Question:
+    form: dict[str, list[str]] = {}
+    if request.method == "POST":
+        for name, value in (await request.post()).items():
+            form.setdefault(name, []).append(value if isinstance(value, str) else "")
+    return Question(
+        sources=sources, identity=identity, now_ms=int(time.time() * 1000), url=request.path_qs,
+        path=dict(request.match_info), query=dict(request.query), form=form,
+        fragment=request.headers.get("HX-Request") == "true", target=request.headers.get("HX-Target", ""),
+    )  # fmt: skip
+
+
+async def _respond(
+    answer: Answer, request: web.Request, rendering: Rendering, identity: Identity | None,
+    sources: Sources | None = None,
+) -> web.StreamResponse:  # fmt: skip
+    match answer:
+        case View():
+            text = rendering.page(answer, request.path, identity, sources)
+            return web.Response(status=answer.status, text=text, content_type="text/html")
+        case Redirect(url):
+            return web.Response(status=303, headers={"Location": url})
+        case PageProblem():
+            text = rendering.problem(answer, request.path, identity)
+            return web.Response(status=answer.status, text=text, content_type="text/html")
+        case _:
+            assert_never(answer)
+
+
+def _not_allowed(page: ConsolePage, identity: Identity) -> PageProblem:
+    return PageProblem(
+        status=403,
+        title="This needs another role",
+        words=f"This needs the role {page.needs.word}. {identity.user} is a {identity.role.word}.",
+    )
+
+
+@web.middleware
+async def _security_headers(request: web.Request, handler: Handler) -> web.StreamResponse:
+    response = await handler(request)
+    if not response.prepared:  # a stream sends its own, before its first event
+        response.headers.update(SECURITY_HEADERS)
+        if not request.path.startswith("/static/"):
+            response.headers["Cache-Control"] = "no-store"
+    return response
+
+
+def _errors(rendering: Rendering) -> Middleware:
+    """Every error is a page with a way back. What a bug raised is logged, and never shown."""
+
+    @web.middleware
+    async def page_of(request: web.Request, handler: Handler) -> web.StreamResponse:
+        try:
+            return await handler(request)
+        except web.HTTPException as error:
+            missing = error.status == web.HTTPNotFound.status_code
+            words = "There is no such page." if missing else error.reason
+            problem = PageProblem(status=error.status, title=error.reason, words=words)
+        except Exception:
+            log.exception(LogEvent.PAGE_FAILED, path=request.path)
+            problem = PageProblem(
+                status=500, title="This page failed", words="The console's log has the reason. The other pages go on."
+            )
+        return await _respond(problem, request, rendering, request.get(IDENTITY))
+
+    return page_of
+
+
+def _signed_in(sign_in: SignIn, public: Collection[object]) -> Middleware:
+    @web.middleware
+    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
+        if request.path.startswith("/static/") or request.match_info.handler in public:
+            return await handler(request)
+        identity = sign_in.identify(request)
+        if identity is None:
+            return sign_in.challenge(request)
+        request[IDENTITY] = identity
+        return await handler(request)
+
+    return check

@@ -1,0 +1,99 @@
+"""What a page is: an address, what it needs, and a function from a question to an answer. Pure.
+
+A page knows nothing of HTTP. `console_app.py` asks it and carries out its answer. It is one file in `pages/`, with its
+row in `PAGES`, and one template of its name.
+"""
+
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final, Literal
+
+from stripeline.deploy.console.auth.identity import ConsoleRole, Identity
+from stripeline.deploy.console.console_sources import Sources
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Question:
+    """What a person asks of a page.
+
+    path, query, form: what the address and the form name, as text of others.
+    fragment: asked by htmx for a part of the page; `target` is the id of the element that it replaces.
+    """
+
+    sources: Sources
+    identity: Identity
+    now_ms: int
+    url: str = ""
+    path: Mapping[str, str] = field(default_factory=dict)
+    query: Mapping[str, str] = field(default_factory=dict)
+    form: Mapping[str, Sequence[str]] = field(default_factory=dict)
+    fragment: bool = False
+    target: str = ""
+
+    def given(self, name: str) -> str | None:
+        """A query parameter; None where it is absent or blank."""
+        return self.query.get(name, "").strip() or None
+
+    def field(self, name: str) -> str:
+        """A field of the form; empty where it is absent."""
+        return next(iter(self.form.get(name, ())), "").strip()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class View:
+    """A template with its values."""
+
+    template: str
+    values: Mapping[str, Any] = field(default_factory=dict)
+    status: int = 200
+
+
+@dataclass(frozen=True, slots=True)
+class Redirect:
+    """To another page of the console, after an act: always by GET."""
+
+    url: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PageProblem:
+    """What went wrong, in words, with a way back."""
+
+    status: int
+    title: str
+    words: str
+    back: str = "/"
+    back_to: str = "Now"
+
+
+Answer = View | Redirect | PageProblem
+Show = Callable[[Question], Awaitable[Answer]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NavigationItem:
+    """An item of the navigation. place: its rank; key: typed after `g`, it goes there."""
+
+    label: str
+    place: int
+    key: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsolePage:
+    """One address.
+
+    path: as aiohttp writes it, such as `/runs/{run}`. A POST has an address of its own, and needs an operator.
+    needs: the least role that may ask it.
+    """
+
+    name: str
+    path: str
+    show: Show
+    method: Literal["GET", "POST"] = "GET"
+    needs: ConsoleRole = ConsoleRole.VIEWER
+    navigation: NavigationItem | None = None
+
+
+NOT_FOUND: Final = 404
+REFUSED: Final = 409

@@ -1,0 +1,81 @@
+"""What the pages look at and act through: the index, the processes, the definitions, and records in Kafka."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Protocol, TypeVar
+
+from sqlalchemy import Connection
+
+from stripeline.contracts.definitions import Definitions
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.console.index.catch_up import CatchUp
+from stripeline.deploy.operations.acts.audit import Act
+from stripeline.deploy.operations.reading.topic_reader import Read
+from stripeline.deploy.operations.status.workers import Workers
+
+Found = TypeVar("Found")
+
+
+class Index(Protocol):
+    """The index, as the pages see it."""
+
+    async def ask(self, query: Callable[[Connection], Found]) -> Found:
+        """The answer of a query, which only reads."""
+        ...
+
+    async def change(self, change: Callable[[Connection], Found]) -> Found:
+        """What a change returns, after its transaction. For what the console itself keeps, such as previews."""
+        ...
+
+    def catch_up(self) -> CatchUp:
+        """How far the index has read."""
+        ...
+
+    def version(self) -> int:
+        """Grows with each change of the index."""
+        ...
+
+    async def changed(self, version: int) -> int:
+        """Wait until the version is another one, and return it."""
+        ...
+
+
+class Records(Protocol):
+    """Single records in Kafka, fetched when a page is opened."""
+
+    async def at(self, topic: str, partition: int, offset: int) -> Read | None:
+        """The record at a place; None where Kafka has it no more. Raises KafkaError, TimeoutError."""
+        ...
+
+    async def many(self, places: Sequence[tuple[str, int, int]]) -> Mapping[tuple[str, int, int], Read]:
+        """The records at places that Kafka still has. Raises as `at` does."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sources:
+    """All that a page may use.
+
+    client: aiokafka's options, for the functions of `operations`.
+    workers: the newest reports, with their ages now.
+    definitions: as the control topic has them now.
+    missing: what keeps the console from its work, in words; None where nothing does.
+    commit: carries out acts on `stripe.act`, dead letters and commands, each with its audit record.
+    """
+
+    topics: Topics
+    client: Mapping[str, Any]
+    partitions: int
+    window_ms: int
+    index: Index
+    records: Records
+    workers: Callable[[], Workers]
+    definitions: Callable[[], Definitions]
+    missing: Callable[[], str | None]
+    commit: "Commit"
+
+
+class Commit(Protocol):
+    """As `commit_acts`, with the topics and the client of this console."""
+
+    async def __call__(self, acts: Sequence[Act], *, rate_per_s: float) -> int: ...

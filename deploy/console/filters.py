@@ -1,0 +1,51 @@
+"""Filters in an address: what a person asks for, and the address of the same list with one thing changed. Pure."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from urllib.parse import urlencode
+
+from stripeline.deploy.console.console_page import PageProblem, Question
+from stripeline.deploy.operations.reading.moments import moment_at
+from stripeline.deploy.operations.reading.run_filters import RunFilters
+
+
+class BadFilterError(ValueError):
+    """A filter that can't be understood: which, and what to write instead."""
+
+    def page(self, back: str, back_to: str) -> PageProblem:
+        return PageProblem(status=400, title="This filter can't be used", words=str(self), back=back, back_to=back_to)
+
+
+@dataclass(frozen=True, slots=True)
+class FilterField:
+    """A field of a filter form. choices: all values that it can have; none where it is free text."""
+
+    name: str
+    label: str
+    choices: Sequence[str] = ()
+
+
+def moment(question: Question, name: str) -> int | None:
+    """A time of the address. Raises BadFilterError."""
+    text = question.given(name)
+    try:
+        return None if text is None else moment_at(text, question.now_ms)
+    except ValueError as error:
+        raise BadFilterError(f"{name}: {error}") from None
+
+
+def run_filters(question: Question) -> RunFilters:
+    """The filters of `runs list`, of an address. Raises BadFilterError."""
+    given = question.given
+    return RunFilters(
+        status=given("status"), workflow=given("workflow"), event=given("event"), connection=given("connection"),
+        account=given("account"), customer=given("customer"), code=given("code"),
+        since_ms=moment(question, "since"), until_ms=moment(question, "until"),
+    )  # fmt: skip
+
+
+def query_text(question: Question, fields: Sequence[FilterField], **changed: str | None) -> str:
+    """`?status=stopped&after=…`: the filters that are given, with these changed; None takes one away."""
+    kept = {field.name: value for field in fields if (value := question.given(field.name)) is not None}
+    wanted = {name: value for name, value in {**kept, **changed}.items() if value is not None}
+    return f"?{urlencode(wanted)}" if wanted else "?"

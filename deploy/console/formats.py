@@ -1,0 +1,69 @@
+"""How values look on a page: times, ages, counts, ids. Pure.
+
+A time is shown as its age or in the reader's time zone, with UTC on hover: `<time datetime=…>` carries the moment, and
+`console.js` writes the local one. Without JavaScript it is UTC.
+"""
+
+from collections.abc import Callable, Mapping
+from datetime import UTC, datetime
+from typing import Any, Final
+
+from markupsafe import Markup
+
+from stripeline.contracts.headers import rfc3339
+from stripeline.deploy.operations.status.finding import duration
+
+_WORDS: Final[Mapping[str, str]] = {
+    # What a status, a state or a code means for a person: its colour.
+    "succeeded": "good", "running": "live", "waiting": "live", "sent": "live", "stopped": "bad", "failed": "bad",
+    "indeterminate": "bad", "cancelled": "calm", "open": "bad", "replayed": "calm", "settled": "good",
+    "superseded": "calm", "dismissed": "calm", "paused": "warn", "stops": "bad", "person": "warn", "note": "calm",
+}  # fmt: skip
+
+
+def age(at_ms: int | None, now_ms: int) -> Markup:
+    """`3 min ago`, with the moment on hover."""
+    if at_ms is None:
+        return Markup("")
+    words = f"{duration(now_ms - at_ms)} ago" if at_ms <= now_ms else f"in {duration(at_ms - now_ms)}"
+    return Markup('<time datetime="{}" title="{}">{}</time>').format(rfc3339(at_ms), utc(at_ms), words)
+
+
+def moment(at_ms: int | None) -> Markup:
+    """A moment; the reader's own time once the page is there, UTC on hover."""
+    if at_ms is None:
+        return Markup("")
+    return Markup('<time class="local" datetime="{}" title="{}">{}</time>').format(
+        rfc3339(at_ms), utc(at_ms), utc(at_ms)
+    )
+
+
+def utc(at_ms: int) -> str:
+    """`2026-11-30 03:04:05 UTC`."""
+    return datetime.fromtimestamp(at_ms / 1000, UTC).strftime("%Y-%m-%d %H:%M:%S UTC")
+
+
+def badge(word: str | None) -> Markup:
+    """A status, a state or a code, coloured by what it means."""
+    if word is None:
+        return Markup("")
+    return Markup('<span class="badge {}">{}</span>').format(_WORDS.get(word, "plain"), word)
+
+
+def identifier(text: str | None) -> Markup:
+    """An id, whole, with a button that copies it."""
+    if text is None:
+        return Markup("")
+    return Markup(
+        '<span class="id">{0}</span><button class="copy" type="button" data-copy="{0}" hidden>Copy</button>'
+    ).format(text)
+
+
+def count(value: int) -> str:
+    """`12,345`."""
+    return f"{value:,}"
+
+
+FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
+    "age": age, "moment": moment, "badge": badge, "identifier": identifier, "count": count, "duration": duration,
+}  # fmt: skip

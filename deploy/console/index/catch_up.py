@@ -1,0 +1,23 @@
+"""How far the index has read, in words for a person. Pure."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CatchUp:
+    """read, unread: records. since_ms: when the reading began.
+
+    missing: topics that can't be read, each with the reason.
+    """
+
+    read: int = 0
+    unread: int = 0
+    since_ms: int = 0
+    caught_up: bool = False
+    missing: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def percent(self) -> int:
+        whole = self.read + self.unread
+        return 100 if self.caught_up or not whole else min(99, self.read * 100 // whole)

@@ -1,0 +1,101 @@
+"""The tables of the index: a summary and the coordinates of each record; payloads stay in Kafka.
+
+Times are milliseconds since the epoch. Every row can be made again from the topics: a change of these tables is a new
+`FORMAT`, which makes each console delete its index and read again.
+"""
+
+from typing import Final
+
+from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text
+
+FORMAT: Final = 1
+
+metadata: Final = MetaData()
+
+meta = Table("meta", metadata, Column("name", Text, primary_key=True), Column("value", Text, nullable=False))
+
+place = Table(
+    "place", metadata,
+    Column("topic", Text, primary_key=True), Column("number", Integer, primary_key=True),
+    Column("next_offset", BigInteger, nullable=False),
+)  # fmt: skip
+"""How far each partition was read: written in the transaction of what was read."""
+
+event = Table(
+    "event", metadata,
+    Column("topic", Text, primary_key=True), Column("number", Integer, primary_key=True),
+    Column("offset", BigInteger, primary_key=True),
+    Column("event_id", Text), Column("type", Text), Column("trigger", Text), Column("connection", Text),
+    Column("account", Text), Column("object_id", Text), Column("payment_intent", Text), Column("customer", Text),
+    Column("livemode", Boolean), Column("key", Text),
+    Column("created_ms", BigInteger), Column("received_ms", BigInteger, nullable=False),
+    Index("event_received", "received_ms"), Index("event_type", "type", "received_ms"),
+    Index("event_trigger", "trigger", "received_ms"), Index("event_event_id", "event_id"),
+    Index("event_object", "object_id"), Index("event_payment_intent", "payment_intent"),
+    Index("event_customer", "customer"),
+)  # fmt: skip
+
+run = Table(
+    "run", metadata,
+    Column("run_id", Text, primary_key=True),
+    Column("number", Integer, nullable=False), Column("offset", BigInteger, nullable=False),
+    Column("changed_ms", BigInteger, nullable=False),
+    Column("workflow", Text, nullable=False), Column("trigger", Text, nullable=False),
+    Column("event_id", Text, nullable=False), Column("event_type", Text, nullable=False),
+    Column("connection", Text), Column("account", Text), Column("customer", Text), Column("object_id", Text),
+    Column("status", Text, nullable=False), Column("step", Text), Column("code", Text), Column("error", Text),
+    Column("steps", Integer, nullable=False),
+    Column("started_ms", BigInteger, nullable=False), Column("finished_ms", BigInteger),
+    Index("run_started", "started_ms"), Index("run_status", "status", "started_ms"),
+    Index("run_workflow", "workflow", "started_ms"), Index("run_code", "code", "started_ms"),
+    Index("run_finished", "status", "finished_ms"),
+    Index("run_event", "event_id"), Index("run_customer", "customer"), Index("run_object", "object_id"),
+)  # fmt: skip
+
+command = Table(
+    "command", metadata,
+    Column("number", Integer, primary_key=True), Column("command_id", Text, primary_key=True),
+    Column("action", Text), Column("connection", Text), Column("account", Text), Column("key", Text),
+    Column("run_id", Text), Column("workflow", Text), Column("step", Text),
+    Column("status", Text, nullable=False), Column("status_ms", BigInteger, nullable=False),
+    Column("code", Text), Column("error", Text), Column("attempts", Integer), Column("revision", Integer),
+    Column("object_id", Text), Column("customer", Text),
+    Column("sent_ms", BigInteger, nullable=False), Column("due_ms", BigInteger),
+    Column("started_ms", BigInteger), Column("finished_ms", BigInteger),
+    Column("command_offset", BigInteger), Column("tier", Text), Column("tier_offset", BigInteger),
+    Column("result_offset", BigInteger),
+    Index("command_sent", "sent_ms"), Index("command_status", "status", "sent_ms"),
+    Index("command_connection", "connection", "sent_ms"), Index("command_code", "code", "sent_ms"),
+    Index("command_command_id", "command_id"), Index("command_run", "run_id"),
+    Index("command_object", "object_id"), Index("command_customer", "customer"),
+)  # fmt: skip
+"""status: sent, waiting (in a tier), or its newest result's: succeeded, failed, indeterminate. The same id on two
+partitions is two commands."""
+
+letter = Table(
+    "letter", metadata,
+    Column("number", Integer, primary_key=True), Column("offset", BigInteger, primary_key=True),
+    Column("command_id", Text), Column("key", Text), Column("action", Text), Column("connection", Text),
+    Column("account", Text), Column("customer", Text), Column("run_id", Text),
+    Column("reason", Text), Column("code", Text), Column("error", Text), Column("attempts", Integer),
+    Column("origin", Text), Column("state", Text, nullable=False), Column("state_ms", BigInteger),
+    Column("first_ms", BigInteger), Column("at_ms", BigInteger, nullable=False),
+    Index("letter_state", "state", "at_ms"), Index("letter_command", "command_id"), Index("letter_at", "at_ms"),
+)  # fmt: skip
+"""first_ms: when the command was first appended, from which its 23 hours run at the earliest."""
+
+audit = Table(
+    "audit", metadata,
+    Column("number", Integer, primary_key=True), Column("offset", BigInteger, primary_key=True),
+    Column("act", Text, nullable=False), Column("by", Text, nullable=False), Column("why", Text, nullable=False),
+    Column("about", Text), Column("body", Text, nullable=False), Column("at_ms", BigInteger, nullable=False),
+    Index("audit_at", "at_ms"), Index("audit_about", "about", "at_ms"), Index("audit_act", "act", "at_ms"),
+)  # fmt: skip
+"""body: the whole record, as JSON: an act names records by ranges, and carries definitions."""
+
+tally = Table(
+    "tally", metadata,
+    Column("minute", BigInteger, primary_key=True), Column("name", Text, primary_key=True),
+    Column("count", BigInteger, nullable=False),
+)  # fmt: skip
+"""Counts a minute since the epoch, for the curves: `events`, `results`, `failed`, `latency_ms`."""

@@ -1,0 +1,1 @@
+"""The pages, one file each; `page_table` finds them by their `PAGES`."""

@@ -1,0 +1,149 @@
+"""The console without Kafka: an index with rows of every kind, and a signed-in person, for tests of single pages.
+
+`python -m tests.support.console_pages` serves it on port 8081, to look at.
+"""
+
+import asyncio
+import sys
+import tempfile
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any
+
+from aiohttp import web
+from aiohttp.test_utils import TestClient, TestServer
+
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.console.auth.identity import ConsoleRole, Identity
+from stripeline.deploy.console.console_app import console_app
+from stripeline.deploy.console.console_sources import Sources
+from stripeline.deploy.console.index.catch_up import CatchUp
+from stripeline.deploy.console.index.index_store import IndexStore, open_store
+from stripeline.deploy.operations.acts.audit import Act
+from stripeline.deploy.operations.reading.topic_reader import Read
+from tests.support.console_sample import fill, sample_definitions, sample_records, sample_workers
+
+OPERATOR = Identity(user="ada@example.com", role=ConsoleRole.OPERATOR)
+
+
+class SampleIndex:
+    """A store that nobody fills any more."""
+
+    def __init__(self, store: IndexStore) -> None:
+        self._store, self.state, self._version = store, CatchUp(read=1, caught_up=True), 1
+        self.ask, self.change = store.ask, store.change
+        self._grown = asyncio.Condition()
+
+    def catch_up(self) -> CatchUp:
+        return self.state
+
+    def version(self) -> int:
+        return self._version
+
+    async def changed(self, version: int) -> int:
+        async with self._grown:
+            await self._grown.wait_for(lambda: self._version != version)
+        return self._version
+
+    async def grow(self) -> None:
+        async with self._grown:
+            self._version += 1
+            self._grown.notify_all()
+
+
+@dataclass
+class SampleRecords:
+    """Records by their places."""
+
+    known: dict[tuple[str, int, int], Read] = field(default_factory=dict)
+
+    async def at(self, topic: str, partition: int, offset: int) -> Read | None:
+        return self.known.get((topic, partition, offset))
+
+    async def many(self, places: Sequence[tuple[str, int, int]]) -> Mapping[tuple[str, int, int], Read]:
+        return {place: self.known[place] for place in places if place in self.known}
+
+
+class FixedSignIn:
+    """Everybody is this person; nobody when it is None."""
+
+    def __init__(self, identity: Identity | None = OPERATOR) -> None:
+        self.identity = identity
+
+    def identify(self, _: web.Request) -> Identity | None:
+        return self.identity
+
+    def routes(self) -> list[web.RouteDef]:
+        return []
+
+    def challenge(self, _: web.Request) -> web.StreamResponse:
+        return web.Response(status=401)
+
+
+@dataclass
+class ConsolePages:
+    """A console under test. committed: the acts that it was asked to carry out."""
+
+    client: TestClient[web.Request, web.Application]
+    sources: Sources
+    index: SampleIndex
+    records: SampleRecords
+    sign_in: FixedSignIn
+    committed: list[Act]
+
+    async def get(self, path: str, status: int = 200) -> str:
+        """The text of a page."""
+        async with self.client.get(path, allow_redirects=False) as response:
+            text = await response.text()
+            assert response.status == status, text
+            return text
+
+    async def post(self, path: str, form: Mapping[str, Any], status: int = 303) -> str:
+        """Where a form leads to, or the text of its answer."""
+        headers = {"Sec-Fetch-Site": "same-origin"}
+        async with self.client.post(path, data=form, headers=headers, allow_redirects=False) as response:
+            text = await response.text()
+            assert response.status == status, text
+            return response.headers.get("Location", text)
+
+    def become(self, role: ConsoleRole) -> None:
+        self.sign_in.identity = Identity(user="ada@example.com", role=role)
+
+
+@asynccontextmanager
+async def console_pages(folder: Path, **changed: Any) -> AsyncIterator[ConsolePages]:
+    """A console with the sample's rows. changed: fields of its `Sources`."""
+    store = open_store(str(folder / "console.db"))
+    await store.change(fill)
+    index, records, committed = SampleIndex(store), SampleRecords(dict(sample_records())), []
+
+    async def commit(acts: Sequence[Act], *, rate_per_s: float) -> int:
+        committed.extend(acts)
+        return len(acts)
+
+    sources = Sources(
+        topics=Topics(), client={}, partitions=4, window_ms=7 * 86_400_000, index=index, records=records,
+        workers=sample_workers, definitions=sample_definitions, missing=lambda: None, commit=commit,
+    )  # fmt: skip
+    sources = replace(sources, **changed)
+    sign_in = FixedSignIn()
+    try:
+        async with TestClient(TestServer(console_app(sources, sign_in))) as client:
+            yield ConsolePages(client, sources, index, records, sign_in, committed)
+    finally:
+        await store.close()
+
+
+async def _serve(port: int) -> None:
+    with tempfile.TemporaryDirectory() as folder:
+        async with console_pages(Path(folder)) as pages:
+            runner = web.AppRunner(console_app(pages.sources, pages.sign_in))
+            await runner.setup()
+            await web.TCPSite(runner, "127.0.0.1", port).start()
+            await asyncio.Event().wait()
+
+
+if __name__ == "__main__":
+    asyncio.run(_serve(int(sys.argv[1]) if len(sys.argv) > 1 else 8081))
