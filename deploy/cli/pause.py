@@ -4,17 +4,15 @@ from typing import Annotated, Literal
 
 import typer
 
-from stripeline.contracts import headers as h
-from stripeline.contracts.vocabulary import AuditedAct
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal.acting_user import require_reason, signed
 from stripeline.deploy.cli.terminal.options import kafka, settings
-from stripeline.deploy.operations.acts import pauses, workflow_pauses, workflow_resume
+from stripeline.deploy.operations.acts import workflow_pauses
 from stripeline.deploy.operations.acts.audit import Signed
-from stripeline.deploy.operations.acts.paused_commands import paused_commands, words
-from stripeline.deploy.operations.acts.workflow_resume import Resumed
-from stripeline.workers.kafka.control_table import read_all
+from stripeline.deploy.operations.acts.paused_commands import words
+from stripeline.deploy.operations.acts.pausing import Pausing
+from stripeline.deploy.operations.acts.workflow_resume import taken_up_words
 
 Kind = Annotated[Literal["connection", "workflow"], typer.Argument(help="What to pause.")]
 Name = Annotated[str, typer.Argument(help="Its name.")]
@@ -42,17 +40,14 @@ def pause(
 
 
 def _pause_connection(name: str, act: Signed) -> None:
-    topics = settings().topics
-    changes = pauses.pause(output.run(read_all(topics.control, kafka())), name, act)
-    output.run(pauses.carry_out(topics, kafka(), AuditedAct.PAUSE_CONNECTION, name, act, changes))
+    acts = _acts()
+    output.run(acts.pause_connection(name, act))
     output.note(f"paused connection {name}; `stripeline resume connection {name}` ends it")
-    output.note(words(output.run(paused_commands(topics, kafka(), name, act.at_ms))))
+    output.note(words(output.run(acts.waiting(name, act.at_ms))))
 
 
 def _pause_workflow(name: str, act: Signed) -> None:
-    topics = settings().topics
-    stored = output.run(read_all(topics.control, kafka()))
-    paused = output.run(workflow_resume.pause(topics, kafka(), stored, name, act))
+    paused = output.run(_acts().pause_workflow(name, act))
     output.note(f"paused workflow {name}: {workflow_pauses.until_text(paused)}")
     output.note(f"`stripeline resume workflow {name} --take-up` starts what came meanwhile, and ends the pause")
 
@@ -87,37 +82,25 @@ def resume(
 
 
 def _resume_connection(name: str, act: Signed) -> None:
-    topics = settings().topics
-    stored = output.run(read_all(topics.control, kafka()))
-    changes = pauses.resume(stored, name, act)
-    output.run(pauses.carry_out(topics, kafka(), AuditedAct.RESUME_CONNECTION, name, act, changes))
-    if stored.refused(name):
+    if output.run(_acts().resume_connection(name, act)):
         output.note(f"asked an executor to try the key of {name}; `stripeline get connections` shows what Stripe says")
     else:
         output.note(f"resumed connection {name}")
 
 
 def _resume_workflow(name: str, act: Signed, take_up: bool, rate: float) -> None:
-    topics = settings().topics
-    stored = output.run(read_all(topics.control, kafka()))
+    done = output.run(_acts().resume_workflow(name, act, rate if take_up else None))
     if take_up:
-        done = output.run(workflow_resume.resume_and_take_up(topics, kafka(), stored, name, act, rate))
-        output.note(f"resumed workflow {name}: {_taken_up(done)}")
+        output.note(f"resumed workflow {name}: {taken_up_words(done)}")
         return
-    done = output.run(workflow_resume.resume(topics, kafka(), stored, name, act))
     output.note(f"resumed workflow {name}; {done.unstarted} of the events that came meanwhile started no run")
     if done.unstarted:
         command = workflow_pauses.take_up_command(name, done.pause.at_ms, done.at_ms)
         output.note(f"`{command}` shows them, and starts them with --why and --yes, in no promised order")
 
 
-def _taken_up(done: Resumed) -> str:
-    said = f"{done.taken_up.started} runs of what came since {h.rfc3339(done.pause.at_ms)[:19]}Z were started, in order"
-    if not done.between.started:
-        return said
-    return (
-        f"{said}; {done.between.started} more came while it was resumed, and may be behind a later event of their key"
-    )
+def _acts() -> Pausing:
+    return Pausing(settings().topics, kafka())
 
 
 COMMANDS = (

@@ -7,10 +7,13 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from stripeline.contracts.definitions import Definitions
+from stripeline.contracts.operator.control_records import Pause
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.index.catch_up import CatchUp
-from stripeline.deploy.operations.acts.audit import Act
+from stripeline.deploy.operations.acts.audit import Act, Signed
+from stripeline.deploy.operations.acts.workflow_resume import Resumed
 from stripeline.deploy.operations.reading.topic_reader import Read
+from stripeline.deploy.operations.status.facts import WaitingCommands
 from stripeline.deploy.operations.status.workers import Workers
 
 Found = TypeVar("Found")
@@ -61,6 +64,7 @@ class Sources:
     definitions: as the control topic has them now.
     missing: what keeps the console from its work, in words; None where nothing does.
     commit: carries out acts on `stripe.act`, dead letters and commands, each with its audit record.
+    pausing: pauses and resumes connections and workflows.
     """
 
     topics: Topics
@@ -73,9 +77,20 @@ class Sources:
     definitions: Callable[[], Definitions]
     missing: Callable[[], str | None]
     commit: "Commit"
+    pausing: "Pauses"
 
 
 class Commit(Protocol):
     """As `commit_acts`, with the topics and the client of this console."""
 
     async def __call__(self, acts: Sequence[Act], *, rate_per_s: float) -> int: ...
+
+
+class Pauses(Protocol):
+    """As `operations.acts.pausing.Pausing`, which raises what is in `EXPECTED_OF_ACTS`."""
+
+    async def pause_connection(self, name: str, signed: Signed) -> None: ...
+    async def resume_connection(self, name: str, signed: Signed) -> bool: ...
+    async def waiting(self, name: str, now_ms: int) -> WaitingCommands | None: ...
+    async def pause_workflow(self, name: str, signed: Signed) -> Pause: ...
+    async def resume_workflow(self, name: str, signed: Signed, take_up_per_s: float | None = None) -> Resumed: ...

@@ -15,14 +15,23 @@ from typing import Any
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
 
+from stripeline.contracts.definitions import Definitions
+from stripeline.contracts.internal_records import read
+from stripeline.contracts.operator.control_records import Pause
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.auth.identity import ConsoleRole, Identity
 from stripeline.deploy.console.console_app import console_app
 from stripeline.deploy.console.console_sources import Sources
 from stripeline.deploy.console.index.catch_up import CatchUp
 from stripeline.deploy.console.index.index_store import IndexStore, open_store
-from stripeline.deploy.operations.acts.audit import Act
+from stripeline.deploy.operations.acts import pauses, workflow_pauses
+from stripeline.deploy.operations.acts.audit import Act, Signed
+from stripeline.deploy.operations.acts.take_up import TakenUp
+from stripeline.deploy.operations.acts.workflow_pauses import PauseStart
+from stripeline.deploy.operations.acts.workflow_resume import Resumed
 from stripeline.deploy.operations.reading.topic_reader import Read
+from stripeline.deploy.operations.status.facts import WaitingCommands
+from stripeline.workers.kafka.control_table import Changes
 from tests.support.console_sample import fill, sample_definitions, sample_records, sample_workers
 
 OPERATOR = Identity(user="ada@example.com", role=ConsoleRole.OPERATOR)
@@ -66,6 +75,52 @@ class SampleRecords:
         return {place: self.known[place] for place in places if place in self.known}
 
 
+@dataclass
+class SamplePausing:
+    """Pauses in memory, by the rules of the acts. done: the acts, in words. failing: what the next one raises."""
+
+    definitions: Definitions
+    done: list[tuple[str, str, Signed]] = field(default_factory=list)
+    counted: WaitingCommands | None = None
+    failing: Exception | None = None
+
+    async def pause_connection(self, name: str, signed: Signed) -> None:
+        self._change("pause connection", name, signed, pauses.pause(self.definitions, name, signed))
+
+    async def resume_connection(self, name: str, signed: Signed) -> bool:
+        self._change("resume connection", name, signed, pauses.resume(self.definitions, name, signed))
+        return bool(self.definitions.refused(name))
+
+    async def waiting(self, name: str, now_ms: int) -> WaitingCommands | None:
+        if self.failing is not None:
+            raise self.failing
+        return self.counted
+
+    async def pause_workflow(self, name: str, signed: Signed) -> Pause:
+        start = PauseStart(topic="stripe.payment-event", offsets=(1, 2, 3, 4), kept_ms=7 * 86_400_000)
+        changes = workflow_pauses.pause(self.definitions, name, signed, start)
+        self._change("pause workflow", name, signed, changes)
+        return workflow_pauses.recorded(changes, name)
+
+    async def resume_workflow(self, name: str, signed: Signed, take_up_per_s: float | None = None) -> Resumed:
+        held = workflow_pauses.held(self.definitions, name)
+        word = "resume workflow" if take_up_per_s is None else "take up workflow"
+        self._change(word, name, signed, {workflow_pauses.pause_key(name): None})
+        return Resumed(pause=held, at_ms=signed.at_ms, unstarted=12, taken_up=TakenUp(events=12, started=12))
+
+    def _change(self, word: str, name: str, signed: Signed, changes: Changes) -> None:
+        if self.failing is not None:
+            raise self.failing
+        self.done.append((word, name, signed))
+        held = dict(self.definitions.pauses)
+        for key, value in changes.items():
+            kind, _, rest = key.partition("/")
+            if kind == "pause":
+                held.pop(rest, None)
+                held |= {} if value is None else {rest: read(Pause, value)}
+        self.definitions = replace(self.definitions, pauses=held)
+
+
 class FixedSignIn:
     """Everybody is this person; nobody when it is None."""
 
@@ -92,6 +147,7 @@ class ConsolePages:
     records: SampleRecords
     sign_in: FixedSignIn
     committed: list[Act]
+    pausing: SamplePausing
 
     async def get(self, path: str, status: int = 200) -> str:
         """The text of a page."""
@@ -118,6 +174,7 @@ async def console_pages(folder: Path, **changed: Any) -> AsyncIterator[ConsolePa
     store = open_store(str(folder / "console.db"))
     await store.change(fill)
     index, records, committed = SampleIndex(store), SampleRecords(dict(sample_records())), []
+    pausing = SamplePausing(sample_definitions())
 
     async def commit(acts: Sequence[Act], *, rate_per_s: float) -> int:
         committed.extend(acts)
@@ -125,13 +182,14 @@ async def console_pages(folder: Path, **changed: Any) -> AsyncIterator[ConsolePa
 
     sources = Sources(
         topics=Topics(), client={}, partitions=4, window_ms=7 * 86_400_000, index=index, records=records,
-        workers=sample_workers, definitions=sample_definitions, missing=lambda: None, commit=commit,
+        workers=sample_workers, definitions=lambda: pausing.definitions, missing=lambda: None, commit=commit,
+        pausing=pausing,
     )  # fmt: skip
     sources = replace(sources, **changed)
     sign_in = FixedSignIn()
     try:
         async with TestClient(TestServer(console_app(sources, sign_in))) as client:
-            yield ConsolePages(client, sources, index, records, sign_in, committed)
+            yield ConsolePages(client, sources, index, records, sign_in, committed, pausing)
     finally:
         await store.close()
 

@@ -8,6 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass, field
 from typing import Any, Final
 
+from stripeline.contracts import headers as h
 from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.operator.control_records import Pause
 from stripeline.contracts.topics import Topics
@@ -44,6 +45,15 @@ class Resumed:
     unstarted: int = 0
     taken_up: TakenUp = field(default_factory=TakenUp)
     between: TakenUp = field(default_factory=TakenUp)
+
+
+def taken_up_words(done: Resumed) -> str:
+    said = f"{done.taken_up.started} runs of what came since {h.rfc3339(done.pause.at_ms)[:19]}Z were started, in order"
+    if not done.between.started:
+        return said
+    return (
+        f"{said}; {done.between.started} more came while it was resumed, and may be behind a later event of their key"
+    )
 
 
 async def pause(
