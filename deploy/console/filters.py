@@ -4,9 +4,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
+from stripeline.contracts.vocabulary import LetterState
 from stripeline.deploy.console.console_page import PageProblem, Question
 from stripeline.deploy.operations.reading.moments import moment_at
 from stripeline.deploy.operations.reading.run_filters import RunFilters
+from stripeline.deploy.operations.reading.views import Filters
 
 
 class BadFilterError(ValueError):
@@ -41,6 +43,21 @@ def run_filters(question: Question) -> RunFilters:
         status=given("status"), workflow=given("workflow"), event=given("event"), connection=given("connection"),
         account=given("account"), customer=given("customer"), code=given("code"),
         since_ms=moment(question, "since"), until_ms=moment(question, "until"),
+    )  # fmt: skip
+
+
+def letter_filters(question: Question) -> Filters:
+    """The filters of `dead-letters list`, of an address: open ones where no state is named. Raises BadFilterError."""
+    given, state = question.given, None
+    if (named := question.query.get("state", LetterState.OPEN).strip()) != "":
+        try:
+            state = LetterState(named)
+        except ValueError:
+            raise BadFilterError(f"state: {named!r} is none of {', '.join(LetterState)}") from None
+    return Filters(
+        state=state, code=given("code"), reason=given("reason"), action=given("action"),
+        connection=given("connection"), account=given("account"), customer=given("customer"), key=given("key"),
+        id=given("id"), since_ms=moment(question, "since"), until_ms=moment(question, "until"),
     )  # fmt: skip
 
 

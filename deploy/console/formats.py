@@ -4,6 +4,7 @@ A time is shown as its age or in the reader's time zone, with UTC on hover: `<ti
 `console.js` writes the local one. Without JavaScript it is UTC.
 """
 
+import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
 from typing import Any, Final
@@ -11,6 +12,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from stripeline.contracts.headers import rfc3339
+from stripeline.contracts.shown_text import one_line
 from stripeline.deploy.operations.status.finding import duration
 
 _WORDS: Final[Mapping[str, str]] = {
@@ -59,6 +61,12 @@ def identifier(text: str | None) -> Markup:
     ).format(text)
 
 
+def json_text(value: object) -> Markup:
+    """A value as indented JSON, for a `<pre>`; a text as it is. Each line is harmless."""
+    text = value if isinstance(value, str) else json.dumps(value, indent=2, ensure_ascii=False)
+    return Markup("\n").join(one_line(line) for line in text.split("\n"))
+
+
 def count(value: int) -> str:
     """`12,345`."""
     return f"{value:,}"
@@ -66,4 +74,5 @@ def count(value: int) -> str:
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "age": age, "moment": moment, "badge": badge, "identifier": identifier, "count": count, "duration": duration,
+    "json_text": json_text,
 }  # fmt: skip

@@ -24,7 +24,7 @@ from stripeline.contracts.internal_records import (
     StepDefinition,
     encode,
 )
-from stripeline.contracts.operator.control_records import ConnectionAccount, Pause
+from stripeline.contracts.operator.control_records import ConnectionAccount, Installation, Pause
 from stripeline.contracts.operator.worker_report import ConnectionReport
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.index import tables
@@ -171,7 +171,7 @@ def audit_rows() -> list[dict[str, Any]]:
         AuditRecord(act="retry_run", by="ada@example.com", why="the card is renewed", at_ms=NOW_MS - 30 * MINUTE, records=(), about="run evt_1Sample007:look-at-disputes"),
     ]  # fmt: skip
     return [
-        {"number": 0, "offset": offset, "act": one.act, "by": one.by, "why": one.why, "about": one.about,
+        {"number": one.records[0].partition if one.records else 0, "offset": offset, "act": one.act, "by": one.by, "why": one.why, "about": one.about,
          "body": encode(one).decode(), "at_ms": one.at_ms}
         for offset, one in enumerate(records)
     ]  # fmt: skip
@@ -351,6 +351,7 @@ def sample_definitions() -> Definitions:
         "acme-customers": "stripe/customer-event",
     }
     return Definitions(
+        installation=Installation(id="demo", format=1),
         connections={
             "acme": Connection(secret_key=SEALED, mode="test", hint="sk_test_…wxyz"),
             "globex": Connection(secret_key=SEALED, mode="live", hint="sk_live_…4711"),

@@ -1,0 +1,140 @@
+"""Dead letters: the desk. Those that match, by reason and code; and one, with what a replay of it would do."""
+
+from typing import Any, Final
+
+from sqlalchemy import Row
+
+from stripeline.contracts.ids import idempotency_key
+from stripeline.contracts.retry_tiers import HORIZON_MS
+from stripeline.contracts.vocabulary import DeadLetterReason, LetterState
+from stripeline.deploy.console.auth.identity import ConsoleRole
+from stripeline.deploy.console.console_page import (
+    NOT_FOUND,
+    Answer,
+    ConsolePage,
+    NavigationItem,
+    PageProblem,
+    Question,
+    View,
+)
+from stripeline.deploy.console.filters import BadFilterError, FilterField, letter_filters, query_text
+from stripeline.deploy.console.index.queries.letters import (
+    SOON_MS,
+    acts_on_letter,
+    letter_groups,
+    letters_at,
+    newest_letters,
+)
+from stripeline.deploy.operations.act_failures import EXPECTED_OF_ACTS
+from stripeline.deploy.operations.acts.replay import prospect, replayable
+from stripeline.deploy.operations.reading.topic_reader import Read
+from stripeline.deploy.operations.reading.views import DeadLetter, dead_letter_details, dead_letter_of
+
+FIELDS: Final = (
+    FilterField("state", "State", tuple(LetterState)),
+    FilterField("reason", "Reason", tuple(DeadLetterReason)),
+    FilterField("code", "Code"),
+    FilterField("action", "Action"),
+    FilterField("connection", "Connection"),
+    FilterField("account", "Account"),
+    FilterField("customer", "Customer"),
+    FilterField("key", "Key"),
+    FilterField("id", "Command id"),
+    FilterField("since", "Since"),
+    FilterField("until", "Until"),
+)
+MAX_SHOWN_BYTES: Final = 512 * 1024
+_DIGITS: Final = 18
+
+
+async def dead_letters(question: Question) -> Answer:
+    try:
+        filters = letter_filters(question)
+    except BadFilterError as error:
+        return error.page("/dead-letters", "Dead letters")
+    ask = question.sources.index.ask
+    found = await ask(newest_letters(filters, question.given("after")))
+    groups = await ask(letter_groups(filters, question.now_ms))
+    state = "" if filters.state is None else filters.state.value
+    more = None if found.next is None else query_text(question, FIELDS, state=state, after=found.next)
+    return View(
+        template="dead_letters.html",
+        values={
+            "fields": FIELDS, "given": {**question.query, "state": state}, "rows": found.rows, "more": more,
+            "groups": [(group, _only(question, state, group.reason, group.code)) for group in groups],
+            "total": sum(group.count for group in groups), "soon_ms": SOON_MS, "now_ms": question.now_ms,
+        },
+    )  # fmt: skip
+
+
+def _only(question: Question, state: str, reason: str | None, code: str | None) -> str | None:
+    """The address of a group's letters. No filter says that there is no reason, or no code."""
+    if reason is None or code is None:
+        return None
+    return query_text(question, FIELDS, state=state, reason=reason, code=code)
+
+
+async def dead_letter(question: Question) -> Answer:
+    number, offset = question.path["number"], question.path["offset"]
+    place = (int(number), int(offset)) if number.isdecimal() and offset.isdecimal() else (-1, -1)
+    if max(len(number), len(offset)) > _DIGITS or place[0] < 0:
+        return _missing(number, offset)
+    row = (await question.sources.index.ask(letters_at([place]))).get(place)
+    if row is None:
+        return _missing(number, offset)
+    read, unread = await _record(question, place)
+    shows, letter = question.identity.may(ConsoleRole.READER), _letter(row, read)
+    return View(
+        template="dead_letter.html",
+        values={
+            "row": row, "now_ms": question.now_ms, "shows": shows, "unread": unread,
+            "acts": await question.sources.index.ask(acts_on_letter(row)),
+            "details": dead_letter_details(letter) if letter is not None and shows else None,
+            "too_long": read is not None and len(read.value or b"") > MAX_SHOWN_BYTES,
+            "would": None if letter is None else prospect(letter, question.now_ms),
+            "replayable": letter is not None and replayable(letter),
+            "horizon_ms": None if row.first_ms is None else row.first_ms + HORIZON_MS,
+            "idempotency_key": _key(question, row.command_id),
+        },
+    )  # fmt: skip
+
+
+def _missing(number: str, offset: str) -> PageProblem:
+    return PageProblem(
+        status=NOT_FOUND, title="There is no such dead letter", back="/dead-letters", back_to="Dead letters",
+        words=f"The index has no dead letter {number}/{offset}. It may not be read yet, or Kafka has removed it.",
+    )  # fmt: skip
+
+
+async def _record(question: Question, place: tuple[int, int]) -> tuple[Read | None, str | None]:
+    """The record, or why it is not shown."""
+    try:
+        read = await question.sources.records.at(question.sources.topics.dead_letter, *place)
+    except EXPECTED_OF_ACTS:
+        return None, "Kafka did not answer, so only what the index knows is shown. Load the page again."
+    return (
+        read,
+        None if read is not None else "Kafka does not have this record any more: only what the index knows is shown.",
+    )
+
+
+def _letter(row: Row[Any], read: Read | None) -> DeadLetter | None:
+    """The letter in the state that the index knows."""
+    if read is None:
+        return None
+    found = dead_letter_of(read)
+    return DeadLetter(read=read, command=found.command, state=LetterState(row.state))
+
+
+def _key(question: Question, command_id: str | None) -> str | None:
+    installation = question.sources.definitions().installation
+    return None if command_id is None or installation is None else idempotency_key(installation.id, command_id)
+
+
+PAGES = (
+    ConsolePage(
+        name="dead-letters", path="/dead-letters", show=dead_letters,
+        navigation=NavigationItem(label="Dead letters", place=4, key="d"),
+    ),
+    ConsolePage(name="dead-letter", path="/dead-letters/{number}/{offset}", show=dead_letter),
+)  # fmt: skip
