@@ -244,6 +244,7 @@ class LogEvent(StrEnum):
     FOLLOWER_FAILED = "follower_failed"  # a topic read beside the inputs; it is opened again
     BRAKE_TRIPPED = "brake_tripped"  # a connection or workflow is at its limit, and is paused
     # Console
+    CONSOLE_LISTENING = "console_listening"
     PAGE_FAILED = "page_failed"  # a fault of Stripeline: answered 500
     KEY_ACCEPTED = "key_accepted"  # a refused key was tried, and its connection goes on
     KEY_NOT_ACCEPTED = "key_not_accepted"  # it was tried, and its connection stays paused

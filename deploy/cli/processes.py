@@ -1,4 +1,4 @@
-"""`stripeline ingest`, `router`, `executor` and `worker`: one process each, until SIGTERM or Ctrl-C."""
+"""`stripeline ingest`, `router`, `executor`, `worker` and `console`: one process each, until SIGTERM or Ctrl-C."""
 
 from typing import Annotated, Literal, assert_never
 
@@ -58,6 +58,25 @@ def worker() -> None:
     _run("worker")
 
 
+def console() -> None:
+    """Run the console: pages that show what happens and what broke, and where an operator acts on it.
+
+    Listens on STRIPELINE_CONSOLE_HOST and _PORT (127.0.0.1:8081). Refuses to start without a way to sign in:
+    STRIPELINE_CONSOLE_AUTH=token, with the file of hashed tokens in STRIPELINE_CONSOLE_TOKENS_FILE, or =proxy, behind a
+    proxy that signs people in. Put a proxy with TLS in front of it: the browser keeps its session in a secure cookie.
+
+    It reads Kafka without a consumer group and keeps an index in STRIPELINE_CONSOLE_STORE: a file, a cache that may be
+    deleted at any time, or postgresql://…. It shows events and finished runs of STRIPELINE_CONSOLE_WINDOW (7d), and all
+    that waits for a person. It starts while Kafka is away, and its pages say so. Run as many as you like: all show the
+    same. Health and metrics are on STRIPELINE_ADMIN_HOST and _PORT.
+
+    ```
+    stripeline console --console-auth token --console-tokens-file tokens.json --console-store console.db
+    ```
+    """
+    _run("console")
+
+
 def _run_group(count: int) -> None:
     from stripeline.deploy.runtime.ingest_group.group import run_ingest_group  # noqa: PLC0415  (a process loads it)
 
@@ -66,7 +85,7 @@ def _run_group(count: int) -> None:
     output.run(run_ingest_group(values, count, given()))
 
 
-def _run(kind: Literal["ingest", "router", "executor", "worker"], member: str | None = None) -> None:
+def _run(kind: Literal["ingest", "router", "executor", "worker", "console"], member: str | None = None) -> None:
     from stripeline.deploy.runtime.process.library_check import require_tested_libraries  # noqa: PLC0415  (--help needs none)
 
     require_tested_libraries()
@@ -91,6 +110,8 @@ def _run(kind: Literal["ingest", "router", "executor", "worker"], member: str | 
                 await processes.run_executor(values)
             case "worker":
                 await processes.run_worker(values)
+            case "console":
+                await processes.run_console(values)
             case _:
                 assert_never(kind)
 
@@ -102,4 +123,5 @@ COMMANDS = (
     Entry(name="router", does=router, panel=Panel.RUN, place=2),
     Entry(name="executor", does=executor, panel=Panel.RUN, place=3),
     Entry(name="worker", does=worker, panel=Panel.RUN, place=4),
+    Entry(name="console", does=console, panel=Panel.RUN, place=5),
 )

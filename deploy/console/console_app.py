@@ -12,6 +12,7 @@ from aiohttp.typedefs import Handler, Middleware
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.console.auth.identity import Identity
 from stripeline.deploy.console.auth.sign_in import SignIn
+from stripeline.deploy.console.console_counters import ConsoleCounters
 from stripeline.deploy.console.console_page import Answer, ConsolePage, PageProblem, Question, Redirect, View
 from stripeline.deploy.console.console_sources import Sources
 from stripeline.deploy.console.page_table import all_pages
@@ -30,6 +31,7 @@ SECURITY_HEADERS: Final = {
     "Cross-Origin-Resource-Policy": "same-origin",
 }
 IDENTITY: Final = web.RequestKey("identity", Identity)
+PAGE: Final = web.RequestKey("page", str)
 log = structlog.get_logger(__name__)
 
 
@@ -40,7 +42,7 @@ def console_app(sources: Sources, sign_in: SignIn) -> web.Application:
     public = {route.handler for route in open_routes}
     app = web.Application(
         client_max_size=MAX_FORM_BYTES,
-        middlewares=[_security_headers, _errors(rendering), _signed_in(sign_in, public)],
+        middlewares=[_security_headers, _errors(rendering, sources.counters), _signed_in(sign_in, public)],
     )
     app.add_routes(open_routes)
     app.router.add_static("/static/", STATIC, append_version=False)
@@ -52,10 +54,14 @@ def console_app(sources: Sources, sign_in: SignIn) -> web.Application:
 def _handler(page: ConsolePage, sources: Sources, rendering: Rendering) -> Handler:
     async def handle(request: web.Request) -> web.StreamResponse:
         identity = request[IDENTITY]
+        request[PAGE] = page.name
         if not identity.may(page.needs):
             return await _respond(_not_allowed(page, identity), request, rendering, identity)
+        began_s = time.perf_counter()
         question = await _question(request, sources, identity)
-        return await _respond(await page.show(question), request, rendering, identity, sources)
+        answered = await _respond(await page.show(question), request, rendering, identity, sources)
+        sources.counters.page_s[page.name,].add(time.perf_counter() - began_s)
+        return answered
 
     return handle
 
@@ -107,7 +113,7 @@ async def _security_headers(request: web.Request, handler: Handler) -> web.Strea
     return response
 
 
-def _errors(rendering: Rendering) -> Middleware:
+def _errors(rendering: Rendering, counters: ConsoleCounters) -> Middleware:
     """Every error is a page with a way back. What a bug raised is logged, and never shown."""
 
     @web.middleware
@@ -119,6 +125,7 @@ def _errors(rendering: Rendering) -> Middleware:
             words = "There is no such page." if missing else error.reason
             problem = PageProblem(status=error.status, title=error.reason, words=words)
         except Exception:
+            counters.failures[request.get(PAGE, "")] += 1
             log.exception(LogEvent.PAGE_FAILED, path=request.path)
             problem = PageProblem(
                 status=500, title="This page failed", words="The console's log has the reason. The other pages go on."

@@ -1,7 +1,7 @@
 """What the pages look at and act through: the index, the processes, the definitions, and records in Kafka."""
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Protocol, TypeVar
 
 from sqlalchemy import Connection
@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.operator.control_records import Pause
 from stripeline.contracts.topics import Topics
+from stripeline.deploy.console.console_counters import ConsoleCounters
 from stripeline.deploy.console.index.catch_up import CatchUp
 from stripeline.deploy.operations.acts.audit import Act, Signed
 from stripeline.deploy.operations.acts.workflow_resume import Resumed
@@ -65,6 +66,7 @@ class Sources:
     missing: what keeps the console from its work, in words; None where nothing does.
     commit: carries out acts on `stripe.act`, dead letters and commands, each with its audit record.
     pausing: pauses and resumes connections and workflows.
+    counters: what the console counts of itself, for its metrics.
     """
 
     topics: Topics
@@ -78,6 +80,7 @@ class Sources:
     missing: Callable[[], str | None]
     commit: "Commit"
     pausing: "Pauses"
+    counters: ConsoleCounters = field(default_factory=ConsoleCounters)
 
 
 class Commit(Protocol):

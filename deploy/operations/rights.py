@@ -56,6 +56,7 @@ class Purpose(StrEnum):
     ROUTER = "router"
     EXECUTOR = "executor"
     WORKER = "worker"  # router and executor in one process
+    CONSOLE = "console"  # what it shows, and what an operator does there
     READING = "reading"  # status, events, runs, dead-letters, get
     COMMANDS = "commands"  # command, dead-letters replay, dead-letters dismiss
     ACTS = "acts"  # runs cancel, start and erase, resume --take-up, events --unmask
@@ -111,7 +112,7 @@ def denied_rights(error_code: int, names: Iterable[str], purpose: Purpose, topic
     asked = [
         right
         for right in rights_of(purpose, topics)
-        if right.resource is resource and (right.operation is wanted or not right.optional)
+        if right.resource is resource and (right.operation is wanted or not right.optional or wanted is None)
     ]
     about = [right for right in asked if any(right.name == name or _covers(right, name) for name in names)]
     if about or resource is not ResourceKind.TOPIC:
@@ -181,6 +182,13 @@ def _reading(topics: Topics) -> Iterable[Right]:
     return (*_on(_names(topics), Operation.READ), *_groups(topics, Operation.DESCRIBE), *_checks(topics))
 
 
+def _console(topics: Topics) -> Iterable[Right]:
+    """It follows what it shows, and reports itself. The acts are those of the command line."""
+    why = "an operator's acts: a console for viewers and readers alone does without"
+    acts = [one for one in (*_commands(topics), *_acts(topics), *_apply(topics)) if one.operation is Operation.WRITE]
+    return (*_reading(topics), *_produces([topics.worker]), *(replace(one, optional=why) for one in acts))
+
+
 def _commands(topics: Topics) -> Iterable[Right]:
     read = (topics.control, topics.result, topics.dead_letter, topics.audit)
     # A dead letter is replayed to where it came from, but never to a tier.
@@ -202,9 +210,8 @@ def _acts(topics: Topics) -> Iterable[Right]:
 
 
 def _invocations(topics: Topics) -> Right:
-    return Right(
-        resource=ResourceKind.TRANSACTIONAL_ID, name=acts_id(topics), operation=Operation.WRITE, prefixed=True
-    )  # fmt: skip
+    kind = ResourceKind.TRANSACTIONAL_ID
+    return Right(resource=kind, name=acts_id(topics), operation=Operation.WRITE, prefixed=True)
 
 
 def acts_id(topics: Topics) -> str:
@@ -252,9 +259,8 @@ def _works(topics: Topics, role: str, read: Iterable[str], written: Iterable[str
 def _produces(names: Iterable[str]) -> Iterable[Right]:
     old = "Kafka before 2.8 wants it for every producer; later ones take Write on a topic for it"
     yield from _on(names, Operation.WRITE)
-    yield Right(
-        resource=ResourceKind.CLUSTER, name=CLUSTER_NAME, operation=Operation.IDEMPOTENT_WRITE, optional=old
-    )  # fmt: skip
+    cluster, needed = ResourceKind.CLUSTER, Operation.IDEMPOTENT_WRITE
+    yield Right(resource=cluster, name=CLUSTER_NAME, operation=needed, optional=old)
 
 
 def _checks(topics: Topics) -> Iterable[Right]:
@@ -284,6 +290,7 @@ _RIGHTS: Final[Mapping[Purpose, Callable[[Topics], Iterable[Right]]]] = {
     Purpose.ROUTER: _router,
     Purpose.EXECUTOR: _executor,
     Purpose.WORKER: lambda topics: (*_router(topics), *_executor(topics)),
+    Purpose.CONSOLE: _console,
     Purpose.READING: _reading,
     Purpose.COMMANDS: _commands,
     Purpose.ACTS: _acts,

@@ -28,6 +28,7 @@ _USES: Final = {
     Purpose.ROUTER: "`stripeline router`",
     Purpose.EXECUTOR: "`stripeline executor`",
     Purpose.WORKER: "`stripeline worker`: router and executor",
+    Purpose.CONSOLE: "`stripeline console`",
     Purpose.READING: "`topics check`, `runs`, `dead-letters list`, `get`",
     Purpose.COMMANDS: "`command`, `dead-letters replay`, `dead-letters dismiss`",
     Purpose.ACTS: "`runs retry`, `runs cancel`, `runs start`, `runs erase`, `resume --take-up`",

@@ -1,7 +1,8 @@
-"""The four kinds of process: their parts, the admin port beside them, and one end for all.
+"""The five kinds of process: their parts, the admin port beside them, and one end for all.
 
 Every process checks the topics, waits for the control table, reports on the admin port, and ends within 30 s of
-SIGTERM or Ctrl-C, broker or no broker. Each `…_part` runs in one process or, for the demo, beside the others.
+SIGTERM or Ctrl-C, broker or no broker. The console waits for nothing: its pages say what is wrong. Each `…_part` runs
+in one process or, for the demo, beside the others.
 """
 
 import asyncio
@@ -15,9 +16,12 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from stripeline.contracts.vocabulary import LogEvent
+from stripeline.deploy.console.auth.sign_in import SignIn
+from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.operations.topics import NotYetError
 from stripeline.deploy.runtime.admin_port import admin_port
+from stripeline.deploy.runtime.console_process import console_part
 from stripeline.deploy.runtime.executor_process import executor_part
 from stripeline.deploy.runtime.ingest_group.membership import GroupMembership, end_with_parent
 from stripeline.deploy.runtime.ingest_process import ingest_part
@@ -33,6 +37,7 @@ from stripeline.deploy.settings.settings import Settings
 log = structlog.get_logger(__name__)
 _NEXT_TRY_S = 2.0
 Part = Callable[[Shared, asyncio.Event], Awaitable[None]]
+Begin = Callable[[Shared, asyncio.Event], Awaitable[bool]]
 
 
 async def run_ingest(settings: Settings, member: GroupMembership | None = None) -> None:
@@ -56,6 +61,16 @@ async def run_worker(settings: Settings) -> None:
     await _run(settings, [Purpose.WORKER], router_part, executor_part)
 
 
+def sign_in_of(_: Settings) -> SignIn:
+    raise FailureError("No way to sign in is there yet.")
+
+
+async def run_console(settings: Settings) -> None:
+    """Its pages are served before the topics are right: they say what is wrong."""
+    part = partial(console_part, sign_in=sign_in_of(settings))
+    await _run(settings, [Purpose.CONSOLE], part, begin=_at_once)
+
+
 def _calm_collector() -> None:
     """Collect cycles rarely: that took a fifth of an executor's CPU, and reference counts free nearly everything."""
     gc.collect()
@@ -64,8 +79,9 @@ def _calm_collector() -> None:
 
 
 async def _run(
-    settings: Settings, purposes: Sequence[Purpose], *parts: Part, member: GroupMembership | None = None
-) -> None:
+    settings: Settings, purposes: Sequence[Purpose], *parts: Part, member: GroupMembership | None = None,
+    begin: Begin | None = None,
+) -> None:  # fmt: skip
     """One process: its parts, until SIGTERM or SIGINT, with the admin port beside them."""
     _calm_collector()
     asyncio.get_running_loop().set_exception_handler(handle_loop_exception)
@@ -78,7 +94,7 @@ async def _run(
         stack.enter_context(watch_blocked_loop(lambda: shared.lag.turned_s))
         shared.checks["process"] = lambda: "the process is ending" if stop.is_set() else None
         await stack.enter_async_context(admin_port(shared, listener))
-        if await _topics_are_right(shared, stop):
+        if await (begin or _topics_are_right)(shared, stop):
             async with _running(shared.topics.run()), reporting(reporter_of(shared, purposes[0].value, part=number)):
                 await together(stop, *(part(shared, stop) for part in parts))
 
@@ -97,6 +113,10 @@ async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
 async def _stopped(stop: asyncio.Event, within_s: float) -> None:
     with suppress(TimeoutError):
         await asyncio.wait_for(stop.wait(), within_s)
+
+
+async def _at_once(_: Shared, stop: asyncio.Event) -> bool:
+    return not stop.is_set()
 
 
 async def _topics_are_right(shared: Shared, stop: asyncio.Event) -> bool:

@@ -19,6 +19,7 @@ from stripeline.deploy.operations.topics import Look, look, require
 from stripeline.workers.kafka.aiokafka_topic_ids_internals import topic_ids
 
 LOOK_EVERY_S: Final = 15.0
+_FIRST_S: Final = 1.0
 _LOOK_S: Final = 30.0
 _HOLDS_UP: Final = frozenset({TopicProblemKind.MISSING, TopicProblemKind.TOO_FEW_PARTITIONS})
 log = structlog.get_logger(__name__)
@@ -60,7 +61,7 @@ class TopicsWatch:
     async def run(self) -> None:
         """Look again and again, until cancelled."""
         while True:
-            await asyncio.sleep(LOOK_EVERY_S)
+            await asyncio.sleep(_FIRST_S if self._last is None else LOOK_EVERY_S)
             with contextlib.suppress(KafkaError, OSError, TimeoutError):
                 async with asyncio.timeout(_LOOK_S):
                     limit = self._session_timeout_ms

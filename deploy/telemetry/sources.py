@@ -8,6 +8,8 @@ from typing import Any, Final, Self
 
 from stripeline.contracts.headers import first_appended_ms, read
 from stripeline.contracts.retry_tiers import Tier
+from stripeline.deploy.console.console_counters import ConsoleCounters
+from stripeline.deploy.console.index.catch_up import CatchUp
 from stripeline.deploy.operations.topic_problems import TopicProblem
 from stripeline.deploy.telemetry.loop_lag import LoopLag
 from stripeline.ingest.delivery_counters import Counters
@@ -111,6 +113,14 @@ class ProcessView:
     control_age_s: float
     version: str
     topics: Sequence[TopicProblem] = ()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ConsoleView:
+    """A console now."""
+
+    counters: ConsoleCounters
+    catch_up: CatchUp
 
 
 def running_version() -> str:

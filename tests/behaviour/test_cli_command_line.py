@@ -52,7 +52,7 @@ def test_every_command_explains_itself(path: tuple[str, ...], capsys: pytest.Cap
 
 
 @pytest.mark.timeout(30)  # a process that starts all the same waits for Kafka
-@pytest.mark.parametrize("process", ["ingest", "router", "executor", "worker", "up", "demo"])
+@pytest.mark.parametrize("process", ["ingest", "router", "executor", "worker", "console", "up", "demo"])
 def test_no_process_starts_on_an_untested_library(
     process: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
@@ -64,7 +64,7 @@ def test_no_process_starts_on_an_untested_library(
 def test_all_promised_commands_are_there() -> None:
     promised = (
         "demo|up|kafka run|sandbox run|topics apply|topics check|topics list|apply|get connections|get triggers"
-        "|get workflows|delete|ingest|router|executor|worker|trigger|command|runs list|runs show|runs start"
+        "|get workflows|delete|ingest|router|executor|worker|console|trigger|command|runs list|runs show|runs start"
         "|runs erase|dead-letters list"
         "|dead-letters show|dead-letters replay|dead-letters dismiss|settings|contracts export|contracts check"
         "|contracts verify"

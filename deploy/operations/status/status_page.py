@@ -15,11 +15,12 @@ from stripeline.deploy.operations.status.facts import Facts
 from stripeline.deploy.operations.status.finding import Severity, StatusFinding, counted, duration
 from stripeline.deploy.operations.status.findings import needs_person
 from stripeline.deploy.operations.status.waiting_rules import moment
-from stripeline.deploy.operations.status.workers import ROLES, Instance
+from stripeline.deploy.operations.status.workers import ROLES, UNASKED, Instance
 
 WIDTH: Final = 80
 _MOST_WORDS: Final = 400
 _MOST_FINDINGS: Final = 30
+_WITH_TASKS: Final = frozenset({"router", "executor"})
 _HEADINGS: Final[Mapping[Severity, str]] = {
     Severity.STOPS: "WORK STOPS",
     Severity.PERSON: "A PERSON IS NEEDED",
@@ -71,7 +72,8 @@ def _processes(facts: Facts) -> Iterator[str]:
     """A line for each role: how many, which versions, tasks with an owner, what is in hand and behind."""
     if facts.workers is None:
         return
-    rows = [_role(facts, role) for role in ROLES]
+    shown = [*ROLES, *(role for role in UNASKED if any(one.does(role) for one in facts.instances))]
+    rows = [_role(facts, role) for role in shown]
     yield ""
     yield from _table(("PROCESSES", "live", "stale", "version", "tasks", "in hand", "behind", "oldest"), rows)
 
@@ -86,7 +88,7 @@ def _role(facts: Facts, role: str) -> Sequence[str]:
 
 def _tasks(facts: Facts, role: str, live: Sequence[Instance]) -> Sequence[str]:
     tasks = [task for one in live for task in one.report.tasks if task.role == role]
-    if role == "ingest":
+    if role not in _WITH_TASKS:
         return ("-", "-", "-", "-")
     owned = len({task.partition for task in tasks})
     oldest = max((task.oldest_ms for task in tasks), default=0)

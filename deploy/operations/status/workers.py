@@ -25,6 +25,9 @@ ROLES: Final[Mapping[str, frozenset[str]]] = {
 }
 """Which processes do the work of a role. `up` is the local stack in one process."""
 
+UNASKED: Final[Mapping[str, frozenset[str]]] = {"console": frozenset({"console"})}
+"""Roles that nothing waits for: an installation may do without."""
+
 _DEADLINE_S: Final = 30.0
 _MAX_RECORDS: Final = 50_000
 """Of the end of the topic: all reports of 100 processes for 40 minutes, if compaction has not begun."""
@@ -46,7 +49,7 @@ class Instance:
 
     def does(self, role: str) -> bool:
         """Whether it does the work of a role."""
-        return self.report.role in ROLES[role]
+        return self.report.role in (ROLES.get(role) or UNASKED[role])
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

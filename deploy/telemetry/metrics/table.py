@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from stripeline.deploy.telemetry.collector import MetricRow
 from stripeline.deploy.telemetry.metrics.brake_rows import BRAKES
+from stripeline.deploy.telemetry.metrics.console import CONSOLE
 from stripeline.deploy.telemetry.metrics.ingest import INGEST
 from stripeline.deploy.telemetry.metrics.ingest_group import GROUP
 from stripeline.deploy.telemetry.metrics.pause_rows import PAUSED_WORKFLOWS
@@ -21,6 +22,7 @@ SECTIONS: Final[Mapping[str, tuple[MetricRow[Any], ...]]] = {
     "Workers": WORKER,
     "Stripe": (*STRIPE, *CONNECTIONS),
     "Limits": (*BRAKES, *PAUSED_WORKFLOWS),
+    "Console": CONSOLE,
     "Process": PROCESS,
 }
 """The rows by the heading under which the page explains them."""

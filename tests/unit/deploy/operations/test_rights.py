@@ -128,3 +128,20 @@ def test_topics_that_lack_the_same_are_named_together() -> None:
 def test_any_principal_survives_the_shell(name: str) -> None:
     (command,) = acl_commands([of_topic("a", Operation.READ)], f"User:{name}", "kafka:9092")
     assert parsed(command)[1] == f"User:{name}"
+
+
+def test_a_console_that_only_shows_writes_its_report_alone() -> None:
+    needed = [right for right in rights_of(Purpose.CONSOLE, TOPICS) if not right.optional]
+    assert [right.name for right in needed if right.operation is Operation.WRITE] == [TOPICS.worker]
+    assert {right.name for right in needed if right.operation is Operation.READ} == set(NAMES)
+
+
+@pytest.mark.parametrize("purpose", [Purpose.COMMANDS, Purpose.ACTS, Purpose.APPLY])
+def test_with_its_optional_rights_a_console_acts(purpose: Purpose) -> None:
+    held = {replace(right, optional="") for right in rights_of(Purpose.CONSOLE, TOPICS)}
+    assert {replace(right, optional="") for right in without_implied(rights_of(purpose, TOPICS))} <= held
+
+
+def test_an_act_that_a_console_may_not_write_names_the_right() -> None:
+    denied = denied_rights(29, [TOPICS.act], Purpose.CONSOLE, TOPICS)
+    assert Operation.WRITE in {right.operation for right in denied}

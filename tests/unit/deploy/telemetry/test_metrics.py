@@ -14,8 +14,8 @@ from stripeline.workers.task.counters import Histogram
 NAME = re.compile(r"stripeline(_[a-z]+)+")
 NOT_BASE_UNITS = re.compile(r"_(ms|millis\w*|micros\w*|minutes|hours|kb|mb|kib|mib|percent)(_|$)")
 BOUNDED = {
-    "action", "check", "code", "connection", "endpoint", "event", "kind", "name", "partition", "process", "reason",
-    "role", "secret", "status", "tier", "topic", "trigger", "verdict", "version", "what", "workflow",
+    "action", "check", "code", "connection", "endpoint", "event", "kind", "name", "page", "partition", "process",
+    "reason", "role", "secret", "status", "tier", "topic", "trigger", "verdict", "version", "what", "workflow",
 }  # fmt: skip
 
 

@@ -21,6 +21,7 @@ FREE = {
     "check",
     "kind",  # of a limit: connection or workflow
     "name",
+    "page",
     "what",
     "connection",
     "endpoint",

@@ -138,6 +138,13 @@ def test_two_versions_of_a_role_are_counted() -> None:
     assert "ingest        2      -  2 versions" in drawn(both)
 
 
+def test_a_console_is_shown_where_one_runs() -> None:
+    with_console = replace(WELL, workers=workers(*ALL, instance("console")))
+    assert "console       1      -    0.2.0      -" in drawn(with_console)
+    assert "console" not in drawn(WELL)
+    assert findings(with_console) == []
+
+
 def test_without_a_process_the_backlog_is_kafkas() -> None:
     nobody = replace(WELL, workers=workers(*ALL[:2]), backlog={"executor": 26})
     assert "executor      0      -        -    0/4        0      26       -" in drawn(nobody)

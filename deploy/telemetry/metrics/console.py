@@ -1,0 +1,69 @@
+"""What the console shows of itself: how far its index has read, its pages, what is under way."""
+
+from collections.abc import Iterable
+from typing import Final
+
+from stripeline.deploy.telemetry.collector import MetricRow, Sample
+from stripeline.deploy.telemetry.sources import ConsoleView
+
+
+def _page_seconds(seen: ConsoleView) -> Iterable[Sample]:
+    return list(seen.counters.page_s.items())
+
+
+def _by_word(counts: Iterable[tuple[str, int]]) -> Iterable[Sample]:
+    return [((word,), count) for word, count in sorted(counts)]
+
+
+CONSOLE: Final[tuple[MetricRow[ConsoleView], ...]] = (
+    MetricRow(
+        "stripeline_console_unread_records", "gauge", (),
+        "Records that the console's index has not read yet",
+        lambda seen: [((), seen.catch_up.unread)],
+        question="Does the console show what happens now?",
+        action="Rising: the console's machine or its store is too slow, or Kafka does not answer. Pages say how far"
+        " they are",
+    ),
+    MetricRow(
+        "stripeline_console_caught_up", "gauge", (),
+        "1 once the index has read all that its topics had",
+        lambda seen: [((), seen.catch_up.caught_up)],
+        question="Is what the pages show whole?",
+        action="0 for minutes after a start: the window is long, or the store is slow; see *The console*",
+    ),
+    MetricRow(
+        "stripeline_console_missing_topics", "gauge", (),
+        "Topics that the index can't read",
+        lambda seen: [((), len(seen.catch_up.missing))],
+        question="Is a topic missing, or denied?",
+        action="The pages name it and say why. `stripeline topics check --rights --role console`",
+    ),
+    MetricRow(
+        "stripeline_console_page_seconds", "histogram", ("page",),
+        "Time to answer a page, by its name",
+        _page_seconds,
+        question="Are the pages fast?",
+        action="Above 0.2 s: a shorter CONSOLE_WINDOW, a faster disk, or PostgreSQL",
+    ),
+    MetricRow(
+        "stripeline_console_page_failures_total", "counter", ("page",),
+        "Pages answered 500 because of a fault of Stripeline, or because Kafka did not answer",
+        lambda seen: _by_word(seen.counters.failures.items()),
+        question="Do pages fail?",
+        action="The log line `page_failed` has the reason",
+    ),
+    MetricRow(
+        "stripeline_console_streams", "gauge", (),
+        "Live streams that are open, one for each page that somebody looks at",
+        lambda seen: [((), seen.counters.streams)],
+        question="How many people look?",
+        action="A browser keeps one for each page that is open in it. Each costs a query whenever something is new"
+    ),
+    MetricRow(
+        "stripeline_console_bulk_acts", "gauge", (),
+        "Bulk acts that run",
+        lambda seen: [((), seen.counters.bulk_acts)],
+        question="Is a bulk act under way?",
+        action="Wait for it before a restart: what it has not done then has to be confirmed again",
+    ),
+)  # fmt: skip
