@@ -67,6 +67,8 @@ def _handler(page: ConsolePage, sources: Sources, rendering: Rendering) -> Handl
 
 
 async def _question(request: web.Request, sources: Sources, identity: Identity) -> Question:
+    if any("\0" in text for text in (*request.match_info.values(), *request.query.values())):
+        raise web.HTTPNotFound  # no id has one, and PostgreSQL takes none
     form: dict[str, list[str]] = {}
     if request.method == "POST":
         for name, value in (await request.post()).items():

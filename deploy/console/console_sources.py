@@ -20,6 +20,10 @@ from stripeline.deploy.operations.status.workers import Workers
 Found = TypeVar("Found")
 
 
+class RecordsAwayError(TimeoutError):
+    """Kafka did not give records in time. The text says why."""
+
+
 class Index(Protocol):
     """The index, as the pages see it."""
 
@@ -48,7 +52,7 @@ class Records(Protocol):
     """Single records in Kafka, fetched when a page is opened."""
 
     async def at(self, topic: str, partition: int, offset: int) -> Read | None:
-        """The record at a place; None where Kafka has it no more. Raises KafkaError, TimeoutError."""
+        """The record at a place; None where Kafka has it no more. Raises RecordsAwayError."""
         ...
 
     async def many(self, places: Sequence[tuple[str, int, int]]) -> Mapping[tuple[str, int, int], Read]:

@@ -1,7 +1,8 @@
 """Filters in an address: what a person asks for, and the address of the same list with one thing changed. Pure."""
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Final
 from urllib.parse import urlencode
 
 from stripeline.contracts.vocabulary import LetterState
@@ -20,11 +21,44 @@ class BadFilterError(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class FilterField:
-    """A field of a filter form. choices: all values that it can have; none where it is free text."""
+    """A field of a filter form.
+
+    choices: all values that it can have; none where it is free text.
+    suggestions: likely values of a free text.
+    rare: behind "More filters", unless it is given.
+    """
 
     name: str
     label: str
     choices: Sequence[str] = ()
+    suggestions: Sequence[str] = ()
+    rare: bool = False
+    help: str = ""
+
+
+SINCE: Final = FilterField("since", "Since", help="2h, 3d, or 2026-01-31T12:00Z")
+UNTIL: Final = FilterField("until", "Until", help="90s, 15m, or 2026-01-31T12:00Z", rare=True)
+MAX_CHARS: Final = 500
+
+
+def suggested(fields: Sequence[FilterField], suggestions: Mapping[str, Iterable[str]]) -> Sequence[FilterField]:
+    """The fields with what is likely, by their names."""
+    return [
+        replace(field, suggestions=sorted(suggestions[field.name])) if field.name in suggestions else field
+        for field in fields
+    ]
+
+
+def check(question: Question, fields: Sequence[FilterField]) -> None:
+    """Refuse a value that no row can have. Raises BadFilterError."""
+    for field in fields:
+        value = question.given(field.name)
+        if value is None:
+            continue
+        if len(value) > MAX_CHARS:
+            raise BadFilterError(f"{field.label}: it has {len(value)} characters; {MAX_CHARS} are allowed.")
+        if field.choices and value not in field.choices:
+            raise BadFilterError(f"{field.label}: {value!r} is none of {', '.join(field.choices)}.")
 
 
 def moment(question: Question, name: str) -> int | None:

@@ -12,7 +12,10 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from stripeline.contracts.headers import rfc3339
-from stripeline.contracts.shown_text import one_line
+from stripeline.contracts.masking import mask_text
+from stripeline.contracts.shown_text import one_line, shown
+from stripeline.deploy.console import addresses
+from stripeline.deploy.console.addresses import ID_CHARS
 from stripeline.deploy.operations.status.finding import duration
 
 _WORDS: Final[Mapping[str, str]] = {
@@ -21,6 +24,9 @@ _WORDS: Final[Mapping[str, str]] = {
     "indeterminate": "bad", "cancelled": "calm", "open": "bad", "replayed": "calm", "settled": "good",
     "superseded": "calm", "dismissed": "calm", "paused": "warn", "stops": "bad", "person": "warn", "note": "calm",
 }  # fmt: skip
+
+
+_SECOND_MS, _MINUTE_MS = 1_000, 60_000
 
 
 def age(at_ms: int | None, now_ms: int) -> Markup:
@@ -49,16 +55,17 @@ def badge(word: str | None) -> Markup:
     """A status, a state or a code, coloured by what it means."""
     if word is None:
         return Markup("")
-    return Markup('<span class="badge {}">{}</span>').format(_WORDS.get(word, "plain"), word)
+    return Markup('<span class="badge {}">{}</span>').format(_WORDS.get(word, "plain"), shown(word))
 
 
 def identifier(text: str | None) -> Markup:
     """An id, whole, with a button that copies it."""
     if text is None:
         return Markup("")
-    return Markup(
-        '<span class="id">{0}</span><button class="copy" type="button" data-copy="{0}" hidden>Copy</button>'
-    ).format(text)
+    seen = Markup('<span class="id">{}</span>').format(shown(text, ID_CHARS))
+    if mask_text(text) != text:  # it holds a secret, which a copy would take along
+        return seen
+    return seen + Markup('<button class="copy" type="button" data-copy="{}" hidden>Copy</button>').format(text)
 
 
 def json_text(value: object) -> Markup:
@@ -72,7 +79,15 @@ def count(value: int) -> str:
     return f"{value:,}"
 
 
+def took(value_ms: int) -> str:
+    """How long a thing took: `12 ms`, `1.25 s`, and in one unit above a minute."""
+    if value_ms < _SECOND_MS:
+        return f"{max(0, value_ms)} ms"
+    return f"{value_ms / 1_000:.2f} s" if value_ms < _MINUTE_MS else duration(value_ms)
+
+
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "age": age, "moment": moment, "badge": badge, "identifier": identifier, "count": count, "duration": duration,
-    "json_text": json_text,
+    "json_text": json_text, "took": took,
+    **addresses.FILTERS,
 }  # fmt: skip

@@ -5,7 +5,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any, Final
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
+from stripeline.deploy.console.console_sources import RecordsAwayError
 from stripeline.deploy.operations.reading.topic_reader import Read, read_of
 from stripeline.workers.kafka.partition_reader import PartitionReader, partition_reader
 
@@ -20,13 +22,20 @@ class RecordFetch:
         self._client, self._lock = client, asyncio.Lock()
 
     async def at(self, topic: str, partition: int, offset: int) -> Read | None:
-        """The record at a place; None where Kafka has it no more. Raises KafkaError, TimeoutError."""
+        """The record at a place; None where Kafka has it no more. Raises RecordsAwayError."""
         return (await self.many([(topic, partition, offset)])).get((topic, partition, offset))
 
     async def many(self, places: Sequence[Place]) -> Mapping[Place, Read]:
         """The records that Kafka still has. Raises as `at` does."""
+        try:
+            async with asyncio.timeout(_DEADLINE_S), self._lock:
+                return await self._fetched(places)
+        except (KafkaError, TimeoutError) as error:
+            raise RecordsAwayError(str(error) or f"Kafka did not answer within {_DEADLINE_S:g} s") from error
+
+    async def _fetched(self, places: Sequence[Place]) -> Mapping[Place, Read]:
         found: dict[Place, Read] = {}
-        async with asyncio.timeout(_DEADLINE_S), self._lock, partition_reader(self._client) as reader:
+        async with partition_reader(self._client) as reader:
             for topic, partition, offset in dict.fromkeys(places):
                 read = await _one(reader, TopicPartition(topic, partition), offset)
                 if read is not None:

@@ -29,6 +29,7 @@ event = Table(
     Column("account", Text), Column("object_id", Text), Column("payment_intent", Text), Column("customer", Text),
     Column("livemode", Boolean), Column("key", Text),
     Column("created_ms", BigInteger), Column("received_ms", BigInteger, nullable=False),
+    Index("event_account", "account", "received_ms"), Index("event_connection", "connection", "received_ms"),
     Index("event_received", "received_ms"), Index("event_type", "type", "received_ms"),
     Index("event_trigger", "trigger", "received_ms"), Index("event_event_id", "event_id"),
     Index("event_object", "object_id"), Index("event_payment_intent", "payment_intent"),
@@ -49,6 +50,8 @@ run = Table(
     Index("run_started", "started_ms"), Index("run_status", "status", "started_ms"),
     Index("run_workflow", "workflow", "started_ms"), Index("run_code", "code", "started_ms"),
     Index("run_finished", "status", "finished_ms"),
+    Index("run_type", "event_type", "started_ms"), Index("run_trigger", "trigger", "started_ms"),
+    Index("run_connection", "connection", "started_ms"), Index("run_account", "account", "started_ms"),
     Index("run_event", "event_id"), Index("run_customer", "customer"), Index("run_object", "object_id"),
 )  # fmt: skip
 
@@ -66,7 +69,9 @@ command = Table(
     Column("result_offset", BigInteger),
     Index("command_sent", "sent_ms"), Index("command_status", "status", "sent_ms"),
     Index("command_connection", "connection", "sent_ms"), Index("command_code", "code", "sent_ms"),
-    Index("command_command_id", "command_id"), Index("command_run", "run_id"),
+    Index("command_action", "action", "sent_ms"), Index("command_account", "account", "sent_ms"),
+    Index("command_key", "key", "sent_ms"),
+    Index("command_command_id", "command_id"), Index("command_run", "run_id", "sent_ms"),
     Index("command_object", "object_id"), Index("command_customer", "customer"),
 )  # fmt: skip
 """status: sent, waiting (in a tier), or its newest result's: succeeded, failed, indeterminate. The same id on two

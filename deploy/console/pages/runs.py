@@ -1,45 +1,83 @@
 """Runs: the newest of those that match, with how many there are of each status."""
 
+from collections.abc import Mapping
 from typing import Final
 
-from stripeline.deploy.console.console_page import Answer, ConsolePage, NavigationItem, PageProblem, Question, View
-from stripeline.deploy.console.filters import BadFilterError, FilterField, query_text, run_filters
-from stripeline.deploy.console.index.queries.runs import newest_runs, runs_by_status
+from stripeline.contracts.vocabulary import Code
+from stripeline.deploy.console.auth.identity import ConsoleRole
+from stripeline.deploy.console.console_page import Answer, ConsolePage, NavigationItem, Question, View
+from stripeline.deploy.console.filters import (
+    SINCE,
+    UNTIL,
+    BadFilterError,
+    FilterField,
+    check,
+    query_text,
+    run_filters,
+    suggested,
+)
+from stripeline.deploy.console.index.queries.runs import COUNTED, STATUSES, RunQuestion, newest_runs, runs_by_status
 
 FIELDS: Final = (
-    FilterField("status", "Status", ("running", "succeeded", "stopped", "cancelled")),
+    FilterField("status", "Status", STATUSES),
     FilterField("workflow", "Workflow"),
-    FilterField("trigger", "Trigger"),
-    FilterField("type", "Type"),
-    FilterField("connection", "Connection"),
-    FilterField("account", "Account"),
-    FilterField("code", "Code"),
-    FilterField("customer", "Customer"),
-    FilterField("event", "Event"),
-    FilterField("since", "Since"),
-    FilterField("until", "Until"),
+    FilterField("code", "Code", suggestions=[code.value for code in Code]),
+    SINCE,
+    FilterField("type", "Event type", rare=True),
+    FilterField("trigger", "Trigger", rare=True),
+    FilterField("connection", "Connection", rare=True),
+    FilterField("account", "Account", rare=True),
+    FilterField("customer", "Customer", rare=True),
+    FilterField("event", "Event", rare=True),
+    UNTIL,
+)
+PRESETS: Final = (
+    ("Stopped today", "?status=stopped&since=24h"),
+    ("Running longer than 1 h", "?status=running&until=1h"),
 )
 
 
 async def runs(question: Question) -> Answer:
     try:
-        filters = run_filters(question)
-    except BadFilterError as error:
-        return PageProblem(
-            status=400, title="This filter can't be used", words=str(error), back="/runs", back_to="Runs"
+        check(question, FIELDS)
+        asked = RunQuestion(
+            filters=run_filters(question), event_type=question.given("type"), trigger=question.given("trigger")
         )
-    found = await question.sources.index.ask(
-        newest_runs(filters, question.given("type"), question.given("trigger"), question.given("after"))
-    )
-    counts = await question.sources.index.ask(runs_by_status(filters))
-    more = None if found.next is None else query_text(question, FIELDS, after=found.next)
+    except BadFilterError as error:
+        return error.page("/runs", "Runs")
+    found = await question.sources.index.ask(newest_runs(asked, question.given("after")))
+    counts = await question.sources.index.ask(runs_by_status(asked))
     return View(
         template="runs.html",
         values={
-            "fields": FIELDS, "given": question.query, "rows": found.rows, "more": more, "counts": counts,
-            "now_ms": question.now_ms,
+            "fields": _fields(question), "given": question.query, "rows": found.rows, "now_ms": question.now_ms,
+            "more": None if found.next is None else query_text(question, FIELDS, after=found.next),
+            "tabs": _tabs(question, counts), "presets": PRESETS, "filtered": query_text(question, FIELDS) != "?",
+            "selectable": question.identity.may(ConsoleRole.OPERATOR),
         },
     )  # fmt: skip
+
+
+def _fields(question: Question) -> object:
+    """The form, with the names that are defined now."""
+    stored = question.sources.definitions()
+    return suggested(
+        FIELDS, {"workflow": stored.workflows, "trigger": stored.triggers, "connection": stored.connections}
+    )
+
+
+def _tabs(question: Question, counts: Mapping[str, int]) -> object:
+    """A link a status: its name, how many there are, its address, whether it is the present one."""
+    chosen, every = question.given("status"), sum(counts.values())
+    words = {status: f"{COUNTED:,}+" if found > COUNTED else f"{found:,}" for status, found in counts.items()}
+    whole = f"{every:,}" if max(counts.values()) <= COUNTED else f"{COUNTED:,}+"
+    return [
+        ("all", whole, query_text(question, FIELDS, status=None), chosen is None),
+        *(
+            (status, words[status], query_text(question, FIELDS, status=status), chosen == status)
+            for status in STATUSES
+        ),
+    ]
 
 
 PAGES = (ConsolePage(name="runs", path="/runs", show=runs, navigation=NavigationItem(label="Runs", place=2, key="r")),)

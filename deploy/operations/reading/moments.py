@@ -8,7 +8,7 @@ from stripeline.contracts.retry_tiers import DAY_MS, parse_duration_ms
 def moment_at(text: str, now_ms: int) -> int:
     """Milliseconds since the epoch. Raises ValueError with what to write instead."""
     try:
-        return now_ms - span_ms(text)
+        return max(0, now_ms - span_ms(text))  # 9,999 years ago is no timestamp of Kafka's
     except ValueError:
         pass
     try:
@@ -17,7 +17,7 @@ def moment_at(text: str, now_ms: int) -> int:
         raise ValueError(
             f"{text!r} is no moment: write 2026-01-31T12:00:00Z, or 90s, 15m, 2h, 3d for that long ago"
         ) from None
-    return int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000)
+    return max(0, int((moment if moment.tzinfo else moment.replace(tzinfo=UTC)).timestamp() * 1000))
 
 
 def span_ms(text: str) -> int:

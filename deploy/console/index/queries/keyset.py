@@ -1,12 +1,14 @@
 """Pages of a long list: each begins behind the last row of the one before, whatever was added meanwhile. Pure."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Row
+from sqlalchemy import ColumnElement, Row, and_, or_, tuple_
 
 PAGE_ROWS: Final = 50
+_NUMBER: Final = re.compile(r"-?[0-9]{1,18}")  # of a BIGINT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -25,4 +27,18 @@ def cursor(*parts: object) -> str:
 def cursor_parts(text: str | None, count: int) -> list[str] | None:
     """The values of a cursor; None for a text that is none."""
     parts = text.split("~", count - 1) if text else []
-    return parts if len(parts) == count and parts[0].lstrip("-").isdecimal() and len(parts[0]) < 20 else None  # noqa: PLR2004  (digits of a BIGINT)
+    return parts if len(parts) == count and _NUMBER.fullmatch(parts[0]) else None
+
+
+def behind(at: ColumnElement[int], at_ms: int, rest: Mapping[ColumnElement[Any], object]) -> ColumnElement[bool]:
+    """Behind a row, in a list that is sorted by `at` and the rest, the greatest first.
+
+    The first condition repeats what follows from the second: an index on `at` begins there.
+    """
+    return and_(at <= at_ms, or_(at < at_ms, tuple_(*rest) < tuple(rest.values())))
+
+
+def page(rows: Sequence[Row[Any]], cursor_of: Callable[[Row[Any]], str]) -> Rows:
+    """A page of at most one row more than it shows, which says that there is another."""
+    shown = rows[:PAGE_ROWS]
+    return Rows(rows=shown, next=cursor_of(shown[-1]) if len(rows) > PAGE_ROWS else None)

@@ -1,44 +1,51 @@
 """Runs in the index: a page of those that match, how many there are, and one by its id."""
 
-from collections.abc import Callable
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, func, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, func, literal, select, union_all
 
-from stripeline.deploy.console.index.queries.keyset import PAGE_ROWS, Rows, cursor, cursor_parts
+from stripeline.deploy.console.index.queries.keyset import PAGE_ROWS, Rows, behind, cursor, cursor_parts, page
 from stripeline.deploy.console.index.tables import run
 from stripeline.deploy.operations.reading.run_filters import RunFilters
 
+STATUSES: Final = ("running", "succeeded", "stopped", "cancelled")
+COUNTED: Final = 10_000
+"""More rows are not counted: a million take longer than a page may."""
 
-def newest_runs(
-    filters: RunFilters, event_type: str | None = None, trigger: str | None = None, after: str | None = None
-) -> Callable[[Connection], Rows]:
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class RunQuestion:
+    """Which runs."""
+
+    filters: RunFilters
+    event_type: str | None = None
+    trigger: str | None = None
+
+
+def newest_runs(asked: RunQuestion, after: str | None = None) -> Callable[[Connection], Rows]:
     """A page of the newest runs. after: the cursor of the page before."""
-    conditions = [
-        *_conditions(filters),
-        *([run.c.event_type == event_type] if event_type else []),
-        *([run.c.trigger == trigger] if trigger else []),
-    ]
+    conditions = _conditions(asked)
     if (parts := cursor_parts(after, 2)) is not None:
-        started_ms = int(parts[0])
-        conditions.append(
-            or_(run.c.started_ms < started_ms, and_(run.c.started_ms == started_ms, run.c.run_id < parts[1]))
-        )
+        conditions.append(behind(run.c.started_ms, int(parts[0]), {run.c.run_id: parts[1]}))
     wanted = select(run).where(*conditions).order_by(run.c.started_ms.desc(), run.c.run_id.desc()).limit(PAGE_ROWS + 1)
-
-    def query(connection: Connection) -> Rows:
-        rows = connection.execute(wanted).fetchall()
-        more = len(rows) > PAGE_ROWS
-        shown = rows[:PAGE_ROWS]
-        return Rows(rows=shown, next=cursor(shown[-1].started_ms, shown[-1].run_id) if more else None)
-
-    return query
+    return lambda connection: page(
+        connection.execute(wanted).fetchall(), lambda last: cursor(last.started_ms, last.run_id)
+    )
 
 
-def runs_by_status(filters: RunFilters) -> Callable[[Connection], dict[str, int]]:
-    """How many runs of each status match the other filters."""
-    wanted = select(run.c.status, func.count()).where(*_conditions(filters)).group_by(run.c.status)
-    return lambda connection: {row[0]: row[1] for row in connection.execute(wanted)}
+def runs_by_status(asked: RunQuestion) -> Callable[[Connection], Mapping[str, int]]:
+    """How many runs of each status match the other filters; one more than `COUNTED` for all above it."""
+    others = _conditions(asked, status=False)
+    counts = [
+        select(literal(status).label("status"), func.count().label("found")).select_from(
+            select(run.c.run_id).where(run.c.status == status, *others).limit(COUNTED + 1).subquery()
+        )
+        for status in STATUSES
+    ]
+    wanted = union_all(*counts)
+    return lambda connection: {row.status: row.found for row in connection.execute(wanted)}
 
 
 def one_run(run_id: str) -> Callable[[Connection], Row[Any] | None]:
@@ -46,12 +53,20 @@ def one_run(run_id: str) -> Callable[[Connection], Row[Any] | None]:
     return lambda connection: connection.execute(select(run).where(run.c.run_id == run_id)).first()
 
 
-def _conditions(filters: RunFilters) -> list[ColumnElement[bool]]:
+def runs_of_event(event_id: str, most: int = 100) -> Callable[[Connection], Sequence[Row[Any]]]:
+    """The runs that an event started, of each workflow one."""
+    wanted = select(run).where(run.c.event_id == event_id).order_by(run.c.run_id).limit(most)
+    return lambda connection: connection.execute(wanted).fetchall()
+
+
+def _conditions(asked: RunQuestion, *, status: bool = True) -> list[ColumnElement[bool]]:
     """Of the fields that are given."""
+    filters = asked.filters
     equal = (
-        (run.c.status, filters.status), (run.c.workflow, filters.workflow), (run.c.event_id, filters.event),
-        (run.c.connection, filters.connection), (run.c.account, filters.account), (run.c.code, filters.code),
-        (run.c.customer, filters.customer),
+        (run.c.status, filters.status if status else None), (run.c.workflow, filters.workflow),
+        (run.c.event_id, filters.event), (run.c.connection, filters.connection), (run.c.account, filters.account),
+        (run.c.code, filters.code), (run.c.customer, filters.customer), (run.c.event_type, asked.event_type),
+        (run.c.trigger, asked.trigger),
     )  # fmt: skip
     found = [column == value for column, value in equal if value is not None]
     if filters.since_ms is not None:
