@@ -23,6 +23,7 @@ _WORDS: Final[Mapping[str, str]] = {
     "succeeded": "good", "running": "live", "waiting": "live", "sent": "live", "stopped": "bad", "failed": "bad",
     "indeterminate": "bad", "cancelled": "calm", "open": "bad", "replayed": "calm", "settled": "good",
     "superseded": "calm", "dismissed": "calm", "paused": "warn", "stops": "bad", "person": "warn", "note": "calm",
+    "refused": "bad", "active": "good",
 }  # fmt: skip
 
 
