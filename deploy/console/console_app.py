@@ -15,6 +15,7 @@ from stripeline.deploy.console.auth.sign_in import SignIn
 from stripeline.deploy.console.console_counters import ConsoleCounters
 from stripeline.deploy.console.console_page import Answer, ConsolePage, PageProblem, Question, Redirect, View
 from stripeline.deploy.console.console_sources import Sources
+from stripeline.deploy.console.live_stream import LiveStreams
 from stripeline.deploy.console.page_table import all_pages
 from stripeline.deploy.console.rendering import Rendering
 
@@ -48,6 +49,9 @@ def console_app(sources: Sources, sign_in: SignIn) -> web.Application:
     app.router.add_static("/static/", STATIC, append_version=False)
     for page in pages:
         app.router.add_route(page.method, page.path, _handler(page, sources, rendering))
+    live = LiveStreams(pages, sources, rendering, sign_in, SECURITY_HEADERS)
+    app.router.add_get("/live/{page}", _streamed(live))
+    app.on_shutdown.append(live.stop)
     return app
 
 
@@ -62,6 +66,13 @@ def _handler(page: ConsolePage, sources: Sources, rendering: Rendering) -> Handl
         answered = await _respond(await page.show(question), request, rendering, identity, sources)
         sources.counters.page_s[page.name,].add(time.perf_counter() - began_s)
         return answered
+
+    return handle
+
+
+def _streamed(live: LiveStreams) -> Handler:
+    async def handle(request: web.Request) -> web.StreamResponse:
+        return await live.answer(request, request[IDENTITY])
 
     return handle
 

@@ -7,6 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
+from stripeline.deploy.console.live_places import LivePlaces
 from stripeline.workers.task.counters import Histograms
 
 PAGE_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -17,10 +18,10 @@ class ConsoleCounters:
     """Of one console, since it started.
 
     page_s: how long pages took, by page. failures: faults of ours, by page.
-    streams: live streams that are open. bulk_acts: those that run.
+    live: the live streams. bulk_acts: those that run.
     """
 
     page_s: Histograms = field(default_factory=lambda: Histograms(PAGE_S))
     failures: Counter[str] = field(default_factory=Counter)
-    streams: int = 0
+    live: LivePlaces = field(default_factory=LivePlaces)
     bulk_acts: int = 0

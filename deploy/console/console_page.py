@@ -8,6 +8,8 @@ from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final, Literal
 
+from sqlalchemy import Connection
+
 from stripeline.deploy.console.auth.identity import ConsoleRole, Identity
 from stripeline.deploy.console.console_sources import Sources
 
@@ -80,11 +82,39 @@ class NavigationItem:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class News:
+    """A list that says how many rows wait above it.
+
+    newer: counts the rows that match the filters of a question and are newer than its `newest`, the key of the first
+        row that is shown. May raise BadFilterError.
+    one, many: what a row is.
+    """
+
+    newer: Callable[[Question], Callable[[Connection], int]]
+    one: str
+    many: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Parts:
+    """Parts of a page that are refreshed in place.
+
+    templates: of each part, by the name in its `sse-swap`. They read the values of the page's view.
+    The view's value `shape` says what stands where. Once it is another one than the page shows, only the parts in
+    `fixed` are refreshed, and a button offers the page as it is now: a number may change in place, a row never moves.
+    """
+
+    templates: Mapping[str, str]
+    fixed: frozenset[str] = frozenset()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class ConsolePage:
     """One address.
 
     path: as aiohttp writes it, such as `/runs/{run}`. A POST has an address of its own, and needs an operator.
     needs: the least role that may ask it.
+    live: what of it is kept up to date while somebody looks at it.
     """
 
     name: str
@@ -93,6 +123,7 @@ class ConsolePage:
     method: Literal["GET", "POST"] = "GET"
     needs: ConsoleRole = ConsoleRole.VIEWER
     navigation: NavigationItem | None = None
+    live: News | Parts | None = None
 
 
 NOT_FOUND: Final = 404

@@ -100,3 +100,10 @@ def query_text(question: Question, fields: Sequence[FilterField], **changed: str
     kept = {field.name: value for field in fields if (value := question.given(field.name)) is not None}
     wanted = {name: value for name, value in {**kept, **changed}.items() if value is not None}
     return f"?{urlencode(wanted)}" if wanted else "?"
+
+
+def news_address(page: str, question: Question, fields: Sequence[FilterField], newest: str) -> str | None:
+    """The stream that says what is new on a list; None on its later pages, where the newest rows are not shown."""
+    if question.given("after") is not None:
+        return None
+    return f"/live/{page}{query_text(question, fields, newest=newest or None)}"

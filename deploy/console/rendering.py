@@ -37,6 +37,10 @@ class Rendering:
             catch_up=state, missing=None if sources is None else sources.missing(),
         )  # fmt: skip
 
+    def part(self, template: str, values: Mapping[str, Any]) -> str:
+        """A part of a page."""
+        return self._templates.get_template(template).render(**values)
+
     def problem(self, problem: PageProblem, path: str, identity: Identity | None) -> str:
         return self._render("problem.html", path, identity, {"problem": problem}, catch_up=None, missing=None)
 

@@ -5,18 +5,26 @@ from typing import Final
 
 from stripeline.contracts.vocabulary import Code
 from stripeline.deploy.console.auth.identity import ConsoleRole
-from stripeline.deploy.console.console_page import Answer, ConsolePage, NavigationItem, Question, View
+from stripeline.deploy.console.console_page import Answer, ConsolePage, NavigationItem, News, Question, View
 from stripeline.deploy.console.filters import (
     SINCE,
     UNTIL,
     BadFilterError,
     FilterField,
     check,
+    news_address,
     query_text,
     run_filters,
     suggested,
 )
-from stripeline.deploy.console.index.queries.runs import COUNTED, STATUSES, RunQuestion, newest_runs, runs_by_status
+from stripeline.deploy.console.index.queries.runs import (
+    COUNTED,
+    STATUSES,
+    RunQuestion,
+    newer_runs,
+    newest_runs,
+    runs_by_status,
+)
 
 FIELDS: Final = (
     FilterField("status", "Status", STATUSES),
@@ -40,9 +48,7 @@ PRESETS: Final = (
 async def runs(question: Question) -> Answer:
     try:
         check(question, FIELDS)
-        asked = RunQuestion(
-            filters=run_filters(question), event_type=question.given("type"), trigger=question.given("trigger")
-        )
+        asked = _asked(question)
     except BadFilterError as error:
         return error.page("/runs", "Runs")
     found = await question.sources.index.ask(newest_runs(asked, question.given("after")))
@@ -53,9 +59,17 @@ async def runs(question: Question) -> Answer:
             "fields": _fields(question), "given": question.query, "rows": found.rows, "now_ms": question.now_ms,
             "more": None if found.next is None else query_text(question, FIELDS, after=found.next),
             "tabs": _tabs(question, counts), "presets": PRESETS, "filtered": query_text(question, FIELDS) != "?",
+            "live": news_address("runs", question, FIELDS, found.newest),
             "selectable": question.identity.may(ConsoleRole.OPERATOR),
         },
     )  # fmt: skip
+
+
+def _asked(question: Question) -> RunQuestion:
+    """Raises BadFilterError."""
+    return RunQuestion(
+        filters=run_filters(question), event_type=question.given("type"), trigger=question.given("trigger")
+    )
 
 
 def _fields(question: Question) -> object:
@@ -80,4 +94,11 @@ def _tabs(question: Question, counts: Mapping[str, int]) -> object:
     ]
 
 
-PAGES = (ConsolePage(name="runs", path="/runs", show=runs, navigation=NavigationItem(label="Runs", place=2, key="r")),)
+PAGES = (
+    ConsolePage(
+        name="runs", path="/runs", show=runs, navigation=NavigationItem(label="Runs", place=2, key="r"),
+        live=News(
+            newer=lambda question: newer_runs(_asked(question), question.given("newest")), one="run", many="runs"
+        ),
+    ),
+)  # fmt: skip

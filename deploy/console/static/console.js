@@ -49,6 +49,57 @@ document.addEventListener("click", (event) => {
   }
 });
 
+// A live stream is closed while nobody looks at it (a browser has six connections to a host), and while a form is open.
+// It is opened again afterwards, and then says what has happened meanwhile. The extension sees one source all the time.
+const streams = new Set();
+const typing = "input:not([type=search]), select, textarea";
+const quiet = () => document.hidden || document.activeElement?.matches(typing)
+  || document.querySelector("dialog[open], details[open] form, [sse-swap] details[open]") !== null;
+
+class QuietSource {
+  constructor(url) { this.url = url; this.heard = []; streams.add(this); this.look(); }
+  look() {
+    if (quiet()) { this.source?.close(); this.source = null; } else if (!this.source) this.open();
+  }
+  open() {
+    this.source = new EventSource(this.url);
+    this.source.onopen = (event) => this.onopen?.(event);
+    this.source.onerror = (event) => {
+      if (this.readyState === EventSource.CLOSED) streams.delete(this);  // the extension makes another one
+      this.onerror?.(event);
+    };
+    for (const [name, hears] of this.heard) this.source.addEventListener(name, hears);
+  }
+  get readyState() { return this.source?.readyState ?? EventSource.CONNECTING; }
+  addEventListener(name, hears) { this.heard.push([name, hears]); this.source?.addEventListener(name, hears); }
+  removeEventListener(name, hears) {
+    this.heard = this.heard.filter(([one, other]) => one !== name || other !== hears);
+    this.source?.removeEventListener(name, hears);
+  }
+  close() { streams.delete(this); this.source?.close(); }
+}
+
+let looks;
+function look() {
+  clearTimeout(looks);
+  looks = setTimeout(() => streams.forEach((one) => one.look()), document.hidden ? 0 : 200);
+}
+htmx.createEventSource = (url) => new QuietSource(url);
+for (const name of ["visibilitychange", "focusin", "focusout", "toggle", "close"]) document.addEventListener(name, look, true);
+
+// What a person points at, has selected or has the focus in is not replaced.
+document.addEventListener("htmx:sseBeforeMessage", (event) => {
+  const part = event.target, selected = getSelection();
+  if (part.matches("[data-part]") && (part.contains(document.activeElement) || (!selected.isCollapsed && part.contains(selected.anchorNode)))) {
+    event.preventDefault();
+  }
+});
+
+// The button of what is new goes away with the list that it replaces: the focus stays in the list.
+document.addEventListener("htmx:afterSettle", (event) => {
+  if (event.target.id === "list" && document.activeElement === document.body) event.target.focus({ preventScroll: true });
+});
+
 document.addEventListener("htmx:load", (event) => dress(event.target));
 for (const button of $("[data-theme-switch]")) button.hidden = false;
 dress(document);

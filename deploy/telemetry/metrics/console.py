@@ -55,9 +55,23 @@ CONSOLE: Final[tuple[MetricRow[ConsoleView], ...]] = (
     MetricRow(
         "stripeline_console_streams", "gauge", (),
         "Live streams that are open, one for each page that somebody looks at",
-        lambda seen: [((), seen.counters.streams)],
+        lambda seen: [((), seen.counters.live.open)],
         question="How many people look?",
         action="A browser keeps one for each page that is open in it. Each costs a query whenever something is new"
+    ),
+    MetricRow(
+        "stripeline_console_stream_messages_total", "counter", (),
+        "Messages of live streams",
+        lambda seen: [((), seen.counters.live.messages)],
+        question="What do the live streams cost?",
+        action="At most two a second and stream; a page that nobody looks at has none",
+    ),
+    MetricRow(
+        "stripeline_console_streams_refused_total", "counter", (),
+        "Live streams that were refused: 200 are open, or 10 of one person",
+        lambda seen: [((), seen.counters.live.refused)],
+        question="Are pages refused their live stream?",
+        action="Rising: somebody has many tabs in sight, or a script opens streams. The pages themselves go on",
     ),
     MetricRow(
         "stripeline_console_bulk_acts", "gauge", (),

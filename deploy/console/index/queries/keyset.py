@@ -5,18 +5,25 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Row, and_, or_, tuple_
+from sqlalchemy import Column, ColumnElement, Connection, Row, and_, func, literal, or_, select, tuple_
 
 PAGE_ROWS: Final = 50
+MOST_NEWER: Final = 100
+"""So many new rows are counted: beyond them a page says `99+`."""
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}")  # of a BIGINT
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rows:
-    """Rows of one page. next: where the next page begins, as its address has it; None on the last one."""
+    """Rows of one page.
+
+    next: where the next page begins, as its address has it; None on the last one.
+    newest: the cursor of the first row; empty where there is none.
+    """
 
     rows: Sequence[Row[Any]]
     next: str | None = None
+    newest: str = ""
 
 
 def cursor(*parts: object) -> str:
@@ -41,4 +48,34 @@ def behind(at: ColumnElement[int], at_ms: int, rest: Mapping[ColumnElement[Any],
 def page(rows: Sequence[Row[Any]], cursor_of: Callable[[Row[Any]], str]) -> Rows:
     """A page of at most one row more than it shows, which says that there is another."""
     shown = rows[:PAGE_ROWS]
-    return Rows(rows=shown, next=cursor_of(shown[-1]) if len(rows) > PAGE_ROWS else None)
+    return Rows(
+        rows=shown,
+        next=cursor_of(shown[-1]) if len(rows) > PAGE_ROWS else None,
+        newest=cursor_of(shown[0]) if shown else "",
+    )
+
+
+def newer_rows(
+    key: Sequence[Column[Any]], conditions: Sequence[ColumnElement[bool]], newest: str | None
+) -> Callable[[Connection], int]:
+    """How many rows match that are before a cursor, up to `MOST_NEWER`; all that match where it is none.
+
+    key: the columns by which the list is sorted, as its cursors have them, the time first.
+    """
+    above = _before(key, cursor_parts(newest, len(key)))
+    found = select(literal(1)).select_from(key[0].table).where(*conditions, *above).limit(MOST_NEWER).subquery()
+    return lambda connection: connection.execute(select(func.count()).select_from(found)).scalar_one()
+
+
+def _before(key: Sequence[Column[Any]], parts: Sequence[str] | None) -> Sequence[ColumnElement[bool]]:
+    """As in `behind`, an index on the time ends at the first condition."""
+    values = [_value(column, part) for column, part in zip(key, parts or (), strict=False)]
+    if not values or None in values:
+        return []
+    return [key[0] >= values[0], tuple_(*key) > tuple_(*map(literal, values))]
+
+
+def _value(column: Column[Any], part: str) -> int | str | None:
+    if column.type.python_type is str:
+        return part
+    return int(part) if _NUMBER.fullmatch(part) else None

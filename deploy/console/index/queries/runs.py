@@ -6,7 +6,15 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, func, literal, select, union_all
 
-from stripeline.deploy.console.index.queries.keyset import PAGE_ROWS, Rows, behind, cursor, cursor_parts, page
+from stripeline.deploy.console.index.queries.keyset import (
+    PAGE_ROWS,
+    Rows,
+    behind,
+    cursor,
+    cursor_parts,
+    newer_rows,
+    page,
+)
 from stripeline.deploy.console.index.tables import run
 from stripeline.deploy.operations.reading.run_filters import RunFilters
 
@@ -33,6 +41,11 @@ def newest_runs(asked: RunQuestion, after: str | None = None) -> Callable[[Conne
     return lambda connection: page(
         connection.execute(wanted).fetchall(), lambda last: cursor(last.started_ms, last.run_id)
     )
+
+
+def newer_runs(asked: RunQuestion, newest: str | None) -> Callable[[Connection], int]:
+    """How many runs match that started after the newest one that is shown."""
+    return newer_rows((run.c.started_ms, run.c.run_id), _conditions(asked), newest)
 
 
 def runs_by_status(asked: RunQuestion) -> Callable[[Connection], Mapping[str, int]]:
