@@ -8,9 +8,11 @@ import pytest
 import structlog
 from hypothesis import settings
 
+from stripeline.deploy.console.index.index_store import IndexStore, open_store
 from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka, free_port
 from stripeline.deploy.local.kafka_warm_up import warm_up
 from tests.support.broker import Broker, TopicFactory, any_broker, create_topics, delete_topics
+from tests.support.postgres import own_schema, postgres_server
 from tests.support.secured_kafka import SecuredKafka, secured_broker
 
 # How long an example takes is the machine's matter, and no rule of the product's.
@@ -93,3 +95,26 @@ async def topic_factory(broker: Broker, prefix: str) -> AsyncIterator[TopicFacto
     yield create
     if created:
         await delete_topics(broker.bootstrap_servers, created)
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The URL of one PostgreSQL for the whole run; tests keep apart by their schemas."""
+    with postgres_server() as url:
+        yield url
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def store_place(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """Where an empty index of the console can be kept: once in SQLite, once in PostgreSQL."""
+    if request.param == "sqlite":
+        return str(tmp_path / "index.db")
+    return own_schema(request.getfixturevalue("postgres"))
+
+
+@pytest.fixture
+async def both_stores(store_place: str) -> AsyncIterator[IndexStore]:
+    """An empty index of the console, once in SQLite and once in PostgreSQL."""
+    store = open_store(store_place)
+    yield store
+    await store.close()

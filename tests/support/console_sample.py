@@ -125,6 +125,7 @@ def command_rows() -> list[dict[str, Any]]:
                 "started_ms": step.started_ms, "finished_ms": step.finished_ms, "command_offset": index * 2 + place,
                 "tier": TOPICS.retry(TOPICS.tiers[0]) if step.status == "running" else None,
                 "tier_offset": 1 if step.status == "running" else None, "result_offset": index * 2 + place if step.finished_ms else None,
+                "standing": 0, "standing_tie": 0, "described": 0,
             })  # fmt: skip
     rows.append({
         "number": 1, "command_id": "order-4711", "action": "stripe/create-payment-intent", "connection": "globex",
@@ -132,7 +133,7 @@ def command_rows() -> list[dict[str, Any]]:
         "status_ms": NOW_MS - 2 * HOUR, "code": "INDETERMINATE", "error": "Stripe did not answer within 30 s", "attempts": 6,
         "revision": 0, "object_id": None, "customer": "cus_3", "sent_ms": NOW_MS - 25 * HOUR, "due_ms": None,
         "started_ms": NOW_MS - 25 * HOUR, "finished_ms": NOW_MS - 2 * HOUR, "command_offset": 500, "tier": None,
-        "tier_offset": None, "result_offset": 500,
+        "tier_offset": None, "result_offset": 500, "standing": 0, "standing_tie": 0, "described": 0,
     })  # fmt: skip
     return rows
 
@@ -179,7 +180,7 @@ def audit_rows() -> list[dict[str, Any]]:
 
 def tally_rows() -> list[dict[str, Any]]:
     now = NOW_MS // MINUTE
-    names = {"events": 30, "results": 24, "failed": 2, "latency_ms": 9_000}
+    names = {"events": 30, "results": 24, "failed": 2, "latency<=300": 12, "latency<=500": 10, "latency<=1500": 2}
     return [
         {"minute": now - back, "name": name, "count": size + (back * 7 + len(name)) % (size // 2 + 1)}
         for back in range(60)

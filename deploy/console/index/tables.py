@@ -67,6 +67,9 @@ command = Table(
     Column("started_ms", BigInteger), Column("finished_ms", BigInteger),
     Column("command_offset", BigInteger), Column("tier", Text), Column("tier_offset", BigInteger),
     Column("result_offset", BigInteger),
+    Column("standing", BigInteger, nullable=False), Column("standing_tie", BigInteger, nullable=False),
+    Column("described", BigInteger, nullable=False), Column("customer_from", BigInteger),
+    Column("object_from", BigInteger),
     Index("command_sent", "sent_ms"), Index("command_status", "status", "sent_ms"),
     Index("command_connection", "connection", "sent_ms"), Index("command_code", "code", "sent_ms"),
     Index("command_action", "action", "sent_ms"), Index("command_account", "account", "sent_ms"),
@@ -75,7 +78,9 @@ command = Table(
     Index("command_object", "object_id"), Index("command_customer", "customer"),
 )  # fmt: skip
 """status: sent, waiting (in a tier), or its newest result's: succeeded, failed, indeterminate. The same id on two
-partitions is two commands."""
+partitions is two commands. code, error, attempts, due_ms, tier, tier_offset: of what `status` is from.
+
+The last five columns rank the facts that the others come from, for `rows/registers.py`: no page reads them."""
 
 letter = Table(
     "letter", metadata,
@@ -85,7 +90,8 @@ letter = Table(
     Column("reason", Text), Column("code", Text), Column("error", Text), Column("attempts", Integer),
     Column("origin", Text), Column("state", Text, nullable=False), Column("state_ms", BigInteger),
     Column("first_ms", BigInteger), Column("at_ms", BigInteger, nullable=False),
-    Index("letter_state", "state", "at_ms"), Index("letter_command", "command_id"), Index("letter_at", "at_ms"),
+    Index("letter_state", "state", "at_ms"), Index("letter_command", "command_id", "number"),
+    Index("letter_at", "at_ms"),
 )  # fmt: skip
 """first_ms: when the command was first appended, from which its 23 hours run at the earliest."""
 
@@ -96,11 +102,22 @@ audit = Table(
     Column("about", Text), Column("body", Text, nullable=False), Column("at_ms", BigInteger, nullable=False),
     Index("audit_at", "at_ms"), Index("audit_about", "about", "at_ms"), Index("audit_act", "act", "at_ms"),
 )  # fmt: skip
-"""body: the whole record, as JSON: an act names records by ranges, and carries definitions."""
+"""body: the whole record, as JSON with secrets masked: an act names records by ranges, and carries definitions."""
+
+letter_act = Table(
+    "letter_act", metadata,
+    Column("audit_number", Integer, primary_key=True), Column("audit_offset", BigInteger, primary_key=True),
+    Column("range", Integer, primary_key=True),
+    Column("number", Integer, nullable=False), Column("first", BigInteger), Column("last", BigInteger),
+    Column("command_id", Text),
+    Index("letter_act_place", "number", "last"), Index("letter_act_command", "command_id", "number"),
+)  # fmt: skip
+"""Which dead letters an act of the audit is about: of one partition, by offsets or by their command."""
 
 tally = Table(
     "tally", metadata,
     Column("minute", BigInteger, primary_key=True), Column("name", Text, primary_key=True),
     Column("count", BigInteger, nullable=False),
 )  # fmt: skip
-"""Counts a minute since the epoch, for the curves: `events`, `results`, `failed`, `latency_ms`."""
+"""Counts a minute since the epoch, for the curves: `events`, `results`, `failed` (those of the results that did not
+succeed), and how long they took, in the buckets of `latency_buckets`."""

@@ -61,11 +61,16 @@ class LetterStates:
 
     def of(self, letter: Read, command_id: str | None) -> LetterState:
         """The state of a letter. command_id: of its command, where its bytes hold one."""
+        return self.since(letter, command_id)[0]
+
+    def since(self, letter: Read, command_id: str | None) -> tuple[LetterState, int | None]:
+        """The same, with when the broker appended the act that it is from; None where no act is about the letter."""
         acts = [act for act in self.by_partition.get(letter.partition, ()) if act.first <= letter.offset <= act.last]
         if command_id is not None and h.text(letter.headers, h.REASON) != DeadLetterReason.ID_REUSED:
             ends = self.by_command.get((letter.partition, command_id), ())
             acts += [act for act in ends if act.order[0] >= letter.at_ms]
-        return max(acts, key=lambda act: act.order).state if acts else LetterState.OPEN
+        newest = max(acts, key=lambda act: act.order, default=None)
+        return (LetterState.OPEN, None) if newest is None else (newest.state, newest.order[0])
 
 
 NO_ACTS: Final = LetterStates()
