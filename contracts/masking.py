@@ -10,6 +10,7 @@ from typing import Any, Final
 
 MASK: Final = "…masked"
 
+# A token of the console is `slc_`, its name and hexadecimal digits.
 # sk_live_…, rk_test_…, sk_org_…, pk_…, ek_…, whsec_…, and a client secret, which is its object's id and `_secret_…`:
 # https://docs.stripe.com/keys · https://docs.stripe.com/api/payment_intents/object
 # In the middle of a word (`mykey=…` without a sign between) only what is as long as a key is one.
@@ -17,6 +18,7 @@ _SECRETS: Final = re.compile(
     r"(?P<key>(?<![A-Za-z0-9])(?:sk|rk|pk|ek)_(?:live|test|org)_)[\w-]+"
     r"|(?P<inside>(?:sk|rk|pk|ek)_(?:live|test|org)_)[A-Za-z0-9]{16,}"
     r"|(?P<whsec>whsec_)[A-Za-z0-9+/=_-]+"
+    r"|(?P<console>\bslc_[\w.@+-]{1,100}_)[0-9a-f]{16,}"
     r"|\b(?P<client>[a-z]+_\w*?_secret_)\w+"
     r"|(?P<password>://[^\s/:@]*:)[^\s/@]+(?=@)"
 )

@@ -111,6 +111,19 @@ class LetterState(StrEnum):
     DISMISSED = "dismissed"
 
 
+class SignInRefusal(StrEnum):
+    """Why the console let somebody not in: the label `reason` of its metric."""
+
+    WRONG_TOKEN = "wrong_token"  # noqa: S105  (a reason)
+    WRONG_LINK = "wrong_link"  # used, too old, or never made
+    TOO_MANY = "too_many"  # attempts of an address, or in total
+    CROSS_SITE = "cross_site"  # a POST that no page of the console made
+    UNTRUSTED_PEER = "untrusted_peer"  # it is no proxy that is trusted
+    WRONG_SECRET = "wrong_secret"  # noqa: S105  (of the proxy)
+    BAD_USER = "bad_user"  # the proxy named none, several, or one that can't be shown
+    NO_ROLE = "no_role"  # for the user's groups
+
+
 class RunActKind(StrEnum):
     """What a person asks the router to do with a run: the field `act` of a record on the act topic."""
 
@@ -246,6 +259,10 @@ class LogEvent(StrEnum):
     # Console
     CONSOLE_LISTENING = "console_listening"
     PAGE_FAILED = "page_failed"  # a fault of Stripeline: answered 500
+    SIGNED_IN = "signed_in"
+    SIGN_IN_REFUSED = "sign_in_refused"
+    TOKENS_FILE_RELOADED = "tokens_file_reloaded"
+    TOKENS_FILE_UNUSABLE = "tokens_file_unusable"  # what of it can't be read grants nothing
     KEY_ACCEPTED = "key_accepted"  # a refused key was tried, and its connection goes on
     KEY_NOT_ACCEPTED = "key_not_accepted"  # it was tried, and its connection stays paused
     # Processes

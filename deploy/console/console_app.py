@@ -1,7 +1,6 @@
 """Serves the pages over HTTP: who asks, what they ask, and what the answer becomes. Knows no page by name."""
 
 import time
-from collections.abc import Collection
 from pathlib import Path
 from typing import Final, assert_never
 
@@ -11,6 +10,7 @@ from aiohttp.typedefs import Handler, Middleware
 
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.console.auth.identity import Identity
+from stripeline.deploy.console.auth.request_checks import IDENTITY, request_checks
 from stripeline.deploy.console.auth.sign_in import SignIn
 from stripeline.deploy.console.console_counters import ConsoleCounters
 from stripeline.deploy.console.console_page import Answer, ConsolePage, PageProblem, Question, Redirect, View
@@ -20,6 +20,7 @@ from stripeline.deploy.console.page_table import all_pages
 from stripeline.deploy.console.rendering import Rendering
 
 STATIC: Final = Path(__file__).with_name("static")
+STATIC_PATH: Final = "/static/"
 MAX_FORM_BYTES: Final = 256 * 1024
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": (
@@ -31,7 +32,6 @@ SECURITY_HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cross-Origin-Resource-Policy": "same-origin",
 }
-IDENTITY: Final = web.RequestKey("identity", Identity)
 PAGE: Final = web.RequestKey("page", str)
 log = structlog.get_logger(__name__)
 
@@ -39,18 +39,23 @@ log = structlog.get_logger(__name__)
 def console_app(sources: Sources, sign_in: SignIn) -> web.Application:
     """The application: every address but those of the sign-in and the static files needs an identity."""
     pages, open_routes = all_pages(), sign_in.routes()
-    rendering = Rendering(pages)
-    public = {route.handler for route in open_routes}
+    rendering = Rendering(pages, sign_in.sign_out)
+    public: set[object] = {route.handler for route in open_routes}
     app = web.Application(
         client_max_size=MAX_FORM_BYTES,
-        middlewares=[_security_headers, _errors(rendering, sources.counters), _signed_in(sign_in, public)],
+        middlewares=[_security_headers, _errors(rendering, sources.counters), *request_checks(sign_in, public)],
     )
     app.add_routes(open_routes)
-    app.router.add_static("/static/", STATIC, append_version=False)
+    static = app.router.add_static(STATIC_PATH, STATIC, append_version=False)
+    public.update(route.handler for route in static)
     for page in pages:
-        app.router.add_route(page.method, page.path, _handler(page, sources, rendering))
+        handler = _handler(page, sources, rendering)
+        if page.method == "GET":
+            app.router.add_get(page.path, handler)  # and HEAD
+        else:
+            app.router.add_post(page.path, handler)
     live = LiveStreams(pages, sources, rendering, sign_in, SECURITY_HEADERS)
-    app.router.add_get("/live/{page}", _streamed(live))
+    app.router.add_get("/live/{page}", _streamed(live), allow_head=False)
     app.on_shutdown.append(live.stop)
     return app
 
@@ -121,8 +126,8 @@ async def _security_headers(request: web.Request, handler: Handler) -> web.Strea
     response = await handler(request)
     if not response.prepared:  # a stream sends its own, before its first event
         response.headers.update(SECURITY_HEADERS)
-        if not request.path.startswith("/static/"):
-            response.headers["Cache-Control"] = "no-store"
+        # A static file is asked for each time, and sent where it is another one, as after an upgrade.
+        response.headers["Cache-Control"] = "no-cache" if request.path.startswith(STATIC_PATH) else "no-store"
     return response
 
 
@@ -131,9 +136,11 @@ def _errors(rendering: Rendering, counters: ConsoleCounters) -> Middleware:
 
     @web.middleware
     async def page_of(request: web.Request, handler: Handler) -> web.StreamResponse:
+        allowed: dict[str, str] = {}
         try:
             return await handler(request)
         except web.HTTPException as error:
+            allowed = {name: value for name, value in error.headers.items() if name == "Allow"}
             missing = error.status == web.HTTPNotFound.status_code
             words = "There is no such page." if missing else error.reason
             problem = PageProblem(status=error.status, title=error.reason, words=words)
@@ -143,20 +150,8 @@ def _errors(rendering: Rendering, counters: ConsoleCounters) -> Middleware:
             problem = PageProblem(
                 status=500, title="This page failed", words="The console's log has the reason. The other pages go on."
             )
-        return await _respond(problem, request, rendering, request.get(IDENTITY))
+        response = await _respond(problem, request, rendering, request.get(IDENTITY))
+        response.headers.update(allowed)
+        return response
 
     return page_of
-
-
-def _signed_in(sign_in: SignIn, public: Collection[object]) -> Middleware:
-    @web.middleware
-    async def check(request: web.Request, handler: Handler) -> web.StreamResponse:
-        if request.path.startswith("/static/") or request.match_info.handler in public:
-            return await handler(request)
-        identity = sign_in.identify(request)
-        if identity is None:
-            return sign_in.challenge(request)
-        request[IDENTITY] = identity
-        return await handler(request)
-
-    return check

@@ -1,6 +1,7 @@
 """Turns views into HTML. Every value is escaped: what Stripe or another team wrote is text, never markup."""
 
 from collections.abc import Mapping, Sequence
+from functools import cache
 from typing import Any, Final
 
 from jinja2 import Environment, PackageLoader, StrictUndefined, select_autoescape
@@ -17,18 +18,10 @@ _TEXT: Final = 2_000
 class Rendering:
     """The templates, with what every page shows: navigation, who is signed in, and how far the index has read."""
 
-    def __init__(self, pages: Sequence[ConsolePage]) -> None:
+    def __init__(self, pages: Sequence[ConsolePage], sign_out: str | None = None) -> None:
         items = [(page.navigation, page.path) for page in pages if page.navigation is not None]
         self._navigation = sorted(items, key=lambda item: item[0].place)
-        self._templates = Environment(
-            loader=PackageLoader("stripeline.deploy.console"),
-            autoescape=select_autoescape(default=True),
-            undefined=StrictUndefined,
-            trim_blocks=True,
-            lstrip_blocks=True,
-            finalize=_finalize,
-        )
-        self._templates.filters.update(formats.FILTERS)
+        self._templates, self._sign_out = templates(), sign_out
 
     def page(self, view: View, path: str, identity: Identity | None, sources: Sources | None) -> str:
         state = None if sources is None else sources.index.catch_up()
@@ -48,8 +41,23 @@ class Rendering:
         self, template: str, path: str, identity: Identity | None, values: Mapping[str, Any], **all_: Any
     ) -> str:
         return self._templates.get_template(template).render(
-            **values, **all_, navigation=self._navigation, path=path, identity=identity
+            **values, **all_, navigation=self._navigation, path=path, identity=identity, sign_out=self._sign_out
         )
+
+
+@cache
+def templates() -> Environment:
+    """The templates, with the filters of `formats`."""
+    made = Environment(
+        loader=PackageLoader("stripeline.deploy.console"),
+        autoescape=select_autoescape(default=True),
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        finalize=_finalize,
+    )
+    made.filters.update(formats.FILTERS)
+    return made
 
 
 def _finalize(value: object) -> object:

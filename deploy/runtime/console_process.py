@@ -7,7 +7,7 @@ ready, and never ends it.
 import asyncio
 import tempfile
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
@@ -21,7 +21,7 @@ from stripeline.deploy.console.auth.sign_in import SignIn
 from stripeline.deploy.console.console_app import console_app
 from stripeline.deploy.console.console_counters import ConsoleCounters
 from stripeline.deploy.console.console_server import served
-from stripeline.deploy.console.console_sources import Sources
+from stripeline.deploy.console.console_sources import Index, Sources
 from stripeline.deploy.console.index.catch_up import CatchUp
 from stripeline.deploy.console.index.index_store import IndexStore, open_store
 from stripeline.deploy.console.record_fetch import RecordFetch
@@ -40,7 +40,7 @@ _OWN: Final = frozenset({"process"})
 
 
 async def console_part(
-    shared: Shared, stop: asyncio.Event, *, sign_in: SignIn, counters: ConsoleCounters | None = None
+    shared: Shared, stop: asyncio.Event, *, sign_in: Callable[[Index], Awaitable[SignIn]], counters: ConsoleCounters | None = None
 ) -> None:
     """Serve the pages until stopped. Raises FailureError for a port in use."""
     settings, counted = shared.settings, counters or ConsoleCounters()
@@ -58,8 +58,9 @@ async def console_part(
             commit=partial(commit_acts, settings.topics, shared.client),
             pausing=Pausing(settings.topics, shared.client), counters=counted,
         )  # fmt: skip
+        app = console_app(sources, await sign_in(index))
         with named_ports(host, port, "CONSOLE"):
-            listening = await stack.enter_async_context(served(console_app(sources, sign_in), host, port))
+            listening = await stack.enter_async_context(served(app, host, port))
         log.info(LogEvent.CONSOLE_LISTENING, host=host, port=listening)
         await stop.wait()
 

@@ -16,7 +16,7 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from stripeline.contracts.vocabulary import LogEvent
-from stripeline.deploy.console.auth.sign_in import SignIn
+from stripeline.deploy.console.auth.sign_in_choice import check_sign_in, sign_in_of
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.operations.topics import NotYetError
@@ -61,13 +61,10 @@ async def run_worker(settings: Settings) -> None:
     await _run(settings, [Purpose.WORKER], router_part, executor_part)
 
 
-def sign_in_of(_: Settings) -> SignIn:
-    raise FailureError("No way to sign in is there yet.")
-
-
 async def run_console(settings: Settings) -> None:
     """Its pages are served before the topics are right: they say what is wrong."""
-    part = partial(console_part, sign_in=sign_in_of(settings))
+    check_sign_in(settings)
+    part = partial(console_part, sign_in=partial(sign_in_of, settings))
     await _run(settings, [Purpose.CONSOLE], part, begin=_at_once)
 
 

@@ -20,6 +20,8 @@ _PREFIX = re.compile(r"^[A-Za-z0-9._-]{0,200}$")
 # https://www.rfc-editor.org/rfc/rfc7628#section-3.1: keys of letters, values of visible characters.
 _EXTENSION = re.compile(r"^(?!auth=)([A-Za-z]+)=([\x21-\x7e]+)$")
 _REGION = re.compile(r"^[a-z]{2}(-[a-z]+)+-\d$")
+# https://www.rfc-editor.org/rfc/rfc9110#name-tokens
+_HEADER = re.compile(r"^[A-Za-z0-9!#$%&'*+.^_`|~-]{1,100}$")
 _DURATIONS = (("h", 3_600_000), ("m", 60_000), ("s", 1_000), ("ms", 1))
 
 
@@ -127,6 +129,13 @@ def aws_region(value: Any) -> str:
     text = str(value).strip()
     if not _REGION.fullmatch(text):
         raise ValueError(f"{text!r} is not a region: write one like eu-central-1")
+    return text
+
+
+def header_name(value: Any) -> str:
+    text = str(value).strip()
+    if not _HEADER.fullmatch(text):
+        raise ValueError(f"{text!r} is no header's name: write one like X-Forwarded-User")
     return text
 
 

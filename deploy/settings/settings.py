@@ -15,6 +15,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from stripeline.contracts.retry_tiers import DEFAULT_TIERS, Tier, parse_tiers
 from stripeline.contracts.topics import Topics
+from stripeline.deploy.console.auth.role_grants import RoleGrant, parse_role_grants
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.settings.parsing import (
     Network,
@@ -22,6 +23,7 @@ from stripeline.deploy.settings.parsing import (
     aws_region,
     console_store,
     duration_ms,
+    header_name,
     networks,
     oauth_extensions,
     size_bytes,
@@ -45,6 +47,8 @@ SizeBytes = Annotated[int, BeforeValidator(size_bytes), Field(ge=1)]
 Tiers = Annotated[tuple[Tier, ...], NoDecode, BeforeValidator(lambda v: parse_tiers(v) if isinstance(v, str) else v)]
 ConsoleStore = Annotated[SecretStr, AfterValidator(console_store)]
 Networks = Annotated[tuple[Network, ...], NoDecode, BeforeValidator(networks)]
+RoleGrants = Annotated[tuple[RoleGrant, ...], NoDecode, BeforeValidator(parse_role_grants)]
+HeaderName = Annotated[str, BeforeValidator(header_name)]
 Protocol = Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"]
 Mechanism = Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512", "OAUTHBEARER", "AWS_MSK_IAM"]
 Level = Annotated[Literal["debug", "info", "warning", "error"], BeforeValidator(lambda v: str(v).lower())]
@@ -156,6 +160,21 @@ class Settings(BaseSettings):
         None, description="how people sign in to the console: by a token, or by a proxy that has signed them in"
     )
     console_tokens_file: Path | None = Field(None, description="for CONSOLE_AUTH=token: the file of hashed tokens")
+    console_trusted_proxies: Networks = Field(
+        (), description="for CONSOLE_AUTH=proxy: the proxies that sign people in: addresses or networks"
+    )
+    console_proxy_secret: SecretStr | None = Field(
+        None, description="for CONSOLE_AUTH=proxy: what the proxy sends as X-Stripeline-Proxy-Secret"
+    )
+    console_user_header: HeaderName = Field(
+        "X-Forwarded-User", description="for CONSOLE_AUTH=proxy: the header that names the user"
+    )
+    console_groups_header: HeaderName = Field(
+        "X-Forwarded-Groups", description="for CONSOLE_AUTH=proxy: the header that names the user's groups"
+    )
+    console_roles: RoleGrants = Field(
+        (), description="for CONSOLE_AUTH=proxy: the roles of groups, such as operator=ops,reader=support,viewer=*"
+    )
     console_store: ConsoleStore | None = Field(
         None,
         description="the console's index: a file, or postgresql://… (default: a file that ends with the process)",

@@ -11,6 +11,7 @@ import aiohttp
 import pytest
 
 from stripeline.deploy.console.console_counters import ConsoleCounters
+from stripeline.deploy.console.console_sources import Index
 from stripeline.deploy.console.index.catch_up import CatchUp
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.local.kafka_config import free_port
@@ -19,6 +20,10 @@ from stripeline.deploy.runtime.process.admin_server import failing
 from stripeline.deploy.runtime.shared import Shared, open_shared
 from stripeline.deploy.settings.settings import Settings, load_settings
 from tests.support.console_pages import FixedSignIn
+
+
+async def everybody(_: Index) -> FixedSignIn:
+    return FixedSignIn()
 
 
 def settings_of(folder: Path, **more: Any) -> Settings:
@@ -35,7 +40,7 @@ async def running(settings: Settings, counters: ConsoleCounters | None = None) -
     """A console whose Kafka is away, and its address."""
     stop, url = asyncio.Event(), f"http://127.0.0.1:{settings.console_port}"
     async with open_shared(settings) as shared:
-        part = asyncio.create_task(console_part(shared, stop, sign_in=FixedSignIn(), counters=counters))
+        part = asyncio.create_task(console_part(shared, stop, sign_in=everybody, counters=counters))
         try:
             await until_answered(url, part)
             yield shared, url
@@ -86,7 +91,7 @@ async def test_a_port_in_use_is_said_with_its_setting(tmp_path: Path) -> None:
     settings = settings_of(tmp_path)
     async with running(settings), open_shared(settings) as second:
         with pytest.raises(FailureError, match="set STRIPELINE_CONSOLE_PORT to another port"):
-            await console_part(second, asyncio.Event(), sign_in=FixedSignIn())
+            await console_part(second, asyncio.Event(), sign_in=everybody)
 
 
 async def test_pages_are_counted_by_their_names(tmp_path: Path) -> None:

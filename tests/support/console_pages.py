@@ -20,6 +20,7 @@ from stripeline.contracts.internal_records import read
 from stripeline.contracts.operator.control_records import Pause
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.auth.identity import ConsoleRole, Identity
+from stripeline.deploy.console.auth.sign_in_counts import SignInCounts
 from stripeline.deploy.console.console_app import console_app
 from stripeline.deploy.console.console_sources import Sources
 from stripeline.deploy.console.index.catch_up import CatchUp
@@ -126,6 +127,8 @@ class FixedSignIn:
 
     def __init__(self, identity: Identity | None = OPERATOR) -> None:
         self.identity = identity
+        self.counts = SignInCounts()
+        self.sign_out: str | None = "/sign-out"
 
     def identify(self, _: web.Request) -> Identity | None:
         return self.identity
