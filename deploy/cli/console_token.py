@@ -1,4 +1,4 @@
-"""`stripeline console-token`: make and remove the tokens by which people sign in to the console. Prints a token once."""
+"""`stripeline console-token`: make and remove tokens, by which people sign in to the console. Prints a token once."""
 
 import secrets
 from pathlib import Path

@@ -40,7 +40,11 @@ _OWN: Final = frozenset({"process"})
 
 
 async def console_part(
-    shared: Shared, stop: asyncio.Event, *, sign_in: Callable[[Index], Awaitable[SignIn]], counters: ConsoleCounters | None = None
+    shared: Shared,
+    stop: asyncio.Event,
+    *,
+    sign_in: Callable[[Index], Awaitable[SignIn]],
+    counters: ConsoleCounters | None = None,
 ) -> None:
     """Serve the pages until stopped. Raises FailureError for a port in use."""
     settings, counted = shared.settings, counters or ConsoleCounters()

@@ -17,7 +17,6 @@ from aiokafka.errors import KafkaError
 
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.console.auth.sign_in_choice import check_sign_in, sign_in_of
-from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.operations.topics import NotYetError
 from stripeline.deploy.runtime.admin_port import admin_port

@@ -10,10 +10,10 @@ from stripeline.contracts.vocabulary import LogEvent, SignInRefusal
 from stripeline.deploy.console.auth.identity import Identity
 from stripeline.deploy.console.auth.local_address import local_address
 from stripeline.deploy.console.auth.one_time_link import LINK_PATH, OneTimeLinks
-from stripeline.deploy.console.auth.sign_in_session import COOKIE, LIFETIME_S, Holder, session_holder, session_text
 from stripeline.deploy.console.auth.sign_in_counts import SignInCounts
 from stripeline.deploy.console.auth.sign_in_limit import SignInLimit
 from stripeline.deploy.console.auth.sign_in_page import challenge_page, form_of, open_page, peer_of, too_many
+from stripeline.deploy.console.auth.sign_in_session import COOKIE, LIFETIME_S, Holder, session_holder, session_text
 from stripeline.deploy.console.auth.token_check import TokenCheck
 from stripeline.deploy.console.auth.token_file import FollowedTokenFile
 
