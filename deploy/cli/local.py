@@ -53,11 +53,18 @@ def run_sandbox(
     output.run(run_foreground(host, port, latency_s=latency, echo=output.note))
 
 
-def demo() -> None:
+def demo(
+    console: Annotated[bool, typer.Option("--console", help="Start the console too, and stay until Ctrl-C.")] = False,
+) -> None:
     """Show the whole pipeline at work on this machine, without an account, Docker or Java, and exit.
 
     Starts a local Kafka, a sandbox Stripe, ingest, router and executor; applies an example configuration; sends signed
-    events of the three families; and shows each run, result, retry and dead letter as it happens.
+    events of the three families; and shows each run, result, retry and dead letter as it happens. With --console it
+    also prints a link into the console, to look at all of it in a browser.
+
+    ```
+    stripeline demo --console
+    ```
     """
     from stripeline.deploy.runtime.process.library_check import require_tested_libraries  # noqa: PLC0415  (--help needs none)
 
@@ -66,19 +73,19 @@ def demo() -> None:
 
     # Libraries log every retry. The demo reports the failures that remain.
     configure_logs("critical")
-    output.run(run(settings()))
+    output.run(run(settings(), console=console))
 
 
 def up() -> None:
     """Run the whole stack on this machine, without traffic, until Ctrl-C.
 
-    Prints its addresses, /readyz and /metrics among them, and commands to try. It keeps its records in .stripeline in
-    this folder, where only one runs at a time. The file .stripeline/up.env sets up a second terminal for it. Logs
-    warnings only, unless a log level is set.
+    Prints its addresses, /readyz and /metrics among them, a link that signs in to the console, and commands to try. It
+    keeps its records in .stripeline in this folder, where only one runs at a time. The file .stripeline/up.env sets up
+    a second terminal for it. Logs warnings only, unless a log level is set.
 
     ```
     stripeline up
-    stripeline up --ingest-port 8081 --admin-port 9465
+    stripeline up --ingest-port 8090 --admin-port 9465
     ```
     """
     from stripeline.deploy.runtime.process.library_check import require_tested_libraries  # noqa: PLC0415  (--help needs none)

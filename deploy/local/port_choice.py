@@ -1,6 +1,6 @@
 """Where a local stack listens: a port that was asked for is used or refused, another may be replaced by a free one."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.local.kafka_config import HOST, free_port, is_free
@@ -20,9 +20,9 @@ def asked_port(settings: Settings, field: str, otherwise: Callable[[int], int]) 
     return port
 
 
-def near(port: int) -> int:
-    """The port itself if it is free, else another."""
-    return port if is_free(port) else free_port()
+def near(port: int, taken: Collection[int] = ()) -> int:
+    """The port itself if it is free, else another. taken: those that are given away and not in use yet."""
+    return port if port not in taken and is_free(port) else free_port()
 
 
 def any_port(_: int) -> int:

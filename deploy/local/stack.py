@@ -1,16 +1,21 @@
-"""The whole product on this machine: a local Kafka, the sandbox, ingest, router and executor in one process.
+"""The whole product on this machine: Kafka, the sandbox, and ingest, router, executor and console in one process.
 
 For trying out, never for real money: the keys are made up, and the sandbox moves none.
 """
 
 import asyncio
+import getpass
 import tempfile
-from collections.abc import AsyncIterator, Callable, Mapping
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+from stripeline.deploy.console.auth.one_time_link import OneTimeLinks
+from stripeline.deploy.console.auth.sign_in_choice import sign_in_of
 from stripeline.deploy.definitions.account_questions import account_records, learn
 from stripeline.deploy.definitions.diff import diff, publication
 from stripeline.deploy.definitions.load import load
@@ -18,13 +23,14 @@ from stripeline.deploy.failure import FailureError
 from stripeline.deploy.local.kafka import KafkaSpec, LocalKafka
 from stripeline.deploy.operations.topics import apply as apply_topics
 from stripeline.deploy.runtime.admin_port import admin_port
+from stripeline.deploy.runtime.console_process import console_part
 from stripeline.deploy.runtime.executor_process import executor_part
 from stripeline.deploy.runtime.ingest_process import ingest_part
 from stripeline.deploy.runtime.process.admin_server import failing
 from stripeline.deploy.runtime.reporting.process_report import reporter_of
 from stripeline.deploy.runtime.reporting.reporter import reporting
 from stripeline.deploy.runtime.router_process import router_part
-from stripeline.deploy.runtime.shared import open_shared
+from stripeline.deploy.runtime.shared import Shared, open_shared
 from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.deploy.settings.kafka_options import kafka_client_options
 from stripeline.deploy.settings.settings import Settings, load_settings
@@ -43,27 +49,38 @@ SECRETS: Mapping[str, str] = {
 READY_S = 120.0
 """After a kill, Kafka keeps the new members of a group waiting for the former ones: up to 45 s were seen."""
 Progress = Callable[[str], None]
+Part = Callable[[Shared, asyncio.Event], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stack:
-    """A stack that is ready."""
+    """A stack that is ready. links: what lets its user into the console."""
 
     settings: Settings
     client: Mapping[str, Any]
     sandbox: SandboxServer
     ports: "Ports"
     ingest_url: str
+    links: OneTimeLinks = field(default_factory=OneTimeLinks)
+
+    @property
+    def console_url(self) -> str:
+        return f"http://127.0.0.1:{self.ports.console}"
+
+    def console_link(self) -> str:
+        """A link that lets one person into the console, once, within ten minutes."""
+        return self.links.new(self.console_url, user=_user(), now_s=time.monotonic())
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Ports:
-    """Where things listen."""
+    """Where things listen. console: None for no console."""
 
     kafka: int
     sandbox: int
     ingest: int
     admin: int
+    console: int | None = None
 
 
 @asynccontextmanager
@@ -88,6 +105,9 @@ async def local_stack(
                 "ingest_port": ports.ingest,
                 "admin_host": "127.0.0.1",
                 "admin_port": ports.admin,
+                "console_host": "127.0.0.1",
+                "console_port": ports.console or 0,
+                "console_store": str(folder / "console.db"),
                 **overrides,
             }
         )
@@ -95,12 +115,23 @@ async def local_stack(
         progress("Creating the topics and applying the example configuration")
         await apply_topics(settings.topics, settings.partitions, client)
         await _configure(settings, client)
-        progress("Starting ingest, router and executor")
-        await stack.enter_async_context(_processes(settings))
-        yield Stack(
+        found = Stack(
             settings=settings, client=client, sandbox=sandbox, ports=ports,
             ingest_url=f"http://127.0.0.1:{ports.ingest}/webhooks",
         )  # fmt: skip
+        people = partial(sign_in_of, settings, links=found.links)
+        console = () if ports.console is None else (partial(console_part, sign_in=people),)
+        progress(f"Starting ingest, router{', executor and console' if console else ' and executor'}")
+        await stack.enter_async_context(_processes(settings, ingest_part, router_part, executor_part, *console))
+        yield found
+
+
+def _user() -> str:
+    """Who acts in the console: as the command line says it."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return "local"
 
 
 async def _configure(settings: Settings, client: Mapping[str, Any]) -> None:
@@ -114,13 +145,13 @@ async def _configure(settings: Settings, client: Mapping[str, Any]) -> None:
 
 
 @asynccontextmanager
-async def _processes(settings: Settings) -> AsyncIterator[None]:
-    """Ingest, router and executor in this process, with one admin port, from ready until the end."""
+async def _processes(settings: Settings, *parts_of: Part) -> AsyncIterator[None]:
+    """These parts in this process, with one admin port, from ready until the end."""
     stop = asyncio.Event()
     async with open_shared(settings) as shared, admin_port(shared):
         shared.checks.pop("topics")  # just created
         async with reporting(reporter_of(shared, "up")):
-            parts = asyncio.gather(*(part(shared, stop) for part in (ingest_part, router_part, executor_part)))
+            parts = asyncio.gather(*(part(shared, stop) for part in parts_of))
             try:
                 await _ready(shared.checks, parts)
                 yield

@@ -5,6 +5,7 @@ import os
 import shlex
 import signal
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -31,12 +32,7 @@ async def run(settings: Settings, echo: Progress) -> None:
         stop = asyncio.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, stop.set)
-        ports = Ports(
-            kafka=near(_KAFKA_PORT),
-            sandbox=near(_SANDBOX_PORT),
-            ingest=asked_port(settings, "ingest_port", near),
-            admin=asked_port(settings, "admin_port", near),
-        )
+        ports = _ports(settings)
         # The control topic stays on disk, so the key that opens its secrets has to stay as well.
         overrides = {
             "master_key": _master_key(),
@@ -45,9 +41,15 @@ async def run(settings: Settings, echo: Progress) -> None:
         }
         async with local_stack(echo, ports, data_dir=HOME, overrides=overrides) as stack:
             _write_env(stack)
-            echo(guide(stack, _ENV.absolute(), folder_of_command()))
+            echo(guide(stack, stack.console_link(), _ENV.absolute(), folder_of_command()))
             await stop.wait()
             echo("Stopping")
+
+
+def _ports(settings: Settings) -> Ports:
+    ingest, admin = asked_port(settings, "ingest_port", near), asked_port(settings, "admin_port", near)
+    console = asked_port(settings, "console_port", partial(near, taken=(ingest, admin)))
+    return Ports(kafka=near(_KAFKA_PORT), sandbox=near(_SANDBOX_PORT), ingest=ingest, admin=admin, console=console)
 
 
 def _master_key() -> str:
@@ -78,14 +80,19 @@ def env_file(stack: Stack, folder: Path | None) -> str:
     return "".join(f"{line}\n" for line in [*lines, *path])
 
 
-def guide(stack: Stack, env: Path, folder: Path | None) -> str:
-    """What to try. Every command works as it is pasted, in any folder, once the first line was."""
+def guide(stack: Stack, link: str, env: Path, folder: Path | None) -> str:
+    """What to try. Every command works as it is pasted, in any folder, once the first line was.
+
+    link: signs in to the console, once.
+    """
     base = f"http://127.0.0.1:{stack.ports.admin}"
     return _GUIDE.format(
         kafka=stack.settings.kafka_bootstrap_servers,
         sandbox=stack.sandbox.url,
         ingest=stack.ingest_url,
         admin=base,
+        console=stack.console_url,
+        link=link,
         env=shlex.quote(str(env)),
         stripeline="stripeline" if folder else f"{shlex.quote(sys.executable)} -m stripeline.deploy",
     )
@@ -98,6 +105,8 @@ Everything runs. Ctrl-C stops it.
   sandbox   {sandbox}/_sandbox   every call it got: {sandbox}/_sandbox/ledger
   ingest    {ingest}/acme-payments (acme-charges, acme-customers)
   admin     {admin}/readyz   {admin}/metrics
+  console   {console}   signs you in, once, within ten minutes:
+            {link}
 
 Try, in a second terminal:
 

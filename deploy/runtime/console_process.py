@@ -40,19 +40,18 @@ _OWN: Final = frozenset({"process"})
 
 
 async def console_part(
-    shared: Shared,
-    stop: asyncio.Event,
-    *,
-    sign_in: Callable[[Index], Awaitable[SignIn]],
+    shared: Shared, stop: asyncio.Event, *, sign_in: Callable[[Index], Awaitable[SignIn]],
     counters: ConsoleCounters | None = None,
-) -> None:
-    """Serve the pages until stopped. Raises FailureError for a port in use."""
+) -> None:  # fmt: skip
+    """Serve the pages until stopped. sign_in: the way for people, whose key is in the index.
+
+    Raises FailureError for a port in use.
+    """
     settings, counted = shared.settings, counters or ConsoleCounters()
     shared.checks["topics"] = lambda: shared.topics.all_missing(followed(settings.topics))
     host, port = settings.console_host, settings.console_port
     async with AsyncExitStack() as stack:
         index = await stack.enter_async_context(_index(stack.enter_context(store_of(settings))))
-        shared.metrics.show(CONSOLE, lambda: ConsoleView(counters=counted, catch_up=index.catch_up()))
         shared.warnings["index"] = lambda: behind(index.catch_up())
         sources = Sources(
             topics=settings.topics, client=shared.client, partitions=settings.partitions,
@@ -62,7 +61,11 @@ async def console_part(
             commit=partial(commit_acts, settings.topics, shared.client),
             pausing=Pausing(settings.topics, shared.client), counters=counted,
         )  # fmt: skip
-        app = console_app(sources, await sign_in(index))
+        people = await sign_in(index)
+        shared.metrics.show(
+            CONSOLE, lambda: ConsoleView(counters=counted, sign_ins=people.counts, catch_up=index.catch_up())
+        )
+        app = console_app(sources, people)
         with named_ports(host, port, "CONSOLE"):
             listening = await stack.enter_async_context(served(app, host, port))
         log.info(LogEvent.CONSOLE_LISTENING, host=host, port=listening)

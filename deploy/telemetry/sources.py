@@ -8,6 +8,7 @@ from typing import Any, Final, Self
 
 from stripeline.contracts.headers import first_appended_ms, read
 from stripeline.contracts.retry_tiers import Tier
+from stripeline.deploy.console.auth.sign_in_counts import SignInCounts
 from stripeline.deploy.console.console_counters import ConsoleCounters
 from stripeline.deploy.console.index.catch_up import CatchUp
 from stripeline.deploy.operations.topic_problems import TopicProblem
@@ -120,6 +121,7 @@ class ConsoleView:
     """A console now."""
 
     counters: ConsoleCounters
+    sign_ins: SignInCounts
     catch_up: CatchUp
 
 

@@ -1,6 +1,7 @@
 """Runs the demo: starts the stack, sends the scenario, watches the topics until all is settled, and checks the end."""
 
 import asyncio
+import signal
 import time
 from collections.abc import Mapping
 from contextlib import aclosing
@@ -33,20 +34,39 @@ _SECRET_OF = {
 }
 
 
-async def run(settings: Settings) -> None:
-    """The whole demo. Raises FailureError when a promise does not hold."""
+async def run(settings: Settings, *, console: bool = False) -> None:
+    """The whole demo; with its console until SIGINT or SIGTERM. Raises FailureError when a promise does not hold."""
     began_s = time.monotonic()
     ports = Ports(
         kafka=free_port(),
         sandbox=free_port(),
         ingest=asked_port(settings, "ingest_port", any_port),
         admin=asked_port(settings, "admin_port", any_port),
+        console=asked_port(settings, "console_port", any_port) if console else None,
     )
     with Screen() as screen:
         async with local_stack(
             lambda text: screen.line("starting", "", text), ports, overrides={"retry_tiers": _TIERS}
         ) as stack:
+            if not console:
+                await _show(stack, screen, began_s)
+                return
+            screen.line("console", "", f"watch it at {stack.console_link()}")
             await _show(stack, screen, began_s)
+            await _stay(stack, screen)
+
+
+async def _stay(stack: Stack, screen: Screen) -> None:
+    """What happened can be looked at until Ctrl-C."""
+    stop = asyncio.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        asyncio.get_running_loop().add_signal_handler(number, stop.set)
+    screen.console.print(
+        f"\nThe console stays at {stack.console_url} until Ctrl-C. This link signs you in, once, within ten minutes:\n"
+        f"{stack.console_link()}",
+        soft_wrap=True,
+    )
+    await stop.wait()
 
 
 async def _show(stack: Stack, screen: Screen, began_s: float) -> None:

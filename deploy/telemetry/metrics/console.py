@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
+from stripeline.contracts.vocabulary import SignInRefusal
 from stripeline.deploy.telemetry.collector import MetricRow, Sample
 from stripeline.deploy.telemetry.sources import ConsoleView
 
@@ -51,6 +52,22 @@ CONSOLE: Final[tuple[MetricRow[ConsoleView], ...]] = (
         lambda seen: _by_word(seen.counters.failures.items()),
         question="Do pages fail?",
         action="The log line `page_failed` has the reason",
+    ),
+    MetricRow(
+        "stripeline_console_sign_ins_total", "counter", (),
+        "People who signed in by a token or a link",
+        lambda seen: [((), seen.sign_ins.signed_in)],
+        question="Is the console used?",
+        action="Behind a proxy it stays 0: the proxy signs people in",
+    ),
+    MetricRow(
+        "stripeline_console_refused_requests_total", "counter", ("reason",),
+        "Requests of nobody who may sign in, and of other sites",
+        lambda seen: _by_word(seen.sign_ins.refused.items()),
+        question="Does somebody guess tokens, or forge a proxy's headers?",
+        action="The log lines `sign_in_refused` have the address. Replace a token that may be known; let nobody but the"
+        " proxy reach the port",
+        words={"reason": (SignInRefusal,)},
     ),
     MetricRow(
         "stripeline_console_streams", "gauge", (),
