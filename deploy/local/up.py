@@ -105,7 +105,7 @@ Everything runs. Ctrl-C stops it.
   sandbox   {sandbox}/_sandbox   every call it got: {sandbox}/_sandbox/ledger
   ingest    {ingest}/acme-payments (acme-charges, acme-customers)
   admin     {admin}/readyz   {admin}/metrics
-  console   {console}   signs you in, once, within ten minutes:
+  console   {console}   this link signs you in, once, within ten minutes:
             {link}
 
 Try, in a second terminal:

@@ -12,6 +12,7 @@ import pytest
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.local.folder_lock import only_one
 from stripeline.deploy.local.invocation import folder_of_command
+from stripeline.deploy.local.kafka_config import free_port
 from stripeline.deploy.local.port_choice import any_port, asked_port, near
 from stripeline.deploy.settings.settings import load_settings
 
@@ -69,3 +70,9 @@ def test_the_folder_of_the_running_command_is_found(tmp_path: Path) -> None:
     found = folder_of_command(str(tmp_path / "python"))
     assert found in (None, Path(sys.executable).parent)
     assert shlex.split(f'PATH={shlex.quote(str(program.parent))}:"$PATH"') == [f"PATH={program.parent}:$PATH"]
+
+
+def test_the_console_takes_no_port_that_ingest_asked_for() -> None:
+    port = free_port()
+    assert near(port) == port
+    assert near(port, taken=(port,)) != port
