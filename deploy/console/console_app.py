@@ -15,7 +15,7 @@ from stripeline.deploy.console.auth.sign_in import SignIn
 from stripeline.deploy.console.console_counters import ConsoleCounters
 from stripeline.deploy.console.console_page import Answer, ConsolePage, PageProblem, Question, Redirect, View
 from stripeline.deploy.console.console_sources import Sources
-from stripeline.deploy.console.live_stream import LiveStreams
+from stripeline.deploy.console.live.live_stream import LiveStreams
 from stripeline.deploy.console.page_table import all_pages
 from stripeline.deploy.console.rendering import Rendering
 

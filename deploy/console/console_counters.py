@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 from typing import Final
 
-from stripeline.deploy.console.live_places import LivePlaces
+from stripeline.deploy.console.live.live_places import LivePlaces
 from stripeline.workers.task.counters import Histograms
 
 PAGE_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0)

@@ -16,6 +16,7 @@ from stripeline.deploy.operations.acts.workflow_resume import Resumed
 from stripeline.deploy.operations.reading.topic_reader import Read
 from stripeline.deploy.operations.status.facts import WaitingCommands
 from stripeline.deploy.operations.status.workers import Workers
+from stripeline.deploy.operations.topic_problems import TopicProblem
 
 Found = TypeVar("Found")
 
@@ -71,6 +72,9 @@ class Sources:
     commit: carries out acts on `stripe.act`, dead letters and commands, each with its audit record.
     pausing: pauses and resumes connections and workflows.
     counters: what the console counts of itself, for its metrics.
+    faults, advice: what is wrong with the topics, and what they could do better, as of the last look.
+    not_known: what could not be looked at, each with the reason.
+    session_ms: after this time without a report a process owns no task.
     """
 
     topics: Topics
@@ -85,6 +89,10 @@ class Sources:
     commit: "Commit"
     pausing: "Pauses"
     counters: ConsoleCounters = field(default_factory=ConsoleCounters)
+    faults: Callable[[], Sequence[TopicProblem]] = tuple
+    advice: Callable[[], Sequence[TopicProblem]] = tuple
+    not_known: Callable[[], Mapping[str, str]] = dict
+    session_ms: int = 12_000
 
 
 class Commit(Protocol):

@@ -60,6 +60,8 @@ async def console_part(
             definitions=lambda: shared.table.definitions, missing=lambda: missing(shared),
             commit=partial(commit_acts, settings.topics, shared.client),
             pausing=Pausing(settings.topics, shared.client), counters=counted,
+            faults=lambda: shared.topics.faults, advice=lambda: shared.topics.advice,
+            session_ms=settings.session_timeout_ms,
         )  # fmt: skip
         people = await sign_in(index)
         shared.metrics.show(

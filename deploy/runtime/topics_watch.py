@@ -46,10 +46,15 @@ class TopicsWatch:
 
     @property
     def problems(self) -> Sequence[TopicProblem]:
-        return () if self._last is None else (*self._all, *self._last.advice)
+        return (*self.faults, *self.advice)
 
     @property
-    def _all(self) -> Sequence[TopicProblem]:
+    def advice(self) -> Sequence[TopicProblem]:
+        """What the topics could do better."""
+        return () if self._last is None else self._last.advice
+
+    @property
+    def faults(self) -> Sequence[TopicProblem]:
         return () if self._last is None else (*self._last.problems, *self._recreated.values())
 
     async def require(self) -> None:
@@ -80,7 +85,7 @@ class TopicsWatch:
 
     def warnings(self) -> str | None:
         """What else is wrong with the topics."""
-        return _words(self._all)
+        return _words(self.faults)
 
     async def _compare_ids(self) -> None:
         """A topic that was created again has its name and another id."""
@@ -94,7 +99,7 @@ class TopicsWatch:
 
     def _note(self, found: Look) -> None:
         self._last = found
-        said = frozenset(problem.sentence for problem in self._all)
+        said = frozenset(problem.sentence for problem in self.faults)
         for sentence in sorted(said - self._logged):
             log.warning(LogEvent.TOPIC_PROBLEM, problem=sentence)
         self._logged = said

@@ -2,50 +2,25 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from aiohttp import ClientResponse
 from sqlalchemy import insert
 
-from stripeline.deploy.console import live_schedule
 from stripeline.deploy.console.auth.identity import ConsoleRole
 from stripeline.deploy.console.index.tables import run
-from stripeline.deploy.console.live_places import MOST_OF_USER
+from stripeline.deploy.console.live import live_schedule
+from stripeline.deploy.console.live.live_places import MOST_OF_USER
 from tests.support.console_pages import ConsolePages, console_pages
 from tests.support.console_sample import NOW_MS, run_rows
+from tests.support.live_streams import next_event, stream
 from tests.support.scripted_workers import until
-
-Event = tuple[str, str]
 
 
 @pytest.fixture
 async def console(tmp_path: Path) -> AsyncIterator[ConsolePages]:
     async with console_pages(tmp_path) as pages:
         yield pages
-
-
-async def next_event(response: ClientResponse) -> Event:
-    """The next event that is no heartbeat: its name and its data."""
-    name, data = "", ""
-    async with asyncio.timeout(10):
-        async for line in response.content:
-            field, _, value = line.decode().rstrip("\n").partition(": ")
-            if field == "event":
-                name = value
-            elif field == "data":
-                data += value
-            elif not field and name:
-                return name, data
-    raise AssertionError("the stream ended")
-
-
-@asynccontextmanager
-async def stream(console: ConsolePages, address: str) -> AsyncIterator[ClientResponse]:
-    async with console.client.get(address) as response:
-        assert response.status == 200, await response.text()
-        yield response
 
 
 async def add_runs(console: ConsolePages, *names: str, **changed: object) -> None:

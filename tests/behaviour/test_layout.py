@@ -39,7 +39,7 @@ ADAPTERS = {
     "aiohttp": (
         "ingest/http/",
         "deploy/kafka_login/",  # asks a token endpoint
-        "deploy/console/console_app.py", "deploy/console/console_server.py", "deploy/console/live_stream.py",
+        "deploy/console/console_app.py", "deploy/console/console_server.py", "deploy/console/live/live_stream.py",
         "deploy/console/auth/",
         "deploy/runtime/process/admin_server.py", "deploy/sandbox/http_server.py",
         "deploy/runtime/ingest_group/group_admin.py",

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 from stripeline.contracts.definitions import Definitions
+from stripeline.contracts.topics import Topics
 from stripeline.deploy.operations.status.workers import Instance, Workers
 from stripeline.deploy.operations.topic_problems import TopicProblem
 
@@ -49,6 +50,11 @@ class Unread:
     topic: str
     partitions: tuple[int, ...]
     records: int
+
+
+def event_retention_ms(topics: Topics) -> int:
+    """The shortest retention of an event topic: as the model wants it, which the topics are compared with."""
+    return min(topic.retention_ms or 0 for topic in topics.all(1) if topic.name in topics.events)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

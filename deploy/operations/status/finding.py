@@ -49,12 +49,18 @@ class FindingKind(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StatusFinding:
-    """One thing that was found. command: what to run next, as it is pasted; None where there is nothing to run."""
+    """One thing that was found.
+
+    command: what to run next, as it is pasted; None where there is nothing to run.
+    about: which one of its kind: a dead letter's reason, a code, a connection, or `workflow/NAME`; None where the kind
+        says it.
+    """
 
     kind: FindingKind
     severity: Severity
     text: str
     command: str | None = None
+    about: str | None = None
 
 
 _ADVISED: Final = re.compile(r"`(stripeline [a-z][^`]*)`")

@@ -26,7 +26,7 @@ from stripeline.deploy.operations.reading.topic_reader import Wanted, newest
 from stripeline.deploy.operations.reading.undecided import undecided
 from stripeline.deploy.operations.reading.views import run_of
 from stripeline.deploy.operations.rights import Purpose
-from stripeline.deploy.operations.status.facts import Facts, Tally, Unread
+from stripeline.deploy.operations.status.facts import Facts, Tally, Unread, event_retention_ms
 from stripeline.deploy.operations.status.tallies import WaitingTally, is_open, letters_by_reason, runs_by_code
 from stripeline.deploy.operations.status.workers import Workers, read_workers
 from stripeline.deploy.operations.topic_problems import TopicProblem
@@ -91,7 +91,7 @@ async def gather(settings: Settings, client: Mapping[str, Any]) -> Facts:
         base, problems=problems, advice=() if found is None else found.advice, workers=workers, definitions=stored,
         now_ms=base.now_ms if workers is None else workers.now_ms, dead_letters=letters, stopped_runs=runs,
         waiting=None if waiting is None else waiting.found, unread=unread, backlog=backlog,
-        not_looked_at=looks.missed, event_retention_ms=_retention_ms(found, settings),
+        not_looked_at=looks.missed, event_retention_ms=event_retention_ms(topics),
     )  # fmt: skip
 
 
@@ -105,12 +105,6 @@ async def _topics(settings: Settings, client: Mapping[str, Any]) -> tuple[Look, 
     readable = control.found is not None and not any(problem.denied for problem in control.problems)
     wrong = await installation_problem(settings.topics, client) if readable else None
     return found, [*found.problems, *([] if wrong is None else [wrong])]
-
-
-def _retention_ms(found: Look | None, settings: Settings) -> int:
-    """The shortest retention of an event topic: as the model wants it, which the topics are compared with."""
-    wanted = settings.topics.all(1) if found is None else [state.wanted for state in found.states]
-    return min(topic.retention_ms or 0 for topic in wanted if topic.name in settings.topics.events)
 
 
 async def _letters(topics: Topics, client: Mapping[str, Any]) -> Tally:

@@ -94,7 +94,7 @@ def refused_keys(facts: Facts) -> Iterator[StatusFinding]:
             kind=FindingKind.KEY_REFUSED, severity=Severity.PERSON,
             text=f"Stripe refuses {what} since {moment(refusal.since_ms)}{_so_many(facts, connection)}. Apply a new"
             " key, or correct it at Stripe, then",
-            command=f"stripeline resume connection {connection}",
+            command=f"stripeline resume connection {connection}", about=connection,
         )  # fmt: skip
 
 
@@ -122,7 +122,9 @@ def _horizon(one: WaitingCommands, text: str, *, held: bool) -> StatusFinding:
         if held
         else f"stripeline commands show {quote(one.example or '')}"
     )
-    return StatusFinding(kind=FindingKind.HORIZON, severity=Severity.PERSON, text=text, command=command)
+    return StatusFinding(
+        kind=FindingKind.HORIZON, severity=Severity.PERSON, text=text, command=command, about=one.connection
+    )
 
 
 def no_connection(facts: Facts) -> Iterator[StatusFinding]:
@@ -136,7 +138,7 @@ def no_connection(facts: Facts) -> Iterator[StatusFinding]:
                 )
                 yield StatusFinding(
                     kind=FindingKind.NO_CONNECTION, severity=Severity.PERSON, text=text,
-                    command="stripeline get connections",
+                    command="stripeline get connections", about=one.connection,
                 )  # fmt: skip
 
 
@@ -145,7 +147,7 @@ def dead_letters(facts: Facts) -> Iterator[StatusFinding]:
         yield StatusFinding(
             kind=FindingKind.DEAD_LETTERS, severity=Severity.PERSON,
             text=f"{_at_least(facts.dead_letters)}{counted(count, 'open dead letter')}: {reason}",
-            command=f"stripeline dead-letters list --reason {quote(reason)}",
+            command=f"stripeline dead-letters list --reason {quote(reason)}", about=reason,
         )  # fmt: skip
 
 
@@ -155,6 +157,7 @@ def stopped_runs(facts: Facts) -> Iterator[StatusFinding]:
             kind=FindingKind.STOPPED_RUNS, severity=Severity.PERSON,
             text=f"{_at_least(facts.stopped_runs)}{counted(count, 'run')} stopped: {code}",
             command="stripeline runs list --status stopped" + (f" --code {quote(code)}" if code.isupper() else ""),
+            about=code,
         )  # fmt: skip
 
 
@@ -168,7 +171,7 @@ def pauses(facts: Facts) -> Iterator[StatusFinding]:
         yield StatusFinding(
             kind=FindingKind.PAUSED, severity=Severity.PERSON if by_itself else Severity.NOTE,
             text=f"{kind.capitalize()} {what} {who} since {moment(pause.at_ms)}{waiting}: {pause.why}",
-            command=f"stripeline resume {kind} {what}",
+            command=f"stripeline resume {kind} {what}", about=name,
         )  # fmt: skip
 
 
@@ -185,7 +188,7 @@ def retention(facts: Facts) -> Iterator[StatusFinding]:
             )
             yield StatusFinding(
                 kind=FindingKind.RETENTION, severity=Severity.PERSON, text=text,
-                command=f"stripeline resume workflow {what} --take-up",
+                command=f"stripeline resume workflow {what} --take-up", about=name,
             )  # fmt: skip
 
 

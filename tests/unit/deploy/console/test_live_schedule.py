@@ -7,9 +7,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripeline.deploy.console.console_page import News
-from stripeline.deploy.console.live_messages import message, news_words
-from stripeline.deploy.console.live_places import MOST_OF_USER, MOST_STREAMS, LivePlaces
-from stripeline.deploy.console.live_schedule import HEARTBEAT_S, IDENTIFY_S, LiveSchedule, LiveStep
+from stripeline.deploy.console.live.live_messages import message, news_words
+from stripeline.deploy.console.live.live_places import MOST_OF_USER, MOST_STREAMS, LivePlaces
+from stripeline.deploy.console.live.live_schedule import HEARTBEAT_S, IDENTIFY_S, LiveSchedule, LiveStep
 
 
 def schedule(*, every_s: float = 0.5, always: bool = False) -> LiveSchedule:

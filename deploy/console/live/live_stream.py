@@ -20,8 +20,8 @@ from stripeline.deploy.console.auth.sign_in import SignIn
 from stripeline.deploy.console.console_page import ConsolePage, News, Parts, Question, View
 from stripeline.deploy.console.console_sources import Sources
 from stripeline.deploy.console.filters import BadFilterError
-from stripeline.deploy.console.live_messages import END, HEARTBEAT, NEWS, SAID, message, news_words
-from stripeline.deploy.console.live_schedule import NEWS_EVERY_S, PARTS_EVERY_S, LiveSchedule, LiveStep
+from stripeline.deploy.console.live.live_messages import END, HEARTBEAT, NEWS, SAID, message, news_words
+from stripeline.deploy.console.live.live_schedule import NEWS_EVERY_S, PARTS_EVERY_S, LiveSchedule, LiveStep
 from stripeline.deploy.console.rendering import Rendering
 
 _TICK_S: Final = 0.25
@@ -156,7 +156,9 @@ class LiveStreams:
             if isinstance(view, View):
                 moved = view.values["shape"] != shape
                 for name, template in parts.templates.items():
-                    html = former.get(name, "") if moved and name not in parts.fixed else self._part(template, view)
+                    if moved and name not in parts.fixed:
+                        continue
+                    html = self._rendering.part(template, view.values)
                     if html != former.get(name):
                         former[name] = html
                         found += message(name, html)
@@ -165,9 +167,6 @@ class LiveStreams:
                     found += message(NEWS, self._button(page, question, "Show what has changed"))
                     found += message(SAID, "The page has changed: press n to show it")
             yield found
-
-    def _part(self, template: str, view: View) -> str:
-        return self._rendering.part(template, view.values)
 
     def _button(self, page: ConsolePage, question: Question, words: str) -> str:
         kept = {name: value for name, value in question.query.items() if name not in {"newest", "shape"}}
