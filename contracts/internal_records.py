@@ -20,10 +20,10 @@ from stripeline.contracts.action import SENSITIVE
 from stripeline.contracts.vocabulary import AuditedAct, Code
 
 R = TypeVar("R", bound=Struct)
-
 _SENSITIVE: Final = dict(SENSITIVE)
 _CODES: Final[dict[str, Any]] = {"enum": [code.value for code in Code]}
 _ACTS: Final[dict[str, Any]] = {"enum": [act.value for act in AuditedAct]}
+_Masked = Annotated[dict[str, Any] | None, Meta(extra_json_schema=_SENSITIVE)]
 
 EpochMs = Annotated[int, Meta(ge=0, description="milliseconds since the epoch")]
 
@@ -269,6 +269,8 @@ class AuditRecord(Struct, frozen=True, kw_only=True, omit_defaults=True):
     at_ms: EpochMs = msgspec.field(name="at")
     records: Annotated[tuple[OffsetRange, ...], Meta(description="the records that it was done to")]
     about: Annotated[str | None, Meta(description="what else it was done to, such as `connection acme`")] = None
+    definition: Annotated[_Masked, Meta(description="of `apply`: what `about` names, without its secrets")] = None
+    former: Annotated[_Masked, Meta(description="what `about` named before, without its secrets")] = None
 
 
 class UnreadableRecordError(ValueError):

@@ -99,6 +99,8 @@ class AuditedAct(StrEnum):
     RESUME_WORKFLOW = "resume_workflow"
     START_RUN = "start_run"
     ERASE_RUN = "erase_run"
+    APPLY = "apply"  # a definition, by `stripeline apply`
+    DELETE = "delete"  # a definition
 
 
 class LetterState(StrEnum):

@@ -30,12 +30,14 @@ from stripeline.deploy.definitions.ownership import Pruning, claimed, owned, pru
 from stripeline.deploy.definitions.problems import ConfigurationError, Problem
 from stripeline.deploy.definitions.removal import consequences
 from stripeline.deploy.failure import FailureError
+from stripeline.deploy.operations.acts.audit import Signed
+from stripeline.deploy.operations.acts.definition_acts import carry_out, definition_records
 from stripeline.deploy.operations.acts.pauses import probes
 from stripeline.deploy.operations.acts.waiting_commands import removable
 from stripeline.deploy.operations.master_keys.holders import newly_sealed
 from stripeline.deploy.operations.master_keys.rotation import require_holders
 from stripeline.deploy.settings.settings import Settings, environment
-from stripeline.workers.kafka.control_table import Changes, publish, read_all
+from stripeline.workers.kafka.control_table import Changes, read_all
 from stripeline.workers.secrets.vault import Vault
 
 
@@ -50,6 +52,7 @@ class _Wish:
     dry_run: bool
     yes: bool
     as_json: bool
+    why: str
 
 
 Event = Annotated[
@@ -74,6 +77,7 @@ TakeOver = Annotated[bool, typer.Option("--take-over", help="Become the owner of
 AllowType = Annotated[
     list[str] | None, typer.Option(metavar="TYPE", help="An event type that is new at Stripe. Repeatable.")
 ]
+Why = Annotated[str, typer.Option(help="The reason. It is recorded for those who ask.")]
 AsObject = Annotated[
     bool, typer.Option("--json", help="Print one JSON object: changes, problems, warnings, what was applied.")
 ]
@@ -88,6 +92,7 @@ def apply(
     prune: Prune = False,
     take_over: TakeOver = False,
     yes: Yes = False,
+    why: Why = "",
     allow_type: AllowType = None,
     as_json: AsObject = False,
 ) -> None:
@@ -106,6 +111,8 @@ def apply(
 
     With `--owner`, each definition has its owner: another one's file can't change it, and `--prune` deletes nothing of
     others. Deleting asks at a terminal, and needs `--yes` without one. An empty file deletes nothing.
+    The audit topic has what is applied, without its secrets, with who did it and why: `--why`.
+
 
     ```
     connections:
@@ -120,14 +127,9 @@ def apply(
         steps: [{id: customer, action: stripe/create-customer, input: {email: "=data.receipt_email"}}]
     ```
     """
-    allowed = tuple(allow_type or ())
-    wish = _Wish(owner, take_over=take_over, prune=prune, allowed=allowed, dry_run=dry_run, yes=yes, as_json=as_json)
+    wish = _Wish(owner, take_over, prune, tuple(allow_type or ()), dry_run, yes, as_json, why)
     with _problems_shown(as_json=as_json):
-        read = read_file(file)
-        if event is not None:
-            _try(read, event, wish)
-        else:
-            _apply(read, wish)
+        _apply(read_file(file), wish) if event is None else _try(read_file(file), event, wish)
 
 
 @contextmanager
@@ -196,7 +198,7 @@ def _apply(read: ConfigurationFile, wish: _Wish) -> None:
         _ask(values, stored, wanted, pruned, report, wish)
     publishing = {**account_records(learned), **publication(changes, wanted), **tries}
     if publishing and not wish.dry_run:
-        _publish(values, stored, wanted, publishing)
+        _publish(values, stored, wanted, publishing, signed(wish.why))
     report.show_end(as_json=wish.as_json)
 
 
@@ -255,10 +257,13 @@ def _kept(stored: Definitions, wanted: Mapping[str, AnyDefinition]) -> list[str]
     return [name for name, one in found if name in known and known[name].key_name == one.key_name]
 
 
-def _publish(values: Settings, stored: Definitions, wanted: Mapping[str, AnyDefinition], changes: Changes) -> None:
+def _publish(
+    values: Settings, stored: Definitions, wanted: Mapping[str, AnyDefinition], changes: Changes, act: Signed
+) -> None:
     """Raises FailureError where a running process could not open what was sealed."""
     output.run(require_holders(values.topics, kafka(), newly_sealed(stored, wanted)))
-    output.run(publish(values.topics.control, kafka(), changes))
+    records = list(definition_records(changes, stored.by_key(), wanted, act))
+    output.run(carry_out(values.topics, kafka(), records, changes))
 
 
 COMMANDS = (Entry(name="apply", does=apply, panel=Panel.SET_UP, place=3),)

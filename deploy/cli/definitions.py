@@ -8,14 +8,16 @@ from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.ids import NAME
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.acting_user import signed
 from stripeline.deploy.cli.terminal.consent import Yes, require_consent
 from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.definitions.definition_rows import connection_rows, trigger_rows, users_of, workflow_rows
 from stripeline.deploy.definitions.removal import consequences
 from stripeline.deploy.failure import FailureError
+from stripeline.deploy.operations.acts.definition_acts import carry_out, definition_records
 from stripeline.deploy.operations.acts.waiting_commands import removable
-from stripeline.workers.kafka.control_table import publish, read_all
+from stripeline.workers.kafka.control_table import Changes, read_all
 from stripeline.workers.secrets.vault import Vault
 
 get_app = typer.Typer(help="List connections, triggers or workflows.", no_args_is_help=True)
@@ -52,11 +54,16 @@ def delete(
     name: Annotated[str, typer.Argument(help="Its name.")],
     *,
     yes: Yes = False,
+    why: Annotated[str, typer.Option(help="The reason. It is recorded for those who ask.")] = "",
 ) -> None:
     """Delete a connection, a trigger or a workflow. It asks at a terminal, and needs --yes without one.
 
     A definition that is in use can't be deleted: a trigger uses its connection, a workflow its trigger and its steps'
     connections. Nor can a connection that commands wait for. Runs in progress keep the steps they started with.
+
+    ```
+    stripeline delete workflow thank-big-spenders --why "the campaign is over"
+    ```
     """
     values = settings()
     stored = output.run(read_all(values.topics.control, kafka()))
@@ -69,7 +76,9 @@ def delete(
     waiting = output.run(removable(values.topics, kafka(), [key]))
     means = consequences([key], waiting, {key: stored.by_key()[key].owner}, {})
     require_consent(f"This deletes a {kind}:", means, yes=yes)
-    output.run(publish(values.topics.control, kafka(), {key: None}))
+    changes: Changes = {key: None}
+    records = list(definition_records(changes, stored.by_key(), {}, signed(why)))
+    output.run(carry_out(values.topics, kafka(), records, changes))
     output.say(f"deleted {key}")
 
 

@@ -165,7 +165,23 @@ AUDIT_RECORDS: Final[Examples] = {
         "why": "a disk of broker 3 failed; the producer sends them again",
         "at": AT_MS,
         "records": [{"topic": "stripe.action-command", "partition": 3, "first": 4711, "last": 4720}],
-    }
+    },
+    "workflow-applied": {
+        "act": "apply",
+        "by": "ada",
+        "why": "thank from 50.00 on",
+        "at": AT_MS,
+        "records": [],
+        "about": "workflow thank",
+        "definition": {
+            "trigger": "acme-payments",
+            "types": ["payment_intent.succeeded"],
+            "where": "data.amount >= 5000",
+            "steps": [
+                {"id": "customer", "action": "stripe/create-customer", "input": {"email": "=data.receipt_email"}}
+            ],
+        },
+    },
 }
 WORKER_REPORTS: Final[Examples] = {
     "executor": {

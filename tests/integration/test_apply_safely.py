@@ -9,10 +9,12 @@ from typing import Any
 import pytest
 
 from stripeline.contracts.definitions import Definitions
+from stripeline.contracts.internal_records import AuditRecord, encode
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.cli import main
 from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.operations import topics as admin
+from stripeline.deploy.operations.reading.audit_reader import acts
 from stripeline.workers.kafka.control_table import read_all
 from stripeline.workers.secrets.vault import new_master_key
 from tests.support.broker import Broker
@@ -68,6 +70,12 @@ class Operator:
     def stored(self) -> Definitions:
         client = {"bootstrap_servers": self.env["KAFKA_BOOTSTRAP_SERVERS"]}
         return output.run(read_all(Topics(prefix=self.env["STRIPELINE_TOPIC_PREFIX"]).control, client))
+
+    def audited(self) -> list[AuditRecord]:
+        client = {"bootstrap_servers": self.env["KAFKA_BOOTSTRAP_SERVERS"]}
+        found = output.run(acts(Topics(prefix=self.env["STRIPELINE_TOPIC_PREFIX"]), client))
+        assert not any(b"hidden" in encode(one.record) for one in found)
+        return [one.record for one in found]
 
     def keys(self) -> list[str]:
         return sorted(self.stored().by_key())
@@ -188,6 +196,27 @@ def test_stored_secrets_are_kept(operator: Operator) -> None:  # case O18
     operator.writes(beta=BETA)
     code, _, err = operator.in_a_pipe("apply", "beta.yaml", unset=("BETA_KEY",))
     assert (code, "the variable BETA_KEY is not set" in err) == (1, True)
+
+
+def test_what_is_applied_and_deleted_is_audited(operator: Operator) -> None:
+    operator.writes(acme=ACME, later=ACME.replace("name: Ada", "name: Eve"))
+    assert operator.in_a_pipe("apply", "acme.yaml", "--dry-run")[0] == 0
+    assert operator.audited() == []
+    assert operator.in_a_pipe("apply", "acme.yaml", "--why", "a new client")[0] == 0
+    first = operator.audited()
+    assert [(one.act, one.about, one.why) for one in first] == [
+        ("apply", "connection acme", "a new client"), ("apply", "trigger acme-pay", "a new client"),
+        ("apply", "workflow acme-thank", "a new client"),
+    ]  # fmt: skip
+    assert operator.in_a_pipe("apply", "later.yaml")[0] == 0
+    (changed,) = operator.audited()[3:]  # what did not change is not applied
+    assert changed.former == first[2].definition
+    assert "Eve" in str(changed.definition)
+    assert operator.in_a_pipe("delete", "workflow", "acme-thank", "--yes", "--why", "the client left")[0] == 0
+    (*_, last) = operator.audited()
+    assert (last.act, last.why, last.definition, last.former) == (
+        "delete", "the client left", None, changed.definition
+    )  # fmt: skip
 
 
 def test_a_renamed_trigger_keeps_its_url_and_says_so(operator: Operator) -> None:
