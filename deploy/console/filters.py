@@ -7,6 +7,7 @@ from urllib.parse import urlencode
 
 from stripeline.contracts.vocabulary import LetterState
 from stripeline.deploy.console.console_page import PageProblem, Question
+from stripeline.deploy.console.index.queries.keyset import COUNTED
 from stripeline.deploy.operations.reading.moments import moment_at
 from stripeline.deploy.operations.reading.run_filters import RunFilters
 from stripeline.deploy.operations.reading.views import Filters
@@ -107,3 +108,29 @@ def news_address(page: str, question: Question, fields: Sequence[FilterField], n
     if question.given("after") is not None:
         return None
     return f"/live/{page}{query_text(question, fields, newest=newest or None)}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class StatusTab:
+    """The rows of one status, or of all, with the other filters kept."""
+
+    name: str
+    found: str
+    address: str
+    chosen: bool
+
+
+def status_tabs(question: Question, fields: Sequence[FilterField], counts: Mapping[str, int]) -> Sequence[StatusTab]:
+    """A link a status. counts: at most one more than `COUNTED` of each."""
+    chosen, cut = question.given("status"), any(found > COUNTED for found in counts.values())
+    every = StatusTab(
+        name="all", found=f"{COUNTED:,}+" if cut else f"{sum(counts.values()):,}",
+        address=query_text(question, fields, status=None), chosen=chosen is None,
+    )  # fmt: skip
+    return [every] + [
+        StatusTab(
+            name=name, found=f"{COUNTED:,}+" if found > COUNTED else f"{found:,}",
+            address=query_text(question, fields, status=name), chosen=chosen == name,
+        )
+        for name, found in counts.items()
+    ]  # fmt: skip

@@ -7,6 +7,7 @@ A time is shown as its age or in the reader's time zone, with UTC on hover: `<ti
 import json
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime
+from shlex import quote
 from typing import Any, Final
 
 from markupsafe import Markup
@@ -16,6 +17,8 @@ from stripeline.contracts.masking import mask_text
 from stripeline.contracts.shown_text import one_line, shown
 from stripeline.deploy.console import addresses
 from stripeline.deploy.console.addresses import ID_CHARS
+from stripeline.deploy.console.code_words import words_of
+from stripeline.deploy.console.stripe_dashboard import dashboard_link
 from stripeline.deploy.operations.status.finding import duration
 
 _WORDS: Final[Mapping[str, str]] = {
@@ -90,5 +93,5 @@ def took(value_ms: int) -> str:
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "age": age, "moment": moment, "badge": badge, "identifier": identifier, "count": count, "duration": duration,
     "json_text": json_text, "took": took,
-    **addresses.FILTERS,
+    "shell": quote, "words_of": words_of, "dashboard_link": dashboard_link, **addresses.FILTERS,
 }  # fmt: skip

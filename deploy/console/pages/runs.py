@@ -1,6 +1,5 @@
 """Runs: the newest of those that match, with how many there are of each status."""
 
-from collections.abc import Mapping
 from typing import Final
 
 from stripeline.contracts.vocabulary import Code
@@ -15,10 +14,10 @@ from stripeline.deploy.console.filters import (
     news_address,
     query_text,
     run_filters,
+    status_tabs,
     suggested,
 )
 from stripeline.deploy.console.index.queries.runs import (
-    COUNTED,
     STATUSES,
     RunQuestion,
     newer_runs,
@@ -58,7 +57,8 @@ async def runs(question: Question) -> Answer:
         values={
             "fields": _fields(question), "given": question.query, "rows": found.rows, "now_ms": question.now_ms,
             "more": None if found.next is None else query_text(question, FIELDS, after=found.next),
-            "tabs": _tabs(question, counts), "presets": PRESETS, "filtered": query_text(question, FIELDS) != "?",
+            "tabs": status_tabs(question, FIELDS, counts), "presets": PRESETS,
+            "filtered": query_text(question, FIELDS) != "?",
             "live": news_address("runs", question, FIELDS, found.newest),
             "selectable": question.identity.may(ConsoleRole.OPERATOR),
         },
@@ -78,20 +78,6 @@ def _fields(question: Question) -> object:
     return suggested(
         FIELDS, {"workflow": stored.workflows, "trigger": stored.triggers, "connection": stored.connections}
     )
-
-
-def _tabs(question: Question, counts: Mapping[str, int]) -> object:
-    """A link a status: its name, how many there are, its address, whether it is the present one."""
-    chosen, every = question.given("status"), sum(counts.values())
-    words = {status: f"{COUNTED:,}+" if found > COUNTED else f"{found:,}" for status, found in counts.items()}
-    whole = f"{every:,}" if max(counts.values()) <= COUNTED else f"{COUNTED:,}+"
-    return [
-        ("all", whole, query_text(question, FIELDS, status=None), chosen is None),
-        *(
-            (status, words[status], query_text(question, FIELDS, status=status), chosen == status)
-            for status in STATUSES
-        ),
-    ]
 
 
 PAGES = (

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from pydantic import ValidationError
 
+from stripeline.contracts import headers as h
 from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.internal_records import (
     LedgerCommand,
@@ -36,13 +37,14 @@ class WaitingCommand:
     """A command that no executor has decided, with what decides when it is its turn.
 
     record: on the command topic or on a retry topic.
-    queue: of its key; None where no key waits.
+    known: as the ledger has it; None where it was not asked, or does not know it.
+    ahead: how many commands of its key run before it.
     """
 
     record: Read
     command: Command
     known: LedgerCommand | None
-    queue: LedgerQueue | None
+    ahead: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -105,7 +107,13 @@ async def waiting_command(
         return None
     known, _ = await _ledger(topics, client, command_id, {found.partition}, unwatched)
     queue = None if found.key is None else await _queue(topics, client, found.key, {found.partition})
-    return WaitingCommand(record=found, command=command, known=known, queue=queue)
+    return WaitingCommand(record=found, command=command, known=known, ahead=ahead_of(found, queue))
+
+
+def ahead_of(record: Read, queue: LedgerQueue | None) -> int:
+    """How many commands of its key run before a record. queue: of the key; None where no key waits."""
+    place = h.number(record.headers, h.PLACE)
+    return 0 if place is None or queue is None else max(0, place - queue.head)
 
 
 def _is(value: bytes | None, command_id: str) -> bool:

@@ -66,23 +66,15 @@ def waiting_view(topics: Topics, waiting: WaitingCommand, stored: Definitions, n
         "sent_at": rfc3339(first_ms),
         "due_at": None if due_ms is None else rfc3339(due_ms),
         "topic": waiting.record.topic,
-        "ahead": ahead_of(waiting),
+        "ahead": waiting.ahead,
         "waits_for": next(_reasons(topics, waiting, stored, now_ms)),
         "passes_23h_at": None if since_ms is None else rfc3339(since_ms + HORIZON_MS),
     }
 
 
-def ahead_of(waiting: WaitingCommand) -> int:
-    """How many commands of its key run before it."""
-    place = h.number(waiting.record.headers, h.PLACE)
-    if place is None or waiting.queue is None:
-        return 0
-    return max(0, place - waiting.queue.head)
-
-
 def _reasons(topics: Topics, waiting: WaitingCommand, stored: Definitions, now_ms: int) -> Iterator[str]:
     """What a command waits for, the first that holds."""
-    name, ahead = waiting.command.connection, ahead_of(waiting)
+    name, ahead = waiting.command.connection, waiting.ahead
     yield from _of_connection(waiting, stored)
     if ahead:
         yield f"{ahead} earlier {'command' if ahead == 1 else 'commands'} of its key"

@@ -1,7 +1,7 @@
 """Pages of a long list: each begins behind the last row of the one before, whatever was added meanwhile. Pure."""
 
 import re
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -10,6 +10,8 @@ from sqlalchemy import Column, ColumnElement, Connection, Row, and_, func, liter
 PAGE_ROWS: Final = 50
 MOST_NEWER: Final = 100
 """So many new rows are counted: beyond them a page says `99+`."""
+COUNTED: Final = 10_000
+"""More rows are not counted: a million take longer than a page may."""
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}")  # of a BIGINT
 
 
@@ -31,18 +33,20 @@ def cursor(*parts: object) -> str:
     return "~".join(str(part) for part in parts)
 
 
-def cursor_parts(text: str | None, count: int) -> list[str] | None:
-    """The values of a cursor; None for a text that is none."""
+def cursor_parts(text: str | None, count: int, numbers: int = 1) -> list[str] | None:
+    """The values of a cursor, of which the first are numbers; None for a text that is none."""
     parts = text.split("~", count - 1) if text else []
-    return parts if len(parts) == count and _NUMBER.fullmatch(parts[0]) else None
+    fits = len(parts) == count and all(_NUMBER.fullmatch(part) for part in parts[:numbers])
+    return parts if fits else None
 
 
-def behind(at: ColumnElement[int], at_ms: int, rest: Mapping[ColumnElement[Any], object]) -> ColumnElement[bool]:
+def behind(at: ColumnElement[int], at_ms: int, *rest: tuple[ColumnElement[Any], object]) -> ColumnElement[bool]:
     """Behind a row, in a list that is sorted by `at` and the rest, the greatest first.
 
     The first condition repeats what follows from the second: an index on `at` begins there.
     """
-    return and_(at <= at_ms, or_(at < at_ms, tuple_(*rest) < tuple(rest.values())))
+    columns, values = zip(*rest, strict=True)
+    return and_(at <= at_ms, or_(at < at_ms, tuple_(*columns) < values))
 
 
 def page(rows: Sequence[Row[Any]], cursor_of: Callable[[Row[Any]], str]) -> Rows:

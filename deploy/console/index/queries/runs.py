@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, func, literal, select, union_all
 
 from stripeline.deploy.console.index.queries.keyset import (
+    COUNTED,
     PAGE_ROWS,
     Rows,
     behind,
@@ -19,8 +20,6 @@ from stripeline.deploy.console.index.tables import run
 from stripeline.deploy.operations.reading.run_filters import RunFilters
 
 STATUSES: Final = ("running", "succeeded", "stopped", "cancelled")
-COUNTED: Final = 10_000
-"""More rows are not counted: a million take longer than a page may."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -36,7 +35,7 @@ def newest_runs(asked: RunQuestion, after: str | None = None) -> Callable[[Conne
     """A page of the newest runs. after: the cursor of the page before."""
     conditions = _conditions(asked)
     if (parts := cursor_parts(after, 2)) is not None:
-        conditions.append(behind(run.c.started_ms, int(parts[0]), {run.c.run_id: parts[1]}))
+        conditions.append(behind(run.c.started_ms, int(parts[0]), (run.c.run_id, parts[1])))
     wanted = select(run).where(*conditions).order_by(run.c.started_ms.desc(), run.c.run_id.desc()).limit(PAGE_ROWS + 1)
     return lambda connection: page(
         connection.execute(wanted).fetchall(), lambda last: cursor(last.started_ms, last.run_id)

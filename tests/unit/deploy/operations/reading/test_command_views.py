@@ -14,7 +14,7 @@ from stripeline.contracts.records import Command, Result
 from stripeline.contracts.retry_tiers import HORIZON_MS
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import LetterState
-from stripeline.deploy.operations.reading.command_history import CommandHistory, WaitingCommand
+from stripeline.deploy.operations.reading.command_history import CommandHistory, WaitingCommand, ahead_of
 from stripeline.deploy.operations.reading.command_views import command_view, waiting_view
 from stripeline.deploy.operations.reading.topic_reader import Read
 from stripeline.deploy.operations.reading.views import DeadLetter
@@ -37,7 +37,8 @@ def waiting(*, topic: str = RETRY, key: bytes | None = b"k1", queue: LedgerQueue
     record = Read(
         topic=topic, partition=3, offset=7, at_ms=NOW_MS - 1_000, key=key, value=orjson.dumps(body), headers=named
     )
-    return WaitingCommand(record=record, command=Command.model_validate(body), known=known, queue=queue)
+    ahead = ahead_of(record, queue)
+    return WaitingCommand(record=record, command=Command.model_validate(body), known=known, ahead=ahead)
 
 
 def history(**given: Any) -> CommandHistory:
