@@ -6,12 +6,11 @@ ready, and never ends it.
 
 import asyncio
 import tempfile
-import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
 from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
 from functools import partial
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -27,7 +26,7 @@ from stripeline.deploy.console.index.index_store import IndexStore, open_store
 from stripeline.deploy.console.record_fetch import RecordFetch
 from stripeline.deploy.operations.acts.audit import commit_acts
 from stripeline.deploy.operations.acts.pausing import Pausing
-from stripeline.deploy.operations.status.workers import Workers
+from stripeline.deploy.operations.status.worker_watch import WorkerWatch
 from stripeline.deploy.runtime.process.admin_server import failing
 from stripeline.deploy.runtime.process.port_in_use import named_ports
 from stripeline.deploy.runtime.shared import Shared
@@ -37,6 +36,7 @@ from stripeline.deploy.telemetry.sources import ConsoleView
 
 log = structlog.get_logger(__name__)
 _OWN: Final = frozenset({"process"})
+_END_S: Final = 5.0
 
 
 async def console_part(
@@ -53,10 +53,13 @@ async def console_part(
     async with AsyncExitStack() as stack:
         index = await stack.enter_async_context(_index(stack.enter_context(store_of(settings))))
         shared.warnings["index"] = lambda: behind(index.catch_up())
+        watch = WorkerWatch(settings.topics, shared.client, shared.words)
+        await stack.enter_async_context(beside(watch.run()))
+        shared.warnings["workers"] = watch.missing
         sources = Sources(
             topics=settings.topics, client=shared.client, partitions=settings.partitions,
             window_ms=settings.console_window_ms, index=index, records=RecordFetch(shared.client),
-            workers=lambda: Workers(instances=(), now_ms=int(time.time() * 1000)),
+            workers=watch.workers,
             definitions=lambda: shared.table.definitions, missing=lambda: missing(shared),
             commit=partial(commit_acts, settings.topics, shared.client),
             pausing=Pausing(settings.topics, shared.client), counters=counted,
@@ -72,6 +75,17 @@ async def console_part(
             listening = await stack.enter_async_context(served(app, host, port))
         log.info(LogEvent.CONSOLE_LISTENING, host=host, port=listening)
         await stop.wait()
+
+
+@asynccontextmanager
+async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
+    """Work that ends with the block."""
+    task = asyncio.create_task(work, name="console")
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait((task,), timeout=_END_S)
 
 
 def followed(topics: Topics) -> frozenset[str]:

@@ -29,7 +29,7 @@ UNASKED: Final[Mapping[str, frozenset[str]]] = {"console": frozenset({"console"}
 """Roles that nothing waits for: an installation may do without."""
 
 _DEADLINE_S: Final = 30.0
-_MAX_RECORDS: Final = 50_000
+MAX_RECORDS: Final = 50_000
 """Of the end of the topic: all reports of 100 processes for 40 minutes, if compaction has not begun."""
 _NEXT_S: Final = REPORT_EVERY_S + 1
 
@@ -78,10 +78,10 @@ async def read_workers(topics: Topics, client: Mapping[str, Any]) -> Workers:
     async with asyncio.timeout(_DEADLINE_S), partition_reader(client) as reader:
         first = (await reader.first_offsets([tp]))[tp]
         end = (await reader.end_offsets([tp]))[tp]
-        reader.seek({tp: max(first, end - _MAX_RECORDS)})
+        reader.seek({tp: max(first, end - MAX_RECORDS)})
         found: dict[str, ConsumerRecord] = {}
         async for records in reader.read_to({tp: end}):
-            _put(found, records)
+            put(found, records)
         now_ms = await _now_ms(reader, tp, found)
     return workers(found.values(), now_ms)
 
@@ -93,15 +93,17 @@ async def _now_ms(reader: PartitionReader, tp: TopicPartition, found: dict[str, 
         ends_s = time.monotonic() + _NEXT_S
         while time.monotonic() < ends_s:
             if records := await reader.poll(tp):
-                _put(found, records)
+                put(found, records)
                 newest_ms = max(record.timestamp for record in records)
                 return int(newest_ms)
     return max(int(time.time() * 1000), int(newest_ms))
 
 
-def _put(found: dict[str, ConsumerRecord], records: Iterable[ConsumerRecord]) -> None:
+def put(found: dict[str, ConsumerRecord], records: Iterable[ConsumerRecord]) -> None:
     for record in records:
         found[(record.key or b"").decode("utf-8", "replace")] = record
+    for name in [name for name, record in found.items() if record.value is None]:
+        del found[name]
 
 
 def workers(records: Iterable[ConsumerRecord], now_ms: int) -> Workers:
