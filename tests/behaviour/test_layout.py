@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tests.support.product_sources import PACKAGES, SOURCES, file_of, imports, nodes, of_package
+from tests.support.product_sources import PACKAGES, SOURCES, file_of, imports, nodes, of_package, parsed
 
 Rule = Callable[[str, str], list[str]]
 
@@ -157,7 +157,7 @@ def environment(path: str, source: str) -> list[str]:
 
 def purity(path: str, source: str) -> list[str]:
     """What keeps a module that is pure, or says so, from being pure."""
-    if not is_pure(path) and not SAYS_PURE.search(ast.get_docstring(ast.parse(source)) or ""):
+    if not is_pure(path) and not SAYS_PURE.search(ast.get_docstring(parsed(source)) or ""):
         return []
     allowed = PURE_BUT_FOR.get(path, ())
     found = [
@@ -215,7 +215,7 @@ def private_parts(path: str, source: str) -> list[str]:
 
 def docstrings(path: str, source: str) -> list[str]:
     """A module says what it decides or translates; only an empty one has nothing to say."""
-    tree = ast.parse(source)
+    tree = parsed(source)
     return [] if ast.get_docstring(tree) or not tree.body else [f"{path} has no docstring"]
 
 

@@ -12,7 +12,7 @@ from pathlib import PurePosixPath
 
 import pytest
 
-from tests.support.product_sources import ROOT, SOURCES, file_of, imports
+from tests.support.product_sources import ROOT, SOURCES, file_of, imports, nodes, parsed
 
 Sources = Mapping[str, str]
 Rule = Callable[[Sources], list[str]]
@@ -86,7 +86,7 @@ def module_names(sources: Sources) -> list[str]:
 def class_names(sources: Sources) -> list[str]:
     places = defaultdict(list)
     for path, source in sources.items():
-        for node in ast.parse(source).body:
+        for node in parsed(source).body:
             if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
                 shared = SHARED_CLASS_NAMES.get(node.name, ())
                 places[node.name].append(next((folder for folder in shared if path.startswith(folder)), path))
@@ -111,7 +111,7 @@ def test_names(sources: Sources) -> list[str]:
 
 
 def long_test_names(source: str) -> Iterable[str]:
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         is_function = isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         if is_function and node.name.startswith("test_") and len(node.name) > MAX_TEST_NAME:
             yield node.name

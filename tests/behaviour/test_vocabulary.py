@@ -13,6 +13,7 @@ import pytest
 
 from stripeline.contracts import delivery_vocabulary, vocabulary
 from stripeline.contracts.vocabulary import Code
+from tests.support.product_sources import nodes
 
 ROOT = Path(__file__).parents[2]
 PACKAGES = ("contracts", "ingest", "workers", "deploy")
@@ -61,7 +62,7 @@ def name_of(node: ast.expr) -> str:
 
 def log_events(source: str) -> Iterator[str]:
     """Log calls whose first argument is a text of their own, and loggers of the standard library."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         if isinstance(node, ast.Attribute) and node.attr == "getLogger":
             yield f"line {node.lineno}: use structlog"
         if not isinstance(node, ast.Call) or not isinstance(node.func, ast.Attribute) or node.func.attr not in LEVELS:
@@ -72,7 +73,7 @@ def log_events(source: str) -> Iterator[str]:
 
 def bare_words(source: str) -> Iterator[str]:
     """Verdicts, reasons and codes as bare texts where they are passed, compared or matched."""
-    for node in ast.walk(ast.parse(source)):
+    for node in nodes(source):
         match node:
             case ast.Call(func=func, args=[first, *_]) if name_of(func) in CALLS and is_text(first):
                 yield f"line {node.lineno}: {name_of(func)}({ast.unparse(first)})"

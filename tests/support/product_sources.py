@@ -1,6 +1,7 @@
 """The product's source, read once: every module by its path, and what each imports."""
 
 import ast
+import gc
 from collections.abc import Iterator, Mapping
 from functools import cache
 from pathlib import Path
@@ -15,8 +16,19 @@ SOURCES = {
 
 
 @cache
+def parsed(source: str) -> ast.Module:
+    """A module's tree. Python 3.11.7 can't parse while it parses, and a collection in the middle may do that: it
+    formats the traceback of what a finalizer raised (https://github.com/python/cpython/issues/106905)."""
+    gc.disable()
+    try:
+        return ast.parse(source)
+    finally:
+        gc.enable()
+
+
+@cache
 def nodes(source: str) -> tuple[ast.AST, ...]:
-    return tuple(ast.walk(ast.parse(source)))
+    return tuple(ast.walk(parsed(source)))
 
 
 @cache
