@@ -260,6 +260,9 @@ class LogEvent(StrEnum):
     BRAKE_TRIPPED = "brake_tripped"  # a connection or workflow is at its limit, and is paused
     # Console
     CONSOLE_LISTENING = "console_listening"
+    INDEX_MADE_AGAIN = "index_made_again"  # it is new, or of no use any more: all is read again
+    INDEX_CAUGHT_UP = "index_caught_up"  # it has read all that there was when it began
+    INDEX_FAILED = "index_failed"  # Kafka or the store is away: it goes on when they are back
     PAGE_FAILED = "page_failed"  # a fault of Stripeline: answered 500
     SIGNED_IN = "signed_in"
     SIGN_IN_REFUSED = "sign_in_refused"

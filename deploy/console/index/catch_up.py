@@ -9,12 +9,14 @@ class CatchUp:
     """read, unread: records. since_ms: when the reading began.
 
     missing: topics that can't be read, each with the reason.
+    unreadable: records that are no records of their topics' contract, since the process began.
     """
 
     read: int = 0
     unread: int = 0
     since_ms: int = 0
     caught_up: bool = False
+    unreadable: int = 0
     missing: Mapping[str, str] = field(default_factory=dict)
 
     @property

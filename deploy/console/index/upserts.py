@@ -26,6 +26,12 @@ def insert_new(db: Connection, table: Table, rows: Sequence[Row]) -> None:
         db.execute(new_rows(db, table), rows)
 
 
+def put(db: Connection, table: Table, rows: Sequence[Row]) -> None:
+    """Over those of the same key."""
+    if rows:
+        _upsert(db, table, rows, lambda _, new: {column.name: new[column.name] for column in table.c})
+
+
 def write_runs(db: Connection, rows: Sequence[Row]) -> None:
     """Of each run the newest state."""
     if not rows:

@@ -40,22 +40,22 @@ class RowChanges:
     unreadable: Counter[str] = field(default_factory=Counter)
 
 
-def add_changes(changes: RowChanges, topics: Topics, records: Iterable[Read]) -> None:
-    """Add what these records change."""
+def add_changes(changes: RowChanges, topics: Topics, records: Iterable[Read], finished_since_ms: int = 0) -> None:
+    """Add what these records change. A run that had finished before this time is as good as deleted."""
     for record in records:
         try:
-            _add(changes, topics, record)
+            _add(changes, topics, record, finished_since_ms)
         except (msgspec.DecodeError, ValueError):
             changes.unreadable[record.topic] += 1
 
 
-def _add(changes: RowChanges, topics: Topics, record: Read) -> None:
+def _add(changes: RowChanges, topics: Topics, record: Read, finished_since_ms: int) -> None:
     topic = record.topic
     if topic in topics.events:
         changes.events.append(event_row(record))
         _count(changes, record, "events")
     elif topic == topics.run:
-        change = run_change(record)
+        change = run_change(record, finished_since_ms)
         if isinstance(change, RunGone):
             changes.gone_runs.append(change)
         else:

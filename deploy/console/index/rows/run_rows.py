@@ -5,7 +5,7 @@ key stands for the object, and what its steps made names the customer. An erased
 """
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 from stripeline.deploy.console.index.rows.cells import cell, error_cell, id_cell, ms_cell
 from stripeline.deploy.console.index.rows.summaries import RunSummary, summary
@@ -21,11 +21,17 @@ class RunGone:
     offset: int
 
 
-def run_change(record: Read) -> dict[str, Any] | RunGone:
+FINISHED: Final = ("succeeded", "cancelled")
+"""Runs that nobody has to look at any more: the window bounds them."""
+
+
+def run_change(record: Read, finished_since_ms: int = 0) -> dict[str, Any] | RunGone:
     """Raises msgspec.DecodeError, and ValueError for a tombstone without a key."""
     if record.value is None:
         return _gone(record)
     run = summary(RunSummary, record.value)
+    if run.status in FINISHED and run.finished_at is not None and run.finished_at < finished_since_ms:
+        return RunGone(run.run, record.partition, record.offset)
     erased = run.erased_at is not None
     return {
         "run_id": cell(run.run), "number": record.partition, "offset": record.offset,

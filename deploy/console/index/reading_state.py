@@ -1,0 +1,53 @@
+"""How far the index has come, for the pages: versions that live streams wait for, and how much is still unread."""
+
+import asyncio
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from stripeline.deploy.console.index.catch_up import CatchUp
+
+_NEWS_S: Final = 0.5
+"""Between two versions: pages are refreshed twice a second at most."""
+
+
+@dataclass(slots=True)
+class ReadingState:
+    """claimed: this process has written the store before, so that another's mark on it is a conflict."""
+
+    progress: CatchUp = field(default_factory=CatchUp)
+    claimed: bool = False
+    _version: int = 1
+    _grown: bool = False
+    _grown_s: float = 0.0
+    _news: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def version(self) -> int:
+        return self._version
+
+    async def changed(self, version: int) -> int:
+        while self._version == version:
+            await self._news.wait()
+        return self._version
+
+    def grow(self) -> None:
+        """Rows have changed: the next tick says so."""
+        self._grown = True
+
+    def tick(self) -> None:
+        """Called often; makes a new version at most twice a second."""
+        now_s = time.monotonic()
+        if self._grown and now_s - self._grown_s >= _NEWS_S:
+            self._grown, self._grown_s = False, now_s
+            self._version += 1
+            news, self._news = self._news, asyncio.Event()
+            news.set()
+
+    def unreadable(self, count: int) -> None:
+        self.progress = replace(self.progress, unreadable=self.progress.unreadable + count)
+
+    def trouble(self, missing: Mapping[str, str]) -> None:
+        if missing != self.progress.missing:
+            self.progress = replace(self.progress, missing=dict(missing))
+            self.grow()

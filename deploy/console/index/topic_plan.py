@@ -1,0 +1,65 @@
+"""Which partitions the index reads, and where it begins with each. Asks Kafka; decides by the kind of topic.
+
+Runs, dead letters and the audit are read whole. Events, commands, retries and results are read from the window on.
+"""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from aiokafka import TopicPartition
+
+from stripeline.contracts.topics import Topics
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.operations.topics_admin import connected
+from stripeline.workers.kafka.aiokafka_topic_ids_internals import topic_ids
+from stripeline.workers.kafka.partition_reader import PartitionReader
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TopicPlan:
+    """partitions: of the topics that can be read. missing: the others, each with the reason."""
+
+    partitions: tuple[TopicPartition, ...]
+    missing: Mapping[str, str]
+    topic_ids: Mapping[str, str]
+
+
+def followed(topics: Topics, existing: Sequence[str]) -> list[str]:
+    """The topics of the index; of retry topics also those of tiers that were taken away."""
+    former = sorted(name for name in existing if topics.is_retry(name) and name not in topics.retries)
+    return [
+        topics.run, topics.dead_letter, topics.audit, *topics.events, topics.command, *topics.retries, *former,
+        topics.result,
+    ]  # fmt: skip
+
+
+def is_read_whole(topics: Topics, topic: str) -> bool:
+    return topic in {topics.run, topics.dead_letter, topics.audit}
+
+
+async def topic_plan(reader: PartitionReader, topics: Topics, client: Mapping[str, Any]) -> TopicPlan:
+    """What there is now. Raises KafkaError, TimeoutError."""
+    names = followed(topics, list(await reader.topics()))
+    found: list[TopicPartition] = []
+    missing: dict[str, str] = {}
+    async with connected(client) as cluster:
+        for name in names:
+            try:
+                found += [TopicPartition(name, number) for number in await cluster.partitions(name)]
+            except FailureError as error:
+                missing[name] = str(error)
+    known = await topic_ids([name for name in names if name not in missing], client)
+    return TopicPlan(partitions=tuple(found), missing=missing, topic_ids=known)
+
+
+async def begins(
+    reader: PartitionReader, topics: Topics, partitions: Sequence[TopicPartition], since_ms: int
+) -> dict[TopicPartition, int]:
+    """Where each partition is read from. Raises KafkaError, TimeoutError."""
+    if not partitions:
+        return {}
+    firsts, ends = await reader.first_offsets(partitions), await reader.end_offsets(partitions)
+    windowed = [tp for tp in partitions if not is_read_whole(topics, tp.topic)]
+    later = await reader.offsets_at(windowed, since_ms) if windowed else {}
+    return {**firsts, **{tp: max(firsts[tp], later.get(tp, ends[tp])) for tp in windowed}}
