@@ -657,10 +657,9 @@ async def test_stalled_clients_do_not_keep_others_out(receiver: Receiver) -> Non
 
 
 async def test_connections_above_the_cap_are_closed_at_once(receiver: Receiver) -> None:
-    opened = [await asyncio.open_connection("127.0.0.1", receiver.running.port) for _ in range(61)]
-    with pytest.raises((ConnectionError, asyncio.IncompleteReadError)):
-        await asyncio.wait_for(opened[-1][0].readexactly(1), 5)
-    assert ("closed", "too_many") in receiver.seen
+    # At once: one that is idle for 0.3 s is closed too.
+    opened = await asyncio.gather(*(asyncio.open_connection("127.0.0.1", receiver.running.port) for _ in range(61)))
+    await eventually(lambda: ("closed", "too_many") in receiver.seen)
     for _, writer in opened:
         writer.close()
     await eventually(lambda: receiver.running.connections == 0)
