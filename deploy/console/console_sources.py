@@ -11,6 +11,7 @@ from stripeline.contracts.operator.control_records import Pause
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.console_counters import ConsoleCounters
 from stripeline.deploy.console.index.catch_up import CatchUp
+from stripeline.deploy.console.overview.report_history import ReportHistory
 from stripeline.deploy.operations.acts.audit import Act, Signed
 from stripeline.deploy.operations.acts.workflow_resume import Resumed
 from stripeline.deploy.operations.reading.topic_reader import Read
@@ -75,6 +76,7 @@ class Sources:
     faults, advice: what is wrong with the topics, and what they could do better, as of the last look.
     not_known: what could not be looked at, each with the reason.
     session_ms: after this time without a report a process owns no task.
+    history: what the reports of the last minutes say.
     """
 
     topics: Topics
@@ -93,6 +95,7 @@ class Sources:
     advice: Callable[[], Sequence[TopicProblem]] = tuple
     not_known: Callable[[], Mapping[str, str]] = dict
     session_ms: int = 12_000
+    history: Callable[[], ReportHistory] = ReportHistory
 
 
 class Commit(Protocol):

@@ -23,10 +23,10 @@ from stripeline.deploy.console.console_server import served
 from stripeline.deploy.console.console_sources import Index, Sources
 from stripeline.deploy.console.index.catch_up import CatchUp
 from stripeline.deploy.console.index.index_store import IndexStore, open_store
+from stripeline.deploy.console.overview.worker_watch import WorkerWatch
 from stripeline.deploy.console.record_fetch import RecordFetch
 from stripeline.deploy.operations.acts.audit import commit_acts
 from stripeline.deploy.operations.acts.pausing import Pausing
-from stripeline.deploy.operations.status.worker_watch import WorkerWatch
 from stripeline.deploy.runtime.process.admin_server import failing
 from stripeline.deploy.runtime.process.port_in_use import named_ports
 from stripeline.deploy.runtime.shared import Shared
@@ -53,13 +53,13 @@ async def console_part(
     async with AsyncExitStack() as stack:
         index = await stack.enter_async_context(_index(stack.enter_context(store_of(settings))))
         shared.warnings["index"] = lambda: behind(index.catch_up())
-        watch = WorkerWatch(settings.topics, shared.client, shared.words)
+        watch = WorkerWatch(settings.topics, shared.client, settings.partitions, shared.words)
         await stack.enter_async_context(beside(watch.run()))
         shared.warnings["workers"] = watch.missing
         sources = Sources(
             topics=settings.topics, client=shared.client, partitions=settings.partitions,
             window_ms=settings.console_window_ms, index=index, records=RecordFetch(shared.client),
-            workers=watch.workers,
+            workers=watch.workers, not_known=watch.not_known, history=lambda: watch.history,
             definitions=lambda: shared.table.definitions, missing=lambda: missing(shared),
             commit=partial(commit_acts, settings.topics, shared.client),
             pausing=Pausing(settings.topics, shared.client), counters=counted,

@@ -8,7 +8,7 @@ from msgspec.structs import replace
 
 from stripeline.contracts.internal_records import encode
 from stripeline.contracts.topics import Topics
-from stripeline.deploy.operations.status.worker_watch import WorkerWatch
+from stripeline.deploy.console.overview.worker_watch import WorkerWatch
 from stripeline.workers.kafka.one_off_producer import one_off_producer
 from tests.support.broker import Broker, TopicFactory
 from tests.support.status_facts import instance
@@ -22,7 +22,7 @@ async def until(holds: Callable[[], bool]) -> None:
 
 async def test_reports_are_followed(broker: Broker, prefix: str, topic_factory: TopicFactory) -> None:
     topics, client = Topics(prefix=prefix), {"bootstrap_servers": broker.bootstrap_servers}
-    watch = WorkerWatch(topics, client)
+    watch = WorkerWatch(topics, client, 4)
     running = asyncio.create_task(watch.run())
 
     async def say(name: str, report: Any) -> None:
@@ -35,11 +35,14 @@ async def test_reports_are_followed(broker: Broker, prefix: str, topic_factory: 
 
     try:
         await until(lambda: watch.missing() is not None)
+        assert "the processes" in watch.not_known()
         await topic_factory("worker")
         report = instance("router").report
         await say("router/a", replace(report, version="1"))
         await until(lambda: versions() == {"router/a": "1"})
         assert watch.missing() is None
+        assert watch.not_known() == {}
+        assert watch.history.lags("router", 3) == [0]
         assert watch.workers().instances[0].age_ms < 15_000
         await say("router/b", report)
         await say("router/a", replace(report, version="2"))

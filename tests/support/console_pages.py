@@ -33,7 +33,7 @@ from stripeline.deploy.operations.acts.workflow_resume import Resumed
 from stripeline.deploy.operations.reading.topic_reader import Read
 from stripeline.deploy.operations.status.facts import WaitingCommands
 from stripeline.workers.kafka.control_table import Changes
-from tests.support.console_sample import fill, sample_definitions, sample_records, sample_workers
+from tests.support.console_sample import fill, sample_definitions, sample_history, sample_records, sample_workers
 
 OPERATOR = Identity(user="ada@example.com", role=ConsoleRole.OPERATOR)
 
@@ -185,8 +185,8 @@ async def console_pages(folder: Path, **changed: Any) -> AsyncIterator[ConsolePa
 
     sources = Sources(
         topics=Topics(), client={}, partitions=4, window_ms=7 * 86_400_000, index=index, records=records,
-        workers=sample_workers, definitions=lambda: pausing.definitions, missing=lambda: None, commit=commit,
-        pausing=pausing,
+        workers=sample_workers, history=sample_history, definitions=lambda: pausing.definitions,
+        missing=lambda: None, commit=commit, pausing=pausing,
     )  # fmt: skip
     sources = replace(sources, **changed)
     sign_in = FixedSignIn()

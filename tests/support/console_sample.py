@@ -10,6 +10,7 @@ from typing import Any
 
 import msgspec
 import orjson
+from msgspec.structs import replace as with_fields
 from sqlalchemy import Connection as Db
 from sqlalchemy import insert
 
@@ -25,9 +26,10 @@ from stripeline.contracts.internal_records import (
     encode,
 )
 from stripeline.contracts.operator.control_records import ConnectionAccount, Installation, Pause
-from stripeline.contracts.operator.worker_report import ConnectionReport
+from stripeline.contracts.operator.worker_report import ConnectionReport, TaskReport
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.index import tables
+from stripeline.deploy.console.overview.report_history import ReportHistory
 from stripeline.deploy.operations.reading.topic_reader import Read
 from stripeline.deploy.operations.status.workers import Workers
 from tests.support.status_facts import SEALED, instance
@@ -370,8 +372,35 @@ def sample_definitions() -> Definitions:
 def sample_workers() -> Workers:
     """All roles at work; one executor is stale, and one connection waits for its rate."""
     waits = (ConnectionReport(connection="acme", line_ms=350), ConnectionReport(connection="globex", paused=True))
+    keys, tier = ("3f9a1c2b",), TOPICS.retry(TOPICS.tiers[0])
+    tasks = tuple(
+        TaskReport(role="executor", partition=number, lag=number * 117, oldest_ms=number * 900, calls=number, in_hand=number * 3,
+                   waiting=3 - number, waiting_keys=number % 2, tier_heads={tier: NOW_MS + 4 * MINUTE} if number < 3 else {})
+        for number in range(4)
+    )  # fmt: skip
+    about: dict[str, Any] = {
+        "started_ms": NOW_MS - 26 * HOUR,
+        "at_ms": NOW_MS - 1_000,
+        "master_keys": keys,
+        "control": 42,
+        "skew_ms": 12,
+    }
     found = (
-        instance("ingest"), instance("router", "router-0"), instance("router", "router-1", tasks=()),
-        instance("executor", "executor-0", connections=waits, skew_ms=12), instance("executor", "executor-1", age_ms=40_000, tasks=()),
+        instance("ingest", **about), instance("router", "router-0", **about),
+        instance("router", "router-1", tasks=(), **{**about, "control": 40, "warnings": "the clock of its host is not checked"}),
+        instance("executor", "executor-0", connections=waits, tasks=tasks, **about),
+        instance("executor", "executor-1", age_ms=40_000, tasks=(), **about),
     )  # fmt: skip
     return Workers(instances=found, now_ms=NOW_MS)
+
+
+def sample_history() -> ReportHistory:
+    """Two minutes of reports of the executor: its lag has a peak."""
+    history = ReportHistory(4)
+    (executor,) = (one for one in sample_workers().live if one.report.role == "executor")
+    for back in range(24, -1, -1):
+        tasks = tuple(
+            with_fields(task, lag=task.lag + task.partition * back * (24 - back)) for task in executor.report.tasks
+        )
+        history.learn(executor.name, with_fields(executor.report, tasks=tasks), NOW_MS - back * 5_000)
+    return history

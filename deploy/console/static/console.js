@@ -90,7 +90,7 @@ for (const name of ["visibilitychange", "focusin", "focusout", "toggle", "close"
 // What a person points at, has selected or has the focus in is not replaced.
 document.addEventListener("htmx:sseBeforeMessage", (event) => {
   const part = event.target, selected = getSelection();
-  if (part.matches("[data-part]") && (part.contains(document.activeElement) || (!selected.isCollapsed && part.contains(selected.anchorNode)))) {
+  if (part.matches("[data-part]") && ((part !== document.activeElement && part.contains(document.activeElement)) || (!selected.isCollapsed && part.contains(selected.anchorNode)))) {
     event.preventDefault();
   }
 });

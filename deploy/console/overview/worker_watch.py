@@ -10,14 +10,17 @@ from collections.abc import Callable, Mapping
 from typing import Any, Final
 
 import structlog
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import LogEvent
+from stripeline.deploy.console.overview.console_facts import PROCESSES
+from stripeline.deploy.console.overview.report_history import RECENT_MS, ReportHistory
+from stripeline.deploy.console.overview.worker_reports import WorkerReports
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.reading.topic_reader import partitions_of
-from stripeline.deploy.operations.status.workers import MAX_RECORDS, Workers, put, workers
+from stripeline.deploy.operations.status.workers import MAX_RECORDS, Workers
 from stripeline.workers.kafka.partition_reader import IDLE_FETCH_WAIT_MS, PartitionReader, partition_reader
 
 _RETRY_S: Final = (0.5, 2.0, 5.0)
@@ -27,19 +30,31 @@ log = structlog.get_logger(__name__)
 class WorkerWatch:
     """Reads while `run` is awaited. words: says what an error of Kafka's means."""
 
-    def __init__(self, topics: Topics, client: Mapping[str, Any], words: Callable[[Exception], str] = str) -> None:
-        self._topics, self._client, self._words = topics, client, words
-        self._newest: dict[str, ConsumerRecord] = {}
-        self._ahead_ms = 0
+    def __init__(
+        self, topics: Topics, client: Mapping[str, Any], partitions: int, words: Callable[[Exception], str] = str
+    ) -> None:
+        self._topics, self._client, self._partitions, self._words = topics, client, partitions, words
+        self._reports, self._read = WorkerReports(partitions), False
         self._why: str | None = None
 
     def workers(self) -> Workers:
         """The newest report of each process, with its age now."""
-        return workers(self._newest.values(), _now_ms() + self._ahead_ms)
+        return self._reports.workers(_now_ms())
+
+    @property
+    def history(self) -> ReportHistory:
+        """What the reports of the last minutes say."""
+        return self._reports.history
 
     def missing(self) -> str | None:
         """Why the reports can't be read; None when all is well."""
         return self._why
+
+    def not_known(self) -> Mapping[str, str]:
+        """The same for the pages, which say that no process runs only when they know."""
+        if self._why is None and self._read:
+            return {}
+        return {PROCESSES: self._why or "their reports are being read"}
 
     async def run(self) -> None:
         """Until it is cancelled."""
@@ -49,6 +64,7 @@ class WorkerWatch:
                 await self._follow()
             except (KafkaError, OSError, TimeoutError, FailureError) as error:
                 said = self._words(error) or type(error).__name__
+                failures = 0 if self._why is None else failures
                 self._why = f"{self._topics.worker} can't be read: {said}"
                 log.warning(LogEvent.FOLLOWER_FAILED, topic=self._topics.worker, reason=said)
             except Exception:
@@ -61,23 +77,21 @@ class WorkerWatch:
     async def _follow(self) -> None:
         (tp,) = await partitions_of(self._topics.worker, self._client)
         async with partition_reader(self._client, fetch_wait_ms=IDLE_FETCH_WAIT_MS) as reader:
-            self._newest = await _whole(reader, tp)
-            self._why = None
+            reports = await self._whole(reader, tp)
+            self._reports, self._read, self._why = reports, True, None
             while True:
-                if records := await reader.poll(tp):
-                    put(self._newest, records)
-                    # By the broker's clock: the newest report was appended a moment ago, whatever this host's says.
-                    self._ahead_ms = max(record.timestamp for record in records) - _now_ms()
+                for record in await reader.poll(tp):
+                    reports.learn(record, _now_ms())
 
-
-async def _whole(reader: PartitionReader, tp: TopicPartition) -> dict[str, ConsumerRecord]:
-    """What the topic says now. A topic that was made again begins with nothing."""
-    first, end = (await reader.first_offsets([tp]))[tp], (await reader.end_offsets([tp]))[tp]
-    reader.seek({tp: max(first, end - MAX_RECORDS)})
-    found: dict[str, ConsumerRecord] = {}
-    async for records in reader.read_to({tp: end}):
-        put(found, records)
-    return found
+    async def _whole(self, reader: PartitionReader, tp: TopicPartition) -> WorkerReports:
+        """What the topic says now. A topic that was made again begins with nothing."""
+        first, end = (await reader.first_offsets([tp]))[tp], (await reader.end_offsets([tp]))[tp]
+        reader.seek({tp: max(first, end - MAX_RECORDS)})
+        found, recent_ms = WorkerReports(self._partitions), _now_ms() - RECENT_MS
+        async for records in reader.read_to({tp: end}):
+            for record in records:
+                found.learn(record, recent=record.timestamp >= recent_ms)
+        return found
 
 
 def _now_ms() -> int:
