@@ -8,7 +8,7 @@ BROKERS ?= 1
 # Tests on a real Kafka mostly wait, so a few run at a time, each process with a Kafka of its own (0.5 GB).
 PROCESSES ?= 2
 
-.PHONY: help acts demo test long judges unit faults cluster cluster-smoke check docs bench format lock clean
+.PHONY: help acts browser console-load demo test long judges unit faults cluster cluster-smoke check docs bench format lock clean
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -40,6 +40,18 @@ $(VENV)/.judges: $(VENV)/.done tests/judges/requirements.lock
 
 judges: $(VENV)/.judges  ## Run the conformance tests against external tools: AsyncAPI's parser, Stripe's mock, clients in three languages
 	@$(BIN)/pytest -n 2 --dist loadfile tests/judges
+
+$(VENV)/.chromium:
+	@command -v chromium >/dev/null || { test "$$(id -u)" = 0 && echo "Installing Debian's Chromium (once)" && apt-get update -qq \
+	  && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends chromium >/dev/null; } \
+	  || { echo "Chromium was not found. Install Debian's: apt-get install chromium" >&2; exit 1; }
+	@touch $@
+
+browser: $(VENV)/.done $(VENV)/.chromium  ## Drive the console in Chromium: each page, each act (3 minutes); SHOTS=folder keeps screenshots
+	@$(if $(SHOTS),SHOTS=$(SHOTS)) $(BIN)/pytest -q tests/browser
+
+console-load: $(VENV)/.done  ## Measure the console under RATE=200 events a second with three viewers, for MINUTES=10
+	@$(BIN)/python -m tests.load --minutes $(if $(filter command line,$(origin MINUTES)),$(MINUTES),10) --rate $(or $(RATE),200)
 
 unit: $(VENV)/.done  ## Run the tests that need no broker
 	@$(BIN)/pytest -q tests/unit tests/contract tests/behaviour
