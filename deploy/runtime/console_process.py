@@ -5,11 +5,9 @@ ready, and never ends it.
 """
 
 import asyncio
-import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterator
-from contextlib import AsyncExitStack, asynccontextmanager, contextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
-from pathlib import Path
 from typing import Any, Final
 
 import structlog
@@ -21,8 +19,8 @@ from stripeline.deploy.console.console_app import console_app
 from stripeline.deploy.console.console_counters import ConsoleCounters
 from stripeline.deploy.console.console_server import served
 from stripeline.deploy.console.console_sources import Index, Sources
-from stripeline.deploy.console.index.catch_up import CatchUp
-from stripeline.deploy.console.index.index_store import IndexStore, open_store
+from stripeline.deploy.console.index.catch_up import STORE, CatchUp
+from stripeline.deploy.console.index.topic_index import topic_index
 from stripeline.deploy.console.overview.worker_watch import WorkerWatch
 from stripeline.deploy.console.record_fetch import RecordFetch
 from stripeline.deploy.operations.acts.audit import commit_acts
@@ -51,14 +49,22 @@ async def console_part(
     shared.checks["topics"] = lambda: shared.topics.all_missing(followed(settings.topics))
     host, port = settings.console_host, settings.console_port
     async with AsyncExitStack() as stack:
-        index = await stack.enter_async_context(_index(stack.enter_context(store_of(settings))))
+        index = await stack.enter_async_context(
+            topic_index(
+                store_of(settings), settings.topics, shared.client, window_ms=settings.console_window_ms,
+                words=shared.words,
+            )
+        )  # fmt: skip
+        await stack.enter_async_context(beside(index.run()))
+        records = await stack.enter_async_context(RecordFetch(shared.client))
+        shared.checks["store"] = lambda: index.catch_up().missing.get(STORE)
         shared.warnings["index"] = lambda: behind(index.catch_up())
         watch = WorkerWatch(settings.topics, shared.client, settings.partitions, shared.words)
         await stack.enter_async_context(beside(watch.run()))
         shared.warnings["workers"] = watch.missing
         sources = Sources(
             topics=settings.topics, client=shared.client, partitions=settings.partitions,
-            window_ms=settings.console_window_ms, index=index, records=RecordFetch(shared.client),
+            window_ms=settings.console_window_ms, index=index, records=records,
             workers=watch.workers, not_known=watch.not_known, history=lambda: watch.history,
             definitions=lambda: shared.table.definitions, missing=lambda: missing(shared),
             commit=partial(commit_acts, settings.topics, shared.client),
@@ -93,14 +99,9 @@ def followed(topics: Topics) -> frozenset[str]:
     return frozenset({topics.control, topics.run, topics.worker})
 
 
-@contextmanager
-def store_of(settings: Settings) -> Iterator[str]:
-    """Where the index is kept: as the settings say, else in a file that ends with the block."""
-    if settings.console_store is not None:
-        yield settings.console_store.get_secret_value()
-        return
-    with tempfile.TemporaryDirectory(prefix="stripeline-console-") as folder:
-        yield str(Path(folder) / "console.db")
+def store_of(settings: Settings) -> str | None:
+    """Where the index is kept; None for a file that ends with the process."""
+    return None if settings.console_store is None else settings.console_store.get_secret_value()
 
 
 def missing(shared: Shared) -> str | None:
@@ -114,29 +115,3 @@ def behind(state: CatchUp) -> str | None:
     if state.missing:
         return "; ".join(f"{topic} can't be read: {why}" for topic, why in state.missing.items())
     return None if state.caught_up else f"it has read {state.percent} %, and {state.unread} records are left"
-
-
-class _UnfilledIndex:
-    """A store that nothing fills yet."""
-
-    def __init__(self, store: IndexStore) -> None:
-        self.ask, self.change = store.ask, store.change
-
-    def catch_up(self) -> CatchUp:
-        return CatchUp()
-
-    def version(self) -> int:
-        return 0
-
-    async def changed(self, version: int) -> int:
-        await asyncio.Event().wait()
-        return version
-
-
-@asynccontextmanager
-async def _index(where: str) -> AsyncIterator[_UnfilledIndex]:
-    store = await asyncio.to_thread(open_store, where)
-    try:
-        yield _UnfilledIndex(store)
-    finally:
-        await store.close()

@@ -16,11 +16,9 @@ import structlog
 from aiokafka.errors import KafkaError
 
 from stripeline.contracts.vocabulary import LogEvent
-from stripeline.deploy.console.auth.sign_in_choice import check_sign_in, sign_in_of
 from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.operations.topics import NotYetError
 from stripeline.deploy.runtime.admin_port import admin_port
-from stripeline.deploy.runtime.console_process import console_part
 from stripeline.deploy.runtime.executor_process import executor_part
 from stripeline.deploy.runtime.ingest_group.membership import GroupMembership, end_with_parent
 from stripeline.deploy.runtime.ingest_process import ingest_part
@@ -62,6 +60,10 @@ async def run_worker(settings: Settings) -> None:
 
 async def run_console(settings: Settings) -> None:
     """Its pages are served before the topics are right: they say what is wrong."""
+    # The others do without SQLAlchemy and Jinja2, which cost them memory and a second of their start.
+    from stripeline.deploy.console.auth.sign_in_choice import check_sign_in, sign_in_of  # noqa: PLC0415
+    from stripeline.deploy.runtime.console_process import console_part  # noqa: PLC0415
+
     check_sign_in(settings)
     part = partial(console_part, sign_in=partial(sign_in_of, settings))
     await _run(settings, [Purpose.CONSOLE], part, begin=_at_once)

@@ -15,7 +15,7 @@ from stripeline.deploy.console.console_sources import Index
 from stripeline.deploy.console.index.catch_up import CatchUp
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.local.kafka_config import free_port
-from stripeline.deploy.runtime.console_process import behind, console_part, store_of
+from stripeline.deploy.runtime.console_process import behind, console_part
 from stripeline.deploy.runtime.process.admin_server import failing
 from stripeline.deploy.runtime.shared import Shared, open_shared
 from stripeline.deploy.settings.settings import Settings, load_settings
@@ -100,12 +100,6 @@ async def test_pages_are_counted_by_their_names(tmp_path: Path) -> None:
         for _ in range(2):
             await page(client, f"{url}/runs")
     assert {page: sum(found.counts) for (page,), found in counters.page_s.items()} == {"runs": 2}
-
-
-def test_a_store_without_a_setting_ends_with_the_process(tmp_path: Path) -> None:
-    with store_of(settings_of(tmp_path, console_store=None)) as where:
-        assert Path(where).parent.is_dir()
-    assert not Path(where).parent.exists()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Final
+
+STORE: Final = "the store"
+"""The key of `missing` for an index that can't be written."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

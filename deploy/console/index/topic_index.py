@@ -25,7 +25,7 @@ from sqlalchemy.exc import SQLAlchemyError
 
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import LogEvent
-from stripeline.deploy.console.index.catch_up import CatchUp
+from stripeline.deploy.console.index.catch_up import STORE, CatchUp
 from stripeline.deploy.console.index.index_store import IndexStore, open_store
 from stripeline.deploy.console.index.pruning import prune_steps
 from stripeline.deploy.console.index.reading_state import ReadingState
@@ -96,7 +96,7 @@ class TopicIndex:
             except (KafkaError, OSError, TimeoutError, ControlError, FailureError) as error:
                 self._failed("Kafka", self._words(error) or type(error).__name__)
             except SQLAlchemyError as error:
-                self._failed("the store", _store_words(error))
+                self._failed(STORE, _store_words(error))
             except Exception:
                 # The pages go on with what there is, so a fault of the reading must not end it for good.
                 log.exception(LogEvent.INDEX_FAILED, reason="a fault of Stripeline")
