@@ -268,6 +268,7 @@ class LogEvent(StrEnum):
     SIGN_IN_REFUSED = "sign_in_refused"
     TOKENS_FILE_RELOADED = "tokens_file_reloaded"
     TOKENS_FILE_UNUSABLE = "tokens_file_unusable"  # what of it can't be read grants nothing
+    BULK_ACT_FAILED = "bulk_act_failed"  # a fault of Stripeline: what was committed stays
     KEY_ACCEPTED = "key_accepted"  # a refused key was tried, and its connection goes on
     KEY_NOT_ACCEPTED = "key_not_accepted"  # it was tried, and its connection stays paused
     # Processes

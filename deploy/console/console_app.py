@@ -57,6 +57,7 @@ def console_app(sources: Sources, sign_in: SignIn) -> web.Application:
     live = LiveStreams(pages, sources, rendering, sign_in, SECURITY_HEADERS)
     app.router.add_get("/live/{page}", _streamed(live), allow_head=False)
     app.on_shutdown.append(live.stop)
+    app.on_cleanup.append(lambda _: sources.acting.close())
     return app
 
 

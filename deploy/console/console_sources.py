@@ -9,6 +9,7 @@ from sqlalchemy import Connection
 from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.operator.control_records import Pause
 from stripeline.contracts.topics import Topics
+from stripeline.deploy.console.act_tasks import ActTasks
 from stripeline.deploy.console.console_counters import ConsoleCounters
 from stripeline.deploy.console.index.catch_up import CatchUp
 from stripeline.deploy.console.overview.report_history import ReportHistory
@@ -77,6 +78,7 @@ class Sources:
     not_known: what could not be looked at, each with the reason.
     session_ms: after this time without a report a process owns no task.
     history: what the reports of the last minutes say.
+    acting: the acts that are at work in this console.
     """
 
     topics: Topics
@@ -96,6 +98,7 @@ class Sources:
     not_known: Callable[[], Mapping[str, str]] = dict
     session_ms: int = 12_000
     history: Callable[[], ReportHistory] = ReportHistory
+    acting: ActTasks = field(default_factory=ActTasks)
 
 
 class Commit(Protocol):

@@ -1,16 +1,20 @@
 """The desk of dead letters: which are shown, how they are grouped, and what one says."""
 
+import re
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
+from html import unescape
 from pathlib import Path
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
+from sqlalchemy import insert
 
 from stripeline.deploy.console.auth.identity import ConsoleRole
+from stripeline.deploy.console.index import tables
 from stripeline.deploy.operations.reading.topic_reader import Read
 from tests.support.console_pages import ConsolePages, console_pages
-from tests.support.console_sample import CLIENT_SECRET, HOSTILE, TOPICS
+from tests.support.console_sample import CLIENT_SECRET, HOSTILE, NOW_MS, TOPICS
 
 
 @pytest.fixture
@@ -46,7 +50,7 @@ async def test_a_filter_shows_only_its_letters(console: ConsolePages, query: str
 
 async def test_a_state_that_is_none_is_explained(console: ConsolePages) -> None:
     text = await console.get("/dead-letters?state=opne", status=400)
-    assert "state: &#39;opne&#39; is none of open, replayed, settled, superseded, dismissed" in text
+    assert "State: &#39;opne&#39; is none of open, replayed, settled, superseded, dismissed" in text
 
 
 async def test_letters_are_counted_by_reason_and_code(console: ConsolePages) -> None:
@@ -55,6 +59,19 @@ async def test_letters_are_counted_by_reason_and_code(console: ConsolePages) -> 
     assert "13 letters match" in text
     groups = text.partition("<tbody>")[2].partition("</tbody>")[0]
     assert [one.partition("<")[0] for one in groups.split('<td class="number">')[1::4]] == ["11", "1", "1"]
+
+
+async def test_every_letter_is_on_one_of_the_pages(console: ConsolePages) -> None:
+    """Of one moment, too: a skipped batch of a page would never be seen."""
+    rows = [{"number": one % 4, "offset": 1000 + one, "state": "open", "at_ms": NOW_MS} for one in range(120)]
+    await console.index.change(lambda db: db.execute(insert(tables.letter), rows).rowcount)
+    found, address = list[str](), "/dead-letters"
+    for _ in range(3):
+        text = await console.get(address)
+        found += re.findall(r'href="/dead-letters/([0-9]+/[0-9]+)"', text)
+        older = re.search(r'class="more"><a class="button" href="([^"]+)"', text)
+        address = "/dead-letters" + unescape(older[1] if older else "")
+    assert len(found) == len(set(found)) == 120 + 13
 
 
 async def test_one_letter_says_what_a_replay_would_do(console: ConsolePages) -> None:

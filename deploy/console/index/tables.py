@@ -121,3 +121,18 @@ tally = Table(
 )  # fmt: skip
 """Counts a minute since the epoch, for the curves: `events`, `results`, `failed` (those of the results that did not
 succeed), and how long they took, in the buckets of `latency_buckets`."""
+
+preview = Table(
+    "preview", metadata,
+    Column("act_id", Text, primary_key=True), Column("by", Text, nullable=False),
+    Column("selection", Text, nullable=False), Column("state", Text, nullable=False),
+    Column("since_ms", BigInteger, nullable=False), Column("touched_ms", BigInteger, nullable=False),
+    Column("total", Integer, nullable=False), Column("acting", Integer, nullable=False),
+    Column("done", Integer, nullable=False), Column("committed", Integer, nullable=False),
+    Column("left_out", Integer, nullable=False), Column("unknown", Integer, nullable=False),
+    Column("cut", Boolean, nullable=False), Column("stop", Boolean, nullable=False),
+    Column("why", Text, nullable=False), Column("rate", Integer, nullable=False), Column("words", Text, nullable=False),
+    Column("items", Text, nullable=False),
+    Index("preview_by", "by", "state"), Index("preview_touched", "touched_ms"),
+)  # fmt: skip
+"""Bulk acts, from their previews to their ends, for consoles of one store (`bulk/act_store.py`). Made of no topic."""

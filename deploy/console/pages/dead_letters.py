@@ -6,23 +6,36 @@ from sqlalchemy import Row
 
 from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.retry_tiers import HORIZON_MS
-from stripeline.contracts.vocabulary import DeadLetterReason, LetterState
+from stripeline.contracts.vocabulary import Code, DeadLetterReason, LetterState
 from stripeline.deploy.console.auth.identity import ConsoleRole
+from stripeline.deploy.console.bulk.act_selection import act_filters
+from stripeline.deploy.console.bulk.bulk_act import WORDS, BulkAct
 from stripeline.deploy.console.console_page import (
     NOT_FOUND,
     Answer,
     ConsolePage,
     NavigationItem,
+    News,
     PageProblem,
     Question,
     View,
 )
-from stripeline.deploy.console.filters import BadFilterError, FilterField, letter_filters, query_text
+from stripeline.deploy.console.filters import (
+    SINCE,
+    UNTIL,
+    BadFilterError,
+    FilterField,
+    check,
+    letter_filters,
+    news_address,
+    query_text,
+)
 from stripeline.deploy.console.index.queries.letters import (
     SOON_MS,
     acts_on_letter,
     letter_groups,
     letters_at,
+    newer_letters,
     newest_letters,
 )
 from stripeline.deploy.operations.act_failures import EXPECTED_OF_ACTS
@@ -32,23 +45,25 @@ from stripeline.deploy.operations.reading.views import DeadLetter, dead_letter_d
 
 FIELDS: Final = (
     FilterField("state", "State", tuple(LetterState)),
-    FilterField("reason", "Reason", tuple(DeadLetterReason)),
-    FilterField("code", "Code"),
-    FilterField("action", "Action"),
+    FilterField("reason", "Reason", suggestions=tuple(DeadLetterReason)),
+    FilterField("code", "Code", suggestions=tuple(Code)),
     FilterField("connection", "Connection"),
-    FilterField("account", "Account"),
-    FilterField("customer", "Customer"),
-    FilterField("key", "Key"),
-    FilterField("id", "Command id"),
-    FilterField("since", "Since"),
-    FilterField("until", "Until"),
+    SINCE,
+    FilterField("action", "Action", rare=True),
+    FilterField("account", "Account", rare=True),
+    FilterField("customer", "Customer", rare=True),
+    FilterField("key", "Key", rare=True),
+    FilterField("id", "Command id", rare=True),
+    UNTIL,
 )
+_ACTS: Final = [(act.value, WORDS[act].does) for act in (BulkAct.REPLAY, BulkAct.DISMISS)]
 MAX_SHOWN_BYTES: Final = 512 * 1024
 _DIGITS: Final = 18
 
 
 async def dead_letters(question: Question) -> Answer:
     try:
+        check(question, FIELDS)
         filters = letter_filters(question)
     except BadFilterError as error:
         return error.page("/dead-letters", "Dead letters")
@@ -63,6 +78,9 @@ async def dead_letters(question: Question) -> Answer:
             "fields": FIELDS, "given": {**question.query, "state": state}, "rows": found.rows, "more": more,
             "groups": [(group, _only(question, state, group.reason, group.code)) for group in groups],
             "total": sum(group.count for group in groups), "soon_ms": SOON_MS, "now_ms": question.now_ms,
+            "live": news_address("dead-letters", question, FIELDS, found.newest), "acts": _ACTS,
+            "selectable": question.identity.may(ConsoleRole.OPERATOR),
+            "act_filters": act_filters({**question.query, "state": state}, BulkAct.REPLAY),
         },
     )  # fmt: skip
 
@@ -88,11 +106,12 @@ async def dead_letter(question: Question) -> Answer:
         template="dead_letter.html",
         values={
             "row": row, "now_ms": question.now_ms, "shows": shows, "unread": unread,
+            "selectable": question.identity.may(ConsoleRole.OPERATOR) and row.state == LetterState.OPEN,
+            "offered": _ACTS if letter is not None and replayable(letter) else _ACTS[1:],
             "acts": await question.sources.index.ask(acts_on_letter(row)),
             "details": dead_letter_details(letter) if letter is not None and shows else None,
             "too_long": read is not None and len(read.value or b"") > MAX_SHOWN_BYTES,
             "would": None if letter is None else prospect(letter, question.now_ms),
-            "replayable": letter is not None and replayable(letter),
             "horizon_ms": None if row.first_ms is None else row.first_ms + HORIZON_MS,
             "idempotency_key": _key(question, row.command_id),
         },
@@ -135,6 +154,10 @@ PAGES = (
     ConsolePage(
         name="dead-letters", path="/dead-letters", show=dead_letters,
         navigation=NavigationItem(label="Dead letters", place=4, key="d"),
+        live=News(
+            newer=lambda question: newer_letters(letter_filters(question), question.given("newest")), one="dead letter",
+            many="dead letters",
+        ),
     ),
     ConsolePage(name="dead-letter", path="/dead-letters/{number}/{offset}", show=dead_letter),
 )  # fmt: skip

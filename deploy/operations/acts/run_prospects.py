@@ -3,7 +3,7 @@
 The router decides about each act again, by the same functions, when it reads it: between the two, a run may move.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, assert_never
 
@@ -28,11 +28,12 @@ class FoundRun:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Prospect:
-    """What an act would do to a run. `act`: None where it would do nothing."""
+    """What an act would do to a run. `act`: None where it would do nothing. `command`: what it would send."""
 
     found: FoundRun
     words: str
     act: RunAct | None = None
+    command: Mapping[str, Any] | None = None
 
 
 Plan = Callable[[FoundRun, Signed], Prospect]
@@ -60,7 +61,7 @@ def retry_plan(definitions: Definitions, *, as_started: bool) -> Plan:
                     command_id=request.command_id, revision=request.revision, number=request.number,
                     as_started=as_started,
                 )  # fmt: skip
-                return Prospect(found=found, words=words, act=asked)
+                return Prospect(found=found, words=words, act=asked, command=transition.command)
             case never:
                 assert_never(never)
 

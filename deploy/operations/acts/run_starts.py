@@ -35,13 +35,17 @@ _WHY_NOT: Final[Mapping[UnstartedReason, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartCandidate:
-    """An event of a workflow's trigger and types, and the run that it has or would start."""
+    """An event of a workflow's trigger and types, and the run that it has or would start.
+
+    command: of its first step, where one would be sent.
+    """
 
     read: Read
     event_id: str
     event_type: str
     run: str
     fate: str
+    command: Mapping[str, Any] | None = None
 
     @property
     def starts(self) -> bool:
@@ -83,9 +87,11 @@ def candidates(plan: StartPlan, reads: Iterable[Read], known: Container[str], no
         if run in seen:
             continue
         seen.add(run)
-        fate = "has run already" if run in known else _fate(plan, arrival, now_ms)
+        fate, command = ("has run already", None) if run in known else _fate(plan, arrival, now_ms)
         event = arrival.event
-        yield StartCandidate(read=read, event_id=event["id"], event_type=event["type"], run=run, fate=fate)
+        yield StartCandidate(
+            read=read, event_id=event["id"], event_type=event["type"], run=run, fate=fate, command=command
+        )  # fmt: skip
 
 
 def _arrival(plan: StartPlan, read: Read) -> Arrival | None:
@@ -102,14 +108,14 @@ def _arrival(plan: StartPlan, read: Read) -> Arrival | None:
     return arrival_of(plan.setup, event, occasion, read.headers, read.key)
 
 
-def _fate(plan: StartPlan, arrival: Arrival, now_ms: int) -> str:
+def _fate(plan: StartPlan, arrival: Arrival, now_ms: int) -> tuple[str, Mapping[str, Any] | None]:
     begun = start(plan.setup, Runs(), plan.name, plan.workflow, arrival, now_ms)
     if begun is None:
-        return "does not start: where is false"
+        return "does not start: where is false", None
     if not isinstance(begun, Transition):
-        return _WHY_NOT[begun.reason]
+        return _WHY_NOT[begun.reason], None
     error = begun.run.error
-    return STARTS if error is None else f"{STARTS}, and stops at once: {error.message}"
+    return STARTS if error is None else f"{STARTS}, and stops at once: {error.message}", begun.command
 
 
 def acts(topics: Topics, plan: StartPlan, found: Iterable[StartCandidate], signed: Signed) -> Iterator[Act]:

@@ -8,7 +8,15 @@ from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, se
 
 from stripeline.contracts.retry_tiers import HORIZON_MS
 from stripeline.contracts.vocabulary import AuditedAct
-from stripeline.deploy.console.index.queries.keyset import PAGE_ROWS, Rows, cursor, cursor_parts
+from stripeline.deploy.console.index.queries.keyset import (
+    PAGE_ROWS,
+    Rows,
+    behind,
+    cursor,
+    cursor_parts,
+    newer_rows,
+    page,
+)
 from stripeline.deploy.console.index.tables import audit, letter
 from stripeline.deploy.operations.reading.views import Filters
 
@@ -43,18 +51,16 @@ def newest_letters(filters: Filters, after: str | None = None) -> Callable[[Conn
     conditions = _conditions(filters)
     if (parts := cursor_parts(after, 3, numbers=3)) is not None:
         at_ms, number, offset = map(int, parts)
-        later = and_(letter.c.number == number, letter.c.offset < offset)
-        same = and_(letter.c.at_ms == at_ms, or_(letter.c.number < number, later))
-        conditions.append(or_(letter.c.at_ms < at_ms, same))
+        conditions.append(behind(letter.c.at_ms, at_ms, (letter.c.number, number), (letter.c.offset, offset)))
     wanted = _newest(conditions, PAGE_ROWS + 1)
+    return lambda connection: page(
+        connection.execute(wanted).fetchall(), lambda last: cursor(last.at_ms, last.number, last.offset)
+    )
 
-    def query(connection: Connection) -> Rows:
-        rows = connection.execute(wanted).fetchall()
-        shown = rows[:PAGE_ROWS]
-        more = len(rows) > PAGE_ROWS
-        return Rows(rows=shown, next=cursor(shown[-1].at_ms, shown[-1].number, shown[-1].offset) if more else None)
 
-    return query
+def newer_letters(filters: Filters, newest: str | None) -> Callable[[Connection], int]:
+    """How many letters that match came since the first one of a page."""
+    return newer_rows((letter.c.at_ms, letter.c.number, letter.c.offset), _conditions(filters), newest)
 
 
 def matching_letters(filters: Filters, limit: int) -> Callable[[Connection], Sequence[Row[Any]]]:

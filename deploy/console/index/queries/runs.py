@@ -20,6 +20,8 @@ from stripeline.deploy.console.index.tables import run
 from stripeline.deploy.operations.reading.run_filters import RunFilters
 
 STATUSES: Final = ("running", "succeeded", "stopped", "cancelled")
+_AT_ONCE: Final = 500
+"""Ids of one question: SQLite takes 32,766 parameters."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -63,6 +65,28 @@ def runs_by_status(asked: RunQuestion) -> Callable[[Connection], Mapping[str, in
 def one_run(run_id: str) -> Callable[[Connection], Row[Any] | None]:
     """A run by its id; None where the index has none."""
     return lambda connection: connection.execute(select(run).where(run.c.run_id == run_id)).first()
+
+
+def matching_runs(
+    asked: RunQuestion, statuses: Sequence[str], limit: int
+) -> Callable[[Connection], Sequence[Row[Any]]]:
+    """The newest runs of these statuses that match."""
+    conditions = [*_conditions(asked), run.c.status.in_(statuses)]
+    wanted = select(run).where(*conditions).order_by(run.c.started_ms.desc(), run.c.run_id.desc()).limit(limit)
+    return lambda connection: connection.execute(wanted).fetchall()
+
+
+def runs_at(run_ids: Sequence[str]) -> Callable[[Connection], dict[str, Row[Any]]]:
+    """The runs of these ids that the index has."""
+
+    def query(connection: Connection) -> dict[str, Row[Any]]:
+        found: dict[str, Row[Any]] = {}
+        for start in range(0, len(run_ids), _AT_ONCE):
+            some = run.c.run_id.in_(run_ids[start : start + _AT_ONCE])
+            found |= {row.run_id: row for row in connection.execute(select(run).where(some))}
+        return found
+
+    return query
 
 
 def runs_of_event(event_id: str, most: int = 100) -> Callable[[Connection], Sequence[Row[Any]]]:
