@@ -107,7 +107,10 @@ def news_address(page: str, question: Question, fields: Sequence[FilterField], n
     """The stream that says what is new on a list; None on its later pages, where the newest rows are not shown."""
     if question.given("after") is not None:
         return None
-    return f"/live/{page}{query_text(question, fields, newest=newest or None)}"
+    kept = {
+        field.name: question.query[field.name] for field in fields if field.name in question.query
+    }  # blank ones too
+    return f"/live/{page}?{urlencode({**kept, 'newest': newest})}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -54,7 +54,7 @@ document.addEventListener("click", (event) => {
 const streams = new Set();
 const typing = "input:not([type=search]), select, textarea";
 const quiet = () => document.hidden || document.activeElement?.matches(typing)
-  || document.querySelector("dialog[open], details[open] form, [sse-swap] details[open]") !== null;
+  || document.querySelector("dialog[open], details[open] form, input[form]:checked, [sse-swap] details[open]") !== null;
 
 class QuietSource {
   constructor(url) { this.url = url; this.heard = []; streams.add(this); this.look(); }
@@ -85,7 +85,7 @@ function look() {
   looks = setTimeout(() => streams.forEach((one) => one.look()), document.hidden ? 0 : 200);
 }
 htmx.createEventSource = (url) => new QuietSource(url);
-for (const name of ["visibilitychange", "focusin", "focusout", "toggle", "close"]) document.addEventListener(name, look, true);
+for (const name of ["visibilitychange", "focusin", "focusout", "change", "toggle", "close"]) document.addEventListener(name, look, true);
 
 // What a person points at, has selected or has the focus in is not replaced.
 document.addEventListener("htmx:sseBeforeMessage", (event) => {
