@@ -8,11 +8,13 @@ import pytest
 from sqlalchemy import insert
 
 from stripeline.deploy.console.auth.identity import ConsoleRole
-from stripeline.deploy.console.index.tables import run
+from stripeline.deploy.console.console_page import ConsolePage, News
+from stripeline.deploy.console.index.tables import letter, run
 from stripeline.deploy.console.live import live_schedule
 from stripeline.deploy.console.live.live_places import MOST_OF_USER
+from stripeline.deploy.console.page_table import all_pages
 from tests.support.console_pages import ConsolePages, console_pages
-from tests.support.console_sample import NOW_MS, run_rows
+from tests.support.console_sample import NOW_MS, letter_rows, run_rows
 from tests.support.live_streams import next_event, stream
 from tests.support.scripted_workers import until
 
@@ -147,3 +149,25 @@ async def test_a_key_that_is_none_counts_from_the_start(console: ConsolePages, n
     async with stream(console, f"/live/runs?newest={newest}") as events:
         assert " new runs</a>" in (await next_event(events))[1]
     await console.get(f"/runs?after={newest}")
+
+
+@pytest.mark.parametrize("page", [page for page in all_pages() if page.live is not None], ids=lambda page: page.name)
+async def test_each_live_page_names_its_stream(console: ConsolePages, page: ConsolePage):
+    address = await address_of(console, page.path)
+    assert address.startswith(f"/live/{page.name}?")
+    async with stream(console, address) as events:
+        if isinstance(page.live, News):
+            assert await events.content.readline() == b":\n"  # nothing is new
+    async with stream(console, f"/live/{page.name}") as events:
+        assert (await next_event(events))[0] in {"news", *(() if isinstance(page.live, News) else page.live.templates)}
+
+
+@pytest.mark.parametrize(("query", "count"), [("", 0), ("?state=", 1), ("?state=dismissed", 1), ("?state=open", 0)])
+async def test_a_blank_filter_is_one(console: ConsolePages, query: str, count: int):
+    address = await address_of(console, f"/dead-letters{query}")
+    row = {**letter_rows()[-1], "offset": 2_000, "at_ms": NOW_MS + 1}
+    assert row["state"] == "dismissed"
+    await console.index.change(lambda db: db.execute(insert(letter), [row]))
+    async with stream(console, address) as events:
+        expected = "1 new dead letter</a>" if count else ":"
+        assert expected in ((await next_event(events))[1] if count else (await events.content.readline()).decode())
