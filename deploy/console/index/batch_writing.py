@@ -1,7 +1,7 @@
 """Writes a batch of records: decoded in slices, so that pages are answered meanwhile, then one transaction.
 
 A record that the database refuses is left out and counted, as one that can't be read: the batch is halved until it is
-found. A database that is away is another matter, and raises.
+found. The database says so, or its driver before it. A database that is away is another matter, and raises.
 """
 
 import asyncio
@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import DataError, IntegrityError, InterfaceError, OperationalError, StatementError
+from sqlalchemy.exc import DataError, IntegrityError, StatementError
 
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.index.index_store import IndexStore
@@ -37,8 +37,8 @@ class BatchWriting:
         steps = steps_of(records, places)
         try:
             await self._store.change(lambda db: write(db, changes, steps, self._topics.dead_letter))
-        except StatementError as error:
-            if isinstance(error, OperationalError | InterfaceError) or not _is_of_a_record(error):
+        except (StatementError, ValueError, OverflowError) as error:
+            if isinstance(error, StatementError) and not isinstance(error, DataError | IntegrityError):
                 raise
             return await self._write_halves(records, places)
         return {at: step.to for at, step in steps.items()}, changes.unreadable.total()
@@ -77,10 +77,3 @@ def steps_of(records: Sequence[Read], places: Offsets) -> dict[Partition, ReadSt
         at = (record.topic, record.partition)
         ends[at] = max(ends.get(at, 0), record.offset + 1)
     return {at: ReadStep(places.get(at), end) for at, end in ends.items()}
-
-
-def _is_of_a_record(error: StatementError) -> bool:
-    """Whether a value of a row is the cause: the database's word for it, or the driver's before it was asked."""
-    return isinstance(error, DataError | IntegrityError) or isinstance(
-        error.orig, ValueError | OverflowError | TypeError
-    )

@@ -9,14 +9,18 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
-from sqlalchemy import Connection, Engine, create_engine, event
+from sqlalchemy import Connection, Engine, create_engine, event, inspect
 from sqlalchemy.engine import make_url
+from sqlalchemy.exc import SQLAlchemyError
 
+from stripeline.contracts.masking import mask_text
 from stripeline.deploy.console.index.tables import metadata
+from stripeline.deploy.failure import FailureError
 
 Found = TypeVar("Found")
 _READERS: Final = 4
 _BUSY_S: Final = 10
+_CONNECT_S: Final = 10
 
 
 class IndexStore:
@@ -52,10 +56,35 @@ class IndexStore:
 
 
 def open_store(where: str) -> IndexStore:
-    """A store with its tables. where: the path of a file, or `postgresql://…`."""
-    engine = _postgres(where) if "://" in where else _sqlite(Path(where))
-    metadata.create_all(engine)
+    """A store with its tables. where: the path of a file, or `postgresql://…`. Raises FailureError."""
+    try:
+        engine = _postgres(where) if "://" in where else _sqlite(Path(where))
+        _require_own(engine)
+        metadata.create_all(engine)
+    except (OSError, SQLAlchemyError) as error:
+        raise FailureError(
+            f"The console's index can't be opened: {plain_words(error)}. CONSOLE_STORE is the path of a file that this"
+            " user may write, or the URL of a PostgreSQL database in which it may create tables."
+        ) from None
     return IndexStore(engine)
+
+
+def plain_words(error: Exception) -> str:
+    """An error of the database, in one line: without the statement and its values, which SQLAlchemy shows."""
+    cause = getattr(error, "orig", None) or error
+    return mask_text(" ".join(str(cause).split())) or type(cause).__name__
+
+
+def _require_own(engine: Engine) -> None:
+    """The index is deleted when it is of no use: it must never be somebody else's tables of the same names."""
+    there = set(inspect(engine).get_table_names())
+    taken = sorted(there & {table.name for table in metadata.sorted_tables})
+    if taken and "meta" not in there:
+        engine.dispose()
+        raise FailureError(
+            f"The database of CONSOLE_STORE has tables that are not the console's: {', '.join(taken)}. Give the console"
+            " a database or a schema of its own, such as `postgresql://…/stripeline_console`."
+        )
 
 
 def _sqlite(path: Path) -> Engine:
@@ -73,4 +102,10 @@ def _sqlite(path: Path) -> Engine:
 
 
 def _postgres(url: str) -> Engine:
-    return create_engine(make_url(url).set(drivername="postgresql+psycopg"), pool_size=_READERS + 1, pool_pre_ping=True)
+    try:
+        return create_engine(
+            make_url(url).set(drivername="postgresql+psycopg"), pool_size=_READERS + 1, pool_pre_ping=True,
+            connect_args={"connect_timeout": _CONNECT_S},
+        )  # fmt: skip
+    except ModuleNotFoundError:
+        raise FailureError("An index in PostgreSQL needs its driver: `pip install 'stripeline[postgres]'`.") from None

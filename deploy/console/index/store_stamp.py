@@ -12,7 +12,9 @@ from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.index.tables import FORMAT
 
 Partition = tuple[str, int]
-_TOPIC_ID: Final = "topic_id/"
+TOPIC_ID: Final = "topic_id/"
+OWN_NAMES: Final = ("format", "prefix", "installation", "created_ms", "progress_ms")
+"""The names of `meta` that are of this module, beside those of topics."""
 _DAY_MS: Final = 86_400_000
 
 
@@ -30,7 +32,7 @@ class StoreStamp:
         named = {"format": str(self.format), "prefix": self.prefix}
         if self.installation is not None:
             named["installation"] = self.installation
-        return named | {f"{_TOPIC_ID}{topic}": one for topic, one in self.topic_ids.items()}
+        return named | {f"{TOPIC_ID}{topic}": one for topic, one in self.topic_ids.items()}
 
     def is_of_others(self, kept: Mapping[str, str]) -> bool:
         """Whether a store is of another prefix or installation."""
@@ -50,7 +52,7 @@ def useless_because(
     kept: Mapping[str, str], stamp: StoreStamp, places: Mapping[Partition, int], now: Reachable, now_ms: int
 ) -> str | None:
     """Why a store with these rows of `meta` has to be made again, in words; None where it goes on."""
-    if not kept:
+    if "format" not in kept:
         return "it is new"
     if kept.get("format") != str(stamp.format):
         return f"it has format {kept.get('format')}, and this version writes {stamp.format}"
@@ -70,7 +72,7 @@ def _of_other_topics(
     kept: Mapping[str, str], stamp: StoreStamp, places: Mapping[Partition, int], now: Reachable
 ) -> str | None:
     for topic, one in sorted(stamp.topic_ids.items()):
-        if kept.get(f"{_TOPIC_ID}{topic}", one) != one:
+        if kept.get(f"{TOPIC_ID}{topic}", one) != one:
             return f"{topic} was deleted and created again"
     for (topic, number), place in sorted(places.items()):
         first, end = now.firsts.get((topic, number), place), now.ends.get((topic, number), place)

@@ -136,3 +136,6 @@ preview = Table(
     Index("preview_by", "by", "state"), Index("preview_touched", "touched_ms"),
 )  # fmt: skip
 """Bulk acts, from their previews to their ends, for consoles of one store (`bulk/act_store.py`). Made of no topic."""
+
+FROM_TOPICS: Final = (place, event, run, command, letter, audit, letter_act, tally)
+"""The tables that can be made again from the topics; the others are the console's own."""

@@ -26,7 +26,7 @@ from sqlalchemy.exc import SQLAlchemyError
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.console.index.catch_up import STORE, CatchUp
-from stripeline.deploy.console.index.index_store import IndexStore, open_store
+from stripeline.deploy.console.index.index_store import IndexStore, open_store, plain_words
 from stripeline.deploy.console.index.pruning import prune_steps
 from stripeline.deploy.console.index.reading_state import ReadingState
 from stripeline.deploy.console.index.row_writer import OtherWriterError
@@ -96,7 +96,7 @@ class TopicIndex:
             except (KafkaError, OSError, TimeoutError, ControlError, FailureError) as error:
                 self._failed("Kafka", self._words(error) or type(error).__name__)
             except SQLAlchemyError as error:
-                self._failed(STORE, _store_words(error))
+                self._failed(STORE, plain_words(error))
             except Exception:
                 # The pages go on with what there is, so a fault of the reading must not end it for good.
                 log.exception(LogEvent.INDEX_FAILED, reason="a fault of Stripeline")
@@ -134,14 +134,8 @@ class TopicIndex:
                         self._state.grow()
                         await asyncio.sleep(_PRUNE_PAUSE_S)
             except SQLAlchemyError as error:
-                log.warning(LogEvent.INDEX_FAILED, reason=f"old rows stay for an hour: {_store_words(error)}")
+                log.warning(LogEvent.INDEX_FAILED, reason=f"old rows stay for an hour: {plain_words(error)}")
             await asyncio.sleep(_PRUNE_EVERY_S)
-
-
-def _store_words(error: SQLAlchemyError) -> str:
-    """Without the statement and its values, which SQLAlchemy shows."""
-    cause = getattr(error, "orig", None) or error
-    return f"{type(cause).__name__}: {str(cause).splitlines()[0] if str(cause) else ''}"
 
 
 @contextlib.asynccontextmanager
