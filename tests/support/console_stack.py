@@ -18,6 +18,7 @@ from tests.support.cluster import CONFIG, Cluster, cluster
 from tests.support.money import Order, deliver, ended, order, run_is, stripeline
 
 PROXY_SECRET = "a-secret-of-the-proxy-0123"
+SOME_OF_ALL = CONFIG.replace("connections:\n", 'connections:\n  idle: {secret_key: "${env:ACME_KEY}"}\n')
 OPERATORS, READERS, VIEWERS = "ops", "support", "everybody"
 HOSTILE = "<script>document.title='hacked'</script>@example.com"
 DECLINED: Mapping[str, object] = {"status": 402, "stored": True}
@@ -44,7 +45,7 @@ class ConsoleStack:
 @asynccontextmanager
 async def console_stack(bootstrap: str, prefix: str, folder: Path) -> AsyncIterator[ConsoleStack]:
     """Everything ready, seeded, and the consoles caught up."""
-    async with cluster(bootstrap, prefix, folder, config=CONFIG, retry_tiers="200ms,400ms") as found:
+    async with cluster(bootstrap, prefix, folder, config=SOME_OF_ALL, retry_tiers="200ms,400ms") as found:
         token_file = folder / "tokens"
         found.add("worker", "worker")
         made = await stripeline(found, "console-token", "grace", "--role", "operator", "--file", str(token_file))
@@ -73,7 +74,9 @@ BEHIND_PROXY = {
 
 
 async def seed(found: Cluster) -> None:
-    """Runs that succeeded and that stopped, dead letters, and texts that mean harm."""
+    """Runs that succeeded and that stopped, dead letters, a paused connection, and texts that mean harm."""
+    paused = await stripeline(found, "pause", "connection", "idle", "--why", "nobody needs it")
+    assert paused.code == 0, paused.err
     customers = {"method": "POST", "path": "/v1/customers"}
     await found.sandbox("/faults", {"match": customers, "fault": DECLINED, "times": None})
     await asyncio.gather(*(paid(found, event) for event in STOPPED))
