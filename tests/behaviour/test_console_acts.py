@@ -343,3 +343,13 @@ async def test_a_list_above_the_limit_is_cut_and_says_so(
 
 async def set_columns(console: ConsolePages, **values: Any) -> None:
     await console.index.change(lambda db: db.execute(update(tables.preview).values(values)).rowcount)
+
+
+async def test_the_list_of_runs_offers_acts_by_its_filters(console: ConsolePages) -> None:
+    assert "Retry selected…" in await console.get("/runs")
+    assert "that match…" not in await console.get("/runs?status=stopped")
+    text = await console.get("/runs?status=stopped&workflow=look-at-disputes")
+    assert "Retry all that match…" in text
+    assert "Erase all" not in text
+    running = await console.get("/runs?status=running&workflow=look-at-disputes")
+    assert "Retry all" not in running

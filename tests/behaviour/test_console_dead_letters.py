@@ -37,7 +37,7 @@ def letters(text: str) -> int:
         ("?reason=unreadable", 1),
         ("?connection=globex&state=", 2),
         ("?id=order-4711", 1),
-        ("?since=2h", 3),
+        ("?since=3h", 5),
         ("?customer=cus_2", 2),
         ("?account=acct_1Connected", 2),
         ("?action=stripe/create-customer&state=", 1),

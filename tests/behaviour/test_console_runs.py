@@ -66,7 +66,7 @@ async def test_the_form_suggests_what_is_defined(console: ConsolePages) -> None:
 
 
 async def test_only_an_operator_selects_runs(console: ConsolePages) -> None:
-    assert 'name="run" value="evt_1Sample000:thank-big-spenders"' in await console.get("/runs")
+    assert 'name="id" value="evt_1Sample000:thank-big-spenders"' in await console.get("/runs")
     console.become(ConsoleRole.READER)
     assert 'type="checkbox"' not in await console.get("/runs")
 

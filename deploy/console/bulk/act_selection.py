@@ -65,8 +65,13 @@ def act_filters(query: Mapping[str, str], act: BulkAct) -> dict[str, str]:
     """The filters of a list, as the form of an act names them; none where the act could not be chosen by them."""
     found = {name: value for name in sorted(FILTERS[act]) if (value := query.get(name, "").strip())}
     states = [found[name] for name in STATES & found.keys()]
-    fits = found.keys() - STATES and all(state in ACTS_ON[act] for state in states)
+    fits = found.keys() - STATES and all(state in ACTS_ON.get(act, ()) for state in states)
     return found if fits and all(len(value) <= MAX_VALUE for value in found.values()) else {}
+
+
+def offers(query: Mapping[str, str], acts: Sequence[BulkAct]) -> list[tuple[str, str, Mapping[str, str]]]:
+    """What a list offers: each act, its verb, and its filters where it may be done to all that match."""
+    return [(act.value, WORDS[act].does, act_filters(query, act)) for act in acts]
 
 
 def _act(form: Mapping[str, Sequence[str]]) -> BulkAct:

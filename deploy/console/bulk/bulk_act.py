@@ -81,6 +81,8 @@ WORDS: Final[Mapping[BulkAct, BulkWords]] = {
     ),
 }
 
+RUN_ACTS: Final = (BulkAct.RETRY, BulkAct.CANCEL, BulkAct.ERASE)
+LETTER_ACTS: Final = (BulkAct.REPLAY, BulkAct.DISMISS)
 RUN_FILTERS: Final = frozenset(
     {"status", "workflow", "trigger", "type", "event", "connection", "account", "customer", "code", "since", "until"}
 )

@@ -8,8 +8,8 @@ from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.retry_tiers import HORIZON_MS
 from stripeline.contracts.vocabulary import Code, DeadLetterReason, LetterState
 from stripeline.deploy.console.auth.identity import ConsoleRole
-from stripeline.deploy.console.bulk.act_selection import act_filters
-from stripeline.deploy.console.bulk.bulk_act import WORDS, BulkAct
+from stripeline.deploy.console.bulk.act_selection import offers
+from stripeline.deploy.console.bulk.bulk_act import LETTER_ACTS
 from stripeline.deploy.console.console_page import (
     NOT_FOUND,
     Answer,
@@ -56,7 +56,6 @@ FIELDS: Final = (
     FilterField("id", "Command id", rare=True),
     UNTIL,
 )
-_ACTS: Final = [(act.value, WORDS[act].does) for act in (BulkAct.REPLAY, BulkAct.DISMISS)]
 MAX_SHOWN_BYTES: Final = 512 * 1024
 _DIGITS: Final = 18
 
@@ -78,9 +77,9 @@ async def dead_letters(question: Question) -> Answer:
             "fields": FIELDS, "given": {**question.query, "state": state}, "rows": found.rows, "more": more,
             "groups": [(group, _only(question, state, group.reason, group.code)) for group in groups],
             "total": sum(group.count for group in groups), "soon_ms": SOON_MS, "now_ms": question.now_ms,
-            "live": news_address("dead-letters", question, FIELDS, found.newest), "acts": _ACTS,
+            "live": news_address("dead-letters", question, FIELDS, found.newest),
             "selectable": question.identity.may(ConsoleRole.OPERATOR),
-            "act_filters": act_filters({**question.query, "state": state}, BulkAct.REPLAY),
+            "offers": offers({**question.query, "state": state}, LETTER_ACTS),
         },
     )  # fmt: skip
 
@@ -107,7 +106,7 @@ async def dead_letter(question: Question) -> Answer:
         values={
             "row": row, "now_ms": question.now_ms, "shows": shows, "unread": unread,
             "selectable": question.identity.may(ConsoleRole.OPERATOR) and row.state == LetterState.OPEN,
-            "offered": _ACTS if letter is not None and replayable(letter) else _ACTS[1:],
+            "offers": offers({}, LETTER_ACTS if letter is not None and replayable(letter) else LETTER_ACTS[1:]),
             "acts": await question.sources.index.ask(acts_on_letter(row)),
             "details": dead_letter_details(letter) if letter is not None and shows else None,
             "too_long": read is not None and len(read.value or b"") > MAX_SHOWN_BYTES,

@@ -4,6 +4,8 @@ from typing import Final
 
 from stripeline.contracts.vocabulary import Code
 from stripeline.deploy.console.auth.identity import ConsoleRole
+from stripeline.deploy.console.bulk.act_selection import offers
+from stripeline.deploy.console.bulk.bulk_act import RUN_ACTS
 from stripeline.deploy.console.console_page import Answer, ConsolePage, NavigationItem, News, Question, View
 from stripeline.deploy.console.filters import (
     SINCE,
@@ -60,7 +62,8 @@ async def runs(question: Question) -> Answer:
             "tabs": status_tabs(question, FIELDS, counts), "presets": PRESETS,
             "filtered": query_text(question, FIELDS) != "?",
             "live": news_address("runs", question, FIELDS, found.newest),
-            "selectable": question.identity.may(ConsoleRole.OPERATOR),
+            "selectable": question.identity.may(ConsoleRole.OPERATOR), "offers": offers(question.query, RUN_ACTS),
+            "total": None,
         },
     )  # fmt: skip
 
