@@ -38,6 +38,7 @@ NOW_MS = int(time.time() * 1000)
 TOPICS = Topics()
 MINUTE, HOUR = 60_000, 3_600_000
 HOSTILE = '<img src=x onerror="alert(1)">@evil.example'
+HOSTILE_ERROR = '<b onmouseover="alert(2)">unread</b>'
 CLIENT_SECRET = "pi_3Sample_secret_abcdefghijkl"
 WORKFLOWS = ("thank-big-spenders", "look-at-disputes", "welcome-deposit")
 ERROR = RecordedError(
@@ -159,7 +160,7 @@ def letter_rows() -> list[dict[str, Any]]:
         {**empty, "number": 1, "offset": 900, "command_id": "order-4711", "key": "order-4711", "action": "stripe/create-payment-intent",
          "connection": "globex", "reason": "indeterminate", "code": "INDETERMINATE", "error": "Stripe did not answer within 30 s",
          "attempts": 6, "origin": TOPICS.command, "state": "open", "first_ms": NOW_MS - 25 * HOUR, "at_ms": NOW_MS - 2 * HOUR},
-        {**empty, "number": 2, "offset": 901, "key": "\x1b[31mred", "reason": "unreadable", "error": HOSTILE, "attempts": 0,
+        {**empty, "number": 2, "offset": 901, "key": "\x1b[31mred", "reason": "unreadable", "error": HOSTILE_ERROR, "attempts": 0,
          "origin": TOPICS.command, "state": "open", "at_ms": NOW_MS - 26 * HOUR},
         {**empty, "number": 3, "offset": 902, "command_id": "order-4712", "key": "order-4712", "action": "stripe/create-customer",
          "connection": "globex", "reason": "exhausted", "code": "PROVIDER_ERROR", "attempts": 7, "origin": TOPICS.command,
