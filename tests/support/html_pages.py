@@ -5,6 +5,8 @@ from dataclasses import dataclass, field
 from html.parser import HTMLParser
 
 _REQUESTS = ("hx-get", "hx-post", "hx-put", "hx-patch", "hx-delete")
+OTHERS = ("https://dashboard.stripe.com/",)
+"""Where a link may lead, beside the console."""
 _ADDRESSES = ("href", "src", "action", "formaction", "sse-connect", *_REQUESTS)
 
 
@@ -58,11 +60,13 @@ class Page(HTMLParser):
         self.forbidden += [where] * (tag == "script" and not given.get("src", "").startswith("/static/"))
         for name in _ADDRESSES:
             address = given.get(name, "").strip().lower()
+            if tag == "a" and name == "href" and address.startswith(OTHERS):
+                continue
             scheme = address.partition(":")[0] if ":" in address.partition("/")[0] else ""
             self.forbidden += [f"{name} of another host: {where}"] * (address.startswith("//") or bool(scheme))
 
     def _follow(self, tag: str, given: Mapping[str, str]) -> None:
-        if tag == "a" and "href" in given:
+        if tag == "a" and "href" in given and not given["href"].startswith(OTHERS):
             self.links.append(given["href"])
         self.links += [given[name] for name in _REQUESTS if name == "hx-get" and name in given]
         self.posts += [given[name] for name in (*_REQUESTS, "formaction") if name != "hx-get" and name in given]
