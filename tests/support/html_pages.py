@@ -12,10 +12,11 @@ _ADDRESSES = ("href", "src", "action", "formaction", "sse-connect", *_REQUESTS)
 
 @dataclass
 class Form:
-    """method, action: as written. fields: with the values that they have."""
+    """method, action: as written. name: its id. fields: with their values; of choices the first, chosen."""
 
     method: str
     action: str
+    name: str
     fields: dict[str, str] = field(default_factory=dict)
 
 
@@ -71,7 +72,7 @@ class Page(HTMLParser):
         self.links += [given[name] for name in _REQUESTS if name == "hx-get" and name in given]
         self.posts += [given[name] for name in (*_REQUESTS, "formaction") if name != "hx-get" and name in given]
         if tag == "form":
-            self.forms.append(Form(given.get("method", "get").lower(), given.get("action", "")))
-        is_field = tag in {"input", "textarea", "button"} and self.forms and given.get("name")
-        if is_field and (given.get("type") not in {"checkbox", "radio"} or "checked" in given):
-            self.forms[-1].fields.setdefault(given["name"], given.get("value", ""))
+            self.forms.append(Form(given.get("method", "get").lower(), given.get("action", ""), given.get("id", "-")))
+        elif tag in {"input", "textarea", "button"} and self.forms and given.get("name"):
+            of = next((form for form in self.forms if form.name == given.get("form", "")), self.forms[-1])
+            of.fields.setdefault(given["name"], given.get("value", ""))
