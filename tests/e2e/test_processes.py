@@ -16,10 +16,11 @@ from pydantic import SecretStr
 
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.local.example_events import example_event
-from stripeline.deploy.local.kafka import LocalKafka
+from stripeline.deploy.local.kafka import LocalKafka, free_port
 from stripeline.deploy.local.webhook_sender import deliver
 from tests.support.broker import Broker
 from tests.support.cluster import CONFIG, KEY, SECRET, Cluster, cluster, configure
+from tests.support.console_stack import BEHIND_PROXY
 from tests.support.end_state import find, no_lag
 from tests.support.invariants import check
 from tests.support.terminal import on_terminal
@@ -58,11 +59,12 @@ async def test_processes_end_when_told_with_and_without_a_broker(own_broker: Loc
     async with cluster(own_broker.bootstrap_servers, prefix, tmp_path) as found:
         for role in ("router", "executor", "worker"):
             found.add(role, role)
+        found.add("console", "console", STRIPELINE_CONSOLE_PORT=str(free_port()), **BEHIND_PROXY)
         await found.ready()
         assert await send(found, paid(1)) == 200
-        processes = [found.processes[name] for name in ("ingest", "router", "executor", "worker")]
+        processes = [found.processes[name] for name in ("ingest", "router", "executor", "worker", "console")]
         codes = await asyncio.gather(*(process.end() for process in processes))
-        assert codes == [0, 0, 0, 0], "\n".join(process.tail() for process in processes)
+        assert codes == [0, 0, 0, 0, 0], "\n".join(process.tail() for process in processes)
         for process in processes:
             process.start()
         await found.ready()

@@ -58,20 +58,19 @@ async def reading(worker: Process) -> Reading:
 
 
 @asynccontextmanager
-async def loaded(folder: Path, rate: float, seconds: float) -> AsyncIterator[tuple[Cluster, str]]:
+async def loaded(bootstrap: str, folder: Path, rate: float, seconds: float) -> AsyncIterator[tuple[Cluster, str]]:
     """Everything running, under traffic, with the address of the console."""
-    with local_broker(folder / "kafka", print) as broker:
-        async with cluster(broker.bootstrap_servers, "load.", folder) as found:
-            port = free_port()
-            found.add("worker", "worker")
-            found.add("console", "console", STRIPELINE_CONSOLE_PORT=str(port), **BEHIND_PROXY)
-            await found.ready()
-            traffic = asyncio.create_task(Traffic(found.url, rate, keys=1_000).run(seconds))
-            try:
-                yield found, f"http://127.0.0.1:{port}"
-            finally:
-                traffic.cancel()
-                await asyncio.wait((traffic,))
+    async with cluster(bootstrap, "load.", folder) as found:
+        port = free_port()
+        found.add("worker", "worker")
+        found.add("console", "console", STRIPELINE_CONSOLE_PORT=str(port), **BEHIND_PROXY)
+        await found.ready()
+        traffic = asyncio.create_task(Traffic(found.url, rate, keys=1_000).run(seconds))
+        try:
+            yield found, f"http://127.0.0.1:{port}"
+        finally:
+            traffic.cancel()
+            await asyncio.wait((traffic,))
 
 
 @dataclass(frozen=True, slots=True)
@@ -157,10 +156,9 @@ def report(found: Measured) -> bool:
     return all(holds for _, _, holds in rows)
 
 
-async def main(minutes: float, rate: float) -> bool:
-    with tempfile.TemporaryDirectory(prefix="console-load-") as folder:
-        async with loaded(Path(folder), rate, minutes * 60 + 600) as (found, url):
-            return report(await measure(found, url, minutes))
+async def main(bootstrap: str, folder: Path, minutes: float, rate: float) -> bool:
+    async with loaded(bootstrap, folder, rate, minutes * 60 + 600) as (found, url):
+        return report(await measure(found, url, minutes))
 
 
 if __name__ == "__main__":
@@ -168,4 +166,9 @@ if __name__ == "__main__":
     parser.add_argument("--minutes", type=float, default=10)
     parser.add_argument("--rate", type=float, default=200)
     given = parser.parse_args()
-    sys.exit(0 if asyncio.run(main(given.minutes, given.rate)) else 1)
+    with (
+        tempfile.TemporaryDirectory(prefix="console-load-") as name,
+        local_broker(Path(name) / "kafka", print) as kafka,
+    ):
+        kept = asyncio.run(main(kafka.bootstrap_servers, Path(name), given.minutes, given.rate))
+    sys.exit(0 if kept else 1)
