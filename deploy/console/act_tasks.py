@@ -14,8 +14,12 @@ class ActTasks:
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     @property
+    def count(self) -> int:
+        return len(self._tasks)
+
+    @property
     def full(self) -> bool:
-        return len(self._tasks) >= MAX_AT_ONCE
+        return self.count >= MAX_AT_ONCE
 
     def start(self, act_id: str, work: Coroutine[Any, Any, None]) -> None:
         task = self._tasks[act_id] = asyncio.create_task(work, name=f"act {act_id}")

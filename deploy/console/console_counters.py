@@ -18,10 +18,9 @@ class ConsoleCounters:
     """Of one console, since it started.
 
     page_s: how long pages took, by page. failures: faults of ours, by page.
-    live: the live streams. bulk_acts: those that run.
+    live: the live streams.
     """
 
     page_s: Histograms = field(default_factory=lambda: Histograms(PAGE_S))
     failures: Counter[str] = field(default_factory=Counter)
     live: LivePlaces = field(default_factory=LivePlaces)
-    bulk_acts: int = 0

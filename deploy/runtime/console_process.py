@@ -74,7 +74,10 @@ async def console_part(
         )  # fmt: skip
         people = await sign_in(index)
         shared.metrics.show(
-            CONSOLE, lambda: ConsoleView(counters=counted, sign_ins=people.counts, catch_up=index.catch_up())
+            CONSOLE,
+            lambda: ConsoleView(
+                counters=counted, sign_ins=people.counts, catch_up=index.catch_up(), acts=sources.acting.count
+            ),
         )
         app = console_app(sources, people)
         with named_ports(host, port, "CONSOLE"):

@@ -118,11 +118,12 @@ class ProcessView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ConsoleView:
-    """A console now."""
+    """A console now. acts: those at work, previews included."""
 
     counters: ConsoleCounters
     sign_ins: SignInCounts
     catch_up: CatchUp
+    acts: int
 
 
 def running_version() -> str:

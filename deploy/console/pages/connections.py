@@ -118,7 +118,7 @@ def _refusals(name: str, stored: Definitions) -> Sequence[tuple[str | None, int]
 PAGES = (
     ConsolePage(
         name="connections", path="/connections", show=connections,
-        navigation=NavigationItem(label="Connections", place=6, key="c"),
+        navigation=NavigationItem(label="Connections", place=6, key="n"),
     ),
     ConsolePage(name="connection", path="/connections/{name}", show=connection),
 )  # fmt: skip

@@ -152,7 +152,7 @@ def _key(question: Question, command_id: str | None) -> str | None:
 PAGES = (
     ConsolePage(
         name="dead-letters", path="/dead-letters", show=dead_letters,
-        navigation=NavigationItem(label="Dead letters", place=4, key="d"),
+        navigation=NavigationItem(label="Dead letters", place=5, key="d"),
         live=News(
             newer=lambda question: newer_letters(letter_filters(question), question.given("newest")), one="dead letter",
             many="dead letters",

@@ -92,8 +92,8 @@ CONSOLE: Final[tuple[MetricRow[ConsoleView], ...]] = (
     ),
     MetricRow(
         "stripeline_console_bulk_acts", "gauge", (),
-        "Bulk acts that run",
-        lambda seen: [((), seen.counters.bulk_acts)],
+        "Acts that are at work, and previews of some",
+        lambda seen: [((), seen.acts)],
         question="Is a bulk act under way?",
         action="Wait for it before a restart: what it has not done then has to be confirmed again",
     ),
