@@ -1,7 +1,7 @@
-"""Measures the console's index with a million runs: `python -m tests.bench.console_index [RUNS] [WHERE]`.
+"""Measures the console's index with a million runs: `python -m tests.bench.console_index [RUNS] [WHERE [ask]]`.
 
 Records go through the real write path, without Kafka: decoded, and written in batches as they are fetched. Then every
-question of the pages is asked a number of times, while nothing else is written.
+question of the pages is asked a number of times, while nothing else is written. `ask`: of what was built before.
 """
 
 import asyncio
@@ -75,10 +75,20 @@ async def measure(runs: int, where: str) -> None:
         await store.close()
 
 
+async def measure_again(runs: int, where: str) -> None:
+    store = await asyncio.to_thread(open_store, where)
+    try:
+        newest_ms = await store.ask(lambda db: db.execute(text("SELECT max(started_ms) FROM run")).scalar())
+        await ask(store, runs, int(newest_ms or 0))
+    finally:
+        await store.close()
+
+
 if __name__ == "__main__":
     wanted = int(sys.argv[1]) if len(sys.argv) > 1 else 1_000_000
     if len(sys.argv) > 2:
-        asyncio.run(measure(wanted, sys.argv[2]))
+        measured = measure_again if sys.argv[3:] == ["ask"] else measure
+        asyncio.run(measured(wanted, sys.argv[2]))
     else:
         with tempfile.TemporaryDirectory() as folder:
             asyncio.run(measure(wanted, str(Path(folder) / "index.db")))

@@ -126,6 +126,7 @@ async def test_a_dismissed_letter_becomes_dismissed(topics: Topics, client: Mapp
 async def test_a_topic_that_is_made_again_is_read_again(
     topics: Topics, client: Mapping[str, Any], tmp_path: Path, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     await publish(topics, client, [index_facts.command(0, "old-1"), index_facts.letter(0)])
     async with running(str(tmp_path / "index.db"), topics, client) as index:
         await until(index, lambda: rows(index, tables.command))

@@ -197,6 +197,8 @@ def fill(db: Db) -> None:
     db.execute(insert(tables.command), command_rows())
     db.execute(insert(tables.letter), letter_rows())
     db.execute(insert(tables.audit), audit_rows())
+    closed = {"audit_number": 3, "audit_offset": 1, "range": 0, "number": 3, "first": 902, "last": 902}
+    db.execute(insert(tables.letter_act), {**closed, "command_id": None})
     db.execute(insert(tables.tally), tally_rows())
 
 

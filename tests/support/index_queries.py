@@ -3,8 +3,9 @@
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, Table, select
 
+from stripeline.deploy.console.index import tables
 from stripeline.deploy.console.index.queries import (
     audit,
     commands,
@@ -49,6 +50,8 @@ def page_queries(now_ms: int, number: int, from_ms: int) -> Mapping[str, Query]:
         "runs: count by status, a connection": runs.runs_by_status(run(connection="team-4")),
         "runs: count by status, no such account": runs.runs_by_status(run(account="acct_1None")),
         "runs: count by status, a day": runs.runs_by_status(run(since_ms=from_ms, until_ms=from_ms + DAY_MS)),
+        "runs: stopped, for an act": runs.matching_runs(run(workflow="workflow-7"), ["stopped"], 10_000),
+        "runs: at places": runs.runs_at([run_id(number), run_id(number + 1)]),
         "runs: newer": runs.newer_runs(run(), f"{now_ms - HOUR_MS}~x"),
         "runs: one": runs.one_run(run_id(number)),
         "runs: of an event": runs.runs_of_event(event_id(number)),
@@ -67,6 +70,9 @@ def page_queries(now_ms: int, number: int, from_ms: int) -> Mapping[str, Query]:
         "commands: newer": commands.newer_commands(cmd(), f"{now_ms - HOUR_MS}~0~x"),
         "commands: one": commands.one_command(number % 12, of_command),
         "commands: of a run": commands.commands_of_run(run_id(number)),
+        "commands: ahead of one": _of(
+            commands.newest_commands(cmd(status="succeeded")), commands.waiting_ahead, tables.command
+        ),
         "commands: letters": commands.letters_of_commands(number % 12, [of_command]),
         "connections: waiting": connections.waiting_commands(now_ms),
         "connections: oldest waiting": connections.oldest_waiting(now_ms, "team-4"),
@@ -79,9 +85,24 @@ def page_queries(now_ms: int, number: int, from_ms: int) -> Mapping[str, Query]:
         "letters: a connection": letters.newest_letters(Filters(state=LetterState, connection="team-7")),
         "letters: groups": letters.letter_groups(Filters(state=LetterState), now_ms),
         "letters: matching 1,000": letters.matching_letters(Filters(state=LetterState), 1_000),
+        "letters: newer": letters.newer_letters(Filters(), f"{now_ms - HOUR_MS}~0~0"),
+        "letters: at places": letters.letters_at([(number % 12, number // 12), (0, 1)]),
+        "letters: acts on one": _of(letters.newest_letters(Filters()), letters.acts_on_letter, tables.letter),
         "now: open letters": status_counts.open_letters(whole=True),
         "now: stopped runs": status_counts.stopped_runs(whole=True),
         "now: first attempted": status_counts.first_attempted(),
         "now: counts of an hour": tallies.counts_of_minutes(minute - 60, minute),
         "audit: newest": audit.newest_acts(),
+        "audit: one": audit.one_act(0, 1),
     }
+
+
+def _of(first: Query, then: Callable[[Any], Query], table: Table) -> Query:
+    """A question about a row that another one finds, or about any row of the table."""
+
+    def query(db: Connection) -> Any:
+        found = first(db)
+        row = next(iter(getattr(found, "rows", ())), None) or db.execute(select(table).limit(1)).first()
+        return then(row)(db)
+
+    return query

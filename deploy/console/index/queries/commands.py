@@ -4,13 +4,14 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Connection, Row, func, literal, select
 
 from stripeline.deploy.console.index.queries.keyset import (
     COUNTED,
     PAGE_ROWS,
     Rows,
     behind,
+    count_by_status,
     cursor,
     cursor_parts,
     newer_rows,
@@ -61,15 +62,7 @@ def newer_commands(filters: CommandFilters, newest: str | None) -> Callable[[Con
 
 def commands_by_status(filters: CommandFilters) -> Callable[[Connection], Mapping[str, int]]:
     """How many commands of each status match the other filters; one more than `COUNTED` for all above it."""
-    others = _conditions(filters, status=False)
-    counts = [
-        select(literal(status).label("status"), func.count().label("found")).select_from(
-            select(command.c.number).where(command.c.status == status, *others).limit(COUNTED + 1).subquery()
-        )
-        for status in STATUSES
-    ]
-    wanted = union_all(*counts)
-    return lambda connection: {row.status: row.found for row in connection.execute(wanted)}
+    return count_by_status(command.c.status, STATUSES, _conditions(filters, status=False))
 
 
 def one_command(number: int, command_id: str) -> Callable[[Connection], Row[Any] | None]:

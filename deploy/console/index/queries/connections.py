@@ -26,7 +26,7 @@ def waiting_commands(
             func.min(case((attempted, command.c.sent_ms))),
             func.sum(case((and_(attempted, command.c.sent_ms <= horizon_ms), 1), else_=0)),
         )
-        .where(_waits(now_ms), *([command.c.connection == connection] if connection else []))
+        .where(_waits(now_ms), *([_of(connection)] if connection else []))
         .group_by(command.c.connection)
     )  # fmt: skip
 
@@ -45,12 +45,7 @@ def waiting_commands(
 
 def oldest_waiting(now_ms: int, connection: str) -> Callable[[Connection], Sequence[Row[Any]]]:
     """The commands that wait longest for a connection."""
-    wanted = (
-        select(command)
-        .where(_waits(now_ms), command.c.connection == connection)
-        .order_by(command.c.sent_ms)
-        .limit(OLDEST_ROWS)
-    )
+    wanted = select(command).where(_waits(now_ms), _of(connection)).order_by(command.c.sent_ms).limit(OLDEST_ROWS)
     return lambda db: db.execute(wanted).fetchall()
 
 
@@ -78,10 +73,9 @@ def failures(since_ms: int) -> Callable[[Connection], Mapping[str, int]]:
 
 def sent_since(since_ms: int) -> Callable[[Connection], Mapping[str, int]]:
     """How many commands were sent since a moment, by connection."""
-    wanted = (
-        select(command.c.connection, func.count()).where(command.c.sent_ms >= since_ms).group_by(command.c.connection)
-    )
-    return lambda db: {row[0]: row[1] for row in db.execute(wanted) if row[0] is not None}
+    name = func.coalesce(command.c.connection, "")  # else SQLite reads the connections' whole index, in its order
+    wanted = select(name, func.count()).where(command.c.sent_ms >= since_ms).group_by(name)
+    return lambda db: {row[0]: row[1] for row in db.execute(wanted) if row[0]}
 
 
 def last_received(triggers: Sequence[str]) -> Callable[[Connection], Mapping[str, int]]:
@@ -97,6 +91,11 @@ def last_received(triggers: Sequence[str]) -> Callable[[Connection], Mapping[str
 
 def _newest(trigger: str) -> Any:
     return select(func.max(event.c.received_ms)).where(event.c.trigger == trigger)
+
+
+def _of(connection: str) -> Any:
+    """What waits is little, and found by its status: the connection's index has all that it ever sent."""
+    return func.coalesce(command.c.connection, "") == connection
 
 
 def _waits(now_ms: int) -> Any:

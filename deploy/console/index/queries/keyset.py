@@ -1,17 +1,34 @@
 """Pages of a long list: each begins behind the last row of the one before, whatever was added meanwhile. Pure."""
 
+import operator
 import re
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, Connection, Row, and_, func, literal, or_, select, tuple_
+from sqlalchemy import (
+    BinaryExpression,
+    Column,
+    ColumnElement,
+    Connection,
+    Row,
+    and_,
+    func,
+    literal,
+    or_,
+    select,
+    tuple_,
+    union_all,
+)
 
 PAGE_ROWS: Final = 50
 MOST_NEWER: Final = 100
 """So many new rows are counted: beyond them a page says `99+`."""
 COUNTED: Final = 10_000
 """More rows are not counted: a million take longer than a page may."""
+_MOST: Final = "succeeded"
+_WIDE: Final = frozenset({"workflow", "trigger", "event_type", "connection", "action"})
+"""Columns of which one value has a good part of all rows."""
 _NUMBER: Final = re.compile(r"-?[0-9]{1,18}")  # of a BIGINT
 
 
@@ -69,6 +86,45 @@ def newer_rows(
     above = _before(key, cursor_parts(newest, len(key)))
     found = select(literal(1)).select_from(key[0].table).where(*conditions, *above).limit(MOST_NEWER).subquery()
     return lambda connection: connection.execute(select(func.count()).select_from(found)).scalar_one()
+
+
+def count_by_status(
+    status: Column[str], statuses: Sequence[str], others: Sequence[ColumnElement[bool]]
+) -> Callable[[Connection], Mapping[str, int]]:
+    """How many rows of each status match the other conditions; one more than `COUNTED` for all above it.
+
+    Those that succeeded are nearly all: under a filter they are looked for among what the filter's own index finds. The
+    few of another status are found by it, unless a filter is narrow. SQLite does not know which are few.
+    """
+    equal = any(map(_is_equal, others))
+    few = [_few(one) for one in others]
+    found = [
+        select(literal(one).label("status"), func.count().label("found")).select_from(
+            select(literal(1))
+            .select_from(status.table)
+            .where(*((_unindexed(status) == one, *others) if equal and one == _MOST else (status == one, *few)))
+            .limit(COUNTED + 1)
+            .subquery()
+        )
+        for one in statuses
+    ]
+    wanted = union_all(*found)
+    return lambda connection: {row.status: row.found for row in connection.execute(wanted)}
+
+
+def _few(condition: ColumnElement[bool]) -> ColumnElement[bool]:
+    if isinstance(condition, BinaryExpression) and _is_equal(condition) and condition.left.name in _WIDE:
+        return _unindexed(condition.left) == condition.right
+    return condition
+
+
+def _is_equal(condition: ColumnElement[bool]) -> bool:
+    return isinstance(condition, BinaryExpression) and condition.operator is operator.eq
+
+
+def _unindexed(column: Any) -> ColumnElement[str]:
+    """The column, for a comparison by which no index is read."""
+    return func.coalesce(column, "")
 
 
 def _before(key: Sequence[Column[Any]], parts: Sequence[str] | None) -> Sequence[ColumnElement[bool]]:

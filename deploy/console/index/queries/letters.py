@@ -7,7 +7,6 @@ from typing import Any, Final
 from sqlalchemy import ColumnElement, Connection, Row, and_, case, func, or_, select, tuple_
 
 from stripeline.contracts.retry_tiers import HORIZON_MS
-from stripeline.contracts.vocabulary import AuditedAct
 from stripeline.deploy.console.index.queries.keyset import (
     PAGE_ROWS,
     Rows,
@@ -17,7 +16,7 @@ from stripeline.deploy.console.index.queries.keyset import (
     newer_rows,
     page,
 )
-from stripeline.deploy.console.index.tables import audit, letter
+from stripeline.deploy.console.index.tables import audit, letter, letter_act
 from stripeline.deploy.operations.reading.views import Filters
 
 SOON_MS: Final = 3 * 3_600_000
@@ -104,14 +103,13 @@ def letter_groups(filters: Filters, now_ms: int) -> Callable[[Connection], list[
 
 def acts_on_letter(row: Row[Any]) -> Callable[[Connection], Sequence[Row[Any]]]:
     """The audit records of a letter, newest first: of its place, or of its command."""
-    place = f'"partition":{row.number},"first":{row.offset},"last":{row.offset}}}'
-    by_place = and_(audit.c.act.in_([AuditedAct.REPLAYED, AuditedAct.DISMISSED]), audit.c.body.contains(place))
-    by_command = and_(
-        audit.c.act.in_([AuditedAct.SETTLED, AuditedAct.SUPERSEDED]), audit.c.about == f"command {row.command_id}"
-    )
+    by_place = and_(letter_act.c.first <= row.offset, letter_act.c.last >= row.offset)
+    by_command = letter_act.c.command_id == row.command_id
+    of_act = and_(audit.c.number == letter_act.c.audit_number, audit.c.offset == letter_act.c.audit_offset)
     wanted = (
         select(audit)
-        .where(audit.c.number == row.number, or_(by_place, by_command))
+        .join(letter_act, of_act)
+        .where(letter_act.c.number == row.number, or_(by_place, by_command))
         .order_by(audit.c.at_ms.desc(), audit.c.offset.desc())
         .limit(_ACTS_SHOWN)
     )

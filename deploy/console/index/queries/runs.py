@@ -4,13 +4,13 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, func, literal, select, union_all
+from sqlalchemy import ColumnElement, Connection, Row, select
 
 from stripeline.deploy.console.index.queries.keyset import (
-    COUNTED,
     PAGE_ROWS,
     Rows,
     behind,
+    count_by_status,
     cursor,
     cursor_parts,
     newer_rows,
@@ -51,15 +51,7 @@ def newer_runs(asked: RunQuestion, newest: str | None) -> Callable[[Connection],
 
 def runs_by_status(asked: RunQuestion) -> Callable[[Connection], Mapping[str, int]]:
     """How many runs of each status match the other filters; one more than `COUNTED` for all above it."""
-    others = _conditions(asked, status=False)
-    counts = [
-        select(literal(status).label("status"), func.count().label("found")).select_from(
-            select(run.c.run_id).where(run.c.status == status, *others).limit(COUNTED + 1).subquery()
-        )
-        for status in STATUSES
-    ]
-    wanted = union_all(*counts)
-    return lambda connection: {row.status: row.found for row in connection.execute(wanted)}
+    return count_by_status(run.c.status, STATUSES, _conditions(asked, status=False))
 
 
 def one_run(run_id: str) -> Callable[[Connection], Row[Any] | None]:

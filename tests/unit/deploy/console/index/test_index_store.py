@@ -51,15 +51,15 @@ def test_a_store_of_no_use_says_why(kept: dict[str, str], known: Any, why: str |
 async def test_a_store_that_is_made_again_keeps_its_own_key(both_stores: IndexStore) -> None:
     await both_stores.change(fill)
     await both_stores.change(lambda db: put_meta(db, {**STAMP.rows(), "progress_ms": 1, "session_key": "x"}))
-    await both_stores.change(lambda db: make_again(db, {"format": 1, "prefix": "new."}))
-    assert await both_stores.ask(kept_meta) == {"format": "1", "prefix": "new.", "session_key": "x"}
+    await both_stores.change(lambda db: make_again(db, {"format": tables.FORMAT, "prefix": "new."}))
+    assert await both_stores.ask(kept_meta) == {"format": str(tables.FORMAT), "prefix": "new.", "session_key": "x"}
     for table in tables.FROM_TOPICS:
         assert await both_stores.ask(lambda db, table=table: contents(db, table)) == []
 
 
 async def test_tables_of_another_format_are_replaced(both_stores: IndexStore) -> None:
     await both_stores.change(lambda db: db.execute(text("ALTER TABLE run DROP COLUMN changed_ms")))
-    await both_stores.change(lambda db: make_again(db, {"format": 1}))
+    await both_stores.change(lambda db: make_again(db, {"format": tables.FORMAT}))
     await both_stores.change(fill)
 
 
