@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -133,6 +134,15 @@ async def test_streams_end_at_shutdown(tmp_path: Path):
 async def test_nobody_reads_without_a_session(console: ConsolePages):
     console.sign_in.identity = None
     await console.get("/live/runs", status=401)
+
+
+async def test_a_stream_needs_the_role_of_its_page(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    runs = next(page for page in all_pages() if page.name == "runs")
+    pages = [replace(runs, needs=ConsoleRole.OPERATOR)]
+    monkeypatch.setattr("stripeline.deploy.console.console_app.all_pages", lambda: pages)
+    async with console_pages(tmp_path) as console:
+        console.become(ConsoleRole.READER)
+        await console.get("/live/runs", status=403)
 
 
 async def test_a_page_that_is_not_live_has_no_stream(console: ConsolePages):

@@ -72,7 +72,8 @@ async def test_all_is_well_is_said_with_what_was_looked_at(tmp_path: Path):
 
 async def test_without_reports_no_process_is_missing(tmp_path: Path):
     unknown = {"the processes": "the topic could not be read"}
-    async with console_pages(tmp_path, not_known=lambda: unknown) as console:
+    nobody = Workers(instances=(), now_ms=NOW_MS)
+    async with console_pages(tmp_path, not_known=lambda: unknown, workers=lambda: nobody) as console:
         texts = found(await console.get("/"))
     assert "Nothing is known of the processes: the topic could not be read" in texts
     assert not any("No router runs" in one for one in texts)

@@ -44,6 +44,8 @@ def paused(name: str) -> Facts:
         ),
         (paused("connection/acme"), "/connections/acme"),
         (paused("workflow/thanks"), "/workflows/thanks"),
+        (paused("connection/a/b"), "/connections/a%2Fb"),
+        (paused("workflow/a?b"), "/workflows/a%3Fb"),
     ],
     ids=lambda one: one if isinstance(one, str) else "",
 )

@@ -60,6 +60,15 @@ def test_a_process_is_behind_since_another_one_was_ahead():
     assert [history.behind_since_ms(control) for control in (5, 6, 7, 8)] == [3, 4, 4, None]
 
 
+def test_one_process_that_stays_behind_fills_no_memory():
+    history = ReportHistory(1)
+    history.learn("a", report(control=0), 0)
+    for control in range(1, 3 * KEPT):
+        history.learn("b", report(control=control), control)
+    assert len(history._newer_since) == KEPT
+    assert history.behind_since_ms(0) == 2 * KEPT
+
+
 @given(st.lists(st.tuples(st.integers(0, 5), st.integers(0, 500)), max_size=300))
 def test_control_offsets_are_bounded(reports: list[tuple[int, int]]):
     history = ReportHistory(1)
