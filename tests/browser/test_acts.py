@@ -38,22 +38,29 @@ async def acted(page: Page, button: str) -> None:
     await expect(page.get_by_text(re.compile(r"^Done, "))).to_be_visible(timeout=20_000)
 
 
+async def selected(pages: Pages, run: str) -> Page:
+    """The list of stopped runs with one of them selected."""
+    page = await pages.open("/runs?status=stopped")
+    await page.get_by_role("checkbox", name=f"Select {run}").check()
+    return page
+
+
 async def test_a_stopped_run_is_retried_once(stack: ConsoleStack, pages: Pages, found: Cluster) -> None:
     run = "evt_stop_1:two-steps"
-    page = await pages.open(f"/runs/{run}")
-    await acted(page, "Retry")
+    page = await selected(pages, run)
+    await acted(page, "Retry selected")
     await run_is(found, run, "succeeded")
     await page.reload()  # the act's own address: nothing is confirmed again
     done = await effects(found)
     assert [len(done.get(f"{run}:{step}", [])) for step in ("customer", "customer:2", "deposit")] == [0, 1, 1]
     (act,) = await audited(found, "retry_run", run)
     assert (act.by, act.why) == (USER, WHY)
-    await shows(stack, f"/runs/{run}", "succeeded")
+    await shows(stack, "/runs?status=succeeded", run)
 
 
 async def test_a_run_is_cancelled(pages: Pages, found: Cluster) -> None:
     run = "evt_stop_2:two-steps"
-    await acted(await pages.open(f"/runs/{run}"), "Cancel")
+    await acted(await selected(pages, run), "Cancel selected")
     assert WHY in (await run_is(found, run, "cancelled"))["note"]
     assert [act.by for act in await audited(found, "cancel_run", run)] == [USER]
 
@@ -80,7 +87,7 @@ async def test_a_dead_letter_is_dismissed(stack: ConsoleStack, pages: Pages, fou
     page = await pages.open("/dead-letters?reason=unreadable")
     await page.locator("#rows a").first.click()
     await acted(page, "Dismiss")
-    assert [act.why for act in await audited(found, "dismiss")] == [WHY]
+    assert [act.why for act in await audited(found, "dismissed")] == [WHY]
     await shows(stack, "/dead-letters?reason=unreadable", "No dead letter matches")
 
 
