@@ -68,5 +68,6 @@ def _segment(text: str) -> str:
 
 
 FILTERS: Final[Mapping[str, Callable[..., Markup]]] = {
-    "run_link": run_link, "event_link": event_link, "command_link": command_link, "search_link": search_link,
+    "link": link, "run_link": run_link, "event_link": event_link, "command_link": command_link,
+    "search_link": search_link,
 }  # fmt: skip

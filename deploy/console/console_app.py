@@ -21,7 +21,8 @@ from stripeline.deploy.console.rendering import Rendering
 
 STATIC: Final = Path(__file__).with_name("static")
 STATIC_PATH: Final = "/static/"
-MAX_FORM_BYTES: Final = 256 * 1024
+MAX_FORM_BYTES: Final = 1024 * 1024
+"""An event of 256 KiB that is tried, with each sign of it as three."""
 SECURITY_HEADERS: Final = {
     "Content-Security-Policy": (
         "default-src 'self'; frame-ancestors 'none'; form-action 'self'; base-uri 'none'; object-src 'none'"

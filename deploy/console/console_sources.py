@@ -11,6 +11,7 @@ from stripeline.contracts.operator.control_records import Pause
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.act_tasks import ActTasks
 from stripeline.deploy.console.console_counters import ConsoleCounters
+from stripeline.deploy.console.definitions.act_notices import ActNotices
 from stripeline.deploy.console.index.catch_up import CatchUp
 from stripeline.deploy.console.overview.report_history import ReportHistory
 from stripeline.deploy.operations.acts.audit import Act, Signed
@@ -73,6 +74,7 @@ class Sources:
     missing: what keeps the console from its work, in words; None where nothing does.
     commit: carries out acts on `stripe.act`, dead letters and commands, each with its audit record.
     pausing: pauses and resumes connections and workflows.
+    progress: of acts that may take minutes.
     counters: what the console counts of itself, for its metrics.
     faults, advice: what is wrong with the topics, and what they could do better, as of the last look.
     not_known: what could not be looked at, each with the reason.
@@ -99,6 +101,7 @@ class Sources:
     session_ms: int = 12_000
     history: Callable[[], ReportHistory] = ReportHistory
     acting: ActTasks = field(default_factory=ActTasks)
+    progress: ActNotices = field(default_factory=ActNotices)
 
 
 class Commit(Protocol):

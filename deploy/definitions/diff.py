@@ -109,6 +109,13 @@ def _fields(stored: AnyDefinition, wanted: AnyDefinition, place: Place, lines: L
             yield FieldChange(field=name, before=was, after=becomes, line=lines((*place, *inside)))
 
 
+def recorded_changes(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[FieldChange]:
+    """What differs between two versions of a definition as the audit has them: masked, secrets by their names."""
+    was, becomes = _flat_values(before), _flat_values(after)
+    pairs = ((name, was.get(name, (None,))[0], becomes.get(name, (None,))[0]) for name in sorted(was | becomes))
+    return [FieldChange(field=name, before=old, after=new) for name, old, new in pairs if old != new]
+
+
 def _ring(stored: tuple[str, ...], wanted: tuple[str, ...]) -> Iterator[str]:
     if stored == wanted:
         return
@@ -127,12 +134,22 @@ def _how(stored: str, wanted: str) -> str:
 
 
 def _flat(definition: AnyDefinition) -> dict[str, tuple[Any, Place]]:
-    """All but the secrets, as dotted names with their places; steps go by their id."""
-    values = definition.model_dump(
-        mode="json", exclude_none=True, exclude={"secret_key", "signing_secrets", "key_name_kept"}
+    """All but the secrets."""
+    return _flat_values(
+        definition.model_dump(
+            mode="json", exclude_none=True, exclude={"secret_key", "signing_secrets", "key_name_kept"}
+        )
     )
-    found = dict(_leaves("", (), {name: held for name, held in values.items() if name != "steps"}))
+
+
+def _flat_values(values: Mapping[str, Any]) -> dict[str, tuple[Any, Place]]:
+    """Dotted names with their places; steps go by their id, where they have one."""
     steps = values.get("steps", [])
+    if not isinstance(steps, list) or not all(
+        isinstance(one, dict) and isinstance(one.get("id"), str) for one in steps
+    ):
+        return dict(_leaves("", (), values))
+    found = dict(_leaves("", (), {name: held for name, held in values.items() if name != "steps"}))
     if steps:
         found["step order"] = (", ".join(step["id"] for step in steps), ("steps",))
     for position, step in enumerate(steps):

@@ -30,6 +30,7 @@ from stripeline.contracts.operator.worker_report import ConnectionReport, TaskRe
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.index import tables
 from stripeline.deploy.console.overview.report_history import ReportHistory
+from stripeline.deploy.definitions.masked_definition import masked_definition
 from stripeline.deploy.operations.reading.topic_reader import Read
 from stripeline.deploy.operations.status.workers import Workers
 from tests.support.status_facts import SEALED, instance
@@ -173,12 +174,29 @@ def audit_rows() -> list[dict[str, Any]]:
         AuditRecord(act="pause_connection", by="ada@example.com", why="the client's key is being rolled", at_ms=NOW_MS - 3 * HOUR, records=(), about="connection globex"),
         AuditRecord(act="dismissed", by="grace@example.com", why="charged by hand", at_ms=NOW_MS - HOUR, records=(OffsetRange(topic=TOPICS.dead_letter, partition=3, first=902, last=902),)),
         AuditRecord(act="retry_run", by="ada@example.com", why="the card is renewed", at_ms=NOW_MS - 30 * MINUTE, records=(), about="run evt_1Sample007:look-at-disputes"),
+        *_versions(),
     ]  # fmt: skip
     return [
         {"number": one.records[0].partition if one.records else 0, "offset": offset, "act": one.act, "by": one.by, "why": one.why, "about": one.about,
          "body": encode(one).decode(), "at_ms": one.at_ms}
         for offset, one in enumerate(records)
     ]  # fmt: skip
+
+
+def _versions() -> Iterator[AuditRecord]:
+    """Of a workflow: added, then changed; the first version has hostile texts."""
+    now = masked_definition(sample_definitions().workflows["thank-big-spenders"])
+    first, second = now["steps"]
+    old = {
+        **now,
+        "where": "data.amount >= 100",
+        "steps": [{**first, "input": {"email": HOSTILE, "description": "old <b>"}}, second],
+    }
+    changed = {"about": "workflow thank-big-spenders", "act": "apply", "records": ()}
+    yield AuditRecord(**changed, by="grace@example.com", why="a campaign", at_ms=NOW_MS - 50 * HOUR, definition=old)
+    yield AuditRecord(
+        **changed, by="ada@example.com", why="only big spenders", at_ms=NOW_MS - 26 * HOUR, definition=now, former=old
+    )
 
 
 def tally_rows() -> list[dict[str, Any]]:

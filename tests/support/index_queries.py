@@ -14,6 +14,7 @@ from stripeline.deploy.console.index.queries import (
     runs,
     status_counts,
     tallies,
+    workflows,
 )
 from stripeline.deploy.operations.reading.run_filters import RunFilters
 from stripeline.deploy.operations.reading.views import Filters
@@ -92,8 +93,12 @@ def page_queries(now_ms: int, number: int, from_ms: int) -> Mapping[str, Query]:
         "now: stopped runs": status_counts.stopped_runs(whole=True),
         "now: first attempted": status_counts.first_attempted(),
         "now: counts of an hour": tallies.counts_of_minutes(minute - 60, minute),
-        "audit: newest": audit.newest_acts(),
+        "audit: newest": audit.newest_acts(audit.ActQuestion()),
+        "audit: about": audit.newest_acts(audit.ActQuestion(about="workflow thank")),
+        "audit: versions": audit.versions("workflow thank", 20),
         "audit: one": audit.one_act(0, 1),
+        "audit: newer": audit.newer_acts(audit.ActQuestion(), f"{now_ms - HOUR_MS}~0~0"),
+        "workflows: runs of a day": workflows.runs_of(["workflow-3", "none"], now_ms - DAY_MS),
     }
 
 

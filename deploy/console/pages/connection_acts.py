@@ -58,7 +58,7 @@ async def _ask(question: Question, act: str, problem: str | None = None) -> Answ
         template="confirm_act.html",
         status=200 if problem is None else 400,
         values={
-            "title": f"{act.capitalize()} connection {name}", "section": "/connections", "problem": problem,
+            "title": f"{act.capitalize()} connection {name}", "problem": problem,
             "sentences": [*(_PAUSE if act == "pause" else _resume_means(name, stored)), said],
             "action": f"{_address(name)}/{act}", "button": f"{act.capitalize()} {name}", "fields": (),
             "reason_required": act == "pause", "back": _address(name), "why": question.field("why"),

@@ -7,11 +7,11 @@ from typing import Any, Final
 from stripeline.contracts.definitions import Connection, Definitions, Rate
 from stripeline.contracts.retry_tiers import DAY_MS, HORIZON_MS
 from stripeline.deploy.console.auth.identity import ConsoleRole
-from stripeline.deploy.console.connection_trouble import ConnectionFacts, line_ms, troubles
 from stripeline.deploy.console.console_page import Answer, ConsolePage, NavigationItem, PageProblem, Question, View
+from stripeline.deploy.console.definitions.connection_trouble import ConnectionFacts, line_ms, troubles
+from stripeline.deploy.console.definitions.limit_use import connection_uses
 from stripeline.deploy.console.index.queries import connections as queries
-from stripeline.deploy.console.index.queries.audit import newest_acts
-from stripeline.deploy.console.limit_use import connection_uses
+from stripeline.deploy.console.index.queries.audit import ActQuestion, newest_acts
 from stripeline.deploy.definitions.definition_rows import users_of
 from stripeline.deploy.operations.status.facts import WaitingCommands
 
@@ -88,7 +88,7 @@ async def connection(question: Question) -> Answer:
         "outcomes": await ask(queries.outcomes(name, now_ms - DAY_MS)),
         "triggers": triggers, "received": await ask(queries.last_received(list(triggers))),
         "workflows": workflows_of(name, known.stored), "horizon_ms": HORIZON_MS,
-        "acts": (await ask(newest_acts(about=f"connection {name}", limit=ACT_ROWS))).rows,
+        "acts": (await ask(newest_acts(ActQuestion(about=f"connection {name}")))).rows[:ACT_ROWS],
         "may_act": question.identity.may(ConsoleRole.OPERATOR),
     }  # fmt: skip
     return View(template="connection.html", values=values)

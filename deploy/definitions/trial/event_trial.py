@@ -17,7 +17,7 @@ from stripeline.deploy.definitions.trial.played_workflow import Played, PlayedSt
 from stripeline.workers.actions import actions
 
 _INSTALLATION: Final = "example"
-_WORDS: Final[Mapping[str, str]] = {
+WORDS: Final[Mapping[str, str]] = {
     "starts": "starts a run",
     "stops": "starts a run that stops",
     "other_type": "not started",
@@ -126,7 +126,7 @@ def lines(event: Mapping[str, Any], trials: list[EventTrial], old: str | None) -
 
 def _workflow_lines(played: Played) -> Iterator[str]:
     reason = f": {mask_text(played.reason)}" if played.reason else ""
-    yield f"  workflow {played.workflow}: {_WORDS[played.outcome]}{'' if played.outcome == 'stops' else reason}"
+    yield f"  workflow {played.workflow}: {WORDS[played.outcome]}{'' if played.outcome == 'stops' else reason}"
     if played.run is not None:
         yield f"    run {played.run}"
     for number, step in enumerate(played.steps, 1):

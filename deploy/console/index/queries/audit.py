@@ -1,43 +1,77 @@
-"""The audit trail in the index: a page of the newest acts that match, and one of them."""
+"""The audit trail in the index: a page of the newest acts that match, the versions of a definition, and one act."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, or_, select
+from sqlalchemy import ColumnElement, Connection, Row, select
 
-from stripeline.deploy.console.index.queries.keyset import PAGE_ROWS, Rows, cursor, cursor_parts
+from stripeline.contracts.vocabulary import AuditedAct
+from stripeline.deploy.console.index.queries.keyset import (
+    PAGE_ROWS,
+    Rows,
+    behind,
+    cursor,
+    cursor_parts,
+    newer_rows,
+    page,
+)
 from stripeline.deploy.console.index.tables import audit
 
+_KEY = (audit.c.at_ms, audit.c.number, audit.c.offset)
+_DIGITS = 19  # of a BIGINT
+_VERSIONED = (AuditedAct.APPLY.value, AuditedAct.DELETE.value)
 
-def newest_acts(
-    *, act: str | None = None, by: str | None = None, about: str | None = None, since_ms: int | None = None,
-    until_ms: int | None = None, after: str | None = None, limit: int = PAGE_ROWS,
-) -> Callable[[Connection], Rows]:  # fmt: skip
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ActQuestion:
+    """Which acts. about: all of it, such as `workflow thank`."""
+
+    act: str | None = None
+    by: str | None = None
+    about: str | None = None
+    since_ms: int | None = None
+    until_ms: int | None = None
+
+
+def newest_acts(asked: ActQuestion, after: str | None = None) -> Callable[[Connection], Rows]:
     """A page of the newest acts. after: the cursor of the page before."""
-    conditions: list[ColumnElement[bool]] = [
-        column == value for column, value in ((audit.c.act, act), (audit.c.by, by), (audit.c.about, about)) if value
-    ]
-    if since_ms is not None:
-        conditions.append(audit.c.at_ms >= since_ms)
-    if until_ms is not None:
-        conditions.append(audit.c.at_ms <= until_ms)
-    if (parts := cursor_parts(after, 3)) is not None and parts[1].isdecimal() and parts[2].isdecimal():
-        at_ms, number, offset = int(parts[0]), int(parts[1]), int(parts[2])
-        same = and_(audit.c.at_ms == at_ms, audit.c.number == number, audit.c.offset < offset)
-        conditions.append(or_(audit.c.at_ms < at_ms, and_(audit.c.at_ms == at_ms, audit.c.number < number), same))
-    order = (audit.c.at_ms.desc(), audit.c.number.desc(), audit.c.offset.desc())
-    wanted = select(audit).where(*conditions).order_by(*order).limit(limit + 1)
+    conditions = _conditions(asked)
+    parts = cursor_parts(after, len(_KEY))
+    if parts is not None and all(one.isdecimal() and len(one) < _DIGITS for one in parts[1:]):
+        rest = ((audit.c.number, int(parts[1])), (audit.c.offset, int(parts[2])))
+        conditions.append(behind(audit.c.at_ms, int(parts[0]), *rest))
+    wanted = select(audit).where(*conditions).order_by(*(column.desc() for column in _KEY)).limit(PAGE_ROWS + 1)
+    return lambda db: page(db.execute(wanted).fetchall(), lambda last: cursor(last.at_ms, last.number, last.offset))
 
-    def query(db: Connection) -> Rows:
-        rows = db.execute(wanted).fetchall()
-        shown = rows[:limit]
-        last = shown[-1] if len(rows) > limit else None
-        return Rows(rows=shown, next=None if last is None else cursor(last.at_ms, last.number, last.offset))
 
-    return query
+def newer_acts(asked: ActQuestion, newest: str | None) -> Callable[[Connection], int]:
+    """How many acts match that are newer than the newest one that is shown."""
+    return newer_rows(_KEY, _conditions(asked), newest)
+
+
+def versions(about: str, limit: int) -> Callable[[Connection], Sequence[Row[Any]]]:
+    """The newest acts that applied or deleted a definition, such as `workflow thank`."""
+    wanted = (
+        select(audit)
+        .where(audit.c.about == about, audit.c.act.in_(_VERSIONED))
+        .order_by(*(column.desc() for column in _KEY))
+        .limit(limit)
+    )
+    return lambda db: db.execute(wanted).fetchall()
 
 
 def one_act(number: int, offset: int) -> Callable[[Connection], Row[Any] | None]:
     """An act by its place on the audit topic; None where the index has none."""
     wanted = select(audit).where(audit.c.number == number, audit.c.offset == offset)
     return lambda db: db.execute(wanted).first()
+
+
+def _conditions(asked: ActQuestion) -> list[ColumnElement[bool]]:
+    equal = ((audit.c.act, asked.act), (audit.c.by, asked.by), (audit.c.about, asked.about))
+    found: list[ColumnElement[bool]] = [column == value for column, value in equal if value is not None]
+    if asked.since_ms is not None:
+        found.append(audit.c.at_ms >= asked.since_ms)
+    if asked.until_ms is not None:
+        found.append(audit.c.at_ms <= asked.until_ms)
+    return found

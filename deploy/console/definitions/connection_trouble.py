@@ -9,7 +9,7 @@ from typing import Final
 from urllib.parse import quote
 
 from stripeline.contracts.definitions import Definitions
-from stripeline.deploy.console.limit_use import LimitUse
+from stripeline.deploy.console.definitions.limit_use import LimitUse
 from stripeline.deploy.operations.status import waiting_rules
 from stripeline.deploy.operations.status.facts import Facts, WaitingCommands
 from stripeline.deploy.operations.status.finding import (

@@ -17,8 +17,8 @@ from stripeline.contracts.operator.control_records import (
 )
 from stripeline.contracts.operator.spending import Spending, SpentMinute, TaskSpending
 from stripeline.contracts.operator.worker_report import ConnectionReport
-from stripeline.deploy.console.connection_trouble import ConnectionFacts, Trouble, troubles
-from stripeline.deploy.console.limit_use import connection_uses
+from stripeline.deploy.console.definitions.connection_trouble import ConnectionFacts, Trouble, troubles
+from stripeline.deploy.console.definitions.limit_use import connection_uses
 from stripeline.deploy.operations.status.facts import WaitingCommands
 from tests.support.status_facts import NOW_MS, SEALED, instance, workers
 

@@ -1,0 +1,1 @@
+"""Connections, workflows, their limits and their versions, as the pages show them."""
