@@ -13,7 +13,7 @@ from typing import Any, Final
 from markupsafe import Markup
 
 from stripeline.contracts.headers import rfc3339
-from stripeline.contracts.masking import mask_text
+from stripeline.contracts.masking import mask, mask_text
 from stripeline.contracts.shown_text import one_line, shown
 from stripeline.deploy.console import addresses
 from stripeline.deploy.console.addresses import ID_CHARS
@@ -62,6 +62,16 @@ def badge(word: str | None) -> Markup:
     return Markup('<span class="badge {}">{}</span>').format(_WORDS.get(word, "plain"), shown(word))
 
 
+def meaning(word: str | None) -> str:
+    """The class of a status, a state or a code, by what it means."""
+    return _WORDS.get(word or "", "plain")
+
+
+def value_text(value: object) -> str:
+    """A value of JSON on one line, masked; empty for none."""
+    return "" if value is None else shown(json.dumps(mask(value), ensure_ascii=False), ID_CHARS)
+
+
 def identifier(text: str | None) -> Markup:
     """An id, whole, with a button that copies it."""
     if text is None:
@@ -92,6 +102,6 @@ def took(value_ms: int) -> str:
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "age": age, "moment": moment, "badge": badge, "identifier": identifier, "count": count, "duration": duration,
-    "json_text": json_text, "took": took,
+    "json_text": json_text, "took": took, "meaning": meaning, "value_text": value_text,
     "shell": quote, "words_of": words_of, "dashboard_link": dashboard_link, **addresses.FILTERS,
 }  # fmt: skip

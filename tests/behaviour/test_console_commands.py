@@ -13,7 +13,7 @@ from stripeline.deploy.console.auth.identity import ConsoleRole
 from stripeline.deploy.console.console_sources import RecordsAwayError
 from stripeline.deploy.console.index import tables
 from tests.support.console_pages import ConsolePages, console_pages
-from tests.support.console_sample import CLIENT_SECRET, HOSTILE, command_rows
+from tests.support.console_sample import CLIENT_SECRET, HOSTILE, ago, command_rows
 
 WAITS = "/commands/0/evt_1Sample000%3Athank-big-spenders%3Adeposit"
 FAILED = "/commands/2/evt_1Sample002%3Awelcome-deposit%3Adeposit"
@@ -48,7 +48,7 @@ async def add(console: ConsolePages, **changed: object) -> None:
 
 FILTERS = (
     ("status=failed", 11),
-    ("action=stripe/create-customer&since=1h", 9),
+    (f"action=stripe/create-customer&since={ago(60)}", 9),
     ("connection=globex", 1),
     ("code=RATE_LIMITED", 1),
     ("from=other+teams", 1),

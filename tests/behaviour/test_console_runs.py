@@ -7,6 +7,7 @@ import pytest
 
 from stripeline.deploy.console.auth.identity import ConsoleRole
 from tests.support.console_pages import ConsolePages, console_pages
+from tests.support.console_sample import ago
 
 
 @pytest.fixture
@@ -21,21 +22,21 @@ async def test_a_filter_shows_only_what_matches(console: ConsolePages) -> None:
     assert "succeeded</span>" not in text
 
 
-@pytest.mark.parametrize(
-    ("query", "found"),
-    [
-        ("type=charge.dispute.created", 20),
-        ("trigger=acme-payments", 20),
-        ("account=acct_1Connected&connection=acme", 10),
-        ("customer=cus_3", 7),
-        ("event=evt_1Sample003", 1),
-        ("workflow=welcome-deposit&status=stopped", 4),
-        ("since=30m", 5),
-        ("since=60m&until=30m", 4),
-    ],
+FILTERS = (
+    ("type=charge.dispute.created", 20),
+    ("trigger=acme-payments", 20),
+    ("account=acct_1Connected&connection=acme", 10),
+    ("customer=cus_3", 7),
+    ("event=evt_1Sample003", 1),
+    ("workflow=welcome-deposit&status=stopped", 4),
+    (f"since={ago(30)}", 5),
+    (f"since={ago(60)}&until={ago(30)}", 4),
 )
-async def test_runs_are_filtered_by_each_field(console: ConsolePages, query: str, found: int) -> None:
-    assert (await console.get(f"/runs?{query}")).count("<tr>") == 1 + found
+
+
+async def test_runs_are_filtered_by_each_field(console: ConsolePages) -> None:
+    for query, found in FILTERS:
+        assert (await console.get(f"/runs?{query}")).count("<tr>") == 1 + found, query
 
 
 async def test_every_run_is_on_one_of_the_pages(console: ConsolePages) -> None:
@@ -82,18 +83,18 @@ async def test_a_filter_no_run_can_match_is_refused(console: ConsolePages, query
     assert "This filter can&#39;t be used" in await console.get(f"/runs?{query}", status=400)
 
 
-@pytest.mark.parametrize(
-    "query",
-    [
-        "customer=%3Cscript%3E",
-        "event=%27%20OR%201=1--",
-        "after=9999999999999999999~x",
-        "after=%D9%A3~x",
-        "account=%ED%A0%80",
-    ],
+HOSTILE_FILTERS = (
+    "customer=%3Cscript%3E",
+    "event=%27%20OR%201=1--",
+    "after=9999999999999999999~x",
+    "after=%D9%A3~x",
+    "account=%ED%A0%80",
 )
-async def test_hostile_filters_are_harmless(console: ConsolePages, query: str) -> None:
-    assert "<script>" not in await console.get(f"/runs?{query}")
+
+
+async def test_hostile_filters_are_harmless(console: ConsolePages) -> None:
+    for query in HOSTILE_FILTERS:
+        assert "<script>" not in await console.get(f"/runs?{query}"), query
 
 
 async def test_an_id_with_a_zero_byte_is_not_found(console: ConsolePages) -> None:

@@ -16,6 +16,7 @@ from sqlalchemy import insert
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.definitions import Connection, Definitions, Step, Trigger, Workflow
+from stripeline.contracts.headers import rfc3339
 from stripeline.contracts.internal_records import (
     AuditRecord,
     OffsetRange,
@@ -46,6 +47,11 @@ ERROR = RecordedError(
     code="PAYMENT_REQUIRED", message="Your card was declined.", retryable=False, http_status=402,
     stripe_code="card_declined", decline_code="insufficient_funds", request_id="req_1Sample",
 )  # fmt: skip
+
+
+def ago(minutes: int) -> str:
+    """A moment of the sample for an address, however long the tests have run since."""
+    return rfc3339(NOW_MS - minutes * MINUTE)
 
 
 def sample_runs() -> Iterator[Run]:
@@ -125,7 +131,7 @@ def command_rows() -> list[dict[str, Any]]:
                 "code": error.code if error else "RATE_LIMITED" if step.status == "running" else None,
                 "error": error.message if error else None, "attempts": 3 if step.status == "running" else 1,
                 "revision": step.revision, "object_id": step.output["id"] if step.output else None, "customer": None,
-                "sent_ms": step.started_ms, "due_ms": NOW_MS + 4 * MINUTE if step.status == "running" else None,
+                "sent_ms": step.started_ms, "due_ms": NOW_MS + 4 * HOUR if step.status == "running" else None,
                 "started_ms": step.started_ms, "finished_ms": step.finished_ms, "command_offset": index * 2 + place,
                 "tier": TOPICS.retry(TOPICS.tiers[0]) if step.status == "running" else None,
                 "tier_offset": 1 if step.status == "running" else None, "result_offset": index * 2 + place if step.finished_ms else None,
@@ -289,7 +295,7 @@ def sample_records() -> Iterator[tuple[tuple[str, int, int], Read]]:
                         value,
                         {
                             h.ATTEMPT: b"3",
-                            h.DUE_AT: str(NOW_MS + 4 * MINUTE).encode(),
+                            h.DUE_AT: str(NOW_MS + 4 * HOUR).encode(),
                             h.LAST_ERROR: b"RATE_LIMITED: too many requests",
                         },
                     )

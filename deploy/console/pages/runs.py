@@ -19,6 +19,7 @@ from stripeline.deploy.console.filters import (
     status_tabs,
     suggested,
 )
+from stripeline.deploy.console.index.queries.events import known_types
 from stripeline.deploy.console.index.queries.runs import (
     STATUSES,
     RunQuestion,
@@ -32,7 +33,7 @@ FIELDS: Final = (
     FilterField("workflow", "Workflow"),
     FilterField("code", "Code", suggestions=[code.value for code in Code]),
     SINCE,
-    FilterField("type", "Event type", rare=True),
+    FilterField("type", "Event type", suggestions=known_types(), rare=True),
     FilterField("trigger", "Trigger", rare=True),
     FilterField("connection", "Connection", rare=True),
     FilterField("account", "Account", rare=True),

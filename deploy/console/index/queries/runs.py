@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import ColumnElement, Connection, Row, select
 
+from stripeline.deploy.console.index.queries.events import of_type
 from stripeline.deploy.console.index.queries.keyset import (
     PAGE_ROWS,
     Rows,
@@ -93,10 +94,12 @@ def _conditions(asked: RunQuestion, *, status: bool = True) -> list[ColumnElemen
     equal = (
         (run.c.status, filters.status if status else None), (run.c.workflow, filters.workflow),
         (run.c.event_id, filters.event), (run.c.connection, filters.connection), (run.c.account, filters.account),
-        (run.c.code, filters.code), (run.c.customer, filters.customer), (run.c.event_type, asked.event_type),
+        (run.c.code, filters.code), (run.c.customer, filters.customer),
         (run.c.trigger, asked.trigger),
     )  # fmt: skip
     found = [column == value for column, value in equal if value is not None]
+    if asked.event_type is not None:
+        found.append(of_type(run.c.event_type, asked.event_type))
     if filters.since_ms is not None:
         found.append(run.c.started_ms >= filters.since_ms)
     if filters.until_ms is not None:
