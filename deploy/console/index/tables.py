@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, text
 
-FORMAT: Final = 2
+FORMAT: Final = 3
 
 metadata: Final = MetaData()
 
@@ -38,9 +38,10 @@ event = Table(
     Column("created_ms", BigInteger), Column("received_ms", BigInteger, nullable=False),
     Index("event_account", "account", "received_ms"), Index("event_connection", "connection", "received_ms"),
     Index("event_received", "received_ms"), Index("event_type", "type", "received_ms"),
-    Index("event_trigger", "trigger", "received_ms"), Index("event_event_id", "event_id"),
-    Index("event_object", "object_id"), Index("event_payment_intent", "payment_intent"),
-    Index("event_customer", "customer"),
+    Index("event_trigger", "trigger", "received_ms"), Index("event_event_id", "event_id", "received_ms"),
+    Index("event_object", "object_id", "received_ms"),
+    Index("event_payment_intent", "payment_intent", "received_ms"),
+    Index("event_customer", "customer", "received_ms"),
 )  # fmt: skip
 
 run = Table(
@@ -59,7 +60,8 @@ run = Table(
     Index("run_finished", "status", "finished_ms"),
     Index("run_type", "event_type", "started_ms"), Index("run_trigger", "trigger", "started_ms"),
     Index("run_connection", "connection", "started_ms"), _given("run_account", "account", "started_ms"),
-    Index("run_event", "event_id"), Index("run_customer", "customer"), Index("run_object", "object_id"),
+    Index("run_event", "event_id", "started_ms"), Index("run_customer", "customer", "started_ms"),
+    Index("run_object", "object_id", "started_ms"),
 )  # fmt: skip
 
 command = Table(
@@ -81,8 +83,8 @@ command = Table(
     Index("command_connection", "connection", "sent_ms"), _given("command_code", "code", "sent_ms"),
     Index("command_action", "action", "sent_ms"), _given("command_account", "account", "sent_ms"),
     Index("command_key", "key", "sent_ms"),
-    Index("command_command_id", "command_id"), Index("command_run", "run_id", "sent_ms"),
-    Index("command_object", "object_id"), Index("command_customer", "customer"),
+    Index("command_command_id", "command_id", "sent_ms"), Index("command_run", "run_id", "sent_ms"),
+    Index("command_object", "object_id", "sent_ms"), Index("command_customer", "customer", "sent_ms"),
 )  # fmt: skip
 """status: sent, waiting (in a tier), or its newest result's: succeeded, failed, indeterminate. The same id on two
 partitions is two commands. code, error, attempts, due_ms, tier, tier_offset: of what `status` is from.

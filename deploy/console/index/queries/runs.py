@@ -84,7 +84,7 @@ def runs_at(run_ids: Sequence[str]) -> Callable[[Connection], dict[str, Row[Any]
 
 def runs_of_event(event_id: str, most: int = 100) -> Callable[[Connection], Sequence[Row[Any]]]:
     """The runs that an event started, of each workflow one."""
-    wanted = select(run).where(run.c.event_id == event_id).order_by(run.c.run_id).limit(most)
+    wanted = select(run).where(run.c.event_id == event_id).order_by(run.c.started_ms.desc()).limit(most)
     return lambda connection: connection.execute(wanted).fetchall()
 
 
