@@ -17,8 +17,8 @@ from stripeline.contracts.masking import mask, mask_text
 from stripeline.contracts.shown_text import one_line, shown
 from stripeline.deploy.console import addresses
 from stripeline.deploy.console.addresses import ID_CHARS
-from stripeline.deploy.console.code_words import words_of
-from stripeline.deploy.console.stripe_dashboard import dashboard_link
+from stripeline.deploy.console.details.code_words import words_of
+from stripeline.deploy.console.details.stripe_dashboard import dashboard_link
 from stripeline.deploy.operations.status.finding import duration
 
 _WORDS: Final[Mapping[str, str]] = {

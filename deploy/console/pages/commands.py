@@ -10,16 +10,6 @@ from stripeline.contracts.records import Result
 from stripeline.contracts.vocabulary import Code
 from stripeline.deploy.console.addresses import search_address
 from stripeline.deploy.console.auth.identity import ConsoleRole
-from stripeline.deploy.console.command_waits import (
-    FetchedRecords,
-    command_place,
-    fetch,
-    input_of,
-    result_place,
-    sent_record,
-    undecided_place,
-    wait_of,
-)
 from stripeline.deploy.console.console_page import (
     NOT_FOUND,
     Answer,
@@ -30,6 +20,17 @@ from stripeline.deploy.console.console_page import (
     Question,
     View,
 )
+from stripeline.deploy.console.details.command_waits import (
+    FetchedRecords,
+    command_place,
+    fetch,
+    input_of,
+    result_place,
+    sent_record,
+    undecided_place,
+    wait_of,
+)
+from stripeline.deploy.console.details.payloads import Payload, payload_of
 from stripeline.deploy.console.filters import (
     SINCE,
     UNTIL,
@@ -51,7 +52,6 @@ from stripeline.deploy.console.index.queries.commands import (
     newest_commands,
     one_command,
 )
-from stripeline.deploy.console.payloads import Payload, payload_of
 from stripeline.deploy.operations.reading.topic_reader import Read
 from stripeline.workers.actions import actions
 

@@ -6,7 +6,6 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from stripeline.deploy.console.addresses import search_address
-from stripeline.deploy.console.command_waits import fetch
 from stripeline.deploy.console.console_page import (
     NOT_FOUND,
     Answer,
@@ -17,6 +16,8 @@ from stripeline.deploy.console.console_page import (
     Question,
     View,
 )
+from stripeline.deploy.console.details.command_waits import fetch
+from stripeline.deploy.console.details.payloads import payload_of
 from stripeline.deploy.console.filters import (
     SINCE,
     UNTIL,
@@ -36,7 +37,6 @@ from stripeline.deploy.console.index.queries.events import (
     newest_events,
 )
 from stripeline.deploy.console.index.queries.runs import runs_of_event
-from stripeline.deploy.console.payloads import payload_of
 from stripeline.deploy.operations.reading.event_views import event_view
 
 FIELDS: Final = (

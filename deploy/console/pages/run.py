@@ -11,7 +11,8 @@ from stripeline.contracts.internal_records import Run, RunStep
 from stripeline.contracts.masking import mask
 from stripeline.deploy.console.addresses import search_address
 from stripeline.deploy.console.auth.identity import ConsoleRole
-from stripeline.deploy.console.command_waits import (
+from stripeline.deploy.console.console_page import NOT_FOUND, Answer, ConsolePage, PageProblem, Question, View
+from stripeline.deploy.console.details.command_waits import (
     CommandWait,
     FetchedRecords,
     Place,
@@ -22,14 +23,13 @@ from stripeline.deploy.console.command_waits import (
     undecided_place,
     wait_of,
 )
-from stripeline.deploy.console.console_page import NOT_FOUND, Answer, ConsolePage, PageProblem, Question, View
+from stripeline.deploy.console.details.payloads import Payload, payload_of
+from stripeline.deploy.console.details.run_timeline import RunFacts, bars, former_commands, timeline
+from stripeline.deploy.console.details.step_changes import StepChange, step_changes
 from stripeline.deploy.console.index.queries.audit import ActQuestion, newest_acts
 from stripeline.deploy.console.index.queries.commands import commands_of_run, letters_of_commands
 from stripeline.deploy.console.index.queries.events import copies_of_event
 from stripeline.deploy.console.index.queries.runs import one_run
-from stripeline.deploy.console.payloads import Payload, payload_of
-from stripeline.deploy.console.run_timeline import RunFacts, bars, former_commands, timeline
-from stripeline.deploy.console.step_changes import StepChange, step_changes
 from stripeline.deploy.operations.reading.event_views import event_view
 from stripeline.deploy.operations.reading.topic_reader import Read
 from stripeline.deploy.operations.reading.views import run_of

@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripeline.contracts.internal_records import RunStep
-from stripeline.deploy.console.run_timeline import RunFacts, TimelineEntry, bars, former_commands, timeline
+from stripeline.deploy.console.details.run_timeline import RunFacts, TimelineEntry, bars, former_commands, timeline
 
 NOW_MS = 1_000_000
 

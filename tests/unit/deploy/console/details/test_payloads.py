@@ -4,7 +4,7 @@ import orjson
 import pytest
 
 from stripeline.deploy.console.auth.identity import ConsoleRole, Identity
-from stripeline.deploy.console.payloads import MAX_BYTES, Payload, payload_of, pretty
+from stripeline.deploy.console.details.payloads import MAX_BYTES, Payload, payload_of, pretty
 from stripeline.deploy.operations.reading.topic_reader import Read
 
 READER = Identity(user="ada", role=ConsoleRole.READER)

@@ -3,8 +3,8 @@
 import pytest
 
 from stripeline.contracts.vocabulary import Code
-from stripeline.deploy.console.code_words import WORDS, words_of
-from stripeline.deploy.console.stripe_dashboard import dashboard_address
+from stripeline.deploy.console.details.code_words import WORDS, words_of
+from stripeline.deploy.console.details.stripe_dashboard import dashboard_address
 
 DASHBOARD = "https://dashboard.stripe.com"
 

@@ -5,7 +5,7 @@ from typing import Any
 from msgspec.structs import replace
 
 from stripeline.contracts.internal_records import StepDefinition
-from stripeline.deploy.console.step_changes import StepChange, step_changes
+from stripeline.deploy.console.details.step_changes import StepChange, step_changes
 
 PAY = StepDefinition(id="pay", action="stripe/create-payment-intent", connection="acme", input={"amount": 100})
 THANK = StepDefinition(id="thank", action="stripe/create-customer", connection="acme", input={})

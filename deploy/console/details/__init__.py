@@ -1,0 +1,1 @@
+"""What the page of one run, command or event shows beside its row in the index."""
