@@ -107,7 +107,7 @@ class Crawl:
             text = await answer.text()
             if answer.status == 404 and page_at(urlsplit(address).path) is None:
                 self.found.dangling.add(address)
-            elif answer.status != 200:
+            elif answer.status not in {200, 303}:  # the search leads to the one thing that it finds
                 self.found.problems.append(f"GET {address}: {answer.status}")
             self.found.addresses[address] = text
             self._read(address, text)
