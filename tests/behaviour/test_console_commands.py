@@ -86,6 +86,7 @@ async def test_a_command_that_waits_says_for_what(console: ConsolePages) -> None
 async def test_commands_before_it_in_its_key_are_counted(console: ConsolePages) -> None:
     for number in (1, 2):
         await add(console, command_id=f"before-{number}", number=0, status="sent", key="pi_000", command_offset=-number)
+    await add(console, command_id="elsewhere", number=1, status="sent", key="pi_000", command_offset=-1)
     text = await console.get(WAITS)
     assert "2 earlier commands of its key" in text
     assert "<dt>Behind its key</dt><dd>2 earlier commands" in text
@@ -109,6 +110,9 @@ async def test_a_result_is_shown_masked(console: ConsolePages) -> None:
 async def test_a_viewer_sees_no_payload_of_a_command(console: ConsolePages) -> None:
     console.become(ConsoleRole.VIEWER)
     text = await console.get(FAILED) + await console.get(WAITS)
+    console.records.known.clear()
+    text += await console.get(FAILED) + await console.get(UNCLEAR)
+    assert "did not answer within 30 s" not in text
     assert "Payloads need the role reader." in text
     assert "&#34;amount&#34;" not in text
     assert "Your card was declined." not in text
