@@ -1,6 +1,7 @@
 """Acts on many: what is previewed, confirmed, left out and stopped, through the pages."""
 
 import asyncio
+import re
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -353,3 +354,22 @@ async def test_the_list_of_runs_offers_acts_by_its_filters(console: ConsolePages
     assert "Erase all" not in text
     running = await console.get("/runs?status=running&workflow=look-at-disputes")
     assert "Retry all" not in running
+
+
+async def test_the_page_of_a_run_offers_what_it_can_be(console: ConsolePages) -> None:
+    offered = {"running": {"cancel"}, "stopped": {"retry", "cancel", "erase"}, "succeeded": {"erase"}}
+    for status, acts in offered.items():
+        run = next(run for run in sample_runs() if run.status == status)
+        text = await console.get(f"/runs/{run.run_id}")
+        assert set(re.findall(r'name="act" value="([a-z]+)"', text)) == acts
+    console.become(ConsoleRole.READER)
+    assert "/acts/preview" not in await console.get(f"/runs/{run.run_id}")
+
+
+async def test_the_page_of_an_event_starts_runs_of_its_trigger(console: ConsolePages) -> None:
+    run = next(sample_runs())
+    text = await console.get(f"/events/{run.event_id}")
+    assert re.findall(r"<option>([a-z-]+)</option>", text.partition('id="workflow"')[2]) == [run.workflow]
+    assert f'name="id" value="{TOPICS.events[0]}/0/0"' in text
+    console.become(ConsoleRole.READER)
+    assert "/acts/preview" not in await console.get(f"/events/{run.event_id}")

@@ -96,13 +96,14 @@ async def event(question: Question) -> Answer:
     place = (row.topic, row.number, row.offset)
     fetched = await fetch(question, [place])
     record = fetched.at(place)
-    shows = f"stripeline events show {quote(event_id)}"
+    shows, workflows = f"stripeline events show {quote(event_id)}", question.sources.definitions().workflows
     same = record is not None and event_view(record)["event"] == event_id
     return View(
         template="event.html",
         values={
             "row": row, "copies": copies, "problem": fetched.problem, "now_ms": question.now_ms,
             "runs": await question.sources.index.ask(runs_of_event(event_id)),
+            "workflows": sorted(name for name, one in workflows.items() if one.trigger == row.trigger),
             "payload": payload_of(record if same else None, event_view, question.identity, shows),
         },
     )  # fmt: skip
