@@ -116,6 +116,16 @@ async def test_no_secret_of_a_letter_is_shown(console: ConsolePages) -> None:
     assert CLIENT_SECRET not in text
 
 
+async def test_personal_data_of_a_letter_is_masked(console: ConsolePages) -> None:
+    place = (TOPICS.dead_letter, 1, 900)
+    known = console.records.known[place]
+    value = (known.value or b"").replace(b'"currency"', b'"receipt_email":"payer@example.com","currency"')
+    console.records.known[place] = replace(known, value=value)
+    text = await console.get("/dead-letters/1/900")
+    assert "receipt_email" in text
+    assert "payer@example.com" not in text
+
+
 async def test_a_payload_above_512_kib_is_not_shown(console: ConsolePages) -> None:
     place = (TOPICS.dead_letter, 2, 901)
     console.records.known[place] = replace(console.records.known[place], value=b"x" * 600_000)

@@ -20,6 +20,7 @@ from stripeline.deploy.console.console_page import (
     Question,
     View,
 )
+from stripeline.deploy.console.details.payloads import payload_of
 from stripeline.deploy.console.filters import (
     SINCE,
     UNTIL,
@@ -56,7 +57,6 @@ FIELDS: Final = (
     FilterField("id", "Command id", rare=True),
     UNTIL,
 )
-MAX_SHOWN_BYTES: Final = 512 * 1024
 _DIGITS: Final = 18
 
 
@@ -109,7 +109,10 @@ async def dead_letter(question: Question) -> Answer:
             "offers": offers({}, LETTER_ACTS if letter is not None and replayable(letter) else LETTER_ACTS[1:]),
             "acts": await question.sources.index.ask(acts_on_letter(row)),
             "details": dead_letter_details(letter) if letter is not None and shows else None,
-            "too_long": read is not None and len(read.value or b"") > MAX_SHOWN_BYTES,
+            "payload": payload_of(
+                read, lambda one: dead_letter_details(dead_letter_of(one))["value"], question.identity,
+                f"stripeline dead-letters show {row.number}/{row.offset}",
+            ),
             "would": None if letter is None else prospect(letter, question.now_ms),
             "horizon_ms": None if row.first_ms is None else row.first_ms + HORIZON_MS,
             "idempotency_key": _key(question, row.command_id),
