@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, text
 
-FORMAT: Final = 3
+FORMAT: Final = 4
 
 metadata: Final = MetaData()
 
@@ -58,6 +58,7 @@ run = Table(
     Index("run_started", "started_ms"), Index("run_status", "status", "started_ms"),
     Index("run_workflow", "workflow", "started_ms"), _given("run_code", "code", "started_ms"),
     Index("run_finished", "status", "finished_ms"),
+    Index("run_codes", "status", "code", "finished_ms", "started_ms"),
     Index("run_type", "event_type", "started_ms"), Index("run_trigger", "trigger", "started_ms"),
     Index("run_connection", "connection", "started_ms"), _given("run_account", "account", "started_ms"),
     Index("run_event", "event_id", "started_ms"), Index("run_customer", "customer", "started_ms"),
@@ -99,7 +100,8 @@ letter = Table(
     Column("reason", Text), Column("code", Text), Column("error", Text), Column("attempts", Integer),
     Column("origin", Text), Column("state", Text, nullable=False), Column("state_ms", BigInteger),
     Column("first_ms", BigInteger), Column("at_ms", BigInteger, nullable=False),
-    Index("letter_state", "state", "at_ms"), Index("letter_command", "command_id", "number"),
+    Index("letter_state", "state", "at_ms"), Index("letter_groups", "state", "reason", "code", "at_ms", "first_ms"),
+    Index("letter_command", "command_id", "number"),
     Index("letter_at", "at_ms"),
 )  # fmt: skip
 """first_ms: when the command was first appended, from which its 23 hours run at the earliest."""

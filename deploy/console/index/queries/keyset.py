@@ -24,7 +24,7 @@ from sqlalchemy import (
 PAGE_ROWS: Final = 50
 MOST_NEWER: Final = 100
 """So many new rows are counted: beyond them a page says `99+`."""
-COUNTED: Final = 10_000
+COUNTED: Final = 1_000
 """More rows are not counted: a million take longer than a page may."""
 _MOST: Final = "succeeded"
 _WIDE: Final = frozenset({"workflow", "trigger", "event_type", "connection", "action"})

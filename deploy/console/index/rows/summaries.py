@@ -17,7 +17,7 @@ _Id = Annotated[str, Meta(pattern=COMMAND_ID.pattern)]
 _Name = Annotated[str, Meta(min_length=1, max_length=100)]
 
 
-class ObjectSummary(Struct):
+class ObjectSummary(Struct, frozen=True):
     """An object of Stripe's, or an input that names one."""
 
     id: Any = None
@@ -30,7 +30,7 @@ class ObjectSummary(Struct):
         return customer_of({"id": self.id, "object": self.object, "customer": self.customer})
 
 
-class EventSummary(Struct):
+class EventSummary(Struct, frozen=True):
     data: ObjectSummary
     id: Any = None
     type: Any = None
@@ -39,20 +39,20 @@ class EventSummary(Struct):
     created: Any = None
 
 
-class ErrorSummary(Struct):
+class ErrorSummary(Struct, frozen=True):
     code: str
     message: str
 
 
-class StepSummary(Struct):
+class StepSummary(Struct, frozen=True):
     output: ObjectSummary | None = None
 
 
-class ContextSummary(Struct):
+class ContextSummary(Struct, frozen=True):
     data: ObjectSummary | None = None
 
 
-class RunSummary(Struct):
+class RunSummary(Struct, frozen=True):
     """As `internal_records.Run`."""
 
     run: str
@@ -73,13 +73,13 @@ class RunSummary(Struct):
     erased_at: int | None = None
 
 
-class RunRefSummary(Struct):
+class RunRefSummary(Struct, frozen=True):
     run_id: str
     workflow: str
     step: str
 
 
-class CommandSummary(Struct):
+class CommandSummary(Struct, frozen=True):
     """As `records.Command`, of which other teams write any."""
 
     command_id: _Id
@@ -90,7 +90,7 @@ class CommandSummary(Struct):
     run: RunRefSummary | None = None
 
 
-class ResultSummary(Struct):
+class ResultSummary(Struct, frozen=True):
     """As `records.Result`."""
 
     command_id: _Id
