@@ -27,7 +27,7 @@ CHANGES_NOTHING = {"workflow_trial": ConsoleRole.READER}
 POSTS = [page for page in PAGES if page.method == "POST" and page.name not in CHANGES_NOTHING]
 PERSONAL = "evil.example"  # the host of each e-mail address in the sample's payloads
 OURS = {"Sec-Fetch-Site": "same-origin"}
-OF_A_SHAPE = 8
+OF_A_SHAPE = 3
 """How many addresses of one page with the same parameters are asked, the first and the last: the rest are like them."""
 SECRETS = re.compile(
     rf"{CLIENT_SECRET}|_secret_[A-Za-z0-9]|\b[srpe]k_(?:live|test|org)_\w|whsec_\w|slc_\w+_[0-9a-f]"

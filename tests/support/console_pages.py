@@ -9,11 +9,13 @@ import tempfile
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field, replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 from aiohttp import web
 from aiohttp.test_utils import TestClient, TestServer
+from sqlalchemy import create_engine
 
 from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.internal_records import read
@@ -25,6 +27,7 @@ from stripeline.deploy.console.console_app import console_app
 from stripeline.deploy.console.console_sources import Sources
 from stripeline.deploy.console.index.catch_up import CatchUp
 from stripeline.deploy.console.index.index_store import IndexStore, open_store
+from stripeline.deploy.console.index.tables import metadata
 from stripeline.deploy.operations.acts import pauses, workflow_pauses
 from stripeline.deploy.operations.acts.audit import Act, Signed
 from stripeline.deploy.operations.acts.take_up import TakenUp
@@ -171,11 +174,26 @@ class ConsolePages:
         self.sign_in.identity = Identity(user="ada@example.com", role=role)
 
 
+@cache
+def _sample_store() -> bytes:
+    """A store with the sample's rows, as a file: made once."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "sample.db"
+        engine = create_engine(f"sqlite:///{path}")
+        metadata.create_all(engine)
+        with engine.begin() as db:
+            fill(db)
+        engine.dispose()
+        return path.read_bytes()
+
+
 @asynccontextmanager
 async def console_pages(folder: Path, **changed: Any) -> AsyncIterator[ConsolePages]:
     """A console with the sample's rows. changed: fields of its `Sources`."""
-    store = open_store(str(folder / "console.db"))
-    await store.change(fill)
+    path = folder / "console.db"
+    path.write_bytes(_sample_store())
+    path.chmod(0o600)
+    store = open_store(str(path))
     index, records, committed = SampleIndex(store), SampleRecords(dict(sample_records())), []
     pausing = SamplePausing(sample_definitions())
 

@@ -122,7 +122,7 @@ IDS = [f"1/{number}" for number in range(11)]
 STEPS = st.lists(st.sampled_from(["confirm", "confirm by another", "confirm late", "stop"]), max_size=5)
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(
     acting=st.sets(st.sampled_from(IDS)), changed=st.sets(st.sampled_from(IDS)), steps=STEPS,
     faults=st.lists(FAULTS, max_size=6),

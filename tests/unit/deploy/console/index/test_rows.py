@@ -198,7 +198,7 @@ def indexed(batches: list[list[Read]]) -> list[list[dict[str, Any]]]:
     return found
 
 
-@settings(max_examples=60)
+@settings(max_examples=25)
 @given(readings())
 def test_the_order_of_reading_changes_no_row(both: tuple[list[list[Read]], list[list[Read]]]) -> None:
     one, other = both
