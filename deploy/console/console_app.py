@@ -13,7 +13,7 @@ from stripeline.deploy.console.auth.identity import Identity
 from stripeline.deploy.console.auth.request_checks import IDENTITY, request_checks
 from stripeline.deploy.console.auth.sign_in import SignIn
 from stripeline.deploy.console.console_counters import ConsoleCounters
-from stripeline.deploy.console.console_page import Answer, ConsolePage, PageProblem, Question, Redirect, View
+from stripeline.deploy.console.console_page import Answer, ConsolePage, PageProblem, Question, Raw, Redirect, View
 from stripeline.deploy.console.console_sources import Sources
 from stripeline.deploy.console.live.live_stream import LiveStreams
 from stripeline.deploy.console.page_table import all_pages
@@ -108,6 +108,9 @@ async def _respond(
             return web.Response(status=answer.status, text=text, content_type="text/html")
         case Redirect(url):
             return web.Response(status=303, headers={"Location": url})
+        case Raw(body=body, content_type=kind, filename=name):
+            headers = {"Content-Disposition": f'attachment; filename="{name}"'}
+            return web.Response(body=body, content_type=kind, headers=headers)
         case PageProblem():
             text = rendering.problem(answer, request.path, identity)
             return web.Response(status=answer.status, text=text, content_type="text/html")

@@ -68,7 +68,16 @@ class PageProblem:
     back_to: str = "Now"
 
 
-Answer = View | Redirect | PageProblem
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Raw:
+    """A file to download."""
+
+    body: bytes
+    content_type: str
+    filename: str
+
+
+Answer = View | Redirect | PageProblem | Raw
 Show = Callable[[Question], Awaitable[Answer]]
 
 

@@ -36,6 +36,11 @@ SECRETS = re.compile(
 MARKUP = (HOSTILE, HOSTILE_ERROR, "<img src=x", "<b onmouse", "\x1b")
 
 
+def published(address: str) -> bool:
+    """The contract's files have made-up secrets in their examples."""
+    return address == "/contract/asyncapi.json" or address.startswith("/contract/schemas/")
+
+
 def pattern(page: ConsolePage) -> re.Pattern[str]:
     """A page's addresses, as aiohttp has them."""
     parts = re.split(r"(\{[^{}]*\})", page.path)
@@ -118,7 +123,7 @@ class Crawl:
         say = self.found.problems.append
         for words in page.forbidden:
             say(f"{address} has {words}")
-        for one in (*MARKUP, *SECRETS.findall(text)):
+        for one in (*MARKUP, *(() if published(address) else SECRETS.findall(text))):
             if one in text:
                 say(f"{address} shows {one!r}")
         self._waiting += [urljoin(address, link) for link in page.links if not link.startswith("#")]
@@ -171,8 +176,7 @@ def test_no_page_shows_a_secret_or_markup_of_others(crawled: Found) -> None:
 
 
 def test_no_link_leads_nowhere(crawled: Found) -> None:
-    to_come = ("/events", "/commands", "/runs/", "/search", "/workflows", "/workers", "/audit", "/contract")
-    assert [one for one in crawled.dangling if not (one == "/" or one.startswith(to_come))] == []
+    assert list(crawled.dangling) == []
 
 
 def test_the_hostile_texts_are_on_some_page(crawled: Found) -> None:

@@ -121,6 +121,7 @@ async def test_idle_then_under_load_then_without_a_broker(
         assert await ended(note, "waiting for a broker", *all_of(found)) == [0, 0, 0, 0]
 
 
+@pytest.mark.long
 async def test_a_topic_that_is_gone(own_broker: LocalKafka, prefix: str, tmp_path: Path, note: Note):
     async with cluster(own_broker.bootstrap_servers, prefix, tmp_path) as found:
         for role in ROLES:
@@ -136,6 +137,7 @@ async def test_a_topic_that_is_gone(own_broker: LocalKafka, prefix: str, tmp_pat
         await apply(found.settings.topics, found.settings.partitions, found.client)
 
 
+@pytest.mark.long
 async def test_a_rebalance_and_a_start(broker: Broker, prefix: str, tmp_path: Path, note: Note):
     async with cluster(broker.bootstrap_servers, prefix, tmp_path) as found:
         for role in ROLES:

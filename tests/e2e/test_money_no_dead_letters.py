@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import aiohttp
+import pytest
 from aiokafka.structs import TopicPartition
 
 from stripeline.deploy.operations.topics import apply as apply_topics
@@ -62,6 +63,7 @@ async def not_ready_through_a_failure(executor: Process) -> list[str]:
     return answers
 
 
+@pytest.mark.long
 async def test_without_a_dead_letter_topic_nothing_past_poison_commits(
     broker: Broker, prefix: str, tmp_path: Path, note: Callable[[str], None]
 ):

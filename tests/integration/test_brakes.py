@@ -127,6 +127,7 @@ async def _all_taken(found: InProcessStack) -> bool:
     return sum(float(line.split()[-1]) for line in lines if 'workflow="wide"' in line) >= 40
 
 
+@pytest.mark.long
 async def test_limits_hold_and_only_own_commands_are_done(
     broker: Broker, prefix: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -16,6 +16,7 @@ from pydantic import SecretStr
 from stripeline.contracts.vocabulary import CODE_OK
 from stripeline.deploy.local.example_events import example_event
 from stripeline.deploy.local.webhook_sender import deliver
+from stripeline.deploy.telemetry.metrics.console import CONSOLE
 from stripeline.deploy.telemetry.metrics.table import ROWS
 from stripeline.workers.secrets.vault import new_master_key
 from tests.integration.test_worker_task import until
@@ -132,12 +133,13 @@ async def test_every_metric_of_the_table_counts(
     assert total(seen, "stripeline_publish_seconds_count", topic=f"{prefix}payment-event") == 22
     shown = {family.name for family in text_string_to_metric_families(text) if family.samples}
     # Nobody held a connection or a transaction open, no topic has a problem, every partition takes records, no
-    # connection or workflow has a limit, no workflow is paused, and ingest is one process.
+    # connection or workflow has a limit, no workflow is paused, ingest is one process, and no console runs.
     quiet = {
         "stripeline_connections_closed", "stripeline_input_blocked_seconds", "stripeline_partition_unavailable",
         "stripeline_topic_problems", "stripeline_limit", "stripeline_limit_spent", "stripeline_brake_trips",
         "stripeline_workflow_take_up_seconds", "stripeline_ingest_processes", "stripeline_ingest_processes_ready",
         "stripeline_ingest_process_restarts",
+        *(row.name.removesuffix("_total") for row in CONSOLE),
     }  # fmt: skip
     assert {row.name.removesuffix("_total") for row in ROWS} - shown == quiet
     assert strange_words(seen) == []
