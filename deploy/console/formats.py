@@ -31,6 +31,7 @@ _WORDS: Final[Mapping[str, str]] = {
 
 
 _SECOND_MS, _MINUTE_MS = 1_000, 60_000
+_PROSE_CHARS: Final = 2_000
 
 
 def age(at_ms: int | None, now_ms: int) -> Markup:
@@ -88,6 +89,15 @@ def json_text(value: object) -> Markup:
     return Markup("\n").join(one_line(line) for line in text.split("\n"))
 
 
+def prose(text: str) -> Markup:
+    """A text with what is between backticks as code."""
+    parts = [shown(part, _PROSE_CHARS) for part in text.split("`")]
+    if len(parts) % 2 == 0:  # one of them is not closed
+        return Markup("`").join(parts)
+    code = Markup("<code>{}</code>")
+    return Markup().join(code.format(part) if number % 2 else Markup.escape(part) for number, part in enumerate(parts))
+
+
 def count(value: int) -> str:
     """`12,345`."""
     return f"{value:,}"
@@ -102,6 +112,6 @@ def took(value_ms: int) -> str:
 
 FILTERS: Final[Mapping[str, Callable[..., Any]]] = {
     "age": age, "moment": moment, "badge": badge, "identifier": identifier, "count": count, "duration": duration,
-    "json_text": json_text, "took": took, "meaning": meaning, "value_text": value_text,
+    "json_text": json_text, "took": took, "meaning": meaning, "value_text": value_text, "prose": prose,
     "shell": quote, "words_of": words_of, "dashboard_link": dashboard_link, **addresses.FILTERS,
 }  # fmt: skip

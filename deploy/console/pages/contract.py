@@ -1,8 +1,10 @@
-"""Contract: what other teams may rely on: the topics, each record with its fields, and the files to download."""
+"""The contract of this installation: topics with what is wrong with them, records, actions, errors, and the files.
+
+The same models, rules and files as `stripeline contracts export`, with the actions that are installed here.
+"""
 
 from functools import cache
-
-import orjson
+from typing import Final
 
 from stripeline.deploy.console.console_page import (
     NOT_FOUND,
@@ -14,69 +16,67 @@ from stripeline.deploy.console.console_page import (
     Raw,
     View,
 )
-from stripeline.deploy.console.details.payloads import pretty
-from stripeline.deploy.console.details.schema_table import schema_fields
-from stripeline.deploy.contract.channels import channel_by_topic
+from stripeline.deploy.console.details import contract_tables as tables
+from stripeline.deploy.console.details.schema_rows import published_rows
+from stripeline.deploy.contract.channels import ROLES
 from stripeline.deploy.contract.files import generated
-from stripeline.deploy.contract.published_records import published
+from stripeline.deploy.contract.published_records import RELEASE, PublishedRecord, published
 from stripeline.workers.actions import actions
 
-_SCHEMA = "schemas/{name}.v{version}.schema.json"
+JSON_TYPE: Final = "application/json"
+SCHEMA_TYPE: Final = "application/schema+json"
+ASYNCAPI_FILE: Final = "asyncapi.json"
 
 
 @cache
-def _files() -> dict[str, str]:
-    """By path: the same bytes as `stripeline contracts export` writes."""
-    return dict(generated(frozenset(actions())))
-
-
-@cache
-def _schemas() -> dict[str, str]:
-    """The path of each record's schema, by the record's name."""
-    return {
-        record.name: _SCHEMA.format(name=record.name, version=record.version)
-        for record in published(frozenset(actions()))
-    }
+def _records() -> dict[str, PublishedRecord]:
+    """By the names that messages call them."""
+    return {record.folder: record for record in published(frozenset(actions()))}
 
 
 async def contract(question: Question) -> Answer:
     sources = question.sources
-    here = channel_by_topic(sources.topics)
-    rows = [(topic, here[topic.name]) for topic in sources.topics.all(sources.partitions) if topic.name in here]
-    problems = [*sources.faults(), *sources.advice()]
-    return View(
-        template="contract.html",
-        values={"rows": rows, "problems": problems, "records": sorted(_schemas()), "actions": actions()},
-    )
+    rows = tables.topic_rows(sources.topics, sources.partitions)
+    values = {
+        "troubles": tables.topic_troubles(sources.faults(), sources.advice(), rows), "rows": rows, "roles": ROLES,
+        "records": _records(), "actions": tables.action_tables(actions()), "errors": tables.error_rows(),
+        "key_words": tables.key_words, "release": RELEASE, "prefix": sources.topics.prefix,
+    }  # fmt: skip
+    return View(template="contract.html", values=values)
 
 
 async def contract_record(question: Question) -> Answer:
-    name = question.path["record"]
-    if name not in _schemas():
-        return _unknown(name)
-    schema = orjson.loads(_files()[_schemas()[name]])
-    record = next(one for one in published(frozenset(actions())) if one.name == name)
-    example = next(iter(record.examples.items()), None)
-    text = None if example is None else pretty(example[1])
-    return View(
-        template="contract_record.html",
-        values={
-            "name": name, "meaning": schema.get("description"), "fields": schema_fields(schema),
-            "example": text, "file": f"/contract/{_schemas()[name]}",
-        },
-    )  # fmt: skip
+    record = _records().get(question.path["name"])
+    if record is None:
+        return _missing(question.path["name"])
+    schema, topics = record.schema(), question.sources.topics
+    values = {
+        "record": record, "description": schema.get("description", ""), "rows": published_rows(schema),
+        "topics": tables.carriers(record, tables.topic_rows(topics, question.sources.partitions)),
+        "example": tables.example_of(record),
+    }  # fmt: skip
+    return View(template="contract_record.html", values=values)
 
 
-async def contract_file(question: Question) -> Answer:
-    path = question.path["file"]
-    if path != "asyncapi.json" and path not in _schemas().values():
-        return _unknown(path)
-    return Raw(body=_files()[path].encode(), content_type="application/json", filename=path.rpartition("/")[2])
+async def contract_asyncapi(_: Question) -> Answer:
+    return _file(ASYNCAPI_FILE, ASYNCAPI_FILE, JSON_TYPE)
 
 
-def _unknown(name: str) -> PageProblem:
+async def contract_schema(question: Question) -> Answer:
+    record = _records().get(question.path["name"])
+    if record is None:
+        return _missing(question.path["name"])
+    return _file(f"schemas/{record.file_name}", record.file_name, SCHEMA_TYPE)
+
+
+def _file(path: str, filename: str, content_type: str) -> Raw:
+    text = generated(frozenset(actions()))[path]
+    return Raw(body=text.encode(), content_type=content_type, filename=filename)
+
+
+def _missing(name: str) -> PageProblem:
     return PageProblem(
-        status=NOT_FOUND, title="There is no such record", words=f"The contract has no {name}.",
+        status=NOT_FOUND, title="There is no such record", words=f"No published record is named {name}.",
         back="/contract", back_to="Contract",
     )  # fmt: skip
 
@@ -86,6 +86,7 @@ PAGES = (
         name="contract", path="/contract", show=contract,
         navigation=NavigationItem(label="Contract", place=10, key="t"),
     ),
-    ConsolePage(name="contract-record", path="/contract/records/{record}", show=contract_record),
-    ConsolePage(name="contract-file", path="/contract/{file:asyncapi\\.json|schemas/[^/]+}", show=contract_file),
+    ConsolePage(name="contract_record", path="/contract/records/{name}", show=contract_record),
+    ConsolePage(name="contract_asyncapi", path=f"/contract/{ASYNCAPI_FILE}", show=contract_asyncapi),
+    ConsolePage(name="contract_schema", path="/contract/schemas/{name}.json", show=contract_schema),
 )  # fmt: skip
