@@ -24,10 +24,6 @@ from stripeline.deploy.operations.topic_problems import TopicProblem
 Found = TypeVar("Found")
 
 
-class RecordsAwayError(TimeoutError):
-    """Kafka did not give records in time. The text says why."""
-
-
 class Index(Protocol):
     """The index, as the pages see it."""
 
@@ -56,7 +52,7 @@ class Records(Protocol):
     """Single records in Kafka, fetched when a page is opened."""
 
     async def at(self, topic: str, partition: int, offset: int) -> Read | None:
-        """The record at a place; None where Kafka has it no more. Raises RecordsAwayError."""
+        """The record at a place; None where Kafka has it no more. Raises KafkaError, TimeoutError."""
         ...
 
     async def many(self, places: Sequence[tuple[str, int, int]]) -> Mapping[tuple[str, int, int], Read]:

@@ -5,12 +5,12 @@ from pathlib import Path
 from urllib.parse import quote
 
 import pytest
+from aiokafka.errors import KafkaConnectionError
 from markupsafe import escape
 from sqlalchemy import insert
 
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.auth.identity import ConsoleRole
-from stripeline.deploy.console.console_sources import RecordsAwayError
 from stripeline.deploy.console.index import tables
 from tests.support.console_pages import ConsolePages, console_pages
 from tests.support.console_sample import CLIENT_SECRET, HOSTILE, ago, command_rows
@@ -151,15 +151,27 @@ async def test_an_id_with_a_secret_is_not_shown(console: ConsolePages) -> None:
 async def test_what_kafka_does_not_give_is_said(tmp_path: Path) -> None:
     class Away:
         async def at(self, *_: object) -> None:
-            raise RecordsAwayError("no broker answered")
+            raise TimeoutError("no broker answered")
 
         async def many(self, _: object) -> dict[tuple[str, int, int], object]:
-            raise RecordsAwayError("no broker answered")
+            raise TimeoutError("no broker answered")
 
     async with console_pages(tmp_path, records=Away()) as pages:
         text = await pages.get(WAITS)
         assert "Kafka did not give its records: no broker answered" in text
         assert "Its next attempt is due" in text
+
+
+async def test_kafka_that_is_away_fails_no_page(tmp_path: Path) -> None:
+    """Its errors are aiokafka's, as `RecordFetch` raises them."""
+
+    class Away:
+        async def many(self, _: object) -> dict[tuple[str, int, int], object]:
+            raise KafkaConnectionError("no broker")
+
+    async with console_pages(tmp_path, records=Away()) as pages:
+        for path in (WAITS, "/runs/evt_1Sample002:welcome-deposit", "/events/evt_1Sample002"):
+            assert "KafkaConnectionError: no broker" in await pages.get(path)
 
 
 async def test_a_record_of_something_else_is_not_shown(console: ConsolePages) -> None:

@@ -10,7 +10,6 @@ from sqlalchemy import insert
 
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.auth.identity import ConsoleRole
-from stripeline.deploy.console.console_sources import RecordsAwayError
 from stripeline.deploy.console.index import tables
 from tests.support.console_pages import ConsolePages, console_pages
 from tests.support.console_sample import CLIENT_SECRET, HOSTILE, command_rows, run_rows, sample_definitions
@@ -121,7 +120,7 @@ async def test_the_record_of_another_run_is_not_shown(console: ConsolePages) -> 
 async def test_a_run_is_shown_while_kafka_is_away(tmp_path: Path) -> None:
     class Away:
         async def many(self, _: object) -> Any:
-            raise RecordsAwayError("no broker answered")
+            raise TimeoutError("no broker answered")
 
     async with console_pages(tmp_path, records=Away()) as pages:
         assert "Kafka did not give its records: no broker answered" in await pages.get(RUNNING)

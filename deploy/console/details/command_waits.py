@@ -13,12 +13,15 @@ from sqlalchemy import Row
 from stripeline.contracts.records import Command, parse_command
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.console_page import Question
-from stripeline.deploy.console.console_sources import RecordsAwayError
 from stripeline.deploy.console.index.queries.commands import UNDECIDED, waiting_ahead
+from stripeline.deploy.operations.act_failures import EXPECTED_OF_ACTS
+from stripeline.deploy.operations.connection_errors import cleaned
+from stripeline.deploy.operations.denials import denial
 from stripeline.deploy.operations.reading.command_history import WaitingCommand
 from stripeline.deploy.operations.reading.command_views import waiting_view
 from stripeline.deploy.operations.reading.event_filters import event_of
 from stripeline.deploy.operations.reading.topic_reader import Read
+from stripeline.deploy.operations.rights import Purpose
 
 Place = tuple[str, int, int]
 
@@ -48,11 +51,12 @@ class FetchedRecords:
 
 
 async def fetch(question: Question, places: Sequence[Place | None]) -> FetchedRecords:
-    """What Kafka still has of these places."""
+    """What Kafka still has of these places, or why it gave nothing."""
     try:
         return FetchedRecords(records=await question.sources.records.many([one for one in places if one is not None]))
-    except RecordsAwayError as error:
-        return FetchedRecords(records={}, problem=str(error))
+    except EXPECTED_OF_ACTS as error:
+        denied = denial(error, [Purpose.CONSOLE], question.sources.topics, question.sources.client)
+        return FetchedRecords(records={}, problem=denied or cleaned(str(error) or "it did not answer in time"))
 
 
 def undecided_place(topics: Topics, row: Row[Any]) -> Place | None:
