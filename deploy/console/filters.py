@@ -2,12 +2,12 @@
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Any, Final
 from urllib.parse import urlencode
 
 from stripeline.contracts.vocabulary import LetterState
 from stripeline.deploy.console.console_page import PageProblem, Question
-from stripeline.deploy.console.index.queries.keyset import COUNTED
+from stripeline.deploy.console.index.queries.keyset import COUNTED, Rows
 from stripeline.deploy.operations.reading.moments import moment_at
 from stripeline.deploy.operations.reading.run_filters import RunFilters
 from stripeline.deploy.operations.reading.views import Filters
@@ -111,6 +111,16 @@ def news_address(page: str, question: Question, fields: Sequence[FilterField], n
         field.name: question.query[field.name] for field in fields if field.name in question.query
     }  # blank ones too
     return f"/live/{page}?{urlencode({**kept, 'newest': newest})}"
+
+
+def list_values(question: Question, fields: Sequence[FilterField], found: Rows, page: str) -> dict[str, Any]:
+    """What the template of every list needs: its rows, the address of the next ones, and the stream of new ones."""
+    return {
+        "fields": fields, "given": question.query, "rows": found.rows, "now_ms": question.now_ms,
+        "more": None if found.next is None else query_text(question, fields, after=found.next),
+        "filtered": query_text(question, fields) != "?",
+        "live": news_address(page, question, fields, found.newest),
+    }  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

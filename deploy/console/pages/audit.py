@@ -22,9 +22,8 @@ from stripeline.deploy.console.filters import (
     BadFilterError,
     FilterField,
     check,
+    list_values,
     moment,
-    news_address,
-    query_text,
 )
 from stripeline.deploy.console.index.queries.audit import ActQuestion, newer_acts, newest_acts, one_act
 
@@ -49,11 +48,8 @@ async def audit(question: Question) -> Answer:
     return View(
         template="audit.html",
         values={
-            "fields": FIELDS, "given": question.query, "now_ms": question.now_ms,
+            **list_values(question, FIELDS, found, "audit"),
             "rows": [(row, main_link(record_of(row), question.sources.topics)) for row in found.rows],
-            "more": None if found.next is None else query_text(question, FIELDS, after=found.next),
-            "filtered": query_text(question, FIELDS) != "?",
-            "live": news_address("audit", question, FIELDS, found.newest),
         },
     )  # fmt: skip
 

@@ -37,9 +37,8 @@ from stripeline.deploy.console.filters import (
     BadFilterError,
     FilterField,
     check,
+    list_values,
     moment,
-    news_address,
-    query_text,
     status_tabs,
     suggested,
 )
@@ -80,17 +79,9 @@ async def commands(question: Question) -> Answer:
         return error.page("/commands", "Commands")
     found = await question.sources.index.ask(newest_commands(filters, question.given("after")))
     counts = await question.sources.index.ask(commands_by_status(filters))
-    stored = question.sources.definitions()
-    return View(
-        template="commands.html",
-        values={
-            "fields": suggested(FIELDS, {"connection": stored.connections, "action": actions()}),
-            "given": question.query, "rows": found.rows, "now_ms": question.now_ms,
-            "more": None if found.next is None else query_text(question, FIELDS, after=found.next),
-            "live": news_address("commands", question, FIELDS, found.newest),
-            "tabs": status_tabs(question, FIELDS, counts), "filtered": query_text(question, FIELDS) != "?",
-        },
-    )  # fmt: skip
+    fields = suggested(FIELDS, {"connection": question.sources.definitions().connections, "action": actions()})
+    values = list_values(question, fields, found, "commands")
+    return View(template="commands.html", values={**values, "tabs": status_tabs(question, FIELDS, counts)})
 
 
 def _filters(question: Question) -> CommandFilters:

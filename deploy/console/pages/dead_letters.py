@@ -28,7 +28,7 @@ from stripeline.deploy.console.filters import (
     FilterField,
     check,
     letter_filters,
-    news_address,
+    list_values,
     query_text,
 )
 from stripeline.deploy.console.index.queries.letters import (
@@ -74,10 +74,10 @@ async def dead_letters(question: Question) -> Answer:
     return View(
         template="dead_letters.html",
         values={
-            "fields": FIELDS, "given": {**question.query, "state": state}, "rows": found.rows, "more": more,
+            **list_values(question, FIELDS, found, "dead-letters"),
+            "given": {**question.query, "state": state}, "more": more,
             "groups": [(group, _only(question, state, group.reason, group.code)) for group in groups],
-            "total": sum(group.count for group in groups), "soon_ms": SOON_MS, "now_ms": question.now_ms,
-            "live": news_address("dead-letters", question, FIELDS, found.newest),
+            "total": sum(group.count for group in groups), "soon_ms": SOON_MS,
             "selectable": question.identity.may(ConsoleRole.OPERATOR),
             "offers": offers({**question.query, "state": state}, LETTER_ACTS),
         },

@@ -24,9 +24,8 @@ from stripeline.deploy.console.filters import (
     BadFilterError,
     FilterField,
     check,
+    list_values,
     moment,
-    news_address,
-    query_text,
     suggested,
 )
 from stripeline.deploy.console.index.queries.events import (
@@ -60,14 +59,11 @@ async def events(question: Question) -> Answer:
         return error.page("/events", "Events")
     found = await question.sources.index.ask(newest_events(asked, question.given("after")))
     stored = question.sources.definitions()
+    fields = suggested(FIELDS, {"trigger": stored.triggers, "connection": stored.connections})
     return View(
         template="events.html",
         values={
-            "fields": suggested(FIELDS, {"trigger": stored.triggers, "connection": stored.connections}),
-            "given": question.query, "rows": found.rows, "now_ms": question.now_ms,
-            "more": None if found.next is None else query_text(question, FIELDS, after=found.next),
-            "live": news_address("events", question, FIELDS, found.newest),
-            "filtered": query_text(question, FIELDS) != "?", "window_ms": question.sources.window_ms,
+            **list_values(question, fields, found, "events"), "window_ms": question.sources.window_ms,
         },
     )  # fmt: skip
 

@@ -1,5 +1,6 @@
 """Runs: the newest of those that match, with how many there are of each status."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from stripeline.contracts.vocabulary import Code
@@ -13,8 +14,7 @@ from stripeline.deploy.console.filters import (
     BadFilterError,
     FilterField,
     check,
-    news_address,
-    query_text,
+    list_values,
     run_filters,
     status_tabs,
     suggested,
@@ -58,11 +58,8 @@ async def runs(question: Question) -> Answer:
     return View(
         template="runs.html",
         values={
-            "fields": _fields(question), "given": question.query, "rows": found.rows, "now_ms": question.now_ms,
-            "more": None if found.next is None else query_text(question, FIELDS, after=found.next),
+            **list_values(question, _fields(question), found, "runs"),
             "tabs": status_tabs(question, FIELDS, counts), "presets": PRESETS,
-            "filtered": query_text(question, FIELDS) != "?",
-            "live": news_address("runs", question, FIELDS, found.newest),
             "selectable": question.identity.may(ConsoleRole.OPERATOR), "offers": offers(question.query, RUN_ACTS),
             "total": None,
         },
@@ -76,7 +73,7 @@ def _asked(question: Question) -> RunQuestion:
     )
 
 
-def _fields(question: Question) -> object:
+def _fields(question: Question) -> Sequence[FilterField]:
     """The form, with the names that are defined now."""
     stored = question.sources.definitions()
     return suggested(

@@ -19,7 +19,6 @@ from stripeline.deploy.console.index.queries.keyset import (
 from stripeline.deploy.console.index.tables import audit
 
 _KEY = (audit.c.at_ms, audit.c.number, audit.c.offset)
-_DIGITS = 19  # of a BIGINT
 _VERSIONED = (AuditedAct.APPLY.value, AuditedAct.DELETE.value)
 
 
@@ -37,10 +36,9 @@ class ActQuestion:
 def newest_acts(asked: ActQuestion, after: str | None = None) -> Callable[[Connection], Rows]:
     """A page of the newest acts. after: the cursor of the page before."""
     conditions = _conditions(asked)
-    parts = cursor_parts(after, len(_KEY))
-    if parts is not None and all(one.isdecimal() and len(one) < _DIGITS for one in parts[1:]):
-        rest = ((audit.c.number, int(parts[1])), (audit.c.offset, int(parts[2])))
-        conditions.append(behind(audit.c.at_ms, int(parts[0]), *rest))
+    if (parts := cursor_parts(after, len(_KEY), numbers=len(_KEY))) is not None:
+        at_ms, number, offset = map(int, parts)
+        conditions.append(behind(audit.c.at_ms, at_ms, (audit.c.number, number), (audit.c.offset, offset)))
     wanted = select(audit).where(*conditions).order_by(*(column.desc() for column in _KEY)).limit(PAGE_ROWS + 1)
     return lambda db: page(db.execute(wanted).fetchall(), lambda last: cursor(last.at_ms, last.number, last.offset))
 
