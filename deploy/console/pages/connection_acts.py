@@ -2,9 +2,10 @@
 
 from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.retry_tiers import HORIZON_MS
-from stripeline.deploy.console.acting import attempted, seen, signed
+from stripeline.deploy.console.acting import signed
 from stripeline.deploy.console.auth.identity import ConsoleRole
-from stripeline.deploy.console.console_page import Answer, ConsolePage, PageProblem, Question, Redirect, View
+from stripeline.deploy.console.console_page import REFUSED, Answer, ConsolePage, PageProblem, Question
+from stripeline.deploy.console.definitions.pausable import WHY_MISSING, Pausable
 from stripeline.deploy.console.pages.connections import missing, state_of
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.act_failures import EXPECTED_OF_ACTS
@@ -24,46 +25,32 @@ async def ask_resume(question: Question) -> Answer:
 
 async def pause(question: Question) -> Answer:
     """A reason is required: those who ask later why the commands wait need it."""
-    name = question.path["name"]
     if not question.field("why"):
-        return await _ask(question, "pause", problem="Write why: it is recorded for those who ask later.")
-    done = await attempted(question, question.sources.pausing.pause_connection(name, signed(question)), **_back(name))
-    if isinstance(done, PageProblem):
-        return done
-    await seen(question, lambda stored: f"connection/{name}" in stored.pauses)
-    return Redirect(_address(name))
+        return await _ask(question, "pause", problem=WHY_MISSING)
+    one = _pausable(question)
+    return await one.held(question, question.sources.pausing.pause_connection(one.name, signed(question)), paused=True)
 
 
 async def resume(question: Question) -> Answer:
-    name = question.path["name"]
-    done = await attempted(question, question.sources.pausing.resume_connection(name, signed(question)), **_back(name))
-    if isinstance(done, PageProblem):
-        return done
-    await seen(question, lambda stored: f"connection/{name}" not in stored.pauses)
-    return Redirect(_address(name))
+    one = _pausable(question)
+    return await one.held(
+        question, question.sources.pausing.resume_connection(one.name, signed(question)), paused=False
+    )
 
 
 async def _ask(question: Question, act: str, problem: str | None = None) -> Answer:
     """What the act would do. Shown again, with what is wrong, for a form that can't be carried out."""
-    name, stored = question.path["name"], question.sources.definitions()
+    one, stored = _pausable(question), question.sources.definitions()
+    name = one.name
     if name not in stored.connections:
         return missing(name)
     try:
         # The rule of the act itself says whether it can be done at all.
         (pauses.pause if act == "pause" else pauses.resume)(stored, name, signed(question))
     except FailureError as error:
-        return PageProblem(status=409, title=f"{name} can't be {act}d", words=str(error), **_back(name))
-    said = await _waiting(question, name)
-    return View(
-        template="confirm_act.html",
-        status=200 if problem is None else 400,
-        values={
-            "title": f"{act.capitalize()} connection {name}", "problem": problem,
-            "sentences": [*(_PAUSE if act == "pause" else _resume_means(name, stored)), said],
-            "action": f"{_address(name)}/{act}", "button": f"{act.capitalize()} {name}", "fields": (),
-            "reason_required": act == "pause", "back": _address(name), "why": question.field("why"),
-        },
-    )  # fmt: skip
+        return PageProblem(status=REFUSED, title=f"{name} can't be {act}d", words=str(error), **one.back)
+    means = _PAUSE if act == "pause" else _resume_means(name, stored)
+    return one.confirmation(question, act, [*means, await _waiting(question, name)], problem=problem)
 
 
 _PAUSE = (
@@ -103,12 +90,8 @@ async def _waiting(question: Question, name: str) -> str:
     return f"{said[0].upper()}{said[1:]}."
 
 
-def _address(name: str) -> str:
-    return f"/connections/{name}"
-
-
-def _back(name: str) -> dict[str, str]:
-    return {"back": _address(name), "back_to": name}
+def _pausable(question: Question) -> Pausable:
+    return Pausable("connection", question.path["name"])
 
 
 _OPERATOR = ConsoleRole.OPERATOR

@@ -5,7 +5,7 @@ from typing import Final
 
 from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.operator.control_records import Pause
-from stripeline.deploy.console.acting import attempted, seen, signed
+from stripeline.deploy.console.acting import seen, signed
 from stripeline.deploy.console.auth.identity import ConsoleRole
 from stripeline.deploy.console.console_page import (
     REFUSED,
@@ -14,9 +14,9 @@ from stripeline.deploy.console.console_page import (
     PageProblem,
     Question,
     Redirect,
-    View,
 )
 from stripeline.deploy.console.definitions.act_notices import ActNotice
+from stripeline.deploy.console.definitions.pausable import WHY_MISSING, Pausable
 from stripeline.deploy.console.pages.workflows import missing
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.act_failures import EXPECTED_OF_ACTS, act_failure
@@ -50,12 +50,12 @@ def _ask_pause(question: Question, problem: str | None = None) -> Answer:
         return missing(name)
     if (held := stored.pauses.get(f"workflow/{name}")) is not None:
         words = f"It is paused already, by {held.by}: {held.why}"
-        return PageProblem(status=REFUSED, title=f"{name} can't be paused", words=words, **_back(name))
+        return PageProblem(status=REFUSED, title=f"{name} can't be paused", words=words, **_pausable(question).back)
     sentences = [
         "Its events are still received, published and counted, and start no run. Runs that run go on.",
         "They can be taken up as long as their topic keeps them. The page says until when, once it is paused.",
     ]
-    return _confirm(question, "pause", sentences, problem=problem)
+    return _pausable(question).confirmation(question, "pause", sentences, problem=problem)
 
 
 async def ask_resume(question: Question) -> Answer:
@@ -65,8 +65,10 @@ async def ask_resume(question: Question) -> Answer:
     try:
         held = workflow_pauses.held(stored, name)
     except FailureError as error:
-        return PageProblem(status=REFUSED, title=f"{name} can't be resumed", words=str(error), **_back(name))
-    return _confirm(question, "resume", list(_resume_means(held)), fields=_CHOICES)
+        return PageProblem(
+            status=REFUSED, title=f"{name} can't be resumed", words=str(error), **_pausable(question).back
+        )
+    return _pausable(question).confirmation(question, "resume", _resume_means(held), fields=_CHOICES)
 
 
 def _resume_means(held: Pause) -> tuple[str, ...]:
@@ -87,14 +89,10 @@ _CHOICES = (
 
 
 async def pause(question: Question) -> Answer:
-    name = question.path["name"]
     if not question.field("why"):
-        return _ask_pause(question, problem="Write why: it is recorded for those who ask later.")
-    done = await attempted(question, question.sources.pausing.pause_workflow(name, signed(question)), **_back(name))
-    if isinstance(done, PageProblem):
-        return done
-    await seen(question, lambda stored: f"workflow/{name}" in stored.pauses)
-    return Redirect(_address(name))
+        return _ask_pause(question, problem=WHY_MISSING)
+    one = _pausable(question)
+    return await one.held(question, question.sources.pausing.pause_workflow(one.name, signed(question)), paused=True)
 
 
 async def resume(question: Question) -> Answer:
@@ -105,13 +103,13 @@ async def resume(question: Question) -> Answer:
         return missing(name)
     if how not in {one.value for one in _CHOICES}:
         words = "The form did not say what is to become of the events that came meanwhile."
-        return PageProblem(status=400, title="This was not done", words=words, **_back(name))
+        return PageProblem(status=400, title="This was not done", words=words, **_pausable(question).back)
     if progress.running(key):
         words = "It is being resumed already. Its page shows how that ends."
-        return PageProblem(status=REFUSED, title="This was not done", words=words, **_back(name))
+        return PageProblem(status=REFUSED, title="This was not done", words=words, **_pausable(question).back)
     if question.sources.acting.full:
         words = "Other acts are under way, and no more can begin. Try again once one has ended."
-        return PageProblem(status=REFUSED, title="This was not done", words=words, **_back(name))
+        return PageProblem(status=REFUSED, title="This was not done", words=words, **_pausable(question).back)
     act, take_up = signed(question), how == "take_up"
     title = f"Taking up what came, then resuming {name}" if take_up else f"Resuming {name}"
     state = ActNotice(title=title, by=act.by, since_ms=question.now_ms)
@@ -119,7 +117,7 @@ async def resume(question: Question) -> Answer:
     work = progress.follow(key, state, _resumed(question, name, act, take_up=take_up))
     question.sources.acting.start(key, work)
     await question.sources.acting.settled(key, _SOON_S)
-    return Redirect(_address(name))
+    return Redirect(_pausable(question).address)
 
 
 async def _resumed(question: Question, name: str, act: Signed, *, take_up: bool) -> tuple[bool, str]:
@@ -145,27 +143,8 @@ def _not_paused(stored: Definitions, name: str) -> bool:
     return f"workflow/{name}" not in stored.pauses
 
 
-def _confirm(
-    question: Question, act: str, sentences: list[str], *, fields: tuple[Choice, ...] = (), problem: str | None = None
-) -> View:
-    name = question.path["name"]
-    return View(
-        template="confirm_act.html",
-        status=200 if problem is None else 400,
-        values={
-            "title": f"{act.capitalize()} workflow {name}", "problem": problem, "sentences": sentences,
-            "action": f"{_address(name)}/{act}", "button": f"{act.capitalize()} {name}", "fields": fields,
-            "reason_required": act == "pause", "back": _address(name), "why": question.field("why"),
-        },
-    )  # fmt: skip
-
-
-def _address(name: str) -> str:
-    return f"/workflows/{name}"
-
-
-def _back(name: str) -> dict[str, str]:
-    return {"back": _address(name), "back_to": name}
+def _pausable(question: Question) -> Pausable:
+    return Pausable("workflow", question.path["name"])
 
 
 _OPERATOR = ConsoleRole.OPERATOR
