@@ -5,6 +5,7 @@ browser elsewhere, even when it is encoded; such an id goes into the query.
 An id that holds a secret is shown masked, and has no link: its address would show the secret.
 """
 
+import re
 from collections.abc import Callable, Mapping
 from typing import Final
 from urllib.parse import quote, urlencode
@@ -15,8 +16,14 @@ from stripeline.contracts.masking import mask_text
 from stripeline.contracts.shown_text import shown
 
 _DOTS: Final = frozenset({".", ".."})
+_NUMBER: Final = re.compile(r"[0-9]{1,18}")  # of a BIGINT
 ID_CHARS: Final = 500
 """More than any id has."""
+
+
+def place_in_topic(number: str, offset: str) -> tuple[int, int] | None:
+    """Partition and offset, as an address or a form names them; None for what no record can have."""
+    return (int(number), int(offset)) if _NUMBER.fullmatch(number) and _NUMBER.fullmatch(offset) else None
 
 
 def run_address(run_id: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any, Protocol, TypeVar
 from sqlalchemy import Connection
 
 from stripeline.contracts.definitions import Definitions
+from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.operator.control_records import Pause
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.act_tasks import ActTasks
@@ -98,6 +99,11 @@ class Sources:
     history: Callable[[], ReportHistory] = ReportHistory
     acting: ActTasks = field(default_factory=ActTasks)
     progress: ActNotices = field(default_factory=ActNotices)
+
+    def idempotency_key(self, command_id: str | None) -> str | None:
+        """Of a command at Stripe; None while the installation is not known."""
+        installation = self.definitions().installation
+        return None if command_id is None or installation is None else idempotency_key(installation.id, command_id)
 
 
 class Commit(Protocol):

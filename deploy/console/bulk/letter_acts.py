@@ -7,6 +7,7 @@ from typing import Any, Final
 from sqlalchemy import Row
 
 from stripeline.contracts.vocabulary import Code, DeadLetterReason, LetterState
+from stripeline.deploy.console.addresses import place_in_topic
 from stripeline.deploy.console.bulk.act_selection import MAX_ITEMS, ActSelection, SelectionError
 from stripeline.deploy.console.bulk.bulk_act import BulkAct
 from stripeline.deploy.console.bulk.bulk_kind import Chosen
@@ -17,9 +18,9 @@ from stripeline.deploy.console.filters import letter_filters
 from stripeline.deploy.console.index.queries.letters import Place, letters_at, matching_letters
 from stripeline.deploy.operations.acts.audit import Act, Signed
 from stripeline.deploy.operations.acts.replay import dismissals, prospect, replayable, replays
+from stripeline.deploy.operations.reading.topic_reader import Read
 from stripeline.deploy.operations.reading.views import DeadLetter, dead_letter_of
 
-_DIGITS: Final = 18
 _DOUBTFUL: Final = frozenset(
     {
         DeadLetterReason.INDETERMINATE,
@@ -35,9 +36,15 @@ _GONE: Final = "Kafka does not have it any more"
 def place_of(id_: str) -> Place:
     """`PARTITION/OFFSET`. Raises SelectionError."""
     number, _, offset = id_.partition("/")
-    if not (number.isdecimal() and offset.isdecimal() and max(len(number), len(offset)) <= _DIGITS):
+    place = place_in_topic(number, offset)
+    if place is None:
         raise SelectionError(f"{id_!r} is no dead letter: it is PARTITION/OFFSET.")
-    return int(number), int(offset)
+    return place
+
+
+def letter_of(row: Row[Any], read: Read) -> DeadLetter:
+    """The letter, in the state that the index knows."""
+    return replace(dead_letter_of(read), state=LetterState(row.state))
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,8 +116,5 @@ async def _there(
     places, topic = [place_of(one) for one in ids], sources.topics.dead_letter
     rows = await sources.index.ask(letters_at(places))
     reads = await sources.records.many([(topic, *place) for place in places if place in rows])
-    letters = {}
-    for (_, number, offset), read in reads.items():
-        state = LetterState(rows[number, offset].state)
-        letters[number, offset] = replace(dead_letter_of(read), state=state)
+    letters = {(number, at): letter_of(rows[number, at], read) for (_, number, at), read in reads.items()}
     return rows, letters

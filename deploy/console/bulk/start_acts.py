@@ -2,9 +2,9 @@
 
 from collections.abc import Container, Sequence
 from dataclasses import dataclass
-from typing import Final
 
 from stripeline.contracts.shown_text import shown
+from stripeline.deploy.console.addresses import place_in_topic
 from stripeline.deploy.console.bulk.act_selection import ActSelection, SelectionError
 from stripeline.deploy.console.bulk.bulk_kind import Chosen
 from stripeline.deploy.console.bulk.frozen_list import MAX_WORDS, FrozenItem, left_out, money_of
@@ -15,8 +15,6 @@ from stripeline.deploy.console.record_fetch import Place
 from stripeline.deploy.operations.acts import run_starts
 from stripeline.deploy.operations.acts.audit import Act, Signed
 from stripeline.deploy.operations.acts.run_starts import StartCandidate, StartPlan
-
-_DIGITS: Final = 18
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,13 +42,10 @@ class StartActs:
 def event_place(sources: Sources, id_: str) -> Place:
     """`TOPIC/PARTITION/OFFSET`. Raises SelectionError."""
     topic, number, offset = (*id_.rsplit("/", 2), "", "")[:3]
-    if (
-        topic not in sources.topics.events
-        or not (number + offset).isdecimal()
-        or max(len(number), len(offset)) > _DIGITS
-    ):
+    place = place_in_topic(number, offset)
+    if place is None or topic not in sources.topics.events:
         raise SelectionError(f"{id_!r} is no event: it is TOPIC/PARTITION/OFFSET.")
-    return topic, int(number or -1), int(offset or -1)
+    return topic, *place
 
 
 def _item(id_: str, one: StartCandidate) -> FrozenItem:

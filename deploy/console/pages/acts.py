@@ -7,7 +7,6 @@ from collections.abc import Mapping
 from dataclasses import replace
 from typing import Any, Final
 
-from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.retry_tiers import HORIZON_MS
 from stripeline.contracts.shown_text import shown
 from stripeline.deploy.console.auth.identity import ConsoleRole
@@ -184,7 +183,8 @@ async def _view(question: Question, found: StoredAct, problem: str = "", status:
             "act": found, "words": WORDS[found.selection.act], "now_ms": question.now_ms, "problem": problem,
             "summary": summary(items, question.now_ms), "rows": items[start : start + _ROWS], "start": start,
             "next": start + _ROWS if start + _ROWS < len(items) else None, "horizon_ms": HORIZON_MS,
-            "key_of": _keys(question), "lost": found.lost(question.now_ms), "expired": found.expired(question.now_ms),
+            "key_of": question.sources.idempotency_key,
+            "lost": found.lost(question.now_ms), "expired": found.expired(question.now_ms),
             "expires_ms": found.since_ms + EXPIRES_MS, "max_items": MAX_ITEMS, "max_why": MAX_WHY,
             "max_rate": MAX_RATE, "given": _given(question), "erases": found.selection.act is BulkAct.ERASE,
             "working": found.state in {ActState.PREPARING, ActState.RUNNING},
@@ -194,12 +194,6 @@ async def _view(question: Question, found: StoredAct, problem: str = "", status:
 
 def _given(question: Question) -> Mapping[str, str]:
     return {"why": question.field("why"), "rate": question.field("rate") or str(DEFAULT_RATE)}
-
-
-def _keys(question: Question) -> Any:
-    """The Idempotency-Key of a command."""
-    installation = question.sources.definitions().installation
-    return lambda command: None if installation is None else idempotency_key(installation.id, command)
 
 
 _OPERATOR: Final = ConsoleRole.OPERATOR

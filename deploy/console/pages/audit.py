@@ -1,9 +1,9 @@
 """The audit trail: who did what, when, why, and to what; and one act, with the definition that it changed."""
 
-import re
 from typing import Any, Final
 
 from stripeline.contracts.vocabulary import AuditedAct
+from stripeline.deploy.console.addresses import place_in_topic
 from stripeline.deploy.console.console_page import (
     Answer,
     ConsolePage,
@@ -35,7 +35,6 @@ FIELDS: Final = (
     UNTIL,
 )
 MAX_LINKS: Final = 200
-_NUMBER: Final = re.compile(r"[0-9]{1,18}")
 
 
 async def audit(question: Question) -> Answer:
@@ -55,9 +54,8 @@ async def audit(question: Question) -> Answer:
 
 
 async def audited_act(question: Question) -> Answer:
-    number, offset = question.path["number"], question.path["offset"]
-    is_place = _NUMBER.fullmatch(number) and _NUMBER.fullmatch(offset)
-    found = await question.sources.index.ask(one_act(int(number), int(offset))) if is_place else None
+    place = place_in_topic(question.path["number"], question.path["offset"])
+    found = None if place is None else await question.sources.index.ask(one_act(*place))
     if found is None:
         words = "The audit trail has no such act: it may be too old, or not read yet."
         return PageProblem(status=404, title="There is no such act", words=words, back="/audit", back_to="Audit")

@@ -1,15 +1,14 @@
 """Dead letters: the desk. Those that match, by reason and code; and one, with what a replay of it would do."""
 
-from typing import Any, Final
+from typing import Final
 
-from sqlalchemy import Row
-
-from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.retry_tiers import HORIZON_MS
 from stripeline.contracts.vocabulary import Code, DeadLetterReason, LetterState
+from stripeline.deploy.console.addresses import place_in_topic
 from stripeline.deploy.console.auth.identity import ConsoleRole
 from stripeline.deploy.console.bulk.act_selection import offers
 from stripeline.deploy.console.bulk.bulk_act import LETTER_ACTS
+from stripeline.deploy.console.bulk.letter_acts import letter_of
 from stripeline.deploy.console.console_page import (
     NOT_FOUND,
     Answer,
@@ -42,7 +41,7 @@ from stripeline.deploy.console.index.queries.letters import (
 from stripeline.deploy.operations.act_failures import EXPECTED_OF_ACTS
 from stripeline.deploy.operations.acts.replay import prospect, replayable
 from stripeline.deploy.operations.reading.topic_reader import Read
-from stripeline.deploy.operations.reading.views import DeadLetter, dead_letter_details, dead_letter_of
+from stripeline.deploy.operations.reading.views import dead_letter_details, dead_letter_of
 
 FIELDS: Final = (
     FilterField("state", "State", tuple(LetterState)),
@@ -57,7 +56,6 @@ FIELDS: Final = (
     FilterField("id", "Command id", rare=True),
     UNTIL,
 )
-_DIGITS: Final = 18
 
 
 async def dead_letters(question: Question) -> Answer:
@@ -93,14 +91,12 @@ def _only(question: Question, state: str, reason: str | None, code: str | None) 
 
 async def dead_letter(question: Question) -> Answer:
     number, offset = question.path["number"], question.path["offset"]
-    place = (int(number), int(offset)) if number.isdecimal() and offset.isdecimal() else (-1, -1)
-    if max(len(number), len(offset)) > _DIGITS or place[0] < 0:
-        return _missing(number, offset)
-    row = (await question.sources.index.ask(letters_at([place]))).get(place)
-    if row is None:
+    place = place_in_topic(number, offset)
+    row = None if place is None else (await question.sources.index.ask(letters_at([place]))).get(place)
+    if place is None or row is None:
         return _missing(number, offset)
     read, unread = await _record(question, place)
-    shows, letter = question.identity.may(ConsoleRole.READER), _letter(row, read)
+    shows, letter = question.identity.may(ConsoleRole.READER), None if read is None else letter_of(row, read)
     return View(
         template="dead_letter.html",
         values={
@@ -115,7 +111,7 @@ async def dead_letter(question: Question) -> Answer:
             ),
             "would": None if letter is None else prospect(letter, question.now_ms),
             "horizon_ms": None if row.first_ms is None else row.first_ms + HORIZON_MS,
-            "idempotency_key": _key(question, row.command_id),
+            "idempotency_key": question.sources.idempotency_key(row.command_id),
         },
     )  # fmt: skip
 
@@ -137,19 +133,6 @@ async def _record(question: Question, place: tuple[int, int]) -> tuple[Read | No
         read,
         None if read is not None else "Kafka does not have this record any more: only what the index knows is shown.",
     )
-
-
-def _letter(row: Row[Any], read: Read | None) -> DeadLetter | None:
-    """The letter in the state that the index knows."""
-    if read is None:
-        return None
-    found = dead_letter_of(read)
-    return DeadLetter(read=read, command=found.command, state=LetterState(row.state))
-
-
-def _key(question: Question, command_id: str | None) -> str | None:
-    installation = question.sources.definitions().installation
-    return None if command_id is None or installation is None else idempotency_key(installation.id, command_id)
 
 
 PAGES = (
