@@ -44,10 +44,6 @@ class Index(Protocol):
         """Grows with each change of the index."""
         ...
 
-    async def changed(self, version: int) -> int:
-        """Wait until the version is another one, and return it."""
-        ...
-
 
 class Records(Protocol):
     """Single records in Kafka, fetched when a page is opened."""

@@ -47,7 +47,6 @@ class SampleIndex:
     def __init__(self, store: IndexStore) -> None:
         self._store, self.state, self._version = store, CatchUp(read=1, caught_up=True), 1
         self.ask, self.change = store.ask, store.change
-        self._grown = asyncio.Condition()
 
     def catch_up(self) -> CatchUp:
         return self.state
@@ -55,15 +54,8 @@ class SampleIndex:
     def version(self) -> int:
         return self._version
 
-    async def changed(self, version: int) -> int:
-        async with self._grown:
-            await self._grown.wait_for(lambda: self._version != version)
-        return self._version
-
     async def grow(self) -> None:
-        async with self._grown:
-            self._version += 1
-            self._grown.notify_all()
+        self._version += 1
 
 
 @dataclass

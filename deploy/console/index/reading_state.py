@@ -1,6 +1,5 @@
-"""How far the index has come, for the pages: versions that live streams wait for, and how much is still unread."""
+"""How far the index has come, for the pages: versions that live streams look at, and how much is still unread."""
 
-import asyncio
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
@@ -21,14 +20,8 @@ class ReadingState:
     _version: int = 1
     _grown: bool = False
     _grown_s: float = 0.0
-    _news: asyncio.Event = field(default_factory=asyncio.Event)
 
     def version(self) -> int:
-        return self._version
-
-    async def changed(self, version: int) -> int:
-        while self._version == version:
-            await self._news.wait()
         return self._version
 
     def grow(self) -> None:
@@ -41,8 +34,6 @@ class ReadingState:
         if self._grown and now_s - self._grown_s >= _NEWS_S:
             self._grown, self._grown_s = False, now_s
             self._version += 1
-            news, self._news = self._news, asyncio.Event()
-            news.set()
 
     def unreadable(self, count: int) -> None:
         self.progress = replace(self.progress, unreadable=self.progress.unreadable + count)

@@ -71,9 +71,6 @@ class TopicIndex:
     def version(self) -> int:
         return self._state.version()
 
-    async def changed(self, version: int) -> int:
-        return await self._state.changed(version)
-
     async def run(self) -> None:
         """Until it is cancelled."""
         async with asyncio.TaskGroup() as tasks:
