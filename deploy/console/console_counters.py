@@ -1,6 +1,6 @@
 """What the console counts of itself: plain numbers, read when its metrics are scraped. Pure.
 
-Label values are names of pages and outcomes of ours, so their number is bounded.
+Label values are names of pages and outcomes, so their number is bounded.
 """
 
 from collections import Counter
@@ -17,7 +17,7 @@ PAGE_S: Final = (0.005, 0.01, 0.025, 0.05, 0.1, 0.2, 0.5, 1.0, 2.5, 5.0, 10.0)
 class ConsoleCounters:
     """Of one console, since it started.
 
-    page_s: how long pages took, by page. failures: faults of ours, by page.
+    page_s: how long pages took, by page. failures: faults of Stripeline, by page.
     live: the live streams.
     """
 

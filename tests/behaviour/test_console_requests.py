@@ -1,4 +1,4 @@
-"""What every request to the console must pass, whoever sends it: methods, where a POST comes from, headers, sizes."""
+"""What every request to the console must pass: methods, where a POST comes from, headers, sizes."""
 
 import asyncio
 import re

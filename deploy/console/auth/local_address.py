@@ -10,7 +10,7 @@ _SAFE: Final = re.compile(r"/(?![/\\])[\x21-\x5b\x5d-\x7e]*")
 
 
 def local_address(text: str) -> str:
-    """The address, or that of the first page where it is none of ours."""
+    """The address, or that of the first page where it is not on this console."""
     if len(text) > _MAX_CHARS or not _SAFE.fullmatch(text):
         return "/"
     try:

@@ -2,7 +2,7 @@
 
 Browsers say so in `Sec-Fetch-Site`, which a page can't set; those that don't send it, or not to an address without TLS,
 say where the page is from in `Origin`. `none`, a request that no page made, is refused too: a browser makes a POST only
-from a page. What says neither is no page of ours.
+from a page. A request without either is refused.
 """
 
 from collections.abc import Sequence

@@ -6,7 +6,7 @@ can read the key in the index, but not the tokens file, can make none.
 
 Invariants:
 - A session lasts 12 hours from the sign-in, and using it does not prolong it.
-- Every text that is no cookie of ours is refused, and raises nothing.
+- Any other text than a cookie that this console signed is refused, and raises nothing.
 """
 
 import hashlib

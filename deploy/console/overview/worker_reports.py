@@ -1,7 +1,7 @@
 """The newest report of each process, with its age by the broker's clock. Pure.
 
-Append times are the broker's. How far its clock is ahead of ours is seen from the reports that have just come: each was
-appended a moment before.
+Append times are the broker's. How far its clock is ahead of this host's is seen from the reports that have just come:
+each was appended a moment before.
 """
 
 from collections import deque
@@ -35,7 +35,7 @@ class WorkerReports:
         self.history = ReportHistory(partitions)
 
     def learn(self, record: ReportRecord, received_ms: int | None = None, *, recent: bool = True) -> None:
-        """One record. received_ms: our time, of a record that has just been appended.
+        """One record. received_ms: the time on this host, of a record that has just been appended.
 
         recent: of the last minutes. Older ones are not decoded: there are tens of thousands, and pages would wait.
         """
@@ -57,5 +57,5 @@ class WorkerReports:
             return
 
     def workers(self, now_ms: int) -> Workers:
-        """As of our time `now_ms`."""
+        """As of `now_ms`, the time on this host."""
         return workers(self._newest.values(), now_ms + max(self._ahead_ms, default=0))

@@ -1,4 +1,4 @@
-"""A check of a token costs one hash, whoever's it is, away from the event loop, and at most two at a time."""
+"""A check of a token costs one hash for every name, away from the event loop, and at most two at a time."""
 
 import asyncio
 import threading
