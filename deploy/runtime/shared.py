@@ -82,7 +82,7 @@ async def open_shared(
     version = running_version()
     metrics.show(PROCESS, lambda: ProcessView(
         missing={name: check() for name, check in checks.items()}, lag=lag, skew_s=clock.skew_ms / 1000,
-        control_age_s=table.age_s(), topics=topics.problems, version=version,
+        control_age_s=table.age_s(), topics=topics.problems, partitions=settings.partitions, version=version,
     ))  # fmt: skip
     try:
         with lag.measured():

@@ -13,6 +13,7 @@ from stripeline.deploy.console.console_counters import ConsoleCounters
 from stripeline.deploy.console.index.catch_up import CatchUp
 from stripeline.deploy.operations.topic_problems import TopicProblem
 from stripeline.deploy.telemetry.loop_lag import LoopLag
+from stripeline.deploy.telemetry.ready_records import ReadyRecords, ready_records
 from stripeline.ingest.delivery_counters import Counters
 from stripeline.workers.kafka.group_member import Worker
 from stripeline.workers.task.counters import Counts
@@ -93,6 +94,16 @@ class WorkerView:
     def overdue_s(self, source: InputPartition) -> float:
         return max(0.0, (self.now_ms - self.due_ms(source.buffer[0])) / 1000) if source.buffer else 0.0
 
+    def ready(self, partition: str) -> ReadyRecords:
+        """What the task could start now: of its inputs, and of what it took already."""
+        found = ReadyRecords(self.loads[partition].ready)
+        for (topic, number), (source, end) in self.inputs.items():
+            if number == partition:
+                place = (topic, number)
+                stuck = place in self.blocked or self.held_s.get(place, 0.0) > 0
+                found += ready_records(source, None if stuck else end, self.now_ms, self.due_ms)
+        return found
+
     @staticmethod
     def waiting(source: InputPartition, end: int) -> int:
         """Records that were read and not taken, and offsets behind them."""
@@ -105,6 +116,7 @@ class ProcessView:
 
     missing: the checks of /readyz.
     control_age_s: of the definitions that it uses.
+    partitions: of the prefix, as the process is set.
     topics: what is wrong with Kafka and its topics.
     """
 
@@ -112,6 +124,7 @@ class ProcessView:
     lag: LoopLag
     skew_s: float
     control_age_s: float
+    partitions: int
     version: str
     topics: Sequence[TopicProblem] = ()
 

@@ -67,13 +67,17 @@ class InputPartition:
 
 
 class Load(Struct, frozen=True, kw_only=True):
-    """What a task has in hand. `waiting`: read and not taken; `held`: taken and not finished; `running`: at work."""
+    """What a task has in hand.
+
+    `waiting`: read and not taken; `held`: taken and not finished; `running`: at work; `ready`: waits for room alone.
+    """
 
     records_waiting: int
     bytes_waiting: int
     records_held: int
     bytes_held: int
     running: int
+    ready: int
     room: int
     calls: int
     state: Mapping[str, int]

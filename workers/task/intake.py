@@ -84,6 +84,7 @@ class Intake:
             records_held=len(self.lanes),
             bytes_held=self.held_bytes,
             running=self.lanes.running,
+            ready=self.lanes.ready,
             room=self.lanes.limit,
             calls=calls,
             state=state.sizes,

@@ -22,6 +22,11 @@ class KeyLanes(Generic[T]):
         self.running = 0
         self.held = 0
 
+    @property
+    def ready(self) -> int:
+        """Items that could run, and wait for the limit alone."""
+        return len(self._ready)
+
     def __len__(self) -> int:
         """Items that are not finished: running, ready, or behind one of their lane."""
         return self.held

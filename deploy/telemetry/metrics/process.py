@@ -64,6 +64,13 @@ PROCESS: Final[tuple[MetricRow[ProcessView], ...]] = (
         action="Set it. Workers use the broker's clock, signatures are checked against the host's",
     ),
     MetricRow(
+        "stripeline_partitions", "gauge", (),
+        "Partitions of each topic, as the process is set: STRIPELINE_PARTITIONS",
+        lambda seen: [((), seen.partitions)],
+        question="How many partitions must each role work on?",
+        action="Compare the sum of `stripeline_task_open`. All processes have the same number",
+    ),
+    MetricRow(
         "stripeline_build_info", "gauge", ("version",),
         "1, with the version",
         lambda seen: [((seen.version,), 1)],

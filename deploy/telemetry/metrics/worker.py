@@ -1,4 +1,4 @@
-"""What a worker shows: records and results, transactions, tasks and their state, input partitions, retry tiers."""
+"""What a worker shows: records and results, input partitions, retry tiers."""
 
 from collections.abc import Callable, Iterable, Iterator
 from typing import Final
@@ -7,23 +7,14 @@ from stripeline.contracts.vocabulary import (
     CODE_OK,
     UNKNOWN_ACTION,
     Code,
-    StateKind,
     UnstartedReason,
     Verdict,
     WorkerEvent,
 )
 from stripeline.deploy.telemetry.collector import MetricRow, Sample
+from stripeline.deploy.telemetry.metrics.task_rows import COMMITS, TASKS, counted
 from stripeline.deploy.telemetry.sources import WorkerView
-from stripeline.workers.task.input_partition import InputPartition, Load
-
-
-def _counted(read: Callable[[WorkerView], Iterable[Sample]]) -> Callable[[WorkerView], Iterator[Sample]]:
-    """Samples of a worker, with its role before their labels."""
-    return lambda seen: (((seen.role, *labels), value) for labels, value in read(seen))
-
-
-def _by_task(read: Callable[[Load], float]) -> Callable[[WorkerView], Iterator[Sample]]:
-    return lambda seen: (((seen.role, partition), read(load)) for partition, load in seen.loads.items())
+from stripeline.workers.task.input_partition import InputPartition
 
 
 def _by_input(
@@ -50,18 +41,6 @@ def _topics(seen: WorkerView) -> Iterable[str]:
     return dict.fromkeys((*(topic for topic, _ in seen.inputs), *seen.counts.lost_offsets))
 
 
-def _state(seen: WorkerView) -> Iterator[Sample]:
-    for partition, load in seen.loads.items():
-        for kind, count in load.state.items():
-            yield (seen.role, partition, kind), count
-
-
-def _overdue(seen: WorkerView) -> Iterator[Sample]:
-    for partition, load in seen.loads.items():
-        due_ms = seen.now_ms if load.head_due_ms is None else load.head_due_ms
-        yield (seen.role, partition), max(0.0, (seen.now_ms - due_ms) / 1000)
-
-
 _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
     MetricRow(
         "stripeline_consumer_lag_records", "gauge", ("role", "topic", "partition"),
@@ -82,7 +61,7 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
         "stripeline_input_blocked_seconds", "gauge", ("role", "topic", "partition"),
         "How long an open transaction of somebody else has held an input partition back; only where it is half a minute"
         " and longer",
-        _counted(lambda seen: seen.blocked.items()),
+        counted(lambda seen: seen.blocked.items()),
         question="Does a transaction of somebody else hold our work up?",
         action="`/readyz` names the producer, the offset and the command of Kafka that aborts it",
     ),
@@ -96,14 +75,14 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
     MetricRow(
         "stripeline_lost_offsets_total", "counter", ("role", "topic"),
         "Offsets that Kafka removed before they were read",
-        _counted(lambda seen: (((topic,), seen.counts.lost_offsets.get(topic, 0)) for topic in _topics(seen))),
+        counted(lambda seen: (((topic,), seen.counts.lost_offsets.get(topic, 0)) for topic in _topics(seen))),
         question="Were records lost before they were read?",
         action="Dead letters with the reason `lost_by_retention` name each range; see *Records that are gone*",
     ),
     MetricRow(
         "stripeline_records_total", "counter", ("role", "topic", "verdict"),
         "Records that were decided, by input topic and verdict",
-        _counted(lambda seen: seen.counts.records.items()),
+        counted(lambda seen: seen.counts.records.items()),
         words={"verdict": (Verdict,)},
         question="What is decided?",
         action=f"`{Verdict.UNREADABLE}`, `{Verdict.ID_REUSED}`: a producer breaks the contract, see the dead letters."
@@ -142,7 +121,7 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
     MetricRow(
         "stripeline_worker_events_total", "counter", ("role", "event"),
         "What happened to the worker",
-        _counted(lambda seen: (((event,), count) for event, count in seen.counts.events.items())),
+        counted(lambda seen: (((event,), count) for event, count in seen.counts.events.items())),
         words={"event": (WorkerEvent,)},
         question="Is the consumer group stable?",
         action=f"`{WorkerEvent.ASSIGNED}`, `{WorkerEvent.REVOKED}`: rebalances. `{WorkerEvent.FENCED}`: two processes"
@@ -177,114 +156,4 @@ _TIERS: Final[tuple[MetricRow[WorkerView], ...]] = (
     ),
 )  # fmt: skip
 
-_TASKS: Final[tuple[MetricRow[WorkerView], ...]] = (
-    MetricRow(
-        "stripeline_task_open", "gauge", ("role", "partition"),
-        "1 while the task works, 0 while it is being restored or opened anew",
-        _counted(lambda seen: (((partition,), is_open) for partition, is_open in seen.open.items())),
-        question="Which process works on which partition?",
-        action="The sum over all processes is the number of partitions. Less for longer than a restore: `/readyz`",
-    ),
-    MetricRow(
-        "stripeline_task_restore_seconds", "gauge", ("role", "partition"),
-        "Time that the last opening of the task took, its restore included",
-        _counted(lambda seen: (((partition,), took_s) for partition, took_s in seen.counts.restore_s.items())),
-        question="How long is a partition idle when it moves?",
-        action="Grows with the state, see *Capacity*",
-    ),
-    MetricRow(
-        "stripeline_task_state_entries", "gauge", ("role", "partition", "kind"),
-        "Entries of the state by kind",
-        _state,
-        words={"kind": (StateKind,)},
-        question="How large is the state?",
-        action=f"`{StateKind.COMMANDS}`, `{StateKind.OPEN}`, `{StateKind.STOPPED}` and `{StateKind.FINISHED}` (runs)"
-        f" take memory. `{StateKind.STOPPED}`: each waits for a person, `stripeline runs list`."
-        f" `{StateKind.WAITING}` and `{StateKind.QUEUES}` (keys that wait) return to 0 when the trouble is over",
-    ),
-    MetricRow(
-        "stripeline_task_queue_overdue_seconds", "gauge", ("role", "partition"),
-        "Time since the head of the key that waits longest was due",
-        _overdue,
-        question="Is a key stuck?",
-        action="Hours, though no tier is overdue and Stripe answers: Kafka lost the record at the head of the key, and"
-        " the commands behind it are re-queued forever. Find it with `stripeline dead-letters list --key KEY` and on"
-        " the retry topics; report it",
-    ),
-    MetricRow(
-        "stripeline_task_state_full", "gauge", ("role", "partition"),
-        "1 while the state is full and nothing new is taken",
-        _by_task(lambda load: load.full),
-        question="Is the state at its limit?",
-        action="Nothing new is taken: there are too few partitions for this load",
-    ),
-    MetricRow(
-        "stripeline_task_lanes_running", "gauge", ("role", "partition"),
-        "Lanes that have a record at work",
-        _by_task(lambda load: load.running),
-        question="Are the key lanes the bottleneck?",
-        action="At the limit while records wait: raise `EXECUTOR_CONCURRENCY`. One while records wait: all of them have"
-        " the same key",
-    ),
-    MetricRow(
-        "stripeline_task_lanes_limit", "gauge", ("role", "partition"),
-        "Lanes that may have a record at work",
-        _by_task(lambda load: load.room),
-        question="How many key lanes may run?",
-        action="Compare `stripeline_task_lanes_running`",
-    ),
-    MetricRow(
-        "stripeline_task_calls_in_flight", "gauge", ("role", "partition"),
-        "Calls to Stripe that are under way, or wait for their connection's turn",
-        _by_task(lambda load: load.calls),
-        question="Is `EXECUTOR_CONCURRENCY` the bottleneck?",
-        action="Compare `stripeline_stripe_calls_in_flight`, which excludes those that wait",
-    ),
-    MetricRow(
-        "stripeline_task_records_held", "gauge", ("role", "partition"),
-        "Records that were taken and are not finished",
-        _by_task(lambda load: load.records_held),
-        question="How many records are in work?",
-        action="",
-    ),
-    MetricRow(
-        "stripeline_task_records_waiting", "gauge", ("role", "partition"),
-        "Records that were read and not taken yet",
-        _by_task(lambda load: load.records_waiting),
-        question="How many records were read and wait?",
-        action="",
-    ),
-    MetricRow(
-        "stripeline_task_held_bytes", "gauge", ("role", "partition"),
-        "Bytes of the records that were taken and are not finished",
-        _by_task(lambda load: load.bytes_held),
-        question="How much memory do the records in work take?",
-        action="Bounded; records of a megabyte reach the bound",
-    ),
-    MetricRow(
-        "stripeline_task_waiting_bytes", "gauge", ("role", "partition"),
-        "Bytes of the records that were read and not taken yet",
-        _by_task(lambda load: load.bytes_waiting),
-        question="How much memory do the waiting records take?",
-        action="Bounded; records of a megabyte reach the bound",
-    ),
-)  # fmt: skip
-
-_COMMITS: Final[tuple[MetricRow[WorkerView], ...]] = (
-    MetricRow(
-        "stripeline_commit_seconds", "histogram", ("role",),
-        "Time of a transaction",
-        _counted(lambda seen: [((), seen.counts.commit_s)]),
-        question="Is Kafka slow?",
-        action="Some milliseconds are normal; after 20 s the broker aborts the transaction",
-    ),
-    MetricRow(
-        "stripeline_commit_records", "histogram", ("role",),
-        "Records that a transaction finished",
-        _counted(lambda seen: [((), seen.counts.commit_records)]),
-        question="Are transactions large enough to be cheap?",
-        action="A mean near 1 under load: raise `COMMIT_INTERVAL`",
-    ),
-)  # fmt: skip
-
-WORKER: Final = (*_WORK, *_TIERS, *_TASKS, *_COMMITS)
+WORKER: Final = (*_WORK, *_TIERS, *TASKS, *COMMITS)

@@ -44,6 +44,14 @@ def test_records_are_taken_into_lanes_and_finish_in_any_order():
     assert (load.records_waiting, load.records_held, load.bytes_held, load.running, load.calls) == (0, 2, 14, 2, 2)
 
 
+def test_what_waits_for_room_alone_is_ready_to_start():
+    of = one(commands=put(InputPartition(grows=True), 6), results=put(InputPartition(grows=True), 2, "results"))
+    of.fill(NOW, pending=0, full=False)
+    assert len(started(of)) == 4
+    # k0 and k1 are at work, and their second records wait for them: more room would start k4 and k5 alone.
+    assert of.load(calls=0, state=Ledger()).ready == 2
+
+
 def test_what_an_earlier_owner_finished_is_not_taken_again():
     source = put(InputPartition(grows=True, watermark=Watermark(0, [(1, 1)])), 3)
     of = one(commands=source)

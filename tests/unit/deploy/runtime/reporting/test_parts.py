@@ -26,7 +26,7 @@ from tests.support.records import Record
 NOW_MS = 1_000_000
 BASE = WorkerReport(role="executor", version="1", host="h", started_ms=0, at_ms=NOW_MS)
 LOAD = Load(
-    records_waiting=0, bytes_waiting=0, records_held=5, bytes_held=0, running=0, room=9, calls=3,
+    records_waiting=0, bytes_waiting=0, records_held=5, bytes_held=0, ready=0, running=0, room=9, calls=3,
     state={"commands": 10, "waiting": 4, "queues": 2}, full=False, head_due_ms=None,
 )  # fmt: skip
 
