@@ -263,6 +263,8 @@ class LogEvent(StrEnum):
     INDEX_MADE_AGAIN = "index_made_again"  # it is new, or of no use any more: all is read again
     INDEX_CAUGHT_UP = "index_caught_up"  # it has read all that there was when it began
     INDEX_FAILED = "index_failed"  # Kafka or the store is away: it goes on when they are back
+    INDEX_GAP = "index_gap"  # a batch that no client can read: it goes on behind it
+    INDEX_GAP_FILLED = "index_gap_filled"  # such a batch can be read by now, and was
     PAGE_FAILED = "page_failed"  # a fault of Stripeline: answered 500
     SIGNED_IN = "signed_in"
     SIGN_IN_REFUSED = "sign_in_refused"

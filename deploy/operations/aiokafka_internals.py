@@ -139,10 +139,15 @@ class NamedTopicsRequest(Request[MetadataRequest_v5 | MetadataRequest_v8]):  # t
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NamedTopic:
-    """What Kafka says of a topic. operations: a bit field of what the user may, None where Kafka does not say."""
+    """What Kafka says of a topic.
+
+    leaderless: the partitions that no broker leads now.
+    operations: a bit field of what the user may, None where Kafka does not say.
+    """
 
     error_code: int
     partitions: tuple[int, ...]
+    leaderless: frozenset[int]
     operations: int | None
 
 
@@ -157,6 +162,7 @@ async def topic_metadata(admin: AIOKafkaAdminClient, names: Sequence[str]) -> tu
         one["topic"]: NamedTopic(
             error_code=one["error_code"],
             partitions=tuple(sorted(partition["partition"] for partition in one["partitions"])),
+            leaderless=frozenset(each["partition"] for each in one["partitions"] if each["leader"] < 0),
             operations=_operations(one.get("authorized_operations")),
         )
         for one in answer["topics"]

@@ -23,7 +23,7 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.topics import PINNED, Topic
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.operations.aiokafka_internals import topic_metadata
+from stripeline.deploy.operations.aiokafka_internals import NamedTopic, topic_metadata
 from stripeline.deploy.operations.connection_errors import cleaned
 from stripeline.deploy.operations.rights import Operation, ResourceKind, Right
 from stripeline.deploy.operations.topic_problems import Denied, Found
@@ -93,13 +93,17 @@ class Cluster:
 
     async def partitions(self, name: str) -> list[int]:
         """The partitions of a topic. Raises FailureError if it does not exist, or may not be seen."""
+        return list((await self.named(name)).partitions)
+
+    async def named(self, name: str) -> NamedTopic:
+        """A topic, with the partitions that have no leader. Raises as `partitions` does."""
         topic = (await topic_metadata(self._admin, [name]))[0].get(name)
         if topic is not None and topic.error_code == _UNAUTHORIZED:
             denied = self._denied(name, Operation.READ)
             raise FailureError(f"{denied.principal} may not see the topic {name}, if it exists: {denied.remedy}.")
         if topic is None or not topic.partitions:
             raise FailureError(f"The topic {name} does not exist. Create it with `stripeline topics apply`.")
-        return list(topic.partitions)
+        return topic
 
     def _denied(self, name: str, *operations: Operation) -> Denied:
         rights = tuple(Right(resource=ResourceKind.TOPIC, name=name, operation=operation) for operation in operations)

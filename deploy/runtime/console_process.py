@@ -115,6 +115,8 @@ def missing(shared: Shared) -> str | None:
 
 def behind(state: CatchUp) -> str | None:
     """What of the index is missing, in words."""
-    if state.missing:
-        return "; ".join(f"{topic} can't be read: {why}" for topic, why in state.missing.items())
-    return None if state.caught_up else f"it has read {state.percent} %, and {state.unread} records are left"
+    found = [f"{topic} can't be read: {why}" for topic, why in state.missing.items()]
+    found += [f"{offsets} are left out: {why}" for offsets, why in state.gaps.items()]
+    if not found and not state.caught_up:
+        return f"it has read {state.percent} %, and {state.unread} records are left"
+    return "; ".join(found) or None

@@ -97,6 +97,14 @@ async def test_a_topic_that_the_index_can_not_read_is_named(console: ConsolePage
     assert "Nothing is known of stripe.run: it does not exist" in found(await console.get("/"))
 
 
+async def test_what_the_index_left_out_is_on_every_page(console: ConsolePages):
+    console.index.state = CatchUp(caught_up=True, gaps={"stripe.run-3, offsets 4 to 9": "its checksum is wrong"})
+    text = await console.get("/")
+    assert "Nothing is known of stripe.run-3, offsets 4 to 9: its checksum is wrong" in found(text)
+    assert "At least 11 runs stopped: PAYMENT_REQUIRED" in found(text)
+    assert "stripe.run-3, offsets 4 to 9 are left out: its checksum is wrong" in await console.get("/runs")
+
+
 async def test_words_of_others_are_text(console: ConsolePages):
     await console.index.change(lambda db: db.execute(update(tables.letter).values(reason=HOSTILE)))
     text = await console.get("/")

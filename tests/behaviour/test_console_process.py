@@ -108,6 +108,7 @@ async def test_pages_are_counted_by_their_names(tmp_path: Path) -> None:
         (CatchUp(caught_up=True), None),
         (CatchUp(read=1, unread=3), "it has read 25 %, and 3 records are left"),
         (CatchUp(caught_up=True, missing={"stripe.run": "it does not exist"}), "stripe.run can't be read: it does"),
+        (CatchUp(caught_up=True, gaps={"stripe.run-3, offsets 4 to 9": "a disk"}), "4 to 9 are left out: a disk"),
     ],
 )
 def test_what_the_index_lacks_is_a_warning(state: CatchUp, words: str | None) -> None:

@@ -8,23 +8,26 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from aiokafka import AIOKafkaProducer
+from aiokafka import AIOKafkaProducer, TopicPartition
 from sqlalchemy import Table
 
 from stripeline.contracts.topics import Topics, parse_tiers
-from stripeline.deploy.console.index import tables
+from stripeline.deploy.console.index import isolated_reads, tables
 from stripeline.deploy.console.index.topic_index import TopicIndex, topic_index
 from stripeline.deploy.console.record_fetch import RecordFetch
+from stripeline.deploy.local.kafka import LocalKafka
 from stripeline.deploy.operations.acts.audit import Signed, commit_acts
 from stripeline.deploy.operations.acts.replay import dismissals
 from stripeline.deploy.operations.reading.topic_reader import Read, Wanted, newest
 from stripeline.deploy.operations.reading.views import dead_letter_of
 from stripeline.deploy.operations.topics import apply
-from tests.support import index_facts
+from stripeline.workers.task import stalled_reads
+from tests.support import index_facts, spoiled_log
 from tests.support.broker import Broker, create_topics, delete_topics
 from tests.support.console_sample import sample_records
 from tests.support.index_facts import contents
 from tests.support.records import INSTALLATION
+from tests.support.spoiled_log import spoil
 
 WINDOW_MS = 7 * 86_400_000
 ALL = (tables.event, tables.run, tables.command, tables.letter, tables.audit, tables.tally)
@@ -184,3 +187,67 @@ async def test_a_record_is_fetched_by_its_place(topics: Topics, client: Mapping[
         assert read is not None
         assert b"c-3" in (read.value or b"")
         assert await records.at(topics.command, 0, 99) is None
+
+
+READABLE_AGAIN = spoiled_log.wrong_checksum
+FAULTS = (READABLE_AGAIN, spoiled_log.wrong_header, spoiled_log.unknown_codec, spoiled_log.no_records_of_its_codec)
+"""Of which the first one is undone by doing it twice."""
+
+
+async def batch(client: Mapping[str, Any], topic: str, number: int, *command_ids: str) -> None:
+    """Commands in one batch."""
+    async with AIOKafkaProducer(**client) as producer:
+        made = producer.create_batch()
+        for command_id in command_ids:
+            made.append(key=b"k", value=index_facts.command(0, command_id).value, timestamp=None)
+        made.close()
+        await (await producer.send_batch(made, topic, partition=number))
+
+
+async def test_what_can_not_be_read_is_left_out_and_named(
+    own_broker: LocalKafka, prefix: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(stalled_reads, "STALLED_AFTER_S", 0.5)
+    monkeypatch.setattr(isolated_reads, "_STALLS_EVERY_S", 0.2)
+    topics, client = Topics(prefix=prefix, tiers=()), {"bootstrap_servers": own_broker.bootstrap_servers}
+    await apply(topics, 6, client, wanted=INSTALLATION)
+    for number in range(6):
+        first = () if number == 3 else (f"before-{number}",)
+        for ids in (first, (f"bad-{number}-1", f"bad-{number}-2"), (f"after-{number}",)):
+            if ids:
+                await batch(client, topics.command, number, *ids)
+    for number, fault in enumerate((*FAULTS, spoiled_log.length_of_nothing)):
+        spoil(own_broker, TopicPartition(topics.command, number), 1, fault)
+    async with running(None, topics, client) as index:
+
+        async def known() -> set[str]:
+            return {row["command_id"] for row in await rows(index, tables.command)}
+
+        whole = {f"{what}-{number}" for number in range(5) for what in ("before", "after")} - {"before-3", "after-4"}
+        whole |= {"before-5", "bad-5-1", "bad-5-2", "after-5"}
+        await until(index, lambda: holds(whole, known))
+        await until(index, lambda: holds(1, lambda: length(index.catch_up().missing)))
+        state = index.catch_up()
+        places = [(0, 1, 2), (1, 1, 2), (2, 1, 2), (3, 0, 1)]
+        names = [f"{topics.command}-{number}, offsets {first} to {last}" for number, first, last in places]
+        assert list(state.gaps) == names
+        assert "its checksum is wrong" in state.gaps[names[0]]
+        assert "its codec is" in state.gaps[names[2]]
+        assert not state.whole
+        [(stuck, why)] = state.missing.items()
+        assert stuck == f"{topics.command}-4 from offset 1 on"
+        assert "its broker can't read its own log there" in why
+        await batch(client, topics.command, 0, "live")
+        await until(index, lambda: holds(whole | {"live"}, known))
+        spoil(own_broker, TopicPartition(topics.command, 0), 1, READABLE_AGAIN)
+        await index.fill()
+        assert await known() == whole | {"live", "bad-0-1", "bad-0-2"}
+        assert list(index.catch_up().gaps) == names[1:]
+
+
+async def length(of: Mapping[str, str]) -> int:
+    return len(of)
+
+
+async def holds(wanted: object, found: Callable[[], Any]) -> bool:
+    return bool(await found() == wanted)

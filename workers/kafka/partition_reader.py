@@ -80,6 +80,11 @@ class PartitionReader:
         for tp, offset in offsets.items():
             self._consumer.seek(tp, offset)
 
+    def go_to(self, offsets: Offsets) -> None:
+        """Of the partitions that are read, go on with these from these offsets."""
+        for tp, offset in offsets.items():
+            self._consumer.seek(tp, offset)
+
     async def position(self, tp: TopicPartition) -> int:
         """The next offset that is read."""
         async with asyncio.timeout(SILENT_S):  # aiokafka waits for a reset, and has no bound of its own
@@ -144,10 +149,20 @@ class PartitionReader:
         the place where a batch can't be read.
         """
         try:
-            fetched = await self._consumer.getmany(*partitions, timeout_ms=_POLL_MS, max_records=_MAX_RECORDS)
+            found = await self.take(*partitions)
         except Exception as error:  # each codec's library has its own
             raise await self._explained(error, partitions) from error
         self._require_life()
+        return found
+
+    async def take(
+        self, *partitions: TopicPartition, wait_ms: int = _POLL_MS, most: int = _MAX_RECORDS
+    ) -> Sequence[ConsumerRecord]:
+        """As `poll`, with an error as the library raises it: what a failed read had taken already, it has dropped.
+
+        Says nothing of a Kafka that is silent: `idle` does.
+        """
+        fetched = await self._consumer.getmany(*partitions, timeout_ms=wait_ms, max_records=most)
         return [record for records in fetched.values() for record in records]
 
     async def _explained(self, error: Exception, partitions: Collection[TopicPartition]) -> Exception:

@@ -53,6 +53,16 @@ class BatchWriting:
         moved_on, more = await self.write(records[half:], {**places, **moved})
         return {**moved, **moved_on}, left_out + more
 
+    async def fill(self, records: Sequence[Read], also: Callable[[Connection], None]) -> None:
+        """Write records that were left out before; no place moves. Raises as `write` does."""
+        changes = await self._changes(records)
+
+        def filled(db: Connection) -> None:
+            write(db, changes, {}, self._topics.dead_letter)
+            also(db)
+
+        await self._store.change(filled)
+
     async def move(self, steps: Mapping[Partition, ReadStep], also: Callable[[Connection], None]) -> None:
         """Move places over offsets without records. Raises as `write` does."""
 

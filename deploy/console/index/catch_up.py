@@ -12,7 +12,8 @@ STORE: Final = "the store"
 class CatchUp:
     """read, unread: records. since_ms: when the reading began.
 
-    missing: topics that can't be read, each with the reason.
+    missing: topics and partitions that can't be read, each with the reason.
+    gaps: offsets that were left out, each with the reason.
     unreadable: records that are no records of their topics' contract, since the process began.
     """
 
@@ -22,6 +23,12 @@ class CatchUp:
     caught_up: bool = False
     unreadable: int = 0
     missing: Mapping[str, str] = field(default_factory=dict)
+    gaps: Mapping[str, str] = field(default_factory=dict)
+
+    @property
+    def whole(self) -> bool:
+        """Whether it has all that its topics have."""
+        return self.caught_up and not self.missing and not self.gaps
 
     @property
     def percent(self) -> int:

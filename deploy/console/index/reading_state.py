@@ -38,6 +38,11 @@ class ReadingState:
     def unreadable(self, count: int) -> None:
         self.progress = replace(self.progress, unreadable=self.progress.unreadable + count)
 
+    def left_out(self, gaps: Mapping[str, str]) -> None:
+        if gaps != self.progress.gaps:
+            self.progress = replace(self.progress, gaps=dict(gaps))
+            self.grow()
+
     def trouble(self, missing: Mapping[str, str]) -> None:
         if missing != self.progress.missing:
             self.progress = replace(self.progress, missing=dict(missing))

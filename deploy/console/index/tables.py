@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, text
 
-FORMAT: Final = 4
+FORMAT: Final = 5
 
 metadata: Final = MetaData()
 
@@ -27,6 +27,15 @@ place = Table(
     Column("next_offset", BigInteger, nullable=False),
 )  # fmt: skip
 """How far each partition was read: written in the transaction of what was read."""
+
+gap = Table(
+    "gap", metadata,
+    Column("topic", Text, primary_key=True), Column("number", Integer, primary_key=True),
+    Column("first", BigInteger, primary_key=True),
+    Column("last", BigInteger, nullable=False), Column("why", Text, nullable=False),
+    Column("since_ms", BigInteger, nullable=False),
+)  # fmt: skip
+"""Offsets that could not be read, and were passed: written in the transaction that moves the place over them."""
 
 event = Table(
     "event", metadata,
@@ -148,5 +157,5 @@ preview = Table(
 )  # fmt: skip
 """Bulk acts, from their previews to their ends, for consoles of one store (`bulk/act_store.py`). Made of no topic."""
 
-FROM_TOPICS: Final = (place, event, run, command, letter, audit, letter_act, tally)
+FROM_TOPICS: Final = (place, gap, event, run, command, letter, audit, letter_act, tally)
 """The tables that can be made again from the topics; the others are the console's own."""

@@ -6,6 +6,7 @@ Invariants:
 - A place is in the store only with all that is before it. What was read and not written is read again.
 - Whatever ends the reading (Kafka silent for 30 s, a topic made again, another console that was first), it begins
   again where the store is, from the bootstrap list.
+- What can't be read stops its own partition, or is passed and named: never the other partitions.
 - A store that is of no use is emptied and read again; the log says why.
 """
 
@@ -26,6 +27,8 @@ from sqlalchemy.exc import SQLAlchemyError
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.console.index.catch_up import STORE, CatchUp
+from stripeline.deploy.console.index.gap_filling import fill_gaps
+from stripeline.deploy.console.index.gap_rows import gap_words
 from stripeline.deploy.console.index.index_store import IndexStore, open_store, plain_words
 from stripeline.deploy.console.index.pruning import prune_steps
 from stripeline.deploy.console.index.reading_state import ReadingState
@@ -41,6 +44,7 @@ _FETCH_BYTES: Final = 262_144
 _RETRY_S: Final = (0.5, 2.0, 5.0)
 _PRUNE_EVERY_S: Final = 3_600.0
 _PRUNE_PAUSE_S: Final = 0.05
+_FILL_EVERY_S: Final = 600.0
 log = structlog.get_logger(__name__)
 
 
@@ -76,6 +80,7 @@ class TopicIndex:
         async with asyncio.TaskGroup() as tasks:
             tasks.create_task(self._follow_forever(), name="console index")
             tasks.create_task(self._prune_forever(), name="console index pruning")
+            tasks.create_task(self._fill_forever(), name="console index gaps")
 
     async def _follow_forever(self) -> None:
         failures = 0
@@ -133,6 +138,21 @@ class TopicIndex:
             except SQLAlchemyError as error:
                 log.warning(LogEvent.INDEX_FAILED, reason=f"old rows stay for an hour: {plain_words(error)}")
             await asyncio.sleep(_PRUNE_EVERY_S)
+
+    async def _fill_forever(self) -> None:
+        """Read what was left out, once it can be read."""
+        while True:
+            await asyncio.sleep(_FILL_EVERY_S)
+            try:
+                await self.fill()
+            except Exception as error:  # noqa: BLE001  (each codec's library has its own; the next look is the remedy)
+                log.warning(LogEvent.INDEX_FAILED, reason=f"what was left out stays out: {plain_words(error)}")
+
+    async def fill(self) -> None:
+        """Look at what was left out. Raises as `fill_gaps` does."""
+        if await fill_gaps(self._store, self._topics, self._client, self._since_ms):
+            self._state.left_out(await self._store.ask(gap_words))
+            self._state.grow()
 
 
 @contextlib.asynccontextmanager

@@ -8,17 +8,20 @@ from dataclasses import dataclass
 from typing import Any
 
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError, UnknownError
 
 from stripeline.contracts.topics import Topics
+from stripeline.deploy.console.index.isolated_reads import NO_LEADER
 from stripeline.deploy.failure import FailureError
+from stripeline.deploy.operations.status.finding import partitions as words_of
 from stripeline.deploy.operations.topics_admin import connected
 from stripeline.workers.kafka.aiokafka_topic_ids_internals import topic_ids
-from stripeline.workers.kafka.partition_reader import PartitionReader
+from stripeline.workers.kafka.partition_reader import Offsets, PartitionReader
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TopicPlan:
-    """partitions: of the topics that can be read. missing: the others, each with the reason."""
+    """partitions: those that can be read. missing: the other topics and partitions, each with the reason."""
 
     partitions: tuple[TopicPartition, ...]
     missing: Mapping[str, str]
@@ -46,9 +49,13 @@ async def topic_plan(reader: PartitionReader, topics: Topics, client: Mapping[st
     async with connected(client) as cluster:
         for name in names:
             try:
-                found += [TopicPartition(name, number) for number in await cluster.partitions(name)]
+                topic = await cluster.named(name)
             except FailureError as error:
                 missing[name] = str(error)
+                continue
+            found += [TopicPartition(name, number) for number in topic.partitions if number not in topic.leaderless]
+            if topic.leaderless:
+                missing[f"{name}, {words_of(sorted(topic.leaderless))}"] = NO_LEADER
     known = await topic_ids([name for name in names if name not in missing], client)
     return TopicPlan(partitions=tuple(found), missing=missing, topic_ids=known)
 
@@ -61,5 +68,23 @@ async def begins(
         return {}
     firsts, ends = await reader.first_offsets(partitions), await reader.end_offsets(partitions)
     windowed = [tp for tp in partitions if not is_read_whole(topics, tp.topic)]
-    later = await reader.offsets_at(windowed, since_ms) if windowed else {}
+    later = await _offsets_at(reader, windowed, firsts, since_ms)
     return {**firsts, **{tp: max(firsts[tp], later.get(tp, ends[tp])) for tp in windowed}}
+
+
+async def _offsets_at(
+    reader: PartitionReader, partitions: Sequence[TopicPartition], firsts: Offsets, since_ms: int
+) -> Offsets:
+    """The first offset of each at a time. A broker that can't read the batch there says nothing of any of them."""
+    if not partitions:
+        return {}
+    try:
+        return await reader.offsets_at(partitions, since_ms)
+    except KafkaError:
+        found: dict[TopicPartition, int] = {}
+        for tp in partitions:
+            try:
+                found |= await reader.offsets_at([tp], since_ms)
+            except UnknownError:
+                found[tp] = firsts[tp]
+        return found

@@ -7,23 +7,24 @@ from typing import Any, Final
 
 import structlog
 from aiokafka import TopicPartition
+from aiokafka.errors import KafkaError
 
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.console.index.batch_writing import BatchWriting
 from stripeline.deploy.console.index.catch_up import CatchUp
+from stripeline.deploy.console.index.gap_rows import gap_words, put_gap
+from stripeline.deploy.console.index.hidden_records import HiddenRecords
 from stripeline.deploy.console.index.index_store import IndexStore
+from stripeline.deploy.console.index.isolated_reads import IsolatedReads, PassedBatch
 from stripeline.deploy.console.index.reading_state import ReadingState
 from stripeline.deploy.console.index.row_writer import ReadStep, places
 from stripeline.deploy.console.index.store_reset import kept_meta, make_again, put_meta
 from stripeline.deploy.console.index.store_stamp import Reachable, StoreStamp, useless_because
 from stripeline.deploy.console.index.topic_plan import TopicPlan, begins, topic_plan
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.operations.reading.topic_reader import read_of
-from stripeline.workers.kafka.control_table import read_all
+from stripeline.workers.kafka.control_table import ControlError, read_all
 from stripeline.workers.kafka.partition_reader import PartitionReader
-from stripeline.workers.kafka.watch.open_transactions import bootstrap_servers, open_transaction
-from stripeline.workers.task.open_transaction import HeldPartitions, Reach, words
 
 _LOOK_EVERY_S: Final = 1.0
 _STAMP_EVERY_S: Final = 30.0
@@ -47,7 +48,7 @@ class TopicReading:
         self._places: dict[tuple[str, int], int | None] = {}
         self._begins: dict[TopicPartition, int] = {}
         self._ends: dict[TopicPartition, int] = {}
-        self._held, self._held_words = HeldPartitions[TopicPartition](), dict[TopicPartition, tuple[int, str]]()
+        self._reads, self._hidden = IsolatedReads(reader, client, {}), HiddenRecords(reader, client)
         self._looked_s, self._stamped_s = 0.0, 0.0
         self._plan = TopicPlan(partitions=(), missing={}, topic_ids={})
 
@@ -62,11 +63,13 @@ class TopicReading:
         await self._check_store()
         kept = await self._store.ask(places)
         self._places = {_at(tp): kept.get(_at(tp)) for tp in self._plan.partitions}
-        self._reader.seek({tp: self._place(tp) for tp in self._plan.partitions})
+        at = {tp: self._place(tp) for tp in self._plan.partitions}
+        self._reads = IsolatedReads(self._reader, self._client, at)
         self._state.progress = replace(
             self._state.progress, since_ms=self._state.progress.since_ms or _now_ms(), read=0, unread=0
         )
         self._state.trouble(self._plan.missing)
+        self._state.left_out(await self._store.ask(gap_words))
 
     def _place(self, tp: TopicPartition) -> int:
         kept = self._places[_at(tp)]
@@ -75,9 +78,9 @@ class TopicReading:
     async def _check_store(self) -> None:
         firsts = await self._reader.first_offsets(self._plan.partitions)
         now = Reachable(firsts=_by_place(firsts), ends=_by_place(self._ends))
-        definitions = await read_all(self._topics.control, self._client)
-        installation = definitions.installation.id if definitions.installation else None
-        stamp = StoreStamp(prefix=self._topics.prefix, installation=installation, topic_ids=self._plan.topic_ids)
+        stamp = StoreStamp(
+            prefix=self._topics.prefix, installation=await self._installation(), topic_ids=self._plan.topic_ids
+        )  # fmt: skip
         kept = await self._store.ask(kept_meta)
         if self._state.claimed and stamp.is_of_others(kept):
             raise FailureError(
@@ -95,6 +98,14 @@ class TopicReading:
         await self._store.change(lambda db: make_again(db, rows))
         self._state.grow()
 
+    async def _installation(self) -> str | None:
+        """None where the control topic has none, or can't be read: another check says so, and the index goes on."""
+        try:
+            found = (await read_all(self._topics.control, self._client)).installation
+        except (KafkaError, ControlError, TimeoutError):
+            return None
+        return None if found is None else found.id
+
     async def plan_again(self) -> None:
         """Look for topics that came, went, or were made again. Raises RereadError, KafkaError, TimeoutError."""
         now = await topic_plan(self._reader, self._topics, self._client)
@@ -103,7 +114,8 @@ class TopicReading:
 
     async def once(self) -> None:
         """Read and write what there is, within half a second where there is none. Raises as `begin` does."""
-        records = [read_of(record) for record in await self._reader.poll()]
+        taken = await self._reads.once()
+        records = taken.records
         if any(record.offset < (self._places.get((record.topic, record.partition)) or 0) for record in records):
             raise RereadError  # the log ends before what was read of it
         if records:
@@ -112,10 +124,19 @@ class TopicReading:
             self._state.grow()
             if left_out:
                 self._state.unreadable(left_out)
+        for passed in taken.passed:
+            await self._leave_out(passed)
         now_s = time.monotonic()
         if now_s - self._looked_s >= _LOOK_EVERY_S:
             self._looked_s = now_s
             await self._look(now_s, idle=not records)
+
+    async def _leave_out(self, passed: PassedBatch) -> None:
+        """Note offsets that can't be read, and move behind them."""
+        at, to = _at(passed.tp), passed.last + 1
+        await self._batches.move({at: ReadStep(self._places[at], to)}, lambda db: put_gap(db, passed, _now_ms()))
+        self._places[at] = to
+        self._state.left_out(await self._store.ask(gap_words))
 
     async def _look(self, now_s: float, *, idle: bool) -> None:
         """Note how far it is, and what holds it back."""
@@ -129,7 +150,9 @@ class TopicReading:
             log.info(LogEvent.INDEX_CAUGHT_UP, records=read)
             self._state.grow()
         self._state.progress = replace(self._state.progress, read=read, unread=unread, caught_up=caught_up)
-        self._state.trouble({**self._plan.missing, **await self._hidden(positions, now_s)})
+        await self._reads.find_stalled(positions, now_s)
+        hidden = await self._hidden.look(positions, now_s)
+        self._state.trouble({**self._plan.missing, **self._reads.stuck(), **hidden})
 
     def _end(self, tp: TopicPartition) -> int:
         stable = self._reader.last_stable_offset(tp)
@@ -150,25 +173,6 @@ class TopicReading:
         self._places |= {at: step.to for at, step in steps.items()}
         if stamp:
             self._stamped_s = now_s
-
-    async def _hidden(self, positions: Mapping[TopicPartition, int], now_s: float) -> dict[str, str]:
-        """What is behind transactions that somebody left open, in words."""
-        reaches = {}
-        for tp, at in positions.items():
-            stable, end = self._reader.last_stable_offset(tp), self._reader.log_end(tp)
-            if stable is not None and end is not None:
-                reaches[tp] = Reach(at, stable, end)
-        held = self._held.look(now_s, reaches)
-        for tp, offset in held.items():
-            if self._held_words.get(tp, (None, ""))[0] != offset:
-                self._held_words[tp] = (offset, await self._words_of(tp, offset))
-        return {
-            f"{tp.topic}-{tp.partition} from offset {offset} on": self._held_words[tp][1] for tp, offset in held.items()
-        }
-
-    async def _words_of(self, tp: TopicPartition, offset: int) -> str:
-        found = await open_transaction(tp, offset, self._client)
-        return words(found, _now_ms(), bootstrap_servers(self._client))
 
 
 def _at(tp: TopicPartition) -> tuple[str, int]:

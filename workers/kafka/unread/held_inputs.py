@@ -28,7 +28,7 @@ from stripeline.workers.task.watermark import Range
 LOOK_AGAIN_S: Final = 30.0
 _ASK_AGAIN_S: Final = 2.0
 _EXAMINE_S: Final = 5.0
-_BROKER_CANNOT: Final = (
+BROKER_CANNOT: Final = (
     "its broker can't read its own log there, so nobody knows where the batch ends; let another replica lead the"
     " partition, or restore the broker's disk"
 )
@@ -98,7 +98,7 @@ class HeldInputs:
             async with asyncio.timeout(_EXAMINE_S):
                 batch = await unreadable_batch(tp, position, self._client, ahead=True)
         except CorruptRecordException:
-            self._hold(tp, position, None, _BROKER_CANNOT, LOOK_AGAIN_S)
+            self._hold(tp, position, None, BROKER_CANNOT, LOOK_AGAIN_S)
             return True
         except (KafkaError, OSError, TimeoutError):
             if error is None:
