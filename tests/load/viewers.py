@@ -2,7 +2,9 @@
 
 import asyncio
 import contextlib
+import html
 import itertools
+import re
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -12,7 +14,9 @@ import aiohttp
 from tests.support.console_stack import ConsoleStack
 
 PAGES = ("/", "/runs", "/runs?status=stopped", "/events", "/commands", "/dead-letters", "/connections", "/workers")
+STREAMED = "/runs"
 EVERY_S = 1.0
+LOOK_S = 20.0  # how long a person looks at one list before it is loaded again
 
 
 @dataclass
@@ -51,13 +55,23 @@ class Viewer:
             await asyncio.sleep(max(0.0, EVERY_S - took_s))
 
     async def _hold_stream(self, session: aiohttp.ClientSession) -> None:
+        """As a browser does: the page says which stream follows it."""
         while True:
             await self.looks.wait()
-            with contextlib.suppress(aiohttp.ClientError):
-                async with session.get("/live/runs?newest=0") as answer:
-                    async for line in answer.content:
-                        self.messages += line.startswith(b"event:")
+            with contextlib.suppress(aiohttp.ClientError, TimeoutError):
+                async with asyncio.timeout(LOOK_S):
+                    async with session.get(STREAMED) as page:
+                        address = _stream_of(await page.text())
+                    async with session.get(address) as answer:
+                        async for line in answer.content:
+                            self.messages += line.startswith(b"event:")
             await asyncio.sleep(EVERY_S)
+
+
+def _stream_of(page: str) -> str:
+    found = re.search('sse-connect="([^"]+)"', page)
+    assert found is not None, f"{STREAMED} names no stream"
+    return html.unescape(found[1])
 
 
 def _rotated(pages: Sequence[str], by: int) -> Sequence[str]:
