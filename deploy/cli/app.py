@@ -1,4 +1,7 @@
-"""Puts the commands together: every module of this folder that has `COMMANDS` is one of them."""
+"""Puts the commands together: every module of this folder that has `COMMANDS` is one of them.
+
+A command that is called by name imports its own module alone: to import all of them takes most of a second.
+"""
 
 import importlib
 import pkgutil
@@ -10,7 +13,7 @@ import typer
 
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
-from stripeline.deploy.telemetry.sources import running_version
+from stripeline.deploy.running_version import running_version
 
 _ABOUT = """Stripe webhooks into Kafka topics, and Kafka topics into Stripe actions.
 
@@ -25,13 +28,22 @@ Exit codes: 0 done, 1 refused or failed, 2 wrong usage, 130 ended by Ctrl-C.
 """
 
 
-def entries(folder: Path, package: str) -> Sequence[Entry]:
-    """What the modules of a package's folder add, in the order of `--help`."""
-    names = [module.name for module in pkgutil.iter_modules([str(folder)])]
-    modules = [importlib.import_module(f"{package}.{name}") for name in names if name != "app"]
-    found = [entry for module in modules for entry in getattr(module, "COMMANDS", ())]
+def entries(folder: Path, package: str, name: str | None = None) -> Sequence[Entry]:
+    """What the modules of a package's folder add, in the order of `--help`.
+
+    name: of a command. Where a module declares it in one line, nothing else is imported, and its entry alone is found.
+    """
+    modules = [found.name for found in pkgutil.iter_modules([str(folder)]) if not found.ispkg and found.name != "app"]
+    for module in modules:
+        if name is not None and f'Entry(name="{name}",' in (folder / f"{module}.py").read_text("utf-8"):
+            return [entry for entry in _added(package, module) if entry.name == name]
+    found = [entry for module in modules for entry in _added(package, module)]
     panels = list(Panel)
     return sorted(found, key=lambda entry: (panels.index(entry.panel), entry.place, entry.name))
+
+
+def _added(package: str, module: str) -> Sequence[Entry]:
+    return getattr(importlib.import_module(f"{package}.{module}"), "COMMANDS", ())
 
 
 def _say_version(asked: bool) -> None:
@@ -59,4 +71,6 @@ def assembled(added: Iterable[Entry]) -> typer.Typer:
     return made
 
 
-app = assembled(entries(Path(__file__).parent, "stripeline.deploy.cli"))
+def app_for(arguments: Sequence[str]) -> typer.Typer:
+    """The command with what these arguments need of it: the command that they name, or all of them."""
+    return assembled(entries(Path(__file__).parent, "stripeline.deploy.cli", next(iter(arguments), None)))

@@ -12,6 +12,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 
 from stripeline.deploy.operations.connection_probe import why_unreachable
 from stripeline.deploy.operations.rights import Purpose
+from stripeline.deploy.running_version import running_version
 from stripeline.deploy.runtime.process.kafka_answers import KafkaAnswers
 from stripeline.deploy.runtime.process.kafka_errors import KafkaErrors
 from stripeline.deploy.runtime.process_installation import ProcessInstallation
@@ -22,7 +23,7 @@ from stripeline.deploy.settings.settings import Settings
 from stripeline.deploy.telemetry.collector import MetricsCollector
 from stripeline.deploy.telemetry.loop_lag import LoopLag
 from stripeline.deploy.telemetry.metrics.process import PROCESS
-from stripeline.deploy.telemetry.sources import ProcessView, running_version
+from stripeline.deploy.telemetry.sources import ProcessView
 from stripeline.deploy.telemetry.tracer import installed_tracer
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.control_table import ControlTable

@@ -5,8 +5,8 @@ from collections.abc import Callable
 
 from pydantic import SecretStr
 
+from stripeline.deploy.running_version import running_version
 from stripeline.deploy.settings.settings import Settings, SettingsError
-from stripeline.deploy.telemetry.sources import running_version
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.stripe.api import OnAnswer, StripeApi
 from stripeline.workers.stripe.http_connector import authorities_of

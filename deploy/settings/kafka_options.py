@@ -1,12 +1,11 @@
 """The options with which all Kafka clients connect, derived from the settings. Opens no connection."""
 
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final
 
 from stripeline.deploy.kafka_login.aiokafka_internals import renew_sessions
-from stripeline.deploy.kafka_login.client_credentials import ClientCredentials
-from stripeline.deploy.kafka_login.login_tokens import LoginTokens
+from stripeline.deploy.kafka_login.login_tokens import Fetched, LoginTokens
 from stripeline.deploy.kafka_login.msk_iam import MskError, msk_tokens, region_of
 from stripeline.deploy.kafka_login.reloading_tls import ReloadingTls
 from stripeline.deploy.kafka_login.tls_files import TlsFileError, TlsFiles
@@ -81,7 +80,9 @@ def _with_tokens(tokens: LoginTokens) -> Mapping[str, Any]:
     return {"sasl_mechanism": "OAUTHBEARER", "sasl_oauth_token_provider": tokens}
 
 
-def _client_credentials(settings: Settings) -> ClientCredentials:
+def _client_credentials(settings: Settings) -> Callable[[], Awaitable[Fetched]]:
+    from stripeline.deploy.kafka_login.client_credentials import ClientCredentials  # noqa: PLC0415  (aiohttp: no command needs it)
+
     url, client_id, secret = (
         settings.kafka_oauth_token_url, settings.kafka_oauth_client_id, settings.kafka_oauth_client_secret,
     )  # fmt: skip

@@ -2,7 +2,6 @@
 
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
-from importlib.metadata import PackageNotFoundError, version
 from itertools import islice
 from typing import Any, Final, Self
 
@@ -137,10 +136,3 @@ class ConsoleView:
     sign_ins: SignInCounts
     catch_up: CatchUp
     acts: int
-
-
-def running_version() -> str:
-    try:
-        return version("stripeline")
-    except PackageNotFoundError:  # run from a checkout that was never installed
-        return "unknown"

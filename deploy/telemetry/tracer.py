@@ -5,7 +5,7 @@ The product depends on the API only. `opentelemetry-instrument stripeline execut
 
 from opentelemetry import trace
 
-from stripeline.deploy.telemetry.sources import running_version
+from stripeline.deploy.running_version import running_version
 
 
 def installed_tracer() -> trace.Tracer | None:

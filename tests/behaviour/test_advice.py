@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 import typer
 
-from stripeline.deploy.cli.app import app
+from stripeline.deploy.cli.app import app_for
 from stripeline.deploy.cli.terminal.options import OPTIONS, take_overrides
 from tests.support.product_sources import SOURCES, nodes
 
@@ -24,7 +24,7 @@ VARIES = "VARIES"
 QUOTED = re.compile(r"`(?:\.venv/bin/)?stripeline (?P<rest>[^`]+)`")
 LINE = re.compile(r"^\s*(?:\.venv/bin/)?stripeline (?P<rest>.+)$", re.MULTILINE)
 PLACEHOLDERS = {VARIES, "…", "KEY", "KIND", "NAME", "TYPE", "ACTION", "TOPIC", "PARTITION", "OFFSET"}
-COMMAND: Any = typer.main.get_command(app)
+COMMAND: Any = typer.main.get_command(app_for(()))
 
 
 def texts(source: str) -> Iterator[str]:

@@ -11,7 +11,7 @@ import pytest
 import typer
 
 from stripeline.deploy.cli import main
-from stripeline.deploy.cli.app import app
+from stripeline.deploy.cli.app import app_for
 from stripeline.deploy.runtime.process import library_check
 from stripeline.workers.secrets.vault import new_master_key
 
@@ -40,7 +40,7 @@ def leaves(command: object, path: tuple[str, ...] = ()) -> list[tuple[str, ...]]
     return [path, *(leaf for name, child in children.items() for leaf in leaves(child, (*path, name)))]
 
 
-COMMANDS = leaves(typer.main.get_command(app))
+COMMANDS = leaves(typer.main.get_command(app_for(())))
 
 
 @pytest.mark.parametrize("path", COMMANDS, ids=" ".join)

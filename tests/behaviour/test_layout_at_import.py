@@ -92,3 +92,19 @@ def test_the_check_sees_each_effect(tmp_path):
         (package / f"{name}.py").write_text(textwrap.dedent(source))
     found = effects_of_importing(tmp_path, here, "bad_example")
     assert {line.partition(":")[0].removeprefix("bad_example.") for line in found} == set(bad)
+
+
+def test_commands_import_no_server_database_or_task():
+    """Scripts call the command line often: what only a process needs costs each call as much again."""
+    heavy = ("aiohttp", "cel", "jinja2", "sqlalchemy", "stripeline.workers.kafka.task")
+    script = f"""
+        import sys
+        from stripeline.deploy.cli.app import app_for
+        for name in ("topics", "status", "dead-letters", "events"):
+            app_for((name,))
+        print(*(module for module in {heavy} if module in sys.modules))
+    """
+    found = subprocess.run(
+        [sys.executable, "-c", textwrap.dedent(script)], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    assert found.stdout.strip() == ""

@@ -32,8 +32,8 @@ from stripeline.deploy.operations.status.workers import Workers, read_workers
 from stripeline.deploy.operations.topic_problems import TopicProblem
 from stripeline.deploy.operations.topics import Look, installation_problem, look
 from stripeline.deploy.operations.topics_admin import connected
+from stripeline.deploy.running_version import running_version
 from stripeline.deploy.settings.settings import Settings
-from stripeline.deploy.telemetry.sources import running_version
 from stripeline.workers.kafka.control_table import ControlError, read_all
 from stripeline.workers.kafka.partition_reader import partition_reader
 

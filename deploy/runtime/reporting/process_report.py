@@ -6,11 +6,11 @@ import socket
 import time
 
 from stripeline.contracts.operator.worker_report import WorkerReport
+from stripeline.deploy.running_version import running_version
 from stripeline.deploy.runtime.process.admin_server import failing
 from stripeline.deploy.runtime.reporting.parts import assembled, in_words
 from stripeline.deploy.runtime.reporting.reporter import Reporter
 from stripeline.deploy.runtime.shared import Shared
-from stripeline.deploy.telemetry.sources import running_version
 
 
 def reporter_of(shared: Shared, role: str, *, part: int | None = None) -> Reporter:

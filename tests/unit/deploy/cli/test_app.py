@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from stripeline.deploy.cli.app import assembled, entries
 from stripeline.deploy.cli.registry import Panel
 
+PRODUCT = Path(assembled.__code__.co_filename).parent
 FILES = {
     "events": """
 import typer
@@ -55,6 +56,18 @@ def test_a_new_file_is_a_new_command(folder):
     assert [said.index(text) for text in headings] == sorted(said.index(text) for text in headings)
 
 
+def test_a_command_that_is_named_imports_its_module_alone(folder):
+    (folder / "broken.py").write_text("raise ImportError")
+    assert [entry.name for entry in entries(folder, "extra_cli", "serve")] == ["serve"]
+    with pytest.raises(ImportError):
+        entries(folder, "extra_cli", "stop")
+
+
 def test_no_command_is_there_twice():
-    names = [entry.name for entry in entries(Path(assembled.__code__.co_filename).parent, "stripeline.deploy.cli")]
+    names = [entry.name for entry in entries(PRODUCT, "stripeline.deploy.cli")]
     assert len(names) == len(set(names)) > 15
+
+
+@pytest.mark.parametrize("entry", entries(PRODUCT, "stripeline.deploy.cli"), ids=lambda entry: entry.name)
+def test_every_command_is_found_by_its_name(entry):
+    assert entries(PRODUCT, "stripeline.deploy.cli", entry.name) == [entry]

@@ -3,7 +3,7 @@
 import pytest
 import typer
 
-from stripeline.deploy.cli.app import app
+from stripeline.deploy.cli.app import app_for
 from stripeline.deploy.cli.terminal.options import OPTIONS, overruling, settings, take_overrides
 from stripeline.deploy.cli.terminal.times import moment_ms
 
@@ -37,7 +37,7 @@ def test_no_command_has_an_option_that_a_setting_takes_from_it() -> None:
         own = {name for parameter in getattr(command, "params", ()) for name in parameter.opts}
         return own.union(*(options(child) for child in getattr(command, "commands", {}).values()))
 
-    found = options(typer.main.get_command(app))
+    found = options(typer.main.get_command(app_for(())))
     assert "--limit" in found
     assert not found & set(OPTIONS)
 

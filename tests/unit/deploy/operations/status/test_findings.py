@@ -12,7 +12,7 @@ from stripeline.contracts.operator.control_records import KeyRefusal, Pause
 from stripeline.contracts.operator.worker_report import TaskReport
 from stripeline.contracts.retry_tiers import DAY_MS
 from stripeline.contracts.vocabulary import TopicProblemKind
-from stripeline.deploy.cli.app import app
+from stripeline.deploy.cli.app import app_for
 from stripeline.deploy.operations.rights import Operation, ResourceKind, Right
 from stripeline.deploy.operations.status.facts import Facts, Tally, Unread, WaitingCommands
 from stripeline.deploy.operations.status.finding import (
@@ -312,7 +312,7 @@ def test_the_next_command_works_when_it_is_pasted(name: str) -> None:
 
 def requires_valid(words: list[str]) -> None:
     """Raises a usage error for a command, an option or an argument that does not exist."""
-    command: Any = typer.main.get_command(app)
+    command: Any = typer.main.get_command(app_for(()))
     if words == ["--version"]:
         return
     while hasattr(command, "resolve_command"):  # a group
