@@ -87,9 +87,10 @@ check: $(VENV)/.done  ## Check format, lint, types, import rules, and 100 % bran
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q -n 2 tests/unit tests/contract tests/behaviour --cov
 
-docs: $(VENV)/.done  ## Write the tables of metrics and rights in docs/operations.md
+docs: $(VENV)/.done  ## Write the tables of metrics and rights in docs/operations.md, and the chart's part of the settings
 	@$(BIN)/python -m stripeline.deploy.telemetry.metrics.page docs/operations.md
 	@$(BIN)/python -m stripeline.deploy.operations.rights_page docs/operations.md
+	@$(BIN)/python -m stripeline.deploy.kubernetes.chart_files deploy
 
 bench: $(VENV)/.done  ## Run the benchmarks on a real Kafka and write docs/performance.md; JOB=ingest runs one
 	@$(BIN)/python -m tests.bench $(JOB)
