@@ -2,7 +2,7 @@
 
 import sys
 from collections.abc import Mapping, Sequence
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -114,6 +114,49 @@ def list_topics(*, as_json: output.Json = False) -> None:
     values = settings()
     states = output.run(admin.survey(values.topics, values.partitions, kafka()))
     output.rows([_row(state) for state in states], _COLUMNS, as_json=as_json, empty="")
+
+
+@app.command("export")
+def export(
+    *,
+    cluster: Annotated[str, typer.Option("--cluster", metavar="NAME", help="The Kafka resource: strimzi.io/cluster.")],
+    login: Annotated[
+        Literal["scram-sha-512", "tls"], typer.Option("--login", help="How the users log in.")
+    ] = "scram-sha-512",
+    role: Annotated[
+        list[Purpose] | None,
+        typer.Option(help="What a user is for. Repeatable; by default what an installation needs."),
+    ] = None,
+    optional: Annotated[
+        bool, typer.Option("--optional", help="Also grant what is good to have, such as acts on the console.")
+    ] = False,
+) -> None:
+    """Print topics and users as Strimzi's KafkaTopic and KafkaUser, in YAML (kafka.strimzi.io/v1).
+
+    For a cluster whose topics and users Strimzi makes. Asks no Kafka. The topics are those that
+    `stripeline topics apply` creates, with STRIPELINE_PARTITIONS and STRIPELINE_REPLICATION_FACTOR; each user has
+    exactly the rights of its role. Run `stripeline topics apply` once all the same: it writes the installation's
+    record, and creates nothing then.
+
+    Deleting a KafkaTopic deletes its records. Before you remove these resources, annotate the topics with
+    strimzi.io/managed=false.
+
+    ```
+    stripeline topics export --cluster kafka --topic-prefix stripe. --partitions 12 > topics.yaml
+    kubectl --namespace kafka apply --filename topics.yaml
+    ```
+    """
+    import yaml  # noqa: PLC0415  (only this command writes resources)
+
+    from stripeline.deploy.kubernetes import strimzi  # noqa: PLC0415
+
+    values = settings()
+    topics = values.topics
+    made = [
+        *strimzi.topic_resources(topics, values.partitions, cluster, replication=values.replication_factor),
+        *strimzi.user_resources(role or strimzi.PROCESSES, topics, cluster, authentication=login, optional=optional),
+    ]
+    output.line(yaml.safe_dump_all(made, sort_keys=False, explicit_start=True).rstrip())
 
 
 @app.command("skip")
