@@ -122,7 +122,8 @@ class TopicIndex:
                 await reading.once()
                 self._state.tick()
                 if time.monotonic() - planned_s >= self._plan_every_s:
-                    await reading.plan_again()
+                    with contextlib.suppress(KafkaError, OSError, TimeoutError):  # a broker is away: the reads go on
+                        await reading.plan_again()
                     planned_s = time.monotonic()
 
     def _since_ms(self) -> int:
