@@ -5,6 +5,7 @@ ready, and never ends it.
 """
 
 import asyncio
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine
 from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
@@ -15,6 +16,7 @@ import structlog
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.console.auth.sign_in import SignIn
+from stripeline.deploy.console.auth.sign_in_counts import SignInCounts
 from stripeline.deploy.console.console_app import console_app
 from stripeline.deploy.console.console_counters import ConsoleCounters
 from stripeline.deploy.console.console_server import served
@@ -73,12 +75,7 @@ async def console_part(
             session_ms=settings.session_timeout_ms,
         )  # fmt: skip
         people = await sign_in(index)
-        shared.metrics.show(
-            CONSOLE,
-            lambda: ConsoleView(
-                counters=counted, sign_ins=people.counts, catch_up=index.catch_up(), acts=sources.acting.count
-            ),
-        )
+        shared.metrics.show(CONSOLE, lambda: view_of(sources, people.counts))
         app = console_app(sources, people)
         with named_ports(host, port, "CONSOLE"):
             listening = await stack.enter_async_context(served(app, host, port))
@@ -95,6 +92,14 @@ async def beside(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
     finally:
         task.cancel()
         await asyncio.wait((task,), timeout=_END_S)
+
+
+def view_of(sources: Sources, sign_ins: SignInCounts) -> ConsoleView:
+    """What its metrics show."""
+    return ConsoleView(
+        now_ms=int(time.time() * 1000), counters=sources.counters, sign_ins=sign_ins,
+        catch_up=sources.index.catch_up(), acts=sources.acting.count,
+    )  # fmt: skip
 
 
 def followed(topics: Topics) -> frozenset[str]:

@@ -132,6 +132,7 @@ class ProcessView:
 class ConsoleView:
     """A console now. acts: those at work, previews included."""
 
+    now_ms: int
     counters: ConsoleCounters
     sign_ins: SignInCounts
     catch_up: CatchUp

@@ -53,7 +53,7 @@ async def test_it_catches_up_and_follows(topics: Topics, client: Mapping[str, An
     async with running(where, topics, client) as index:
         await until(index, lambda: caught_up(index))
         state = index.catch_up()
-        assert (state.percent, state.missing) == (100, {})
+        assert (state.percent, state.missing, state.rebuilds) == (100, {}, 0)
         assert state.read == sum(record.value is not None for record in sample)
         found = await contents_of(index)
         assert [len(found[name]) for name in ("event", "run", "command", "letter")] == [60, 60, 121, 14]
@@ -102,6 +102,7 @@ async def test_a_topic_that_is_made_again_is_read_again(
 
         await until(index, only_new, within_s=60)
         await until(index, lambda: rows(index, tables.letter))
+        assert index.catch_up().rebuilds == 1
     assert f"{topics.command} was deleted and created again" in caplog.text
 
 

@@ -14,6 +14,8 @@ class CatchUp:
 
     missing: topics and partitions that can't be read, each with the reason.
     gaps: offsets that were left out, each with the reason.
+    rebuilds: how often a store was of no use any more, and was emptied, since the process began.
+    written_ms: when the store was last written; when the process began, before that.
     unreadable: records that are no records of their topics' contract, since the process began.
     """
 
@@ -22,6 +24,8 @@ class CatchUp:
     since_ms: int = 0
     caught_up: bool = False
     unreadable: int = 0
+    rebuilds: int = 0
+    written_ms: int = 0
     missing: Mapping[str, str] = field(default_factory=dict)
     gaps: Mapping[str, str] = field(default_factory=dict)
 

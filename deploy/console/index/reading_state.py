@@ -15,7 +15,7 @@ _NEWS_S: Final = 0.5
 class ReadingState:
     """claimed: this process has written the store before, so that another's mark on it is a conflict."""
 
-    progress: CatchUp = field(default_factory=CatchUp)
+    progress: CatchUp = field(default_factory=lambda: CatchUp(written_ms=_now_ms()))
     claimed: bool = False
     _version: int = 1
     _grown: bool = False
@@ -35,6 +35,15 @@ class ReadingState:
             self._grown, self._grown_s = False, now_s
             self._version += 1
 
+    def made_again(self, *, rebuilt: bool) -> None:
+        """The store is empty. rebuilt: it was not before."""
+        now_ms, rebuilds = _now_ms(), self.progress.rebuilds + rebuilt
+        self.progress = CatchUp(since_ms=now_ms, written_ms=now_ms, rebuilds=rebuilds)
+        self.grow()
+
+    def written(self) -> None:
+        self.progress = replace(self.progress, written_ms=_now_ms())
+
     def unreadable(self, count: int) -> None:
         self.progress = replace(self.progress, unreadable=self.progress.unreadable + count)
 
@@ -47,3 +56,7 @@ class ReadingState:
         if missing != self.progress.missing:
             self.progress = replace(self.progress, missing=dict(missing))
             self.grow()
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)

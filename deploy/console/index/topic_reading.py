@@ -12,7 +12,6 @@ from aiokafka.errors import KafkaError
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.console.index.batch_writing import BatchWriting
-from stripeline.deploy.console.index.catch_up import CatchUp
 from stripeline.deploy.console.index.gap_rows import gap_words, put_gap
 from stripeline.deploy.console.index.hidden_records import HiddenRecords
 from stripeline.deploy.console.index.index_store import IndexStore
@@ -93,10 +92,9 @@ class TopicReading:
             await self._store.change(lambda db: put_meta(db, {**stamp.rows(), "progress_ms": _now_ms()}))
             return
         log.info(LogEvent.INDEX_MADE_AGAIN, reason=why)
-        self._state.progress = CatchUp(since_ms=_now_ms())
         rows = {**stamp.rows(), "created_ms": _now_ms(), "progress_ms": _now_ms()}
         await self._store.change(lambda db: make_again(db, rows))
-        self._state.grow()
+        self._state.made_again(rebuilt="format" in kept)
 
     async def _installation(self) -> str | None:
         """None where the control topic has none, or can't be read: another check says so, and the index goes on."""
@@ -121,6 +119,7 @@ class TopicReading:
         if records:
             moved, left_out = await self._batches.write(records, self._places)
             self._places |= moved
+            self._state.written()
             self._state.grow()
             if left_out:
                 self._state.unreadable(left_out)
@@ -171,6 +170,7 @@ class TopicReading:
         also = {"progress_ms": _now_ms()} if stamp else {}
         await self._batches.move(steps, lambda db: put_meta(db, also))
         self._places |= {at: step.to for at, step in steps.items()}
+        self._state.written()
         if stamp:
             self._stamped_s = now_s
 

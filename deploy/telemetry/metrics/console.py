@@ -34,10 +34,34 @@ CONSOLE: Final[tuple[MetricRow[ConsoleView], ...]] = (
     ),
     MetricRow(
         "stripeline_console_missing_topics", "gauge", (),
-        "Topics that the index can't read",
+        "Topics, and partitions without a leader or behind an open transaction, that the index can't read",
         lambda seen: [((), len(seen.catch_up.missing))],
-        question="Is a topic missing, or denied?",
+        question="Is a topic missing, denied, or without a leader?",
         action="The pages name it and say why. `stripeline topics check --rights --role console`",
+    ),
+    MetricRow(
+        "stripeline_console_gaps", "gauge", (),
+        "Batches that no client can read, which the index has left out",
+        lambda seen: [((), len(seen.catch_up.gaps))],
+        question="Does the index lack records?",
+        action="The pages name the offsets. They are read within ten minutes once Kafka has the batch whole: another"
+        " replica as leader, or a disk that is restored",
+    ),
+    MetricRow(
+        "stripeline_console_write_age_seconds", "gauge", (),
+        "Time since the index was last written: half a minute where nothing happens",
+        lambda seen: [((), max(0, seen.now_ms - seen.catch_up.written_ms) / 1000)],
+        question="Is the index still written?",
+        action="Above a minute: its disk or database is full or away, or Kafka does not answer. `/readyz` and the log"
+        " line `index_failed` say which",
+    ),
+    MetricRow(
+        "stripeline_console_rebuilds_total", "counter", (),
+        "Times that the store was of no use any more, was emptied and read again",
+        lambda seen: [((), seen.catch_up.rebuilds)],
+        question="Why does the console read everything again?",
+        action="Once after an upgrade, or after topics were made again. The log line `index_made_again` has the reason;"
+        " again and again: two installations share one store",
     ),
     MetricRow(
         "stripeline_console_page_seconds", "histogram", ("page",),

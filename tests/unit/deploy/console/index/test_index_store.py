@@ -166,6 +166,21 @@ def test_a_quantile_is_between_the_bounds_of_its_bucket() -> None:
     assert quantile_ms({"events": 3}, 0.5) is None
 
 
+def test_a_store_that_is_made_again_keeps_count(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("stripeline.deploy.console.index.reading_state.time.time", lambda: 5.0)
+    state = ReadingState()
+    assert state.progress.written_ms == 5_000
+    monkeypatch.setattr("stripeline.deploy.console.index.reading_state.time.time", lambda: 8.0)
+    state.left_out({"stripe.run-3, offsets 4 to 9": "a disk"})
+    state.made_again(rebuilt=False)
+    assert (state.progress.rebuilds, state.progress.gaps) == (0, {})
+    state.made_again(rebuilt=True)
+    assert (state.progress.rebuilds, state.progress.written_ms) == (1, 8_000)
+    monkeypatch.setattr("stripeline.deploy.console.index.reading_state.time.time", lambda: 9.0)
+    state.written()
+    assert state.progress.written_ms == 9_000
+
+
 async def test_versions_come_twice_a_second_at_most(monkeypatch: pytest.MonkeyPatch) -> None:
     now_s = 100.0
     monkeypatch.setattr("stripeline.deploy.console.index.reading_state.time.monotonic", lambda: now_s)
