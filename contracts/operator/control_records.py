@@ -21,6 +21,15 @@ class Installation(Struct, frozen=True, kw_only=True):
     id: Annotated[str, Meta(pattern=INSTALLATION.pattern, description="in every Idempotency-Key")]
     format: Annotated[int, Meta(ge=1, description="of the records on these topics")]
 
+    def refusal(self, control: str) -> str | None:
+        """Why this version can't work on these topics, and what to do; None when it can."""
+        if self.format == FORMAT:
+            return None
+        return (
+            f"The records on these topics have format {self.format} (on {control}), and this version of Stripeline"
+            f" reads and writes format {FORMAT}: use the version that made them, or a new STRIPELINE_TOPIC_PREFIX."
+        )
+
 
 class ConnectionAccount(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """The Stripe account and mode behind a connection's key, under `account/…`.

@@ -10,6 +10,7 @@ from stripeline.contracts.vocabulary import LetterState
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output, streams
 from stripeline.deploy.cli.terminal.acting_user import require_reason, signed
+from stripeline.deploy.cli.terminal.format_check import of_known_format, require_known_format
 from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.times import Since, Until, moment_ms
@@ -265,10 +266,11 @@ def _filters(
 
 def _newest(filters: Filters, limit: int) -> tuple[list[DeadLetter], bool]:
     """The newest letters that match, and whether there are more."""
-    return output.run(_read(filters, limit))
+    return output.run(of_known_format(_read(filters, limit)))
 
 
 async def _new(filters: Filters) -> streams.Rows:
+    await require_known_format()
     async with aclosing(followed([settings().topics.dead_letter], kafka(), filters.since_ms)) as found:
         async for read in found:
             letter = dead_letter_of(read)

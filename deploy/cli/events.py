@@ -12,6 +12,7 @@ import typer
 
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output, streams
+from stripeline.deploy.cli.terminal.format_check import of_known_format, require_known_format
 from stripeline.deploy.cli.terminal.list_layout import Column
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.search_progress import search_progress
@@ -138,6 +139,7 @@ def tail(
 
 
 async def _followed(filters: EventFilters, *, unmask: bool) -> streams.Rows:
+    await require_known_format()
     async with aclosing(follow(filters.topics(settings().topics), kafka(), filters.since_ms)) as found:
         async for read in found:
             if filters.match(read):
@@ -184,7 +186,8 @@ def _filters(
 def _newest(filters: EventFilters, limit: int) -> Page:
     wanted = Wanted(keep=filters.match, limit=limit, since_ms=filters.since_ms)
     with search_progress() as watch:
-        return output.noted(output.run(newest(filters.topics(settings().topics), kafka(), wanted, watch)))
+        found = newest(filters.topics(settings().topics), kafka(), wanted, watch)
+        return output.noted(output.run(of_known_format(found)))
 
 
 COMMANDS = (Entry(name="events", does=app, panel=Panel.LOOK, place=3),)

@@ -7,6 +7,7 @@ import typer
 from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal import run_options as options
 from stripeline.deploy.cli.terminal.acting_user import require_reason, signed
+from stripeline.deploy.cli.terminal.format_check import of_known_format
 from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.times import Since, Until
@@ -124,7 +125,7 @@ def _found(run_id: str | None, filters: RunFilters, limit: int) -> Page:
         return run is not None and (run.run_id == run_id if run_id is not None else filters.match(run))
 
     wanted = Wanted(keep=keep, limit=limit, per_key=True)
-    page = output.noted(output.run(newest(settings().topics.run, kafka(), wanted)))
+    page = output.noted(output.run(of_known_format(newest(settings().topics.run, kafka(), wanted))))
     if run_id is not None and not page.records:
         raise FailureError(f"There is no run {run_id!r}. `stripeline runs list` lists those that are there.")
     if page.cut:

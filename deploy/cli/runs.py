@@ -13,6 +13,7 @@ from stripeline.deploy.cli import run_acts
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output, streams
 from stripeline.deploy.cli.terminal import run_options as options
+from stripeline.deploy.cli.terminal.format_check import of_known_format, require_known_format
 from stripeline.deploy.cli.terminal.list_layout import Column
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.search_progress import search_progress
@@ -84,6 +85,7 @@ def list_runs(
 
 
 async def _changes(filters: RunFilters) -> streams.Rows:
+    await require_known_format()
     async with aclosing(followed([settings().topics.run], kafka(), filters.since_ms)) as found:
         async for read in found:
             if (run := run_of(read)) is not None and filters.match(run):
@@ -126,7 +128,7 @@ def _newest(keep: Callable[[Read], bool], limit: int, since_ms: int | None = Non
     """A run's newest record is never older than its start, so `since_ms` bounds how far back is read."""
     wanted = Wanted(keep=keep, limit=limit, since_ms=since_ms, per_key=True)
     with search_progress() as watch:
-        return output.noted(output.run(newest(settings().topics.run, kafka(), wanted, watch)))
+        return output.noted(output.run(of_known_format(newest(settings().topics.run, kafka(), wanted, watch))))
 
 
 COMMANDS = (Entry(name="runs", does=app, panel=Panel.LOOK, place=1),)

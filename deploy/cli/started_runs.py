@@ -10,6 +10,7 @@ import typer
 from stripeline.deploy.cli.runs import app
 from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal.acting_user import require_reason, signed
+from stripeline.deploy.cli.terminal.format_check import of_known_format
 from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.times import Since, Until, moment_ms
@@ -165,7 +166,7 @@ def erase(
         raise typer.BadParameter("give --customer or --event, and not both", param_hint="--customer, --event")
     if yes:
         require_reason(why, "Nothing was erased: --why needs a reason, for those who ask later.")
-    found, cut = output.run(_erasures(customer, event, limit))
+    found, cut = output.run(of_known_format(_erasures(customer, event, limit)))
     erasing = [one for one in found if one.erases]
     output.rows([erasures.view(one) for one in found], _ERASE_COLUMNS, as_json=as_json, empty="There is no such run.")
     if cut:

@@ -9,6 +9,7 @@ import typer
 from stripeline.contracts.retry_tiers import DAY_MS
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.format_check import of_known_format
 from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.cli.terminal.rights_listing import list_rights
@@ -112,7 +113,7 @@ def check(
 def list_topics(*, as_json: output.Json = False) -> None:
     """List every topic with its partitions, cleanup policy, retention and problems."""
     values = settings()
-    states = output.run(admin.survey(values.topics, values.partitions, kafka()))
+    states = output.run(of_known_format(admin.survey(values.topics, values.partitions, kafka())))
     output.rows([_row(state) for state in states], _COLUMNS, as_json=as_json, empty="")
 
 
@@ -179,7 +180,7 @@ def skip(
 
     require_reason(why, "Nothing was skipped: --why needs a reason. It is recorded for those who ask later.")
     topics, tp = settings().topics, batch_skip.place(topic, partition)
-    found = output.run(batch_skip.look(topics, tp, offset, kafka()))
+    found = output.run(of_known_format(batch_skip.look(topics, tp, offset, kafka())))
     output.details(batch_skip.view(tp, found), as_json=as_json)
     if topic in topics.retries:
         output.note(

@@ -15,9 +15,10 @@ from stripeline.deploy.contract import examples, examples_internal
 from stripeline.deploy.contract import schemas as variants
 from stripeline.deploy.contract.compatibility_rules import Side
 from stripeline.deploy.contract.examples import Examples
+from stripeline.deploy.running_version import running_version
 from stripeline.workers.actions import actions, built_in_actions
 
-RELEASE: Final = "0.1.0"
+RELEASE: Final = running_version()
 """The release that the contract is published with: the project's own version."""
 
 _URN: Final = "urn:stripeline:contract"

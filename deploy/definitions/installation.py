@@ -63,7 +63,7 @@ def decided(control: str, stored: Installation | None, wanted: str | None, *, in
 
 
 def _kept(control: str, stored: Installation, wanted: str | None) -> Installation:
-    if (wrong := wrong_format(control, stored)) is not None:
+    if (wrong := stored.refusal(control)) is not None:
         raise InstallationError(wrong)
     if wanted not in {None, stored.id}:
         raise InstallationError(
@@ -72,16 +72,6 @@ def _kept(control: str, stored: Installation, wanted: str | None) -> Installatio
             " done twice. For another installation, choose a new STRIPELINE_TOPIC_PREFIX."
         )
     return stored
-
-
-def wrong_format(control: str, stored: Installation) -> str | None:
-    """Why this version can't work on these topics; None when it can."""
-    if stored.format == FORMAT:
-        return None
-    return (
-        f"The records on these topics have format {stored.format} (on {control}), and this version of Stripeline reads"
-        f" and writes format {FORMAT}. Use the version that made the topics, or a new STRIPELINE_TOPIC_PREFIX."
-    )
 
 
 def lost(control: str) -> str:

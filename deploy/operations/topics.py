@@ -34,7 +34,7 @@ from stripeline.deploy.operations.topic_problems import (
     unpinned,
 )
 from stripeline.deploy.operations.topics_admin import AdminError, Cluster, Layout, connected
-from stripeline.workers.kafka.control_table import read_all
+from stripeline.workers.kafka.control_table import FormatError, read_all
 from stripeline.workers.kafka.partition_reader import log_ends, partition_reader
 
 _DEADLINE_S: Final = 30.0
@@ -182,15 +182,15 @@ async def _commands_were_sent(topics: Topics, partitions: int, client: Mapping[s
 
 async def installation_problem(topics: Topics, client: Mapping[str, Any]) -> TopicProblem | None:
     """What is wrong with the installation's record. Raises ControlError, KafkaError, TimeoutError."""
-    stored = (await read_all(topics.control, client)).installation
-    wrong = None if stored is None else installation.wrong_format(topics.control, stored)
-    if stored is not None and wrong is None:
-        return None
-    return TopicProblem(
-        topic=topics.control, kind=TopicProblemKind.INSTALLATION,
-        fault="has no installation record" if wrong is None else f"can't be used: {wrong}",
-        remedy="write it with `stripeline topics apply`" if wrong is None else "see above",
-    )  # fmt: skip
+    try:
+        stored = (await read_all(topics.control, client)).installation
+    except FormatError as error:
+        fault, remedy = f"can't be used: {error}", "see above"
+    else:
+        if stored is not None:
+            return None
+        fault, remedy = "has no installation record", "write it with `stripeline topics apply`"
+    return TopicProblem(topic=topics.control, kind=TopicProblemKind.INSTALLATION, fault=fault, remedy=remedy)
 
 
 async def _pinned(

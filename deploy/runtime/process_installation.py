@@ -9,7 +9,7 @@ from contextlib import suppress
 from typing import Final
 
 from stripeline.contracts.operator.control_records import Installation
-from stripeline.deploy.definitions.installation import InstallationError, absent, wrong_format
+from stripeline.deploy.definitions.installation import InstallationError, absent
 from stripeline.workers.kafka.control_table import ControlTable
 
 _LOOK_AGAIN_S: Final = 0.2
@@ -42,7 +42,7 @@ class ProcessInstallation:
     def require_format(self) -> None:
         """Raise InstallationError for a record of another format. Ingest works where there is none yet."""
         found = self._table.definitions.installation
-        wrong = None if found is None else wrong_format(self._topic, found)
+        wrong = None if found is None else found.refusal(self._topic)
         if wrong is not None:
             raise InstallationError(wrong)
 

@@ -29,6 +29,7 @@ from stripeline.deploy.runtime.reporting.process_report import reporter_of
 from stripeline.deploy.runtime.reporting.reporter import reporting
 from stripeline.deploy.runtime.router_process import router_part
 from stripeline.deploy.runtime.shared import Shared, open_shared
+from stripeline.deploy.runtime.worker_setup import known_format
 from stripeline.deploy.settings.settings import Settings
 
 log = structlog.get_logger(__name__)
@@ -66,7 +67,7 @@ async def run_console(settings: Settings) -> None:
 
     check_sign_in(settings)
     part = partial(console_part, sign_in=partial(sign_in_of, settings))
-    await _run(settings, [Purpose.CONSOLE], part, begin=_at_once)
+    await _run(settings, [Purpose.CONSOLE], part, known_format, begin=_at_once)
 
 
 def _calm_collector() -> None:

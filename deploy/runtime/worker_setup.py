@@ -67,6 +67,13 @@ async def run_watched(shared: Shared, worker: Worker[Any], stop: asyncio.Event) 
         raise FailureError(words) from None
 
 
+async def known_format(shared: Shared, stop: asyncio.Event) -> None:
+    """Beside a part that waits for nothing. Raises InstallationError once topics of another format were read."""
+    if await table_loaded(shared.table, stop):
+        shared.installation.require_format()
+        await stop.wait()
+
+
 async def may_begin(shared: Shared, stop: asyncio.Event) -> bool:
     """Wait for the definitions and the installation; False when the process was stopped before."""
     return await table_loaded(shared.table, stop) and await shared.installation.known(stop)

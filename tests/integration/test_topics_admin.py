@@ -15,7 +15,7 @@ from stripeline.contracts.topics import Topics
 from stripeline.deploy.definitions.installation import InstallationError
 from stripeline.deploy.operations import topics as admin
 from stripeline.deploy.operations.topics_admin import AdminError
-from stripeline.workers.kafka.control_table import publish
+from stripeline.workers.kafka.control_table import FormatError, publish
 from tests.support.broker import Broker
 
 
@@ -99,7 +99,7 @@ async def test_a_foreign_format_is_named(topics: Topics, client: Mapping[str, An
     problem = await admin.installation_problem(topics, client)
     assert problem is not None
     assert "have format 2" in problem.sentence
-    with pytest.raises(InstallationError, match="have format 2"):
+    with pytest.raises(FormatError, match="have format 2"):
         await admin.apply(topics, 1, client)
 
 

@@ -54,6 +54,10 @@ class ControlError(Exception):
     """The control topic can't be read or written: why, and what to do."""
 
 
+class FormatError(ControlError):
+    """The topics are of a format that this version does not know."""
+
+
 class ControlTable:
     """The definitions on `stripe.control`, kept current. Each change makes a new snapshot; none is altered."""
 
@@ -198,7 +202,10 @@ class ControlTable:
 
 
 async def read_all(topic: str, client: Mapping[str, Any]) -> Definitions:
-    """The definitions on the control topic now. Raises ControlError, KafkaError, TimeoutError."""
+    """The definitions on the control topic now. Raises ControlError, KafkaError, TimeoutError.
+
+    FormatError where the topics are of another format: whatever is decided by these definitions would be wrong there.
+    """
     why: Callable[[], str] | None = None
     async with _opened(topic, client) as reader:
         loading = _Loading(reader, topic, client, {})
@@ -210,7 +217,10 @@ async def read_all(topic: str, client: Mapping[str, Any]) -> Definitions:
             if why is None:
                 raise
             raise ControlError(f"The definitions can't be read whole: {why()}.") from None
-    return snapshot(loading.table)
+    found = snapshot(loading.table)
+    if found.installation is not None and (refused := found.installation.refusal(topic)) is not None:
+        raise FormatError(refused)
+    return found
 
 
 async def publish(topic: str, client: Mapping[str, Any], changes: Changes) -> None:
