@@ -8,7 +8,7 @@ BROKERS ?= 1
 # Tests on a real Kafka mostly wait, so a few run at a time, each process with a Kafka of its own (0.5 GB).
 PROCESSES ?= 2
 
-.PHONY: help acts browser console-load deploy-check demo test long judges unit faults cluster cluster-smoke check docs bench format lock clean
+.PHONY: help acts browser console-load deploy-check demo test long judges unit faults cluster cluster-smoke mixed-versions check docs bench format lock clean
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -80,6 +80,9 @@ cluster: $(VENV)/.done  ## Break one of three brokers after the other under traf
 
 cluster-smoke: $(VENV)/.done  ## Kill one broker of three under traffic (a minute)
 	@$(BIN)/pytest -q tests/cluster/test_smoke.py
+
+mixed-versions: $(VENV)/.done  ## Roll from the previous release to this one and back, under traffic (2 minutes, or MINUTES=…)
+	@$(BIN)/pytest -q tests/cluster/test_mixed_versions.py --minutes $(if $(filter command line,$(origin MINUTES)),$(MINUTES),0)
 
 check: $(VENV)/.done  ## Check format, lint, types, import rules, and 100 % branch coverage of the pure modules
 	@$(BIN)/ruff format --check --quiet .

@@ -18,10 +18,13 @@ COLLECTED = pytest.StashKey[list[Figures]]()
 
 
 class UnderTraffic(Protocol):
-    def __call__(self, fault: str, layout: Layout | None = None) -> AbstractAsyncContextManager[World]: ...
+    def __call__(
+        self, fault: str, layout: Layout | None = None, receivers: int = 1
+    ) -> AbstractAsyncContextManager[World]: ...
 
 
 def pytest_addoption(parser: pytest.Parser) -> None:
+    parser.addoption("--minutes", type=float, default=0.0, help="how long versions are mixed, at least")
     parser.addoption("--figures", type=Path, default=None, help="a file for the figures of each fault, as JSON")
 
 
@@ -33,8 +36,9 @@ def pytest_configure(config: pytest.Config) -> None:
 def traffic(request: pytest.FixtureRequest, tmp_path: Path, note: Callable[[str], None]) -> UnderTraffic:
     """`async with traffic("what is broken") as world:` and the fault; all promises are checked when it is over."""
 
-    def opened(fault: str, layout: Layout | None = None) -> AbstractAsyncContextManager[World]:
-        return under_traffic(fault, layout or Layout(), tmp_path, note, request.config.stash[COLLECTED])
+    def opened(fault: str, layout: Layout | None = None, receivers: int = 1) -> AbstractAsyncContextManager[World]:
+        figures = request.config.stash[COLLECTED]
+        return under_traffic(fault, layout or Layout(), tmp_path, note, figures, receivers)
 
     return opened
 

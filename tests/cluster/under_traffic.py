@@ -48,9 +48,10 @@ class Traffic:
 
 @asynccontextmanager
 async def under_traffic(
-    fault: str, layout: Layout, folder: Path, note: Callable[[str], None], collected: list[Figures]
-) -> AsyncIterator[World]:
-    async with opened(layout, folder, note, **SETTINGS) as world:
+    fault: str, layout: Layout, folder: Path, note: Callable[[str], None], collected: list[Figures],
+    receivers: int = 1,
+) -> AsyncIterator[World]:  # fmt: skip
+    async with opened(layout, folder, note, receivers=receivers, **SETTINGS) as world:
         watch = asyncio.create_task(world.watch())
         traffic = _traffic(world)
         run = asyncio.create_task(traffic.run())
@@ -72,8 +73,8 @@ async def under_traffic(
 
 
 def _traffic(world: World) -> Traffic:
-    url, command = world.found.url, world.found.settings.topics.command
-    deliveries = Deliveries(url, DELIVERIES_PER_S, random.Random(1), again_s=AGAIN_S, again_at_most_s=AGAIN_S)
+    command = world.found.settings.topics.command
+    deliveries = Deliveries(world.urls, DELIVERIES_PER_S, random.Random(1), again_s=AGAIN_S, again_at_most_s=AGAIN_S)
     return Traffic(deliveries, Orders(world.brokers.bootstrap_servers, command, COMMANDS_PER_S, random.Random(2)))
 
 

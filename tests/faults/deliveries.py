@@ -7,6 +7,7 @@ import asyncio
 import math
 import random
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 
 import aiohttp
@@ -25,7 +26,7 @@ PATIENCE_S = 10.0
 class Deliveries:
     """Payments of `keys` PaymentIntents at random, and then of others: a payment's life is short."""
 
-    url: str
+    urls: Sequence[str]  # of the receivers; each attempt goes to one of them, as a balancer sends it
     rate_per_s: float
     choice: random.Random
     keys: int = 60
@@ -88,7 +89,8 @@ class Deliveries:
     async def _acknowledged(self, session: aiohttp.ClientSession, event: str, body: bytes) -> bool:
         headers = {"Content-Type": "application/json", "Stripe-Signature": sign(body, SECRET, int(time.time()))}
         try:
-            async with session.post(self.url, data=body, headers=headers) as answer:
+            url = self.urls[0] if len(self.urls) == 1 else self.choice.choice(self.urls)
+            async with session.post(url, data=body, headers=headers) as answer:
                 await answer.read()
                 how = str(answer.status)
         except (aiohttp.ClientError, TimeoutError) as error:

@@ -67,7 +67,7 @@ async def _world(plan: Plan, folder: Path, say: Callable[[str], None]) -> AsyncI
 
 
 def _generators(plan: Plan, world: World) -> tuple[Deliveries, Orders]:
-    deliveries = Deliveries(world.found.url, plan.deliveries_per_s, random.Random(plan.seed + 1))
+    deliveries = Deliveries(world.urls, plan.deliveries_per_s, random.Random(plan.seed + 1))
     topic, bootstrap = world.found.settings.topics.command, world.brokers.bootstrap_servers
     return deliveries, Orders(bootstrap, topic, plan.commands_per_s, random.Random(plan.seed + 2))
 

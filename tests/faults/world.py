@@ -35,15 +35,25 @@ class World:
     def tell(self, text: str) -> None:
         self.say(f"{time.monotonic() - self.began_s:7.1f} s  {text}")
 
-    async def start_all(self) -> None:
+    @property
+    def urls(self) -> list[str]:
+        """Of the receivers' trigger."""
+        path = self.found.url.rpartition(f":{self.found.ingest_port}")[2]
+        receivers = [one for name, one in self.found.processes.items() if name.startswith("ingest")]
+        return [f"http://127.0.0.1:{one.environment['STRIPELINE_INGEST_PORT']}{path}" for one in receivers]
+
+    async def start_all(self, receivers: int = 1) -> None:
         for name in LASTING[1:]:
             role = name.partition("-")[0]
             lasting = {"STRIPELINE_INSTANCE_ID": name} if name.endswith("-0") else {}
             self.found.add(name, role, **lasting)
+        for number in range(1, receivers):
+            self.found.add(f"ingest-{number}", "ingest", STRIPELINE_INGEST_PORT=str(free_port()))
         await self.ready()
 
     async def ready(self) -> None:
-        await asyncio.gather(*(self.process(name).ready() for name in LASTING))
+        receivers = {name for name in self.found.processes if name.startswith("ingest")}
+        await asyncio.gather(*(self.process(name).ready() for name in receivers.union(LASTING)))
 
     def guest(self) -> Process:
         """A worker that is there only for a while, started."""
@@ -65,7 +75,9 @@ class World:
 
 
 @asynccontextmanager
-async def opened(layout: Layout, folder: Path, say: Callable[[str], None], **settings: str) -> AsyncIterator[World]:
+async def opened(
+    layout: Layout, folder: Path, say: Callable[[str], None], *, receivers: int = 1, **settings: str
+) -> AsyncIterator[World]:
     """An empty Kafka and the product's processes, which meet Stripe behind a proxy."""
     async with AsyncExitStack() as stack:
         brokers = await stack.enter_async_context(broker_cluster(folder / "kafka", say, layout))
@@ -78,7 +90,7 @@ async def opened(layout: Layout, folder: Path, say: Callable[[str], None], **set
         )
         to_stripe.target = int(found.sandbox_url.rpartition(":")[2])
         world = World(found, brokers, to_stripe, Keys(found), say)
-        await world.start_all()
+        await world.start_all(receivers)
         await world.keys.open()
         world.began_s = time.monotonic()
         yield world
