@@ -168,6 +168,7 @@ def values_schema() -> Schema:
             **{role: _closed(**own, **_pods(role)) for role, own in _roles().items()},
             prometheusAddress={"type": "string", "pattern": "^$|^https?://"},
             serviceMonitor=_closed(enabled=_FLAG, interval=_INTERVAL, labels=_WORDS),
+            prometheusRule=_closed(enabled=_FLAG, labels=_WORDS),
             networkPolicy=_closed(
                 enabled=_FLAG,
                 kafka=_closed(ports={"type": "array", "items": _whole(1, 65_535)}, to=_LIST),

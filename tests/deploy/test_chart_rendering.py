@@ -45,15 +45,15 @@ def test_every_custom_resource_is_what_its_operator_takes(manifests):
     custom = [manifest for manifest in manifests if is_custom(manifest)]
     for manifest in custom:
         JUDGES[manifest["kind"]].validate(manifest)
-    assert {manifest["kind"] for manifest in custom} == {"ScaledObject", "ServiceMonitor"}
+    assert {manifest["kind"] for manifest in custom} == {"PrometheusRule", "ScaledObject", "ServiceMonitor"}
 
 
 def test_all_kinds_of_manifest_were_rendered():
     kinds = {manifest["kind"] for values in EVERY.values() for manifest in render(values)}
     assert kinds == {
         "ConfigMap", "Deployment", "HorizontalPodAutoscaler", "Ingress", "Job", "NetworkPolicy",
-        "PersistentVolumeClaim", "Pod", "PodDisruptionBudget", "ScaledObject", "Service", "ServiceAccount",
-        "ServiceMonitor", "StatefulSet",
+        "PersistentVolumeClaim", "Pod", "PodDisruptionBudget", "PrometheusRule", "ScaledObject", "Service",
+        "ServiceAccount", "ServiceMonitor", "StatefulSet",
     }  # fmt: skip
 
 
@@ -75,7 +75,7 @@ def test_the_judge_of_kubernetes_refuses_a_wrong_manifest(manifest):
         kubernetes_validate.validate(manifest, VERSIONS[0], strict=True)
 
 
-@pytest.mark.parametrize("kind", ["ScaledObject", "ServiceMonitor"])
+@pytest.mark.parametrize("kind", ["ScaledObject", "ServiceMonitor", "PrometheusRule"])
 def test_the_judges_of_operators_refuse_an_unknown_field(kind):
     [manifest, *_] = [one for one in render(EVERY["all"]) if one["kind"] == kind]
     with pytest.raises(jsonschema_rs.ValidationError):

@@ -4,6 +4,7 @@ import json
 import re
 
 import pytest
+import yaml
 
 from stripeline.deploy.cli.processes import COMMANDS
 from stripeline.deploy.kubernetes.chart_settings import place_of, readers, value_schema, variables
@@ -11,6 +12,7 @@ from stripeline.deploy.settings.settings import Settings, variable
 from stripeline.deploy.telemetry.metrics.table import ROWS
 from tests.support.chart import MINIMAL, containers, environment, notes, of_kind, pod_specs, render, with_values
 from tests.support.chart_values import EVERY, PIECES, PRODUCTION
+from tests.support.product_sources import ROOT
 
 KNOWN = {variable(field) for field in Settings.model_fields} | {f"{name}_FILE" for name in variables("secrets")}
 ALL = [pytest.param(render(values), id=name) for name, values in EVERY.items()]
@@ -168,6 +170,12 @@ def test_workers_are_scaled_on_our_own_figures():
         down = spec["advanced"]["horizontalPodAutoscalerConfig"]["behavior"]["scaleDown"]
         assert down["stabilizationWindowSeconds"] >= 600
         assert [policy["value"] for policy in down["policies"]] == [1]
+
+
+def test_the_alerts_are_those_of_prometheus_alone():
+    alerts = yaml.safe_load((ROOT / "deploy" / "prometheus" / "alerts.yaml").read_text(encoding="utf-8"))
+    [rule] = of_kind(render(with_values(PIECES["monitoring"])), "PrometheusRule")
+    assert rule["spec"] == alerts
 
 
 def test_a_setting_of_one_role_changes_no_other():

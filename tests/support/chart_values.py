@@ -26,7 +26,10 @@ PIECES: dict[str, Values] = {
         "router": {"autoscaling": {"enabled": True, "maxReplicas": 8}},
         "executor": {"autoscaling": {"enabled": True, "minReplicas": 2, "matchers": 'job="stripeline"'}},
     },
-    "monitoring": {"serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}}},
+    "monitoring": {
+        "serviceMonitor": {"enabled": True, "labels": {"release": "prometheus"}},
+        "prometheusRule": {"enabled": True},
+    },
     "network policy": {
         "networkPolicy": {
             "enabled": True,

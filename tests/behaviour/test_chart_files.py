@@ -13,9 +13,9 @@ from stripeline.contracts.retry_tiers import DEFAULT_TIERS
 from stripeline.deploy.kubernetes.chart_files import generated
 from stripeline.deploy.kubernetes.chart_settings import place_of, readers, value_schema, variables
 from stripeline.deploy.settings.settings import Settings, SettingsError, load_settings, variable
-from tests.support.chart import CHART
 from tests.support.product_sources import ROOT
 
+CHART = ROOT / "deploy" / "kubernetes" / "chart"
 SCHEMA = json.loads((CHART / "values.schema.json").read_text(encoding="utf-8"))
 FIELDS = [field for field in Settings.model_fields if place_of(field) == "config"]
 
