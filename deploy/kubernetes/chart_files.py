@@ -1,12 +1,15 @@
 """Writes what is generated for the chart from the settings, each file or section of one by a function.
 
-That is the schema of its values, their list in values.yaml, the table of README.md, and what the templates need.
+That is the schema of its values, their list in values.yaml, the table of README.md, what the templates need, and the
+product's version.
 
 python -m stripeline.deploy.kubernetes.chart_files deploy
 """
 
 import json
+import re
 import sys
+import tomllib
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
@@ -26,10 +29,17 @@ def generated(folder: Path) -> Mapping[str, str]:
     made: Mapping[str, Callable[[Path], str]] = {
         "kubernetes/chart/values.schema.json": lambda _: json.dumps(values_schema(), indent=1) + "\n",
         "kubernetes/chart/templates/_settings.tpl": lambda _: _facts(),
+        "kubernetes/chart/Chart.yaml": _chart,
         "kubernetes/chart/values.yaml": _values,
         "kubernetes/chart/README.md": _page,
     }
     return {path: write(folder / path) for path, write in made.items()}
+
+
+def _chart(path: Path) -> str:
+    """Chart and product have one version."""
+    product = tomllib.loads((path.parents[3] / "pyproject.toml").read_text(encoding="utf-8"))["project"]["version"]
+    return re.sub(r"(?m)^(version|appVersion): .*$", rf"\1: {product}", path.read_text(encoding="utf-8"))
 
 
 def _facts() -> str:
