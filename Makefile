@@ -92,7 +92,8 @@ check: $(VENV)/.done  ## Check format, lint, types, import rules, and 100 % bran
 	@$(BIN)/ruff format --check --quiet .
 	@$(BIN)/ruff check --quiet .
 	@$(BIN)/mypy
-	@$(BIN)/pytest -q -n 2 tests/unit tests/contract tests/behaviour --cov
+	@$(BIN)/pytest -q -n 2 tests/unit tests/contract --cov
+	@$(BIN)/pytest -q -n 2 tests/behaviour
 
 docs: $(VENV)/.done  ## Write the tables of metrics and rights in docs/operations.md, and the chart's part of the settings
 	@$(BIN)/python -m stripeline.deploy.telemetry.metrics.page docs/operations.md

@@ -30,3 +30,10 @@ def test_an_upper_bound_belongs_to_its_bucket(value: float, counts: list[int]):
     found = dict(counters.of("took"))
     assert (found["a",].counts, found["a",].total) == (counts, value)
     assert found["b",].counts == [1, 0, 0]
+
+
+def test_a_second_value_joins_its_histogram():
+    counters = Counters()
+    for value in (0.5, 1.5):
+        counters.observe("took", (1.0, 2.0), value)
+    assert dict(counters.of("took"))[()].counts == [1, 1, 0]
