@@ -86,6 +86,7 @@ def ids(ring: str) -> tuple[str, ...]:
     return Vault.from_ring([SecretStr(key) for key in ring.split(",")]).key_ids
 
 
+@pytest.mark.long
 async def test_a_master_key_is_rotated_as_documented(broker: Broker, prefix: str, tmp_path: Path):
     old, new = new_master_key(), new_master_key()
     (old_id,), (new_id,), both = ids(old), ids(new), f"{new},{old}"
@@ -149,6 +150,7 @@ async def _not_ready(process: Process, check: str) -> dict[str, Any] | None:
     return seen if set(seen.get("missing", {})) == {check} else None
 
 
+@pytest.mark.long
 async def test_two_processes_share_the_port_and_lose_nothing(broker: Broker, prefix: str, tmp_path: Path):
     async with cluster(broker.bootstrap_servers, prefix, tmp_path, ingest_processes="2") as found:
         parent = found.processes["ingest"]

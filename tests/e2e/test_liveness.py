@@ -33,6 +33,7 @@ uvloop.run(main())
 """
 
 
+@pytest.mark.long
 async def test_a_process_without_kafka_stays_healthy(tmp_path: Path, note: Callable[[str], None]):
     async with (
         proxied_kafka(tmp_path / "kafka", note) as (_, proxy),

@@ -6,6 +6,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import orjson
+import pytest
 
 from stripeline.contracts import headers as h
 from tests.support.broker import Broker
@@ -157,6 +158,7 @@ async def check_dismissed(found: Cluster) -> None:
     assert shown.rows[0]["state"] == "dismissed"
 
 
+@pytest.mark.long
 async def test_dead_letters_are_listed_planned_and_replayed_once(
     broker: Broker, prefix: str, tmp_path: Path, note: Callable[[str], None]
 ):

@@ -129,6 +129,7 @@ def test_a_second_up_says_who_runs_already(up: Up) -> None:
         assert re.search(rf"already running in .*, since 20\d\d-.*Z, pid {up.pid}\.", line)
 
 
+@pytest.mark.long
 def test_lists_keep_their_ids_at_any_width(up: Up) -> None:
     trigger(up)
     event = last_event(up)

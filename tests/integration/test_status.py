@@ -99,6 +99,7 @@ async def test_an_unknown_command_is_refused_with_advice(stack: Cluster) -> None
     assert (made.code, "There is no command 'nobody-sent-this'" in made.text) == (1, True)
 
 
+@pytest.mark.long
 async def test_a_killed_executor_leaves_tasks_without_an_owner(stack: Cluster) -> None:
     stack.processes["executor"].kill()
     killed_s = time.monotonic()

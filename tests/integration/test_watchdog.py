@@ -191,6 +191,7 @@ async def a_bench(own_broker: Any, prefix: str) -> Bench:
     return Bench(topics, client)
 
 
+@pytest.mark.long
 async def test_a_loop_blocked_past_its_session_recovers_by_itself(bench: Bench):
     """Another member takes everything over meanwhile; nothing is done twice."""
     other, stop, ended = worker_of(bench), threading.Event(), threading.Event()
