@@ -9,7 +9,7 @@ import typer
 
 from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.internal_records import Run
-from stripeline.deploy.cli import run_acts
+from stripeline.deploy.cli import run_acts, started_runs
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output, streams
 from stripeline.deploy.cli.terminal import run_options as options
@@ -30,6 +30,8 @@ from stripeline.workers.kafka.control_table import read_all
 app = typer.Typer(help="List and show runs, step by step; retry and cancel them.", no_args_is_help=True)
 app.command("retry")(run_acts.retry)
 app.command("cancel")(run_acts.cancel)
+app.command("start")(started_runs.start)
+app.command("erase")(started_runs.erase)
 
 _COLUMNS = (
     Column("run", 0),

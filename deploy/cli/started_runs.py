@@ -7,7 +7,6 @@ from typing import Annotated, Final
 
 import typer
 
-from stripeline.deploy.cli.runs import app
 from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal.acting_user import require_reason, signed
 from stripeline.deploy.cli.terminal.format_check import of_known_format
@@ -48,7 +47,6 @@ _ERASE_COLUMNS = (
 )
 
 
-@app.command("start")
 def start(
     workflow: Annotated[str, typer.Argument(metavar="WORKFLOW", help="Its name.")],
     *,
@@ -139,7 +137,6 @@ def _no_event(plan: StartPlan, event: str) -> str:
     )
 
 
-@app.command("erase")
 def erase(
     *,
     customer: Annotated[str | None, typer.Option(help="Runs about this customer, cus_….")] = None,

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from stripeline.deploy import cli
 from stripeline.deploy.cli import main
 from stripeline.deploy.cli.app import app_for
 from stripeline.deploy.runtime.process import library_check
@@ -26,6 +27,12 @@ def bare(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("KAFKA_BOOTSTRAP_SERVERS", NOWHERE)
     monkeypatch.setenv("COLUMNS", "200")
     monkeypatch.chdir(tmp_path)
+
+
+def test_a_group_is_whole_in_its_own_module() -> None:
+    """A command that is called by name imports its group's module alone: what others add to the group is not there."""
+    modules = {path.name: path.read_text(encoding="utf-8") for path in Path(cli.__file__).parent.glob("*.py")}
+    assert [name for name, text in modules.items() if "@app." in text and "\napp = typer.Typer(" not in text] == []
 
 
 def call(*arguments: str) -> int:

@@ -1,4 +1,4 @@
-"""Topics whose records are of a format that this version does not know: every process refuses them."""
+"""Topics whose records are of a format that this version does not know: every command and process refuses them."""
 
 import asyncio
 from pathlib import Path
@@ -8,6 +8,7 @@ import pytest
 from stripeline.contracts.internal_records import encode
 from stripeline.contracts.operator.control_records import Installation
 from stripeline.contracts.topics import Topics
+from stripeline.deploy.cli import main
 from stripeline.deploy.operations import topics as admin
 from stripeline.workers.kafka.control_table import publish
 from stripeline.workers.secrets.vault import new_master_key
@@ -15,6 +16,16 @@ from tests.support.broker import Broker
 from tests.support.cluster import Process, free_port
 
 REFUSED = "have format 2"
+COMMANDS = (
+    "topics apply", "topics check", "topics list", "topics skip CONTROL 0 0 --why x", "get connections",
+    "get triggers", "get workflows", "delete connection acme --yes", "pause connection acme --why x",
+    "resume connection acme --why x", "pause workflow w --why x", "resume workflow w --why x",
+    "command stripe/retrieve-charge --connection acme --input id=ch_1", "commands show c1", "runs list",
+    "runs list --follow", "runs show r1", "runs retry r1", "runs cancel r1", "runs start w --event evt_1",
+    "runs erase --event evt_1", "events list", "events show evt_1", "events tail", "dead-letters list",
+    "dead-letters list --follow", "dead-letters show c1", "dead-letters replay", "dead-letters dismiss", "keys status",
+    "keys rotate", "status",
+)  # fmt: skip
 PROCESSES = ("ingest", "router", "executor", "worker")
 
 
@@ -31,6 +42,17 @@ async def foreign(broker: Broker, prefix: str, tmp_path: Path, monkeypatch: pyte
     await admin.apply(topics, 1, client)
     await publish(topics.control, client, {"installation": encode(Installation(id="k3v9x2", format=2))})
     return topics
+
+
+async def test_commands_refuse_another_format(foreign: Topics, capfd: pytest.CaptureFixture[str]) -> None:
+    def said(command: str) -> tuple[object, str]:
+        with pytest.raises(SystemExit) as caught:
+            main(command.replace("CONTROL", foreign.event("payment-event")).split())
+        out = capfd.readouterr()
+        return caught.value.code, out.err + out.out
+
+    answers = {command: await asyncio.to_thread(said, command) for command in COMMANDS}
+    assert {command: said for command, said in answers.items() if said[0] != 1 or REFUSED not in said[1]} == {}
 
 
 async def test_processes_refuse_another_format(foreign: Topics, tmp_path: Path) -> None:
