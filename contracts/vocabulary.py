@@ -205,7 +205,8 @@ class TopicProblemKind(StrEnum):
     TOO_FEW_PARTITIONS = "too_few_partitions"
     UNREAD_PARTITIONS = "unread_partitions"  # more than its prefix has: nobody reads the others
     SETTING = "wrong_setting"
-    REPLICATION = "replication"
+    REPLICATION = "replication"  # fewer replicas than a production topic needs
+    TAKES_NOTHING = "takes_nothing"  # min.insync.replicas is above its replicas
     RECREATED = "recreated"  # deleted and created again while the process ran
     FORMER_TIER = "former_tier"  # commands wait in the topic of a tier that was taken away
     DENIED = "may_not_be_seen"  # by this user

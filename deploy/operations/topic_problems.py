@@ -174,7 +174,7 @@ def _isr(wanted: Topic, found: Found) -> Iterable[TopicProblem]:
     if found.replicas is not None and needed > found.replicas:
         fault = f"has min.insync.replicas={needed} and {_replicas(found.replicas)}, so Kafka takes no record for it"
         remedy = f"set min.insync.replicas to {max(1, found.replicas - 1)} on it, or give it more replicas"
-        yield TopicProblem(topic=wanted.name, kind=TopicProblemKind.REPLICATION, fault=fault, remedy=remedy)
+        yield TopicProblem(topic=wanted.name, kind=TopicProblemKind.TAKES_NOTHING, fault=fault, remedy=remedy)
 
 
 def _advice(wanted: Topic, found: Found, around: Surroundings) -> Iterable[TopicProblem]:

@@ -9,8 +9,9 @@ from stripeline.workers.task.decision import Decision, InputRecord
 log = structlog.get_logger()
 
 
-def count(counts: Counts, record: InputRecord, decision: Decision) -> None:
+def count(counts: Counts, record: InputRecord, decision: Decision, dead_letters: str) -> None:
     counts.finished(record.topic, decision.verdict, decision.ended)
+    counts.wrote(decision.outputs, dead_letters)
     if decision.braked is not None:
         log.warning(LogEvent.BRAKE_TRIPPED, reason=decision.braked)
     for one in decision.unstarted:

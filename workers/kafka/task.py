@@ -165,7 +165,7 @@ class Task(Generic[S]):
         filled = self._intake.fill(self._clock.now_ms(), pending=self._pending.records, full=self.restored.state.full)
         for gap in filled.gaps:
             self._pending.add(gap.decision)
-            self.counts.passed(gap)
+            self.counts.passed(gap, self.role.dead_letters)
             self._wake.set()
         while (begun := self._next_call()) is not None:
             runner = asyncio.create_task(self._carry_out(*begun))
@@ -254,7 +254,7 @@ class Task(Generic[S]):
             self._notices.put(notice)
         if self._pending.records == MAX_PENDING // 2:
             self._crowded.set()
-        count(self.counts, record, decision)
+        count(self.counts, record, decision, self.role.dead_letters)
         self._intake.finish(lane, record)
         self._wake.set()
 

@@ -9,8 +9,9 @@ from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
-from stripeline.contracts.vocabulary import Verdict, WorkerEvent
-from stripeline.workers.task.decision import Ended, Unstarted
+from stripeline.contracts import headers as h
+from stripeline.contracts.vocabulary import DeadLetterReason, Verdict, WorkerEvent
+from stripeline.workers.task.decision import Ended, OutputRecord, Unstarted
 from stripeline.workers.task.gaps import Gap
 
 COMMIT_S = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0)
@@ -51,6 +52,7 @@ class Counts:
     records: dict[tuple[str, Verdict], int] = field(default_factory=lambda: defaultdict(int))  # by topic and verdict
     ends: dict[Ended, int] = field(default_factory=lambda: defaultdict(int))
     unstarted: dict[Unstarted, int] = field(default_factory=lambda: defaultdict(int))
+    dead_letters: dict[str, int] = field(default_factory=lambda: dict.fromkeys(DeadLetterReason, 0))  # by reason
     lost_offsets: dict[str, int] = field(default_factory=lambda: defaultdict(int))  # by topic
     commit_s: Histogram = field(default_factory=lambda: Histogram(COMMIT_S))
     commit_records: Histogram = field(default_factory=lambda: Histogram(COMMIT_RECORDS))
@@ -62,10 +64,18 @@ class Counts:
         if ended is not None:
             self.ends[ended] += 1
 
-    def passed(self, gap: Gap) -> None:
+    def passed(self, gap: Gap, dead_letters: str) -> None:
         self.records[gap.topic, gap.decision.verdict] += 1
+        self.wrote(gap.decision.outputs, dead_letters)
         if gap.decision.verdict is Verdict.LOST:
             self.lost_offsets[gap.topic] += gap.missing.count
+
+    def wrote(self, outputs: Sequence[OutputRecord], dead_letters: str) -> None:
+        """Count those of the outputs that go to the topic of dead letters."""
+        for output in outputs:
+            if output.topic == dead_letters:
+                reason = dict(output.headers).get(h.REASON, b"").decode()
+                self.dead_letters[reason] = self.dead_letters.get(reason, 0) + 1
 
     @property
     def results(self) -> Mapping[tuple[str, str], int]:

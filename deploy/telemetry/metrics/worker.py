@@ -7,6 +7,7 @@ from stripeline.contracts.vocabulary import (
     CODE_OK,
     UNKNOWN_ACTION,
     Code,
+    DeadLetterReason,
     UnstartedReason,
     Verdict,
     WorkerEvent,
@@ -110,6 +111,14 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
         f" must look at Stripe. `{Code.ACCOUNT_CHANGED}`: the connection got another account's key (*Accounts*)."
         f" `{Code.RATE_LIMITED}`, `{Code.PROVIDER_ERROR}`: replay the dead letters later. The"
         f" action `{UNKNOWN_ACTION}`: a producer asks for an action that does not exist",
+    ),
+    MetricRow(
+        "stripeline_dead_letters_total", "counter", ("role", "reason"),
+        "Dead letters that were written, by reason",
+        counted(lambda seen: (((reason,), count) for reason, count in seen.counts.dead_letters.items())),
+        words={"reason": (DeadLetterReason,)},
+        question="Does something need a person?",
+        action="`stripeline dead-letters list --reason REASON`; see *Dead letters*",
     ),
     MetricRow(
         "stripeline_result_attempts", "histogram", ("action",),

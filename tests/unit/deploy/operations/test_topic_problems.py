@@ -138,6 +138,7 @@ def test_more_replicas_in_sync_than_replicas_stop_all_writes() -> None:
     assert problem.stops
     assert "has min.insync.replicas=3 and 2 replicas, so Kafka takes no record for it" in problem.sentence
     assert "set min.insync.replicas to 1 on it" in problem.sentence
+    assert problem.kind is TopicProblemKind.TAKES_NOTHING  # an alert pages for it; too few replicas are advice
 
 
 @pytest.mark.parametrize(
