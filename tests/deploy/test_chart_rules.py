@@ -213,6 +213,18 @@ def test_topics_are_made_before_anything_that_needs_them():
         assert int(one["metadata"]["annotations"][weight]) < int(job["metadata"]["annotations"][weight])
 
 
+def test_helm_test_reads_as_the_console_does():
+    user = {"name": "stripeline-console", "key": "password"}
+    own = {"console": {"secrets": {"STRIPELINE_KAFKA_SASL_PASSWORD": user}}}
+    [test] = of_kind(render(with_values(PIECES["scram"], own)), "Pod")
+    assert test["spec"]["serviceAccountName"] == "acme-stripeline-console"
+    names = {volume["secret"]["secretName"] for volume in test["spec"]["volumes"]}
+    assert names == {"kafka-cluster-ca-cert", "stripeline-console"}
+    assert [one["args"] for one in test["spec"]["initContainers"]] == [["topics", "check"]]
+    [alone] = of_kind(render(with_values(PIECES["no console"])), "Pod")
+    assert alone["spec"]["serviceAccountName"] == "acme-stripeline-topics"
+
+
 def test_partitions_outlive_the_release():
     [kept] = of_kind(render(MINIMAL), "ConfigMap", "topics")
     assert kept["metadata"]["annotations"]["helm.sh/resource-policy"] == "keep"

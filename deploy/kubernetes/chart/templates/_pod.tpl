@@ -23,7 +23,7 @@ spec:
 {{- end }}
 
 {{- define "stripeline.podSpec" -}}
-serviceAccountName: {{ include "stripeline.serviceAccountName" . }}
+serviceAccountName: {{ include "stripeline.serviceAccountName" (dict "root" .root "values" .values "role" (.account | default .role)) }}
 {{- /* No process asks the API server. A token that a cloud's webhook adds for IAM is another one. */}}
 automountServiceAccountToken: false
 enableServiceLinks: false
