@@ -64,6 +64,37 @@ def refused(act: Callable[[], Any]) -> str:
     raise AssertionError("it was not refused")
 
 
+def prepare(api: Api) -> None:
+    """What a cluster has before the chart comes: operators' definitions, Secrets, a namespace with strict pods."""
+    strict = {"pod-security.kubernetes.io/enforce": "restricted"}
+    api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod", "labels": strict}})
+    high = {"apiVersion": "scheduling.k8s.io/v1", "kind": "PriorityClass", "metadata": {"name": "high"}, "value": 1000}
+    api.create(high)
+    for path in sorted(SCHEMAS.glob("*.json")):
+        custom = definition(path.stem, json.loads(path.read_text(encoding="utf-8")))
+        api.create(custom)
+        until(partial(served, api, custom))
+    for name in ("stripeline", "stripeline-router", "kafka-cluster-ca-cert", "console-tokens"):
+        api.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}})
+
+
+def served(api: Api, custom: Any) -> bool:
+    names = custom["spec"]["names"]["plural"], custom["spec"]["versions"][0]["name"]
+    return names[0] in api.text(f"/apis/{custom['spec']['group']}/{names[1]}")
+
+
+def until(holds: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        try:
+            if holds():
+                return
+        except RefusedError:
+            pass  # not served yet
+        time.sleep(0.1)
+    raise AssertionError("the server does not serve a definition that it took")
+
+
 def judged(api: Api, started: float) -> None:
     """Server-side validation, without creating anything."""
     rendered = {json.dumps(one, sort_keys=True) for values in EVERY.values() for one in render(values)}
@@ -126,11 +157,7 @@ def main(folder: Path) -> None:
     started = time.monotonic()
     with tempfile.TemporaryDirectory() as temporary, serving(binaries, Path(temporary)) as api:
         say(started, f"Kubernetes {KUBERNETES} is ready")
-        api.create({"apiVersion": "v1", "kind": "Namespace", "metadata": {"name": "prod"}})
-        for path in sorted(SCHEMAS.glob("*.json")):
-            api.create(definition(path.stem, json.loads(path.read_text(encoding="utf-8"))))
-        for name in ("stripeline", "stripeline-router", "kafka-cluster-ca-cert", "console-tokens"):
-            api.create({"apiVersion": "v1", "kind": "Secret", "metadata": {"name": name}})
+        prepare(api)
         judged(api, started)
         released(api, started)
 

@@ -99,6 +99,10 @@ def serving(binaries: tuple[Path, Path], folder: Path) -> Iterator[Api]:
             api = Api(f"https://127.0.0.1:{port}", TOKEN)
             _wait(api, started)
             yield api
+        except BaseException:
+            for log in ("etcd.log", "server.log"):
+                print("".join((folder / log).read_text(errors="replace").splitlines(keepends=True)[-20:]))
+            raise
         finally:
             for process in reversed(started):
                 process.terminate()
@@ -109,7 +113,7 @@ def _wait(api: Api, started: list["subprocess.Popen[bytes]"]) -> None:
     deadline = time.monotonic() + 180
     while not _ready(api):
         ended = [process.args for process in started if process.poll() is not None]
-        assert not ended, f"ended: {ended}; its log is beside its data"
+        assert not ended, f"ended: {ended}; its log follows"
         assert time.monotonic() < deadline, "the API server is not ready after 3 minutes"
         time.sleep(0.2)
 
