@@ -70,6 +70,26 @@ kubernetes: $(VENV)/.deploy  ## Install, upgrade and roll the chart back on a re
 	@command -v go >/dev/null || { echo "go was not found: the API server is built from its sources" >&2; exit 1; }
 	@$(BIN)/python -m tests.deploy.kubernetes $(VENV)/kubernetes
 
+# The engine that is there. PYTHON_IMAGE is another base; BUILD_OPTIONS go to the engine, such as --network=host.
+ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell command -v $(engine)),$(engine))) docker)
+VERSION = $(shell $(BIN)/python -c "import tomllib; print(tomllib.load(open('pyproject.toml', 'rb'))['project']['version'])")
+IMAGE ?= stripeline:$(VERSION)
+
+.PHONY: image image-check
+image: $(VENV)/.deploy  ## Build the image, and write its bill of materials to dist/
+	@$(ENGINE) build --file deploy/image/Dockerfile --tag $(IMAGE) $(BUILD_OPTIONS) \
+	  $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) --build-arg VERSION=$(VERSION) \
+	  --build-arg REVISION=$$(git rev-parse HEAD) --build-arg SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) .
+	@rm -rf dist/environment && $(BIN)/python -m venv --without-pip dist/environment
+	@container=$$($(ENGINE) create $(IMAGE)) && $(ENGINE) cp $$container:/opt/stripeline/lib dist/environment >/dev/null \
+	  && $(ENGINE) rm $$container >/dev/null
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/cyclonedx-py environment --output-reproducible \
+	  --pyproject pyproject.toml --output-file dist/stripeline-$(VERSION)-image.cdx.json dist/environment
+	@rm -rf dist/environment
+
+image-check: image  ## Run each role of the image on a real Kafka, with nothing to write to (4 minutes)
+	@ENGINE=$(ENGINE) IMAGE=$(IMAGE) $(BIN)/pytest -q tests/image
+
 console-load: $(VENV)/.done  ## Measure the console under RATE=200 events a second with three viewers, for MINUTES=10
 	@$(BIN)/python -m tests.load --minutes $(if $(filter command line,$(origin MINUTES)),$(MINUTES),10) --rate $(or $(RATE),200)
 
@@ -112,6 +132,8 @@ lock:  ## Resolve requirements.lock from pyproject.toml (needs uv)
 	uv pip compile --quiet --universal --python-version 3.11 --all-extras --generate-hashes --no-header --no-annotate pyproject.toml -o requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --group judges --generate-hashes --no-header --no-annotate -o tests/judges/requirements.lock
 	uv pip compile --quiet --universal --python-version 3.11 --group deploy -c requirements.lock --generate-hashes --no-header --no-annotate -o tests/deploy/requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --extra postgres --extra msk -c requirements.lock --generate-hashes --no-header --no-annotate pyproject.toml -o deploy/image/requirements.lock
+	uv pip compile --quiet --universal --python-version 3.11 --group image -c requirements.lock --generate-hashes --no-header --no-annotate -o deploy/image/build-requirements.lock
 
 clean:  ## Remove everything the other targets created
 	rm -rf $(VENV) .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage .stripeline

@@ -71,7 +71,7 @@ def console() -> None:
     same. Health and metrics are on STRIPELINE_ADMIN_HOST and _PORT.
 
     ```
-    stripeline console --console-auth token --console-tokens-file tokens.json --console-store console.db
+    STRIPELINE_CONSOLE_STORE=console.db stripeline console --console-auth token --console-tokens-file tokens.json
     ```
     """
     _run("console")

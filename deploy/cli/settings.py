@@ -9,10 +9,11 @@ from stripeline.contracts.retry_tiers import Tier
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal.list_layout import Column, Fit
-from stripeline.deploy.cli.terminal.options import is_secret, option
+from stripeline.deploy.cli.terminal.options import option
 from stripeline.deploy.cli.terminal.options import settings as current
 from stripeline.deploy.settings.parsing import duration_text, size_text
-from stripeline.deploy.settings.settings import Settings, unknown_variables, variable
+from stripeline.deploy.settings.secret_files import file_variable
+from stripeline.deploy.settings.settings import SECRETS, Settings, unknown_variables, variable
 from stripeline.workers.secrets.vault import new_master_key
 
 _COLUMNS = (
@@ -29,8 +30,10 @@ def settings(ctx: typer.Context, *, as_json: output.Json = False) -> None:
     """List every setting: its name, value, default and meaning.
 
     A setting is read from an option (--topic-prefix test.), else from the environment
-    (STRIPELINE_TOPIC_PREFIX=test.), else from `.env` in the current folder; otherwise its default applies. Secrets are
-    masked and can't be options.
+    (STRIPELINE_TOPIC_PREFIX=test.), else from `.env` in the current folder; otherwise its default applies.
+
+    Secrets are masked and can't be options. Each may be in a file instead, which the variable with _FILE names:
+    STRIPELINE_MASTER_KEY_FILE=/run/secrets/master_key. Blanks and line breaks around it are left out.
     """
     if ctx.invoked_subcommand is not None:
         return
@@ -56,9 +59,10 @@ def row(field: str, value: Any) -> dict[str, Any]:
     info = Settings.model_fields[field]
     return {
         "name": variable(field),
-        "value": ("set, masked" if value else None) if is_secret(field) else shown(field, value),
+        "value": ("set, masked" if value else None) if field in SECRETS else shown(field, value),
         "default": shown(field, info.default),
-        "option": None if is_secret(field) else option(field),
+        "option": None if field in SECRETS else option(field),
+        "file": file_variable(variable(field)) if field in SECRETS else None,
         "meaning": info.description,
     }
 

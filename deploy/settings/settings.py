@@ -1,13 +1,13 @@
 """Reads the settings from the environment, a `.env` file, and options, which override both. Nothing else reads them.
 
 Every setting is defined once, here, with its meaning; `stripeline settings` and the command's options are derived from
-this class. The value of a secret setting never appears in an error.
+this class. A secret setting may be in a file, which NAME_FILE names; its value never appears in an error.
 """
 
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Final, Literal, get_args
 
 from dotenv import dotenv_values
 from pydantic import AfterValidator, AliasGenerator, BeforeValidator, Field, SecretStr, ValidationError
@@ -32,6 +32,7 @@ from stripeline.deploy.settings.parsing import (
     topic_prefix,
     window_ms,
 )
+from stripeline.deploy.settings.secret_files import file_variable, secrets_in_files
 
 DOTENV = ".env"
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -197,13 +198,18 @@ class Settings(BaseSettings):
 
 def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
     """The settings. `overrides`, by field name, take precedence. Raises SettingsError."""
-    given = {variable(field): value for field, value in (overrides or {}).items()}
+    overruled = overrides or {}
+    secrets = [variable(field) for field in SECRETS if field not in overruled]
+    given: dict[str, Any] = {variable(field): value for field, value in overruled.items()}
     try:
+        given.update(secrets_in_files(secrets, (os.environ, dotenv_values(DOTENV))))
         return Settings(**given)
     except ValidationError as error:
-        raise SettingsError(_sentence(error)) from None  # pydantic's text is for programmers
+        raise SettingsError(_sentence(_problems(error))) from None  # pydantic's text is for programmers
     except UnicodeDecodeError:
         raise SettingsError(f"The file {DOTENV} is not UTF-8. Save it as UTF-8, one NAME=value a line.") from None
+    except ValueError as error:
+        raise SettingsError(_sentence([str(error)])) from None
 
 
 def environment(name: str) -> str | None:
@@ -213,14 +219,25 @@ def environment(name: str) -> str | None:
 
 def unknown_variables() -> list[str]:
     """`STRIPELINE_…` variables that match no setting, mostly because of a typing mistake."""
-    known = {variable(field) for field in Settings.model_fields}
+    known = {variable(field) for field in Settings.model_fields} | {file_variable(variable(field)) for field in SECRETS}
     given = {*os.environ, *dotenv_values(DOTENV)}
     return sorted(name for name in given if name.startswith("STRIPELINE_") and name not in known)
 
 
-def _sentence(error: ValidationError) -> str:
-    problems = [
+def _problems(error: ValidationError) -> list[str]:
+    return [
         f"{'.'.join(map(str, problem['loc'][:1]))}: {problem['msg'].removeprefix('Value error, ')}"
         for problem in error.errors(include_url=False, include_input=False, include_context=False)
     ]
+
+
+def _sentence(problems: Sequence[str]) -> str:
     return f"The settings can't be used. {'. '.join(problems)}. See `stripeline settings --help`."
+
+
+def _holds_secret(annotation: Any) -> bool:
+    return annotation is SecretStr or any(_holds_secret(part) for part in get_args(annotation))
+
+
+SECRETS: Final = tuple(name for name, field in Settings.model_fields.items() if _holds_secret(field.annotation))
+"""The fields whose values are never shown, and never options."""

@@ -1,6 +1,7 @@
 """Who acts at the command line, why, and when: the same on every record of an act."""
 
 import getpass
+import os
 import time
 
 from stripeline.deploy.failure import FailureError
@@ -8,7 +9,15 @@ from stripeline.deploy.operations.acts.audit import Signed
 
 
 def signed(why: str) -> Signed:
-    return Signed(by=getpass.getuser(), why=why, at_ms=int(time.time() * 1000))
+    return Signed(by=acting_user(), why=why, at_ms=int(time.time() * 1000))
+
+
+def acting_user() -> str:
+    """The user's name; its number where no name belongs to it, as in a container."""
+    try:
+        return getpass.getuser()
+    except (KeyError, OSError):
+        return f"uid {os.getuid()}"
 
 
 def require_reason(why: str, refused: str) -> None:

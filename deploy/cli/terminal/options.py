@@ -11,10 +11,8 @@ from contextvars import ContextVar
 from shlex import quote
 from typing import Final, NoReturn
 
-from pydantic import SecretStr
-
 from stripeline.deploy.settings.kafka_options import kafka_client_options
-from stripeline.deploy.settings.settings import Settings, load_settings, variable
+from stripeline.deploy.settings.settings import SECRETS, Settings, load_settings, variable
 
 _overrides: ContextVar[Mapping[str, str]] = ContextVar("overrides", default={})  # noqa: B039  (never changed in place)
 
@@ -24,11 +22,7 @@ def option(field: str) -> str:
     return "--" + variable(field).removeprefix("STRIPELINE_").lower().replace("_", "-")
 
 
-def is_secret(field: str) -> bool:
-    return SecretStr in getattr(Settings.model_fields[field].annotation, "__args__", ())
-
-
-OPTIONS: Final[Mapping[str, str]] = {option(field): field for field in Settings.model_fields if not is_secret(field)}
+OPTIONS: Final[Mapping[str, str]] = {option(field): field for field in Settings.model_fields if field not in SECRETS}
 
 
 def take_overrides(arguments: Sequence[str]) -> tuple[list[str], dict[str, str]]:

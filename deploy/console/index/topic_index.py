@@ -165,9 +165,20 @@ async def topic_index(
 
     where: the path of a file, or `postgresql://…`. None: a file that ends with the process. Raises FailureError.
     """
-    with tempfile.TemporaryDirectory(prefix="stripeline-console-") as folder:
-        store = await asyncio.to_thread(open_store, where or str(Path(folder) / "index.db"))
+    with contextlib.ExitStack() as stack:
+        store = await asyncio.to_thread(open_store, where or str(_passing_folder(stack) / "index.db"))
         try:
             yield TopicIndex(store, topics, client, window_ms=window_ms, words=words, plan_every_s=plan_every_s)
         finally:
             await store.close()
+
+
+def _passing_folder(stack: contextlib.ExitStack) -> Path:
+    """A folder that ends with the stack. Raises FailureError where nothing can be written."""
+    try:
+        return Path(stack.enter_context(tempfile.TemporaryDirectory(prefix="stripeline-console-")))
+    except OSError as error:
+        raise FailureError(
+            f"There is no place for the console's index: {error.strerror or error}. Set STRIPELINE_CONSOLE_STORE to the"
+            " path of a file on a volume or to postgresql://…, or let /tmp be written to."
+        ) from None

@@ -2,12 +2,14 @@
 
 import asyncio
 import sys
+import tempfile
 from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
 
+from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.index import tables
 from stripeline.deploy.console.index.batch_writing import BatchWriting
 from stripeline.deploy.console.index.index_store import IndexStore, open_store
@@ -17,6 +19,7 @@ from stripeline.deploy.console.index.reading_state import ReadingState
 from stripeline.deploy.console.index.row_writer import OtherWriterError, places
 from stripeline.deploy.console.index.store_reset import kept_meta, make_again, put_meta
 from stripeline.deploy.console.index.store_stamp import Reachable, StoreStamp, useless_because
+from stripeline.deploy.console.index.topic_index import topic_index
 from stripeline.deploy.failure import FailureError
 from tests.support.console_sample import fill
 from tests.support.index_facts import TOPICS, command, contents, index, letter, result
@@ -156,6 +159,25 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     with pytest.raises(FailureError, match="CONSOLE_STORE"):
         open_store(str(tmp_path / "file" / "index.db"))
+
+
+@pytest.fixture
+def no_temporary_folder(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """As in a container with a read-only root and no /tmp."""
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "gone"))
+
+
+@pytest.mark.usefixtures("no_temporary_folder")
+async def test_a_named_store_needs_no_temporary_folder(tmp_path: Path) -> None:
+    async with topic_index(str(tmp_path / "index.db"), Topics(), {}, window_ms=60_000) as index:
+        assert not index.catch_up().caught_up
+
+
+@pytest.mark.usefixtures("no_temporary_folder")
+async def test_no_place_for_the_index_says_what_to_set() -> None:
+    with pytest.raises(FailureError, match="Set STRIPELINE_CONSOLE_STORE"):
+        async with topic_index(None, Topics(), {}, window_ms=60_000):
+            pass
 
 
 def test_a_quantile_is_between_the_bounds_of_its_bucket() -> None:
