@@ -83,6 +83,12 @@ async def test_a_command_that_waits_says_for_what(console: ConsolePages) -> None
     assert "pass <time" in text
 
 
+async def test_its_waits_and_its_results_are_listed(console: ConsolePages) -> None:
+    text = await console.get("/commands/0/evt_1Sample000:thank-big-spenders:deposit")
+    assert text.index("Waited in tier") < text.rindex(" after attempt 3")
+    assert "Attempts and results" not in await console.get("/commands/1/order-4711")
+
+
 async def test_commands_before_it_in_its_key_are_counted(console: ConsolePages) -> None:
     for number in (1, 2):
         await add(console, command_id=f"before-{number}", number=0, status="sent", key="pi_000", command_offset=-number)

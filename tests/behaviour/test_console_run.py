@@ -12,7 +12,7 @@ from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.auth.identity import ConsoleRole
 from stripeline.deploy.console.index import tables
 from tests.support.console_pages import ConsolePages, console_pages
-from tests.support.console_sample import CLIENT_SECRET, HOSTILE, command_rows, run_rows, sample_definitions
+from tests.support.console_sample import CLIENT_SECRET, HOSTILE, TOPICS, command_rows, run_rows, sample_definitions
 
 STOPPED = "/runs/evt_1Sample002:welcome-deposit"
 RUNNING = "/runs/evt_1Sample000:thank-big-spenders"
@@ -49,6 +49,17 @@ async def test_a_run_that_waits_says_for_what(console: ConsolePages) -> None:
     text = await console.get(RUNNING)
     assert "What step deposit waits for" in text
     assert "its next attempt, when it is due" in text
+
+
+async def test_each_attempt_is_on_the_time_line(console: ConsolePages) -> None:
+    text = await console.get(RUNNING)
+    tiers = [tier.name for tier in TOPICS.tiers[:3]]
+    words = [f"Step deposit: Waited in tier {tier} after attempt {number}" for number, tier in enumerate(tiers, 1)]
+    places = [text.index(one) for one in words]
+    assert places == sorted(places)
+    assert "<b onmouseover" not in text
+    console.become(ConsoleRole.VIEWER)
+    assert "onmouseover" not in await console.get(RUNNING)
 
 
 async def test_the_payloads_of_a_run_are_masked(console: ConsolePages) -> None:

@@ -148,6 +148,23 @@ def command_rows() -> list[dict[str, Any]]:
     return rows
 
 
+def outcome_rows() -> list[dict[str, Any]]:
+    """Of the waiting command its three attempts; of another team's command its only result."""
+    waits = {
+        "number": 0,
+        "command_id": "evt_1Sample000:thank-big-spenders:deposit",
+        "status": "waiting",
+        "revision": None,
+        "code": "RATE_LIMITED",
+    }
+    return [
+        *({**waits, "topic": TOPICS.retry(TOPICS.tiers[tier]), "offset": tier, "at_ms": NOW_MS - 19_000 + 2_000 * tier, "attempts": tier + 1,
+           "error": f"RATE_LIMITED: {HOSTILE_ERROR}", "due_ms": NOW_MS - 18_000 + 2_000 * tier} for tier in range(3)),
+        {"number": 1, "command_id": "order-4711", "topic": TOPICS.result, "offset": 500, "status": "indeterminate", "revision": 0, "attempts": 6,
+         "code": "INDETERMINATE", "error": "Stripe did not answer within 30 s", "at_ms": NOW_MS - 2 * HOUR, "due_ms": None},
+    ]  # fmt: skip
+
+
 def letter_rows() -> list[dict[str, Any]]:
     """Twelve of stopped runs, one of another team that may have been done, one unreadable, one that was dismissed."""
     stopped = [(index, run) for index, run in enumerate(sample_runs()) if run.error is not None]
@@ -219,6 +236,7 @@ def fill(db: Db) -> None:
     db.execute(insert(tables.run), run_rows())
     db.execute(insert(tables.event), event_rows())
     db.execute(insert(tables.command), command_rows())
+    db.execute(insert(tables.outcome), outcome_rows())
     db.execute(insert(tables.letter), letter_rows())
     db.execute(insert(tables.audit), audit_rows())
     closed = {"audit_number": 3, "audit_offset": 1, "range": 0, "number": 3, "first": 902, "last": 902}

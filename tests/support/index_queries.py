@@ -76,6 +76,7 @@ def page_queries(now_ms: int, number: int, from_ms: int) -> Mapping[str, Query]:
         "commands: ahead of one": _of(
             commands.newest_commands(cmd(status="succeeded")), commands.waiting_ahead, tables.command
         ),
+        "commands: outcomes": commands.outcomes_of_commands(number % 12, [of_command]),
         "commands: letters": commands.letters_of_commands(number % 12, [of_command]),
         "events: newest": events.newest_events(events.EventQuestion()),
         "events: a type": events.newest_events(events.EventQuestion(type="charge.refunded")),

@@ -5,13 +5,13 @@ Each entry has its part of the whole time as a bar: the entry's words say the sa
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any, Final
-
-from markupsafe import Markup
 
 from stripeline.contracts.internal_records import RunStep
 from stripeline.deploy.console.addresses import command_link, event_link, link
+from stripeline.deploy.console.details.outcome_entries import outcome_entries
+from stripeline.deploy.console.details.timeline_entry import TimelineEntry
 
 _LEAST_WIDTH: Final = 0.8
 """Of a bar, in percent: a shorter one is not seen."""
@@ -26,27 +26,18 @@ _ACTS: Final[Mapping[str, str]] = {
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunFacts:
-    """Rows of the index, each with the columns of its table; and the run's steps, where Kafka still has the run."""
+    """Rows of the index, each with the columns of its table; and the run's steps, where Kafka still has the run.
+
+    outcomes: of its commands.
+    """
 
     run: Any
     events: Sequence[Any] = ()
     commands: Sequence[Any] = ()
+    outcomes: Sequence[Any] = ()
     letters: Sequence[Any] = ()
     acts: Sequence[Any] = ()
     steps: Sequence[RunStep] = ()
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class TimelineEntry:
-    """until_ms: its end, or now where it goes on; None for a moment. state, code: shown as badges."""
-
-    at_ms: int
-    words: str
-    until_ms: int | None = None
-    about: Markup = field(default=Markup(""))
-    state: str | None = None
-    code: str | None = None
-    detail: str | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -106,6 +97,8 @@ def _commands(facts: RunFacts, now_ms: int) -> Iterator[TimelineEntry]:
     former, known = former_commands(facts), {row.command_id for row in facts.commands}
     for row in facts.commands:
         yield _command(row, now_ms, former=row.command_id in former)
+        of_it = [one for one in facts.outcomes if one.command_id == row.command_id]
+        yield from outcome_entries(of_it, f"Step {row.step}: ", now_ms)
     for step in facts.steps:
         if step.command_id not in known:  # its command is older than the console's window
             error = step.error

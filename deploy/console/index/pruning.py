@@ -1,7 +1,7 @@
-"""Deletes what is older than the window: events, commands, finished runs and tallies. Never what waits for a person.
+"""Deletes what is older than the window: events, commands, what became of them, finished runs, and tallies.
 
-Stopped and running runs, dead letters and the audit stay, however old. Each step is a short transaction, so that the
-reading goes on between them.
+Never what waits for a person: stopped and running runs, dead letters and the audit stay, however old. Each
+step is a short transaction, so that the reading goes on between them.
 """
 
 from collections.abc import Callable
@@ -22,9 +22,11 @@ def prune_steps(now_ms: int, window_ms: int) -> list[Callable[[Connection], int]
     """Each deletes some rows and returns how many; it is called until that is 0."""
     since_ms = now_ms - window_ms
     run, event, command, tally = tables.run, tables.event, tables.command, tables.tally
+    outcome = tables.outcome
     return [
         _step(event, event.c.received_ms < since_ms),
         _step(command, and_(command.c.sent_ms < since_ms, command.c.status_ms < since_ms)),
+        _step(outcome, outcome.c.at_ms < since_ms),
         *(_step(run, and_(run.c.status == status, run.c.finished_ms < since_ms)) for status in FINISHED),
         _step(tally, tally.c.minute < (now_ms - min(window_ms, _TALLIES_MS)) // 60_000),
     ]

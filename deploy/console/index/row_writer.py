@@ -48,6 +48,7 @@ def write(db: Connection, changes: RowChanges, steps: Mapping[Partition, ReadSte
     write_runs(db, changes.runs)
     _delete_runs(db, changes)
     write_commands(db, sorted(changes.commands, key=lambda row: (row["number"], row["command_id"])))
+    insert_new(db, tables.outcome, changes.outcomes)
     insert_new(db, tables.letter, changes.letters)
     insert_new(db, tables.audit, changes.audits)
     insert_new(db, tables.letter_act, changes.letter_acts)

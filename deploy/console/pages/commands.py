@@ -30,6 +30,7 @@ from stripeline.deploy.console.details.command_waits import (
     undecided_place,
     wait_of,
 )
+from stripeline.deploy.console.details.outcome_entries import outcome_entries
 from stripeline.deploy.console.details.payloads import Payload, payload_of
 from stripeline.deploy.console.filters import (
     SINCE,
@@ -50,6 +51,7 @@ from stripeline.deploy.console.index.queries.commands import (
     newer_commands,
     newest_commands,
     one_command,
+    outcomes_of_commands,
 )
 from stripeline.deploy.operations.reading.topic_reader import Read
 from stripeline.workers.actions import actions
@@ -109,11 +111,13 @@ async def command(question: Question) -> Answer:
         question, [undecided_place(topics, row), command_place(topics, row), result_place(topics, row)]
     )
     letters = await question.sources.index.ask(letters_of_commands(row.number, [row.command_id]))
+    outcomes = await question.sources.index.ask(outcomes_of_commands(row.number, [row.command_id]))
     return View(
         template="command.html",
         values={
             "row": row, "letters": letters, "problem": fetched.problem, "now_ms": question.now_ms,
             "texts": question.identity.may(ConsoleRole.READER), "livemode": livemode_of(question, row.connection),
+            "history": [*outcome_entries(outcomes, "", question.now_ms)],
             "wait": await wait_of(question, row, fetched), **_payloads(question, row, fetched),
         },
     )  # fmt: skip

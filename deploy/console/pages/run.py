@@ -1,7 +1,7 @@
 """One run: a time line, its error in words, what it waits for, payloads, and the definition that it ran with."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from shlex import quote
 from typing import Any
 
@@ -27,7 +27,11 @@ from stripeline.deploy.console.details.payloads import Payload, payload_of
 from stripeline.deploy.console.details.run_timeline import RunFacts, bars, former_commands, timeline
 from stripeline.deploy.console.details.step_changes import StepChange, step_changes
 from stripeline.deploy.console.index.queries.audit import ActQuestion, newest_acts
-from stripeline.deploy.console.index.queries.commands import commands_of_run, letters_of_commands
+from stripeline.deploy.console.index.queries.commands import (
+    commands_of_run,
+    letters_of_commands,
+    outcomes_of_commands,
+)
 from stripeline.deploy.console.index.queries.events import copies_of_event
 from stripeline.deploy.console.index.queries.runs import one_run
 from stripeline.deploy.operations.reading.event_views import event_view
@@ -67,10 +71,7 @@ async def run(question: Question) -> Answer:
     record = fetched.at((question.sources.topics.run, row.number, row.offset))
     found = None if record is None else run_of(record)
     found = found if found is not None and found.run_id == row.run_id else None
-    facts = RunFacts(
-        run=row, events=facts.events, commands=facts.commands, letters=facts.letters, acts=facts.acts,
-        steps=() if found is None else found.steps,
-    )  # fmt: skip
+    facts = replace(facts, steps=() if found is None else found.steps)
     return View(template="run.html", values=await _values(question, facts, fetched, record, found))
 
 
@@ -81,6 +82,7 @@ async def _rows(question: Question, row: Row[Any]) -> RunFacts:
     return RunFacts(
         run=row, commands=commands, events=await ask(copies_of_event(row.event_id)),
         letters=await ask(letters_of_commands(row.number, ids)),
+        outcomes=await ask(outcomes_of_commands(row.number, ids)),
         acts=(await ask(newest_acts(ActQuestion(about=f"run {row.run_id}")))).rows,
     )  # fmt: skip
 

@@ -17,7 +17,7 @@ from stripeline.deploy.console.index.queries.keyset import (
     newer_rows,
     page,
 )
-from stripeline.deploy.console.index.tables import command, letter
+from stripeline.deploy.console.index.tables import command, letter, outcome
 
 STATUSES: Final = ("sent", "waiting", "succeeded", "failed", "indeterminate")
 RUNS: Final = "runs"
@@ -105,6 +105,17 @@ def letters_of_commands(number: int, command_ids: Sequence[str]) -> Callable[[Co
         select(letter)
         .where(letter.c.command_id.in_(command_ids), letter.c.number == number)
         .order_by(letter.c.at_ms.desc(), letter.c.offset.desc())
+        .limit(_SHOWN)
+    )
+    return lambda connection: connection.execute(wanted).fetchall()
+
+
+def outcomes_of_commands(number: int, command_ids: Sequence[str]) -> Callable[[Connection], Sequence[Row[Any]]]:
+    """The waits and the results of commands of a partition, in the order of time."""
+    wanted = (
+        select(outcome)
+        .where(outcome.c.number == number, outcome.c.command_id.in_(command_ids))
+        .order_by(outcome.c.at_ms, outcome.c.offset)
         .limit(_SHOWN)
     )
     return lambda connection: connection.execute(wanted).fetchall()

@@ -97,7 +97,7 @@ def count_by_status(
     few of another status are found by it, unless a filter is narrow. SQLite does not know which are few.
     """
     equal = any(map(_is_equal, others))
-    few = [_few(one) for one in others]
+    few = unindexed_where_wide(others)
     found = [
         select(literal(one).label("status"), func.count().label("found")).select_from(
             select(literal(1))
@@ -110,6 +110,11 @@ def count_by_status(
     ]
     wanted = union_all(*found)
     return lambda connection: {row.status: row.found for row in connection.execute(wanted)}
+
+
+def unindexed_where_wide(conditions: Sequence[ColumnElement[bool]]) -> list[ColumnElement[bool]]:
+    """The conditions, so that rows are not looked for by an index that finds a good part of all of them."""
+    return [_few(one) for one in conditions]
 
 
 def _few(condition: ColumnElement[bool]) -> ColumnElement[bool]:

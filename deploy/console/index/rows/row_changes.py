@@ -15,6 +15,7 @@ from stripeline.deploy.console.index.rows.audit_rows import audit_row, letter_ac
 from stripeline.deploy.console.index.rows.command_rows import Row, command_row, is_command, result_row, waiting_row
 from stripeline.deploy.console.index.rows.event_rows import event_row
 from stripeline.deploy.console.index.rows.letter_rows import letter_row
+from stripeline.deploy.console.index.rows.outcome_rows import outcome_rows
 from stripeline.deploy.console.index.rows.run_rows import RunGone, run_change
 from stripeline.deploy.console.index.rows.summaries import ResultSummary, summary
 from stripeline.deploy.operations.reading.topic_reader import Read
@@ -33,6 +34,7 @@ class RowChanges:
     runs: list[Row] = field(default_factory=list)
     gone_runs: list[RunGone] = field(default_factory=list)
     commands: list[Row] = field(default_factory=list)
+    outcomes: list[Row] = field(default_factory=list)
     letters: list[Row] = field(default_factory=list)
     audits: list[Row] = field(default_factory=list)
     letter_acts: list[Row] = field(default_factory=list)
@@ -66,7 +68,7 @@ def _add(changes: RowChanges, topics: Topics, record: Read, finished_since_ms: i
     elif topic == topics.result:
         _add_result(changes, record)
     elif topics.is_retry(topic):
-        changes.commands.append(waiting_row(topics, record))
+        _add_command(changes, record, waiting_row(topics, record))
     elif topic == topics.dead_letter:
         changes.letters.append(letter_row(record))
     elif topic == topics.audit:
@@ -76,11 +78,16 @@ def _add(changes: RowChanges, topics: Topics, record: Read, finished_since_ms: i
 
 def _add_result(changes: RowChanges, record: Read) -> None:
     result = summary(ResultSummary, record.value)
-    changes.commands.append(result_row(record, result))
+    _add_command(changes, record, result_row(record, result))
     _count(changes, record, "results")
     if result.status != "succeeded":
         _count(changes, record, "failed")
     _count(changes, record, latency_name(result.finished_at - result.started_at))
+
+
+def _add_command(changes: RowChanges, record: Read, row: Row) -> None:
+    changes.commands.append(row)
+    changes.outcomes.extend(outcome_rows(record, row))
 
 
 def _count(changes: RowChanges, record: Read, name: str) -> None:

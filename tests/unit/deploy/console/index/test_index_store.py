@@ -76,7 +76,7 @@ async def test_pruning_leaves_what_waits_for_a_person(both_stores: IndexStore) -
     runs = await both_stores.ask(lambda db: contents(db, tables.run))
     assert {row["status"] for row in runs} == {"running", "stopped"}
     assert await both_stores.ask(lambda db: contents(db, tables.letter) + contents(db, tables.audit)) == kept
-    for table in (tables.event, tables.command, tables.tally):
+    for table in (tables.event, tables.command, tables.outcome, tables.tally):
         assert await both_stores.ask(lambda db, table=table: contents(db, table)) == []
 
 

@@ -9,7 +9,7 @@ from stripeline.deploy.console.index.index_store import IndexStore
 from stripeline.deploy.console.index.queries.commands import CommandFilters, newer_commands
 from stripeline.deploy.console.index.queries.keyset import MOST_NEWER
 from stripeline.deploy.console.index.queries.letters import newer_letters
-from stripeline.deploy.console.index.queries.runs import RunQuestion, newer_runs
+from stripeline.deploy.console.index.queries.runs import RunQuestion, matching_runs, newer_runs
 from stripeline.deploy.console.index.queries.status_counts import first_attempted, open_letters, stopped_runs
 from stripeline.deploy.console.index.queries.tallies import counts_of_minutes
 from stripeline.deploy.console.index.tables import command, letter, run
@@ -71,6 +71,20 @@ async def test_no_more_are_counted_than_are_shown(filled: IndexStore) -> None:
 
 async def test_commands_of_all_partitions_are_newer(filled: IndexStore) -> None:
     assert await filled.ask(newer_commands(CommandFilters(), f"{NOW_MS - 24 * 3_600_000}~0~x")) == MOST_NEWER
+
+
+async def test_an_act_gets_the_newest_runs_of_its_statuses(filled: IndexStore) -> None:
+    async def ids(filters: RunFilters, statuses: list[str], limit: int = 99) -> list[str]:
+        return [row.run_id for row in await filled.ask(matching_runs(RunQuestion(filters=filters), statuses, limit))]
+
+    both = [row["run_id"] for row in run_rows() if row["status"] in {"running", "stopped"}]  # newest first
+    assert await ids(RunFilters(), ["stopped", "running"]) == both
+    assert await ids(RunFilters(), ["running", "stopped"], 3) == both[:3]
+    assert await ids(RunFilters(status="running"), ["stopped", "running"]) == both[:1]
+    assert await ids(RunFilters(status="succeeded"), ["stopped"]) == []
+    stopped = [row for row in run_rows() if row["status"] == "stopped"]
+    of_workflow = [row["run_id"] for row in stopped if row["workflow"] == stopped[0]["workflow"]]
+    assert await ids(RunFilters(workflow=stopped[0]["workflow"]), ["stopped"]) == of_workflow
 
 
 async def test_open_letters_are_counted_by_reason(filled: IndexStore) -> None:

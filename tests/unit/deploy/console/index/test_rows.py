@@ -50,6 +50,17 @@ async def test_a_replay_of_a_success_does_nothing(both_stores: IndexStore) -> No
     assert row["status"] == "succeeded"
 
 
+async def test_each_wait_and_each_result_is_kept(both_stores: IndexStore) -> None:
+    first = [result(0, status="failed", at_ms=3_000), waiting(1, attempt=2, at_ms=2_000)]
+    rows = await rows_of(both_stores, first, [result(1, at_ms=5_000), result(0, "c2")], first, table=tables.outcome)
+    assert [(row["topic"], row["status"], row["revision"], row["attempts"], row["at_ms"]) for row in rows] == [
+        (TOPICS.result, "failed", 0, 1, 3_000),
+        (TOPICS.result, "succeeded", 1, 1, 5_000),
+        (TOPICS.retry(TOPICS.tiers[0]), "waiting", None, 2, 2_000),
+    ]
+    assert {row["command_id"] for row in rows} == {"c1"}
+
+
 async def test_the_first_command_of_a_reused_id_counts(both_stores: IndexStore) -> None:
     [row] = await rows_of(both_stores, [command(7, connection="globex")], [command(3)])
     assert (row["connection"], row["command_offset"]) == ("acme", 3)
@@ -193,7 +204,7 @@ def indexed(batches: list[list[Read]]) -> list[list[dict[str, Any]]]:
         tables.metadata.create_all(db)
         for batch in batches:
             index(db, batch)
-        found = [contents(db, table) for table in (tables.command, tables.letter, tables.audit)]
+        found = [contents(db, table) for table in (tables.command, tables.outcome, tables.letter, tables.audit)]
     engine.dispose()
     return found
 
