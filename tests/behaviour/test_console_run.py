@@ -8,11 +8,21 @@ from typing import Any
 import pytest
 from sqlalchemy import insert
 
+from stripeline.contracts.internal_records import Run, encode, read
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.auth.identity import ConsoleRole
 from stripeline.deploy.console.index import tables
+from stripeline.workers.router.erasing import erased
 from tests.support.console_pages import ConsolePages, console_pages
-from tests.support.console_sample import CLIENT_SECRET, HOSTILE, TOPICS, command_rows, run_rows, sample_definitions
+from tests.support.console_sample import (
+    CLIENT_SECRET,
+    HOSTILE,
+    NOW_MS,
+    TOPICS,
+    command_rows,
+    run_rows,
+    sample_definitions,
+)
 
 STOPPED = "/runs/evt_1Sample002:welcome-deposit"
 RUNNING = "/runs/evt_1Sample000:thank-big-spenders"
@@ -153,3 +163,15 @@ async def test_hostile_ids_of_runs_lead_to_their_pages(console: ConsolePages) ->
 async def test_an_unknown_run_leads_to_the_search(console: ConsolePages) -> None:
     text = await console.get("/runs/evt_1None:x", status=404)
     assert 'href="/search?id=evt_1None%3Ax">Back to the search' in text
+
+
+async def test_an_erased_run_shows_no_payload(console: ConsolePages) -> None:
+    """Its event and its commands are on their topics for some time yet."""
+    place = Topics().run, 2, 2
+    record = console.records.known[place]
+    assert "&#34;amount&#34;: 5002" in await console.get(STOPPED)
+    run = erased(read(Run, record.value or b""), NOW_MS)
+    console.records.known[place] = replace(record, value=encode(run))
+    text = await console.get(STOPPED)
+    assert "It was erased with this run" in text
+    assert "<pre" not in text

@@ -107,7 +107,9 @@ async def _values(
         "livemode": None if event is None else event.livemode,
         "entries": list(zip(entries, bars(entries, question.now_ms), strict=True)),
         "began_ms": entries[0].at_ms, "letters": facts.letters, "acts": facts.acts,
-        "steps": [await _step(question, facts, fetched, record, step) for step in _steps(facts)],
+        "steps": [
+            await _step(question, facts, fetched, record, step, erased=_is_erased(found)) for step in _steps(facts)
+        ],
         "payload": _event(question, facts, fetched, record, found), **_definitions(question, found),
     }  # fmt: skip
 
@@ -128,7 +130,7 @@ def _steps(facts: RunFacts) -> Sequence[RunStep]:
 
 
 async def _step(
-    question: Question, facts: RunFacts, fetched: FetchedRecords, record: Read | None, step: RunStep
+    question: Question, facts: RunFacts, fetched: FetchedRecords, record: Read | None, step: RunStep, *, erased: bool
 ) -> StepView:
     command = next((row for row in facts.commands if row.command_id == step.command_id), None)
     shows = f"stripeline runs show {quote(facts.run.run_id)}"
@@ -136,7 +138,7 @@ async def _step(
     return StepView(
         id=step.id, action=step.action, status=step.status if command is None else command.status, command=command,
         wait=None if command is None else await wait_of(question, command, fetched),
-        input=payload_of(sent, input_of, question.identity, shows),
+        input=_ERASED if erased else payload_of(sent, input_of, question.identity, shows),
         output=None if step.output is None else payload_of(record, lambda _: step.output, question.identity, shows),
         error=step.error, former=_former(facts, step),
     )  # fmt: skip
@@ -150,12 +152,21 @@ def _event(
     question: Question, facts: RunFacts, fetched: FetchedRecords, record: Read | None, found: Run | None
 ) -> Payload:
     """The run's event: as it carries it; a run that succeeded has forgotten it, and its topic may still have it."""
+    if _is_erased(found):
+        return _ERASED
     shows = f"stripeline events show {quote(facts.run.event_id)}"
     if found is not None and found.context is not None:
         return payload_of(record, lambda _: found.context, question.identity, shows)
     first = facts.events[0] if facts.events else None
     place = None if first is None else (first.topic, first.number, first.offset)
     return payload_of(fetched.at(place), event_view, question.identity, shows)
+
+
+def _is_erased(found: Run | None) -> bool:
+    return found is not None and found.erased_ms is not None
+
+
+_ERASED = Payload(words="It was erased with this run. Its topic may keep it until its retention is over.")
 
 
 def _definitions(question: Question, found: Run | None) -> Mapping[str, Any]:
