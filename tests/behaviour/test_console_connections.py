@@ -9,6 +9,7 @@ import pytest
 from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.operator.control_records import KeyRefusal, Pause
 from stripeline.deploy.console.auth.identity import ConsoleRole
+from stripeline.deploy.console.index.queries import connections as queries
 from stripeline.deploy.operations.status.facts import WaitingCommands
 from tests.support.console_pages import ConsolePages, console_pages
 from tests.support.console_sample import HOSTILE, HOUR, NOW_MS
@@ -62,6 +63,15 @@ async def test_a_connection_shows_what_waits_and_fails(console: ConsolePages) ->
     assert "/commands?connection=acme&amp;status=failed&amp;code=PAYMENT_REQUIRED&amp;since=24h" in text
     assert "/webhooks/acme-payments" in text
     assert 'href="/workflows/thank-big-spenders"' in text
+
+
+async def test_a_command_that_comes_meanwhile_breaks_no_page(
+    console: ConsolePages, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A page asks the index more than once, and the index moves on between two of its questions."""
+    monkeypatch.setattr(queries, "waiting_commands", lambda *_: lambda _: {})
+    text = await console.get("/connections/acme")
+    assert "The commands that wait longest" in text
 
 
 async def test_its_acts_are_on_its_page(console: ConsolePages) -> None:
