@@ -1,18 +1,20 @@
 """One product with its consoles, and one Chromium, for all tests of this folder."""
 
-import os
 import shutil
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 import pytest
 import pytest_asyncio
-from playwright.async_api import Browser, async_playwright
+from playwright.async_api import Browser, async_playwright, expect
 
 from tests.support.broker import Broker
-from tests.support.browser_pages import Pages
+from tests.support.browser_pages import Pages, shots_folder
+from tests.support.console_crawl import Crawl, Reached, crawled
 from tests.support.console_stack import ConsoleStack, console_stack
 
+WITHIN_MS = 20_000
+expect.set_options(timeout=WITHIN_MS)
 FLAGS = ["--no-sandbox", "--disable-gpu", "--disable-background-networking"]
 
 
@@ -41,11 +43,23 @@ async def chromium() -> AsyncIterator[Browser]:
         await browser.close()
 
 
+@pytest_asyncio.fixture(scope="session", loop_scope="session")
+async def crawl(stack: ConsoleStack) -> Crawl:
+    """All pages by their links. The tests of acts come first and leave something on every page."""
+    known: dict[str, Mapping[str, Reached]] = {}
+
+    async def reached(group: str) -> Mapping[str, Reached]:
+        if group not in known:
+            known[group] = await crawled(stack, group)
+        return known[group]
+
+    return reached
+
+
 @pytest_asyncio.fixture(loop_scope="session")
 async def pages(stack: ConsoleStack, chromium: Browser) -> AsyncIterator[Pages]:
     """Pages in the browser. Whatever one of them complained about fails the test."""
-    shots = os.environ.get("SHOTS")
-    found = Pages(stack, chromium, None if shots is None else Path(shots))
+    found = Pages(stack, chromium, shots_folder())
     yield found
     await found.close()
     assert found.complaints == []

@@ -66,7 +66,7 @@ async def live_pages(folder: Path, chromium: Browser) -> AsyncIterator[LivePages
         await runner.setup()
         await web.TCPSite(runner, "127.0.0.1", 0).start()
         context = await chromium.new_context()
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)
         try:
             pages = LivePages(console, f"http://127.0.0.1:{runner.addresses[0][1]}", context)
             yield pages

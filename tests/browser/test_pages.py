@@ -1,114 +1,110 @@
 """Every page in a browser: nothing that it complains about, accessible in both themes, readable without JavaScript."""
 
-import re
-from collections import deque
-from urllib.parse import urljoin, urlsplit
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass, field
 
-import aiohttp
 import pytest
+import pytest_asyncio
 from axe_playwright_python.async_playwright import Axe
+from playwright.async_api import Browser, BrowserContext, Page
 
-from stripeline.deploy.console.page_table import all_pages
-from tests.support.browser_pages import Pages
-from tests.support.console_stack import HOSTILE, OPERATORS, READERS, VIEWERS, ConsoleStack, addresses
+from tests.support.browser_pages import Pages, shots_folder
+from tests.support.console_crawl import DOWNLOADS, PAGES, Crawl, Reached, fullest_of_each
+from tests.support.console_stack import HOSTILE, OPERATORS, READERS, VIEWERS, ConsoleStack
 
-PAGES = [page for page in all_pages() if page.method == "GET"]
-MOST_PAGES = 400
-PLACE = re.compile(r"\{[^{}]*(?:\{[^{}]*\}[^{}]*)*\}")
-BY_SPECIFICITY = sorted(PAGES, key=lambda page: -len(PLACE.sub("", page.path)))
-DOWNLOADS = {"contract_asyncapi", "contract_schema"}
 WITHOUT_LINK = {"act", "command_by_query", "ask_workflow_resume", *DOWNLOADS}
 """An act has a page once there was one, the second answers a form, the third is of a paused workflow, and a file is no
 page."""
+AT_ONCE = 3
 
 
-def pattern(path: str) -> re.Pattern[str]:
-    """What a page's address looks like."""
-    return re.compile(".+".join(re.escape(part) for part in PLACE.split(path)))
+@dataclass
+class Looked:
+    """What was found when each page was opened, light on a desk and dark on a small phone."""
+
+    inaccessible: list[str] = field(default_factory=list)
+    wide: list[str] = field(default_factory=list)
+    complaints: list[str] = field(default_factory=list)
 
 
-async def crawled(stack: ConsoleStack, group: str = OPERATORS) -> dict[str, tuple[int, str]]:
-    """All that can be reached by links, from the first page on, with the status and the text of each."""
-    found: dict[str, tuple[int, str]] = {}
-    waiting = deque(["/", *(page.path for page in PAGES if "{" not in page.path)])
-    async with aiohttp.ClientSession(headers=stack.proxy_headers(group)) as session:
-        while waiting and len(found) < MOST_PAGES:
-            address = waiting.popleft()
-            if address in found:
-                continue
-            async with session.get(f"{stack.url}{address}") as answer:
-                if answer.content_type == "text/event-stream":
-                    found[address] = answer.status, ""
-                    continue
-                text = await answer.text(errors="replace")
-                found[address] = answer.status, text
-            if answer.content_type == "text/html":
-                links = (urlsplit(urljoin(f"{stack.url}{address}", link)) for link in addresses(text))
-                own = [link for link in links if f"{link.scheme}://{link.netloc}" == stack.url]
-                waiting.extend(link._replace(scheme="", netloc="", fragment="").geturl() for link in own)
-    return found
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def reached(crawl: Crawl) -> Mapping[str, Reached]:
+    """What an operator reaches."""
+    return await crawl(OPERATORS)
 
 
-def one_of_each(reached: dict[str, tuple[int, str]]) -> dict[str, str]:
-    """An address of each page, by its name; the first that was reached."""
-    found: dict[str, str] = {}
-    for address in (address for address, (status, _) in reached.items() if status == 200):
-        path = urlsplit(address).path
-        for page in BY_SPECIFICITY:
-            if pattern(page.path).fullmatch(path):
-                found.setdefault(page.name, address)
-                break
-    return {name: address for name, address in found.items() if name not in DOWNLOADS}
+@pytest_asyncio.fixture(scope="module", loop_scope="session")
+async def looked(stack: ConsoleStack, chromium: Browser, reached: Mapping[str, Reached]) -> AsyncIterator[Looked]:
+    found, pages = Looked(), Pages(stack, chromium, shots_folder())
+    context, few = await pages.context(), asyncio.Semaphore(AT_ONCE)
+
+    async def look_at(name: str, address: str) -> None:
+        async with few:
+            await _look(pages, context, found, name, address)
+
+    async with asyncio.TaskGroup() as group:
+        for name, address in fullest_of_each(reached).items():
+            group.create_task(look_at(name, address))
+    found.complaints = pages.complaints
+    yield found
+    await pages.close()
 
 
-async def test_no_link_leads_nowhere(stack: ConsoleStack) -> None:
-    found = await crawled(stack)
-    assert len(found) >= len([page for page in PAGES if "{" not in page.path])
-    assert {address: status for address, (status, _) in found.items() if status >= 400} == {}
-    assert [address for address, (_, text) in found.items() if HOSTILE in text] == []  # as markup
+async def _look(pages: Pages, context: BrowserContext, found: Looked, name: str, address: str) -> None:
+    page = await pages.open_in(context, address)
+    found.inaccessible += await _inaccessible(page, f"{name}, light")
+    await pages.shot(page, f"{name}-light")
+    await page.emulate_media(color_scheme="dark")
+    await page.set_viewport_size({"width": 320, "height": 700})
+    if await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
+        found.wide.append(f"{name} {address}")
+    found.inaccessible += await _inaccessible(page, f"{name}, dark on a phone")
+    await pages.shot(page, f"{name}-dark-320")
+    await page.close()
 
 
-async def test_every_page_is_reached_by_links(stack: ConsoleStack) -> None:
-    assert {page.name for page in PAGES} - WITHOUT_LINK <= set(one_of_each(await crawled(stack)))
+async def _inaccessible(page: Page, name: str) -> list[str]:
+    said = await Axe().run(page)
+    found = said.response["violations"]
+    return [f"{name}: {one['id']}: {node['html']}" for one in found for node in one["nodes"][:3]]
 
 
-async def test_each_page_is_accessible_in_both_themes(stack: ConsoleStack, pages: Pages) -> None:
-    addresses_ = one_of_each(await crawled(stack))
-    problems = []
-    for theme in ("light", "dark"):
-        context = await pages.context(theme=theme)
-        for name, address in addresses_.items():
-            page = await pages.open_in(context, address)
-            found = await Axe().run(page)
-            problems += [
-                f"{name} {theme}: {one['id']}: {node['html']}"
-                for one in found.response["violations"]
-                for node in one["nodes"][:3]
-            ]
-            await pages.shot(page, f"{name}-{theme}")
-            await page.close()
-    assert problems == [], "\n".join(problems)
+async def test_every_link_leads_to_a_page(reached: Mapping[str, Reached]) -> None:
+    assert {address: one.status for address, one in reached.items() if one.status != 200} == {}
+    lost = [
+        f"{at}: {url}#{id_}" for at, one in reached.items() for url, id_ in one.fragments if id_ not in reached[url].ids
+    ]
+    assert lost == []
+
+
+async def test_every_page_is_reached_by_links(reached: Mapping[str, Reached]) -> None:
+    assert {page.name for page in PAGES} - WITHOUT_LINK <= set(fullest_of_each(reached))
+
+
+async def test_what_others_wrote_is_no_markup(reached: Mapping[str, Reached]) -> None:
+    assert [address for address, one in reached.items() if HOSTILE in one.text] == []
+
+
+async def test_each_page_is_accessible_in_both_themes(looked: Looked) -> None:
+    assert looked.inaccessible == [], "\n".join(looked.inaccessible)
+
+
+async def test_nothing_is_wider_than_a_small_phone(looked: Looked) -> None:
+    assert looked.wide == []
+
+
+async def test_no_page_breaks_the_content_policy(looked: Looked) -> None:
+    assert looked.complaints == []
 
 
 @pytest.mark.parametrize("group", [VIEWERS, READERS])
-async def test_without_javascript_all_can_be_read(stack: ConsoleStack, pages: Pages, group: str) -> None:
+async def test_without_javascript_all_can_be_read(pages: Pages, group: str) -> None:
     context = await pages.context(group=group, java_script_enabled=False)
     page = await pages.open_in(context, "/runs")
     assert await page.locator("table.list tbody tr").count() >= 7
     await page.locator("table.list tbody tr a").first.click()
     assert await page.locator("h1").count() == 1
-
-
-async def test_nothing_is_wider_than_a_small_phone(stack: ConsoleStack, pages: Pages) -> None:
-    context = await pages.context(width=320)
-    wide = []
-    for name, address in one_of_each(await crawled(stack)).items():
-        page = await pages.open_in(context, address)
-        if await page.evaluate("document.documentElement.scrollWidth > document.documentElement.clientWidth"):
-            wide.append(name)
-        await pages.shot(page, f"{name}-320")
-        await page.close()
-    assert wide == []
 
 
 async def test_keys_lead_through_a_list(pages: Pages) -> None:

@@ -1,5 +1,6 @@
 """Pages of the console in a browser, with all that the browser complained about."""
 
+import os
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -12,6 +13,12 @@ REPORT_CSP = """
 addEventListener("securitypolicyviolation", (event) =>
   console.error(`CSP: ${event.violatedDirective} ${event.blockedURI} ${event.sourceFile}:${event.lineNumber}`));
 """
+
+
+def shots_folder() -> Path | None:
+    """Where screenshots are kept, where the caller of the tests asks for them: SHOTS=folder."""
+    asked = os.environ.get("SHOTS")
+    return None if asked is None else Path(asked)
 
 
 @dataclass
@@ -33,7 +40,7 @@ class Pages:
             viewport={"width": width, "height": 900}, color_scheme=theme, locale="en-GB", timezone_id="Europe/Berlin",
             extra_http_headers={} if group is None else self.stack.proxy_headers(group), **options,
         )  # fmt: skip
-        context.set_default_timeout(10_000)
+        context.set_default_timeout(20_000)
         await context.add_init_script(REPORT_CSP)
         self.contexts.append(context)
         return context
@@ -52,7 +59,7 @@ class Pages:
         return page
 
     async def shot(self, page: Page, name: str) -> None:
-        """A screenshot, where the caller of the tests asks for them: SHOTS=folder."""
+        """A screenshot, where they are asked for."""
         if self.shots is not None:
             self.shots.mkdir(parents=True, exist_ok=True)
             await page.screenshot(path=self.shots / f"{name}.png", full_page=True)

@@ -5,10 +5,9 @@ tokens. Both read the same Kafka.
 """
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
-from html.parser import HTMLParser
 from pathlib import Path
 
 import aiohttp
@@ -21,8 +20,10 @@ PROXY_SECRET = "a-secret-of-the-proxy-0123"
 SOME_OF_ALL = CONFIG.replace("connections:\n", 'connections:\n  idle: {secret_key: "${env:ACME_KEY}"}\n')
 OPERATORS, READERS, VIEWERS = "ops", "support", "everybody"
 HOSTILE = "<script>document.title='hacked'</script>@example.com"
-DECLINED: Mapping[str, object] = {"status": 402, "stored": True}
-STOPPED = ("evt_stop_1", "evt_stop_2", "evt_stop_3", "evt_stop_4")
+BOUGHT, BY_HAND, DECLINE = "order 4711 of Ada", "a customer made by hand", "The card of Ada was declined"
+"""Of an event, of a command's input, of an error: texts for those only who may see payloads."""
+DECLINED: Mapping[str, object] = {"status": 402, "stored": True, "message": DECLINE}
+STOPPED = tuple(f"evt_stop_{number}" for number in range(1, 7))
 SUCCEEDED = ("evt_ok_1", "evt_ok_2", "evt_ok_3")
 LETTERS = ("letter-1", "letter-2", "letter-3")
 
@@ -84,7 +85,7 @@ async def seed(found: Cluster) -> None:
     await found.sandbox("/faults", method="DELETE")
     await found.sandbox("/faults", {"match": {"method": "POST"}, "fault": {"status": 429}, "times": None})
     poison = b'{"command_id": "poisoned", "input": {"email": "%s"}}' % HOSTILE.encode()
-    letters = [Order(id=name, input={"email": f"{name}@example.com"}, key=name.encode()) for name in LETTERS]
+    letters = [Order(id=name, input={"description": BY_HAND}, key=name.encode()) for name in LETTERS]
     await order(found, [*letters, (HOSTILE.encode(), poison)])
     await ended(found, LETTERS)
     await found.sandbox("/faults", method="DELETE")
@@ -92,8 +93,8 @@ async def seed(found: Cluster) -> None:
     await asyncio.gather(*(run_is(found, f"{event}:two-steps", "succeeded") for event in SUCCEEDED))
 
 
-async def paid(found: Cluster, event: str, email: str = "ada@example.com") -> None:
-    about = {"id": f"pi_{event}", "amount": 900, "receipt_email": email}
+async def paid(found: Cluster, event: str, bought: str = BOUGHT) -> None:
+    about = {"id": f"pi_{event}", "amount": 900, "receipt_email": "payer@example.com", "description": bought}
     await deliver(found, "payment_intent.succeeded", about, event)
 
 
@@ -107,20 +108,3 @@ async def shows(stack: ConsoleStack, path: str, *texts: str, within_s: float = 3
                 assert answer.status == 200, page
             await asyncio.sleep(0.1)
     return page
-
-
-class Links(HTMLParser):
-    """The addresses that a page links to."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        self.found.extend(value for name, value in attrs if tag == "a" and name == "href" and value)
-
-
-def addresses(page: str) -> Sequence[str]:
-    links = Links()
-    links.feed(page)
-    return links.found
