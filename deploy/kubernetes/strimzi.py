@@ -39,7 +39,7 @@ def user_resources(
 
 def user_name(purpose: Purpose, topics: Topics) -> str:
     """`stripeline-router`; with a prefix of its own also that, since two installations may share a namespace."""
-    prefix = "" if topics.prefix == Topics().prefix else f"-{_object_name(topics.prefix.strip('.') or 'no-prefix')}"
+    prefix = "" if topics.prefix == Topics().prefix else f"-{_installation(topics.prefix)}"
     return f"stripeline{prefix}-{purpose}"
 
 
@@ -82,9 +82,17 @@ def _resource(kind: str, name: str, cluster: str, spec: Resource) -> Resource:
     return {"apiVersion": API_VERSION, "kind": kind, "metadata": metadata, "spec": spec}
 
 
+def _installation(prefix: str) -> str:
+    """`acme` of the prefix `acme.`. Any other prefix gets a digest: `acme` without the dot is another installation."""
+    stem = prefix.removesuffix(".")
+    return stem if stem != prefix and _OBJECT_NAME.fullmatch(stem) else _with_digest(prefix)
+
+
 def _object_name(name: str) -> str:
     """A name that Kubernetes takes. One that had to be changed gets a digest: `A_b` and `a-b` stay two."""
-    if _OBJECT_NAME.fullmatch(name):
-        return name
+    return name if _OBJECT_NAME.fullmatch(name) else _with_digest(name)
+
+
+def _with_digest(name: str) -> str:
     plain = re.sub(r"[^-.a-z0-9]+", "-", name.lower()).strip("-.")
     return f"{plain}-{sha256(name.encode()).hexdigest()[:8]}".lstrip("-")
