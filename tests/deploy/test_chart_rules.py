@@ -8,13 +8,14 @@ import yaml
 
 from stripeline.deploy.cli.processes import COMMANDS
 from stripeline.deploy.kubernetes.chart_settings import place_of, readers, value_schema, variables
+from stripeline.deploy.settings.secret_files import file_variable
 from stripeline.deploy.settings.settings import Settings, variable
 from stripeline.deploy.telemetry.metrics.table import ROWS
 from tests.support.chart import MINIMAL, containers, environment, notes, of_kind, pod_specs, render, with_values
 from tests.support.chart_values import EVERY, PIECES, PRODUCTION
 from tests.support.product_sources import ROOT
 
-KNOWN = {variable(field) for field in Settings.model_fields} | {f"{name}_FILE" for name in variables("secrets")}
+KNOWN = {variable(field) for field in Settings.model_fields} | {file_variable(name) for name in variables("secrets")}
 ALL = [pytest.param(render(values), id=name) for name, values in EVERY.items()]
 every_rendering = pytest.mark.parametrize("manifests", ALL)
 SCALED = PIECES["autoscaling"]
@@ -185,10 +186,10 @@ def test_a_setting_of_one_role_changes_no_other():
 
 
 def test_numbers_are_written_as_numbers():
-    manifests = render(
-        with_values({"config": {"STRIPELINE_PARTITIONS": 10_000, "STRIPELINE_EXECUTOR_CONCURRENCY": 100_000}})
-    )
-    assert environment(manifests, "executor")["STRIPELINE_EXECUTOR_CONCURRENCY"] == "100000"
+    scaled = {"executor": {"autoscaling": {"recordsReady": 2_000_000}}}  # a float from 10⁶ on would be 2e+06
+    [_, executor] = of_kind(render(with_values(SCALED, scaled)), "ScaledObject")
+    assert executor["spec"]["triggers"][0]["metadata"]["threshold"] == "2000000"
+    manifests = render(with_values({"config": {"STRIPELINE_PARTITIONS": 10_000}}))
     assert of_kind(manifests, "ConfigMap", "topics")[0]["data"] == {"partitions": "10000", "prefix": "stripe."}
 
 
