@@ -22,7 +22,9 @@ from stripeline.deploy.runtime.admin_port import admin_port
 from stripeline.deploy.runtime.executor_process import executor_part
 from stripeline.deploy.runtime.ingest_group.membership import GroupMembership, end_with_parent
 from stripeline.deploy.runtime.ingest_process import ingest_part
+from stripeline.deploy.runtime.process.admin_server import failing
 from stripeline.deploy.runtime.process.loop_exceptions import handle_loop_exception
+from stripeline.deploy.runtime.process.service_manager import service_manager
 from stripeline.deploy.runtime.process.shutdown import bounded_shutdown, watch_blocked_loop
 from stripeline.deploy.runtime.process.side_by_side import together
 from stripeline.deploy.runtime.reporting.process_report import reporter_of
@@ -30,7 +32,7 @@ from stripeline.deploy.runtime.reporting.reporter import reporting
 from stripeline.deploy.runtime.router_process import router_part
 from stripeline.deploy.runtime.shared import Shared, open_shared
 from stripeline.deploy.runtime.worker_setup import known_format
-from stripeline.deploy.settings.settings import Settings
+from stripeline.deploy.settings.settings import Settings, service_environment
 
 log = structlog.get_logger(__name__)
 _NEXT_TRY_S = 2.0
@@ -93,6 +95,10 @@ async def _run(
         stack.enter_context(watch_blocked_loop(lambda: shared.lag.turned_s))
         shared.checks["process"] = lambda: "the process is ending" if stop.is_set() else None
         await stack.enter_async_context(admin_port(shared, listener))
+        if member is None:  # of a group, the parent is the service
+            await stack.enter_async_context(
+                service_manager(service_environment(), lambda: failing(shared.broken), lambda: failing(shared.checks))
+            )
         if await (begin or _topics_are_right)(shared, stop):
             async with _running(shared.topics.run()), reporting(reporter_of(shared, purposes[0].value, part=number)):
                 await together(stop, *(part(shared, stop) for part in parts))

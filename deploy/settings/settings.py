@@ -6,6 +6,7 @@ this class. A secret setting may be in a file, which NAME_FILE names; its value 
 
 import os
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal, get_args
 
@@ -215,6 +216,22 @@ def load_settings(overrides: Mapping[str, Any] | None = None) -> Settings:
 def environment(name: str) -> str | None:
     """The value of `${env:NAME}` in a configuration file: from the environment, else from `.env`."""
     return os.environ.get(name) or dotenv_values(DOTENV).get(name) or None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ServiceEnvironment:
+    """What systemd gives a process that notifies it. watchdog_s: how long it may be silent."""
+
+    notify_socket: str | None = None
+    watchdog_s: float | None = None
+
+
+def service_environment() -> ServiceEnvironment:
+    """What this process was given: sd_notify(3), sd_watchdog_enabled(3). A watchdog may be another process's."""
+    given = os.environ.get("WATCHDOG_USEC", "")
+    own = os.environ.get("WATCHDOG_PID") in {None, str(os.getpid())}
+    watchdog_s = int(given) / 1_000_000 if own and given.isdecimal() and int(given) else None
+    return ServiceEnvironment(notify_socket=os.environ.get("NOTIFY_SOCKET") or None, watchdog_s=watchdog_s)
 
 
 def unknown_variables() -> list[str]:

@@ -15,9 +15,10 @@ from stripeline.deploy.failure import FailureError
 from stripeline.deploy.runtime.ingest_group.group_admin import GroupWatch, serve_group
 from stripeline.deploy.runtime.ingest_group.member import Member
 from stripeline.deploy.runtime.process.port_in_use import named_ports, require_free
+from stripeline.deploy.runtime.process.service_manager import service_manager
 from stripeline.deploy.runtime.process.shutdown import bounded_shutdown
 from stripeline.deploy.runtime.process.side_by_side import together
-from stripeline.deploy.settings.settings import Settings
+from stripeline.deploy.settings.settings import Settings, service_environment
 
 log = structlog.get_logger(__name__)
 # Its processes have 28 s: theirs is the work that must end.
@@ -43,6 +44,7 @@ async def _admin(settings: Settings, members: Sequence[Member], stop: asyncio.Ev
         with named_ports(settings.admin_host, settings.admin_port, "ADMIN"):
             runner = await serve_group(settings.admin_host, settings.admin_port, watch, stop)
         try:
-            yield
+            async with service_manager(service_environment(), watch.broken, watch.missing):
+                yield
         finally:
             await runner.cleanup()

@@ -50,6 +50,16 @@ class GroupWatch:
     def health(self) -> Mapping[int, ProcessHealth]:
         return {member.number: member.health for member in self.members}
 
+    def broken(self) -> Mapping[str, str]:
+        """What only a restart corrects, by process and name."""
+        found: Mapping[str, str] = merged_pages.healthz(self.health)[1].get("reasons", {})
+        return found
+
+    def missing(self) -> Mapping[str, str]:
+        """What keeps all processes from their work, by process and name."""
+        found: Mapping[str, str] = merged_pages.readyz(self.health, ending=False)[1].get("missing", {})
+        return found
+
     def counted(self) -> GroupView:
         states = [member.health.ready for member in self.members]
         restarts = {str(member.number): member.restarts for member in self.members}
