@@ -10,7 +10,7 @@ import orjson
 import pytest
 
 from tests.cluster.figures import Figures, table
-from tests.cluster.under_traffic import under_traffic
+from tests.cluster.under_traffic import DELIVERIES_PER_S, under_traffic
 from tests.faults.world import World
 from tests.support.broker_cluster import Layout
 
@@ -19,7 +19,7 @@ COLLECTED = pytest.StashKey[list[Figures]]()
 
 class UnderTraffic(Protocol):
     def __call__(
-        self, fault: str, layout: Layout | None = None, receivers: int = 1
+        self, fault: str, layout: Layout | None = None, receivers: int = 1, per_s: float = DELIVERIES_PER_S
     ) -> AbstractAsyncContextManager[World]: ...
 
 
@@ -36,9 +36,11 @@ def pytest_configure(config: pytest.Config) -> None:
 def traffic(request: pytest.FixtureRequest, tmp_path: Path, note: Callable[[str], None]) -> UnderTraffic:
     """`async with traffic("what is broken") as world:` and the fault; all promises are checked when it is over."""
 
-    def opened(fault: str, layout: Layout | None = None, receivers: int = 1) -> AbstractAsyncContextManager[World]:
+    def opened(
+        fault: str, layout: Layout | None = None, receivers: int = 1, per_s: float = DELIVERIES_PER_S
+    ) -> AbstractAsyncContextManager[World]:
         figures = request.config.stash[COLLECTED]
-        return under_traffic(fault, layout or Layout(), tmp_path, note, figures, receivers)
+        return under_traffic(fault, layout or Layout(), tmp_path, note, figures, receivers, per_s)
 
     return opened
 

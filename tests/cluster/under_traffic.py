@@ -49,11 +49,12 @@ class Traffic:
 @asynccontextmanager
 async def under_traffic(
     fault: str, layout: Layout, folder: Path, note: Callable[[str], None], collected: list[Figures],
-    receivers: int = 1,
+    receivers: int = 1, per_s: float = DELIVERIES_PER_S,
 ) -> AsyncIterator[World]:  # fmt: skip
+    """per_s: deliveries a second."""
     async with opened(layout, folder, note, receivers=receivers, **SETTINGS) as world:
         watch = asyncio.create_task(world.watch())
-        traffic = _traffic(world)
+        traffic = _traffic(world, per_s)
         run = asyncio.create_task(traffic.run())
         try:
             await until(lambda: len(traffic.deliveries.acknowledged) >= FLOWING, "traffic flows", within_s=60)
@@ -72,9 +73,9 @@ async def under_traffic(
         assert _problems(world, traffic, found) == []
 
 
-def _traffic(world: World) -> Traffic:
+def _traffic(world: World, per_s: float) -> Traffic:
     command = world.found.settings.topics.command
-    deliveries = Deliveries(world.urls, DELIVERIES_PER_S, random.Random(1), again_s=AGAIN_S, again_at_most_s=AGAIN_S)
+    deliveries = Deliveries(world.urls, per_s, random.Random(1), again_s=AGAIN_S, again_at_most_s=AGAIN_S)
     return Traffic(deliveries, Orders(world.brokers.bootstrap_servers, command, COMMANDS_PER_S, random.Random(2)))
 
 
