@@ -8,7 +8,7 @@ BROKERS ?= 1
 # Tests on a real Kafka mostly wait, so a few run at a time, each process with a Kafka of its own (0.5 GB).
 PROCESSES ?= 2
 
-.PHONY: help acts browser console-load deploy-check kubernetes demo test long judges unit faults cluster cluster-smoke rolling-restart mixed-versions check docs bench format lock clean
+.PHONY: help acts browser console-load deploy-check kubernetes demo test long judges unit faults cluster cluster-smoke rolls mixed-versions check docs bench format lock clean
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -105,8 +105,8 @@ cluster: $(VENV)/.done  ## Break one of three brokers after the other under traf
 cluster-smoke: $(VENV)/.done  ## Kill one broker of three under traffic (a minute)
 	@$(BIN)/pytest -q tests/cluster/test_smoke.py
 
-rolling-restart: $(VENV)/.done  ## Restart three routers and three executors in turn under 200 events a second (2 minutes)
-	@$(BIN)/pytest -q -s tests/cluster/test_rolling_restart.py
+rolls: $(VENV)/.done  ## Restart six workers in turn under 200 events a second; lose a region of two (4 minutes)
+	@$(BIN)/pytest -q -s tests/cluster/test_rolling_restart.py tests/cluster/test_two_regions.py
 
 mixed-versions: $(VENV)/.done  ## Roll from the previous release to this one and back, under traffic (2 minutes, or MINUTES=…)
 	@$(BIN)/pytest -q tests/cluster/test_mixed_versions.py --minutes $(if $(filter command line,$(origin MINUTES)),$(MINUTES),0)
