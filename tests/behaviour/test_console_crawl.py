@@ -36,6 +36,8 @@ SECRETS = re.compile(
 )
 FILES = {"/contract/asyncapi.json", *(f"/contract/schemas/{one.folder}.json" for one in published())}
 """Files to keep, which hold nothing of this installation's records; their made-up examples have made-up secrets."""
+SCROLLED = re.compile(r'<div class="scroll">(.*?)</table>', re.DOTALL)
+REACHED = re.compile(r"<(?:a|input|button)\b")
 MARKUP = (HOSTILE, HOSTILE_ERROR, "<img src=x", "<b onmouse", "\x1b")
 
 
@@ -188,6 +190,12 @@ def test_each_page_to_read_is_reached(crawled: Found) -> None:
     asked = {page.show for address in crawled.addresses if (page := page_at(urlsplit(address).path)) is not None}
     assert [page.name for page in PAGES if page.method == "GET" and page.show not in asked] == []
     assert crawled.forms
+
+
+def test_what_scrolls_is_reached_by_keyboard(crawled: Found) -> None:
+    """By what is in it, or by itself: `tabindex`, with its role and a name."""
+    tables = {(address, one) for address, text in crawled.addresses.items() for one in SCROLLED.findall(text)}
+    assert [f"{address}: {one[:200]}" for address, one in sorted(tables) if not REACHED.search(one)] == []
 
 
 @pytest.mark.parametrize("page", POSTS, ids=lambda page: page.name)
