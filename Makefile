@@ -118,9 +118,10 @@ check: $(VENV)/.done  ## Check format, lint, types, import rules, and 100 % bran
 	@$(BIN)/pytest -q -n 2 tests/unit tests/contract --cov
 	@$(BIN)/pytest -q -n 2 tests/behaviour
 
-docs: $(VENV)/.done  ## Write the tables of metrics, alerts and rights in docs/operations.md, and the chart's part of the settings
+docs: $(VENV)/.done  ## Write the tables of metrics, alerts and rights in docs/operations.md, the dashboards, and the chart's part of the settings
 	@$(BIN)/python -m stripeline.deploy.telemetry.metrics.page docs/operations.md
 	@$(BIN)/python -m stripeline.deploy.telemetry.alerts_page deploy/prometheus/alerts.yaml docs/operations.md
+	@$(BIN)/python -m stripeline.deploy.telemetry.dashboards.dashboard_files deploy/grafana/dashboards
 	@$(BIN)/python -m stripeline.deploy.operations.rights_page docs/operations.md
 	@$(BIN)/python -m stripeline.deploy.kubernetes.chart_files deploy
 

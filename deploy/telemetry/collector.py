@@ -13,6 +13,8 @@ from prometheus_client import Metric
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.registry import Collector
 
+from stripeline.deploy.telemetry.board import Board
+
 
 class Distribution(Protocol):
     """The counts of each bucket: `bounds` are inclusive upper bounds, and the last bucket has none."""
@@ -36,6 +38,8 @@ class MetricRow(Generic[T]):
     question: what an operator asks when looking at it.
     action: what the values mean, and what to do.
     words: the enums of `contracts/vocabulary.py` that a label's values come from.
+    board: the dashboard with its panel; None for that of its section.
+    over: how a gauge of several processes and partitions becomes one line of the panel.
     """
 
     name: str
@@ -46,6 +50,8 @@ class MetricRow(Generic[T]):
     question: str = ""
     action: str = ""
     words: Mapping[str, tuple[type[StrEnum], ...]] = field(default_factory=dict)
+    board: Board | None = None
+    over: Literal["sum", "max", "min"] = "sum"
 
 
 class MetricsCollector(Collector):

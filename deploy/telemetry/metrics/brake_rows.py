@@ -19,6 +19,7 @@ BRAKES: Final[tuple[MetricRow[list[BrakeStatus]], ...]] = (
         "stripeline_limit_spent", "gauge", _LABELS,
         "What counts against a limit now: effects, runs, or an amount by currency, of the last hour",
         lambda seen: (((one.kind, one.name, one.what), one.spent) for one in seen),
+        over="max",
         question="How near is a connection, or a workflow, to its limit?",
         action="Of all processes together, the others' as old as their last report; each process shows the same: take"
         " the highest. Compare with `stripeline_limit`",
@@ -27,6 +28,7 @@ BRAKES: Final[tuple[MetricRow[list[BrakeStatus]], ...]] = (
         "stripeline_limit", "gauge", _LABELS,
         "What a connection or a workflow may begin in an hour",
         lambda seen: (((one.kind, one.name, one.what), one.limit) for one in seen),
+        over="max",
         question="What is its limit?",
         action="`limits` of a connection, `limit` of a workflow; see *Brakes*",
     ),

@@ -29,6 +29,7 @@ CONSOLE: Final[tuple[MetricRow[ConsoleView], ...]] = (
         "stripeline_console_caught_up", "gauge", (),
         "1 once the index has read all that its topics had",
         lambda seen: [((), seen.catch_up.caught_up)],
+        over="min",
         question="Is what the pages show whole?",
         action="0 for minutes after a start: the window is long, or the store is slow; see *The console*",
     ),
@@ -51,6 +52,7 @@ CONSOLE: Final[tuple[MetricRow[ConsoleView], ...]] = (
         "stripeline_console_write_age_seconds", "gauge", (),
         "Time since the index was last written: half a minute where nothing happens",
         lambda seen: [((), max(0, seen.now_ms - seen.catch_up.written_ms) / 1000)],
+        over="max",
         question="Is the index still written?",
         action="Above a minute: its disk or database is full or away, or Kafka does not answer. `/readyz` and the log"
         " line `index_failed` say which",

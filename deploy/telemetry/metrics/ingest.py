@@ -57,6 +57,7 @@ INGEST: Final[tuple[MetricRow[IngestView], ...]] = (
         "stripeline_partition_unavailable", "gauge", ("topic", "partition"),
         "1 for each partition of an event topic that takes no records",
         lambda seen: (((topic, str(number)), 1) for topic, number in seen.unavailable()),
+        over="max",
         question="Which partitions take no events?",
         action="Deliveries for them get 503, the others go on. The warning in `/readyz` says why: its leader or its"
         " in-sync replicas are missing, or the broker refuses its records. Look at the brokers that have its replicas",
@@ -64,6 +65,7 @@ INGEST: Final[tuple[MetricRow[IngestView], ...]] = (
     _counted(
         "stripeline_delivery_clock_skew_seconds", "gauge", ("trigger",),
         "Age of the last genuine delivery whose time was outside the tolerance",
+        over="max",
         question="Is this host's clock wrong?",
         action="Positive: ahead of Stripe's. More than 300 is refused. The same sign on all triggers: set this host's"
         " clock. Otherwise somebody replays old deliveries",

@@ -21,6 +21,7 @@ PAUSED_WORKFLOWS: Final[tuple[MetricRow[Mapping[str, Pause]], ...]] = (
         "stripeline_workflow_take_up_seconds", "gauge", ("workflow",),
         "Time for which the first event of a paused workflow can be taken up; negative afterwards",
         lambda pauses: left_s(pauses, time.time()),
+        over="min",
         question="When are the first events of a paused workflow lost to it?",
         action="`stripeline resume workflow NAME --take-up` before it is 0, or give the event topic a longer"
         " `retention.ms`; see *Paused workflows*",

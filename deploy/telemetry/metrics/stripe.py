@@ -4,6 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Final
 
 from stripeline.contracts.vocabulary import CallKind, Fault
+from stripeline.deploy.telemetry.board import Board
 from stripeline.deploy.telemetry.collector import MetricRow, Sample
 from stripeline.workers.executor.connection.rate_gate import ConnectionStatus
 from stripeline.workers.stripe.api import StripeApi
@@ -47,6 +48,7 @@ CONNECTIONS: Final[tuple[MetricRow[list[ConnectionStatus]], ...]] = (
         "stripeline_connection_paused", "gauge", ("connection",),
         "1 while Stripe refuses the connection's key, or a person paused it",
         lambda seen: (((one.connection,), one.paused) for one in seen),
+        board=Board.MONEY, over="max",
         question="Does a connection wait?",
         action="`stripeline get connections` says why; see *Refused keys, pauses and connected accounts*",
     ),
@@ -54,6 +56,7 @@ CONNECTIONS: Final[tuple[MetricRow[list[ConnectionStatus]], ...]] = (
         "stripeline_connection_accounts_paused", "gauge", ("connection",),
         "Connected accounts that Stripe does not let the connection's key act for",
         lambda seen: (((one.connection,), one.paused_accounts) for one in seen),
+        over="max",
         question="Do commands for connected accounts wait?",
         action="`stripeline status` names them; see *Refused keys, pauses and connected accounts*",
     ),
@@ -61,6 +64,7 @@ CONNECTIONS: Final[tuple[MetricRow[list[ConnectionStatus]], ...]] = (
         "stripeline_connection_line_seconds", "gauge", ("connection",),
         "How long a command that lines up now waits for its connection's turn",
         lambda seen: (((one.connection,), one.line_ms / 1000) for one in seen),
+        over="max",
         question="Is a connection's rate too low for its work?",
         action="Ask Stripe for a higher limit, then set the connection's `rate`",
     ),
@@ -68,6 +72,7 @@ CONNECTIONS: Final[tuple[MetricRow[list[ConnectionStatus]], ...]] = (
         "stripeline_connection_rate_ratio", "gauge", ("connection", "endpoint"),
         "Share of its limit that a connection uses now; the account's own has no endpoint",
         _rates,
+        over="max",
         question="Does Stripe limit the rate?",
         action="1 is this process's whole share. A 429 halves it, and a minute without one restores it. Often below 1:"
         " others use the same account; set a lower `rate`",

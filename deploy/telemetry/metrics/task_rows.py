@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from typing import Final
 
 from stripeline.contracts.vocabulary import StateKind
+from stripeline.deploy.telemetry.board import Board
 from stripeline.deploy.telemetry.collector import MetricRow, Sample
 from stripeline.deploy.telemetry.sources import WorkerView
 from stripeline.workers.task.input_partition import Load
@@ -46,6 +47,7 @@ TASKS: Final[tuple[MetricRow[WorkerView], ...]] = (
         "stripeline_task_restore_seconds", "gauge", ("role", "partition"),
         "Time that the last opening of the task took, its restore included",
         counted(lambda seen: (((partition,), took_s) for partition, took_s in seen.counts.restore_s.items())),
+        over="max",
         question="How long is a partition idle when it moves?",
         action="Grows with the state, see *Capacity*",
     ),
@@ -63,6 +65,7 @@ TASKS: Final[tuple[MetricRow[WorkerView], ...]] = (
         "stripeline_task_queue_overdue_seconds", "gauge", ("role", "partition"),
         "Time since the head of the key that waits longest was due",
         _overdue,
+        board=Board.MONEY, over="max",
         question="Is a key stuck?",
         action="Hours, though no tier is overdue and Stripe answers: Kafka lost the record at the head of the key, and"
         " the commands behind it are re-queued forever. Find it with `stripeline dead-letters list --key KEY` and on"
@@ -72,6 +75,7 @@ TASKS: Final[tuple[MetricRow[WorkerView], ...]] = (
         "stripeline_task_state_full", "gauge", ("role", "partition"),
         "1 while the state is full and nothing new is taken",
         _by_task(lambda load: load.full),
+        over="max",
         question="Is the state at its limit?",
         action="Nothing new is taken: there are too few partitions for this load",
     ),
@@ -109,6 +113,7 @@ TASKS: Final[tuple[MetricRow[WorkerView], ...]] = (
         "stripeline_task_oldest_ready_seconds", "gauge", ("role", "partition"),
         "How long the oldest record that was read and not taken has been ready; 0 where there is none",
         _by_partition(lambda seen, partition: seen.ready(partition).age_s(seen.now_ms)),
+        over="max",
         question="How late does work start?",
         action="Seconds for minutes: start more processes, or see *Capacity*",
     ),

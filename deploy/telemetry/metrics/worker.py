@@ -12,6 +12,7 @@ from stripeline.contracts.vocabulary import (
     Verdict,
     WorkerEvent,
 )
+from stripeline.deploy.telemetry.board import Board
 from stripeline.deploy.telemetry.collector import MetricRow, Sample
 from stripeline.deploy.telemetry.metrics.task_rows import COMMITS, TASKS, counted
 from stripeline.deploy.telemetry.sources import WorkerView
@@ -55,6 +56,7 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
         "stripeline_oldest_waiting_seconds", "gauge", ("role", "topic", "partition"),
         "Age of the oldest record that was read and not taken, since it was appended",
         _by_input(lambda seen, source, _: seen.age_s(source)),
+        over="max",
         question="How late are we?",
         action="A few seconds on the command topic. In a tier it is the record that is due next",
     ),
@@ -63,6 +65,7 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
         "How long an open transaction of somebody else has held an input partition back; only where it is half a minute"
         " and longer",
         counted(lambda seen: seen.blocked.items()),
+        over="max",
         question="Does a transaction of somebody else hold our work up?",
         action="`/readyz` names the producer, the offset and the command of Kafka that aborts it",
     ),
@@ -70,6 +73,7 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
         "stripeline_input_held_seconds", "gauge", ("role", "topic", "partition"),
         "How long the input partition has been held at a batch that no client can read; 0 while it is not",
         lambda seen: (((seen.role, *place), seen.held_s.get(place, 0.0)) for place in seen.inputs),
+        over="max",
         question="Is a partition held, at an unreadable batch or for want of a right?",
         action="`/readyz` and the log name the batch; see *A batch that can't be read*",
     ),
@@ -77,6 +81,7 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
         "stripeline_lost_offsets_total", "counter", ("role", "topic"),
         "Offsets that Kafka removed before they were read",
         counted(lambda seen: (((topic,), seen.counts.lost_offsets.get(topic, 0)) for topic in _topics(seen))),
+        board=Board.MONEY,
         question="Were records lost before they were read?",
         action="Dead letters with the reason `lost_by_retention` name each range; see *Records that are gone*",
     ),
@@ -94,6 +99,7 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
         "Events of a workflow's types that its `where`, our own effects or a pause kept from starting a run",
         lambda seen: seen.counts.unstarted.items(),
         words={"reason": (UnstartedReason,)},
+        board=Board.MONEY,
         question="Which events start no run although a workflow wants their type?",
         action=f"`{UnstartedReason.HOP_LIMIT}`: our own effects lead to each other: look at what the workflow makes"
         f" and what starts it. `{UnstartedReason.WHERE_MISSING}`: events of other applications on the account, or a"
@@ -105,6 +111,7 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
         "Results by action and code",
         lambda seen: seen.counts.results.items(),
         words={"code": (Code,)},
+        board=Board.MONEY,
         question="How do commands end?",
         action=f"`{CODE_OK}` is a success. `{Code.AUTH_EXPIRED}`: replace the connection's key, or give it the"
         f" permission, and replay the dead letters (`--code {Code.AUTH_EXPIRED}`). `{Code.INDETERMINATE}`: a person"
@@ -117,6 +124,7 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
         "Dead letters that were written, by reason",
         counted(lambda seen: (((reason,), count) for reason, count in seen.counts.dead_letters.items())),
         words={"reason": (DeadLetterReason,)},
+        board=Board.MONEY,
         question="Does something need a person?",
         action="`stripeline dead-letters list --reason REASON`; see *Dead letters*",
     ),
@@ -124,6 +132,7 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
         "stripeline_result_attempts", "histogram", ("action",),
         "Attempts that a result took",
         lambda seen: seen.counts.attempts.items(),
+        board=Board.STRIPE,
         question="How many calls does a result take?",
         action="The mean rises when Stripe or the network is in trouble",
     ),
@@ -144,6 +153,7 @@ _TIERS: Final[tuple[MetricRow[WorkerView], ...]] = (
         "stripeline_tier_records", "gauge", ("tier", "partition"),
         "Records that wait in a retry tier",
         _by_tier(lambda seen, source, end: seen.waiting(source, end)),
+        board=Board.STRIPE,
         question="How many commands wait in a retry tier?",
         action="A paused connection, a rate limit, or an outage of Stripe: see the metrics of *Stripe*. Exact up to"
         " what was read ahead",
@@ -152,6 +162,7 @@ _TIERS: Final[tuple[MetricRow[WorkerView], ...]] = (
         "stripeline_tier_oldest_command_seconds", "gauge", ("tier", "partition"),
         "Age of the oldest of the next 100 commands of the tier, since it was first appended",
         _by_tier(lambda seen, source, _: seen.first_age_s(source)),
+        board=Board.MONEY, over="max",
         question="Does a command wait so long that it passes 23 h?",
         action="After 23 h it is not sent again, only looked up. `stripeline status` says whose commands wait, for"
         " what, and when they pass 23 h; `stripeline commands show ID` has one of them",
@@ -160,6 +171,7 @@ _TIERS: Final[tuple[MetricRow[WorkerView], ...]] = (
         "stripeline_tier_overdue_seconds", "gauge", ("tier", "partition"),
         "How long the head of the tier has been due",
         _by_tier(lambda seen, source, _: seen.overdue_s(source)),
+        board=Board.STRIPE, over="max",
         question="Are retries late?",
         action="More than a minute: the executors have no free lanes",
     ),
