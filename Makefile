@@ -8,7 +8,7 @@ BROKERS ?= 1
 # Tests on a real Kafka mostly wait, so a few run at a time, each process with a Kafka of its own (0.5 GB).
 PROCESSES ?= 2
 
-.PHONY: help acts browser console-load deploy-check kubernetes demo test long judges unit faults cluster cluster-smoke rolls mixed-versions check docs bench format lock clean
+.PHONY: help acts browser console-load deploy-check deploy-queries kubernetes demo test long judges unit faults cluster cluster-smoke rolls mixed-versions check docs bench format lock clean
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -64,7 +64,10 @@ $(VENV)/.prometheus:
 	@touch $@
 
 deploy-check: $(VENV)/.deploy $(VENV)/.prometheus  ## Judge what is installed: chart, rules, dashboards, units (2 minutes)
-	@$(BIN)/pytest -q tests/deploy
+	@$(BIN)/pytest -q tests/deploy --ignore=tests/deploy/test_queries_on_prometheus.py
+
+deploy-queries: $(VENV)/.done $(VENV)/.prometheus  ## Ask a real Prometheus beside the running product every query of the dashboards and alerts (a minute)
+	@$(BIN)/pytest -q tests/deploy/test_queries_on_prometheus.py
 
 kubernetes: $(VENV)/.deploy  ## Install, upgrade and roll the chart back on a real API server (a minute; the first time it builds one with Go, half an hour)
 	@command -v go >/dev/null || { echo "go was not found: the API server is built from its sources" >&2; exit 1; }
