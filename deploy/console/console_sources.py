@@ -18,6 +18,7 @@ from stripeline.deploy.console.overview.report_history import ReportHistory
 from stripeline.deploy.operations.acts.audit import Act, Signed
 from stripeline.deploy.operations.acts.workflow_resume import Resumed
 from stripeline.deploy.operations.reading.topic_reader import Read
+from stripeline.deploy.operations.status.backlog import Backlog
 from stripeline.deploy.operations.status.facts import WaitingCommands
 from stripeline.deploy.operations.status.workers import Workers
 from stripeline.deploy.operations.topic_problems import TopicProblem
@@ -71,6 +72,7 @@ class Sources:
     counters: what the console counts of itself, for its metrics.
     faults, advice: what is wrong with the topics, and what they could do better, as of the last look.
     not_known: what could not be looked at, each with the reason.
+    backlog: what the groups had not read at the last look.
     session_ms: after this time without a report a process owns no task.
     history: what the reports of the last minutes say.
     acting: the acts that are at work in this console.
@@ -91,6 +93,7 @@ class Sources:
     faults: Callable[[], Sequence[TopicProblem]] = tuple
     advice: Callable[[], Sequence[TopicProblem]] = tuple
     not_known: Callable[[], Mapping[str, str]] = dict
+    backlog: Callable[[], Backlog] = Backlog
     session_ms: int = 12_000
     history: Callable[[], ReportHistory] = ReportHistory
     acting: ActTasks = field(default_factory=ActTasks)

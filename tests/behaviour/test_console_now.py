@@ -12,6 +12,8 @@ from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.vocabulary import TopicProblemKind
 from stripeline.deploy.console.index import tables
 from stripeline.deploy.console.index.catch_up import CatchUp
+from stripeline.deploy.operations.status.backlog import Backlog
+from stripeline.deploy.operations.status.facts import Unread
 from stripeline.deploy.operations.status.workers import Workers
 from stripeline.deploy.operations.topic_problems import TopicProblem
 from tests.support.console_pages import ConsolePages, console_pages
@@ -85,6 +87,16 @@ async def test_a_fault_of_a_topic_needs_a_person(tmp_path: Path):
         text = await console.get("/")
     assert found(text)[0] == "stripe.run does not exist: apply"
     assert "Work stops" in text
+
+
+async def test_what_no_process_has_read_needs_a_person(tmp_path: Path):
+    unread = Unread(role="router", topic="stripe.act", partitions=(1,), records=3)
+    backlog = Backlog(records={"router": 7}, unread=[unread])
+    async with console_pages(tmp_path, backlog=lambda: backlog, workers=well_workers) as console:
+        assert "3 records on stripe.act, partition 1: no router has read there yet" in found(await console.get("/"))[0]
+    nobody = Workers(instances=(), now_ms=NOW_MS)
+    async with console_pages(tmp_path, backlog=lambda: backlog, workers=lambda: nobody) as console:
+        assert "No router runs, and 7 records wait for one" in found(await console.get("/"))
 
 
 async def test_a_part_of_the_index_is_at_least(console: ConsolePages):

@@ -16,7 +16,7 @@ PROCESSES: Final = "the processes"
 async def facts_of(sources: Sources, now_ms: int) -> Facts:
     """As of now. What the index has not read whole is counted as `at least`."""
     ask, state, unknown = sources.index.ask, sources.index.catch_up(), dict(sources.not_known())
-    whole = state.whole
+    whole, backlog = state.whole, sources.backlog()
     letters, runs, waiting, first = await asyncio.gather(
         ask(open_letters(whole=whole)), ask(stopped_runs(whole=whole)), ask(waiting_commands(now_ms)),
         ask(first_attempted()),
@@ -26,6 +26,7 @@ async def facts_of(sources: Sources, now_ms: int) -> Facts:
         session_ms=sources.session_ms, problems=sources.faults(), advice=sources.advice(),
         workers=None if PROCESSES in unknown else sources.workers(), definitions=sources.definitions(),
         dead_letters=letters, stopped_runs=runs, waiting=_with_examples(waiting, first),
+        unread=backlog.unread, backlog=backlog.records,
         event_retention_ms=event_retention_ms(sources.topics), not_looked_at={**unknown, **state.missing, **state.gaps},
     )  # fmt: skip
 

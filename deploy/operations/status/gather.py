@@ -6,11 +6,10 @@ right that is missing hides no other finding.
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any, Final, TypeVar
 
-from aiokafka import TopicPartition
 from aiokafka.errors import KafkaError
 
 from stripeline.contracts.internal_records import Run
@@ -26,16 +25,15 @@ from stripeline.deploy.operations.reading.topic_reader import Wanted, newest
 from stripeline.deploy.operations.reading.undecided import undecided
 from stripeline.deploy.operations.reading.views import run_of
 from stripeline.deploy.operations.rights import Purpose
-from stripeline.deploy.operations.status.facts import Facts, Tally, Unread, event_retention_ms
+from stripeline.deploy.operations.status.backlog import GROUPS, Backlog, read_backlog
+from stripeline.deploy.operations.status.facts import Facts, Tally, event_retention_ms
 from stripeline.deploy.operations.status.tallies import WaitingTally, is_open, letters_by_reason, runs_by_code
 from stripeline.deploy.operations.status.workers import Workers, read_workers
 from stripeline.deploy.operations.topic_problems import TopicProblem
 from stripeline.deploy.operations.topics import Look, installation_problem, look
-from stripeline.deploy.operations.topics_admin import connected
 from stripeline.deploy.running_version import running_version
 from stripeline.deploy.settings.settings import Settings
 from stripeline.workers.kafka.control_table import ControlError, read_all
-from stripeline.workers.kafka.partition_reader import partition_reader
 
 _EACH_S: Final = 20.0
 _MOST: Final = 5_000
@@ -82,15 +80,15 @@ async def gather(settings: Settings, client: Mapping[str, Any]) -> Facts:
         looks.of("the definitions", lambda: read_all(topics.control, client)),
         looks.of("the dead letters", lambda: _letters(topics, client)),
         looks.of("waiting commands", lambda: _waiting(topics, client)),
-        looks.of("what the groups have read", lambda: _offsets(topics, client)),
+        looks.of(GROUPS, lambda: read_backlog(topics, client)),
     )
     runs = await looks.of("the stopped runs", lambda: _stopped(topics, client, workers, settings.partitions))
     found, problems = seen if seen is not None else (None, [])
-    backlog, unread = offsets if offsets is not None else ({}, ())
+    left = Backlog() if offsets is None else offsets
     return replace(
         base, problems=problems, advice=() if found is None else found.advice, workers=workers, definitions=stored,
         now_ms=base.now_ms if workers is None else workers.now_ms, dead_letters=letters, stopped_runs=runs,
-        waiting=None if waiting is None else waiting.found, unread=unread, backlog=backlog,
+        waiting=None if waiting is None else waiting.found, unread=left.unread, backlog=left.records,
         not_looked_at=looks.missed, event_retention_ms=event_retention_ms(topics),
     )  # fmt: skip
 
@@ -141,28 +139,3 @@ async def _stopped(
     wanted = Wanted(keep=lambda read: stopped(run_of(read)), limit=_MOST_RUNS, per_key=True)
     page = await newest(topics.run, client, wanted)
     return runs_by_code([run for read in page.records if (run := run_of(read)) is not None], more=page.cut)
-
-
-async def _offsets(topics: Topics, client: Mapping[str, Any]) -> tuple[Mapping[str, int], Sequence[Unread]]:
-    """What of the inputs of each role was not read: how much, and where nobody has ever begun."""
-    async with connected(client) as cluster:
-        layout, committed = await cluster.layout(), await cluster.committed(topics.groups)
-    inputs = {"router": [*topics.events, topics.result, topics.act], "executor": [topics.command, *topics.retries]}
-    places = {
-        role: [TopicPartition(name, number) for name in names for number in range(len(layout.topics.get(name, ())))]
-        for role, names in inputs.items()
-    }
-    every = [tp for of_role in places.values() for tp in of_role]
-    async with partition_reader(client) as reader:
-        first, ends = await reader.first_offsets(every), await reader.end_offsets(every)
-    left = {tp: max(0, ends[tp] - max(first[tp], committed.get(tp, 0))) for tp in every}
-    never = {role: [tp for tp in found if tp not in committed and left[tp]] for role, found in places.items()}
-    unread = [
-        Unread(
-            role=role, topic=name, partitions=tuple(tp.partition for tp in found if tp.topic == name),
-            records=sum(left[tp] for tp in found if tp.topic == name),
-        )
-        for role, found in never.items()
-        for name in dict.fromkeys(tp.topic for tp in found)
-    ]  # fmt: skip
-    return {role: sum(left[tp] for tp in found) for role, found in places.items()}, unread
