@@ -63,7 +63,13 @@ $(VENV)/.prometheus:
 	  && dpkg -x prometheus_*.deb .
 	@touch $@
 
-deploy-check: $(VENV)/.deploy $(VENV)/.prometheus  ## Judge what is installed: chart, rules, dashboards, units (2 minutes)
+$(VENV)/.systemd:
+	@command -v systemd-analyze >/dev/null || { test "$$(id -u)" = 0 && echo "Installing Debian's systemd, for systemd-analyze (once)" \
+	  && apt-get update -qq && DEBIAN_FRONTEND=noninteractive apt-get install -qq --no-install-recommends systemd >/dev/null; } \
+	  || { echo "systemd-analyze was not found. Install Debian's: apt-get install systemd" >&2; exit 1; }
+	@touch $@
+
+deploy-check: $(VENV)/.deploy $(VENV)/.prometheus $(VENV)/.systemd  ## Judge what is installed: chart, rules, dashboards, units (2 minutes)
 	@$(BIN)/pytest -q tests/deploy --ignore=tests/deploy/test_queries_on_prometheus.py
 
 deploy-queries: $(VENV)/.done $(VENV)/.prometheus  ## Ask a real Prometheus beside the running product every query of the dashboards and alerts (a minute)

@@ -128,7 +128,7 @@ async def test_a_paused_workflow_is_taken_up_in_order_and_once(broker: Broker, p
         await killed(found, "resume", "workflow", WORKFLOW, "--take-up", "--rate", "2", *why, after=6)
         ids += await send(found, len(ids) + 1, OBJECTS)
         taken = await stripeline(found, "resume", "workflow", WORKFLOW, "--take-up", *why)
-        assert (taken.code, "were started, in order" in taken.err) == (0, True), taken.err
+        assert (taken.code, "began, in order" in taken.err) == (0, True), taken.err
         ids += await send(found, len(ids) + 1, OBJECTS)  # live again
         for event_id in ids:
             await run_is(found, f"{event_id}:{WORKFLOW}", "succeeded")

@@ -30,6 +30,7 @@ from stripeline.deploy.operations.reading.event_ranges import (
     range_from,
     retention_ms,
 )
+from stripeline.deploy.operations.status.finding import counted
 from stripeline.workers.kafka.control_table import Changes, publish
 from stripeline.workers.kafka.one_off_producer import one_off_producer
 
@@ -48,7 +49,8 @@ class Resumed:
 
 
 def taken_up_words(done: Resumed) -> str:
-    said = f"{done.taken_up.started} runs of what came since {h.rfc3339(done.pause.at_ms)[:19]}Z were started, in order"
+    runs = counted(done.taken_up.started, "run")
+    said = f"{runs} of what came since {h.rfc3339(done.pause.at_ms)[:19]}Z began, in order"
     if not done.between.started:
         return said
     return (

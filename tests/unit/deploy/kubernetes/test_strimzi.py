@@ -6,7 +6,7 @@ import re
 import jsonschema_rs
 import pytest
 import yaml
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stripeline.contracts.topics import Topics
@@ -73,6 +73,8 @@ def test_any_prefix_gives_what_strimzi_takes(prefix):
 
 
 @given(prefixes, prefixes)
+@example("A_b.", "a-b.")
+@example("a", "a.")
 def test_two_installations_never_share_a_user(one, other):
     if one != other:
         purpose = Purpose.ROUTER
