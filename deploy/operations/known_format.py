@@ -6,13 +6,14 @@ from typing import Any
 from aiokafka.errors import TopicAuthorizationFailedError
 
 from stripeline.workers.kafka.control_table import ControlError, FormatError, read_all
+from stripeline.workers.kafka.unread.unreadable_batch import UnreadableBatchError
 
 
 async def require_known_format(control: str, client: Mapping[str, Any]) -> None:
-    """Raise FormatError. A control topic that is not there, or not for this user, says nothing about the format."""
+    """Raise FormatError. A control topic that is not there, can't be read, or is not for this user, does not say it."""
     try:
         await read_all(control, client)
     except FormatError:
         raise
-    except (ControlError, TopicAuthorizationFailedError):
+    except (ControlError, TopicAuthorizationFailedError, UnreadableBatchError):
         return
