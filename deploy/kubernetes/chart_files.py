@@ -18,7 +18,7 @@ from stripeline.deploy.cli.settings import row
 from stripeline.deploy.generated_section import with_section
 from stripeline.deploy.kubernetes.chart_settings import SET_BY_THE_CHART, place_of, readers, variables
 from stripeline.deploy.kubernetes.values_schema import values_schema
-from stripeline.deploy.settings.settings import Settings
+from stripeline.deploy.settings.settings import Settings, variable
 
 _FROM: Final = "written by `make docs` from deploy/settings/settings.py"
 _NO_COMMENT: Final = "KAFKA_BOOTSTRAP_SERVERS"  # stands above the section, with a value
@@ -60,7 +60,7 @@ def _defined(name: str, roles: Mapping[str, tuple[str, ...]]) -> list[str]:
 
 def _values(path: Path) -> str:
     names = [name for name in variables("config") if name != _NO_COMMENT]
-    fields = {row(field, None)["name"]: field for field in Settings.model_fields}
+    fields = {variable(field): field for field in Settings.model_fields}
     lines = [f"  # {name}: {json.dumps(_default(fields[name]) or '')}   # {_meaning(fields[name])}" for name in names]
     text = "  # Their defaults:\n" + "\n".join(lines)
     return with_section(path.read_text(encoding="utf-8"), f"# begin: settings, {_FROM}", "# end: settings", text)
@@ -74,7 +74,7 @@ def _page(path: Path) -> str:
 
 
 def _line(field: str) -> str:
-    name, place = row(field, None)["name"], place_of(field)
+    name, place = variable(field), place_of(field)
     default = _default(field)
     shown = f"`{default}`" if default not in {None, ""} else ""
     match place:

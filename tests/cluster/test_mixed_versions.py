@@ -14,7 +14,6 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-import aiohttp
 import pytest
 
 from stripeline.deploy.running_version import running_version
@@ -62,22 +61,14 @@ async def rolled(world: World, names: Sequence[str], to: Release) -> None:
 
 async def replaced(world: World, process: Process, release: Release) -> None:
     """SIGTERM, and the other version under the same name; it is not done before that has worked."""
-    world.in_hand.add(process.name)
-    try:
-        assert await process.end() == 0, process.tail()
-        process.environment = {**process.environment, **release.environment}
-        process.start()
-    finally:
-        world.in_hand.discard(process.name)
+    assert await world.restart(process, release.environment) == 0, process.tail()
     await process.ready()
     await has_worked(process, release)
 
 
 async def has_worked(process: Process, release: Release) -> None:
     async def counted() -> bool:
-        url = f"http://127.0.0.1:{process.admin_port}/metrics"
-        async with aiohttp.ClientSession() as session, session.get(url) as answer:
-            text = await answer.text()
+        text = await process.page("/metrics")
         assert f'stripeline_build_info{{version="{release.version}"}} 1.0' in text, process.name
         return sum(map(float, TAKEN.findall(text))) > 0
 

@@ -29,12 +29,6 @@ async def test_a_rolling_restart_under_200_events_a_second(traffic: UnderTraffic
 async def restarted(world: World, name: str) -> None:
     """With a name that outlives the process, as a StatefulSet gives it."""
     process, began_s = world.process(name), time.monotonic()
-    world.in_hand.add(name)
-    try:
-        assert await process.end() == 0, process.tail()
-        process.environment = {**process.environment, "STRIPELINE_INSTANCE_ID": name}
-        process.start()
-    finally:
-        world.in_hand.discard(name)
+    assert await world.restart(process, {"STRIPELINE_INSTANCE_ID": name}) == 0, process.tail()
     await process.ready()
     world.tell(f"{name} was away for {time.monotonic() - began_s:.1f} s")

@@ -7,15 +7,13 @@ import re
 import signal
 import time
 
-import aiohttp
 import pytest
 
 from tests.cluster.conftest import UnderTraffic
+from tests.faults.world import LASTING
 from tests.support.broker_cluster import Layout
 from tests.support.cluster import Process
 from tests.support.scripted_workers import until
-
-FIRST = ("ingest", "router-0", "router-1", "executor-0", "executor-1")
 
 
 @pytest.mark.timeout(600)
@@ -23,8 +21,8 @@ async def test_workers_of_another_region_take_over(traffic: UnderTraffic):
     """The region that is cut off doesn't know it: its workers are stopped in the middle of what they do, and go on."""
     async with traffic("a region is cut off", Layout(brokers=1, replication=1, min_isr=1), receivers=2) as world:
         partitions = world.found.settings.partitions
-        lost = [world.process(name) for name in FIRST]
-        world.in_hand.update(FIRST)
+        lost = [world.process(name) for name in LASTING]
+        world.in_hand.update(LASTING)
         began_s = time.monotonic()
         for process in lost:
             process.signal(signal.SIGSTOP)
@@ -41,12 +39,9 @@ async def test_workers_of_another_region_take_over(traffic: UnderTraffic):
             process.signal(signal.SIGCONT)
         for process in lost:
             await process.ready()
-        world.in_hand.difference_update(FIRST)
+        world.in_hand.difference_update(LASTING)
 
 
 async def owns_all(process: Process, partitions: int) -> bool:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"http://127.0.0.1:{process.admin_port}/metrics") as answer,
-    ):
-        return len(re.findall(r"^stripeline_task_open\{.*\} 1.0$", await answer.text(), re.MULTILINE)) == partitions
+    text = await process.page("/metrics")
+    return len(re.findall(r"^stripeline_task_open\{.*\} 1.0$", text, re.MULTILINE)) == partitions

@@ -176,7 +176,7 @@ async def test_two_processes_share_the_port_and_lose_nothing(broker: Broker, pre
         await sending
         assert len(traffic.acknowledged) == traffic.sent
         assert set(traffic.acknowledged) <= await published(found)
-        text = await page(parent, "/metrics")
+        text = await parent.page("/metrics")
         ready = {f'stripeline_ready{{check="publisher",process="{number}"}} 1.0' for number in (1, 2)}
         assert ready <= set(text.splitlines())
         assert 'verdict="published"' in text
@@ -204,17 +204,12 @@ async def test_a_group_that_cant_start_ends_with_the_cause(broker: Broker, prefi
         )
 
 
-async def page(process: Process, path: str) -> str:
-    async with aiohttp.ClientSession() as http, http.get(f"http://127.0.0.1:{process.admin_port}{path}") as answer:
-        return await answer.text()
-
-
 async def _processes(parent: Process, ready: int) -> bool:
     return (await readyz(parent))["processes"] == {"ready": ready, "of": 2}
 
 
 async def _metric(parent: Process, *lines: str) -> bool:
-    text = await page(parent, "/metrics")
+    text = await parent.page("/metrics")
     return lines[0] in text or lines[0].replace('"1"', f'"{lines[1]}"') in text
 
 

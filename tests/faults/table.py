@@ -71,12 +71,7 @@ async def rolling_restart(world: World, _: Planned) -> None:
     """SIGTERM to one after the other, each waited for."""
     for name in LASTING:
         process = world.process(name)
-        world.in_hand.add(name)
-        try:
-            code = await process.end()
-            process.start()
-        finally:
-            world.in_hand.discard(name)
+        code = await world.restart(process)
         if code not in {0, -signal.SIGTERM}:  # the latter: it was killed just before, and had no handler yet
             world.ended_by_themselves.append(f"{name} with {code} on SIGTERM")
         with contextlib.suppress(AssertionError):  # the broker may be away: the watch has an eye on it

@@ -2,10 +2,11 @@
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from types import MappingProxyType
 
 from stripeline.deploy.local.kafka import free_port
 from tests.faults.accounts import CONFIG, FIRST_KEYS, Keys, secrets_of
@@ -54,6 +55,17 @@ class World:
     async def ready(self) -> None:
         receivers = {name for name in self.found.processes if name.startswith("ingest")}
         await asyncio.gather(*(self.process(name).ready() for name in receivers.union(LASTING)))
+
+    async def restart(self, process: Process, environment: Mapping[str, str] = MappingProxyType({})) -> int:
+        """SIGTERM, and started again with this environment beside its own. The exit code."""
+        self.in_hand.add(process.name)
+        try:
+            code = await process.end()
+            process.environment = {**process.environment, **environment}
+            process.start()
+        finally:
+            self.in_hand.discard(process.name)
+        return code
 
     def guest(self) -> Process:
         """A worker that is there only for a while, started."""

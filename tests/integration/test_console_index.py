@@ -16,9 +16,8 @@ from stripeline.deploy.operations.acts.audit import Signed, commit_acts
 from stripeline.deploy.operations.acts.replay import dismissals
 from stripeline.deploy.operations.reading.topic_reader import Wanted, newest
 from stripeline.deploy.operations.reading.views import dead_letter_of
-from stripeline.deploy.operations.topics import apply
 from tests.support import index_facts
-from tests.support.broker import Broker, create_topics, delete_topics
+from tests.support.broker import create_topics, delete_topics
 from tests.support.console_sample import sample_records
 from tests.support.followed_index import (
     caught_up,
@@ -30,20 +29,6 @@ from tests.support.followed_index import (
     until,
 )
 from tests.support.postgres import own_schema
-from tests.support.records import INSTALLATION
-
-
-@pytest.fixture
-def topics(prefix: str) -> Topics:
-    return Topics(prefix=prefix, tiers=parse_tiers("5s,30s"))
-
-
-@pytest.fixture
-async def client(broker: Broker, topics: Topics) -> Mapping[str, Any]:
-    """Options of a Kafka that has the topics of one installation."""
-    options = {"bootstrap_servers": broker.bootstrap_servers}
-    await apply(topics, 2, options, wanted=INSTALLATION)
-    return options
 
 
 async def test_it_catches_up_and_follows(topics: Topics, client: Mapping[str, Any], tmp_path: Path) -> None:

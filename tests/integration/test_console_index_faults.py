@@ -8,7 +8,7 @@ import pytest
 from aiokafka import AIOKafkaProducer, TopicPartition
 from aiokafka.errors import KafkaConnectionError
 
-from stripeline.contracts.topics import Topics, parse_tiers
+from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.index import isolated_reads, topic_reading
 from stripeline.deploy.console.index.topic_index import TopicIndex
 from stripeline.deploy.console.index.topic_plan import TopicPlan
@@ -19,24 +19,9 @@ from stripeline.workers.kafka import partition_reader
 from stripeline.workers.kafka.watch.sign_of_life import SignOfLife
 from stripeline.workers.task import open_transaction, stalled_reads
 from tests.support import index_facts, spoiled_log
-from tests.support.broker import Broker
 from tests.support.followed_index import caught_up, command_ids, has_commands, publish, running, until
 from tests.support.records import INSTALLATION
 from tests.support.spoiled_log import spoil
-
-
-@pytest.fixture
-def topics(prefix: str) -> Topics:
-    return Topics(prefix=prefix, tiers=parse_tiers("5s,30s"))
-
-
-@pytest.fixture
-async def client(broker: Broker, topics: Topics) -> Mapping[str, Any]:
-    """Options of a Kafka that has the topics of one installation."""
-    options = {"bootstrap_servers": broker.bootstrap_servers}
-    await apply(topics, 2, options, wanted=INSTALLATION)
-    return options
-
 
 READABLE_AGAIN = spoiled_log.wrong_checksum
 FAULTS = (READABLE_AGAIN, spoiled_log.wrong_header, spoiled_log.unknown_codec, spoiled_log.no_records_of_its_codec)

@@ -17,8 +17,6 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-import aiohttp
-
 from stripeline.deploy.local.kafka import free_port
 from tests.load.viewers import Viewer
 from tests.support.broker import local_broker
@@ -43,11 +41,7 @@ class Reading:
 
 async def metric(process: Process, *names: str) -> list[float]:
     """The sums of metrics on the admin port of a process."""
-    async with (
-        aiohttp.ClientSession() as session,
-        session.get(f"http://127.0.0.1:{process.admin_port}/metrics") as found,
-    ):
-        lines = (await found.text()).splitlines()
+    lines = (await process.page("/metrics")).splitlines()
     samples = [line.rsplit(" ", 1) for line in lines if not line.startswith("#")]
     return [sum(float(value) for name, value in samples if name.split("{")[0] == wanted) for wanted in names]
 

@@ -106,6 +106,14 @@ class Process:
         except TimeoutError:
             raise AssertionError(f"{self.name} is not ready after {within_s} s: {said}\n{self.tail()}") from None
 
+    async def page(self, path: str) -> str:
+        """What its admin port answers, such as for `/metrics`."""
+        async with (
+            aiohttp.ClientSession() as session,
+            session.get(f"http://127.0.0.1:{self.admin_port}{path}") as answer,
+        ):
+            return await answer.text()
+
     def tail(self, lines: int = 30) -> str:
         return "\n".join(self.log.read_text(errors="replace").splitlines()[-lines:])
 

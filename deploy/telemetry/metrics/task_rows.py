@@ -38,7 +38,7 @@ def _overdue(seen: WorkerView) -> Iterator[Sample]:
 TASKS: Final[tuple[MetricRow[WorkerView], ...]] = (
     MetricRow(
         "stripeline_task_open", "gauge", ("role", "partition"),
-        "1 while the task works, 0 while it is being restored or opened anew",
+        "1 while the task works, 0 while it is being restored or opened again",
         counted(lambda seen: (((partition,), is_open) for partition, is_open in seen.open.items())),
         question="Which process works on which partition?",
         action="The sum over all processes is the number of partitions. Less for longer than a restore: `/readyz`",
