@@ -42,16 +42,21 @@ def built(folder: Path) -> tuple[Path, Path]:
 
 
 def _build(folder: Path, server: Path) -> None:
-    """`go install` is refused for a module with local replacements, so a module of our own names their releases."""
+    """`go install` is refused for a module with local replacements, so a module of our own names their releases.
+
+    The module lies beside Go's folders: `go mod tidy` takes every package below it for one of its own.
+    """
+    module = folder / "module"
+    module.mkdir(exist_ok=True)
     own = {"GOPATH": str(folder / "go"), "GOCACHE": str(folder / "cache"), "GOFLAGS": "-modcacherw", "CGO_ENABLED": "0"}
     environment = {**os.environ, **own}
 
     def go(*arguments: str) -> str:
-        done = subprocess.run(["go", *arguments], cwd=folder, env=environment, check=True, stdout=subprocess.PIPE)
+        done = subprocess.run(["go", *arguments], cwd=module, env=environment, check=True, stdout=subprocess.PIPE)
         return done.stdout.decode()
 
     # Outside of any module until go.mod is there.
-    (folder / "go.mod").unlink(missing_ok=True)
+    (module / "go.mod").unlink(missing_ok=True)
     found = json.loads(go("mod", "download", "-json", f"k8s.io/kubernetes@v{KUBERNETES}"))
     text = (Path(found["Dir"]) / "go.mod").read_text(encoding="utf-8")
     staged = re.findall(r"^\s*(\S+) => \./staging", text, re.MULTILINE)
@@ -59,12 +64,16 @@ def _build(folder: Path, server: Path) -> None:
     [language] = re.findall(r"^go (\S+)", text, re.MULTILINE)
     lines = ["module kubernetes.test", f"go {language}", f"require k8s.io/kubernetes v{KUBERNETES}"]
     lines += [f"replace {name} => {name} {version}" for name in staged]
-    (folder / "go.mod").write_text("\n".join(lines) + "\n", encoding="utf-8")
-    (folder / "tools.go").write_text(
+    (module / "go.mod").write_text("\n".join(lines) + "\n", encoding="utf-8")
+    (module / "tools.go").write_text(
         '//go:build tools\n\npackage tools\n\nimport _ "k8s.io/kubernetes/cmd/kube-apiserver"\n', encoding="utf-8"
     )
     go("mod", "tidy")
-    go("build", "-ldflags=-s -w", "-o", str(server), "k8s.io/kubernetes/cmd/kube-apiserver")
+    # A server that does not say its version is one that no chart's `kubeVersion` takes.
+    major, minor, _ = KUBERNETES.split(".")
+    said = {"gitVersion": f"v{KUBERNETES}", "gitMajor": major, "gitMinor": minor}
+    named = " ".join(f"-X k8s.io/component-base/version.{name}={value}" for name, value in said.items())
+    go("build", f"-ldflags=-s -w {named}", "-o", str(server), "k8s.io/kubernetes/cmd/kube-apiserver")
 
 
 @contextmanager
