@@ -1,22 +1,22 @@
-"""The records of `stripe.control`: connections, triggers and workflows.
+"""The records of `stripe.control` that the configuration file defines: connections, triggers, endpoints, workflows.
 
 They contain no plain secret: a secret is a `Sealed` text that only a process with the master key can open.
 """
 
 import hashlib
-import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Annotated, Any, Final, Literal, TypeVar
+from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import Field, ValidationError, field_validator, model_validator
 
-from stripeline.contracts.action import SENSITIVE, explain
-from stripeline.contracts.families import families
+from stripeline.contracts.action import explain
+from stripeline.contracts.definition_fields import Definition, Mode, Name, Owner, Rate, Sealed, TriggerKind
 from stripeline.contracts.ids import ACCOUNT_ID, NAME, STEP
 from stripeline.contracts.internal_records import read
 from stripeline.contracts.limits import Commands, HourlyLimits, RunLimit
+from stripeline.contracts.operator.control_keys import FACTS, INSTALLATION_KEY, Fact, name_of
 from stripeline.contracts.operator.control_records import (
     BatchSkip,
     BrakeRelease,
@@ -27,49 +27,8 @@ from stripeline.contracts.operator.control_records import (
     Pause,
     Probe,
 )
+from stripeline.contracts.operator.stripe_side_records import Destinations, Sweep
 from stripeline.contracts.type_filters import TYPE_FILTER, matches
-
-Name = Annotated[str, Field(pattern=NAME.pattern)]
-Sealed = Annotated[
-    str,
-    Field(pattern=r"^sealed:", description="AES-256-GCM, bound to the secret's own name", json_schema_extra=SENSITIVE),
-]
-Mode = Literal["live", "test"]
-
-SECRET_KEY = re.compile(r"^(?:sk|rk)_(live|test)_[A-Za-z0-9_]{1,250}$")
-SIGNING_SECRET = re.compile(r"^whsec_[A-Za-z0-9+/=_-]{1,250}$")
-
-
-def _known(kind: str) -> str:
-    if kind not in families():
-        raise ValueError(f"{kind!r} is no trigger: choose one of {', '.join(families())}")
-    return kind
-
-
-TriggerKind = Annotated[str, AfterValidator(_known)]
-
-
-class Definition(BaseModel):
-    """A reader ignores fields that it does not know: a newer version may have written them."""
-
-    model_config = ConfigDict(extra="ignore", frozen=True)
-
-
-Owner = Annotated[
-    Name | None,
-    Field(description="who applied it, as `apply --owner` said: `--prune` removes only what is the same's"),
-]
-
-
-class Rate(Definition):
-    """The calls per second that a connection may make."""
-
-    account: Annotated[
-        Annotated[float, Field(gt=0)] | None, Field(description="calls per second to all endpoints together")
-    ] = None
-    endpoint: Annotated[Annotated[float, Field(gt=0)] | None, Field(description="calls per second to one endpoint")] = (
-        None
-    )
 
 
 class Connection(Definition):
@@ -99,6 +58,12 @@ class Connection(Definition):
         return self.key_name_kept or hashlib.sha256(self.secret_key.encode()).hexdigest()[:12]
 
 
+TriggerPayload = Literal["snapshot", "thin", "both"]
+"""Which of Stripe's two kinds of events a trigger takes; of `both`, the one that comes first."""
+LateEvents = Literal["run", "skip", "hold"]
+"""What a workflow does with an event that was missed and found later."""
+
+
 class Trigger(Definition):
     """One webhook URL with its signing secrets. `mode` is its connection's, and is checked on every event."""
 
@@ -110,6 +75,39 @@ class Trigger(Definition):
     signing_secrets: Annotated[
         tuple[Sealed, ...],
         Field(description="a delivery may be signed with any of them; without one, every delivery is answered 503"),
+    ] = ()
+    payload: Annotated[
+        TriggerPayload | None,
+        Field(description="events with their objects, thin events that name them, or both; default: `snapshot`"),
+    ] = None
+    owner: Owner = None
+
+
+class Endpoint(Definition):
+    """One webhook URL, and its destinations at Stripe, for several triggers: each takes the events of its family."""
+
+    connection: Annotated[Name, Field(description="the connection whose account has the destinations")]
+    triggers: Annotated[
+        tuple[Name, ...], Field(min_length=1, max_length=16, description="its triggers, at most one of a family")
+    ]
+    url: Annotated[
+        str,
+        Field(
+            pattern=r"^https?://[^\s/?#@]{1,255}(/[^\s?#]{0,500})?$",
+            description="where Stripe reaches ingest; deliveries go to `/webhooks/NAME` below it",
+        ),
+    ]
+    connect: Annotated[bool | None, Field(description="events of connected accounts, instead of the account's own")] = (
+        None
+    )
+    api_version: Annotated[
+        Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d(\.[a-z_]{1,40})?$")] | None,
+        Field(description="Stripe's API version of its events' objects; default: the one Stripeline is tested with"),
+    ] = None
+    mode: Annotated[Mode | None, Field(description="events of the other mode are refused")] = None
+    signing_secrets: Annotated[
+        tuple[Sealed, ...],
+        Field(description="of destinations not made by Stripeline: a delivery may be signed with any of them"),
     ] = ()
     owner: Owner = None
 
@@ -141,6 +139,13 @@ class Workflow(Definition):
         RunLimit | None,
         Field(description="runs started in an hour, like `1000/h`: there the workflow pauses by itself"),
     ] = None
+    late: Annotated[
+        LateEvents | None,
+        Field(
+            description="an event that was missed and found later starts a run (`run`, the default), none (`skip`), or"
+            " one that waits for a person (`hold`)"
+        ),
+    ] = None
     owner: Owner = None
 
     @field_validator("types")
@@ -164,35 +169,16 @@ class Workflow(Definition):
 
 Kept = TypeVar("Kept")
 
-AnyDefinition = Connection | Trigger | Workflow
-Fact = KeyRefusal | BatchSkip | ConnectionAccount | Pause | BrakeRelease | Probe | Installation
-"""What nobody wrote into the file: what an operator did, or a process learned or met."""
+AnyDefinition = Connection | Trigger | Endpoint | Workflow
 ControlRecord = AnyDefinition | Fact
 """A record of `stripe.control`."""
 
-KINDS: Mapping[str, type[AnyDefinition]] = {"connection": Connection, "trigger": Trigger, "workflow": Workflow}
-KEY_REFUSAL: Final = "state"
-SKIP: Final = "skip"
-ACCOUNT: Final = "account"
-PAUSE: Final = "pause"
-BRAKE: Final = "brake"
-PROBE: Final = "probe"
-INSTALLATION_KEY: Final = "installation"
-"""The first words of control keys. `skip/TOPIC/PARTITION`, `pause/KIND/NAME` and `brake/KIND/NAME` have two more, and
-so may `state`: `state/NAME/ACCOUNT`. `installation` has none."""
-
-_PLAIN_NAME: Final = re.compile(NAME.pattern)
-_KIND_AND_NAME: Final = re.compile(r"^(connection|workflow)/" + NAME.pattern.removeprefix("^"))
-FACTS: Final[Mapping[str, tuple[re.Pattern[str], type[Fact]]]] = {
-    KEY_REFUSAL: (re.compile(_PLAIN_NAME.pattern[:-1] + f"(/{ACCOUNT_ID.pattern[1:-1]})?$"), KeyRefusal),
-    SKIP: (re.compile(r"^[A-Za-z0-9._-]{1,249}/[0-9]{1,9}$"), BatchSkip),
-    ACCOUNT: (_PLAIN_NAME, ConnectionAccount),
-    PAUSE: (_KIND_AND_NAME, Pause),
-    BRAKE: (_KIND_AND_NAME, BrakeRelease),
-    PROBE: (_PLAIN_NAME, Probe),
-    INSTALLATION_KEY: (re.compile(r"^$"), Installation),
+KINDS: Mapping[str, type[AnyDefinition]] = {
+    "connection": Connection,
+    "trigger": Trigger,
+    "endpoint": Endpoint,
+    "workflow": Workflow,
 }
-"""By the first word of their keys: what the rest of the key looks like, and the record."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -204,6 +190,7 @@ class Definitions:
 
     connections: Mapping[str, Connection] = field(default_factory=dict)
     triggers: Mapping[str, Trigger] = field(default_factory=dict)
+    endpoints: Mapping[str, Endpoint] = field(default_factory=dict)
     workflows: Mapping[str, Workflow] = field(default_factory=dict)
     key_refusals: Mapping[str, KeyRefusal] = field(default_factory=dict)
     skips: Mapping[str, BatchSkip] = field(default_factory=dict)
@@ -211,6 +198,8 @@ class Definitions:
     pauses: Mapping[str, Pause] = field(default_factory=dict)
     releases: Mapping[str, BrakeRelease] = field(default_factory=dict)
     probes: Mapping[str, Probe] = field(default_factory=dict)
+    destinations: Mapping[str, Destinations] = field(default_factory=dict)
+    sweeps: Mapping[str, Sweep] = field(default_factory=dict)
     installation: Installation | None = None
     places: Mapping[str, ControlPlace] = field(default_factory=dict)
 
@@ -221,6 +210,7 @@ class Definitions:
         return cls(
             connections=_named(by_key, Connection),
             triggers=_named(by_key, Trigger),
+            endpoints=_named(by_key, Endpoint),
             workflows=_named(by_key, Workflow),
             key_refusals=_named(by_key, KeyRefusal),
             skips=_named(by_key, BatchSkip),
@@ -228,6 +218,8 @@ class Definitions:
             pauses=_named(by_key, Pause),
             releases=_named(by_key, BrakeRelease),
             probes=_named(by_key, Probe),
+            destinations=_named(by_key, Destinations),
+            sweeps=_named(by_key, Sweep),
             installation=installation if isinstance(installation, Installation) else None,
             places=places or {},
         )
@@ -253,10 +245,11 @@ class Definitions:
         return [account or None for name, _, account in parts if name == connection]
 
     def by_key(self) -> dict[str, AnyDefinition]:
-        """Control keys with their definitions, in the order connections, triggers, workflows, each by name."""
+        """Control keys with their definitions: connections, triggers, endpoints, workflows, each by name."""
         kinds: Sequence[tuple[str, Mapping[str, AnyDefinition]]] = (
             ("connection", self.connections),
             ("trigger", self.triggers),
+            ("endpoint", self.endpoints),
             ("workflow", self.workflows),
         )
         return {f"{kind}/{name}": named[name] for kind, named in kinds for name in sorted(named)}
@@ -264,16 +257,6 @@ class Definitions:
 
 def _named(by_key: Mapping[str, ControlRecord], kind: type[Kept]) -> Mapping[str, Kept]:
     return {name_of(key): value for key, value in by_key.items() if isinstance(value, kind)}
-
-
-def name_of(key: str) -> str:
-    """`acme` for `connection/acme`."""
-    return key.partition("/")[2]
-
-
-def refusal_key(connection: str, account: str | None = None) -> str:
-    """The control key of a connection's refused key, or of the account that the key may not act for."""
-    return f"{KEY_REFUSAL}/{connection}" if account is None else f"{KEY_REFUSAL}/{connection}/{account}"
 
 
 def parse_definition(key: str, value: bytes) -> ControlRecord:

@@ -58,6 +58,34 @@ class EventHeaders(CloudEvent):
 
     trigger: Annotated[Name, Field(alias=h.TRIGGER, description="the trigger that received it")]
     connection: Annotated[Name, _CONNECTION]
+    source: Annotated[
+        LeftOut[Literal["backfill"]],
+        Field(
+            alias=h.SOURCE,
+            description="`backfill`: no delivery of it came, and it was found in Stripe's list of events: it is behind"
+            " newer events of its object; omitted otherwise",
+        ),
+    ] = None
+    late_by: Annotated[
+        LeftOut[Digits],
+        Field(alias=h.LATE_BY, description="milliseconds from the event's `created` to a backfill's publication"),
+    ] = None
+    payload: Annotated[
+        LeftOut[Literal["event", "object"]],
+        Field(
+            alias=h.PAYLOAD,
+            description="of a thin event: `event`: `data` is that of Stripe's snapshot of the same change; `object`:"
+            " Stripe has none, and `data` is the object as it was when it was fetched, which later events may describe"
+            " too; omitted for a delivery that had its object",
+        ),
+    ] = None
+
+
+class ThinEventHeaders(CloudEvent):
+    """The headers of a thin event. `ce_id` and `ce_type` are Stripe's, `ce_source` is the trigger's path."""
+
+    trigger: Annotated[Name, Field(alias=h.TRIGGER, description="the trigger that received it")]
+    connection: Annotated[Name, _CONNECTION]
 
 
 class CommandHeaders(Headers):

@@ -170,6 +170,18 @@ class Topics:
     def worker(self) -> str:
         return f"{self.prefix}worker"
 
+    @cached_property
+    def thin_event(self) -> str:
+        return f"{self.prefix}thin-event"
+
+    @cached_property
+    def health_event(self) -> str:
+        return f"{self.prefix}health-event"
+
+    @cached_property
+    def event_seen(self) -> str:
+        return f"{self.prefix}event-seen"
+
     def all(self, partitions: int) -> Sequence[Topic]:
         """The required state of every topic, in the order of the data flow."""
         event = _deleted(days=7, max_bytes=RECORD_MAX_BYTES, append_time=False)
@@ -178,6 +190,10 @@ class Topics:
         dead = _deleted(days=365, max_bytes=CARRIED_MAX_BYTES, append_time=True)
         wanted: Sequence[tuple[str, Mapping[str, str]]] = (
             *((name, event) for name in self.events),
+            (self.thin_event, record),
+            (self.health_event, _deleted(days=30, max_bytes=RECORD_MAX_BYTES, append_time=True)),
+            # Longer than Stripe's Events list reaches back.
+            (self.event_seen, _deleted(days=32, max_bytes=RECORD_MAX_BYTES, append_time=True)),
             (self.command, record),
             (self.result, carried),
             *((name, carried) for name in self.retries),

@@ -3,7 +3,7 @@
 What scripts, dashboards, alerts and other teams compare is spelled here and nowhere else. Each enum is a StrEnum, so a
 member is its text in JSON, in a header, in a log line and as a metric's label. A word that was published stays: a new
 meaning gets a new word. `docs/glossary.md` has the terms of the product.
-The words of ingest are in `delivery_vocabulary.py`.
+The words of ingest are in `deliveries/delivery_vocabulary.py`.
 """
 
 from enum import StrEnum

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
-from stripeline.contracts.delivery_vocabulary import NotTakenReason
+from stripeline.contracts.deliveries.delivery_vocabulary import NotTakenReason
 
 
 class Published(NamedTuple):

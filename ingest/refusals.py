@@ -6,7 +6,7 @@ The texts are fixed, so that an answer never holds a word of the request.
 from dataclasses import dataclass
 from typing import Final
 
-from stripeline.contracts.delivery_vocabulary import EventReason, RefusalReason, SignatureReason
+from stripeline.contracts.deliveries.delivery_vocabulary import EventReason, RefusalReason, SignatureReason
 
 
 @dataclass(frozen=True, slots=True)

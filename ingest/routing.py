@@ -13,7 +13,7 @@ from typing import Any, Final, NamedTuple
 
 import orjson
 
-from stripeline.contracts.delivery_vocabulary import EventReason, IgnoredReason
+from stripeline.contracts.deliveries.delivery_vocabulary import EventReason, IgnoredReason
 from stripeline.contracts.families import Family, families, text
 from stripeline.contracts.headers import CONNECTION, TRIGGER, Headers, cloud_event
 from stripeline.contracts.ids import EVENT_ID

@@ -18,7 +18,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
-from stripeline.contracts.delivery_vocabulary import SignatureReason
+from stripeline.contracts.deliveries.delivery_vocabulary import SignatureReason
 
 TOLERANCE_S: Final = 300
 MAX_HEADER_BYTES: Final = 4096

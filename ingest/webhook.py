@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
-from stripeline.contracts.delivery_vocabulary import DeliveryVerdict, NotTakenReason, SignatureReason
+from stripeline.contracts.deliveries.delivery_vocabulary import DeliveryVerdict, NotTakenReason, SignatureReason
 from stripeline.ingest import refusals
 from stripeline.ingest.delivery_counters import PUBLISH_S, Counters
 from stripeline.ingest.publish_result import NotTaken, Published

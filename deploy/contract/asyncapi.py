@@ -8,7 +8,8 @@ from typing import Any, Final
 
 from stripeline.contracts.retry_tiers import DEFAULT_TIERS
 from stripeline.contracts.topics import Topic, Topics
-from stripeline.deploy.contract.channels import ROLES, Channel, Message, channels
+from stripeline.deploy.contract.channel import Channel, Message
+from stripeline.deploy.contract.channels import ROLES, channels
 from stripeline.deploy.contract.published_records import RELEASE, PublishedRecord
 
 Document = dict[str, Any]

@@ -4,14 +4,16 @@ A new topic is one entry here; its name and settings come from `contracts/topics
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from functools import cache
-from typing import Any, Final
+from typing import Final
 
-from stripeline.contracts.definitions import FACTS, INSTALLATION_KEY, KINDS
+from stripeline.contracts.definitions import KINDS
 from stripeline.contracts.families import families
 from stripeline.contracts.headers import ACT, CANCELS, SETTLES
+from stripeline.contracts.operator.control_keys import FACTS, INSTALLATION_KEY
 from stripeline.contracts.topics import Topic, Topics
+from stripeline.deploy.contract.channel import ID_KEY, Channel, Message, address_of
+from stripeline.deploy.contract.delivery_channels import events_seen, health_events, thin_events
 from stripeline.deploy.settings.settings import Settings
 
 ROLES: Final[Mapping[str, str]] = {
@@ -22,51 +24,11 @@ ROLES: Final[Mapping[str, str]] = {
     "operator": "The person who runs Stripeline, with the command `stripeline`.",
 }
 
-_ID_KEY: Final = {"type": "string", "minLength": 1}
 _ORDER_KEY: Final = {
     "type": ["string", "null"],
     "maxLength": 1024,
     "description": "the producer's ordering key: commands of one key run one after the other; null for no order",
 }
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Message:
-    """One kind of record on a channel. payload, headers: names of published records; None for anything.
-
-    correlation: where to find what ties a command to its result.
-    marked_by: the header that tells it from the channel's other records.
-    ours: other teams have nothing to do with it.
-    """
-
-    name: str
-    title: str
-    key: Mapping[str, Any]
-    payload: str | None
-    headers: str | None = None
-    about: str = ""
-    content_type: str = "application/json"
-    correlation: str | None = None
-    marked_by: str | None = None
-    ours: bool = False
-
-    def open_to(self, role: str, action: str) -> bool:
-        return not (self.ours and (role in {"other-teams", "operator"} and action == "send"))
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Channel:
-    """One topic."""
-
-    name: str
-    topic: Topic
-    title: str
-    about: str
-    messages: Sequence[Message]
-    writers: Sequence[str]
-    readers: Sequence[str]
-    address: str
-    reply: str | None = None
 
 
 @cache
@@ -80,6 +42,9 @@ def channels() -> Sequence[Channel]:
     first_retry = wanted[next(iter(topics.retries))]
     return (
         *events,
+        thin_events(wanted[topics.thin_event]),
+        health_events(wanted[topics.health_event]),
+        events_seen(wanted[topics.event_seen]),
         _commands(wanted[topics.command]),
         _results(wanted[topics.result]),
         _retries(first_retry),
@@ -102,20 +67,16 @@ def channel_by_topic(topics: Topics) -> Mapping[str, Channel]:
     }
 
 
-def _address(topic: Topic) -> str:
-    return "{prefix}" + topic.name.removeprefix(Topics().prefix)
-
-
 def _events(topic: Topic, name: str, prefix: str) -> Channel:
-    key = {**_ID_KEY, "description": "the id of the object that the event is about: one object, one order"}
+    key = {**ID_KEY, "description": "the id of the object that the event is about: one object, one order"}
     return Channel(
         name=name,
         topic=topic,
-        address=_address(topic),
+        address=address_of(topic),
         title=f"events {prefix}*",
         about=f"Stripe's verified events of the types `{prefix}*`, each as Stripe sent its object.",
         messages=[Message(name=name, title=f"an event {prefix}*", key=key, payload=name, headers="event-headers")],
-        writers=("ingest", "operator"),
+        writers=("ingest", "executor", "operator"),
         readers=("other-teams", "router"),
     )
 
@@ -133,11 +94,11 @@ def _commands(topic: Topic) -> Channel:
     )  # fmt: skip
     cancel = Message(
         name="cancel-request", title="a request to withdraw a command", payload=None, headers="cancel-request-headers",
-        key={**_ID_KEY, "description": "the command's key"}, marked_by=CANCELS, ours=True,
+        key={**ID_KEY, "description": "the command's key"}, marked_by=CANCELS, ours=True,
         about="Without a value: the run of a command was cancelled. Others skip it.",
     )  # fmt: skip
     return Channel(
-        name="action-command", topic=topic, address=_address(topic), title="commands",
+        name="action-command", topic=topic, address=address_of(topic), title="commands",
         about="What to do at Stripe. Producers need acks=all and idempotence, and a key where the order matters.",
         messages=[command, settlement, cancel], writers=("other-teams", "router", "operator"), readers=("executor",),
         reply="action-result",
@@ -151,7 +112,7 @@ def _results(topic: Topic) -> Channel:
         correlation="$message.payload#/command_id",
     )  # fmt: skip
     return Channel(
-        name="action-result", topic=topic, address=_address(topic), title="results",
+        name="action-result", topic=topic, address=address_of(topic), title="results",
         about="One result for each command when it ends, and another with a higher revision when that is corrected.",
         messages=[result], writers=("executor", "operator"), readers=("other-teams", "router", "operator"),
     )  # fmt: skip
@@ -176,7 +137,7 @@ def _dead_letters(topic: Topic) -> Channel:
         about="The original bytes, unchanged, whatever they were.",
     )  # fmt: skip
     return Channel(
-        name="action-dead-letter", topic=topic, address=_address(topic), title="dead letters",
+        name="action-dead-letter", topic=topic, address=address_of(topic), title="dead letters",
         about="What could not be read or done, with the reason. `stripeline dead-letters replay` puts it back to work.",
         messages=[letter], writers=("router", "executor"), readers=("operator",),
     )  # fmt: skip
@@ -184,11 +145,11 @@ def _dead_letters(topic: Topic) -> Channel:
 
 def _runs(topic: Topic) -> Channel:
     run = Message(
-        name="run", title="a run", key={**_ID_KEY, "description": "the run's id"}, payload="run",
+        name="run", title="a run", key={**ID_KEY, "description": "the run's id"}, payload="run",
         about="State and history of one run; a record without a value forgets it.",
     )  # fmt: skip
     return Channel(
-        name="run", topic=topic, address=_address(topic), title="runs",
+        name="run", topic=topic, address=address_of(topic), title="runs",
         about="The router's changelog, and everybody's history of runs.",
         messages=[run], writers=("router",), readers=("router", "operator"),
     )  # fmt: skip
@@ -197,18 +158,18 @@ def _runs(topic: Topic) -> Channel:
 def _ledger(topic: Topic) -> Channel:
     command = Message(
         name="ledger-command", title="a known command", payload="ledger-command",
-        key={**_ID_KEY, "pattern": "^command/", "description": "`command/` and the command's id"},
+        key={**ID_KEY, "pattern": "^command/", "description": "`command/` and the command's id"},
     )  # fmt: skip
     queue = Message(
         name="ledger-queue", title="a key that waits", payload="ledger-queue",
-        key={**_ID_KEY, "pattern": "^queue/", "description": "`queue/` and the key"},
+        key={**ID_KEY, "pattern": "^queue/", "description": "`queue/` and the key"},
     )  # fmt: skip
     spent = Message(
         name="ledger-spent", title="what counts against a limit", payload="ledger-spent",
-        key={**_ID_KEY, "pattern": "^spent/", "description": "`spent/` and the connection's name"},
+        key={**ID_KEY, "pattern": "^spent/", "description": "`spent/` and the connection's name"},
     )  # fmt: skip
     return Channel(
-        name="action-ledger", topic=topic, address=_address(topic), title="the ledger",
+        name="action-ledger", topic=topic, address=address_of(topic), title="the ledger",
         about="The executor's changelog; a record without a value forgets its key.",
         messages=[command, queue, spent], writers=("executor",), readers=("executor",),
     )  # fmt: skip
@@ -216,17 +177,17 @@ def _ledger(topic: Topic) -> Channel:
 
 def _acts(topic: Topic) -> Channel:
     act = Message(
-        name="run-act", title="an act on a run", key={**_ID_KEY, "description": "the run's id"}, payload="run-act",
+        name="run-act", title="an act on a run", key={**ID_KEY, "description": "the run's id"}, payload="run-act",
         headers="run-act-headers", about="A person cancels or retries a run; on the run's partition.",
     )  # fmt: skip
     carried = Message(
         name="run-act-carried", title="an act that carries a record", payload=None, marked_by=ACT,
         headers="run-act-headers",
-        key={**_ID_KEY, "description": "the run's id"},
+        key={**ID_KEY, "description": "the run's id"},
         about="A person starts the run of an event, which is the value, or erases a run, whose remains are the value.",
     )  # fmt: skip
     return Channel(
-        name="act", topic=topic, address=_address(topic), title="acts on runs",
+        name="act", topic=topic, address=address_of(topic), title="acts on runs",
         about="What a person asks the router to do with a run; written with its record on the audit trail.",
         messages=[act, carried], writers=("operator",), readers=("router",),
     )  # fmt: skip
@@ -238,7 +199,7 @@ def _audit(topic: Topic) -> Channel:
         about="Who did what, when, why, and to which records; written with the act's effect, or before it.",
     )  # fmt: skip
     return Channel(
-        name="audit", topic=topic, address=_address(topic), title="the audit trail",
+        name="audit", topic=topic, address=address_of(topic), title="the audit trail",
         about="Every act of a person that changes what becomes of records, and which dead letters the executor closed.",
         messages=[act], writers=("operator", "executor"), readers=("operator",),
     )  # fmt: skip
@@ -247,11 +208,11 @@ def _audit(topic: Topic) -> Channel:
 def _workers(topic: Topic) -> Channel:
     report = Message(
         name="worker-report", title="how a process is", payload="worker-report",
-        key={**_ID_KEY, "description": "the process's name, which no other process has"},
+        key={**ID_KEY, "description": "the process's name, which no other process has"},
         about="Written every 5 s by each process; a record without a value says that it has ended.",
     )  # fmt: skip
     return Channel(
-        name="worker", topic=topic, address=_address(topic), title="reports of the processes",
+        name="worker", topic=topic, address=address_of(topic), title="reports of the processes",
         about="How each process is: what `stripeline status` shows.", messages=[report],
         writers=("ingest", "router", "executor"), readers=("operator",),
     )  # fmt: skip
@@ -259,8 +220,8 @@ def _workers(topic: Topic) -> Channel:
 
 def _control_key(kind: str) -> dict[str, object]:
     if kind == INSTALLATION_KEY:
-        return {**_ID_KEY, "pattern": f"^{kind}$", "description": f"`{kind}`"}
-    return {**_ID_KEY, "pattern": f"^{kind}/", "description": f"`{kind}/` and its name"}
+        return {**ID_KEY, "pattern": f"^{kind}$", "description": f"`{kind}`"}
+    return {**ID_KEY, "pattern": f"^{kind}/", "description": f"`{kind}/` and its name"}
 
 
 def _control(topic: Topic) -> Channel:
@@ -272,7 +233,7 @@ def _control(topic: Topic) -> Channel:
         for kind in (*KINDS, *FACTS)
     ]  # fmt: skip
     return Channel(
-        name="control", topic=topic, address=_address(topic), title="definitions",
+        name="control", topic=topic, address=address_of(topic), title="definitions",
         about="What the operator defined, secrets sealed, or had skipped, and what executors met; no value deletes.",
         messages=messages, writers=("operator", "executor"), readers=("ingest", "router", "executor", "operator"),
     )  # fmt: skip

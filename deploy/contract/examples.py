@@ -35,6 +35,20 @@ EVENT_HEADERS: Final[Examples] = {
         **_cloud_event("evt_Example1", "payment_intent.succeeded", "/stripeline/triggers/acme-payments"),
         "stripeline-trigger": "acme-payments",
         "stripeline-connection": "acme",
+    },
+    "backfill": {
+        **_cloud_event("evt_Example2", "payment_intent.succeeded", "/stripeline/triggers/acme-payments"),
+        "stripeline-trigger": "acme-payments",
+        "stripeline-connection": "acme",
+        "stripeline-source": "backfill",
+        "stripeline-late-by": "108000000",
+    },
+}
+THIN_EVENT_HEADERS: Final[Examples] = {
+    "thin": {
+        **_cloud_event("evt_thin_Example1", "v1.payment_intent.succeeded", "/stripeline/triggers/acme-payments"),
+        "stripeline-trigger": "acme-payments",
+        "stripeline-connection": "acme",
     }
 }
 

@@ -6,6 +6,45 @@ from stripeline.deploy.contract.examples import AT_MS, TRACE, Examples
 
 _SEALED: Final = "sealed:v1:RXhhbXBsZQ"
 
+THIN_EVENTS: Final[Examples] = {
+    "payment": {
+        "id": "evt_thin_Example1",
+        "object": "v2.core.event",
+        "type": "v1.payment_intent.succeeded",
+        "created": "2026-09-30T10:00:00.000Z",
+        "livemode": True,
+        "related_object": {
+            "id": "pi_Example1",
+            "type": "payment_intent",
+            "url": "/v1/payment_intents/pi_Example1",
+        },
+    },
+}
+EVENTS_SEEN: Final[Examples] = {
+    "two": {
+        "events": [
+            ["evt_Example1", "acme-payments", AT_MS // 1000, "stripe.payment-event", 3, 4711],
+            ["evt_Example2", "acme-payments", AT_MS // 1000, "stripe.payment-event", 3, 4712],
+        ]
+    }
+}
+ENDPOINTS: Final[Examples] = {
+    "acme": {
+        "connection": "acme",
+        "triggers": ["acme-payments", "acme-charges"],
+        "url": "https://hooks.example.com",
+        "mode": "live",
+    }
+}
+DESTINATIONS: Final[Examples] = {
+    "acme": {
+        "destinations": [{"id": "we_Example1", "payload": "snapshot", "signing_secret": _SEALED, "made_at": AT_MS}]
+    }
+}
+SWEEPS: Final[Examples] = {
+    "settled": {"settled_upto": AT_MS // 1000 - 900, "closed_upto": AT_MS // 1000 - 259_200, "at": AT_MS}
+}
+
 SETTLEMENT_HEADERS: Final[Examples] = {
     "settlement": {**TRACE, "stripeline-settles": "order-1234", "stripeline-connection": "acme"}
 }

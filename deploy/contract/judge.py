@@ -13,7 +13,7 @@ import orjson
 from jsonschema_rs import Draft202012Validator
 
 from stripeline.contracts.masking import mask_text
-from stripeline.deploy.contract.channels import Channel, Message
+from stripeline.deploy.contract.channel import Channel, Message
 from stripeline.deploy.contract.published_records import published
 from stripeline.workers.actions import actions
 

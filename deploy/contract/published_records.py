@@ -9,8 +9,9 @@ from functools import cache
 from typing import Any, Final
 
 from stripeline.contracts import definitions, header_models, internal_records, records, settlements
+from stripeline.contracts.deliveries import seen_events, thin_events
 from stripeline.contracts.families import Family, families
-from stripeline.contracts.operator import act_records, control_records, spending, worker_report
+from stripeline.contracts.operator import act_records, control_records, spending, stripe_side_records, worker_report
 from stripeline.deploy.contract import examples, examples_internal
 from stripeline.deploy.contract import schemas as variants
 from stripeline.deploy.contract.compatibility_rules import Side
@@ -76,6 +77,9 @@ def published(keys: frozenset[str] | None = None) -> Sequence[PublishedRecord]:
     return (
         *(_event(family) for family in families().values()),
         _written("event-headers", header_models.EventHeaders, examples.EVENT_HEADERS),
+        _read("thin-event", thin_events.ThinEvent, examples_internal.THIN_EVENTS),
+        _read("thin-event-headers", header_models.ThinEventHeaders, examples.THIN_EVENT_HEADERS),
+        _read("events-seen", seen_events.SeenEvents, examples_internal.EVENTS_SEEN),
         _read("command", records.Command, examples.commands(listed), variants.commands(listed)),
         _read("command-headers", header_models.CommandHeaders, examples.COMMAND_HEADERS),
         _written("result", records.Result, examples.results(listed), variants.results(listed)),
@@ -90,12 +94,15 @@ def published(keys: frozenset[str] | None = None) -> Sequence[PublishedRecord]:
         _read("ledger-spent", spending.Spending, examples_internal.LEDGER_SPENT),
         _read("control-connection", definitions.Connection, examples_internal.CONNECTIONS),
         _read("control-trigger", definitions.Trigger, examples_internal.TRIGGERS),
+        _read("control-endpoint", definitions.Endpoint, examples_internal.ENDPOINTS),
         _read("control-workflow", definitions.Workflow, examples_internal.WORKFLOWS),
         _read("control-state", control_records.KeyRefusal, examples_internal.STATES),
         _read("control-account", control_records.ConnectionAccount, examples_internal.ACCOUNTS),
         _read("control-pause", control_records.Pause, examples_internal.PAUSES),
         _read("control-brake", control_records.BrakeRelease, examples_internal.BRAKE_RELEASES),
         _read("control-probe", control_records.Probe, examples_internal.PROBES),
+        _read("control-destination", stripe_side_records.Destinations, examples_internal.DESTINATIONS),
+        _read("control-sweep", stripe_side_records.Sweep, examples_internal.SWEEPS),
         _read("control-installation", control_records.Installation, examples_internal.INSTALLATIONS),
         _read("control-skip", control_records.BatchSkip, examples_internal.SKIPS),
         _read("worker-report", worker_report.WorkerReport, examples_internal.WORKER_REPORTS),

@@ -25,6 +25,8 @@ def struct_schema(model: type[Struct]) -> Schema:
 
 
 def _part(part: Mapping[str, Any]) -> Schema:
+    if "properties" not in part:  # a struct that is written as an array
+        return dict(part)
     return {**part, "properties": {name: _field(field) for name, field in part["properties"].items()}}
 
 

@@ -9,8 +9,9 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from stripeline.contracts.definitions import ACCOUNT, AnyDefinition, Definitions
+from stripeline.contracts.definitions import AnyDefinition, Definitions
 from stripeline.contracts.internal_records import encode
+from stripeline.contracts.operator.control_keys import ACCOUNT
 from stripeline.contracts.operator.control_records import ConnectionAccount
 from stripeline.deploy.definitions.key_accounts import (
     AccountAnswer,

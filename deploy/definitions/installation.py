@@ -10,9 +10,9 @@ from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
-from stripeline.contracts.definitions import INSTALLATION_KEY
 from stripeline.contracts.ids import INSTALLATION
 from stripeline.contracts.internal_records import encode
+from stripeline.contracts.operator.control_keys import INSTALLATION_KEY
 from stripeline.contracts.operator.control_records import FORMAT, Installation
 from stripeline.deploy.failure import FailureError
 from stripeline.workers.kafka.control_table import publish, read_all

@@ -8,7 +8,8 @@ from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
-from stripeline.contracts.definitions import AnyDefinition, Connection, Definitions, Mode, Trigger
+from stripeline.contracts.definition_fields import Mode
+from stripeline.contracts.definitions import AnyDefinition, Connection, Definitions, Trigger
 from stripeline.deploy.definitions.checks import KnownNames, check_workflow, unknown
 from stripeline.deploy.definitions.configuration_file import ConfigurationFile, read_file
 from stripeline.deploy.definitions.problems import Place, Problem

@@ -10,18 +10,20 @@ import hashlib
 from collections.abc import Mapping
 from typing import Any, Final
 
-from stripeline.contracts.definitions import AnyDefinition, Connection, Trigger
+from stripeline.contracts.definitions import AnyDefinition, Connection, Endpoint, Trigger
 from stripeline.contracts.masking import mask
 
 SHOWN: Final[Mapping[str, frozenset[str]]] = {
     "Connection": frozenset({"mode", "hint", "account", "rate", "limits", "commands", "owner"}),
-    "Trigger": frozenset({"kind", "connection", "mode", "owner"}),
-    "Workflow": frozenset({"trigger", "types", "where", "steps", "limit", "owner"}),
+    "Trigger": frozenset({"kind", "connection", "mode", "payload", "owner"}),
+    "Endpoint": frozenset({"connection", "triggers", "url", "connect", "api_version", "mode", "owner"}),
+    "Workflow": frozenset({"trigger", "types", "where", "steps", "limit", "late", "owner"}),
 }
 """The fields that are recorded as they are."""
 NAMED: Final[Mapping[str, frozenset[str]]] = {
     "Connection": frozenset({"secret_key", "key_name_kept"}),
     "Trigger": frozenset({"signing_secrets"}),
+    "Endpoint": frozenset({"signing_secrets"}),
     "Workflow": frozenset(),
 }
 """The fields of secrets: only their names are recorded."""
@@ -34,7 +36,7 @@ def masked_definition(definition: AnyDefinition) -> dict[str, Any]:
     match definition:
         case Connection():
             return {**shown, "key": definition.key_name}
-        case Trigger():
+        case Trigger() | Endpoint():
             return {**shown, "signing_secrets": [secret_name(one) for one in definition.signing_secrets]}
         case _:
             return shown

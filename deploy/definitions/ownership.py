@@ -6,7 +6,8 @@ Without an owner a definition is anyone's to take, and `--prune` without one rem
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass
 
-from stripeline.contracts.definitions import AnyDefinition, Definitions, Trigger, name_of
+from stripeline.contracts.definitions import AnyDefinition, Definitions, Trigger
+from stripeline.contracts.operator.control_keys import name_of
 from stripeline.deploy.definitions.definition_rows import users_of
 from stripeline.deploy.definitions.diff import place_of
 from stripeline.deploy.definitions.problems import Problem

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping, Sequence
 
-from stripeline.contracts.definitions import name_of
+from stripeline.contracts.operator.control_keys import name_of
 
 
 def consequences(

@@ -9,7 +9,8 @@ from dataclasses import dataclass, field
 
 from pydantic import SecretStr
 
-from stripeline.contracts.definitions import Definitions, Mode
+from stripeline.contracts.definition_fields import Mode
+from stripeline.contracts.definitions import Definitions
 from stripeline.deploy.definitions.problems import Place, Problem
 from stripeline.deploy.definitions.secrets import Kind, SecretError, Source, UnsetError, find, hint_of, mode_of
 from stripeline.deploy.operations.master_keys.resealing import name_to_keep

@@ -12,7 +12,7 @@ from typing import Final, Literal
 
 from pydantic import SecretStr
 
-from stripeline.contracts.definitions import SECRET_KEY, SIGNING_SECRET, Mode
+from stripeline.contracts.definition_fields import SECRET_KEY, SIGNING_SECRET, Mode
 
 Environment = Callable[[str], str | None]
 Kind = Literal["secret_key", "signing_secret"]

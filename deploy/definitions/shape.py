@@ -5,7 +5,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, ValidationError
 
-from stripeline.contracts.definitions import Definition, Name, Rate, TriggerKind, Workflow
+from stripeline.contracts.definition_fields import Definition, Name, Rate, TriggerKind
+from stripeline.contracts.definitions import Workflow
 from stripeline.contracts.ids import ACCOUNT_ID
 from stripeline.contracts.limits import Commands, HourlyLimits
 from stripeline.deploy.definitions.problems import Place, Problem

@@ -162,7 +162,8 @@ def _covers(right: Right, name: str) -> bool:
 
 
 def _ingest(topics: Topics) -> Iterable[Right]:
-    return (*_on([topics.control], Operation.READ), *_produces([*topics.events, topics.worker]), *_checks(topics))
+    written = (*topics.events, topics.thin_event, topics.health_event, topics.event_seen, topics.worker)
+    return (*_on([topics.control], Operation.READ), *_produces(written), *_checks(topics))
 
 
 def _router(topics: Topics) -> Iterable[Right]:
@@ -172,10 +173,9 @@ def _router(topics: Topics) -> Iterable[Right]:
 
 
 def _executor(topics: Topics) -> Iterable[Right]:
-    # Runs for connections with `commands: own`.
-    read = (topics.command, *topics.retries, topics.run, topics.ledger)
+    read = (topics.command, *topics.retries, topics.run, topics.ledger, topics.thin_event, topics.event_seen)
     written = (topics.result, *topics.retries, topics.ledger, topics.dead_letter, topics.audit, topics.control)
-    return _works(topics, "executor", read, written)
+    return _works(topics, "executor", read, (*written, *topics.events))
 
 
 def _reading(topics: Topics) -> Iterable[Right]:

@@ -8,8 +8,8 @@ from typing import TypeVar
 
 from msgspec.structs import replace
 
-from stripeline.contracts.definitions import BRAKE
 from stripeline.contracts.limits import HourlyLimits
+from stripeline.contracts.operator.control_keys import BRAKE
 from stripeline.contracts.operator.spending import BrakeKind, TaskSpending
 from stripeline.contracts.operator.worker_report import WorkerReport
 from stripeline.deploy.runtime.shared import Shared

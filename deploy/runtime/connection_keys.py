@@ -6,7 +6,9 @@ import structlog
 from msgspec.structs import replace
 from pydantic import SecretStr
 
-from stripeline.contracts.definitions import PAUSE, Connection, Definitions, Rate, name_of, refusal_key
+from stripeline.contracts.definition_fields import Rate
+from stripeline.contracts.definitions import Connection, Definitions
+from stripeline.contracts.operator.control_keys import PAUSE, name_of, refusal_key
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.runtime.unopened_secrets import unopened
 from stripeline.workers.executor.command_state import Call

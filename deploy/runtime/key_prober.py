@@ -12,7 +12,8 @@ import structlog
 from aiokafka.errors import KafkaError
 from pydantic import SecretStr
 
-from stripeline.contracts.definitions import Definitions, refusal_key
+from stripeline.contracts.definitions import Definitions
+from stripeline.contracts.operator.control_keys import refusal_key
 from stripeline.contracts.vocabulary import Fault, LogEvent
 from stripeline.workers.executor.connection.key_probe import PATH, ProbePlan, ProbeVerdict, verdict
 from stripeline.workers.executor.stripe_answer import StripeAnswer

@@ -11,8 +11,9 @@ from typing import Any, Final
 import structlog
 from aiokafka.errors import KafkaError
 
-from stripeline.contracts.definitions import PAUSE, Definitions
+from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.internal_records import encode
+from stripeline.contracts.operator.control_keys import PAUSE
 from stripeline.contracts.operator.control_records import BY_BRAKE, Pause
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import LogEvent

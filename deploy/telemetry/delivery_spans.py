@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
-from stripeline.contracts.delivery_vocabulary import DeliveryVerdict
+from stripeline.contracts.deliveries.delivery_vocabulary import DeliveryVerdict
 from stripeline.ingest.publish_result import Published
 from stripeline.ingest.webhook import Spans
 from stripeline.workers.spans import parent_of, sending, traceparent_of

@@ -9,7 +9,7 @@ import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from stripeline.contracts.delivery_vocabulary import ClosedReason
+from stripeline.contracts.deliveries.delivery_vocabulary import ClosedReason
 from stripeline.ingest.delivery_counters import Counters
 from stripeline.ingest.http.connection import ClientConnection, Phase
 

@@ -12,7 +12,7 @@ import structlog
 from aiohttp import hdrs, web
 from multidict import istr
 
-from stripeline.contracts.delivery_vocabulary import ClosedReason
+from stripeline.contracts.deliveries.delivery_vocabulary import ClosedReason
 from stripeline.contracts.log_limit import LogLimit
 from stripeline.contracts.shown_text import shown
 from stripeline.contracts.vocabulary import LogEvent

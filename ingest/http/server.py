@@ -15,7 +15,7 @@ from typing import Protocol, Self
 import structlog
 from aiohttp import HttpVersion11, web
 
-from stripeline.contracts.delivery_vocabulary import ClosedReason
+from stripeline.contracts.deliveries.delivery_vocabulary import ClosedReason
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.ingest import refusals
 from stripeline.ingest.forwarded_peer import Network

@@ -20,7 +20,7 @@ from typing import Final
 
 from aiokafka.errors import MessageSizeTooLargeError
 
-from stripeline.contracts.delivery_vocabulary import NotTakenReason
+from stripeline.contracts.deliveries.delivery_vocabulary import NotTakenReason
 from stripeline.contracts.topics import RECORD_MAX_BYTES
 from stripeline.ingest.kafka.aiokafka_internals import DeferredBatch
 from stripeline.ingest.kafka.partition_health import FailedBatch

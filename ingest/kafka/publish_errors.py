@@ -26,7 +26,7 @@ from aiokafka.errors import (
     UnknownTopicOrPartitionError,
 )
 
-from stripeline.contracts.delivery_vocabulary import NotTakenReason
+from stripeline.contracts.deliveries.delivery_vocabulary import NotTakenReason
 
 _REASONS: Final[dict[type[BaseException], NotTakenReason]] = {
     MessageSizeTooLargeError: NotTakenReason.TOO_LARGE,

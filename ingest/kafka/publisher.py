@@ -13,7 +13,7 @@ from typing import Any, Self
 
 import structlog
 
-from stripeline.contracts.delivery_vocabulary import NotTakenReason
+from stripeline.contracts.deliveries.delivery_vocabulary import NotTakenReason
 from stripeline.contracts.topics import Topics
 from stripeline.ingest.kafka.partition_health import Unavailable
 from stripeline.ingest.kafka.producer_supervisor import Connect, ProducerSupervisor, connector

@@ -19,7 +19,7 @@ from typing import Any, Final
 
 from aiokafka.errors import UnknownTopicOrPartitionError
 
-from stripeline.contracts.delivery_vocabulary import NotTakenReason
+from stripeline.contracts.deliveries.delivery_vocabulary import NotTakenReason
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.ingest.kafka.aiokafka_internals import has_leader

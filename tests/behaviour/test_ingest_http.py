@@ -16,7 +16,7 @@ import aiohttp
 import orjson
 import pytest
 
-from stripeline.contracts.delivery_vocabulary import NotTakenReason
+from stripeline.contracts.deliveries.delivery_vocabulary import NotTakenReason
 from stripeline.ingest.delivery_counters import Counters
 from stripeline.ingest.http.deadlines import Limits
 from stripeline.ingest.http.server import Running, serve

@@ -11,7 +11,7 @@ import aiohttp
 import pytest
 from structlog.testing import capture_logs
 
-from stripeline.contracts.delivery_vocabulary import ClosedReason, NotTakenReason
+from stripeline.contracts.deliveries.delivery_vocabulary import ClosedReason, NotTakenReason
 from stripeline.ingest.http.deadlines import Limits
 from stripeline.ingest.http.server import serve
 from stripeline.ingest.publish_result import Done, NotTaken

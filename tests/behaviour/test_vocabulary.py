@@ -11,7 +11,8 @@ from pathlib import Path
 
 import pytest
 
-from stripeline.contracts import delivery_vocabulary, vocabulary
+from stripeline.contracts import vocabulary
+from stripeline.contracts.deliveries import delivery_vocabulary
 from stripeline.contracts.vocabulary import Code
 from tests.support.product_sources import nodes
 
@@ -19,7 +20,7 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("contracts", "ingest", "workers", "deploy")
 NOT_OURS = ("deploy/sandbox/", "deploy/local/example_events.py", "contracts/families/", "workers/actions/")
 """They spell Stripe's words."""
-SPELLS_THEM = ("contracts/vocabulary.py", "contracts/delivery_vocabulary.py")
+SPELLS_THEM = ("contracts/vocabulary.py", "contracts/deliveries/delivery_vocabulary.py")
 EXAMPLES = ("deploy/contract/examples.py", "deploy/contract/examples_internal.py")
 """They show records as they are on the wire; `tests/contract` validates them."""
 MODULES = {

@@ -27,7 +27,7 @@ from tests.support.schemas import CONTRACTS, problems
 RECORDS = {record.name: record for record in published()}
 EXAMPLES = [(name, example) for name, record in RECORDS.items() for example in record.examples]
 ASYNCAPI = json.loads((CONTRACTS / "asyncapi.json").read_text(encoding="utf-8"))
-PLAIN = {f"{family}-event": {"context"} for family in ("payment", "charge", "customer")}  # an account, not an event
+PLAIN = {f"{family}-event": {"context"} for family in ("payment", "charge", "customer", "thin")}  # an account
 SENSITIVE = {"client_secret", "email", "receipt_email", "phone", "name", "secret_key", "context", "definition"}
 
 
@@ -173,6 +173,7 @@ def test_who_may_do_what():
         ("receive", "#/channels/payment-event"),
         ("receive", "#/channels/charge-event"),
         ("receive", "#/channels/customer-event"),
+        ("receive", "#/channels/health-event"),
     }
     send = ASYNCAPI["operations"]["other-teams.send.action-command"]
     assert [one["$ref"] for one in send["messages"]] == ["#/channels/action-command/messages/command"]

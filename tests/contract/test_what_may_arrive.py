@@ -6,7 +6,7 @@ from typing import Any
 import orjson
 import pytest
 
-from stripeline.contracts.delivery_vocabulary import EventReason, IgnoredReason
+from stripeline.contracts.deliveries.delivery_vocabulary import EventReason, IgnoredReason
 from stripeline.ingest.routing import Ignored, Publication, Rejected
 from tests.support.schemas import CONTRACTS, header_problems, problems
 from tests.support.stripe_events import EVENT_TYPES, delivery, routed

@@ -22,7 +22,7 @@ import orjson
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from stripeline.contracts.delivery_vocabulary import RefusalReason
+from stripeline.contracts.deliveries.delivery_vocabulary import RefusalReason
 from stripeline.deploy.local.example_events import example_event, sign
 from tests.faults.samples import MIB, sampled
 from tests.support.broker import Broker

@@ -6,7 +6,7 @@ import pytest
 from msgspec.structs import replace
 from pydantic import SecretStr
 
-from stripeline.contracts.definitions import Rate
+from stripeline.contracts.definition_fields import Rate
 from stripeline.deploy.sandbox.accounts import own_account
 from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.workers.executor.connection.rate_gate import RateGate

@@ -13,7 +13,7 @@ import pytest
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import OutOfOrderSequenceNumber
 
-from stripeline.contracts.delivery_vocabulary import NotTakenReason
+from stripeline.contracts.deliveries.delivery_vocabulary import NotTakenReason
 from stripeline.contracts.topics import RECORD_MAX_BYTES, Topics
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.local.kafka import LocalKafka

@@ -16,7 +16,7 @@ import orjson
 import pytest
 from aiokafka.admin import NewTopic
 
-from stripeline.contracts.delivery_vocabulary import NotTakenReason
+from stripeline.contracts.deliveries.delivery_vocabulary import NotTakenReason
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.ingest.kafka.partitioner import partition_of

@@ -10,7 +10,8 @@ import pytest
 from aiokafka import AIOKafkaProducer
 from aiokafka.structs import TopicPartition
 
-from stripeline.contracts.definitions import Connection, Rate, encode_definition
+from stripeline.contracts.definition_fields import Rate
+from stripeline.contracts.definitions import Connection, encode_definition
 from stripeline.contracts.vocabulary import WorkerEvent
 from stripeline.deploy.operations.reading import topic_reader
 from stripeline.deploy.operations.reading.topic_reader import Wanted, newest

@@ -11,9 +11,9 @@ from msgspec import Struct, field
 from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.definitions import PAUSE, refusal_key
 from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.internal_records import encode
+from stripeline.contracts.operator.control_keys import PAUSE, refusal_key
 from stripeline.contracts.operator.control_records import BY_BRAKE, KeyRefusal, Pause
 from stripeline.contracts.records import Unreadable, parse_command
 from stripeline.contracts.vocabulary import Fault

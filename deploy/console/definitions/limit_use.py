@@ -3,8 +3,9 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from stripeline.contracts.definitions import BRAKE, Connection, Definitions, Workflow
+from stripeline.contracts.definitions import Connection, Definitions, Workflow
 from stripeline.contracts.limits import runs_per_hour
+from stripeline.contracts.operator.control_keys import BRAKE
 from stripeline.contracts.operator.spending import BrakeKind, TaskSpending
 from stripeline.deploy.operations.status.workers import Workers
 from stripeline.workers.brakes.rolling_hour import Total, total

@@ -10,7 +10,8 @@ from stripeline.contracts.errors import BESIDE_THE_CARD, CARD, Meaning
 from stripeline.contracts.masking import MASK, mask
 from stripeline.contracts.topics import Topic, Topics
 from stripeline.deploy.console.details.schema_rows import SchemaRow, schema_rows
-from stripeline.deploy.contract.channels import Channel, Message, channel_by_topic
+from stripeline.deploy.contract.channel import Channel, Message
+from stripeline.deploy.contract.channels import channel_by_topic
 from stripeline.deploy.contract.compatibility_rules import Side
 from stripeline.deploy.contract.published_records import PublishedRecord
 from stripeline.deploy.contract.schemas import neat

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from stripeline.contracts.definitions import Connection, Definitions, Rate
+from stripeline.contracts.definition_fields import Rate
+from stripeline.contracts.definitions import Connection, Definitions
 from stripeline.contracts.retry_tiers import DAY_MS, HORIZON_MS
 from stripeline.deploy.console.auth.identity import ConsoleRole
 from stripeline.deploy.console.console_page import Answer, ConsolePage, NavigationItem, PageProblem, Question, View

@@ -7,8 +7,9 @@ import asyncio
 from collections.abc import Mapping
 from typing import Any, Final
 
-from stripeline.contracts.definitions import BRAKE, Definitions
+from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.internal_records import encode
+from stripeline.contracts.operator.control_keys import BRAKE
 from stripeline.contracts.operator.control_records import BY_BRAKE, BrakeRelease, Pause, Probe
 from stripeline.contracts.operator.spending import BrakeKind
 from stripeline.contracts.topics import Topics

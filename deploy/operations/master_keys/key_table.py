@@ -3,7 +3,8 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from stripeline.contracts.definitions import Definitions, name_of
+from stripeline.contracts.definitions import Definitions
+from stripeline.contracts.operator.control_keys import name_of
 from stripeline.deploy.operations.master_keys.holders import Kind, lacked, lacking, opens, sealed_texts
 from stripeline.deploy.operations.status.workers import Instance
 from stripeline.workers.secrets.vault import key_id_of

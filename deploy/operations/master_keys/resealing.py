@@ -8,7 +8,8 @@ from collections.abc import Mapping
 
 from pydantic import SecretStr
 
-from stripeline.contracts.definitions import AnyDefinition, Connection, Definitions, Trigger, name_of
+from stripeline.contracts.definitions import AnyDefinition, Connection, Definitions, Trigger
+from stripeline.contracts.operator.control_keys import name_of
 from stripeline.deploy.operations.master_keys.holders import sealed_texts
 from stripeline.workers.secrets.vault import Vault, VaultError, connection_secret, key_id_of, signing_secret
 

@@ -2,7 +2,7 @@
 
 from typing import Any, Final, Literal
 
-from stripeline.contracts.delivery_vocabulary import (
+from stripeline.contracts.deliveries.delivery_vocabulary import (
     ClosedReason,
     DeliveryVerdict,
     EventReason,

@@ -2,19 +2,19 @@
 
 import pytest
 
+from stripeline.contracts.definition_fields import Rate
 from stripeline.contracts.definitions import (
     AnyDefinition,
     Connection,
     Definitions,
-    Rate,
     Step,
     Trigger,
     Workflow,
     encode_definition,
-    name_of,
     parse_definition,
 )
 from stripeline.contracts.internal_records import encode
+from stripeline.contracts.operator.control_keys import name_of
 from stripeline.contracts.operator.control_records import BatchSkip, KeyRefusal
 from stripeline.contracts.type_filters import matches
 

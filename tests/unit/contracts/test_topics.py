@@ -13,6 +13,9 @@ DELETE, COMPACT = "delete", "compact"
 CREATED, APPENDED = "CreateTime", "LogAppendTime"
 CONTRACT = {
     **dict.fromkeys(EVENTS, (6, DELETE, 7, CREATED, RECORD_MAX_BYTES)),
+    "thin-event": (6, DELETE, 7, APPENDED, RECORD_MAX_BYTES),
+    "health-event": (6, DELETE, 30, APPENDED, RECORD_MAX_BYTES),
+    "event-seen": (6, DELETE, 32, APPENDED, RECORD_MAX_BYTES),
     "action-command": (6, DELETE, 7, APPENDED, RECORD_MAX_BYTES),
     "action-result": (6, DELETE, 7, APPENDED, CARRIED_MAX_BYTES),
     **dict.fromkeys(RETRIES, (6, DELETE, 7, APPENDED, CARRIED_MAX_BYTES)),

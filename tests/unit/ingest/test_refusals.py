@@ -1,6 +1,6 @@
 import pytest
 
-from stripeline.contracts.delivery_vocabulary import EventReason
+from stripeline.contracts.deliveries.delivery_vocabulary import EventReason
 from stripeline.ingest.refusals import not_an_event
 
 

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stripeline.contracts import headers as names
-from stripeline.contracts.delivery_vocabulary import EventReason, IgnoredReason
+from stripeline.contracts.deliveries.delivery_vocabulary import EventReason, IgnoredReason
 from stripeline.contracts.records import Event
 from stripeline.ingest.routing import Ignored, Publication, Rejected, output, problem_of, route
 from stripeline.ingest.trigger import TriggerView

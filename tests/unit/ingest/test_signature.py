@@ -6,7 +6,7 @@ import stripe
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripeline.contracts.delivery_vocabulary import SignatureReason
+from stripeline.contracts.deliveries.delivery_vocabulary import SignatureReason
 from stripeline.ingest.signature import MAX_HEADER_BYTES, MAX_ITEMS, Refused, Verified, _taken_apart, parse, verify
 from stripeline.ingest.trigger import TriggerView
 

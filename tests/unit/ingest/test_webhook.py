@@ -7,7 +7,7 @@ from typing import Any
 import orjson
 import pytest
 
-from stripeline.contracts.delivery_vocabulary import EventReason, NotTakenReason, SignatureReason
+from stripeline.contracts.deliveries.delivery_vocabulary import EventReason, NotTakenReason, SignatureReason
 from stripeline.ingest import refusals
 from stripeline.ingest.publish_result import NotTaken, Published
 from stripeline.ingest.refusals import Refusal

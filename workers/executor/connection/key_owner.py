@@ -18,7 +18,8 @@ from typing import Final
 from msgspec import Struct
 
 from stripeline.contracts import stripe_metadata
-from stripeline.contracts.definitions import Definitions, Mode
+from stripeline.contracts.definition_fields import Mode
+from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.headers import rfc3339
 from stripeline.contracts.internal_records import Tried
 

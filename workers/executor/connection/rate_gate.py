@@ -15,7 +15,7 @@ from itertools import islice
 
 from msgspec import Struct
 
-from stripeline.contracts.definitions import Rate
+from stripeline.contracts.definition_fields import Rate
 from stripeline.contracts.errors import StripeRefusal
 from stripeline.contracts.vocabulary import Code
 from stripeline.workers.executor.connection.key_breaker import PAUSE_MIN_MS, Breaker, Noted, pause_ms

@@ -1,6 +1,7 @@
 """The difference names each field that changes; a secret only as replaced, added or removed."""
 
-from stripeline.contracts.definitions import AnyDefinition, Connection, Rate, Step, Trigger, Workflow
+from stripeline.contracts.definition_fields import Rate
+from stripeline.contracts.definitions import AnyDefinition, Connection, Step, Trigger, Workflow
 from stripeline.contracts.limits import HourlyLimits
 from stripeline.deploy.definitions.diff import diff, publication
 

@@ -84,7 +84,9 @@ def test_a_role_may_read_its_inputs_and_use_its_group(kind: type, purpose: Purpo
 
 def test_ingest_may_not_read_events_nor_write_elsewhere() -> None:
     rights = rights_of(Purpose.INGEST, TOPICS)
-    assert {right.name for right in rights if right.operation is Operation.WRITE} == {*TOPICS.events, TOPICS.worker}
+    thin = {TOPICS.thin_event, TOPICS.health_event, TOPICS.event_seen}
+    written = {right.name for right in rights if right.operation is Operation.WRITE}
+    assert written == {*TOPICS.events, *thin, TOPICS.worker}
     assert {right.name for right in rights if right.operation is Operation.READ} == {TOPICS.control}
 
 

@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from stripeline.contracts.delivery_vocabulary import NotTakenReason
+from stripeline.contracts.deliveries.delivery_vocabulary import NotTakenReason
 from stripeline.ingest.kafka.partition_health import FAILURE_COUNTS_S, FailedBatch, in_words, names, why_it_takes_none
 
 FAILED = FailedBatch(at_s=100.0, reason=NotTakenReason.NOT_ALLOWED, error="TopicAuthorizationFailedError")

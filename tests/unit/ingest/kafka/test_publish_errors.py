@@ -3,7 +3,7 @@
 import pytest
 from aiokafka import errors
 
-from stripeline.contracts.delivery_vocabulary import NotTakenReason
+from stripeline.contracts.deliveries.delivery_vocabulary import NotTakenReason
 from stripeline.ingest.kafka.batches import IncompleteBatchError
 from stripeline.ingest.kafka.publish_errors import ADVICE, reason_of
 

@@ -3,7 +3,7 @@
 import pytest
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.definitions import Rate
+from stripeline.contracts.definition_fields import Rate
 from stripeline.contracts.internal_records import LedgerCommand, encode
 from stripeline.contracts.records import Command, parse_command
 from stripeline.contracts.retry_tiers import HORIZON_MS, parse_tiers

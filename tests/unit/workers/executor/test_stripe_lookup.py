@@ -5,7 +5,7 @@ import json
 import orjson
 import pytest
 
-from stripeline.contracts.definitions import Rate
+from stripeline.contracts.definition_fields import Rate
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.stripe_metadata import Origin
 from stripeline.contracts.topics import Topics

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripeline.contracts.definitions import Rate
+from stripeline.contracts.definition_fields import Rate
 from stripeline.contracts.internal_records import encode, read
 from stripeline.contracts.limits import HOUR_MS, HourlyLimits
 from stripeline.contracts.operator.control_records import Pause

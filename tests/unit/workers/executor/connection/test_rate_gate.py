@@ -6,7 +6,8 @@ import orjson
 import pytest
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.definitions import Connection, Rate
+from stripeline.contracts.definition_fields import Rate
+from stripeline.contracts.definitions import Connection
 from stripeline.contracts.internal_records import LedgerCommand, encode
 from stripeline.contracts.retry_tiers import parse_tiers, within
 from stripeline.contracts.topics import Topics
