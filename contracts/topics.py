@@ -40,6 +40,8 @@ class Topic:
     shares_count: its partition count is the prefix's.
     created_with: settings that only save room. A topic is created with them where that is allowed, and any other value
         will do.
+    optional: every process works without it, and uses it once it is there: a release may add one before anybody has
+        run `stripeline topics apply`.
     """
 
     name: str
@@ -47,6 +49,7 @@ class Topic:
     config: Mapping[str, str]
     shares_count: bool = True
     created_with: Mapping[str, str] = field(default_factory=dict)
+    optional: bool = False
 
     @property
     def cleanup(self) -> str:
@@ -207,4 +210,8 @@ class Topics:
             name=self.worker, partitions=1, config=_REPORTS, shares_count=False, created_with=_SHORT_SEGMENTS
         )
         control = Topic(name=self.control, partitions=1, config=_COMPACTED, shares_count=False)
-        return (*(Topic(name=name, partitions=partitions, config=config) for name, config in wanted), worker, control)
+        optional = (self.thin_event, self.health_event, self.event_seen)
+        shared = (
+            Topic(name=name, partitions=partitions, config=config, optional=name in optional) for name, config in wanted
+        )
+        return (*shared, worker, control)

@@ -1,11 +1,12 @@
 """Compares topics as they are with what they must be: each problem, in a sentence with its remedy. Pure.
 
 A problem that stops keeps a process from starting; any other one costs records and not the work, and is a warning of
-`/readyz`. Advice is what a cluster could do better, such as replicas: neither holds anything up.
+`/readyz`, as is every one of an optional topic. Advice is what a cluster could do better, such as replicas: neither
+holds anything up.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from stripeline.contracts.topics import PINNED, Topic, Topics
@@ -69,6 +70,12 @@ class TopicProblem:
         return self.kind is TopicProblemKind.MISSING
 
     @property
+    def refuses_apply(self) -> bool:
+        """Whether `topics apply` can do nothing about it, and stops before any change."""
+        applies = self.missing or bool(self.settings)
+        return not applies and (self.stops or self.kind is TopicProblemKind.TOO_FEW_PARTITIONS)
+
+    @property
     def sentence(self) -> str:
         return f"{self.topic} {self.fault}: {self.remedy}"
 
@@ -101,7 +108,12 @@ def judged(wanted: Sequence[Topic], found: Mapping[str, Found | Denied], around:
     """Every topic with its problems."""
     seen = [(topic, found.get(topic.name)) for topic in wanted if topic.shares_count]
     uniform = _one({there.partitions for _, there in seen if isinstance(there, Found)})
-    return [_state(topic, found.get(topic.name), uniform, around) for topic in wanted]
+    states = (_state(topic, found.get(topic.name), uniform, around) for topic in wanted)
+    return [_never_stopping(state) if state.wanted.optional else state for state in states]
+
+
+def _never_stopping(state: TopicState) -> TopicState:
+    return replace(state, problems=tuple(replace(problem, stops=False) for problem in state.problems))
 
 
 def _state(wanted: Topic, found: Found | Denied | None, uniform: int | None, around: Surroundings) -> TopicState:

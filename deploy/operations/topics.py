@@ -156,7 +156,7 @@ async def apply(
     """
     async with asyncio.timeout(_DEADLINE_S), connected(client) as cluster:
         found = await _look(cluster, topics, partitions, client)
-        refused = [one for one in found.problems if one.stops and not one.missing and not one.settings]
+        refused = [one for one in found.problems if one.refuses_apply]
         if refused:
             raise TopicsError(f"Nothing was changed. {paragraph(refused)}")
         missing = [state.wanted for state in found.states if state.found is None]
@@ -257,7 +257,8 @@ async def _kept(cluster: Cluster, topics: Topics, partitions: int, client: Mappi
     """Wait until the broker reports the changes: for a moment it answers with the former state."""
     problems: list[TopicProblem] = []
     for _ in range(_LOOKS):
-        problems = [one for one in (await _look(cluster, topics, partitions, client)).problems if one.stops]
+        found = (await _look(cluster, topics, partitions, client)).problems
+        problems = [one for one in found if one.stops or one.missing or one.settings]
         if not problems:
             return
         await asyncio.sleep(_LOOK_AGAIN_S)

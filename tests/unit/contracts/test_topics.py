@@ -55,6 +55,11 @@ def test_names_by_role():
     assert [topics.retry(tier) for tier in topics.tiers] == list(topics.retries)
 
 
+def test_processes_work_without_the_topics_of_this_release():
+    optional = [topic.name for topic in Topics().all(6) if topic.optional]
+    assert optional == ["stripe.thin-event", "stripe.health-event", "stripe.event-seen"]
+
+
 def test_the_default_prefix():
     assert Topics().command == "stripe.action-command"
 

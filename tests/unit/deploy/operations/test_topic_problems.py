@@ -53,6 +53,23 @@ def test_a_missing_topic_is_created() -> None:
     assert problem.sentence == "s.run does not exist: create it with `stripeline topics apply`"
 
 
+def test_no_problem_of_an_optional_topic_stops_a_process() -> None:
+    seen = Topic(name="s.event-seen", partitions=4, config={"retention.bytes": "-1"}, optional=True)
+    hidden = Denied(rights=(Right(resource=ResourceKind.TOPIC, name=seen.name, operation=BOTH[0]),), principal="User:a")
+    for there in (None, hidden, found(1), found(retention_bytes="1")):
+        (state,) = judged([seen], {} if there is None else {seen.name: there}, USED)
+        assert [one.stops for one in state.problems] == [False]
+
+
+def test_apply_refuses_what_it_can_not_mend() -> None:
+    seen = Topic(name="s.event-seen", partitions=4, config={"retention.bytes": "-1"}, optional=True)
+    (missing,), (few,), (wrong,) = (
+        judged([seen], there, USED)[0].problems
+        for there in ({}, {seen.name: found(1)}, {seen.name: found(retention_bytes="1")})
+    )
+    assert [one.refuses_apply for one in (missing, few, wrong)] == [False, True, False]
+
+
 def test_a_wrong_setting_is_set() -> None:
     (problem,) = problems(run=found(cleanup_policy="delete"))
     assert problem.settings == {"cleanup.policy": "compact"}
