@@ -84,7 +84,7 @@ ENGINE ?= $(firstword $(foreach engine,docker podman,$(if $(shell command -v $(e
 VERSION = $(shell $(BIN)/python -c "import tomllib; print(tomllib.load(open('pyproject.toml', 'rb'))['project']['version'])")
 IMAGE ?= stripeline:$(VERSION)
 
-.PHONY: image image-check
+.PHONY: image image-check release
 image: $(VENV)/.deploy  ## Build the image, and write its bill of materials to dist/
 	@$(ENGINE) build --file deploy/image/Dockerfile --tag $(IMAGE) $(BUILD_OPTIONS) \
 	  $(if $(PYTHON_IMAGE),--build-arg PYTHON_IMAGE=$(PYTHON_IMAGE)) --build-arg VERSION=$(VERSION) \
@@ -95,6 +95,15 @@ image: $(VENV)/.deploy  ## Build the image, and write its bill of materials to d
 	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/cyclonedx-py environment --output-reproducible \
 	  --pyproject pyproject.toml --output-file dist/stripeline-$(VERSION)-image.cdx.json dist/environment
 	@rm -rf dist/environment
+
+# SOURCE_DATE_EPOCH: the same commit gives the same files.
+release: $(VENV)/.deploy  ## Build wheel, sdist, image, chart and bill of materials of one version into dist/, from a clean tree
+	@$(BIN)/python -m stripeline.deploy.release check
+	@rm -rf dist
+	@SOURCE_DATE_EPOCH=$$(git log -1 --format=%ct) $(BIN)/python -m hatchling build -d dist >/dev/null
+	@$(MAKE) --no-print-directory image
+	@$(ENGINE) save $(IMAGE) | gzip -n > dist/stripeline-$(VERSION)-image.tar.gz
+	@$(BIN)/python -m stripeline.deploy.release finish
 
 image-check: image  ## Run each role of the image on a real Kafka, with nothing to write to (4 minutes)
 	@ENGINE=$(ENGINE) IMAGE=$(IMAGE) $(BIN)/pytest -q tests/image

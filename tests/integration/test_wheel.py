@@ -13,8 +13,9 @@ import pytest
 
 from tests.support.product_sources import PACKAGES, ROOT
 
-INSTALLED_OTHERWISE = tuple(
-    f"deploy/{folder}/" for folder in ("compose", "grafana", "image", "kubernetes/chart", "prometheus", "systemd")
+INSTALLED_OTHERWISE = (
+    *(f"deploy/{folder}/" for folder in ("compose", "grafana", "image", "kubernetes/chart", "prometheus", "systemd")),
+    "deploy/release.py",
 )
 FOREIGN = PACKAGES  # somebody else's packages of these names
 IMPORTS_ALL = """
