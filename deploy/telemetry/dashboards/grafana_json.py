@@ -113,7 +113,7 @@ def _query(name: str, label: str, series: str) -> Json:
     """All by default, and also what lacks the label: a Prometheus beside a compose file knows no namespaces."""
     asked = f"label_values({series}, {name})"
     return {
-        "name": name, "label": label, "type": "query", "datasource": _SOURCE, "definition": asked,
+        "name": name, "label": label, "type": "query", "datasource": _SOURCE,
         "query": {"query": asked, "refId": name}, "refresh": 2, "sort": 1, "multi": True, "includeAll": True,
         "allValue": ".*", "current": {"text": ["All"], "value": ["$__all"]},
     }  # fmt: skip
