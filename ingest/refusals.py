@@ -29,10 +29,11 @@ CUT_OFF: Final = Refusal(400, RefusalReason.CUT_OFF, "the body ended too early")
 NOT_HTTP: Final = Refusal(400, RefusalReason.NOT_HTTP, "the request is not HTTP")
 TWO_SIGNATURES: Final = Refusal(400, RefusalReason.TWO_SIGNATURES, "send one Stripe-Signature header")
 FAILED: Final = Refusal(500, RefusalReason.FAILED, "the receiver failed, send it again")
-NO_SECRET: Final = Refusal(503, RefusalReason.NO_SECRET, "the trigger has no signing secret yet")
+NO_SECRET: Final = Refusal(503, RefusalReason.NO_SECRET, "there is no signing secret yet for this path")
 SEALED_SECRET: Final = Refusal(
-    503, RefusalReason.SEALED_SECRET, "the trigger's signing secret can't be opened by this process, send it again"
+    503, RefusalReason.SEALED_SECRET, "the signing secret of this path can't be opened by this process, send it again"
 )
+NO_TRIGGER: Final = Refusal(503, EventReason.NO_TRIGGER, "a trigger of this endpoint is not defined, send it again")
 NOT_TAKEN: Final = Refusal(503, RefusalReason.NOT_TAKEN, "the event could not be stored, send it again")
 BUSY: Final = Refusal(503, RefusalReason.BUSY, "too many bodies at a time, send it again")
 
@@ -50,6 +51,8 @@ def not_signed(reason: SignatureReason) -> Refusal:
 
 
 def not_an_event(reason: EventReason) -> Refusal:
+    if reason is EventReason.NO_TRIGGER:
+        return NO_TRIGGER
     if reason is EventReason.WRONG_MODE:
         return Refusal(400, reason, "the event is of the other mode (live or test) than this trigger")
     if reason is EventReason.THIN_EVENT:

@@ -14,10 +14,11 @@ from typing import Any, Final, NamedTuple
 import orjson
 
 from stripeline.contracts.deliveries.delivery_vocabulary import EventReason, IgnoredReason
-from stripeline.contracts.families import Family, families, text
+from stripeline.contracts.families import Family, text
 from stripeline.contracts.headers import CONNECTION, TRIGGER, Headers, cloud_event
 from stripeline.contracts.ids import EVENT_ID
 from stripeline.ingest.trigger import TriggerView
+from stripeline.ingest.webhook_path import PathView
 
 EVENT_TYPE: Final = re.compile(r"[a-z0-9_.]{1,200}")
 _OBJECT: Final = (dict, NoneType)
@@ -36,13 +37,19 @@ _KINDS: Final = (
 
 
 class Publication(NamedTuple):
-    """One record to write. `topic` is without the prefix; `timestamp_ms` is when we received the event."""
+    """One record to write.
+
+    topic: without the prefix.
+    timestamp_ms: when we received the event.
+    trigger: the one that takes it.
+    """
 
     topic: str
     key: bytes
     value: bytes
     headers: Headers
     timestamp_ms: int
+    trigger: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,23 +63,24 @@ class Rejected:
 
 
 def route(
-    body: bytes, *, trigger: TriggerView, received_at_ms: int, traceparent: bytes | None
+    body: bytes, *, path: PathView, received_at_ms: int, traceparent: bytes | None
 ) -> Publication | Ignored | Rejected:
-    """What becomes of a body that Stripe signed for `trigger`."""
+    """What becomes of a body that Stripe signed for `path`."""
     event = _parsed(body)
     if isinstance(event, Rejected):
         return event
     if event.get("object") == _THIN:
         return _thin(event)
     problem = problem_of(event)
-    unwanted = _other_mode(event, trigger) if problem is None else Rejected(reason=problem)
+    unwanted = _other_mode(event, path) if problem is None else Rejected(reason=problem)
     if unwanted is not None:
         return unwanted
-    family = families().get(trigger.family_kind)
-    if family is None or not event["type"].startswith(family.prefix):
-        return Ignored(reason=IgnoredReason.OTHER_FAMILY)
+    taker = path.taker(event["type"])
+    if taker is None:
+        # After a 200 Stripe would never send it again: a trigger that is defined a moment later could not take it.
+        return Rejected(reason=EventReason.NO_TRIGGER) if path.missing else Ignored(reason=IgnoredReason.OTHER_FAMILY)
     try:
-        return _publication(event, family, trigger, received_at_ms, traceparent)
+        return _publication(event, *taker, received_at_ms, traceparent)
     except orjson.JSONEncodeError:  # orjson reads 1,024 levels and writes 254
         return Rejected(reason=EventReason.TOO_DEEP)
 
@@ -153,6 +161,7 @@ def _publication(
         value=orjson.dumps(output(event)),
         headers=headers + ours,
         timestamp_ms=received_at_ms,
+        trigger=trigger.name,
     )
 
 
@@ -162,16 +171,16 @@ def _standing(trigger: str, connection: str) -> tuple[str, Headers]:
     return f"/stripeline/triggers/{trigger}", ((TRIGGER, trigger.encode()), (CONNECTION, connection.encode()))
 
 
-def _other_mode(event: Mapping[str, Any], trigger: TriggerView) -> Ignored | Rejected | None:
-    """A live event on a test trigger's secret, or the reverse, is a mix-up that must not reach a workflow.
+def _other_mode(event: Mapping[str, Any], path: PathView) -> Ignored | Rejected | None:
+    """A live event on a test endpoint's secret, or the reverse, is a mix-up that must not reach a workflow.
 
     But a live Connect endpoint gets the test events of its connected accounts too, and Stripe disables an endpoint that
     refuses them for days: https://docs.stripe.com/connect/webhooks
     """
     mode = event.get("livemode")
-    if mode is None or trigger.livemode is None or mode is trigger.livemode:
+    if mode is None or path.livemode is None or mode is path.livemode:
         return None
-    if trigger.livemode and _account(event) is not None:
+    if path.livemode and _account(event) is not None:
         return Ignored(reason=IgnoredReason.WRONG_MODE)
     return Rejected(reason=EventReason.WRONG_MODE)
 

@@ -26,7 +26,7 @@ class RefusalReason(StrEnum):
     NOT_HTTP = "not_http"
     TWO_SIGNATURES = "two_signatures"
     FAILED = "failed"  # a fault of Stripeline
-    NO_SECRET = "no_secret"  # noqa: S105  the trigger has no signing secret
+    NO_SECRET = "no_secret"  # noqa: S105  the path has no signing secret
     SEALED_SECRET = "sealed_secret"  # noqa: S105  this process does not hold the master key of a signing secret
     NOT_TAKEN = "not_taken"
     BUSY = "busy"  # the bodies that are being read fill the memory that they may take
@@ -61,6 +61,7 @@ class EventReason(StrEnum):
     BAD_DATA = "bad_data"
     WRONG_MODE = "wrong_mode"
     TOO_DEEP = "too_deep"
+    NO_TRIGGER = "no_trigger"  # a trigger of the endpoint is not defined: it might take the event
     THIN_EVENT = "thin_event"  # it names its object, and has no data
 
 

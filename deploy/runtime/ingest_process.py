@@ -5,7 +5,7 @@ import asyncio
 import structlog
 
 from stripeline.contracts.vocabulary import LogEvent
-from stripeline.deploy.runtime.definition_cache import TriggerViews
+from stripeline.deploy.runtime.definition_cache import PathViews
 from stripeline.deploy.runtime.process.port_in_use import named_ports
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.runtime.worker_setup import reported_vault, table_loaded
@@ -26,7 +26,7 @@ log = structlog.get_logger(__name__)
 async def ingest_part(shared: Shared, stop: asyncio.Event, *, shares_port: bool = False) -> None:
     """Serve the webhooks until stopped. shares_port: with other processes of this host."""
     settings, table = shared.settings, shared.table
-    views = TriggerViews(table, Secrets(reported_vault(shared)))
+    views = PathViews(table, Secrets(reported_vault(shared)))
     bounds = InFlightBounds(deadline_s=settings.ingest_publish_deadline_ms / 1000)
     publisher = Publisher(
         shared.client, settings.topic_prefix, bounds=bounds, partitions=settings.partitions, words=shared.words
@@ -42,7 +42,7 @@ async def ingest_part(shared: Shared, stop: asyncio.Event, *, shares_port: bool 
     seen = IngestView(counters=Counters(), topic=settings.topics.event, unavailable=lambda: publisher.unavailable)
     shared.metrics.show(INGEST, lambda: seen)
     webhook = Webhook(
-        triggers=views.of, counters=seen.counters, spans=spans,
+        paths=views.of, counters=seen.counters, spans=spans,
         max_body=settings.ingest_max_body_bytes,
     )  # fmt: skip
     host, port = settings.ingest_host, settings.ingest_port

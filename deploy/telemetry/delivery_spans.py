@@ -10,6 +10,7 @@ from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer
 
 from stripeline.contracts.deliveries.delivery_vocabulary import DeliveryVerdict
 from stripeline.ingest.publish_result import Published
+from stripeline.ingest.routing import Publication
 from stripeline.ingest.webhook import Spans
 from stripeline.workers.spans import parent_of, sending, traceparent_of
 
@@ -21,22 +22,23 @@ class DeliverySpans(Spans):
         self._tracer, self._topic = tracer, topic
         self._open: dict[bytes, Span] = {}
 
-    def begin(self, trigger: str, received: str | None) -> bytes:
+    def begin(self, path: str, received: str | None) -> bytes:
         """Start it, below the span that a proxy in front of us sent. Returns the trace that the record carries on."""
         parent = parent_of(None if received is None else received.encode())
-        attributes = {"stripeline.trigger": trigger}
+        attributes = {"stripeline.trigger": path}
         span = self._tracer.start_span("webhook", context=parent, kind=SpanKind.PRODUCER, attributes=attributes)
         trace = traceparent_of(span)
         self._open[trace] = span
         return trace
 
-    def sent(self, trace: bytes, topic: str, where: Published) -> None:
+    def sent(self, trace: bytes, publication: Publication, where: Published) -> None:
         """Kafka has it."""
         span = self._open.pop(trace, None)
         if span is not None:
-            name = self._topic(topic)
+            name = self._topic(publication.topic)
             span.update_name(f"send {name}")
             span.set_attributes(sending(name))
+            span.set_attribute("stripeline.trigger", publication.trigger)
             span.set_attribute("messaging.destination.partition.id", str(where.partition))
             span.set_attribute("messaging.kafka.offset", where.offset)
             span.end()

@@ -1,7 +1,7 @@
 """Logs each refusal and each closed connection with its peer: one line of each trigger and reason in ten seconds.
 
-The kinds are applied triggers and words of the vocabulary, so that no client can make more of them. What a client wrote
-is masked, escaped and cut. Nothing is worked out for a line that is left out.
+The kinds are applied triggers and endpoints, and words of the vocabulary, so that no client can make more of them. What
+a client wrote is masked, escaped and cut. Nothing is worked out for a line that is left out.
 """
 
 import time
@@ -33,7 +33,7 @@ class RefusalLog:
         self._limit = LogLimit(EVERY_S)
 
     def refused(self, trigger: str, refusal: Refusal, request: web.BaseRequest) -> None:
-        """`trigger` is empty where the request names none that exists; the line has the path then."""
+        """`trigger` is that of the path, or its endpoint. Empty where there is none: the line has the path then."""
         left_out = self._limit.admit((trigger, refusal.reason), self._monotonic())
         if left_out is None:
             return

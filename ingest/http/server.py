@@ -65,15 +65,15 @@ class Receiver:
         connection.begin(request.content, head.content_length)
         admitted = webhook.head(head)
         if isinstance(admitted, Refusal):
-            return self._refused(webhook.trigger_of(head.path), admitted, request)
+            return self._refused(webhook.known_name(head.path), admitted, request)
         is_whole = request.content.is_eof()  # it came with its head
         body = self._bodies.whole(request) if is_whole else await self._bodies.arriving(connection, request)
         if isinstance(body, Refusal):
-            return self._refused(admitted.trigger.name, webhook.refused(admitted.trigger.name, body), request)
+            return self._refused(admitted.path.name, webhook.refused(admitted.path.name, body), request)
         decided = webhook.body(admitted, body, now_s=self._clock(), entropy=self._entropy(ENTROPY_BYTES))
         answer = await self._published(decided) if isinstance(decided, Delivery) else decided
         if isinstance(answer, Refusal):
-            return self._refused(admitted.trigger.name, answer, request)
+            return self._refused(admitted.path.name, answer, request)
         return self._rendered(answer, request)
 
     def _refused(self, trigger: str, refusal: Refusal, request: web.BaseRequest) -> web.StreamResponse:

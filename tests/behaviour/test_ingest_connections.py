@@ -51,7 +51,7 @@ async def connected() -> AsyncIterator[tuple[ClientConnection, Wire]]:
     """A connection that was just made: the loop has not turned since."""
     limits = Limits(lingering_s=0.05)
     connection, wire = (
-        Receiver(Webhook(triggers={}.get), Unused(), limits, time.time, RefusalLog()).connection(),
+        Receiver(Webhook(paths={}.get), Unused(), limits, time.time, RefusalLog()).connection(),
         Wire(),
     )
     connection.connection_made(wire)

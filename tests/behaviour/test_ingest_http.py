@@ -22,8 +22,9 @@ from stripeline.ingest.http.deadlines import Limits
 from stripeline.ingest.http.server import Running, serve
 from stripeline.ingest.publish_result import Done, NotTaken, Published
 from stripeline.ingest.routing import Publication
-from stripeline.ingest.trigger import TriggerView
 from stripeline.ingest.webhook import Spans, Webhook
+from stripeline.ingest.webhook_path import PathView
+from tests.support.webhook_paths import own_path
 
 NOW_S = 1_790_000_000
 SECRET, NEXT = b"whsec_one", b"whsec_two"
@@ -38,11 +39,11 @@ class Traced:
     def __init__(self) -> None:
         self.ended: list[tuple[str, ...]] = []
 
-    def begin(self, trigger: str, received: str | None) -> bytes:
+    def begin(self, path: str, received: str | None) -> bytes:
         return TRACE
 
-    def sent(self, trace: bytes, topic: str, where: Published) -> None:
-        self.ended.append(("sent", topic))
+    def sent(self, trace: bytes, publication: Publication, where: Published) -> None:
+        self.ended.append(("sent", publication.topic))
 
     def not_sent(self, trace: bytes, verdict: str, reason: str) -> None:
         self.ended.append((verdict, reason))
@@ -87,7 +88,7 @@ class Receiver:
     running: Running
     publisher: FakePublisher
     counters: Counters
-    triggers: dict[str, TriggerView]
+    triggers: dict[str, PathView]
     clock: list[float]
     http: aiohttp.ClientSession
 
@@ -160,7 +161,7 @@ async def receiver() -> AsyncIterator[Receiver]:
 async def serving(spans: Spans | None = None) -> AsyncIterator[Receiver]:
     publisher, counters, clock = FakePublisher(), Counters(), [float(NOW_S)]
     triggers = {"pay": view(), "silent": view(name="silent", secrets=())}
-    webhook = Webhook(triggers=triggers.get, counters=counters, spans=spans, max_body=CAP)
+    webhook = Webhook(paths=triggers.get, counters=counters, spans=spans, max_body=CAP)
     how: dict[str, Any] = {"limits": LIMITS, "grace_s": 1, "clock": lambda: clock[0]}
     async with (
         await serve(webhook, publisher, host="127.0.0.1", port=0, **how) as running,
@@ -171,10 +172,8 @@ async def serving(spans: Spans | None = None) -> AsyncIterator[Receiver]:
         task.cancel()
 
 
-def view(name: str = "pay", secrets: tuple[bytes, ...] = (SECRET,)) -> TriggerView:
-    return TriggerView(
-        name=name, family_kind="stripe/payment-event", connection="acme", livemode=False, secrets=secrets
-    )
+def view(name: str = "pay", secrets: tuple[bytes, ...] = (SECRET,)) -> PathView:
+    return own_path(name=name, family_kind="stripe/payment-event", connection="acme", livemode=False, secrets=secrets)
 
 
 async def test_a_signed_event_is_published_and_answered_200(receiver: Receiver) -> None:
@@ -617,7 +616,7 @@ async def test_an_idle_connection_outlives_the_head_deadline(receiver: Receiver)
 async def test_an_idle_connection_is_closed_in_the_end() -> None:
     limits = Limits(keepalive_s=0.1)
     async with await serve(
-        Webhook(triggers={}.get), FakePublisher(), host="127.0.0.1", port=0, limits=limits, grace_s=1
+        Webhook(paths={}.get), FakePublisher(), host="127.0.0.1", port=0, limits=limits, grace_s=1
     ) as running:
         reader, writer = await asyncio.open_connection("127.0.0.1", running.port)
         writer.write(b"GET / HTTP/1.1\r\nHost: x\r\n\r\n")

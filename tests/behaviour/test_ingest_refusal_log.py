@@ -16,8 +16,8 @@ from stripeline.ingest.http.deadlines import Limits
 from stripeline.ingest.http.server import serve
 from stripeline.ingest.publish_result import Done, NotTaken
 from stripeline.ingest.routing import Publication
-from stripeline.ingest.trigger import TriggerView
 from stripeline.ingest.webhook import Webhook
+from tests.support.webhook_paths import own_path
 
 SECRET = "whsec_one"
 LIMITS = Limits(head_deadline_s=0.2, max_connections=4)
@@ -47,12 +47,12 @@ def lines() -> Iterator[list[Any]]:
 @pytest.fixture
 async def port() -> AsyncIterator[int]:
     views = {
-        "pay": TriggerView(
+        "pay": own_path(
             name="pay", family_kind="stripe/charge-event", connection="acme", livemode=False, secrets=(SECRET.encode(),)
         ),
-        "sealed": TriggerView(name="sealed", family_kind="stripe/charge-event", connection="acme", sealed=1),
+        "sealed": own_path(name="sealed", family_kind="stripe/charge-event", connection="acme", sealed=1),
     }
-    webhook = Webhook(triggers=views.get, max_body=1_000)
+    webhook = Webhook(paths=views.get, max_body=1_000)
     trusted = (ipaddress.ip_network("127.0.0.0/8"),)
     async with await serve(
         webhook, Away(), host="127.0.0.1", port=0, limits=LIMITS, grace_s=1, trusted_proxies=trusted

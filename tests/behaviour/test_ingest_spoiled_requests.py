@@ -8,10 +8,10 @@ import pytest
 
 from stripeline.ingest.http.deadlines import Limits
 from stripeline.ingest.http.server import serve
-from stripeline.ingest.trigger import TriggerView
 from stripeline.ingest.webhook import Webhook
 from tests.behaviour.test_ingest_http import FakePublisher
 from tests.support.spoiled_answers import SECRET, TRIGGER, answers
+from tests.support.webhook_paths import own_path
 
 FILE = Path(__file__).with_name("spoiled_answers.txt")
 GROUP = re.compile(r"^= (.+)\n((?:[\d ]+\n)+)", re.MULTILINE)
@@ -20,7 +20,7 @@ REQUESTS_CRC = 969039021
 """Differs when tests/support/spoiled_requests.py makes other requests: then the list must be judged again."""
 
 LIMITS = Limits(head_deadline_s=2.0, body_deadline_s=2.0, keepalive_s=1.0, lingering_s=1.0)
-VIEW = TriggerView(
+VIEW = own_path(
     name=TRIGGER, family_kind="stripe/payment-event", connection="acme", livemode=False, secrets=(SECRET.encode(),)
 )
 
@@ -40,7 +40,7 @@ def test_each_difference_is_one_and_has_one_reason() -> None:
 
 
 async def test_spoiled_requests_get_the_answers_that_are_listed(caplog: pytest.LogCaptureFixture) -> None:
-    publisher, webhook = FakePublisher(), Webhook(triggers={TRIGGER: VIEW}.get)
+    publisher, webhook = FakePublisher(), Webhook(paths={TRIGGER: VIEW}.get)
     async with await serve(webhook, publisher, host="127.0.0.1", port=0, limits=LIMITS, grace_s=1) as running:
         lines = await answers(running.port, NUMBERS)
     assert zlib.crc32("\n".join(line.partition(":")[0] for line in lines).encode()) == REQUESTS_CRC

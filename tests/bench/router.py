@@ -11,13 +11,13 @@ from functools import partial
 from stripeline.contracts.ids import command_id, run_id
 from stripeline.deploy.local.kafka import free_port
 from stripeline.ingest.routing import Publication, route
-from stripeline.ingest.trigger import TriggerView
 from stripeline.workers.executor.outcome_records import End, ResultFacts, result
 from tests.bench.harness import Column, Lab, Sample, Table, medians
 from tests.bench.processes import python
 from tests.bench.stripe_load import event_bodies, event_id
 from tests.bench.workers import Given, Setup, process, produce, setup, watched
 from tests.support.cluster import SECRET
+from tests.support.webhook_paths import own_path
 
 EVENTS = 30_000
 PARTITIONS = 4
@@ -29,7 +29,7 @@ OUTPUTS = {
         "status": "requires_payment_method", "client_secret": "pi_1_secret_1", "created": 1,
     },
 }  # fmt: skip
-_TRIGGER = TriggerView(
+_TRIGGER = own_path(
     name="payments", family_kind="stripe/payment-event", connection="acme", livemode=False, secrets=(SECRET.encode(),)
 )
 
@@ -37,7 +37,7 @@ _TRIGGER = TriggerView(
 def events(count: int) -> Iterable[Given]:
     """Events as the receiver publishes them."""
     for number, body in enumerate(event_bodies(count)):
-        made = route(body, trigger=_TRIGGER, received_at_ms=int(time.time() * 1000), traceparent=None)
+        made = route(body, path=_TRIGGER, received_at_ms=int(time.time() * 1000), traceparent=None)
         assert isinstance(made, Publication)
         yield number % PARTITIONS, made.key, made.value, list(made.headers)
 

@@ -11,7 +11,6 @@ from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Code, Fault
 from stripeline.ingest.routing import Publication, route
-from stripeline.ingest.trigger import TriggerView
 from stripeline.workers.actions import actions
 from stripeline.workers.executor import outcome_records
 from stripeline.workers.executor.command_state import Call
@@ -22,6 +21,7 @@ from stripeline.workers.executor.stripe_answer import StripeAnswer, classify, re
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
 from tests.support.records import Record, any_owner, command, command_record, event, event_record, installation
+from tests.support.webhook_paths import own_path
 
 NOW = 2_000_000
 TOPICS = Topics(tiers=parse_tiers("5s"))
@@ -207,8 +207,8 @@ def test_a_run_that_a_broken_expression_stops(change):
 def test_an_event(change, absent):
     """What ingest adds when Stripe sends it is absent when Stripe does not."""
     stripes = {**event(), "object": "event", "data": {"object": event()["data"]}, **change}
-    trigger = TriggerView(name="acme-payments", family_kind="stripe/payment-event", connection="acme")
-    published = route(orjson.dumps(stripes), trigger=trigger, received_at_ms=NOW, traceparent=None)
+    trigger = own_path(name="acme-payments", family_kind="stripe/payment-event", connection="acme")
+    published = route(orjson.dumps(stripes), path=trigger, received_at_ms=NOW, traceparent=None)
     assert isinstance(published, Publication)
     exactly(Event, orjson.loads(published.value), absent=frozenset(absent))
 

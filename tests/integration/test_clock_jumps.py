@@ -12,13 +12,13 @@ from stripeline.deploy.local.webhook_sender import deliver
 from stripeline.ingest.http.server import serve
 from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.kafka.session import InFlightBounds
-from stripeline.ingest.trigger import TriggerView
 from stripeline.ingest.webhook import Webhook
 from tests.support.broker import Broker, create_topics
 from tests.support.scripted_workers import LIMITED, ScriptedStripe, customers, scripted_workers, until
+from tests.support.webhook_paths import own_path
 
 SECRET = "whsec_test"
-TRIGGER = TriggerView(
+TRIGGER = own_path(
     name="pay", family_kind="stripe/payment-event", connection="acme", livemode=None, secrets=(SECRET.encode(),)
 )
 HOUR_S = 3_600.0
@@ -72,7 +72,7 @@ async def test_a_receiver_refuses_by_age_only_while_its_clock_is_off(broker: Bro
         {"bootstrap_servers": broker.bootstrap_servers}, prefix, bounds=InFlightBounds(deadline_s=2)
     ) as publisher:
         await until(lambda: publisher.ready, "a producer")
-        webhook = Webhook(triggers={"pay": TRIGGER}.get)
+        webhook = Webhook(paths={"pay": TRIGGER}.get)
         async with await serve(webhook, publisher, host="127.0.0.1", port=0, clock=time.time) as running:
             url, answers = f"http://127.0.0.1:{running.port}/webhooks/pay", []
             for ahead_s in (0, HOUR_S, -HOUR_S, 0):

@@ -119,7 +119,12 @@ async def test_what_the_broker_compresses_is_read(broker: Broker, prefix: str, c
         async with Publisher(workers.client, topics.prefix) as publisher:
             await until(lambda: publisher.ready, "ingest is connected")
             made = Publication(
-                topic="payment-event", key=b"pi_1", value=b'{"id":"evt_1"}' * 20, headers=(), timestamp_ms=1
+                topic="payment-event",
+                key=b"pi_1",
+                value=b'{"id":"evt_1"}' * 20,
+                headers=(),
+                timestamp_ms=1,
+                trigger="pay",
             )
 
             async def compressed() -> bool:

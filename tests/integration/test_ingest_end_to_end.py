@@ -14,15 +14,13 @@ from stripeline.deploy.local.kafka import LocalKafka
 from stripeline.ingest.http.server import serve
 from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.kafka.session import InFlightBounds
-from stripeline.ingest.trigger import TriggerView
 from stripeline.ingest.webhook import Webhook
 from tests.support.broker import create_topics
 from tests.support.publish_futures import in_flight
+from tests.support.webhook_paths import own_path
 
 SECRET = b"whsec_test"
-TRIGGER = TriggerView(
-    name="pay", family_kind="stripe/payment-event", connection="acme", livemode=False, secrets=(SECRET,)
-)
+TRIGGER = own_path(name="pay", family_kind="stripe/payment-event", connection="acme", livemode=False, secrets=(SECRET,))
 
 
 def event(number: int) -> bytes:
@@ -64,7 +62,7 @@ async def test_acknowledged_events_survive_a_killed_broker(own_broker: LocalKafk
     async with Publisher(
         {"bootstrap_servers": own_broker.bootstrap_servers}, prefix, bounds=InFlightBounds(deadline_s=1)
     ) as publisher:
-        webhook = Webhook(triggers={"pay": TRIGGER}.get)
+        webhook = Webhook(paths={"pay": TRIGGER}.get)
         async with (
             await serve(webhook, publisher, host="127.0.0.1", port=0) as running,
             aiohttp.ClientSession(f"http://127.0.0.1:{running.port}") as http,

@@ -17,12 +17,12 @@ from stripeline.deploy.operations.topics import apply
 from stripeline.ingest.http.server import serve
 from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.kafka.session import InFlightBounds
-from stripeline.ingest.trigger import TriggerView
 from stripeline.ingest.webhook import Webhook
 from tests.support.broker import Broker
 from tests.support.end_state import read_topic
 from tests.support.scripted_workers import until
 from tests.support.stripe_events import EVENT_TYPES, EVERY_TYPE
+from tests.support.webhook_paths import own_path
 
 SECRET = "whsec_test"
 PARTITIONS = 2
@@ -38,7 +38,7 @@ async def topics(broker: Broker, prefix: str) -> Topics:
 @pytest.fixture
 async def http(broker: Broker, topics: Topics) -> AsyncIterator[aiohttp.ClientSession]:
     triggers = {
-        name: TriggerView(
+        name: own_path(
             name=name, family_kind=f"stripe/{name}", connection="acme", livemode=False, secrets=(SECRET.encode(),)
         )
         for name in EVENT_TYPES
@@ -47,7 +47,7 @@ async def http(broker: Broker, topics: Topics) -> AsyncIterator[aiohttp.ClientSe
         {"bootstrap_servers": broker.bootstrap_servers}, topics.prefix, bounds=InFlightBounds(deadline_s=10)
     ) as publisher:
         await until(lambda: publisher.ready, "producers")
-        webhook = Webhook(triggers=triggers.get)
+        webhook = Webhook(paths=triggers.get)
         async with (
             await serve(webhook, publisher, host="127.0.0.1", port=0) as running,
             aiohttp.ClientSession(f"http://127.0.0.1:{running.port}") as client,

@@ -38,6 +38,7 @@ def publication(
         value=orjson.dumps({"id": f"evt_{number}", "pad": "x" * size}),
         headers=(("ce_id", b"evt_%d" % number),),
         timestamp_ms=1_790_000_000_000,
+        trigger="pay",
     )
 
 

@@ -78,7 +78,9 @@ class Deliveries:
 
 def publication(topic: str, number: int) -> Publication:
     value = orjson.dumps({"id": f"evt_{number}", "pad": "x" * 3_000})
-    return Publication(topic=topic, key=b"pi_%d" % number, value=value, headers=(), timestamp_ms=1_790_000_000_000)
+    return Publication(
+        topic=topic, key=b"pi_%d" % number, value=value, headers=(), timestamp_ms=1_790_000_000_000, trigger="pay"
+    )
 
 
 async def create(bootstrap: str, *topics: NewTopic) -> None:

@@ -28,7 +28,9 @@ DEADLINE_S = 0.5
 
 def publication(number: int) -> Publication:
     value = orjson.dumps({"id": f"evt_{number}"})
-    return Publication(topic="payment-event", key=b"pi_1", value=value, headers=(), timestamp_ms=1_790_000_000_000)
+    return Publication(
+        topic="payment-event", key=b"pi_1", value=value, headers=(), timestamp_ms=1_790_000_000_000, trigger="pay"
+    )
 
 
 async def test_not_enough_replicas_is_503_until_they_return(

@@ -7,7 +7,8 @@ import orjson
 
 from stripeline.deploy.local.example_events import example_event
 from stripeline.ingest.routing import Ignored, Publication, Rejected, route
-from stripeline.ingest.trigger import TriggerView
+from stripeline.ingest.webhook_path import PathView
+from tests.support.webhook_paths import own_path
 
 TRACE = b"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 RECEIVED_MS = 1_790_000_000_123
@@ -34,8 +35,8 @@ EVENT_TYPES: Mapping[str, str] = {
 EVERY_TYPE = [(topic, name) for topic, names in EVENT_TYPES.items() for name in names.split()]
 
 
-def trigger(topic: str) -> TriggerView:
-    return TriggerView(
+def trigger(topic: str) -> PathView:
+    return own_path(
         name="acme-main", family_kind=f"stripe/{topic}", connection="acme", livemode=False, secrets=(b"whsec_x",)
     )
 
@@ -47,4 +48,4 @@ def delivery(event_type: str, **changes: Any) -> dict[str, Any]:
 
 
 def routed(topic: str, body: Mapping[str, Any]) -> Publication | Ignored | Rejected:
-    return route(orjson.dumps(body), trigger=trigger(topic), received_at_ms=RECEIVED_MS, traceparent=TRACE)
+    return route(orjson.dumps(body), path=trigger(topic), received_at_ms=RECEIVED_MS, traceparent=TRACE)

@@ -3,6 +3,7 @@
 The cache is in memory only, holds SecretStr values, and is bounded.
 """
 
+from collections.abc import Sequence
 from typing import Final
 
 from pydantic import SecretStr
@@ -28,9 +29,9 @@ class Secrets:
         """A trigger's signing secrets, in the trigger's order. Raises VaultError."""
         return tuple(self._open(signing_secret(name), sealed) for sealed in trigger.signing_secrets)
 
-    def openable(self, name: str, trigger: Trigger) -> list[SecretStr | VaultError]:
-        """A trigger's signing secrets, in the trigger's order, each with why it can't be opened where it can't."""
-        return [self._open_or_why(signing_secret(name), sealed) for sealed in trigger.signing_secrets]
+    def openable(self, name: str, sealed: Sequence[str]) -> list[SecretStr | VaultError]:
+        """Secrets that are bound to one name, in their order, each with why it can't be opened where it can't."""
+        return [self._open_or_why(name, one) for one in sealed]
 
     def _open_or_why(self, name: str, sealed: str) -> SecretStr | VaultError:
         try:

@@ -45,6 +45,11 @@ def signing_secret(trigger: str) -> str:
     return f"trigger/{trigger}/signing_secrets"
 
 
+def endpoint_secret(endpoint: str) -> str:
+    """The name that each signing secret of an endpoint is bound to: of its definition, and of its destinations."""
+    return f"endpoint/{endpoint}/signing_secrets"
+
+
 def new_master_key() -> str:
     """A new master key in the format of `STRIPELINE_MASTER_KEY`."""
     return base64.b64encode(os.urandom(_KEY_BYTES)).decode()

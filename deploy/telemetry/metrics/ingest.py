@@ -25,7 +25,7 @@ def _counted(
 INGEST: Final[tuple[MetricRow[IngestView], ...]] = (
     _counted(
         "stripeline_deliveries_total", "counter", ("trigger", "verdict", "reason"),
-        "Deliveries by what became of them",
+        "Deliveries by what became of them; an endpoint's, which are of no trigger, under its own name",
         words={
             "verdict": (DeliveryVerdict,),
             "reason": (RefusalReason, SignatureReason, EventReason, IgnoredReason, NotTakenReason),
@@ -36,11 +36,13 @@ INGEST: Final[tuple[MetricRow[IngestView], ...]] = (
         " thin events; create one with snapshot payloads instead."
         f" `{DeliveryVerdict.NOT_TAKEN}` (503): check Kafka; Stripe sends again for three days."
         f" `{DeliveryVerdict.IGNORED}`: remove those event types from the endpoint in Stripe's dashboard."
+        f" `{EventReason.NO_TRIGGER}`: an endpoint names a trigger that is not there, or of another connection."
         " An empty trigger: a request for a trigger that does not exist",
     ),
     _counted(
         "stripeline_signatures_total", "counter", ("trigger", "secret"),
-        "Genuine signatures by the place of their secret in the trigger's ring; 0 is the first",
+        "Genuine signatures by trigger or endpoint, and by secret: its place in the file, 0 is the first, or its"
+        " destination at Stripe",
         question="Can the old signing secret be removed after a roll?",
         action="0 is the first secret of the trigger. When only 0 still increases, remove the others",
     ),

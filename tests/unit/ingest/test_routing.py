@@ -9,7 +9,8 @@ from stripeline.contracts import headers as names
 from stripeline.contracts.deliveries.delivery_vocabulary import EventReason, IgnoredReason
 from stripeline.contracts.records import Event
 from stripeline.ingest.routing import Ignored, Publication, Rejected, output, problem_of, route
-from stripeline.ingest.trigger import TriggerView
+from stripeline.ingest.webhook_path import PathView
+from tests.support.webhook_paths import own_path
 
 PAYMENT, CHARGE, CUSTOMER = "stripe/payment-event", "stripe/charge-event", "stripe/customer-event"
 
@@ -40,8 +41,8 @@ OBJECTS: dict[str, dict[str, Any]] = {
 SUBJECTS = {PAYMENT: b"pi_1", CHARGE: b"ch_1", CUSTOMER: b"cus_1"}
 
 
-def trigger(kind: str = PAYMENT, *, livemode: bool | None = False) -> TriggerView:
-    return TriggerView(name="acme-main", family_kind=kind, connection="acme", livemode=livemode, secrets=(b"whsec_x",))
+def trigger(kind: str = PAYMENT, *, livemode: bool | None = False) -> PathView:
+    return own_path(name="acme-main", family_kind=kind, connection="acme", livemode=livemode, secrets=(b"whsec_x",))
 
 
 def event(**changes: Any) -> dict[str, Any]:
@@ -59,12 +60,12 @@ def event(**changes: Any) -> dict[str, Any]:
     return {name: value for name, value in (made | changes).items() if value is not ...}
 
 
-def routed(body: bytes | dict[str, Any], of: TriggerView | None = None) -> Publication | Ignored | Rejected:
+def routed(body: bytes | dict[str, Any], of: PathView | None = None) -> Publication | Ignored | Rejected:
     raw = body if isinstance(body, bytes) else orjson.dumps(body)
-    return route(raw, trigger=of or trigger(), received_at_ms=1_790_000_000_123, traceparent=b"00-trace")
+    return route(raw, path=of or trigger(), received_at_ms=1_790_000_000_123, traceparent=b"00-trace")
 
 
-def published(body: bytes | dict[str, Any], of: TriggerView | None = None) -> Publication:
+def published(body: bytes | dict[str, Any], of: PathView | None = None) -> Publication:
     found = routed(body, of)
     assert isinstance(found, Publication)
     return found

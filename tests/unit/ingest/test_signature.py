@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from stripeline.contracts.deliveries.delivery_vocabulary import SignatureReason
 from stripeline.ingest.signature import MAX_HEADER_BYTES, MAX_ITEMS, Refused, Verified, _taken_apart, parse, verify
-from stripeline.ingest.trigger import TriggerView
+from tests.support.webhook_paths import own_path
 
 NOW_S = 1_790_000_000
 BODY = b'{"id": "evt_1"}'
@@ -192,7 +192,7 @@ def test_the_usual_header_is_read_as_any_other(sent: bytes) -> None:
 
 
 def test_a_trigger_shows_no_secret_and_takes_no_empty_one() -> None:
-    trigger = TriggerView(name="pay", family_kind="stripe/payment-event", connection="acme", secrets=(b"whsec_x",))
+    trigger = own_path(name="pay", family_kind="stripe/payment-event", connection="acme", secrets=(b"whsec_x",))
     assert "whsec" not in repr(trigger)
     with pytest.raises(ValueError, match="empty signing secret"):
-        TriggerView(name="pay", family_kind="stripe/payment-event", connection="acme", secrets=(b"whsec_x", b""))
+        own_path(name="pay", family_kind="stripe/payment-event", connection="acme", secrets=(b"whsec_x", b""))

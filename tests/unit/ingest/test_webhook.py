@@ -11,18 +11,19 @@ from stripeline.contracts.deliveries.delivery_vocabulary import EventReason, Not
 from stripeline.ingest import refusals
 from stripeline.ingest.publish_result import NotTaken, Published
 from stripeline.ingest.refusals import Refusal
+from stripeline.ingest.routing import Publication
 from stripeline.ingest.trigger import TriggerView
 from stripeline.ingest.webhook import ACCEPTED, Admitted, Delivery, RequestHead, Webhook
+from stripeline.ingest.webhook_path import PathView
+from tests.support.webhook_paths import own_path
 
 NOW_S, SECRET, ENTROPY = 1_790_000_000, b"whsec_one", bytes(range(24))
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 TAKEN = Published(partition=1, offset=2)
 
 
-def view(name: str = "pay", secrets: tuple[bytes, ...] = (SECRET,)) -> TriggerView:
-    return TriggerView(
-        name=name, family_kind="stripe/payment-event", connection="acme", livemode=False, secrets=secrets
-    )
+def view(name: str = "pay", secrets: tuple[bytes, ...] = (SECRET,)) -> PathView:
+    return own_path(name=name, family_kind="stripe/payment-event", connection="acme", livemode=False, secrets=secrets)
 
 
 def sign(body: bytes, secret: bytes = SECRET, t: int = NOW_S) -> bytes:
@@ -37,6 +38,10 @@ def event(**changes: Any) -> bytes:
     return orjson.dumps(made | changes)
 
 
+TRIGGERS = (
+    TriggerView(name="pay", family_kind="stripe/payment-event", connection="acme"),
+    TriggerView(name="cards", family_kind="stripe/charge-event", connection="acme"),
+)
 GOOD = RequestHead("POST", "/webhooks/pay", "application/json; charset=utf-8", 10, False, [sign(event())], None)
 
 
@@ -44,11 +49,11 @@ class Spans:
     def __init__(self) -> None:
         self.ended: list[tuple[Any, ...]] = []
 
-    def begin(self, trigger: str, received: str | None) -> bytes:
+    def begin(self, path: str, received: str | None) -> bytes:
         return TRACE.encode()
 
-    def sent(self, trace: bytes, topic: str, where: Published) -> None:
-        self.ended.append((trace, topic, where))
+    def sent(self, trace: bytes, publication: Publication, where: Published) -> None:
+        self.ended.append((trace, publication.topic, where))
 
     def not_sent(self, trace: bytes, verdict: str, reason: str) -> None:
         self.ended.append((trace, verdict, reason))
@@ -57,9 +62,11 @@ class Spans:
 def webhook(spans: Spans | None = None) -> Webhook:
     triggers = {
         "pay": view(), "silent": view("silent", ()), "sealed": replace(view("sealed", ()), sealed=1),
-        "half": replace(view("half"), places=(1,), sealed=1),
+        "half": replace(view("half"), places=("1",), sealed=1),
+        "all": PathView(name="all", triggers=TRIGGERS, livemode=True, secrets=(b"x", SECRET), places=("0", "we_1")),
+        "some": PathView(name="some", triggers=TRIGGERS[:1], missing=True, secrets=(SECRET,)),
     }  # fmt: skip
-    return Webhook(triggers=triggers.get, spans=spans, max_body=1_000)
+    return Webhook(paths=triggers.get, spans=spans, max_body=1_000)
 
 
 def admitted(found: Webhook, head: RequestHead = GOOD) -> Admitted:
@@ -116,7 +123,7 @@ def test_json_is_taken_however_it_is_spelled(kind: str):
 def test_a_trailing_slash_of_the_path_is_the_same_trigger():
     made = webhook().head(GOOD._replace(path="/webhooks/pay/"))
     assert isinstance(made, Admitted)
-    assert made.trigger.name == "pay"
+    assert made.path.name == "pay"
 
 
 @pytest.mark.parametrize("length", [None, 0, 1_000])
@@ -128,7 +135,7 @@ def test_a_signed_event_becomes_a_delivery():
     found = webhook()
     made = decided(found, event())
     assert isinstance(made, Delivery)
-    assert (made.trigger, made.publication.topic, made.publication.timestamp_ms) == (
+    assert (made.publication.trigger, made.publication.topic, made.publication.timestamp_ms) == (
         "pay",
         "payment-event",
         NOW_S * 1000,
@@ -159,7 +166,7 @@ def test_a_secret_that_opens_beside_a_sealed_one_keeps_its_place():
     [("/webhooks/pay", "pay"), ("/webhooks/pay/", "pay"), ("/webhooks/x", ""), ("/", ""), ("/webhooks/pay/x", "")],
 )
 def test_only_a_trigger_that_exists_is_named(path: str, name: str):
-    assert webhook().trigger_of(path) == name
+    assert webhook().known_name(path) == name
 
 
 def test_the_senders_trace_goes_on_into_the_record():
@@ -240,3 +247,40 @@ def test_each_verified_delivery_ends_its_span_once():
         (trace, "payment-event", TAKEN), (trace, "not_taken", "deadline"), (trace, "ignored", "other_family"),
         (trace, "refused", "not_an_event"),
     ]  # fmt: skip
+
+
+def at(name: str, body: bytes) -> RequestHead:
+    return GOOD._replace(path=f"/webhooks/{name}", signatures=[sign(body)])
+
+
+@pytest.mark.parametrize(("kind", "taker"), [("payment_intent.created", "pay"), ("charge.failed", "cards")])
+def test_an_endpoints_event_goes_to_the_trigger_of_its_family(kind: str, taker: str):
+    found, body = webhook(), event(type=kind, livemode=True)
+    made = decided(found, body, at("all", body))
+    assert isinstance(made, Delivery)
+    found.settled(made, TAKEN, 0.02)
+    headers = dict(made.publication.headers)
+    assert (made.publication.trigger, headers["stripeline-trigger"], headers["ce_source"]) == (
+        taker, taker.encode(), f"/stripeline/triggers/{taker}".encode(),
+    )  # fmt: skip
+    assert verdicts(found) == {(taker, "published", ""): 1}
+    assert dict(found.counters.of("stripeline_signatures_total")) == {("all", "we_1"): 1}
+
+
+def test_an_endpoint_counts_other_families_and_modes_itself():
+    found = webhook()
+    other, test = event(type="customer.created", livemode=True), event(account="acct_1", type="charge.failed")
+    wrong = event(type="charge.failed")
+    assert decided(found, other, at("all", other)) is ACCEPTED
+    assert decided(found, test, at("all", test)) is ACCEPTED
+    assert decided(found, wrong, at("all", wrong)) == refusals.not_an_event(EventReason.WRONG_MODE)
+    assert verdicts(found) == {
+        ("all", "ignored", "other_family"): 1, ("all", "ignored", "wrong_mode"): 1, ("all", "refused", "wrong_mode"): 1,
+    }  # fmt: skip
+
+
+def test_an_event_that_a_missing_trigger_may_take_comes_again():
+    found, body = webhook(), event(type="charge.failed")
+    assert decided(found, body, at("some", body)) == refusals.NO_TRIGGER
+    assert verdicts(found) == {("some", "not_taken", "no_trigger"): 1}
+    assert isinstance(decided(found, event(), at("some", event())), Delivery)

@@ -22,7 +22,7 @@ PARTITION = TopicPartition("stripe.payment-event", 0)
 
 
 def publication(number: int) -> Publication:
-    return Publication("payment-event", b"pi", b"%d" % number, (("ce_id", b"evt"),), 1_790_000_000_000)
+    return Publication("payment-event", b"pi", b"%d" % number, (("ce_id", b"evt"),), 1_790_000_000_000, "pay")
 
 
 class Transactions:

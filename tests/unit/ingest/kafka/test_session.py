@@ -98,7 +98,9 @@ class World:
         future, done = outcome_of()
         self.session._deadline_s = within_s
         key = next(key for key in (b"pi_%d" % number for number in range(99)) if partition_of(key, 4) == partition)
-        self.session.publish(Publication(topic=topic, key=key, value=value, headers=(), timestamp_ms=1), done)
+        self.session.publish(
+            Publication(topic=topic, key=key, value=value, headers=(), timestamp_ms=1, trigger="pay"), done
+        )
         return future
 
     @property
@@ -336,7 +338,7 @@ async def test_a_key_keeps_its_partition_when_its_topic_grows(world: World) -> N
     session = ProducerSession(world.producer, Topics(), 5.0, Room(), LimitedLog(log), partitions=2)
     keys = [b"pi_%d" % number for number in range(20)]
     for key in keys:  # of a topic with four partitions by now
-        session.publish(Publication("charge-event", key, b"{}", (), 1), outcome_of()[1])
+        session.publish(Publication("charge-event", key, b"{}", (), 1, "pay"), outcome_of()[1])
     await until(lambda: len(world.producer.sent) == 2)
     assert {sent.partition for sent in world.producer.sent} == {partition_of(key, 2) for key in keys} == {0, 1}
     session.abandon()
@@ -346,7 +348,7 @@ async def test_a_topic_with_fewer_partitions_takes_nothing(world: World) -> None
     """Created again by somebody else: half of the keys would have no place."""
     session = ProducerSession(world.producer, Topics(), 5.0, Room(), LimitedLog(log), partitions=8)
     future, done = outcome_of()
-    session.publish(Publication("charge-event", b"pi_0", b"{}", (), 1), done)
+    session.publish(Publication("charge-event", b"pi_0", b"{}", (), 1, "pay"), done)
     assert await future == NotTaken(NotTakenReason.NO_TOPIC)
 
 
