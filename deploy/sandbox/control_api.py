@@ -3,7 +3,7 @@
 Never answers with a key; whether the peer may call it at all is decided by the adapter.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from typing import Any
 from urllib.parse import parse_qsl
@@ -13,8 +13,9 @@ from pydantic import ValidationError
 
 from stripeline.deploy.sandbox import control_models as models
 from stripeline.deploy.sandbox.accounts import is_live, scope_of
-from stripeline.deploy.sandbox.api.resources import RESOURCES
+from stripeline.deploy.sandbox.api.resources import RESOURCES, SERVED
 from stripeline.deploy.sandbox.api.values import SandboxAnswer, SandboxRequest
+from stripeline.deploy.sandbox.control_events import EVENT_OPERATIONS, Operation
 from stripeline.deploy.sandbox.hops import HOPS
 from stripeline.deploy.sandbox.magic import CHARGE_PREFIX, MAGIC, SEEDED_CHARGES, SEEDED_CUSTOMER
 from stripeline.deploy.sandbox.sandbox import Sandbox
@@ -24,13 +25,6 @@ from stripeline.deploy.sandbox.webhooks import WebhookEndpoint
 PREFIX = "/_sandbox"
 LEDGER_FILTERS = frozenset({"object", "account", "livemode", "command", "idempotency_key", "id"})
 DEFAULT_REQUESTS = 100
-
-Query = Mapping[str, str]
-Operation = Callable[[Sandbox, SandboxRequest, int], Any]
-
-
-class RefusedError(ValueError):
-    """The request does not make sense; the text says why and what to do."""
 
 
 def control(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> SandboxAnswer:
@@ -43,7 +37,7 @@ def control(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> SandboxAnswe
     except ValidationError as error:
         problems = [f"{'.'.join(map(str, part['loc'])) or 'body'}: {part['msg']}" for part in error.errors()]
         return _answer(400, {"error": f"The body of {method} {path} is refused: {'; '.join(problems)}."})
-    except RefusedError as error:
+    except models.RefusedError as error:
         return _answer(400, {"error": str(error)})
 
 
@@ -55,7 +49,7 @@ def _index(_sandbox: Sandbox, _call: SandboxRequest, _now_ms: int) -> Any:
     return {
         "about": "Stripeline's sandbox Stripe. Everything is in memory; nothing reaches Stripe.",
         "control": [f"{method} {PREFIX}{path}" for method, path in OPERATIONS],
-        "stripe": ["/v1/account", *(f"/v1/{name}" for name in RESOURCES)],
+        "stripe": ["/v1/account", *(row.url for row in (*RESOURCES.values(), *SERVED))],
         "magic": {str(number): magic.says for number, magic in MAGIC.items()},
         "magic_use": f"amount of a PaymentIntent, [sandbox:NUMBER] in a description, charge id {CHARGE_PREFIX}NUMBER",
         "hops": list(HOPS),
@@ -67,26 +61,19 @@ def _ledger(sandbox: Sandbox, call: SandboxRequest, _now_ms: int) -> Any:
     query = dict(parse_qsl(call.query))
     filters = {name: value for name, value in query.items() if name not in ("limit", "after")}
     if unknown := filters.keys() - LEDGER_FILTERS:
-        raise RefusedError(f"Unknown filter {', '.join(sorted(unknown))}: use {', '.join(sorted(LEDGER_FILTERS))}.")
-    limit = _number(query, "limit", None)
-    return sandbox.endpoints.ledger.view(filters, after=_number(query, "after", 0) or 0, limit=limit)
+        raise models.RefusedError(
+            f"Unknown filter {', '.join(sorted(unknown))}: use {', '.join(sorted(LEDGER_FILTERS))}."
+        )
+    limit = models.number(query, "limit", 0) if "limit" in query else None
+    return sandbox.endpoints.ledger.view(filters, after=models.number(query, "after", 0), limit=limit)
 
 
 def _requests(sandbox: Sandbox, call: SandboxRequest, _now_ms: int) -> Any:
     return {
         "requests": sandbox.endpoints.ledger.recent(
-            _number(dict(parse_qsl(call.query)), "limit", None) or DEFAULT_REQUESTS
+            models.number(dict(parse_qsl(call.query)), "limit", DEFAULT_REQUESTS)
         )
     }
-
-
-def _number(query: Query, name: str, default: int | None) -> int | None:
-    raw = query.get(name)
-    if raw is None:
-        return default
-    if not raw.isdecimal():
-        raise RefusedError(f"{name} is {raw!r}: give a number, 0 or more.")
-    return int(raw)
 
 
 def _clock(sandbox: Sandbox, _call: SandboxRequest, now_ms: int) -> Any:
@@ -124,6 +111,8 @@ def _settings(sandbox: Sandbox, _call: SandboxRequest, _now_ms: int) -> Any:
         "search_delay_s": sandbox.endpoints.search_delay_ms / 1000,
         "account_per_s": sandbox.limiter.account_per_s,
         "endpoint_per_s": sandbox.limiter.endpoint_per_s,
+        "api_version": sandbox.webhooks.api_version,
+        "events_listed_after_s": sandbox.webhooks.listed_after_ms / 1000,
     }
 
 
@@ -136,6 +125,10 @@ def _set(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
                 sandbox.latency_s = value
             case "search_delay_s":
                 sandbox.endpoints.search_delay_ms = round(value * 1000)
+            case "api_version":
+                sandbox.webhooks.api_version = value
+            case "events_listed_after_s":
+                sandbox.webhooks.listed_after_ms = round(value * 1000)
             case "seed":
                 sandbox.faults.rng.seed(value)
             case _:
@@ -199,10 +192,10 @@ def _seed(resource: str, model: type[models.SeedBody]) -> Operation:
         wanted = model.model_validate_json(call.body)
         row = RESOURCES[resource]
         if wanted.id is not None and not wanted.id.startswith(row.prefix):
-            raise RefusedError(f"The id of one of the {resource} starts with {row.prefix}.")
+            raise models.RefusedError(f"The id of one of the {resource} starts with {row.prefix}.")
         key = None if wanted.key is None else wanted.key.get_secret_value()
         if key is None and wanted.account is not None:
-            raise RefusedError("An account's object needs a key too, for the mode: add `key`.")
+            raise models.RefusedError("An account's object needs a key too, for the mode: add `key`.")
         values = wanted.model_dump(exclude={"id", "key", "account"}, exclude_none=True)
         if key is None:
             return sandbox.endpoints.seed(row, wanted.id, values, EVERYBODY, now_ms)
@@ -240,5 +233,6 @@ OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("DELETE", "/webhooks"): _clear_webhooks,
     ("POST", "/charges"): _seed("charges", models.ChargeBody),
     ("POST", "/customers"): _seed("customers", models.CustomerBody),
+    **EVENT_OPERATIONS,
     ("POST", "/reset"): _reset,
 }

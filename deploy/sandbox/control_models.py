@@ -1,16 +1,30 @@
 """What the control API takes, as models: unknown names are refused, so that a mistyped rule cannot pass in silence."""
 
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator, model_validator
 
+from stripeline.deploy.sandbox.delivery_rules import DeliveryRule, Treatment
 from stripeline.deploy.sandbox.faults import FaultRule, InjectedFault, Match
 from stripeline.deploy.sandbox.hops import HOPS
 
 Account = Annotated[str, Field(pattern=r"^acct_[A-Za-z0-9]{1,64}$")]
 Delay = Annotated[float, Field(ge=0, le=3600)]
+EventType = Annotated[str, Field(pattern=r"^[a-z0-9_]+(\.[a-z0-9_]+)+$", max_length=200)]
 Rate = Annotated[float, Field(gt=0)]
+
+
+class RefusedError(ValueError):
+    """The request does not make sense; the text says why and what to do."""
+
+
+def number(query: Mapping[str, str], name: str, default: int) -> int:
+    raw = query.get(name, str(default))
+    if not raw.isdecimal():
+        raise RefusedError(f"{name} is {raw!r}: give a number, 0 or more.")
+    return int(raw)
 
 
 class Body(BaseModel):
@@ -18,7 +32,7 @@ class Body(BaseModel):
 
 
 class MatchBody(Body):
-    method: Literal["GET", "POST"] | None = None
+    method: Literal["GET", "POST", "DELETE"] | None = None
     path: str | None = None
     key_last4: str | None = None
     idempotency_key: str | None = None
@@ -93,6 +107,8 @@ class SettingsBody(Body):
     seed: int = 0
     account_per_s: Rate | None = None
     endpoint_per_s: Rate | None = None
+    api_version: str = Field(default="", pattern=r"^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$")
+    events_listed_after_s: Delay = 0.0
 
 
 class KeyBody(Body):
@@ -135,6 +151,58 @@ class WebhookBody(Body):
     connect: bool = False
     livemode: bool | None = None
     types: tuple[str, ...] = ("*",)
+
+
+class EventsBody(Body):
+    """Events of the account of `key`, or of `account`, in the mode of `key`. `created`: of the first; now without it.
+
+    `objects`: of how many objects; each gets an event of each type in turn. `gone`: its object can't be read any more.
+    """
+
+    types: Annotated[tuple[EventType, ...], Field(min_length=1, max_length=100)]
+    count: int = Field(default=1, ge=1, le=100_000)
+    key: SecretStr
+    account: Account | None = None
+    created: int | None = Field(default=None, ge=0)
+    spread_s: float = Field(default=0, ge=0)
+    objects: int | None = Field(default=None, ge=1, le=100_000)
+    id: str | None = Field(default=None, pattern=r"^evt_[A-Za-z0-9_]{1,64}$")
+    object_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_]{1,255}$")
+    data: dict[str, Any] = Field(default_factory=dict)
+    previous_attributes: dict[str, Any] | None = None
+    idempotency_key: str | None = None
+    api_version: str | None = None
+    listed_after_s: Delay = 0.0
+    deliver: bool = True
+    gone: bool = False
+
+    @model_validator(mode="after")
+    def _one_id_for_one_event(self) -> Self:
+        if self.id is not None and self.count > 1:
+            raise ValueError("an id is for one event: leave out `id` or `count`")
+        if self.object_id is not None and self.objects not in (None, 1):
+            raise ValueError("an object_id is for one object: leave out `objects`")
+        return self
+
+
+class SendAgainBody(Body):
+    ids: Annotated[tuple[str, ...], Field(min_length=1)]
+
+
+class DeliveryRuleBody(Body):
+    """`times` null: always. `types` empty: all."""
+
+    do: Treatment
+    types: frozenset[str] = frozenset()
+    times: int | None = Field(default=1, ge=1)
+    probability: float = Field(default=1.0, ge=0, le=1)
+
+    def rule(self) -> DeliveryRule:
+        return DeliveryRule(**self.model_dump())
+
+
+class ReleaseBody(Body):
+    shuffle: bool = False
 
 
 class SeedBody(Body):

@@ -26,19 +26,20 @@ Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def make_app(sandbox: Sandbox, deliveries: WebhookDeliveries) -> web.Application:
     app = web.Application(client_max_size=1 << 20)
-    app.router.add_route("*", PREFIX, _control_handler(sandbox))
-    app.router.add_route("*", PREFIX + "/{rest:.*}", _control_handler(sandbox))
+    app.router.add_route("*", PREFIX, _control_handler(sandbox, deliveries))
+    app.router.add_route("*", PREFIX + "/{rest:.*}", _control_handler(sandbox, deliveries))
     app.router.add_route("*", "/{rest:.*}", _stripe_handler(sandbox, deliveries))
     return app
 
 
-def _control_handler(sandbox: Sandbox) -> Handler:
+def _control_handler(sandbox: Sandbox, deliveries: WebhookDeliveries) -> Handler:
     async def handle(request: web.Request) -> web.Response:
         if not _is_loopback(request.remote):
             error = "The control API answers on the loopback address only: call it from the sandbox's own host."
             return web.Response(status=403, body=orjson.dumps({"error": error}), content_type=JSON_TYPE)
         call = _call(request, await request.read())
         answer = control(sandbox, call, sandbox.now_ms(_host_ms()))
+        deliveries.send(sandbox.webhooks.take(), sandbox.webhooks)
         return web.Response(status=answer.status, body=answer.body, content_type=answer.content_type)
 
     return handle

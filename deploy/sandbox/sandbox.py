@@ -13,9 +13,11 @@ from typing import assert_never
 
 from stripeline.deploy.sandbox.accounts import Accounts, Caller
 from stripeline.deploy.sandbox.api import stripe_errors
-from stripeline.deploy.sandbox.api.execution import AdmittedRequest, Endpoints, account_named, refusal
+from stripeline.deploy.sandbox.api.execution import Endpoints
 from stripeline.deploy.sandbox.api.requests import Attempt, seen_on_the_way, understand
+from stripeline.deploy.sandbox.api.routes import AdmittedRequest, account_named, refusal
 from stripeline.deploy.sandbox.api.values import EMPTY, SandboxAnswer, SandboxReply, SandboxRequest
+from stripeline.deploy.sandbox.delivery_rules import DeliveryRules
 from stripeline.deploy.sandbox.effects import LoggedRequest
 from stripeline.deploy.sandbox.faults import FaultBook, InjectedFault
 from stripeline.deploy.sandbox.idempotency import (
@@ -67,7 +69,8 @@ class Sandbox:
         self.idempotency = IdempotencyLayer()
         self.faults = FaultBook(self.rng)
         self.magic = MagicBook()
-        self.webhooks = SandboxWebhooks(self.accounts.platforms_of, f"{self.rng.getrandbits(48):012x}")
+        rules = DeliveryRules(self.rng.random)
+        self.webhooks = SandboxWebhooks(self.accounts.platforms_of, f"{self.rng.getrandbits(48):012x}", rules)
         self.endpoints = Endpoints(self.rng, self.webhooks)
         self._request_salt = f"{self.rng.getrandbits(24):06x}"
         self._requests = 0

@@ -1,12 +1,14 @@
-"""Keeps the objects: by id, in the order of creation, and by metadata. Never changes an object once it is in.
+"""Keeps the objects: by id, in the order of creation, and by metadata. A row is never changed: `put` replaces it.
 
 A row keeps the object's bytes, not its dict: a hundred thousand dicts are hundreds of megabytes and slow the garbage
 collector, and the bytes are what the idempotency layer keeps anyway.
 """
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
+
+import orjson
 
 EVERYBODY = "*"  # seeded objects that each account sees
 
@@ -39,6 +41,24 @@ class Store:
         for key, value in made["metadata"].items():
             self._by_metadata.setdefault((account, name, key, value), []).append(row)
         return row
+
+    def put(self, account: str, made: Mapping[str, Any], body: bytes, now_ms: int) -> Row:
+        """Add it, or let it be what it is now: it keeps its place in the order of creation."""
+        there = self._by_id.get((account, made["id"]))
+        if there is None:
+            return self.add(account, made, body, now_ms)
+        row = replace(there, body=body)
+        self._rows[account, made["object"]][there.position] = row
+        self._by_id[account, row.id] = row
+        for key, value in orjson.loads(there.body).get("metadata", {}).items():
+            self._by_metadata[account, made["object"], key, value].remove(there)
+        for key, value in made.get("metadata", {}).items():
+            self._by_metadata.setdefault((account, made["object"], key, value), []).append(row)
+        return row
+
+    def remove(self, account: str, object_id: str) -> None:
+        """It can't be read any more. Lists and searches still have it: Stripe's trail behind, too."""
+        self._by_id.pop((account, object_id), None)
 
     def get(self, account: str, object_id: str) -> Row | None:
         return self._by_id.get((account, object_id)) or self._by_id.get((EVERYBODY, object_id))

@@ -16,7 +16,7 @@ from stripeline.deploy.sandbox.webhooks import SandboxDelivery, SandboxWebhooks
 
 WAITS_S: Final = (0.2, 0.5, 1.0, 2.0, 4.0)
 AT_ONCE: Final = 16
-MAX_WAITING: Final = 10_000
+MAX_WAITING: Final = 100_000
 _TIMEOUT: Final = aiohttp.ClientTimeout(total=10)
 _REDIRECT: Final = 300
 
@@ -46,13 +46,13 @@ class WebhookDeliveries:
             try:
                 self._queue.put_nowait((delivery, webhooks))
             except asyncio.QueueFull:
-                webhooks.counts["dropped"] += 1
+                webhooks.ended(delivery, "dropped")
 
     async def _send(self, session: aiohttp.ClientSession) -> None:
         while True:
             delivery, webhooks = await self._queue.get()
             taken = await _taken(session, delivery)
-            webhooks.counts["delivered" if taken else "failed"] += 1
+            webhooks.ended(delivery, "delivered" if taken else "failed")
 
 
 async def _taken(session: aiohttp.ClientSession, delivery: SandboxDelivery) -> bool:

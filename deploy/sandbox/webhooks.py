@@ -1,4 +1,4 @@
-"""Decides which webhook endpoint is sent what happened, and writes the event as Stripe does. Pure.
+"""Decides which webhook endpoint is sent what happened, and what becomes of a delivery that a rule strikes. Pure.
 
 An endpoint takes the events of its own account; a Connect endpoint (`connect`) those of the accounts that are connected
 to it, and they name the account. A live Connect endpoint gets test events too, as at Stripe:
@@ -6,16 +6,19 @@ docs.stripe.com/connect/webhooks.
 """
 
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, assert_never
 
-import orjson
 from pydantic import SecretStr
 
+from stripeline.deploy.sandbox.delivery_rules import DeliveryRules
+from stripeline.deploy.sandbox.events.kept_events import EventLog, Happened, KeptEvent
+from stripeline.deploy.sandbox.events.snapshot_events import snapshot_body
+
 EVENT_VERSION = "2026-06-24.dahlia"
-MAX_WAITING = 10_000
-"""Deliveries that nobody has taken yet. What comes on top is dropped and counted: the sandbox keeps all in memory."""
+MAX_WAITING = 50_000
+"""Deliveries that nobody has taken yet, or that are held. What comes on top is dropped and counted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -29,7 +32,7 @@ class WebhookEndpoint:
     livemode: bool | None = None
     types: tuple[str, ...] = ("*",)
 
-    def takes(self, happened: "Happened", platforms: frozenset[str]) -> bool:
+    def takes(self, happened: Happened, platforms: frozenset[str]) -> bool:
         whose = platforms if self.connect else {happened.account}
         mode = self.livemode in (None, happened.livemode) or bool(self.connect and self.livemode)
         ours = bool(whose) if self.account is None else self.account in whose
@@ -37,76 +40,102 @@ class WebhookEndpoint:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Happened:
-    """Something that an account is notified of."""
-
-    type: str
-    object: Mapping[str, Any]
-    account: str
-    livemode: bool
-    request: Mapping[str, str | None]
-    at_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class SandboxDelivery:
-    url: str
-    secret: SecretStr
-    body: bytes
+    """An event on its way to an endpoint. Its body is written when it is sent: many wait."""
+
+    endpoint: WebhookEndpoint
+    event: KeptEvent
+
+    @property
+    def url(self) -> str:
+        return self.endpoint.url
+
+    @property
+    def secret(self) -> SecretStr:
+        return self.endpoint.secret
+
+    @property
+    def body(self) -> bytes:
+        return snapshot_body(self.event, account=self.event.happened.account if self.endpoint.connect else None)
 
 
 class SandboxWebhooks:
     """`platforms_of` names the platforms that an account is connected to."""
 
-    def __init__(self, platforms_of: Callable[[str], frozenset[str]], salt: str) -> None:
+    def __init__(self, platforms_of: Callable[[str], frozenset[str]], salt: str, rules: DeliveryRules) -> None:
         self.endpoints: list[WebhookEndpoint] = []
-        self.counts = {"sent": 0, "delivered": 0, "failed": 0, "dropped": 0}
-        self._platforms_of, self._salt, self._events = platforms_of, salt, 0
+        self.counts = {"sent": 0, "delivered": 0, "failed": 0, "dropped": 0, "lost": 0}
+        self.log, self.rules = EventLog(salt), rules
+        self.api_version = EVENT_VERSION
+        self.listed_after_ms = 0
+        self._platforms_of = platforms_of
         self._waiting: deque[SandboxDelivery] = deque()
+        self._held: list[SandboxDelivery] = []
 
-    def happened(self, happened: Happened) -> None:
-        if not self.endpoints:
-            return
-        platforms = self._platforms_of(happened.account)
-        self._events += 1
-        event_id = f"evt_{self._salt}{self._events:08x}"
+    def happened(self, happened: Happened, *, event_id: str | None = None, deliver: bool = True) -> KeptEvent:
+        event = self.log.add(happened, event_id)
+        if deliver and self.endpoints:
+            self.deliver(event)
+        return event
+
+    def deliver(self, event: KeptEvent) -> None:
+        """To each endpoint that takes it."""
+        platforms = self._platforms_of(event.happened.account)
         for endpoint in self.endpoints:
-            if endpoint.takes(happened, platforms):
-                body = orjson.dumps(_event(event_id, happened, named=endpoint.connect))
-                self._wait(SandboxDelivery(url=endpoint.url, secret=endpoint.secret, body=body))
+            if endpoint.takes(event.happened, platforms):
+                self._dispatch(SandboxDelivery(endpoint=endpoint, event=event))
 
     def take(self) -> list[SandboxDelivery]:
-        """What is to be sent. Whoever takes it counts what became of it in `counts`."""
+        """What is to be sent. `ended` is told what became of each."""
         taken = list(self._waiting)
         self._waiting.clear()
         self.counts["sent"] += len(taken)
         return taken
+
+    def ended(self, delivery: SandboxDelivery, outcome: Literal["delivered", "failed", "dropped"]) -> None:
+        self.counts[outcome] += 1
+        delivery.event.pending -= 1
+        delivery.event.failed += outcome != "delivered"
+
+    def release(self, shuffle: Callable[[list[SandboxDelivery]], None] | None = None) -> int:
+        """Send what was held back: as it came, or shuffled."""
+        held, self._held = self._held, []
+        if shuffle is not None:
+            shuffle(held)
+        for delivery in held:
+            self._wait(delivery)
+        return len(held)
 
     def listing(self) -> dict[str, Any]:
         rows = [
             {"url": e.url, "account": e.account, "connect": e.connect, "livemode": e.livemode, "types": e.types}
             for e in self.endpoints
         ]
-        return {"endpoints": rows, "deliveries": {**self.counts, "waiting": len(self._waiting)}}
+        return {"endpoints": rows, "deliveries": self.deliveries()}
+
+    def deliveries(self) -> dict[str, int]:
+        return {**self.counts, "waiting": len(self._waiting), "held": len(self._held)}
+
+    def _dispatch(self, delivery: SandboxDelivery) -> None:
+        match self.rules.strike(delivery.event.happened.type):
+            case None:
+                self._wait(delivery)
+            case "lose":
+                self.counts["lost"] += 1
+            case "hold" if len(self._held) < MAX_WAITING:
+                self._held.append(delivery)
+            case "hold":
+                self.counts["dropped"] += 1
+            case "repeat":
+                self._wait(delivery)
+                self._wait(delivery)
+            case never:
+                assert_never(never)
 
     def _wait(self, delivery: SandboxDelivery) -> None:
-        if len(self._waiting) == MAX_WAITING:
-            self.counts["dropped"] += 1
-        else:
+        if len(self._waiting) < MAX_WAITING:
+            delivery.event.pending += 1
             self._waiting.append(delivery)
-
-
-def _event(event_id: str, happened: Happened, *, named: bool) -> dict[str, Any]:
-    account = {"account": happened.account} if named else {}
-    return {
-        "id": event_id,
-        "object": "event",
-        **account,
-        "api_version": EVENT_VERSION,
-        "created": happened.at_ms // 1000,
-        "data": {"object": happened.object},
-        "livemode": happened.livemode,
-        "pending_webhooks": 1,
-        "request": happened.request,
-        "type": happened.type,
-    }
+        else:
+            delivery.event.failed += 1
+            self.counts["dropped"] += 1

@@ -29,7 +29,7 @@ def list_answer(resource: Resource, rows: Sequence[Row], params: Params) -> Sand
     for name in params:
         if name not in KNOWN:
             return unknown_parameter(name)
-    limit, window = limit_of(params), _window(params.get("created", {}))
+    limit, window = limit_of(params), window_of(params.get("created", {}))
     if isinstance(limit, SandboxAnswer):
         return limit
     if isinstance(window, SandboxAnswer):
@@ -40,12 +40,12 @@ def list_answer(resource: Resource, rows: Sequence[Row], params: Params) -> Sand
     found = _page(candidates, params, limit + 1)
     if "ending_before" in params:
         found.reverse()
-        return page_answer("list", f"/v1/{resource.path}", found[-limit:], has_more=len(found) > limit)
-    return page_answer("list", f"/v1/{resource.path}", found[:limit], has_more=len(found) > limit)
+    page = found[-limit:] if "ending_before" in params else found[:limit]
+    return page_answer("list", resource.url, [row.body for row in page], has_more=len(found) > limit)
 
 
-def page_answer(kind: str, url: str, rows: Sequence[Row], *, has_more: bool, extra: bytes = b"") -> SandboxAnswer:
-    data = b",".join([row.body for row in rows])
+def page_answer(kind: str, url: str, bodies: Sequence[bytes], *, has_more: bool, extra: bytes = b"") -> SandboxAnswer:
+    data = b",".join(bodies)
     head = orjson.dumps({"object": kind, "url": url, "has_more": has_more})[:-1]
     return SandboxAnswer(status=200, body=head + extra + b',"data":[' + data + b"]}")
 
@@ -60,7 +60,7 @@ def limit_of(params: Params) -> int | SandboxAnswer:
     return int(raw)
 
 
-def _window(created: object) -> Window | SandboxAnswer:
+def window_of(created: object) -> Window | SandboxAnswer:
     bounds = created if isinstance(created, dict) else {"gte": created, "lte": created}
     first, last = Window().first, Window().last
     for name, raw in bounds.items():

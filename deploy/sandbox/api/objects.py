@@ -1,5 +1,6 @@
 """Builds Stripe's objects, in the shape of Stripe's own (docs.stripe.com/api). Stores nothing, judges nothing."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
@@ -161,6 +162,35 @@ def account(birth: Birth, _params: Params) -> Object:
         "payouts_enabled": True,
         "settings": {"dashboard": {"display_name": "Sandbox", "timezone": "Etc/UTC"}},
         "type": "standard",
+    }
+
+
+def of_a_customer(name: str) -> Callable[[Birth, Params], Object]:
+    """An object that names its customer, with no more fields than all of them have."""
+
+    def build(birth: Birth, seed: Params) -> Object:
+        return _small(name, birth, seed) | {"customer": seed.get("customer", "cus_sandbox")}
+
+    return build
+
+
+def of_a_charge(name: str) -> Callable[[Birth, Params], Object]:
+    def build(birth: Birth, seed: Params) -> Object:
+        money = {"amount": seed.get("amount", 1000), "currency": seed.get("currency", "usd")}
+        parents = {"charge": seed.get("charge", "ch_sandbox_succeeded"), "payment_intent": seed.get("payment_intent")}
+        return _small(name, birth, seed) | money | parents
+
+    return build
+
+
+def _small(name: str, birth: Birth, seed: Params) -> Object:
+    return {
+        "id": birth.id,
+        "object": name,
+        "created": birth.created,
+        "livemode": birth.livemode,
+        "metadata": seed.get("metadata") or {},
+        "status": seed.get("status", "active"),
     }
 
 

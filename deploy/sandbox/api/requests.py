@@ -5,8 +5,8 @@ from dataclasses import dataclass
 
 from stripeline.deploy.sandbox.accounts import Caller
 from stripeline.deploy.sandbox.api import stripe_errors
-from stripeline.deploy.sandbox.api.execution import AdmittedRequest, route_of
 from stripeline.deploy.sandbox.api.form import FormError, Pairs, nested, pairs_of
+from stripeline.deploy.sandbox.api.routes import AdmittedRequest, route_of
 from stripeline.deploy.sandbox.api.values import Params, SandboxAnswer, SandboxRequest
 from stripeline.deploy.sandbox.faults import Subject
 from stripeline.deploy.sandbox.idempotency import MAX_KEY_LENGTH

@@ -1,4 +1,4 @@
-"""The table of what the sandbox serves under /v1: one row an object. A new object is one more row."""
+"""The tables of what the sandbox serves: one row an object. A new object is one more row."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -10,22 +10,38 @@ from stripeline.deploy.sandbox.api.values import Params
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Resource:
-    path: str  # the segment after /v1
+class Collection:
+    """Objects of one kind, and the path under which they are."""
+
+    path: str  # what follows the version
     object: str
     noun: str  # as in "No such payment_intent"
     prefix: str  # of its ids
-    id_param: str  # what Stripe's 404 names as `param`
+    id_param: str = "id"  # what Stripe's 404 names as `param`
+    version: str = "v1"
+    right: str | None = None  # as a restricted key's permission names it; None: the object
+
+    @property
+    def url(self) -> str:
+        return f"/{self.version}/{self.path}"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Resource(Collection):
+    """Objects that are built of their parameters, and kept as they are."""
+
     build: Callable[[Birth, Params], Object]
     known: Mapping[str, Judge] | None = None  # None: not created over /v1
     required: tuple[str, ...] = ()
     search: frozenset[str] = field(default_factory=frozenset)  # docs.stripe.com/search: the fields of a query
 
 
-ACCOUNT = Resource(
-    path="accounts", object="account", noun="account", prefix="acct_", id_param="account", build=objects.account
-)
+ACCOUNT = Resource(path="accounts", object="account", noun="account", prefix="acct_", build=objects.account)
 """Not in the table: an account is known by its keys, it is neither listed nor made."""
+
+EVENT = Collection(path="events", object="event", noun="event", prefix="evt_")
+SERVED = (EVENT,)
+"""What a service of its own answers."""
 
 RESOURCES: Mapping[str, Resource] = {
     row.path: row
@@ -46,18 +62,35 @@ RESOURCES: Mapping[str, Resource] = {
             object="customer",
             noun="customer",
             prefix="cus_",
-            id_param="id",
             build=objects.customer,
             known=params.CUSTOMER,
             search=frozenset({"created", "email", "metadata", "name", "phone"}),
         ),
+        Resource(path="charges", object="charge", noun="charge", prefix="ch_", build=objects.charge),
+        Resource(path="disputes", object="dispute", noun="dispute", prefix="du_", build=objects.of_a_charge("dispute")),
+        Resource(path="refunds", object="refund", noun="refund", prefix="re_", build=objects.of_a_charge("refund")),
         Resource(
-            path="charges",
-            object="charge",
-            noun="charge",
-            prefix="ch_",
-            id_param="id",
-            build=objects.charge,
+            path="subscriptions",
+            object="subscription",
+            noun="subscription",
+            prefix="sub_",
+            build=objects.of_a_customer("subscription"),
         ),
     )
 }
+
+NESTED: Mapping[tuple[str, str], Resource] = {
+    ("customers", row.path): row
+    for row in (
+        Resource(path="sources", object="source", noun="source", prefix="src_", build=objects.of_a_customer("source")),
+        Resource(path="tax_ids", object="tax_id", noun="tax_id", prefix="txi_", build=objects.of_a_customer("tax_id")),
+        Resource(
+            path="discounts",
+            object="discount",
+            noun="discount",
+            prefix="di_",
+            build=objects.of_a_customer("discount"),
+        ),
+    )
+}
+"""By the path of the parent and their own: `/v1/customers/{id}/sources/{id}`."""

@@ -113,4 +113,5 @@ def _all_hold(clauses: Iterable[Clause], row: Row) -> bool:
 def _answer(resource: Resource, found: Sequence[Row], start: int, end: int) -> SandboxAnswer:
     more = len(found) > end
     extra = b',"next_page":' + orjson.dumps(str(end) if more else None)
-    return page_answer("search_result", f"/v1/{resource.path}/search", found[start:end], has_more=more, extra=extra)
+    bodies = [row.body for row in found[start:end]]
+    return page_answer("search_result", f"{resource.url}/search", bodies, has_more=more, extra=extra)

@@ -99,6 +99,8 @@ def test_settings_change_only_what_is_sent(hand: Hand) -> None:
         "search_delay_s": 60,
         "account_per_s": None,
         "endpoint_per_s": 25,
+        "api_version": "2026-06-24.dahlia",
+        "events_listed_after_s": 0,
     }
     drawn = hand.sandbox.faults.rng.random()
     hand("POST", "/settings", {"seed": 5})

@@ -15,6 +15,7 @@ from stripeline.deploy.sandbox.api.listing import list_answer
 from stripeline.deploy.sandbox.api.resources import RESOURCES
 from stripeline.deploy.sandbox.api.search import parse, search_answer
 from stripeline.deploy.sandbox.api.values import Params, SandboxAnswer
+from stripeline.deploy.sandbox.delivery_rules import DeliveryRules
 from stripeline.deploy.sandbox.effects import REQUESTS_KEPT, Effect, LoggedRequest, SandboxLedger
 from stripeline.deploy.sandbox.faults import FaultBook, FaultRule, InjectedFault, Match, Subject
 from stripeline.deploy.sandbox.webhooks import SandboxWebhooks
@@ -122,7 +123,7 @@ def test_parameters(change: Params, param: str | None) -> None:
 @pytest.fixture
 def endpoints() -> Endpoints:
     """Five customers, a second apart; the even ones are called Ada."""
-    endpoints = Endpoints(random.Random(1), SandboxWebhooks(lambda _: frozenset(), ""))
+    endpoints = Endpoints(random.Random(1), SandboxWebhooks(lambda _: frozenset(), "", DeliveryRules(lambda: 0.0)))
     for n in range(5):
         values = {"name": "Ada" if n % 2 == 0 else "Bob", "email": f"{n}@example.com", "metadata": {"n": str(n)}}
         endpoints.seed(CUSTOMERS, f"cus_{n}", values, "acct", 1000 * (n + 1))

@@ -1,0 +1,80 @@
+"""Makes the events that a test asks for, one or a hundred thousand, of objects that can be read afterwards. Pure."""
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import orjson
+
+from stripeline.deploy.sandbox.accounts import scope_of
+from stripeline.deploy.sandbox.api.execution import Endpoints
+from stripeline.deploy.sandbox.api.objects import Birth
+from stripeline.deploy.sandbox.events.event_objects import object_after, object_of, subject_of
+from stripeline.deploy.sandbox.events.kept_events import Happened, KeptEvent
+from stripeline.deploy.sandbox.webhooks import SandboxWebhooks
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WantedEvents:
+    """`count` events over `spread_ms` from `first_ms` on; each of the `objects` has all `types`, in their order."""
+
+    types: tuple[str, ...]
+    count: int
+    objects: int
+    first_ms: int
+    spread_ms: int
+    account: str
+    livemode: bool
+    deliver: bool
+    event_id: str | None = None
+    object_id: str | None = None
+    gone: bool = False
+    listed_from_ms: int = 0
+    api_version: str | None = None
+    data: Mapping[str, Any] = field(default_factory=dict)
+    previous_attributes: Mapping[str, Any] | None = None
+    request: Mapping[str, str | None] = field(default_factory=lambda: {"id": None, "idempotency_key": None})
+
+
+class EventMaker:
+    def __init__(self, endpoints: Endpoints, webhooks: SandboxWebhooks) -> None:
+        self._endpoints, self._webhooks = endpoints, webhooks
+
+    def make(self, wanted: WantedEvents, now_ms: int) -> Iterator[KeptEvent]:
+        ids: dict[tuple[int, str], str] = {}
+        bodies: dict[tuple[int, str], bytes] = {}
+        for number in range(wanted.count):
+            turn, which = divmod(number, len(wanted.types))
+            event_type, position = wanted.types[which], turn % wanted.objects
+            name = (position, event_type)
+            if name not in bodies:
+                noun = (position, subject_of(event_type).object)
+                ids.setdefault(noun, wanted.object_id or self._endpoints.new_id(subject_of(event_type)))
+                bodies[name] = self._object(wanted, event_type, ids[noun], now_ms)
+            happened = _happened(wanted, number, event_type, bodies[name], self._webhooks.api_version)
+            yield self._webhooks.happened(happened, event_id=wanted.event_id, deliver=wanted.deliver)
+
+    def _object(self, wanted: WantedEvents, event_type: str, object_id: str, now_ms: int) -> bytes:
+        birth = Birth(id=object_id, created=wanted.first_ms // 1000, livemode=wanted.livemode)
+        made = object_of(event_type, birth, wanted.data)
+        body, scope = orjson.dumps(made), scope_of(wanted.account, livemode=wanted.livemode)
+        after = None if wanted.gone else object_after(event_type, made)
+        if after is None:
+            self._endpoints.store.remove(scope, object_id)
+        else:
+            self._endpoints.store.put(scope, after, body if after is made else orjson.dumps(after), now_ms)
+        return body
+
+
+def _happened(wanted: WantedEvents, number: int, event_type: str, body: bytes, api_version: str) -> Happened:
+    return Happened(
+        type=event_type,
+        object=body,
+        account=wanted.account,
+        livemode=wanted.livemode,
+        request=wanted.request,
+        at_ms=wanted.first_ms + number * wanted.spread_ms // wanted.count,
+        api_version=wanted.api_version or api_version,
+        previous_attributes=wanted.previous_attributes,
+        listed_from_ms=wanted.listed_from_ms,
+    )
