@@ -32,6 +32,16 @@ _EVENT_CREATED_AT: Final = Field(
 )
 
 
+_BACKFILL: Final = Field(
+    alias=h.SOURCE,
+    description="`backfill`: no delivery of it came, and it was found in Stripe's list of events: it is behind newer"
+    " events of its object; omitted otherwise",
+)
+_LATE_BY: Final = Field(
+    alias=h.LATE_BY, description="milliseconds from the event's `created` to a backfill's publication"
+)
+
+
 class Headers(Record):
     model_config = ConfigDict(validate_by_name=True)
 
@@ -58,18 +68,8 @@ class EventHeaders(CloudEvent):
 
     trigger: Annotated[Name, Field(alias=h.TRIGGER, description="the trigger that received it")]
     connection: Annotated[Name, _CONNECTION]
-    source: Annotated[
-        LeftOut[Literal["backfill"]],
-        Field(
-            alias=h.SOURCE,
-            description="`backfill`: no delivery of it came, and it was found in Stripe's list of events: it is behind"
-            " newer events of its object; omitted otherwise",
-        ),
-    ] = None
-    late_by: Annotated[
-        LeftOut[Digits],
-        Field(alias=h.LATE_BY, description="milliseconds from the event's `created` to a backfill's publication"),
-    ] = None
+    source: Annotated[LeftOut[Literal["backfill"]], _BACKFILL] = None
+    late_by: Annotated[LeftOut[Digits], _LATE_BY] = None
     payload: Annotated[
         LeftOut[Literal["event", "object"]],
         Field(
@@ -86,6 +86,8 @@ class ThinEventHeaders(CloudEvent):
 
     trigger: Annotated[Name, Field(alias=h.TRIGGER, description="the trigger that received it")]
     connection: Annotated[Name, _CONNECTION]
+    source: Annotated[LeftOut[Literal["backfill"]], _BACKFILL] = None
+    late_by: Annotated[LeftOut[Digits], _LATE_BY] = None
 
 
 class CommandHeaders(Headers):

@@ -40,7 +40,7 @@ FACTS: Final[Mapping[str, tuple[re.Pattern[str], type[Fact]]]] = {
     BRAKE: (_KIND_AND_NAME, BrakeRelease),
     PROBE: (_PLAIN_NAME, Probe),
     DESTINATION: (_PLAIN_NAME, Destinations),
-    SWEEP: (re.compile(ACCOUNT_ID.pattern), Sweep),
+    SWEEP: (_PLAIN_NAME, Sweep),
     INSTALLATION_KEY: (re.compile(r"^$"), Installation),
 }
 """By the first word of their keys: what the rest of the key looks like, and the record."""

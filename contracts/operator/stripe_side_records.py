@@ -3,6 +3,7 @@
 They follow the rules of `contracts/internal_records.py`.
 """
 
+from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
@@ -40,8 +41,13 @@ class Destinations(Struct, frozen=True, kw_only=True):
 
 
 class Sweep(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How far Stripe's list of an account's events was compared with what came, under `sweep/ACCOUNT`."""
+    """How far Stripe's list of a connection's events was compared with what came, under `sweep/CONNECTION`."""
 
+    account: Annotated[str | None, Meta(description="the account of the connection's key, where it is known")] = None
+    triggers: Annotated[
+        Mapping[str, Annotated[int, Meta(ge=0)]],
+        Meta(description="its triggers, each with the time from which on its events are compared, in seconds"),
+    ] = field(default_factory=dict)
     settled_upto_s: Annotated[
         int, Meta(ge=0, description="seconds since the epoch: events created before it were compared soon after")
     ] = field(name="settled_upto")
@@ -51,3 +57,4 @@ class Sweep(Struct, frozen=True, kw_only=True, omit_defaults=True):
     ] = field(name="closed_upto")
     at_ms: EpochMs = field(name="at")
     missing: Annotated[int, Meta(ge=0, description="events of the last closed window that were missing")] = 0
+    settled_missing: Annotated[int, Meta(ge=0, description="events of the last settled window that were missing")] = 0

@@ -42,7 +42,13 @@ DESTINATIONS: Final[Examples] = {
     }
 }
 SWEEPS: Final[Examples] = {
-    "settled": {"settled_upto": AT_MS // 1000 - 900, "closed_upto": AT_MS // 1000 - 259_200, "at": AT_MS}
+    "settled": {
+        "account": "acct_Example1",
+        "triggers": {"acme-payments": AT_MS // 1000 - 864_000},
+        "settled_upto": AT_MS // 1000 - 900,
+        "closed_upto": AT_MS // 1000 - 259_200,
+        "at": AT_MS,
+    }
 }
 
 SETTLEMENT_HEADERS: Final[Examples] = {

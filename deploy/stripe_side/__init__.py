@@ -1,0 +1,1 @@
+"""What Stripeline does with Stripe's side of its triggers: the events that never came."""

@@ -1,0 +1,1 @@
+"""Compares Stripe's list of events with what came, and publishes what never came."""

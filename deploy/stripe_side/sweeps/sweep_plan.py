@@ -1,0 +1,125 @@
+"""Decides whose events are listed at Stripe, for which triggers, and by which types. Pure.
+
+- A trigger of endpoints takes the events that its endpoints are for: the account's own, those of connected accounts, or
+  both. One with a webhook endpoint that was made by hand takes the account's own.
+- A paused connection, and one whose key Stripe refuses, is not asked about.
+- Stripe takes at most 20 types a call, by their exact names. A wildcard would page through the events of others.
+"""
+
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, Literal, NamedTuple
+
+from stripeline.contracts.definitions import Definitions, Endpoint, Trigger
+from stripeline.contracts.families import Family, families
+
+MAX_TYPES: Final = 20
+"""Of one call: https://docs.stripe.com/api/events/list"""
+SNAPSHOT_ONLY: Final = frozenset(
+    {"customer.source.created", "customer.source.deleted", "customer.source.expiring", "customer.source.updated"}
+)
+"""Types that Stripe has no thin event for."""
+Listed = Literal["snapshot", "thin"]
+"""Which of Stripe's two lists: `/v1/events` or `/v2/core/events`."""
+
+
+class SweptTrigger(NamedTuple):
+    """A trigger whose events are listed.
+
+    listed: by which list. Of a trigger that takes both kinds, a snapshot is as good as its thin event.
+    made_s: since when Stripe has had its destination, as far as Stripeline made it; else None.
+    """
+
+    name: str
+    family: Family
+    listed: Listed
+    livemode: bool | None
+    made_s: int | None = None
+
+    @property
+    def types(self) -> tuple[str, ...]:
+        if self.listed == "snapshot":
+            return self.family.types
+        return tuple(f"v1.{one}" for one in self.family.types if one not in SNAPSHOT_ONLY)
+
+    def takes(self, listed: Listed, event_type: str) -> bool:
+        return listed == self.listed and event_type.removeprefix("v1.").startswith(self.family.prefix)
+
+
+class SweepPlan(NamedTuple):
+    """What to list for one connection.
+
+    account: of its key, where it is known.
+    own: the triggers that take the events of the key's account.
+    connected: those that take the events of accounts that are connected to it.
+    """
+
+    connection: str
+    account: str | None
+    own: tuple[SweptTrigger, ...]
+    connected: tuple[SweptTrigger, ...]
+
+
+class TypesQuestion(NamedTuple):
+    """What one listing asks for: events of these types, at most `MAX_TYPES`."""
+
+    listed: Listed
+    types: tuple[str, ...]
+
+
+def plans(definitions: Definitions, only: str | None = None) -> tuple[SweepPlan, ...]:
+    """For each connection that may be asked, and has triggers; or for one of them."""
+    return tuple(
+        plan
+        for name in sorted(definitions.connections)
+        if only in {None, name} and f"connection/{name}" not in definitions.pauses
+        if None not in definitions.refused(name)
+        if (plan := _plan(definitions, name)).own or plan.connected
+    )
+
+
+def questions(triggers: Iterable[SweptTrigger]) -> Sequence[TypesQuestion]:
+    """What to ask for them, each type once. A family has questions of its own, so that its events come in order."""
+    wanted = {(trigger.listed, trigger.family.kind): trigger.types for trigger in triggers}
+    return [
+        TypesQuestion(listed, types[first : first + MAX_TYPES])
+        for (listed, _), types in sorted(wanted.items())
+        for first in range(0, len(types), MAX_TYPES)
+    ]
+
+
+def _plan(definitions: Definitions, connection: str) -> SweepPlan:
+    own, connected = [], []
+    for name, trigger in sorted(definitions.triggers.items()):
+        if trigger.connection != connection or trigger.kind not in families():
+            continue
+        endpoints = {
+            one: endpoint
+            for one, endpoint in definitions.endpoints.items()
+            if name in endpoint.triggers and endpoint.connection == connection
+        }
+        here = {one: endpoint for one, endpoint in endpoints.items() if not endpoint.connect}
+        if here or not endpoints:
+            own.append(_swept(definitions, name, trigger, here))
+        if len(here) < len(endpoints):
+            others = {one: endpoint for one, endpoint in endpoints.items() if endpoint.connect}
+            connected.append(_swept(definitions, name, trigger, others))
+    return SweepPlan(connection, definitions.account_of(connection), tuple(own), tuple(connected))
+
+
+def _swept(
+    definitions: Definitions, name: str, trigger: Trigger, endpoints: Mapping[str, Endpoint]
+) -> SweptTrigger:  # fmt: skip
+    return SweptTrigger(
+        name=name,
+        family=families()[trigger.kind],
+        listed="thin" if trigger.payload == "thin" else "snapshot",
+        livemode=None if trigger.mode is None else trigger.mode == "live",
+        made_s=min(_made(definitions, endpoints), default=None),
+    )
+
+
+def _made(definitions: Definitions, endpoints: Iterable[str]) -> Iterator[int]:
+    for name in endpoints:
+        known = definitions.destinations.get(name)
+        for one in () if known is None else known.destinations:
+            yield one.made_ms // 1000

@@ -1,0 +1,155 @@
+"""Whose events are listed, for which triggers, by which types, and from when on."""
+
+import re
+from pathlib import Path
+
+import stripe
+from stripe.params import _webhook_endpoint_create_params as v1_types
+
+from stripeline.contracts.definitions import Connection, Definitions, Endpoint, Trigger
+from stripeline.contracts.families import families
+from stripeline.contracts.operator.control_records import ConnectionAccount, KeyRefusal, Pause
+from stripeline.contracts.operator.stripe_side_records import Destination, Destinations, Sweep
+from stripeline.deploy.stripe_side.sweeps import enrolment
+from stripeline.deploy.stripe_side.sweeps.enrolment import FirstNote
+from stripeline.deploy.stripe_side.sweeps.sweep_plan import MAX_TYPES, SNAPSHOT_ONLY, SweptTrigger, plans, questions
+
+ACME = Connection(secret_key="sealed:v1:a:b", mode="live", hint="sk_live_…1234")
+PAYMENTS, CUSTOMERS = "stripe/payment-event", "stripe/customer-event"
+
+
+def trigger(kind: str = PAYMENTS, **others: object) -> Trigger:
+    return Trigger.model_validate({"kind": kind, "connection": "acme", "mode": "live"} | others)
+
+
+def endpoint(*triggers: str, connect: bool | None = None) -> Endpoint:
+    return Endpoint(connection="acme", triggers=triggers, url="https://hooks.example.com", connect=connect)
+
+
+def definitions(**parts: object) -> Definitions:
+    return Definitions(**({"connections": {"acme": ACME}, "triggers": {"pay": trigger()}} | parts))  # type: ignore[arg-type]
+
+
+def made(at_ms: int) -> Destinations:
+    return Destinations(destinations=(Destination(id="we_1", payload="snapshot", signing_secret="x", made_ms=at_ms),))
+
+
+def swept(name: str, kind: str, listed: str = "snapshot") -> SweptTrigger:
+    return SweptTrigger(name, families()[kind], listed, livemode=True)  # type: ignore[arg-type]
+
+
+def test_a_trigger_of_no_endpoint_takes_the_accounts_own_events():
+    (plan,) = plans(definitions(accounts={"acme": ConnectionAccount(account="acct_1", mode="live")}))
+    assert (plan.connection, plan.account) == ("acme", "acct_1")
+    assert [one.name for one in plan.own] == ["pay"]
+    assert plan.connected == ()
+
+
+def test_an_endpoint_says_whose_events_its_triggers_take():
+    triggers = {"pay": trigger(), "people": trigger(CUSTOMERS)}
+    endpoints = {"platform": endpoint("pay", connect=True), "both": endpoint("pay", "people")}
+    (plan,) = plans(definitions(triggers=triggers, endpoints=endpoints))
+    assert [one.name for one in plan.own] == ["pay", "people"]
+    assert [one.name for one in plan.connected] == ["pay"]
+    (plan,) = plans(definitions(endpoints={"platform": endpoint("pay", connect=True)}))
+    assert (plan.own, [one.name for one in plan.connected]) == ((), ["pay"])
+
+
+def test_a_destination_says_since_when_it_is_there():
+    both = {"platform": endpoint("pay", connect=True), "own": endpoint("pay")}
+    (plan,) = plans(definitions(endpoints=both, destinations={"platform": made(9_000), "own": made(5_000)}))
+    assert [one.made_s for one in (*plan.own, *plan.connected)] == [5, 9]
+
+
+def test_a_paused_or_refused_connection_is_not_asked_about():
+    assert plans(definitions(pauses={"connection/acme": Pause(by="a", why="b", at_ms=0)})) == ()
+    refused = KeyRefusal(key_name=ACME.key_name, since_ms=0)
+    assert plans(definitions(key_refusals={"acme": refused})) == ()
+    assert len(plans(definitions(key_refusals={"acme": KeyRefusal(key_name="a former one", since_ms=0)}))) == 1
+    assert len(plans(definitions(key_refusals={"acme/acct_2": refused}))) == 1
+
+
+def test_a_connection_without_triggers_is_not_asked_about():
+    assert plans(definitions(triggers={"pay": trigger(connection="other")})) == ()
+    assert plans(definitions(), only="other") == ()
+
+
+def test_a_question_has_at_most_twenty_types_of_one_family():
+    asked = questions([swept("a", PAYMENTS), swept("b", CUSTOMERS), swept("c", PAYMENTS)])
+    assert all(len(one.types) <= MAX_TYPES for one in asked)
+    assert sorted(kind for one in asked for kind in one.types) == sorted(
+        (*families()[PAYMENTS].types, *families()[CUSTOMERS].types)
+    )
+    assert all(len({kind.split(".")[0] for kind in one.types}) == 1 for one in asked)
+
+
+def test_thin_types_are_those_that_stripe_has():
+    known = _thin_types()
+    for family in families().values():
+        types = SweptTrigger("a", family, "thin", livemode=None).types
+        assert set(types) <= known
+        assert {one.removeprefix("v1.") for one in types} == set(family.types) - SNAPSHOT_ONLY
+        assert set(family.types) <= _snapshot_types()
+
+
+def _thin_types() -> set[str]:
+    found = (Path(stripe.__file__).parent / "events").rglob("*.py")
+    return {kind for one in found for kind in re.findall(r'"(v1\.[a-z_.]+)"', one.read_text(encoding="utf-8"))}
+
+
+def _snapshot_types() -> set[str]:
+    return set(re.findall(r'"([a-z_.]+)"', Path(v1_types.__file__).read_text(encoding="utf-8")))
+
+
+def test_a_trigger_takes_the_list_and_the_family_that_are_its():
+    pay, thin = swept("a", PAYMENTS), swept("a", PAYMENTS, "thin")
+    assert pay.takes("snapshot", "payment_intent.created")
+    assert not pay.takes("snapshot", "charge.failed")
+    assert not pay.takes("thin", "v1.payment_intent.created")
+    assert thin.takes("thin", "v1.payment_intent.created")
+
+
+def test_a_trigger_that_takes_both_is_listed_as_snapshots():
+    (plan,) = plans(definitions(triggers={"pay": trigger(payload="both"), "thin": trigger(payload="thin")}))
+    assert [one.listed for one in plan.own] == ["snapshot", "thin"]
+
+
+SWEEP = Sweep(settled_upto_s=50, closed_upto_s=50, at_ms=0)
+
+
+def test_a_hand_made_endpoint_is_swept_from_its_first_event():
+    (plan,) = plans(definitions())
+    assert enrolment.enrolled(SWEEP, plan, {}, 100).triggers == {}
+    assert enrolment.unproved(SWEEP, plan) == ("pay",)
+    known = enrolment.enrolled(SWEEP, plan, {"pay": FirstNote(90, None), "gone": FirstNote(1, None)}, 100)
+    assert known.triggers == {"pay": 90}
+    assert enrolment.unproved(known, plan) == ()
+    assert enrolment.enrolled(known, plan, {"pay": FirstNote(95, None)}, 200) is known
+
+
+def test_a_made_destination_is_swept_from_the_first_look():
+    stored = definitions(endpoints={"own": endpoint("pay")}, destinations={"own": made(5_000)})
+    (plan,) = plans(stored)
+    known = enrolment.enrolled(SWEEP, plan, {}, 100)
+    assert known.triggers == {"pay": 100}
+    assert enrolment.enrolled(known, plan, {}, 200) is known
+
+
+def test_an_endpoint_that_is_not_made_is_proved_by_an_event():
+    (plan,) = plans(definitions(endpoints={"own": endpoint("pay")}))
+    assert enrolment.enrolled(SWEEP, plan, {}, 100).triggers == {}
+    assert enrolment.enrolled(SWEEP, plan, {"pay": FirstNote(90, None)}, 100).triggers == {"pay": 90}
+
+
+def test_events_of_connected_accounts_prove_nothing_of_the_own():
+    (plan,) = plans(definitions(accounts={"acme": ConnectionAccount(account="acct_1", mode="live")}))
+    notes = {"pay": FirstNote(90, "acct_2")}
+    assert enrolment.enrolled(SWEEP, plan, notes, 100).triggers == {}
+    assert enrolment.of_connected_accounts(plan, notes) == ("pay",)
+    assert enrolment.enrolled(SWEEP, plan, {"pay": FirstNote(90, "acct_1")}, 100).triggers == {"pay": 90}
+
+
+def test_a_trigger_that_is_gone_begins_again():
+    (plan,) = plans(definitions(triggers={"people": trigger(CUSTOMERS)}))
+    known = Sweep(settled_upto_s=50, closed_upto_s=50, at_ms=0, triggers={"pay": 10, "people": 20})
+    assert enrolment.enrolled(known, plan, {}, 100).triggers == {"people": 20}
