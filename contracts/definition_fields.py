@@ -18,6 +18,10 @@ Mode = Literal["live", "test"]
 
 SECRET_KEY = re.compile(r"^(?:sk|rk)_(live|test)_[A-Za-z0-9_]{1,250}$")
 SIGNING_SECRET = re.compile(r"^whsec_[A-Za-z0-9+/=_-]{1,250}$")
+ENDPOINT_URL = re.compile(r"^https?://[^\s/?#@]{1,255}(/[^\s?#]{0,500})?$")
+API_VERSION = re.compile(r"^\d{4}-\d\d-\d\d(\.[a-z_]{1,40})?$")  # https://docs.stripe.com/api/versioning
+MAX_DESTINATIONS = 16
+"""Of one account at Stripe: https://docs.stripe.com/event-destinations"""
 
 
 def _known(kind: str) -> str:

@@ -12,7 +12,18 @@ from typing import Annotated, Any, Literal, TypeVar
 from pydantic import Field, ValidationError, field_validator, model_validator
 
 from stripeline.contracts.action import explain
-from stripeline.contracts.definition_fields import Definition, Mode, Name, Owner, Rate, Sealed, TriggerKind
+from stripeline.contracts.definition_fields import (
+    API_VERSION,
+    ENDPOINT_URL,
+    MAX_DESTINATIONS,
+    Definition,
+    Mode,
+    Name,
+    Owner,
+    Rate,
+    Sealed,
+    TriggerKind,
+)
 from stripeline.contracts.ids import ACCOUNT_ID, NAME, STEP
 from stripeline.contracts.internal_records import read
 from stripeline.contracts.limits import Commands, HourlyLimits, RunLimit
@@ -88,12 +99,13 @@ class Endpoint(Definition):
 
     connection: Annotated[Name, Field(description="the connection whose account has the destinations")]
     triggers: Annotated[
-        tuple[Name, ...], Field(min_length=1, max_length=16, description="its triggers, at most one of a family")
+        tuple[Name, ...],
+        Field(min_length=1, max_length=MAX_DESTINATIONS, description="its triggers, at most one of a family"),
     ]
     url: Annotated[
         str,
         Field(
-            pattern=r"^https?://[^\s/?#@]{1,255}(/[^\s?#]{0,500})?$",
+            pattern=ENDPOINT_URL.pattern,
             description="where Stripe reaches ingest; deliveries go to `/webhooks/NAME` below it",
         ),
     ]
@@ -101,7 +113,7 @@ class Endpoint(Definition):
         None
     )
     api_version: Annotated[
-        Annotated[str, Field(pattern=r"^\d{4}-\d\d-\d\d(\.[a-z_]{1,40})?$")] | None,
+        Annotated[str, Field(pattern=API_VERSION.pattern)] | None,
         Field(description="Stripe's API version of its events' objects; default: the one Stripeline is tested with"),
     ] = None
     mode: Annotated[Mode | None, Field(description="events of the other mode are refused")] = None

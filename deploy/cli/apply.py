@@ -84,7 +84,9 @@ AsObject = Annotated[
 
 
 def apply(
-    file: Annotated[Path, typer.Argument(help="A YAML file with connections, triggers and workflows.", dir_okay=False)],
+    file: Annotated[
+        Path, typer.Argument(help="A YAML file with connections, triggers, endpoints and workflows.", dir_okay=False)
+    ],
     *,
     event: Event = None,
     dry_run: DryRun = False,
@@ -209,14 +211,7 @@ def _is_wrong(workflow: str, problems: Sequence[Problem]) -> bool:
 def _pruned(read: ConfigurationFile, stored: Definitions, wish: _Wish) -> Pruning:
     if not wish.prune:
         return Pruning()
-    written = read.written
-    keys = {
-        f"{kind}/{name}"
-        for kind, named in (
-            ("connection", written.connections), ("trigger", written.triggers), ("workflow", written.workflows),
-        )
-        for name in named
-    }  # fmt: skip
+    keys = read.written.keys()
     if not keys:
         reason = (
             "it defines nothing, and --prune removes nothing for an empty file; `stripeline delete KIND NAME` deletes"

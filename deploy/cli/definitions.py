@@ -1,4 +1,4 @@
-"""`stripeline get` and `delete`: connections, triggers and workflows. Never shows a secret."""
+"""`stripeline get` and `delete`: connections, triggers, endpoints and workflows. Never shows a secret."""
 
 from typing import Annotated, Literal
 
@@ -12,7 +12,13 @@ from stripeline.deploy.cli.terminal.acting_user import signed
 from stripeline.deploy.cli.terminal.consent import Yes, require_consent
 from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
-from stripeline.deploy.definitions.definition_rows import connection_rows, trigger_rows, users_of, workflow_rows
+from stripeline.deploy.definitions.definition_rows import (
+    connection_rows,
+    endpoint_rows,
+    trigger_rows,
+    users_of,
+    workflow_rows,
+)
 from stripeline.deploy.definitions.removal import consequences
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.acts.definition_acts import carry_out, definition_records
@@ -20,9 +26,9 @@ from stripeline.deploy.operations.acts.waiting_commands import removable
 from stripeline.workers.kafka.control_table import Changes, read_all
 from stripeline.workers.secrets.vault import Vault
 
-get_app = typer.Typer(help="List connections, triggers or workflows.", no_args_is_help=True)
+get_app = typer.Typer(help="List connections, triggers, endpoints or workflows.", no_args_is_help=True)
 
-Kind = Literal["connection", "trigger", "workflow"]
+Kind = Literal["connection", "trigger", "endpoint", "workflow"]
 _CONNECTIONS = (
     Column("name", 0),
     Column("mode", 2),
@@ -39,6 +45,18 @@ _TRIGGERS = (
     Column("mode", 3),
     Column("path", 1),
     Column("signing_secrets", 5),
+    Column("payload", 6),
+)
+_ENDPOINTS = (
+    Column("name", 0),
+    Column("connection", 3),
+    Column("mode", 4),
+    Column("triggers", 2, Fit.WRAPPED),
+    Column("url", 1),
+    Column("connect", 6),
+    Column("api_version", 7),
+    Column("signing_secrets", 8),
+    Column("destinations", 5, Fit.WRAPPED),
 )
 _WORKFLOWS = (
     Column("name", 0),
@@ -56,10 +74,11 @@ def delete(
     yes: Yes = False,
     why: Annotated[str, typer.Option(help="The reason. It is recorded for those who ask.")] = "",
 ) -> None:
-    """Delete a connection, a trigger or a workflow. It asks at a terminal, and needs --yes without one.
+    """Delete a connection, a trigger, an endpoint or a workflow. It asks at a terminal, and needs --yes without one.
 
-    A definition that is in use can't be deleted: a trigger uses its connection, a workflow its trigger and its steps'
-    connections. Nor can a connection that commands wait for. Runs in progress keep the steps they started with.
+    A definition that is in use can't be deleted: a trigger uses its connection, an endpoint its connection and its
+    triggers, a workflow its trigger and its steps' connections. Nor can a connection that commands wait for. Runs in
+    progress keep the steps they started with. An endpoint's destinations stay at Stripe.
 
     ```
     stripeline delete workflow thank-big-spenders --why "the campaign is over"
@@ -99,6 +118,17 @@ def connections(*, as_json: output.Json = False) -> None:
 def triggers(*, as_json: output.Json = False) -> None:
     """List the triggers: name, kind, connection, mode, the path for Stripe, and the number of signing secrets."""
     output.rows(trigger_rows(_stored()), _TRIGGERS, as_json=as_json, empty="There is no trigger yet.")
+
+
+@get_app.command("endpoints")
+def endpoints(*, as_json: output.Json = False) -> None:
+    """List the endpoints: name, connection, triggers, the URL for Stripe, and the destinations that were made there.
+
+    `signing_secrets` counts those of the file; each destination has one of its own.
+    """
+    found = endpoint_rows(_stored())
+    shown = found if as_json else [{**row, "destinations": [one["id"] for one in row["destinations"]]} for row in found]
+    output.rows(shown, _ENDPOINTS, as_json=as_json, empty="There is no endpoint yet.")
 
 
 @get_app.command("workflows")

@@ -5,14 +5,14 @@ from typing import Annotated, Any
 
 import typer
 
-from stripeline.contracts.definitions import AnyDefinition, Definitions
+from stripeline.contracts.definitions import Definitions
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal.acting_user import signed
 from stripeline.deploy.cli.terminal.list_layout import Column, Fit
 from stripeline.deploy.cli.terminal.options import kafka, settings
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.operations.master_keys.holders import BOTH, lacked, lacking, opens
+from stripeline.deploy.operations.master_keys.holders import ALL, SealedRecord, lacked, lacking, opens
 from stripeline.deploy.operations.master_keys.key_table import MasterKeyRow, key_table, problems
 from stripeline.deploy.operations.master_keys.resealing import former_keys, resealed
 from stripeline.deploy.operations.master_keys.rotation import seal_again
@@ -26,6 +26,7 @@ _COLUMNS = (
     Column("in_this_ring", 1),
     Column("connections", 3, Fit.SHORTENED),
     Column("triggers", 4, Fit.SHORTENED),
+    Column("endpoints", 6, Fit.SHORTENED),
     Column("held_by", 5, Fit.WRAPPED),
     Column("missing_at", 2, Fit.WRAPPED),
 )
@@ -109,7 +110,7 @@ def _seen() -> tuple[Definitions, Sequence[Instance]]:
 def _say_holders(live: Sequence[Instance], first: str) -> None:
     """The first step. Raises FailureError."""
     output.say(f"1. Every process holds master key {first}, the first of STRIPELINE_MASTER_KEY")
-    without = lacking(live, first, BOTH)
+    without = lacking(live, first, ALL)
     for one in live:
         if opens(one):
             output.say(f"   {'does not' if one in without else 'holds it':9} {one.name}")
@@ -119,7 +120,7 @@ def _say_holders(live: Sequence[Instance], first: str) -> None:
         raise FailureError(f"{lacked(without, first)} Nothing was sealed; then run `stripeline keys rotate` again.")
 
 
-def _say_changes(stored: Definitions, changed: Mapping[str, AnyDefinition], first: str, *, done: bool) -> None:
+def _say_changes(stored: Definitions, changed: Mapping[str, SealedRecord], first: str, *, done: bool) -> None:
     output.say(f"2. Every stored secret is sealed with {first}")
     for key, former in former_keys(stored, changed, first).items():
         output.say(f"   {key}: {', '.join(former)} → {first}")
@@ -156,7 +157,7 @@ def _say_old(stored: Definitions, ring: Sequence[str], live: Sequence[Instance],
 def _row(one: MasterKeyRow) -> dict[str, Any]:
     return {
         "key": one.key, "in_this_ring": one.place, "connections": list(one.connections), "triggers": list(one.triggers),
-        "held_by": list(one.held_by), "missing_at": list(one.missing_at),
+        "endpoints": list(one.endpoints), "held_by": list(one.held_by), "missing_at": list(one.missing_at),
     }  # fmt: skip
 
 

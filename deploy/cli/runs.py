@@ -9,7 +9,7 @@ import typer
 
 from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.internal_records import Run
-from stripeline.deploy.cli import run_acts, started_runs
+from stripeline.deploy.cli.acts import run_acts, started_runs
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output, streams
 from stripeline.deploy.cli.terminal import run_options as options

@@ -1,10 +1,11 @@
-"""Connections, triggers and workflows as a person, or a script, sees them. Pure; of a key only its hint is shown."""
+"""Definitions as a person, or a script, sees them. Pure; of a key only its hint is shown."""
 
 from collections.abc import Iterator
 from typing import Any
 
-from stripeline.contracts.definitions import Connection, Definitions
+from stripeline.contracts.definitions import Connection, Definitions, Endpoint
 from stripeline.contracts.headers import rfc3339
+from stripeline.contracts.operator.stripe_side_records import Destination
 from stripeline.workers.secrets.vault import Vault, VaultError, connection_secret
 
 
@@ -54,9 +55,41 @@ def trigger_rows(stored: Definitions) -> list[dict[str, Any]]:
             "mode": trigger.mode,
             "path": f"/webhooks/{name}",
             "signing_secrets": len(trigger.signing_secrets),
+            "payload": trigger.payload or "snapshot",
         }
         for name, trigger in sorted(stored.triggers.items())
     ]
+
+
+def endpoint_rows(stored: Definitions) -> list[dict[str, Any]]:
+    return [
+        {
+            "name": name,
+            "connection": endpoint.connection,
+            "mode": endpoint.mode,
+            "triggers": list(endpoint.triggers),
+            "url": delivery_url(name, endpoint),
+            "connect": endpoint.connect or False,
+            "api_version": endpoint.api_version,
+            "signing_secrets": len(endpoint.signing_secrets),
+            "destinations": [_destination_row(one) for one in _made_for(name, stored)],
+        }
+        for name, endpoint in sorted(stored.endpoints.items())
+    ]
+
+
+def delivery_url(name: str, endpoint: Endpoint) -> str:
+    """Where Stripe sends an endpoint's events."""
+    return f"{endpoint.url.rstrip('/')}/webhooks/{name}"
+
+
+def _made_for(endpoint: str, stored: Definitions) -> tuple[Destination, ...]:
+    made = stored.destinations.get(endpoint)
+    return () if made is None else made.destinations
+
+
+def _destination_row(made: Destination) -> dict[str, Any]:
+    return {"id": made.id, "payload": made.payload, "made_at": rfc3339(made.made_ms)}
 
 
 def workflow_rows(stored: Definitions) -> list[dict[str, Any]]:
@@ -74,15 +107,21 @@ def users_of(kind: str, name: str, stored: Definitions) -> list[str]:
     """What would be left without what it refers to."""
     match kind:
         case "connection":
-            return [*_triggers_of(name, stored), *_workflows_with(name, stored)]
+            return [*_triggers_of(name, stored), *_endpoints_of(name, stored), *_workflows_with(name, stored)]
         case "trigger":
-            return [f"workflow {user}" for user, flow in sorted(stored.workflows.items()) if flow.trigger == name]
+            at = [f"endpoint {user}" for user, held in sorted(stored.endpoints.items()) if name in held.triggers]
+            flows = [f"workflow {user}" for user, flow in sorted(stored.workflows.items()) if flow.trigger == name]
+            return [*at, *flows]
         case _:
             return []
 
 
 def _triggers_of(connection: str, stored: Definitions) -> Iterator[str]:
     return (f"trigger {user}" for user, held in sorted(stored.triggers.items()) if held.connection == connection)
+
+
+def _endpoints_of(connection: str, stored: Definitions) -> Iterator[str]:
+    return (f"endpoint {user}" for user, held in sorted(stored.endpoints.items()) if held.connection == connection)
 
 
 def _workflows_with(connection: str, stored: Definitions) -> Iterator[str]:

@@ -5,14 +5,19 @@ from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
-from stripeline.contracts.definitions import AnyDefinition, Connection, Trigger, encode_definition
+from stripeline.contracts.definitions import AnyDefinition, Connection, Endpoint, Trigger, encode_definition
 from stripeline.contracts.masking import mask
 from stripeline.deploy.definitions.problems import Place
 from stripeline.workers.secrets.vault import key_id_of
 
 What = Literal["added", "changed", "removed", "unchanged"]
 Lines = Callable[[Place], int | None]
-_SECTIONS: Mapping[str, str] = {"connection": "connections", "trigger": "triggers", "workflow": "workflows"}
+_SECTIONS: Mapping[str, str] = {
+    "connection": "connections",
+    "trigger": "triggers",
+    "endpoint": "endpoints",
+    "workflow": "workflows",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +74,7 @@ def diff(
     lines: of places in the file.
     """
     changes = [_change(key, stored.get(key), definition, lines) for key, definition in wanted.items()]
-    # Workflows before triggers before connections: what is used goes after what uses it.
+    # Workflows before endpoints before triggers before connections: what is used goes after what uses it.
     gone = [key for key in reversed(list(stored)) if key in removed]
     return changes + [Change(what="removed", key=key) for key in gone]
 
@@ -97,7 +102,7 @@ def _fields(stored: AnyDefinition, wanted: AnyDefinition, place: Place, lines: L
             if stored.secret_key != wanted.secret_key:
                 words = _how(stored.secret_key, wanted.secret_key)
                 yield FieldChange(field="secret_key", words=words, line=lines((*place, "secret_key")))
-        case Trigger(), Trigger():
+        case ((Trigger() | Endpoint()), (Trigger() | Endpoint())):
             for words in _ring(stored.signing_secrets, wanted.signing_secrets):
                 yield FieldChange(field="signing_secrets", words=words, line=lines((*place, "signing_secrets")))
         case _:

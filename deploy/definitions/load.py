@@ -1,4 +1,4 @@
-"""Reads a configuration file of connections, triggers and workflows into definitions, or says all that is wrong.
+"""Reads a configuration file into definitions, or says all that is wrong with it.
 
 Publishes nothing, and shows no secret.
 """
@@ -9,9 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from stripeline.contracts.definition_fields import Mode
-from stripeline.contracts.definitions import AnyDefinition, Connection, Definitions, Trigger
+from stripeline.contracts.definitions import AnyDefinition, Connection, Definitions, Endpoint, Trigger
 from stripeline.deploy.definitions.checks import KnownNames, check_workflow, unknown
 from stripeline.deploy.definitions.configuration_file import ConfigurationFile, read_file
+from stripeline.deploy.definitions.endpoint_checks import check_endpoint, check_endpoints
 from stripeline.deploy.definitions.problems import Place, Problem
 from stripeline.deploy.definitions.sealed_secrets import Sealing
 from stripeline.deploy.definitions.secrets import Environment, SecretError, Source, UnsetError, find
@@ -40,6 +41,8 @@ def problems_alone(file: ConfigurationFile, environment: Environment, allowed: C
         for name, workflow in file.written.workflows.items()
         for problem in check_workflow(("workflows", name), workflow, around)
     ]
+    for name, endpoint in file.written.endpoints.items():
+        found += check_endpoint(("endpoints", name), endpoint)
     for place, text, kind in file.written.secrets():
         try:
             find(text, kind, source)
@@ -52,7 +55,10 @@ def problems_alone(file: ConfigurationFile, environment: Environment, allowed: C
 
 def triggers_of(written: Written) -> dict[str, Trigger]:
     """The triggers of a file, without their secrets."""
-    return {name: Trigger(kind=one.kind, connection=one.connection) for name, one in written.triggers.items()}
+    return {
+        name: Trigger(kind=one.kind, connection=one.connection, payload=one.payload)
+        for name, one in written.triggers.items()
+    }
 
 
 def load(
@@ -76,11 +82,16 @@ def loaded(
     there = {**known.connections, **connections}
     # A connection with a fault of its own is there, all the same: one fault, one line.
     named: Mapping[str, Any] = {**there, **file.written.connections}
-    triggers = dict(_triggers(sealing, file.written, {name: each.mode for name, each in there.items()}, named))
+    modes = {name: each.mode for name, each in there.items()}
+    triggers = dict(_triggers(sealing, file.written, modes, named))
+    endpoints = dict(_endpoints(sealing, file.written, modes))
+    sealing.problems += check_endpoints(file.written, known, triggers, named)
     around = KnownNames(triggers={**known.triggers, **triggers}, connections=named, allowed=allowed)
     for name, workflow in file.written.workflows.items():
         sealing.problems += check_workflow(("workflows", name), workflow, around)
-    found = Definitions(connections=connections, triggers=triggers, workflows=file.written.workflows).by_key()
+    found = Definitions(
+        connections=connections, triggers=triggers, endpoints=endpoints, workflows=file.written.workflows
+    ).by_key()
     return Loaded(definitions=found, warnings=file.require(sealing.problems), kept=sealing.kept)
 
 
@@ -99,6 +110,24 @@ def _triggers(
         if given.connection not in named:
             reason = unknown("connection", given.connection, named)
             sealing.problems.append(Problem(place=("triggers", name, "connection"), reason=reason))
-        ring = sealing.ring(name, given.signing_secrets)
-        mode = modes.get(given.connection)
-        yield name, Trigger(kind=given.kind, connection=given.connection, mode=mode, signing_secrets=ring)
+        yield (
+            name,
+            Trigger(
+                kind=given.kind,
+                connection=given.connection,
+                mode=modes.get(given.connection),
+                signing_secrets=sealing.trigger_ring(name, given.signing_secrets),
+                payload=given.payload,
+            ),
+        )
+
+
+def _endpoints(sealing: Sealing, written: Written, modes: Mapping[str, Mode]) -> Iterator[tuple[str, Endpoint]]:
+    for name, given in written.endpoints.items():
+        wrong = list(check_endpoint(("endpoints", name), given))
+        sealing.problems += wrong
+        ring = sealing.endpoint_ring(name, given.signing_secrets)
+        if not any(not one.warning for one in wrong):
+            beside = given.model_dump(exclude={"signing_secrets"})
+            mode = modes.get(given.connection)
+            yield name, Endpoint.model_validate({**beside, "mode": mode, "signing_secrets": ring})

@@ -23,6 +23,11 @@ def _meaning(kind: str, name: str, waiting: Mapping[str, int], renames: Mapping[
             new = renames.get(name)
             first = f"; give Stripe the URL of /webhooks/{new} first" if new else ""
             return f"/webhooks/{name} will be answered 404, and Stripe's deliveries to it are lost after 3 days{first}"
+        case "endpoint":
+            return (
+                f"/webhooks/{name} will be answered 404. Its destinations stay at Stripe, which sends to them for"
+                " days: delete them there too"
+            )
         case "workflow":
             count = waiting.get(f"workflow/{name}", 0)
             wait = f" ({count} of their commands wait)" if count else ""

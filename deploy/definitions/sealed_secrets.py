@@ -14,7 +14,14 @@ from stripeline.contracts.definitions import Definitions
 from stripeline.deploy.definitions.problems import Place, Problem
 from stripeline.deploy.definitions.secrets import Kind, SecretError, Source, UnsetError, find, hint_of, mode_of
 from stripeline.deploy.operations.master_keys.resealing import name_to_keep
-from stripeline.workers.secrets.vault import Vault, VaultError, connection_secret, key_id_of, signing_secret
+from stripeline.workers.secrets.vault import (
+    Vault,
+    VaultError,
+    connection_secret,
+    endpoint_secret,
+    key_id_of,
+    signing_secret,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -55,11 +62,19 @@ class Sealing:
             case _:
                 return None
 
-    def ring(self, name: str, written: Sequence[str]) -> tuple[str, ...]:
-        """A trigger's signing secrets. Stored ones stay for those that are unset, where it is clear which are meant."""
-        trigger, secret_name = self.stored.triggers.get(name), signing_secret(name)
-        stored = trigger.signing_secrets if trigger else ()
-        places: list[Place] = [("triggers", name, "signing_secrets", position) for position in range(len(written))]
+    def trigger_ring(self, name: str, written: Sequence[str]) -> tuple[str, ...]:
+        """A trigger's signing secrets."""
+        stored = self.stored.triggers.get(name)
+        return self._ring(("triggers", name), signing_secret(name), written, stored.signing_secrets if stored else ())
+
+    def endpoint_ring(self, name: str, written: Sequence[str]) -> tuple[str, ...]:
+        """An endpoint's signing secrets, without those of the destinations that were made for it."""
+        stored = self.stored.endpoints.get(name)
+        return self._ring(("endpoints", name), endpoint_secret(name), written, stored.signing_secrets if stored else ())
+
+    def _ring(self, owner: Place, secret_name: str, written: Sequence[str], stored: tuple[str, ...]) -> tuple[str, ...]:
+        """Stored ones stay for those that are unset, where it is clear which are meant."""
+        places: list[Place] = [(*owner, "signing_secrets", position) for position in range(len(written))]
         found = [
             self._found(place, text, "signing_secret", may_be_unset=True)
             for place, text in zip(places, written, strict=True)

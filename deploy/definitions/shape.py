@@ -5,8 +5,8 @@ from typing import Annotated, Any, Final
 
 from pydantic import Field, ValidationError
 
-from stripeline.contracts.definition_fields import Definition, Name, Rate, TriggerKind
-from stripeline.contracts.definitions import Workflow
+from stripeline.contracts.definition_fields import MAX_DESTINATIONS, Definition, Name, Rate, TriggerKind
+from stripeline.contracts.definitions import TriggerPayload, Workflow
 from stripeline.contracts.ids import ACCOUNT_ID
 from stripeline.contracts.limits import Commands, HourlyLimits
 from stripeline.deploy.definitions.problems import Place, Problem
@@ -55,6 +55,18 @@ class WrittenTrigger(Definition):
     kind: TriggerKind
     connection: Name
     signing_secrets: Annotated[tuple[str, ...], Field(max_length=10)] = ()
+    payload: TriggerPayload | None = None
+
+
+class WrittenEndpoint(Definition):
+    """An endpoint as it stands in the file."""
+
+    connection: Name
+    triggers: Annotated[tuple[Name, ...], Field(min_length=1, max_length=MAX_DESTINATIONS)]
+    url: str
+    connect: bool | None = None
+    api_version: str | None = None
+    signing_secrets: Annotated[tuple[str, ...], Field(max_length=10)] = ()
 
 
 class Written(Definition):
@@ -62,15 +74,27 @@ class Written(Definition):
 
     connections: dict[Name, WrittenConnection] = Field(default_factory=dict)
     triggers: dict[Name, WrittenTrigger] = Field(default_factory=dict)
+    endpoints: dict[Name, WrittenEndpoint] = Field(default_factory=dict)
     workflows: dict[Name, Workflow] = Field(default_factory=dict)
+
+    def keys(self) -> set[str]:
+        """The control keys of what it defines."""
+        kinds: Mapping[str, Mapping[str, Any]] = {
+            "connection": self.connections, "trigger": self.triggers, "endpoint": self.endpoints,
+            "workflow": self.workflows,
+        }  # fmt: skip
+        return {f"{kind}/{name}" for kind, named in kinds.items() for name in named}
 
     def secrets(self) -> Iterator[tuple[Place, str, Kind]]:
         """Every reference to a secret, with its place."""
         for name, connection in self.connections.items():
             yield ("connections", name, "secret_key"), connection.secret_key, "secret_key"
-        for name, trigger in self.triggers.items():
-            for position, text in enumerate(trigger.signing_secrets):
-                yield ("triggers", name, "signing_secrets", position), text, "signing_secret"
+        sections: Mapping[str, Mapping[str, WrittenTrigger | WrittenEndpoint]]
+        sections = {"triggers": self.triggers, "endpoints": self.endpoints}
+        for section, named in sections.items():
+            for name, one in named.items():
+                for position, text in enumerate(one.signing_secrets):
+                    yield (section, name, "signing_secrets", position), text, "signing_secret"
 
 
 def shape(value: Any) -> Written | list[Problem]:

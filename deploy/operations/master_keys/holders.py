@@ -1,32 +1,37 @@
 """Which running processes need a master key and do not hold it. Pure.
 
-Ingest opens the signing secrets of triggers, an executor the keys of connections, and a process of another role that
-holds master keys both. Only processes that report themselves count: one that has died can't miss a key.
+Ingest opens the signing secrets of triggers and endpoints, an executor the keys of connections, and a process of
+another role that holds master keys all. Only processes that report themselves count: one that has died can't miss one.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Final, Literal
 
-from stripeline.contracts.definitions import AnyDefinition, Connection, Definitions, Trigger
+from stripeline.contracts.definitions import AnyDefinition, Connection, Definitions, Endpoint, Trigger
+from stripeline.contracts.operator.control_keys import DESTINATION
+from stripeline.contracts.operator.stripe_side_records import Destinations
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.status.workers import Instance
 from stripeline.workers.secrets.vault import key_id_of
 
-Kind = Literal["connection", "trigger"]
-BOTH: Final[frozenset[Kind]] = frozenset({"connection", "trigger"})
+Kind = Literal["connection", "trigger", "endpoint"]
+ALL: Final[frozenset[Kind]] = frozenset({"connection", "trigger", "endpoint"})
 _OPENS: Final[Mapping[str, frozenset[Kind]]] = {
-    "ingest": frozenset({"trigger"}),
+    "ingest": frozenset({"trigger", "endpoint"}),
     "executor": frozenset({"connection"}),
     "worker": frozenset({"connection"}),
     "router": frozenset(),
 }
 _SHOWN: Final = 3
 
+SealedRecord = AnyDefinition | Destinations
+"""A record of the control topic that may hold secrets."""
+
 
 def opens(instance: Instance) -> frozenset[Kind]:
     """What a process opens secrets of."""
     held = instance.report.master_keys
-    return _OPENS.get(instance.report.role, BOTH if held is not None else frozenset())
+    return _OPENS.get(instance.report.role, ALL if held is not None else frozenset())
 
 
 def lacking(live: Iterable[Instance], key_id: str, kinds: Collection[Kind]) -> list[Instance]:
@@ -34,24 +39,44 @@ def lacking(live: Iterable[Instance], key_id: str, kinds: Collection[Kind]) -> l
     return [one for one in live if opens(one) & set(kinds) and key_id not in (one.report.master_keys or ())]
 
 
-def sealed_texts(definition: AnyDefinition) -> tuple[str, ...]:
-    match definition:
+def sealed_records(stored: Definitions) -> dict[str, SealedRecord]:
+    """What may hold secrets, by control key."""
+    made = {f"{DESTINATION}/{name}": one for name, one in sorted(stored.destinations.items())}
+    return {**stored.by_key(), **made}
+
+
+def kind_of(key: str) -> Kind | None:
+    """What the secrets of a control key's record are of; None where it never has one."""
+    match key.partition("/")[0]:
+        case "connection" | "trigger" | "endpoint" as kind:
+            return kind
+        case found if found == DESTINATION:
+            return "endpoint"
+        case _:
+            return None
+
+
+def sealed_texts(record: SealedRecord) -> tuple[str, ...]:
+    match record:
         case Connection():
-            return (definition.secret_key,)
-        case Trigger():
-            return definition.signing_secrets
+            return (record.secret_key,)
+        case Trigger() | Endpoint():
+            return record.signing_secrets
+        case Destinations():
+            return tuple(one.signing_secret for one in record.destinations)
         case _:
             return ()
 
 
-def newly_sealed(stored: Definitions, wanted: Mapping[str, AnyDefinition]) -> dict[str, set[Kind]]:
+def newly_sealed(stored: Definitions, wanted: Mapping[str, SealedRecord]) -> dict[str, set[Kind]]:
     """The kinds of what is sealed by this change, by the id of the master key."""
-    before = {text for one in stored.by_key().values() for text in sealed_texts(one)}
+    before = {text for one in sealed_records(stored).values() for text in sealed_texts(one)}
     found: dict[str, set[Kind]] = {}
-    for one in wanted.values():
+    for key, one in wanted.items():
+        kind = kind_of(key)
         for text in sealed_texts(one):
-            if text not in before:
-                found.setdefault(key_id_of(text), set()).add("connection" if isinstance(one, Connection) else "trigger")
+            if text not in before and kind is not None:
+                found.setdefault(key_id_of(text), set()).add(kind)
     return found
 
 

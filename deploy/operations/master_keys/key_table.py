@@ -5,7 +5,15 @@ from dataclasses import dataclass
 
 from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.operator.control_keys import name_of
-from stripeline.deploy.operations.master_keys.holders import Kind, lacked, lacking, opens, sealed_texts
+from stripeline.deploy.operations.master_keys.holders import (
+    ALL,
+    kind_of,
+    lacked,
+    lacking,
+    opens,
+    sealed_records,
+    sealed_texts,
+)
 from stripeline.deploy.operations.status.workers import Instance
 from stripeline.workers.secrets.vault import key_id_of
 
@@ -15,7 +23,7 @@ class MasterKeyRow:
     """One master key, by its id.
 
     place: in the ring of the command that asks, from 1; None where it is not in it.
-    connections, triggers: whose secrets it seals.
+    connections, triggers, endpoints: whose secrets it seals.
     held_by, missing_at: running processes. A process misses a key that seals what it opens.
     """
 
@@ -23,19 +31,20 @@ class MasterKeyRow:
     place: int | None
     connections: tuple[str, ...] = ()
     triggers: tuple[str, ...] = ()
+    endpoints: tuple[str, ...] = ()
     held_by: tuple[str, ...] = ()
     missing_at: tuple[str, ...] = ()
 
     @property
     def seals(self) -> bool:
-        return bool(self.connections or self.triggers)
+        return bool(self.connections or self.triggers or self.endpoints)
 
 
 def sealing(stored: Definitions) -> dict[str, list[str]]:
     """By the id of the master key: the control keys of what it seals, in order."""
     found: dict[str, list[str]] = {}
-    for key, definition in stored.by_key().items():
-        for key_id in dict.fromkeys(map(key_id_of, sealed_texts(definition))):
+    for key, record in sealed_records(stored).items():
+        for key_id in dict.fromkeys(map(key_id_of, sealed_texts(record))):
             found.setdefault(key_id, []).append(key)
     return found
 
@@ -49,19 +58,17 @@ def key_table(stored: Definitions, ring: Sequence[str], live: Sequence[Instance]
 
 
 def _row(key: str, ring: Sequence[str], sealed: Sequence[str], live: Sequence[Instance]) -> MasterKeyRow:
-    named = {kind: tuple(name_of(one) for one in sealed if one.startswith(f"{kind}/")) for kind in _KINDS}
-    kinds = [kind for kind in _KINDS if named[kind]]
+    named = {kind: tuple(sorted({name_of(one) for one in sealed if kind_of(one) == kind})) for kind in ALL}
+    kinds = [kind for kind in ALL if named[kind]]
     return MasterKeyRow(
         key=key,
         place=ring.index(key) + 1 if key in ring else None,
         connections=named["connection"],
         triggers=named["trigger"],
+        endpoints=named["endpoint"],
         held_by=tuple(one.name for one in live if key in (one.report.master_keys or ())),
         missing_at=tuple(one.name for one in lacking(live, key, kinds)),
     )
-
-
-_KINDS: tuple[Kind, ...] = ("connection", "trigger")
 
 
 def problems(table: Sequence[MasterKeyRow], live: Sequence[Instance]) -> Iterator[str]:
@@ -71,7 +78,7 @@ def problems(table: Sequence[MasterKeyRow], live: Sequence[Instance]) -> Iterato
         if row.missing_at:
             yield lacked([by_name[name] for name in row.missing_at], row.key)
         elif row.seals and row.place is None and not row.held_by:
-            whose = ", ".join([*row.connections, *row.triggers][:5])
+            whose = ", ".join([*row.connections, *row.triggers, *row.endpoints][:5])
             yield (
                 f"No running process and not this command holds master key {row.key}, which seals the secrets of"
                 f" {whose}: add it to STRIPELINE_MASTER_KEY, or apply those secrets again with `stripeline apply`."

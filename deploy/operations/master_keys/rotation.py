@@ -8,12 +8,14 @@ import asyncio
 from collections.abc import Collection, Mapping
 from typing import Any, Final
 
-from stripeline.contracts.definitions import AnyDefinition, Definitions, encode_definition
+from stripeline.contracts.definitions import Definitions, encode_definition
+from stripeline.contracts.internal_records import encode
+from stripeline.contracts.operator.stripe_side_records import Destinations
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import AuditedAct
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.acts.audit import Signed, record_act
-from stripeline.deploy.operations.master_keys.holders import Kind, require_held
+from stripeline.deploy.operations.master_keys.holders import Kind, SealedRecord, require_held
 from stripeline.deploy.operations.status.workers import read_workers
 from stripeline.workers.kafka.control_table import publish, read_all
 from stripeline.workers.kafka.one_off_producer import one_off_producer
@@ -31,7 +33,7 @@ async def require_holders(topics: Topics, client: Mapping[str, Any], sealed: Map
 
 
 async def seal_again(
-    topics: Topics, client: Mapping[str, Any], seen: Definitions, changed: Mapping[str, AnyDefinition], key_id: str,
+    topics: Topics, client: Mapping[str, Any], seen: Definitions, changed: Mapping[str, SealedRecord], key_id: str,
     signed: Signed,
 ) -> None:  # fmt: skip
     """Publish what was sealed again. Raises FailureError where a definition was changed since it was read."""
@@ -43,4 +45,8 @@ async def seal_again(
         raise FailureError(
             f"{', '.join(moved[:5])} was changed by somebody else in this moment, so nothing was sealed. Run it again."
         )
-    await publish(topics.control, client, {key: encode_definition(one) for key, one in changed.items()})
+    await publish(topics.control, client, {key: _encoded(one) for key, one in changed.items()})
+
+
+def _encoded(record: SealedRecord) -> bytes:
+    return encode(record) if isinstance(record, Destinations) else encode_definition(record)

@@ -44,7 +44,7 @@ def opened(texts: tuple[str, ...], vault: Vault = VAULT) -> list[str]:
 )
 def test_a_ring_keeps_what_is_clear(known: str, ring: str, written: str, found: str, kept: int) -> None:
     one = sealing(*known, ring=tuple(ring))
-    texts = one.ring("t", [f"${{env:{name}}}" for name in written])
+    texts = one.trigger_ring("t", [f"${{env:{name}}}" for name in written])
     assert opened(texts) == [f"whsec_{name}" for name in found]
     assert (len(one.kept), one.problems) == (kept, [])
 
@@ -60,7 +60,7 @@ def test_a_ring_keeps_what_is_clear(known: str, ring: str, written: str, found: 
 )
 def test_a_ring_in_doubt_is_refused(known: str, ring: str, written: str, words: str) -> None:
     one = sealing(*known, ring=tuple(ring))
-    one.ring("t", [f"${{env:{name}}}" for name in written])
+    one.trigger_ring("t", [f"${{env:{name}}}" for name in written])
     assert words in one.problems[0].reason
     assert one.kept == {}
 
@@ -83,7 +83,7 @@ def test_a_new_connection_needs_its_variable() -> None:
 def test_kept_secrets_are_sealed_with_a_new_first_master_key() -> None:
     ring = Vault.from_ring([NEW, OLD])
     one = sealing(ring=("A",), vault=ring)
-    key, (text,) = one.key("c", "${env:KEY}"), one.ring("t", ["${env:A}"])
+    key, (text,) = one.key("c", "${env:KEY}"), one.trigger_ring("t", ["${env:A}"])
     assert key is not None
     assert {key_id_of(key.secret_key), key_id_of(text)} == {ring.key_ids[0]}
     assert key.key_name_kept == one.stored.connections["c"].key_name
@@ -92,4 +92,4 @@ def test_kept_secrets_are_sealed_with_a_new_first_master_key() -> None:
 
 def test_a_kept_secret_that_nothing_opens_stays_as_it_is() -> None:
     one = sealing(ring=("A",), vault=Vault.from_ring([NEW]))
-    assert one.ring("t", ["${env:A}"]) == one.stored.triggers["t"].signing_secrets
+    assert one.trigger_ring("t", ["${env:A}"]) == one.stored.triggers["t"].signing_secrets

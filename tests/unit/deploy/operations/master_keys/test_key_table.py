@@ -3,7 +3,8 @@
 import pytest
 from pydantic import SecretStr
 
-from stripeline.contracts.definitions import Connection, Definitions, Trigger, Workflow
+from stripeline.contracts.definitions import Connection, Definitions, Endpoint, Trigger, Workflow
+from stripeline.contracts.operator.stripe_side_records import Destination, Destinations
 from stripeline.contracts.operator.worker_report import WorkerReport
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.master_keys.holders import newly_sealed, opens, require_held
@@ -14,6 +15,7 @@ from stripeline.workers.secrets.vault import (
     KeyNotHeldError,
     Vault,
     connection_secret,
+    endpoint_secret,
     key_id_of,
     new_master_key,
     signing_secret,
@@ -84,11 +86,11 @@ def test_what_is_missing_is_a_sentence(live: list[Instance], words: list[str]):
 @pytest.mark.parametrize(
     ("instance", "kinds"),
     [
-        (running("ingest", OLD_ID), {"trigger"}),
+        (running("ingest", OLD_ID), {"trigger", "endpoint"}),
         (running("executor", OLD_ID), {"connection"}),
         (running("worker", says=False), {"connection"}),
         (running("router", OLD_ID), set()),
-        (running("up", OLD_ID), {"trigger", "connection"}),
+        (running("up", OLD_ID), {"trigger", "connection", "endpoint"}),
         (running("console", says=False), set()),
     ],
 )
@@ -144,3 +146,42 @@ def test_a_key_keeps_its_name_while_it_is_the_same_key():
     assert name_to_keep("acme", stored, sealed, SECRET, NEW) is None  # it can't be told
     kept = connection(NEW, key_name_kept="0123456789ab")
     assert name_to_keep("acme", kept, kept.secret_key, SECRET, BOTH) == kept.key_name == "0123456789ab"
+
+
+def sealed_for_endpoint(vault: Vault) -> str:
+    return vault.seal(endpoint_secret("shop"), SecretStr("whsec_secret3"))
+
+
+ENDPOINT = Endpoint(
+    connection="acme", triggers=("pay",), url="https://hooks.example.com", signing_secrets=(sealed_for_endpoint(OLD),)
+)
+MADE = Destinations(
+    destinations=tuple(
+        Destination(id=one, payload="snapshot", signing_secret=sealed_for_endpoint(vault), made_ms=1)
+        for one, vault in (("we_1", OLD), ("we_2", NEW))
+    )
+)
+WITH_ENDPOINT = Definitions(endpoints={"shop": ENDPOINT}, destinations={"shop": MADE})
+
+
+def test_secrets_of_endpoints_and_destinations_count():
+    live = [running("ingest", OLD_ID), running("executor", NEW_ID)]
+    by_key = {row.key: row for row in key_table(WITH_ENDPOINT, [NEW_ID, OLD_ID], live)}
+    assert (by_key[OLD_ID].endpoints, by_key[NEW_ID].endpoints) == (("shop",), ("shop",))
+    assert by_key[NEW_ID].missing_at == ("ingest/0",)
+    assert by_key[OLD_ID].missing_at == ()
+    assert newly_sealed(Definitions(), {"destination/shop": MADE}) == {OLD_ID: {"endpoint"}, NEW_ID: {"endpoint"}}
+    assert newly_sealed(WITH_ENDPOINT, {"destination/shop": MADE, "endpoint/shop": ENDPOINT}) == {}
+
+
+def test_rotating_seals_endpoints_and_destinations_again():
+    changed = resealed(WITH_ENDPOINT, BOTH)
+    assert set(changed) == {"endpoint/shop", "destination/shop"}
+    made, shop = changed["destination/shop"], changed["endpoint/shop"]
+    assert isinstance(made, Destinations)
+    assert isinstance(shop, Endpoint)
+    assert [one.id for one in made.destinations] == ["we_1", "we_2"]
+    texts = [*shop.signing_secrets, *(one.signing_secret for one in made.destinations)]
+    assert {NEW.open(endpoint_secret("shop"), text) for text in texts} == {SecretStr("whsec_secret3")}
+    assert made.destinations[1] == MADE.destinations[1]
+    assert former_keys(WITH_ENDPOINT, changed, NEW_ID) == {"endpoint/shop": [OLD_ID], "destination/shop": [OLD_ID]}
