@@ -25,14 +25,17 @@ _sorted = json.JSONEncoder(sort_keys=True).encode
 
 
 def occasion_of(event_id: str, *, livemode: bool | None, partition: int, offset: int) -> str:
-    """What starts a run: an event, or one delivery of a test event.
+    """What starts a run: an event, or one delivery of a test event."""
+    return f"{event_id}@{partition}.{offset}" if is_test_event(event_id, livemode) else event_id
 
-    "Send test webhook" of Stripe's dashboard sends the same id each time, `evt_00000000000000`, or with a word in front
-    of the zeros. It is recognised where a command's id has room for the place of the delivery.
+
+def is_test_event(event_id: str, livemode: bool | None) -> bool:
+    """Whether it is from "Send test webhook" of Stripe's dashboard.
+
+    That sends the same id each time, `evt_00000000000000`, or with a word in front of the zeros. It is recognised where
+    a command's id has room for the place of the delivery.
     """
-    if livemode is not False or not _TEST_EVENT.fullmatch(event_id):
-        return event_id
-    return f"{event_id}@{partition}.{offset}"
+    return livemode is False and _TEST_EVENT.fullmatch(event_id) is not None
 
 
 def run_id(occasion: str, workflow: str) -> str:

@@ -228,6 +228,7 @@ class LogEvent(StrEnum):
     PRODUCER_FAILED = "producer_failed"  # it is replaced
     PRODUCER_STALLED = "producer_stalled"  # nothing was acknowledged for too long: it is replaced
     RECORD_NOT_TAKEN = "record_not_taken"
+    EVENTS_NOT_NOTED = "events_not_noted"  # on the topic of seen events; deliveries go on
     TOPIC_UNAVAILABLE = "topic_unavailable"
     PARTITIONS_TAKE_NOTHING = "partitions_take_nothing"  # deliveries for them get 503; the others go on
     PARTITIONS_TAKE_RECORDS = "partitions_take_records"  # they do again

@@ -40,6 +40,9 @@ class Counters:
     def count(self, metric: str, *labels: str) -> None:
         self._numbers[metric, *labels] += 1
 
+    def add(self, metric: str, amount: int, *labels: str) -> None:
+        self._numbers[metric, *labels] += amount
+
     def set(self, metric: str, value: float, *labels: str) -> None:
         self._numbers[metric, *labels] = value
 

@@ -17,6 +17,7 @@ from stripeline.contracts.deliveries.delivery_vocabulary import EventReason, Ign
 from stripeline.contracts.families import Family, text
 from stripeline.contracts.headers import CONNECTION, TRIGGER, Headers, cloud_event
 from stripeline.contracts.ids import EVENT_ID
+from stripeline.ingest.seen_buffer import EventNote, note_of
 from stripeline.ingest.trigger import TriggerView
 from stripeline.ingest.webhook_path import PathView
 
@@ -42,6 +43,7 @@ class Publication(NamedTuple):
     topic: without the prefix.
     timestamp_ms: when we received the event.
     trigger: the one that takes it.
+    note: what `stripe.event-seen` says of it; None where it is not noted there.
     """
 
     topic: str
@@ -50,6 +52,7 @@ class Publication(NamedTuple):
     headers: Headers
     timestamp_ms: int
     trigger: str
+    note: EventNote | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -162,6 +165,7 @@ def _publication(
         headers=headers + ours,
         timestamp_ms=received_at_ms,
         trigger=trigger.name,
+        note=note_of(event["id"], trigger.name, event["created"], event.get("livemode")),
     )
 
 

@@ -16,6 +16,7 @@ from stripeline.ingest.delivery_counters import Counters
 from stripeline.ingest.http.server import serve
 from stripeline.ingest.kafka.partition_health import in_words
 from stripeline.ingest.kafka.publisher import Publisher
+from stripeline.ingest.kafka.seen_writer import SeenWriter, seen_connector
 from stripeline.ingest.kafka.session import InFlightBounds
 from stripeline.ingest.webhook import Webhook
 from stripeline.workers.secrets.cache import Secrets
@@ -28,25 +29,32 @@ async def ingest_part(shared: Shared, stop: asyncio.Event, *, shares_port: bool 
     settings, table = shared.settings, shared.table
     views = PathViews(table, Secrets(reported_vault(shared)))
     bounds = InFlightBounds(deadline_s=settings.ingest_publish_deadline_ms / 1000)
+    counters, noted = Counters(), settings.topics.event_seen
+    notes = SeenWriter(
+        noted, seen_connector(shared.client), counters,
+        is_there=lambda: shared.topics.exists(noted), words=shared.words,
+    )  # fmt: skip
     publisher = Publisher(
-        shared.client, settings.topic_prefix, bounds=bounds, partitions=settings.partitions, words=shared.words
-    )
+        shared.client, settings.topic_prefix, bounds=bounds, partitions=settings.partitions, words=shared.words,
+        seen=notes.note,
+    )  # fmt: skip
     shared.checks["publisher"] = lambda: shared.topics.all_missing(settings.topics.events) or publisher.missing()
     shared.broken["publisher"] = publisher.broken
     shared.checks["secrets"], shared.warnings["secrets"] = views.missing, views.warnings
     shared.warnings["partitions"] = lambda: in_words(publisher.unavailable)
+    shared.warnings["event notes"] = lambda: notes.why
     if not await table_loaded(table, stop):
         return
     shared.installation.require_format()
     spans = None if shared.tracer is None else DeliverySpans(shared.tracer, settings.topics.event)
-    seen = IngestView(counters=Counters(), topic=settings.topics.event, unavailable=lambda: publisher.unavailable)
+    seen = IngestView(counters=counters, topic=settings.topics.event, unavailable=lambda: publisher.unavailable)
     shared.metrics.show(INGEST, lambda: seen)
     webhook = Webhook(
         paths=views.of, counters=seen.counters, spans=spans,
         max_body=settings.ingest_max_body_bytes,
     )  # fmt: skip
     host, port = settings.ingest_host, settings.ingest_port
-    async with publisher:
+    async with notes, publisher:
         with named_ports(host, port, "INGEST"):
             receiver = await serve(
                 webhook, publisher, host=host, port=port, reuse_port=shares_port, grace_s=15,

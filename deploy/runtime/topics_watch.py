@@ -83,6 +83,10 @@ class TopicsWatch:
         held_up = {one.topic for one in self.problems if one.kind in _HOLDS_UP}
         return self.missing(topics) if held_up.issuperset(topics) else None
 
+    def exists(self, topic: str) -> bool:
+        """Whether it was there at the last look."""
+        return not any(one.missing and one.topic == topic for one in self.problems)
+
     def warnings(self) -> str | None:
         """What else is wrong with the topics."""
         return _words(self.faults)

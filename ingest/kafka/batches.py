@@ -27,6 +27,7 @@ from stripeline.ingest.kafka.partition_health import FailedBatch
 from stripeline.ingest.kafka.room import Share
 from stripeline.ingest.publish_result import Done, NotTaken, Published
 from stripeline.ingest.routing import Publication
+from stripeline.ingest.seen_buffer import EventNote
 
 BATCH_BYTES: Final = 256 * 1024
 """The limit of a batch, with the estimated overhead of its records. A larger record is a batch of its own."""
@@ -39,7 +40,7 @@ class IncompleteBatchError(Exception):
 
 
 class Batch:
-    """Records that go to Kafka in one batch, with the callback and the deadline of each.
+    """Records that go to Kafka in one batch, with the callback, the deadline and the note of each.
 
     on_late: called when its last record has been answered late.
     """
@@ -47,6 +48,7 @@ class Batch:
     def __init__(self, loop: asyncio.AbstractEventLoop, on_late: "Callable[[Batch], None]") -> None:
         self.builder = DeferredBatch(BATCH_BYTES)
         self.bytes = 0
+        self.notes: list[EventNote | None] = []
         self._loop = loop
         self._on_late = on_late
         self._waiting: list[Done] = []
@@ -68,6 +70,7 @@ class Batch:
     def add(self, publication: Publication, size: int, late_at: float, done: Done) -> None:
         self.bytes += size
         self.builder.add(publication)
+        self.notes.append(publication.note)
         self._waiting.append(done)
         self._late_at.append(late_at)
         if self._timer is None:  # one is enough: the deadlines of a batch are in the order of its records

@@ -18,7 +18,7 @@ from stripeline.contracts.topics import Topics
 from stripeline.ingest.kafka.partition_health import Unavailable
 from stripeline.ingest.kafka.producer_supervisor import Connect, ProducerSupervisor, connector
 from stripeline.ingest.kafka.room import Room
-from stripeline.ingest.kafka.session import InFlightBounds, ProducerSession
+from stripeline.ingest.kafka.session import InFlightBounds, ProducerSession, Seen, not_noted
 from stripeline.ingest.limited_log import LimitedLog
 from stripeline.ingest.publish_result import Done, NotTaken
 from stripeline.ingest.routing import Publication
@@ -31,6 +31,7 @@ class Publisher:
 
     words: says what an error of Kafka's means.
     partitions: the prefix's partition count, by which a key finds its partition; None where it is the topic's own.
+    seen: called with what Kafka has, after its deliveries were answered. It must not raise.
     """
 
     def __init__(
@@ -43,12 +44,13 @@ class Publisher:
         stalled_after_s: float = 30.0,
         connect: Connect | None = None,
         words: Callable[[Exception], str] = repr,
+        seen: Seen = not_noted,
     ) -> None:
         topics, limited, bounds = Topics(prefix=topic_prefix), LimitedLog(log), bounds or InFlightBounds()
         deadline_s, room = bounds.deadline_s, Room(bounds.bytes)
 
         def open_session(producer: Any) -> ProducerSession:
-            return ProducerSession(producer, topics, deadline_s, room, limited, partitions=partitions)
+            return ProducerSession(producer, topics, deadline_s, room, limited, partitions=partitions, seen=seen)
 
         self._supervisor = ProducerSupervisor(
             connect=connect or connector(client),

@@ -12,7 +12,7 @@ Invariants:
 """
 
 import asyncio
-from collections.abc import Collection, Coroutine, Iterator, Sequence
+from collections.abc import Callable, Collection, Coroutine, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
@@ -32,13 +32,21 @@ from stripeline.ingest.kafka.room import RECORD_OVERHEAD_BYTES, ROOM_BYTES, Room
 from stripeline.ingest.limited_log import LimitedLog
 from stripeline.ingest.publish_result import Done, NotTaken
 from stripeline.ingest.routing import Publication
+from stripeline.ingest.seen_buffer import EventNote
 
 NARROW_AFTER_DEADLINES: Final = 2
 """How many deadlines a partition may take nothing before it holds a batch or so at most: each record that waits for
 it holds a connection of Stripe's open."""
 
+Seen = Callable[[str, int, int, Sequence[EventNote | None]], None]
+"""Called with each batch that Kafka has: its topic, its partition, its first offset, the notes of its records."""
+
 _FULL: Final = NotTaken(NotTakenReason.FULL)
 _UNAVAILABLE: Final = NotTaken(NotTakenReason.UNAVAILABLE)
+
+
+def not_noted(_topic: str, _partition: int, _first_offset: int, _notes: Sequence[EventNote | None]) -> None:
+    """For a publisher whose events are not noted."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,7 +62,7 @@ class ProducerSession:
 
     def __init__(
         self, producer: Any, topics: Topics, deadline_s: float, room: Room, log: LimitedLog, *,
-        partitions: int | None = None,
+        partitions: int | None = None, seen: Seen = not_noted,
     ) -> None:  # fmt: skip
         self.producer = producer
         self.stirred = asyncio.Event()
@@ -64,7 +72,7 @@ class ProducerSession:
         self.unavailable: Unavailable = {}
         self._loop = asyncio.get_running_loop()
         self._topics, self._deadline_s, self._room, self._log = topics, deadline_s, room, log
-        self._count = partitions
+        self._count, self._seen = partitions, seen
         self._linger = Linger(self._loop)
         self._partitions: dict[str, Sequence[PartitionBatches]] = {}
         self._leaderless: set[PartitionBatches] = set()
@@ -223,6 +231,7 @@ class ProducerSession:
             partition.failed = partition.share.narrowed_to = None
             partition.answered()
             batch.acknowledged(partition.number, record.offset)
+            self._seen(partition.topic, partition.number, record.offset, batch.notes)
         if partition.waiting:
             self._linger.schedule(partial(self._send, partition))
 

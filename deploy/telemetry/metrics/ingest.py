@@ -65,6 +65,21 @@ INGEST: Final[tuple[MetricRow[IngestView], ...]] = (
         " in-sync replicas are missing, or the broker refuses its records. Look at the brokers that have its replicas",
     ),
     _counted(
+        "stripeline_events_seen_noted_total", "counter", (),
+        "Published events that were noted on the topic of seen events",
+        question="Can a comparison with Stripe's list know what was published?",
+        action="Near the deliveries with the verdict `published`, or the others are published once more",
+    ),
+    _counted(
+        "stripeline_events_seen_dropped_total", "counter", ("reason",),
+        "Published events that were not noted on the topic of seen events",
+        words={"reason": (NotTakenReason,)},
+        question="Which published events will a comparison with Stripe's list find missing?",
+        action="No event is lost: each is published once more, and no run starts twice. The warning in `/readyz` has"
+        f" the cause. `{NotTakenReason.NO_TOPIC}`: run `stripeline topics apply`. `{NotTakenReason.NOT_ALLOWED}`: grant"
+        f" ingest Write on it. `{NotTakenReason.FULL}`: Kafka takes the notes too slowly",
+    ),
+    _counted(
         "stripeline_delivery_clock_skew_seconds", "gauge", ("trigger",),
         "Age of the last genuine delivery whose time was outside the tolerance",
         over="max",

@@ -1,7 +1,7 @@
 """How records become batches of their partitions, on a fake producer."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from types import SimpleNamespace
 from typing import Any
@@ -21,6 +21,7 @@ from stripeline.ingest.kafka.session import ProducerSession
 from stripeline.ingest.limited_log import LimitedLog
 from stripeline.ingest.publish_result import NotTaken, Published
 from stripeline.ingest.routing import Publication
+from stripeline.ingest.seen_buffer import EventNote
 from tests.support.publish_futures import outcome_of
 
 log = structlog.get_logger(__name__)
@@ -89,18 +90,26 @@ class World:
     def __init__(self) -> None:
         self.producer = Producer()
         self.room = Room(ROOM_BYTES)
-        self.session = ProducerSession(self.producer, Topics(), 5.0, self.room, LimitedLog(log))
+        self.answered, self.deliveries = True, list[asyncio.Future[Published | NotTaken]]()
+        self.seen: list[tuple[str, int, int, list[str]]] = []
+        self.session = ProducerSession(self.producer, Topics(), 5.0, self.room, LimitedLog(log), seen=self._see)
         self.session.learn("stripe.payment-event", 4)
 
+    def _see(self, topic: str, partition: int, first_offset: int, notes: Sequence[EventNote | None]) -> None:
+        self.answered = self.answered and all(delivery.done() for delivery in self.deliveries)
+        self.seen.append((topic, partition, first_offset, [note.id for note in notes if note is not None]))
+
     def add(
-        self, *, value: bytes = b"{}", within_s: float = 5.0, partition: int = 2, topic: str = "payment-event"
-    ) -> "asyncio.Future[Published | NotTaken]":
+        self, *, value: bytes = b"{}", within_s: float = 5.0, partition: int = 2, topic: str = "payment-event",
+        note: EventNote | None = None,
+    ) -> "asyncio.Future[Published | NotTaken]":  # fmt: skip
         future, done = outcome_of()
         self.session._deadline_s = within_s
         key = next(key for key in (b"pi_%d" % number for number in range(99)) if partition_of(key, 4) == partition)
-        self.session.publish(
-            Publication(topic=topic, key=key, value=value, headers=(), timestamp_ms=1, trigger="pay"), done
+        publication = Publication(
+            topic=topic, key=key, value=value, headers=(), timestamp_ms=1, trigger="pay", note=note
         )
+        self.session.publish(publication, done)
         return future
 
     @property
@@ -131,6 +140,34 @@ async def test_records_of_one_turn_share_a_batch_and_its_answer(world: World) ->
     batch.acknowledge(40)
     assert await asyncio.gather(*waiting) == [Published(partition=2, offset=40 + number) for number in range(3)]
     assert world.in_flight == (0, 0)
+
+
+async def test_what_kafka_acknowledged_is_seen_with_its_place(world: World) -> None:
+    notes = [EventNote(f"evt_{number}", "payments", 1) for number in range(2)]
+    world.deliveries = waiting = [world.add(note=note) for note in notes]
+    [batch] = await world.sent(1)
+    assert world.seen == []
+    batch.acknowledge(40)
+    await asyncio.gather(*waiting)
+    assert world.seen == [("stripe.payment-event", 2, 40, ["evt_0", "evt_1"])]
+    assert world.answered, "a delivery is answered before it is noted"
+
+
+async def test_what_was_answered_late_and_is_there_is_seen(world: World) -> None:
+    late = world.add(within_s=0.001, note=EventNote("evt_0", "payments", 1))
+    [batch] = await world.sent(1)
+    assert await late == LATE
+    batch.acknowledge(40)
+    await until(lambda: world.seen)
+    assert world.seen == [("stripe.payment-event", 2, 40, ["evt_0"])]
+
+
+async def test_what_kafka_did_not_take_is_not_seen(world: World) -> None:
+    failed = world.add(note=EventNote("evt_0", "payments", 1))
+    [batch] = await world.sent(1)
+    batch.delivery.set_exception(NotLeaderForPartitionError())
+    assert isinstance(await failed, NotTaken)
+    assert world.seen == []
 
 
 async def test_batches_of_all_partitions_leave_together(world: World) -> None:
