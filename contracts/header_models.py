@@ -30,6 +30,7 @@ _EVENT_CREATED_AT: Final = Field(
     description="milliseconds since the epoch: set by the router where the event of the run was too old when it came,"
     " so that the command is only executed when a person replays it",
 )
+_KIND: Final = Field(alias=h.KIND, description="`thin-event`: the value is a thin event; omitted where it is a command")
 
 
 _BACKFILL: Final = Field(
@@ -134,6 +135,11 @@ class RetryHeaders(Headers):
     place: Annotated[
         LeftOut[Digits], Field(alias=h.PLACE, description="its place in its key's queue; omitted without a key")
     ] = None
+    kind: Annotated[LeftOut[Literal["thin-event"]], _KIND] = None
+    turn_at: Annotated[
+        LeftOut[Digits],
+        Field(alias=h.TURN_AT, description="of a thin event: milliseconds since the epoch: its turn in its line"),
+    ] = None
     traceparent: Annotated[LeftOut[str], _TRACE] = None
     event_created_at: Annotated[LeftOut[Digits], _EVENT_CREATED_AT] = None
     replay: Annotated[LeftOut[str], _REPLAY] = None
@@ -163,6 +169,7 @@ class DeadLetterHeaders(Headers):
     first_appended_at: Annotated[
         Digits, Field(alias=h.FIRST_APPENDED_AT, description="milliseconds since the epoch: when Kafka first stored it")
     ]
+    kind: Annotated[LeftOut[Literal["thin-event"]], _KIND] = None
     traceparent: Annotated[LeftOut[str], _TRACE] = None
     event_created_at: Annotated[LeftOut[Digits], _EVENT_CREATED_AT] = None
     replay: Annotated[LeftOut[str], _REPLAY] = None

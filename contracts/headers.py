@@ -26,6 +26,8 @@ ACT: Final = "stripeline-act"
 SOURCE: Final = "stripeline-source"
 LATE_BY: Final = "stripeline-late-by"
 PAYLOAD: Final = "stripeline-payload"
+KIND: Final = "stripeline-kind"
+TURN_AT: Final = "stripeline-turn-at"
 ORIGIN_TOPIC: Final = "stripeline-origin-topic"
 ORIGIN_PARTITION: Final = "stripeline-origin-partition"
 ORIGIN_OFFSET: Final = "stripeline-origin-offset"
@@ -36,8 +38,10 @@ ATTEMPTS: Final = "stripeline-attempts"
 LAST_ERROR: Final = "stripeline-last-error"
 TRACEPARENT: Final = "traceparent"
 
-OURS_ON_A_COMMAND = frozenset({ATTEMPT, DUE_AT, FIRST_APPENDED_AT, PLACE, LAST_ERROR})
-"""Headers that the executor adds when a command goes to a retry tier, and replaces for the next tier."""
+OURS_ON_A_COMMAND = frozenset({ATTEMPT, DUE_AT, FIRST_APPENDED_AT, PLACE, LAST_ERROR, KIND, TURN_AT})
+"""Headers that the executor adds when a command or a thin event goes to a retry tier, and replaces for the next."""
+THIN_EVENT: Final = b"thin-event"
+"""The value of `KIND` on a thin event in a tier or among the dead letters: what has no such header is a command."""
 
 MAX_ERROR_BYTES: Final = 1_000
 

@@ -37,6 +37,9 @@ class Verdict(StrEnum):
     ID_REUSED = "id_reused"  # a known id that asks for something else
     NOT_OF_A_RUN = "not_of_a_run"  # its connection takes only commands of runs
     WITHDRAWN = "withdrawn"  # its run was cancelled, and it ends without an attempt
+    # The executor, of a thin event
+    PUBLISHED = "published"  # what it names, on its family's topic
+    UNPUBLISHED = "unpublished"  # a dead letter: what it names can't be published
     # Either
     SUCCEEDED = "succeeded"  # the run, or the command
     UNRELATED = "unrelated"  # a result of no waiting run, or a webhook's object of no waiting command
@@ -68,6 +71,7 @@ class DeadLetterReason(StrEnum):
     PAST_HORIZON = "past_horizon"  # the same, and too old to be attempted
     EVENT_TOO_OLD = "event_too_old"  # never attempted: its event came when it was older than what is remembered
     ACCOUNT_CHANGED = "account_changed"  # the connection's key is of another account or mode than the command's
+    SUBJECT_UNKNOWN = "subject_unknown"  # of a thin event: its object is gone, and nothing says whose it was
     INTERNAL_ERROR = "internal_error"  # a fault of Stripeline
     UNREADABLE_BATCH = "unreadable_batch"  # a whole batch that no client can read, and a person skipped
     LOST_BY_RETENTION = "lost_by_retention"  # offsets that Kafka removed before they were read; the value is empty
@@ -172,6 +176,7 @@ class CallKind(StrEnum):
 
     ATTEMPT = "attempt"
     LOOK_UP = "look_up"
+    FETCH = "fetch"  # of what a thin event names
     PROBE = "probe"  # of a refused key
 
 

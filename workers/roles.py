@@ -19,12 +19,18 @@ from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
 from stripeline.workers.task import dead_letters
 from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord, StateChange, TaskState
+from stripeline.workers.thin.thin_fetch import Fetch
+from stripeline.workers.thin.thin_fetcher import ThinFetcher
 
 S = TypeVar("S", bound=TaskState)
 S_contra = TypeVar("S_contra", bound=TaskState, contravariant=True)
 
 Send = Callable[[Call], Awaitable[CallReply]]
 """Sends one request to Stripe: `StripeApi.send`, or a test's."""
+
+
+SendFetch = Callable[[Fetch], Awaitable[CallReply]]
+"""Sends a request of a thin event to Stripe: `StripeApi.fetch`, or a test's."""
 
 
 class RoleCall(Protocol[S_contra]):
@@ -107,26 +113,42 @@ class RouterRole(Role[Runs]):
     def committed(self, outputs: Iterable[OutputRecord]) -> None: ...
 
 
+class ThinPart(Struct, frozen=True):
+    """What takes an executor's thin events."""
+
+    fetcher: ThinFetcher
+    send: SendFetch
+
+    def whole(self, decided: Decision | Fetch) -> Decision | RoleCall[Ledger]:
+        return FetchCall(self, decided) if isinstance(decided, Fetch) else decided
+
+
 class ExecutorRole(Role[Ledger]):
-    """Takes commands, and asks Stripe by `send`.
+    """Takes commands and thin events, and asks Stripe by `send` and `thin.send`.
 
     former: topics of tiers that were taken away, in which commands may still wait.
+    thin: what takes thin events; None where none are taken.
     """
 
     def __init__(
-        self, topics: Topics, executor: Executor, send: Send, concurrency: int, former: Iterable[str] = ()
-    ) -> None:
+        self, topics: Topics, executor: Executor, send: Send, concurrency: int, former: Iterable[str] = (),
+        thin: ThinPart | None = None,
+    ) -> None:  # fmt: skip
         self.name, self.group = "executor", topics.groups[1]
-        self.inputs, self.grows = (topics.command, *topics.retries, *former), frozenset({topics.command})
-        self.original = self.grows
+        added = () if thin is None else (topics.thin_event,)
+        self.inputs = (topics.command, *topics.retries, *former, *added)
+        self.original = frozenset({topics.command})
+        self.grows = frozenset({topics.command, *added})
         self.changelog, self.concurrency = topics.ledger, concurrency
         self._executor, self.send, self.dead_letters = executor, send, topics.dead_letter
+        self._thin = thin
 
     def new_state(self) -> Ledger:
         return Ledger()
 
     def lane(self, record: InputRecord) -> Hashable:
-        return self._executor.lane(record)
+        thin = self._thin_of(record)
+        return self._executor.lane(record) if thin is None else thin.fetcher.lane(record)
 
     def due_ms(self, record: InputRecord) -> int:
         return self._executor.due_ms(record)
@@ -134,15 +156,23 @@ class ExecutorRole(Role[Ledger]):
     def take(
         self, state: Ledger, record: InputRecord, now_ms: int, maybe_attempted: bool
     ) -> Decision | RoleCall[Ledger]:
+        thin = self._thin_of(record)
+        if thin is not None:
+            return thin.whole(thin.fetcher.take(state, record, now_ms))
         decided = self._executor.take(state, record, now_ms, maybe_attempted)
         return StripeCall(self, decided) if isinstance(decided, Call) else decided
+
+    def _thin_of(self, record: InputRecord) -> "ThinPart | None":
+        """What takes a record that is a thin event; None for any other."""
+        return self._thin if self._thin is not None and self._thin.fetcher.takes(record) else None
 
     def answered(self, state: Ledger, call: Call, reply: CallReply, now_ms: int) -> Decision | RoleCall[Ledger]:
         decided = self._executor.answered(state, call, reply, now_ms)
         return StripeCall(self, decided) if isinstance(decided, Call) else decided
 
     def broken(self, state: Ledger, record: InputRecord, error: Exception) -> Decision:
-        return self._executor.broken(state, record, error)
+        thin = self._thin_of(record)
+        return (self._executor if thin is None else thin.fetcher).broken(state, record, error)
 
     def expired(self, state: Ledger, now_ms: int) -> Iterable[StateChange]:
         return state.expired(now_ms)
@@ -169,3 +199,24 @@ class StripeCall(Struct, frozen=True):
 
     def settle(self, state: Ledger, reply: CallReply, now_ms: int) -> Decision | RoleCall[Ledger]:
         return self.role.answered(state, self.call, reply, now_ms)
+
+
+class FetchCall(Struct, frozen=True):
+    """The call of a thin event."""
+
+    part: ThinPart
+    fetch: Fetch
+
+    @property
+    def delay_ms(self) -> int:
+        return self.fetch.permit.delay_ms
+
+    @property
+    def continues(self) -> bool:
+        return False  # it has a turn of its own, and may have to wait for it
+
+    def carry_out(self) -> Awaitable[CallReply]:
+        return self.part.send(self.fetch)
+
+    def settle(self, state: Ledger, reply: CallReply, now_ms: int) -> Decision | RoleCall[Ledger]:
+        return self.part.whole(self.part.fetcher.answered(state, self.fetch, reply, now_ms))

@@ -25,6 +25,8 @@ class Family:
         is the record's key, so that all events of one object stay in order.
     types: those that Stripe has, as the `enabled_events` of a webhook endpoint list them in version 16.1.0 of its SDK
         for Python. Stripe adds types: an event of another one is published all the same.
+    snapshot_only: those of them that no thin event has.
+    thin_only: those that only thin events have, without their `v1.`: Stripe has no snapshot of them.
     sensitive: fields of its data objects that are masked in everything shown to people.
     examples: data objects by event type, for the published contract.
     """
@@ -33,6 +35,8 @@ class Family:
     prefix: str
     subject: Subject
     types: tuple[str, ...] = ()
+    snapshot_only: tuple[str, ...] = ()
+    thin_only: tuple[str, ...] = ()
     sensitive: tuple[str, ...] = ()
     examples: Mapping[str, Mapping[str, Any]] = field(default_factory=dict)
 
@@ -40,6 +44,23 @@ class Family:
     def topic(self) -> str:
         """The topic's name without the prefix: `payment-event`."""
         return self.kind.removeprefix("stripe/")
+
+    @property
+    def object(self) -> str:
+        """The `object` of what the family is about, such as `customer`."""
+        return self.prefix.removesuffix(".")
+
+    def types_of(self, payload: str) -> tuple[str, ...]:
+        """The types that a trigger with this `payload` gets: `snapshot`, `thin` or `both`."""
+        thin = (*(known for known in self.types if known not in self.snapshot_only), *self.thin_only)
+        return {"snapshot": self.types, "thin": thin, "both": (*self.types, *self.thin_only)}[payload]
+
+    def subject_in(self, path: str) -> str | None:
+        """The id of what the family is about in the path of an object of Stripe's API; None where it names none."""
+        parts = path.split("/")
+        collection = f"{self.object}s"
+        found = parts[parts.index(collection) + 1 :] if collection in parts else []
+        return found[0] or None if found else None
 
 
 def text(value: object) -> str | None:

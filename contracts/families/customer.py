@@ -38,6 +38,28 @@ FAMILY = Family(
         "customer.tax_id.updated",
         "customer.updated",
     ),
+    snapshot_only=(
+        "customer.source.created",
+        "customer.source.deleted",
+        "customer.source.expiring",
+        "customer.source.updated",
+    ),
+    thin_only=(
+        "customer.discount.source_changed",
+        "customer.subscription.active",
+        "customer.subscription.cancel_at_changed",
+        "customer.subscription.default_payment_method_changed",
+        "customer.subscription.incomplete",
+        "customer.subscription.incomplete_expired",
+        "customer.subscription.item_added",
+        "customer.subscription.item_price_changed",
+        "customer.subscription.item_quantity_changed",
+        "customer.subscription.item_removed",
+        "customer.subscription.item_tax_rates_changed",
+        "customer.subscription.past_due",
+        "customer.subscription.trialing",
+        "customer.subscription.unpaid",
+    ),
     # `owner` belongs to a source, which is keyed by its customer.
     sensitive=("address", "email", "name", "owner", "phone", "shipping"),
     examples={

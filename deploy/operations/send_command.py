@@ -9,12 +9,12 @@ from typing import Any, Final
 import orjson
 from pydantic import ValidationError
 
+from stripeline.contracts.deliveries.partitioner import partition_of
 from stripeline.contracts.headers import cloud_event
 from stripeline.contracts.records import Result
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.reading.topic_reader import partitions_of
-from stripeline.ingest.kafka.partitioner import partition_of
 from stripeline.workers.kafka.one_off_producer import one_off_producer
 from stripeline.workers.kafka.partition_reader import PartitionReader, partition_reader
 

@@ -16,6 +16,7 @@ from stripeline.workers.executor.connection.key_owner import MAX_AGE_MS, KeyOwne
 from stripeline.workers.kafka.control_table import ControlTable
 from stripeline.workers.secrets.cache import Secrets
 from stripeline.workers.secrets.vault import VaultError
+from stripeline.workers.thin.thin_fetch import Fetch
 
 log = structlog.get_logger(__name__)
 STRIPES_OWN = "https://api.stripe.com"
@@ -72,11 +73,11 @@ class Owners:
         return replace(owner, held="waits until this process knows the connections again: its definitions are old")
 
 
-def key_for(owners: Owners, keys: "Keys") -> Callable[[Call], SecretStr | None]:
+def key_for(owners: Owners, keys: "Keys") -> Callable[[Call | Fetch], SecretStr | None]:
     """The key for a call when it is sent, and only if its owner is still the one that was decided on."""
 
-    def of(call: Call) -> SecretStr | None:
-        name = call.command.connection
+    def of(call: Call | Fetch) -> SecretStr | None:
+        name = call.connection
         owner = owners.of(name)
         return keys.of(name) if same(call.owner, owner) and owner is not None and owner.held is None else None
 

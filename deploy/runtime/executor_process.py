@@ -27,10 +27,12 @@ from stripeline.workers.actions import actions
 from stripeline.workers.executor.connection.rate_gate import RateGate
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.setup import Setup
-from stripeline.workers.kafka.control_table import publish
-from stripeline.workers.roles import ExecutorRole
+from stripeline.workers.kafka.control_table import ControlTable, publish
+from stripeline.workers.roles import ExecutorRole, ThinPart
 from stripeline.workers.secrets.cache import Secrets
 from stripeline.workers.spans import CallSpans
+from stripeline.workers.stripe.api import STRIPE_VERSION, StripeApi
+from stripeline.workers.thin.thin_fetcher import ThinFetcher
 
 
 async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
@@ -62,9 +64,9 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
     )
     async with stripe_client(settings, key_for(owners, keys), on_answer=_call_spans(shared)) as stripe:
         executor = Executor(setup=setup, gate=gate, brakes=brakes)
-        role = ExecutorRole(
-            settings.topics, executor, stripe.send, settings.executor_concurrency, shared.topics.former_tiers
-        )
+        thin = _thin_part(shared, setup, gate, stripe)
+        concurrency, former = settings.executor_concurrency, shared.topics.former_tiers
+        role = ExecutorRole(settings.topics, executor, stripe.send, concurrency, former, thin)
         worker = new_worker(shared, role)
         show_brakes(shared, brakes, worker)
         shared.metrics.show(STRIPE, lambda: stripe)
@@ -83,6 +85,20 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
                     await run_watched(shared, worker, stop)
             finally:
                 probing.cancel()
+
+
+def _thin_part(shared: Shared, setup: Setup, gate: RateGate, stripe: StripeApi) -> ThinPart:
+    fetcher = ThinFetcher(
+        setup=setup, gate=gate, partitions=shared.settings.partitions, api_version=STRIPE_VERSION,
+        snapshots_come=partial(snapshots_come, shared.table),
+    )  # fmt: skip
+    return ThinPart(fetcher, stripe.fetch)
+
+
+def snapshots_come(table: ControlTable, trigger: str) -> bool:
+    """Whether a trigger takes snapshot events too. One that was removed may have."""
+    known = table.triggers.get(trigger)
+    return known is None or known.payload != "thin"
 
 
 def _require_actions(shared: Shared) -> None:

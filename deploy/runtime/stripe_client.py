@@ -11,11 +11,12 @@ from stripeline.workers.executor.command_state import Call
 from stripeline.workers.stripe.api import OnAnswer, StripeApi
 from stripeline.workers.stripe.http_connector import authorities_of
 from stripeline.workers.stripe.http_proxy import Proxy
+from stripeline.workers.thin.thin_fetch import Fetch
 
 
 def stripe_client(
     settings: Settings,
-    secret_key: Callable[[Call], SecretStr | None] = lambda _: None,
+    secret_key: Callable[[Call | Fetch], SecretStr | None] = lambda _: None,
     *,
     on_answer: OnAnswer | None = None,
 ) -> StripeApi:

@@ -20,13 +20,13 @@ from typing import Any, Final
 from aiokafka.errors import UnknownTopicOrPartitionError
 
 from stripeline.contracts.deliveries.delivery_vocabulary import NotTakenReason
+from stripeline.contracts.deliveries.partitioner import partition_of
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.ingest.kafka.aiokafka_internals import has_leader
 from stripeline.ingest.kafka.batches import BATCH_BYTES, Batch, PartitionBatches
 from stripeline.ingest.kafka.linger import Linger
 from stripeline.ingest.kafka.partition_health import FailedBatch, Unavailable, why_it_takes_none
-from stripeline.ingest.kafka.partitioner import partition_of
 from stripeline.ingest.kafka.publish_errors import ADVICE, reason_of
 from stripeline.ingest.kafka.room import RECORD_OVERHEAD_BYTES, ROOM_BYTES, Room
 from stripeline.ingest.limited_log import LimitedLog

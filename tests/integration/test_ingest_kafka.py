@@ -14,10 +14,10 @@ from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, TopicPartition
 from aiokafka.errors import OutOfOrderSequenceNumber
 
 from stripeline.contracts.deliveries.delivery_vocabulary import NotTakenReason
+from stripeline.contracts.deliveries.partitioner import partition_of
 from stripeline.contracts.topics import RECORD_MAX_BYTES, Topics
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.local.kafka import LocalKafka
-from stripeline.ingest.kafka.partitioner import partition_of
 from stripeline.ingest.kafka.producer_supervisor import connector
 from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.kafka.session import InFlightBounds

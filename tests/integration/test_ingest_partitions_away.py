@@ -17,9 +17,9 @@ import pytest
 from aiokafka.admin import NewTopic
 
 from stripeline.contracts.deliveries.delivery_vocabulary import NotTakenReason
+from stripeline.contracts.deliveries.partitioner import partition_of
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import LogEvent
-from stripeline.ingest.kafka.partitioner import partition_of
 from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.kafka.session import InFlightBounds
 from stripeline.ingest.publish_result import NotTaken, Published

@@ -89,7 +89,7 @@ def _returned(
     """Back from a tier: not its turn, or settled meanwhile, or None: it goes on."""
     record, known = state.record, state.known
     if queue is not None and record.place is not None and record.place != queue.head:
-        return Decision(Verdict.HELD, (_behind(setup, record, queue, record.place, now_ms),))
+        return Decision(Verdict.HELD, (behind(setup, record, queue, record.place, now_ms),))
     if known is not None and known.status != "waiting":
         return Decision(Verdict.KNOWN, changes=transitions.next_of_key(ledger, record))
     return None
@@ -111,10 +111,10 @@ def _fresh(setup: Setup, _: Ledger, state: CommandState, queue: LedgerQueue | No
         remember(state.command.command_id, state.waiting(now_ms)),
         set_queue(record.key, replace(queue, tail=queue.tail + 1)),
     )
-    return Decision(Verdict.HELD, (_behind(setup, record, queue, queue.tail, now_ms),), changes)
+    return Decision(Verdict.HELD, (behind(setup, record, queue, queue.tail, now_ms),), changes)
 
 
-def _behind(setup: Setup, record: CommandRecord, queue: LedgerQueue, place: int, now_ms: int) -> OutputRecord:
+def behind(setup: Setup, record: CommandRecord, queue: LedgerQueue, place: int, now_ms: int) -> OutputRecord:
     """Behind the head of its key's queue, to come back when the head is due, or later if many are before it.
 
     Each of those takes a call's time at least. Without that, every failure of the head would send all of a long queue

@@ -166,6 +166,10 @@ class Call(Struct, frozen=True, kw_only=True):
         return self.state.command
 
     @property
+    def connection(self) -> str:
+        return self.state.command.connection
+
+    @property
     def made(self) -> CommandState:
         """The state of its command once it may have been sent."""
         if self.look_up is not None:

@@ -13,8 +13,8 @@ from msgspec.structs import replace
 from stripeline.contracts import headers as h
 from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.internal_records import encode
-from stripeline.contracts.operator.control_keys import PAUSE, refusal_key
-from stripeline.contracts.operator.control_records import BY_BRAKE, KeyRefusal, Pause
+from stripeline.contracts.operator.control_keys import PAUSE
+from stripeline.contracts.operator.control_records import BY_BRAKE, Pause
 from stripeline.contracts.records import Unreadable, parse_command
 from stripeline.contracts.vocabulary import Fault
 from stripeline.workers.brakes.rolling_hour import Cost
@@ -33,6 +33,7 @@ from stripeline.workers.executor.connection.brakes import Braked, Brakes
 from stripeline.workers.executor.connection.key_breaker import PAUSE_MIN_MS
 from stripeline.workers.executor.connection.key_owner import Asked, mismatch
 from stripeline.workers.executor.connection.rate_gate import Hold, Observation, Pass, RateGate, open_gate
+from stripeline.workers.executor.connection.refusal_notice import refusal_notices
 from stripeline.workers.executor.ledger import Ledger, Reserved, forget, spend
 from stripeline.workers.executor.retry_headers import read_record
 from stripeline.workers.executor.setup import Setup
@@ -210,17 +211,10 @@ class Executor(Struct, frozen=True, kw_only=True):
         )  # fmt: skip
 
     def _with_notice(self, decision: Decision, call: Call, observed: Observation, now_ms: int) -> Decision:
-        """The other processes, and the operator, learn from the control topic what Stripe refuses."""
-        match observed:
-            case Observation.KEY_REFUSED:
-                key = refusal_key(call.command.connection)
-            case Observation.ACCOUNT_REFUSED:
-                key = refusal_key(call.command.connection, call.command.account)
-            case _:
-                return decision
-        state = encode(KeyRefusal(key_name=call.permit.key or "", since_ms=now_ms))
-        notice = OutputRecord(self.setup.topics.control, key.encode(), state, (), 0)
-        return replace(decision, notices=(*decision.notices, notice))
+        notices = refusal_notices(
+            self.setup.topics, observed, call.permit, call.command.connection, call.command.account, now_ms
+        )
+        return replace(decision, notices=(*decision.notices, *notices)) if notices else decision
 
     def _once_more(self, call: Call) -> PlannedCall:
         """The same request after a refusal that others had met before; a look-up begins again with its search."""

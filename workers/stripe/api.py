@@ -24,6 +24,7 @@ from stripeline.workers.stripe.http_answer import LostError, TooLargeError
 from stripeline.workers.stripe.http_client import HttpClient, NotSentError, ProxyError, UnsendableError
 from stripeline.workers.stripe.http_proxy import Proxy
 from stripeline.workers.task.counters import CALL_S, Histograms
+from stripeline.workers.thin.thin_fetch import Fetch
 
 STRIPE_VERSION = "2026-06-24.dahlia"
 MAX_BODY_BYTES = 1_048_576
@@ -53,7 +54,7 @@ class StripeApi:
     def __init__(
         self,
         base: str,
-        secret_key: Callable[[Call], SecretStr | None],
+        secret_key: Callable[[Call | Fetch], SecretStr | None],
         *,
         deadline_s: float = 30.0,
         on_answer: OnAnswer | None = None,
@@ -92,6 +93,25 @@ class StripeApi:
         finally:
             self.busy -= 1
         self._count(call, answer, time.monotonic() - began_s)
+        return answer
+
+    async def fetch(self, fetch: Fetch) -> CallReply:
+        """Stripe's answer to a request of a thin event, or why there is none."""
+        key = self._secret_key(fetch)
+        if key is None:
+            return NoKey(connection=fetch.connection)
+        headers = _authorised(key, None)
+        if fetch.context is not None:  # https://docs.stripe.com/context
+            headers["Stripe-Context"] = fetch.context
+        began_s, event = time.monotonic(), fetch.state.thin.event.id
+        headers["Stripe-Request-Trigger"] = f"event={event}"
+        self.busy += 1
+        try:
+            answer = await self._exchange("GET", fetch.state.path, headers, None, about=event)
+        finally:
+            self.busy -= 1
+        self.answers["", CallKind.FETCH, _status(answer)] += 1
+        self.seconds["", CallKind.FETCH].add(time.monotonic() - began_s)
         return answer
 
     async def read(self, path: str, key: SecretStr, account: str | None = None) -> StripeAnswer | Fault:

@@ -62,7 +62,7 @@ def test_our_names():
         "attempt", "due-at", "first-appended-at", "event-created-at", "place", "replay", "settles", "trigger",
         "cancels", "connection", "account", "act", "origin-topic", "origin-partition",
         "origin-offset", "origin-last-offset", "reason", "code", "attempts", "last-error",
-        "source", "late-by", "payload",
+        "source", "late-by", "payload", "kind", "turn-at",
     }  # fmt: skip
     written = {value for value in vars(h).values() if isinstance(value, str) and value.startswith("stripeline-")}
     assert written == {f"stripeline-{name}" for name in ours}

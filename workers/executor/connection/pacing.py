@@ -64,9 +64,15 @@ class AccountPace:
         wait_ms = max((bucket.wait_ms(now_ms) for bucket in buckets), default=0.0)
         if buckets and self._must_line_up(now_ms, turn_ms, wait_ms):
             return wait_ms, self._in_line(min(bucket.rate for bucket in buckets), now_ms, turn_ms, wait_ms)
+        return self.go_on(buckets, now_ms), None
+
+    def go_on(self, buckets: Iterable[Bucket], now_ms: int) -> float:
+        """How long a further call of one that had its turn waits: it lines up no second time."""
+        buckets = list(buckets)
+        wait_ms = max((bucket.wait_ms(now_ms) for bucket in buckets), default=0.0)
         for bucket in buckets:
             bucket.take(now_ms)
-        return wait_ms, None
+        return wait_ms
 
     def _must_line_up(self, now_ms: int, turn_ms: int | None, wait_ms: float) -> bool:
         """Before its turn, or beyond what may wait in memory."""

@@ -98,14 +98,20 @@ class RateGate:
     _known: dict[_Of, _Account] = field(default_factory=dict)
 
     def ask(
-        self, connection: str, endpoint: str, now_ms: int, turn_ms: int | None = None, account: str | None = None
-    ) -> Pass | Hold:
-        """Whether a call may be made now; `turn_ms` is the turn that it was promised. A `Pass` has taken its turn."""
+        self, connection: str, endpoint: str, now_ms: int, turn_ms: int | None = None, account: str | None = None,
+        *, begun: bool = False,
+    ) -> Pass | Hold:  # fmt: skip
+        """Whether a call may be made now. A `Pass` has taken its turn.
+
+        turn_ms: the turn that it was promised.
+        begun: it follows from a call that had its turn, and would line up behind those that have not begun.
+        """
         tries = self._closed(connection, account, now_ms)
         if isinstance(tries, Hold):
             return tries
         pace = self._account(connection, account, now_ms).pace
-        wait_ms, turn_ms = pace.take(self._buckets(pace, connection, endpoint), now_ms, turn_ms)
+        buckets = self._buckets(pace, connection, endpoint)
+        wait_ms, turn_ms = (pace.go_on(buckets, now_ms), None) if begun else pace.take(buckets, now_ms, turn_ms)
         if turn_ms is not None:
             return Hold(wait_ms=turn_ms - now_ms, why="waits for its connection's rate", turn_ms=turn_ms)
         for breaker in tries:

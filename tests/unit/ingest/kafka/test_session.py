@@ -12,10 +12,10 @@ from aiokafka.errors import NotLeaderForPartitionError, TopicAuthorizationFailed
 from aiokafka.producer.message_accumulator import BatchBuilder
 
 from stripeline.contracts.deliveries.delivery_vocabulary import NotTakenReason
+from stripeline.contracts.deliveries.partitioner import partition_of
 from stripeline.contracts.topics import RECORD_MAX_BYTES, Topics
 from stripeline.ingest.kafka.aiokafka_internals import DeferredBatch
 from stripeline.ingest.kafka.batches import BATCH_BYTES
-from stripeline.ingest.kafka.partitioner import partition_of
 from stripeline.ingest.kafka.room import RECORD_OVERHEAD_BYTES, ROOM_BYTES, Room
 from stripeline.ingest.kafka.session import ProducerSession
 from stripeline.ingest.limited_log import LimitedLog

@@ -6,7 +6,7 @@ from aiokafka.partitioner import murmur2 as aiokafkas
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripeline.ingest.kafka.partitioner import murmur2, partition_of
+from stripeline.contracts.deliveries.partitioner import murmur2, partition_of
 
 
 @pytest.mark.parametrize(
