@@ -4,37 +4,22 @@ Pure. It never raises on a body, whatever is in it, and a refusal never carries 
 The event's shape: https://docs.stripe.com/api/events/object
 """
 
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
-from types import NoneType
 from typing import Any, Final, NamedTuple
 
 import orjson
 
 from stripeline.contracts.deliveries.delivery_vocabulary import EventReason, IgnoredReason
-from stripeline.contracts.families import Family, text
-from stripeline.contracts.headers import CONNECTION, TRIGGER, Headers, cloud_event
-from stripeline.contracts.ids import EVENT_ID
+from stripeline.contracts.deliveries.trigger_output import account_of, problem_of, record_of
+from stripeline.contracts.families import Family
+from stripeline.contracts.headers import Headers
 from stripeline.ingest.seen_buffer import EventNote, note_of
 from stripeline.ingest.trigger import TriggerView
 from stripeline.ingest.webhook_path import PathView
 
-EVENT_TYPE: Final = re.compile(r"[a-z0-9_.]{1,200}")
-_OBJECT: Final = (dict, NoneType)
-_LAST_SECOND: Final = 253_402_300_799  # of the year 9999: beyond it no date can be written
 _THIN: Final = "v2.core.event"  # https://docs.stripe.com/event-destinations#thin-events
 _PING: Final = "v2.core.event_destination.ping"  # https://docs.stripe.com/api/v2/core/event-destinations/ping
-
-_KINDS: Final = (
-    ("livemode", (bool, NoneType), EventReason.BAD_LIVEMODE),
-    ("api_version", (str, NoneType), EventReason.BAD_API_VERSION),
-    ("request", (dict, str, NoneType), EventReason.BAD_REQUEST),
-    ("account", (str, NoneType), EventReason.BAD_ACCOUNT),
-    ("user_id", (str, NoneType), EventReason.BAD_ACCOUNT),
-    ("context", (str, NoneType), EventReason.BAD_ACCOUNT),
-)
 
 
 class Publication(NamedTuple):
@@ -103,76 +88,12 @@ def _parsed(body: bytes) -> Mapping[str, Any] | Rejected:
     return event if isinstance(event, dict) else Rejected(reason=EventReason.NOT_AN_EVENT)
 
 
-def problem_of(event: Mapping[str, Any]) -> EventReason | None:
-    """What keeps an object from being an event; None when it is one."""
-    return next(_problems(event), None)
-
-
-def _problems(event: Mapping[str, Any]) -> Iterator[EventReason]:
-    """Each is looked for only when it is asked for."""
-    get, data = event.get, event.get("data")
-    if get("object") != "event":
-        yield EventReason.NOT_AN_EVENT
-    if not _matches(EVENT_ID, get("id")):
-        yield EventReason.BAD_ID
-    if not _matches(EVENT_TYPE, get("type")):
-        yield EventReason.BAD_TYPE
-    if not _is_second(get("created")):
-        yield EventReason.BAD_CREATED
-    for name, kinds, problem in _KINDS:
-        if not isinstance(get(name), kinds):
-            yield problem
-    if not (
-        isinstance(data, dict)
-        and isinstance(data.get("object"), dict)
-        and isinstance(data.get("previous_attributes"), _OBJECT)
-    ):
-        yield EventReason.BAD_DATA
-
-
-def output(event: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The card's trigger output of an event."""
-    data = event["data"]
-    beside = {
-        "livemode": event.get("livemode"),
-        "previous_attributes": data.get("previous_attributes"),
-        "account": _account(event),
-        "context": event.get("context"),
-    }
-    return {
-        "id": event["id"],
-        "type": event["type"],
-        "api_version": event.get("api_version"),
-        "created": event["created"],
-        "data": data["object"],
-        "request": _request(event.get("request")),
-    } | {name: value for name, value in beside.items() if value is not None}
-
-
 def _publication(
     event: Mapping[str, Any], family: Family, trigger: TriggerView, received_at_ms: int, traceparent: bytes | None
 ) -> Publication:
-    data = event["data"]["object"]
-    key = family.subject(data) or text(data.get("id")) or event["id"]
-    source, ours = _standing(trigger.name, trigger.connection)
-    headers = cloud_event(
-        id=event["id"], type=event["type"], source=source, at_ms=event["created"] * 1000, trace=traceparent
-    )
-    return Publication(
-        topic=family.topic,
-        key=key.encode(),
-        value=orjson.dumps(output(event)),
-        headers=headers + ours,
-        timestamp_ms=received_at_ms,
-        trigger=trigger.name,
-        note=note_of(event["id"], trigger.name, event["created"], event.get("livemode")),
-    )
-
-
-@lru_cache(maxsize=1024)
-def _standing(trigger: str, connection: str) -> tuple[str, Headers]:
-    """What is the same on every record of a trigger: its CloudEvents source, and our own headers."""
-    return f"/stripeline/triggers/{trigger}", ((TRIGGER, trigger.encode()), (CONNECTION, connection.encode()))
+    record = record_of(event, family, trigger=trigger.name, connection=trigger.connection, traceparent=traceparent)
+    note = note_of(event["id"], trigger.name, event["created"], event.get("livemode"))
+    return Publication(*record, timestamp_ms=received_at_ms, trigger=trigger.name, note=note)
 
 
 def _other_mode(event: Mapping[str, Any], path: PathView) -> Ignored | Rejected | None:
@@ -184,26 +105,6 @@ def _other_mode(event: Mapping[str, Any], path: PathView) -> Ignored | Rejected 
     mode = event.get("livemode")
     if mode is None or path.livemode is None or mode is path.livemode:
         return None
-    if path.livemode and _account(event) is not None:
+    if path.livemode and account_of(event) is not None:
         return Ignored(reason=IgnoredReason.WRONG_MODE)
     return Rejected(reason=EventReason.WRONG_MODE)
-
-
-def _account(event: Mapping[str, Any]) -> str | None:
-    """The connected account of an event; API versions before 2017-05-25 have it in `user_id`."""
-    account: str | None = event.get("account") or event.get("user_id")
-    return account
-
-
-def _request(sent: Mapping[str, Any] | str | None) -> Mapping[str, Any] | None:
-    """`request` as an object: API versions before May 2017 send the request's id as a bare string."""
-    return {"id": sent, "idempotency_key": None} if isinstance(sent, str) else sent
-
-
-def _matches(pattern: re.Pattern[str], value: object) -> bool:
-    # fullmatch: `$` would let a trailing newline pass.
-    return isinstance(value, str) and pattern.fullmatch(value) is not None
-
-
-def _is_second(value: object) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _LAST_SECOND

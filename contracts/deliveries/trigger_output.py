@@ -70,7 +70,7 @@ def _problems(event: Mapping[str, Any]) -> Iterator[EventReason]:
 def record_of(
     event: Mapping[str, Any], family: Family, *, trigger: str, connection: str, traceparent: bytes | None
 ) -> TriggerRecord:
-    """The record of an event without a problem. Raises orjson.JSONEncodeError where it is too deep to be written."""
+    """The record of an event that has no problem. Raises orjson.JSONEncodeError where it is too deep to be written."""
     data = event["data"]["object"]
     return written(event, family, subject_of(event, family, data), trigger=trigger, connection=connection,
                    traceparent=traceparent)  # fmt: skip

@@ -4,8 +4,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+from stripeline.contracts.deliveries.trigger_output import output, problem_of
 from stripeline.deploy.failure import FailureError
-from stripeline.ingest.routing import output, problem_of
 
 
 class NotAnEventError(ValueError):

@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from stripeline.contracts import headers as names
 from stripeline.contracts.deliveries.delivery_vocabulary import EventReason, IgnoredReason
+from stripeline.contracts.deliveries.trigger_output import output, problem_of
 from stripeline.contracts.records import Event
-from stripeline.ingest.routing import Ignored, Publication, Rejected, output, problem_of, route
+from stripeline.ingest.routing import Ignored, Publication, Rejected, route
 from stripeline.ingest.webhook_path import PathView
 from tests.support.webhook_paths import own_path
 

@@ -10,7 +10,6 @@ from stripeline.contracts.deliveries.partitioner import partition_of
 from stripeline.contracts.headers import THIN_EVENT
 from stripeline.contracts.vocabulary import Fault, Verdict
 from stripeline.ingest.routing import Publication, route
-from stripeline.ingest.trigger import TriggerView
 from stripeline.workers.executor.connection.key_owner import KeyOwner
 from stripeline.workers.executor.connection.rate_gate import RateGate
 from stripeline.workers.executor.stripe_answer import NoKey, StripeAnswer
@@ -27,6 +26,7 @@ from tests.support.thin_world import (
     thin,
     thin_record,
 )
+from tests.support.webhook_paths import own_path
 
 EVENT, TWIN, OBJECT = "/v2/core/events/evt_thin_1", "/v1/events/evt_1", "/v1/payment_intents/pi_1"
 INTENT = {"id": "pi_1", "object": "payment_intent", "amount": 5_000}
@@ -60,10 +60,8 @@ def with_twin(**changes):
 
 def delivered(event, connection="acme"):
     """What ingest publishes of a snapshot that Stripe delivers."""
-    view = TriggerView(
-        name="acme-payments", family_kind="stripe/payment-event", connection=connection, secrets=(b"whsec_x",)
-    )
-    record = route(orjson.dumps(event), trigger=view, received_at_ms=START_MS, traceparent=b"00-trace")
+    view = own_path(name="acme-payments", family_kind="stripe/payment-event", connection=connection)
+    record = route(orjson.dumps(event), path=view, received_at_ms=START_MS, traceparent=b"00-trace")
     assert isinstance(record, Publication)
     return record
 
