@@ -18,8 +18,9 @@ DEFAULT_EVENTS, MOST_OBJECTS = 1000, 1000
 
 
 def events(sandbox: Sandbox, call: SandboxRequest, _now_ms: int) -> Any:
-    """In the order in which they were made."""
-    query, log = dict(parse_qsl(call.query)), sandbox.webhooks.log
+    """In the order in which they were made; `thin=1`: the thin ones."""
+    query = dict(parse_qsl(call.query))
+    log = sandbox.webhooks.thin if models.number(query, "thin", 0) else sandbox.webhooks.snapshots
     after, limit = models.number(query, "after", 0), models.number(query, "limit", DEFAULT_EVENTS)
     rows = [_row(event) for event in islice(log, after, after + limit)]
     return {"events": rows, "kept": len(log), "keeps": EVENTS_KEPT, "forgotten": log.forgotten}
@@ -28,13 +29,14 @@ def events(sandbox: Sandbox, call: SandboxRequest, _now_ms: int) -> Any:
 def make_events(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
     wanted = _wanted(sandbox, models.EventsBody.model_validate_json(call.body), now_ms)
     made = list(EventMaker(sandbox.endpoints, sandbox.webhooks).make(wanted, now_ms))
-    return {"made": len(made), "ids": [event.id for event in made]}
+    snapshots, thin = ([event.id for event in made if event.thin is kind] for kind in (False, True))
+    return {"made": wanted.count, "ids": snapshots, "thin_ids": thin}
 
 
 def send_again(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
     """As `stripe events resend` does."""
     for event_id in models.SendAgainBody.model_validate_json(call.body).ids:
-        event = sandbox.webhooks.log.get(event_id)
+        event = sandbox.webhooks.snapshots.get(event_id) or sandbox.webhooks.thin.get(event_id)
         if event is None:
             raise models.RefusedError(f"There is no event {event_id}: GET /_sandbox/events lists them.")
         sandbox.webhooks.deliver(event)
@@ -66,7 +68,8 @@ def _row(event: KeptEvent) -> dict[str, Any]:
     happened = event.happened
     return {
         "id": event.id,
-        "type": happened.type,
+        "type": event.type,
+        "twin": event.twin_id,
         "created": happened.at_ms // 1000,
         "account": happened.account,
         "livemode": happened.livemode,

@@ -151,6 +151,7 @@ class WebhookBody(Body):
     connect: bool = False
     livemode: bool | None = None
     types: tuple[str, ...] = ("*",)
+    thin: bool = False
 
 
 class EventsBody(Body):

@@ -82,6 +82,7 @@ def _call(request: web.Request, body: bytes) -> SandboxRequest:
         idempotency_key=_header(request, "Idempotency-Key"),
         stripe_version=_header(request, "Stripe-Version"),
         stripe_account=_header(request, "Stripe-Account"),
+        stripe_context=_header(request, "Stripe-Context"),
     )
 
 

@@ -14,8 +14,8 @@ from typing import assert_never
 from stripeline.deploy.sandbox.accounts import Accounts, Caller
 from stripeline.deploy.sandbox.api import stripe_errors
 from stripeline.deploy.sandbox.api.execution import Endpoints
-from stripeline.deploy.sandbox.api.requests import Attempt, seen_on_the_way, understand
-from stripeline.deploy.sandbox.api.routes import AdmittedRequest, account_named, refusal
+from stripeline.deploy.sandbox.api.requests import Attempt, account_meant, seen_on_the_way, understand
+from stripeline.deploy.sandbox.api.routes import AdmittedRequest, refusal
 from stripeline.deploy.sandbox.api.values import EMPTY, SandboxAnswer, SandboxReply, SandboxRequest
 from stripeline.deploy.sandbox.delivery_rules import DeliveryRules
 from stripeline.deploy.sandbox.effects import LoggedRequest
@@ -90,8 +90,7 @@ class Sandbox:
             ticket.delay_s += hop.delay_s
             ticket.refused = hop.answer()
             return ticket
-        stripe_account = account_named(call.path) or call.stripe_account
-        caller = self.accounts.caller(call.authorization, stripe_account=stripe_account, now_ms=now_ms)
+        caller = self.accounts.caller(call.authorization, stripe_account=account_meant(call), now_ms=now_ms)
         if isinstance(caller, SandboxAnswer):
             ticket.refused = caller
             return ticket

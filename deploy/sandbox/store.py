@@ -42,14 +42,15 @@ class Store:
             self._by_metadata.setdefault((account, name, key, value), []).append(row)
         return row
 
-    def put(self, account: str, made: Mapping[str, Any], body: bytes, now_ms: int) -> Row:
-        """Add it, or let it be what it is now: it keeps its place in the order of creation."""
-        there = self._by_id.get((account, made["id"]))
+    def put(self, account: str, object_id: str, made: Mapping[str, Any], body: bytes, now_ms: int) -> Row:
+        """Add it under this id, or let it be what it is now: it keeps its place in the order of creation."""
+        there = self._by_id.get((account, object_id))
         if there is None:
-            return self.add(account, made, body, now_ms)
+            row = self._by_id[account, object_id] = self.add(account, made, body, now_ms)
+            return row
         row = replace(there, body=body)
         self._rows[account, made["object"]][there.position] = row
-        self._by_id[account, row.id] = row
+        self._by_id[account, object_id] = row
         for key, value in orjson.loads(there.body).get("metadata", {}).items():
             self._by_metadata[account, made["object"], key, value].remove(there)
         for key, value in made.get("metadata", {}).items():

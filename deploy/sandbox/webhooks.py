@@ -1,10 +1,14 @@
 """Decides which webhook endpoint is sent what happened, and what becomes of a delivery that a rule strikes. Pure.
 
+What happened is a snapshot and a thin event, which are twins, each with an id of its own and known to the other. An
+endpoint takes one of the two kinds.
+
 An endpoint takes the events of its own account; a Connect endpoint (`connect`) those of the accounts that are connected
 to it, and they name the account. A live Connect endpoint gets test events too, as at Stripe:
 docs.stripe.com/connect/webhooks.
 """
 
+import hashlib
 from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +19,8 @@ from pydantic import SecretStr
 from stripeline.deploy.sandbox.delivery_rules import DeliveryRules
 from stripeline.deploy.sandbox.events.kept_events import EventLog, Happened, KeptEvent
 from stripeline.deploy.sandbox.events.snapshot_events import snapshot_body
+from stripeline.deploy.sandbox.events.thin_event_api import notification_body
+from stripeline.deploy.sandbox.events.twins import is_snapshot, thin_type
 
 EVENT_VERSION = "2026-06-24.dahlia"
 MAX_WAITING = 50_000
@@ -31,12 +37,16 @@ class WebhookEndpoint:
     connect: bool = False
     livemode: bool | None = None
     types: tuple[str, ...] = ("*",)
+    thin: bool = False
 
-    def takes(self, happened: Happened, platforms: frozenset[str]) -> bool:
+    def takes(self, event: KeptEvent, platforms: frozenset[str]) -> bool:
+        if self.thin is not event.thin or not ("*" in self.types or event.type in self.types):
+            return False
+        happened = event.happened
         whose = platforms if self.connect else {happened.account}
         mode = self.livemode in (None, happened.livemode) or bool(self.connect and self.livemode)
         ours = bool(whose) if self.account is None else self.account in whose
-        return ours and mode and ("*" in self.types or happened.type in self.types)
+        return ours and mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -56,7 +66,10 @@ class SandboxDelivery:
 
     @property
     def body(self) -> bytes:
-        return snapshot_body(self.event, account=self.event.happened.account if self.endpoint.connect else None)
+        account = self.event.happened.account if self.endpoint.connect else None
+        if self.event.thin:
+            return notification_body(self.event, context=account)
+        return snapshot_body(self.event, account=account)
 
 
 class SandboxWebhooks:
@@ -65,24 +78,37 @@ class SandboxWebhooks:
     def __init__(self, platforms_of: Callable[[str], frozenset[str]], salt: str, rules: DeliveryRules) -> None:
         self.endpoints: list[WebhookEndpoint] = []
         self.counts = {"sent": 0, "delivered": 0, "failed": 0, "dropped": 0, "lost": 0}
-        self.log, self.rules = EventLog(salt), rules
+        self.snapshots, self.thin, self.rules = EventLog(), EventLog(), rules
         self.api_version = EVENT_VERSION
         self.listed_after_ms = 0
-        self._platforms_of = platforms_of
+        self._platforms_of, self._salt, self._made = platforms_of, salt, 0
         self._waiting: deque[SandboxDelivery] = deque()
         self._held: list[SandboxDelivery] = []
 
-    def happened(self, happened: Happened, *, event_id: str | None = None, deliver: bool = True) -> KeptEvent:
-        event = self.log.add(happened, event_id)
-        if deliver and self.endpoints:
-            self.deliver(event)
-        return event
+    def happened(self, happened: Happened, *, event_id: str | None = None, deliver: bool = True) -> list[KeptEvent]:
+        """The snapshot and its thin twin, or the one of them that there is."""
+        self._made += 1
+        snapshot_id = (event_id or f"evt_1{self._noise('snapshot')}") if is_snapshot(happened.type) else None
+        thin_name = thin_type(happened.type)
+        thin_id = f"evt_{'' if happened.livemode else 'test_'}65{self._noise('thin')}" if thin_name else None
+        made = []
+        if snapshot_id is not None:
+            made.append(KeptEvent(id=snapshot_id, type=happened.type, happened=happened, twin_id=thin_id))
+        if thin_id is not None and thin_name is not None:
+            made.append(KeptEvent(id=thin_id, type=thin_name, happened=happened, thin=True, twin_id=snapshot_id))
+        for event in made:
+            (self.thin if event.thin else self.snapshots).add(event)
+            if deliver:
+                self.deliver(event)
+        return made
 
     def deliver(self, event: KeptEvent) -> None:
         """To each endpoint that takes it."""
+        if not self.endpoints:
+            return
         platforms = self._platforms_of(event.happened.account)
         for endpoint in self.endpoints:
-            if endpoint.takes(event.happened, platforms):
+            if endpoint.takes(event, platforms):
                 self._dispatch(SandboxDelivery(endpoint=endpoint, event=event))
 
     def take(self) -> list[SandboxDelivery]:
@@ -108,7 +134,14 @@ class SandboxWebhooks:
 
     def listing(self) -> dict[str, Any]:
         rows = [
-            {"url": e.url, "account": e.account, "connect": e.connect, "livemode": e.livemode, "types": e.types}
+            {
+                "url": e.url,
+                "account": e.account,
+                "connect": e.connect,
+                "livemode": e.livemode,
+                "types": e.types,
+                "thin": e.thin,
+            }
             for e in self.endpoints
         ]
         return {"endpoints": rows, "deliveries": self.deliveries()}
@@ -116,8 +149,12 @@ class SandboxWebhooks:
     def deliveries(self) -> dict[str, int]:
         return {**self.counts, "waiting": len(self._waiting), "held": len(self._held)}
 
+    def _noise(self, kind: str) -> str:
+        """Ids are not ordered."""
+        return hashlib.blake2b(f"{self._salt} {self._made} {kind}".encode(), digest_size=11).hexdigest()
+
     def _dispatch(self, delivery: SandboxDelivery) -> None:
-        match self.rules.strike(delivery.event.happened.type):
+        match self.rules.strike(delivery.event.type):
             case None:
                 self._wait(delivery)
             case "lose":

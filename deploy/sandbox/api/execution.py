@@ -11,14 +11,15 @@ import orjson
 from stripeline.deploy.sandbox import magic
 from stripeline.deploy.sandbox.api.listing import list_answer
 from stripeline.deploy.sandbox.api.objects import Birth, Object
-from stripeline.deploy.sandbox.api.resources import EVENT, RESOURCES, Resource
+from stripeline.deploy.sandbox.api.resources import EVENT, RESOURCES, THIN_EVENT, Resource
 from stripeline.deploy.sandbox.api.routes import AdmittedRequest
 from stripeline.deploy.sandbox.api.search import search_answer
 from stripeline.deploy.sandbox.api.stripe_errors import DOC_URL, missing_object
 from stripeline.deploy.sandbox.api.values import Params, SandboxAnswer
 from stripeline.deploy.sandbox.effects import Effect, SandboxLedger
-from stripeline.deploy.sandbox.events.kept_events import Happened
+from stripeline.deploy.sandbox.events.kept_events import Happened, RelatedPath
 from stripeline.deploy.sandbox.events.snapshot_events import SnapshotEvents
+from stripeline.deploy.sandbox.events.thin_event_api import ThinEvents
 from stripeline.deploy.sandbox.store import EVERYBODY, Store
 from stripeline.deploy.sandbox.webhooks import SandboxWebhooks
 
@@ -46,7 +47,10 @@ class Endpoints:
         self._count = 0
         self.search_delay_ms = 0
         self.store = Store()
-        self._services: dict[str, Service] = {EVENT.object: SnapshotEvents(webhooks.log)}
+        self._services: dict[str, Service] = {
+            EVENT.object: SnapshotEvents(webhooks.snapshots),
+            THIN_EVENT.object: ThinEvents(webhooks.thin),
+        }
         self.ledger = SandboxLedger()
         self.seed_magic()
 
@@ -96,7 +100,8 @@ class Endpoints:
                 return self._retrieve(order.scope, resource, str(route.object_id))
 
     def _retrieve(self, scope: str, resource: Resource, object_id: str) -> SandboxAnswer:
-        row = self.store.get(scope, object_id) if object_id.startswith(resource.prefix) else None
+        there = resource.singleton or object_id.startswith(resource.prefix)
+        row = self.store.get(scope, object_id) if there else None
         if row is None:
             return missing_object(resource.noun, object_id, param=resource.id_param)
         return SandboxAnswer(status=200, body=row.body)
@@ -114,18 +119,20 @@ class Endpoints:
             made["last_payment_error"] = DECLINED
         body = orjson.dumps(made)
         self.store.add(order.scope, made, body, now_ms)
-        self._tell(order, resource.object, body, now_ms, declined=declined)
+        related = RelatedPath(id=made["id"], type=resource.object, url=f"{resource.url}/{made['id']}")
+        self._tell(order, related, body, now_ms, declined=declined)
         if declined:
             return SandboxAnswer(status=402, body=orjson.dumps({"error": {**DECLINED, "payment_intent": made}}))
         self.ledger.effect(self._effect(order, made, now_ms))
         return SandboxAnswer(status=200, body=body)
 
-    def _tell(self, order: AdmittedRequest, name: str, body: bytes, now_ms: int, *, declined: bool) -> None:
+    def _tell(self, order: AdmittedRequest, related: RelatedPath, body: bytes, now_ms: int, *, declined: bool) -> None:
         request = {"id": order.request_id, "idempotency_key": order.idempotency_key}
         for verb in ("created", "payment_failed")[: 1 + declined]:
             happened = Happened(
-                type=f"{name}.{verb}",
+                type=f"{related.type}.{verb}",
                 object=body,
+                related=related,
                 account=order.account,
                 livemode=order.livemode,
                 request=request,

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 from stripeline.deploy.sandbox.accounts import Caller
 from stripeline.deploy.sandbox.api import stripe_errors
 from stripeline.deploy.sandbox.api.form import FormError, Pairs, nested, pairs_of
-from stripeline.deploy.sandbox.api.routes import AdmittedRequest, route_of
+from stripeline.deploy.sandbox.api.routes import AdmittedRequest, account_named, route_of
 from stripeline.deploy.sandbox.api.values import Params, SandboxAnswer, SandboxRequest
 from stripeline.deploy.sandbox.faults import Subject
 from stripeline.deploy.sandbox.idempotency import MAX_KEY_LENGTH
 
 VERSION_SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z_]+)?(; ?[a-z_]+=v\d+)*")
+V2 = "/v2/"
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 
@@ -52,6 +53,12 @@ def understand(call: SandboxRequest, caller: Caller, request_id: str) -> Attempt
     return Attempt(order=order, fingerprint=fingerprint, subject=subject, endpoint=endpoint)
 
 
+def account_meant(call: SandboxRequest) -> str | None:
+    """The account that path or headers name; of a context, the last of its path."""
+    context = (call.stripe_context or "").rpartition("/")[2]
+    return account_named(call.path) or call.stripe_account or context or None
+
+
 def seen_on_the_way(call: SandboxRequest) -> Subject:
     """What a hop sees of a request: no more than what is in it, readable or not."""
     pairs = _pairs(call)
@@ -59,21 +66,31 @@ def seen_on_the_way(call: SandboxRequest) -> Subject:
         params = {} if isinstance(pairs, SandboxAnswer) else nested(pairs)
     except FormError:
         params = {}
-    return _subject(call, (call.authorization or "").rstrip()[-4:], call.stripe_account, params)
+    return _subject(call, (call.authorization or "").rstrip()[-4:], account_meant(call), params)
 
 
 def _pairs(call: SandboxRequest) -> Pairs | SandboxAnswer:
     """The parameters; or what is wrong with the request's headers or encoding."""
+    if refused := _refused_headers(call):
+        return refused
+    try:
+        return pairs_of(call.body.decode() if call.method == "POST" else call.query)
+    except (FormError, UnicodeDecodeError):
+        return stripe_errors.invalid("Invalid request: the parameters could not be decoded.")
+
+
+def _refused_headers(call: SandboxRequest) -> SandboxAnswer | None:
+    if call.stripe_version is None and call.path.startswith(V2):
+        return stripe_errors.v2_invalid("A request to API v2 names its version: send the header Stripe-Version.")
+    if call.stripe_account and call.stripe_context:
+        return stripe_errors.invalid("Only one of the headers Stripe-Account and Stripe-Context can be sent.")
     if call.stripe_version is not None and not VERSION_SHAPE.fullmatch(call.stripe_version):
         return stripe_errors.invalid(f"Invalid Stripe API version: {call.stripe_version}.")
     if call.method == "POST" and call.idempotency_key is not None and len(call.idempotency_key) > MAX_KEY_LENGTH:
         return stripe_errors.key_too_long()
     if call.body and not call.content_type.startswith(FORM_TYPE):
         return stripe_errors.invalid(f"Invalid content type: Stripe's API takes {FORM_TYPE}.")
-    try:
-        return pairs_of(call.body.decode() if call.method == "POST" else call.query)
-    except (FormError, UnicodeDecodeError):
-        return stripe_errors.invalid("Invalid request: the parameters could not be decoded.")
+    return None
 
 
 def _subject(call: SandboxRequest, key_last4: str, account: str | None, params: Params) -> Subject:

@@ -34,13 +34,17 @@ class Resource(Collection):
     known: Mapping[str, Judge] | None = None  # None: not created over /v1
     required: tuple[str, ...] = ()
     search: frozenset[str] = field(default_factory=frozenset)  # docs.stripe.com/search: the fields of a query
+    singleton: bool = False  # its parent has one: it is read by the parent's id, and a thin event names no id of it
 
 
 ACCOUNT = Resource(path="accounts", object="account", noun="account", prefix="acct_", build=objects.account)
 """Not in the table: an account is known by its keys, it is neither listed nor made."""
 
 EVENT = Collection(path="events", object="event", noun="event", prefix="evt_")
-SERVED = (EVENT,)
+THIN_EVENT = Collection(
+    version="v2", path="core/events", object="v2.core.event", noun="v2.core.event", prefix="evt_", right="event"
+)
+SERVED = (EVENT, THIN_EVENT)
 """What a service of its own answers."""
 
 RESOURCES: Mapping[str, Resource] = {
@@ -85,12 +89,13 @@ NESTED: Mapping[tuple[str, str], Resource] = {
         Resource(path="sources", object="source", noun="source", prefix="src_", build=objects.of_a_customer("source")),
         Resource(path="tax_ids", object="tax_id", noun="tax_id", prefix="txi_", build=objects.of_a_customer("tax_id")),
         Resource(
-            path="discounts",
+            path="discount",
             object="discount",
             noun="discount",
             prefix="di_",
             build=objects.of_a_customer("discount"),
+            singleton=True,
         ),
     )
 }
-"""By the path of the parent and their own: `/v1/customers/{id}/sources/{id}`."""
+"""By the path of the parent and their own: `/v1/customers/{id}/sources/{id}`, `/v1/customers/{id}/discount`."""

@@ -74,12 +74,18 @@ def _route_served(collection: Collection, method: str, tail: str) -> Route | Non
 
 
 def _route_nested(method: str, name: str, tail: str) -> Route | None:
-    """`/v1/customers/{id}/tax_ids/{id}`: the object is known by its own id."""
-    parts = tail.split("/")
-    if method != "GET" or len(parts) != len(("parent", "nested", "id")):
+    """`/v1/customers/{id}/tax_ids/{id}`, by its own id; `/v1/customers/{id}/discount`, by its parent's."""
+    parent, path, *ids = tail.split("/")
+    nested = NESTED.get((name, path))
+    if method != "GET" or nested is None or len(ids) != (not nested.singleton):
         return None
-    nested = NESTED.get((name, parts[1]))
-    return None if nested is None else Route(resource=nested, kind="retrieve", object_id=parts[2])
+    object_id = singleton_id(parent, nested) if nested.singleton else ids[0]
+    return Route(resource=nested, kind="retrieve", object_id=object_id)
+
+
+def singleton_id(parent: str, resource: Resource) -> str:
+    """Under which the store has what is read by its parent's id."""
+    return f"{parent}/{resource.path}"
 
 
 def _route_to(resource: Resource, method: str, tail: str) -> Route | None:

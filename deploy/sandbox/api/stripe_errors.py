@@ -44,6 +44,19 @@ def missing_object(noun: str, object_id: str, *, param: str, status: int = 404) 
     return error_answer(status, f"No such {noun}: '{object_id}'", code="resource_missing", param=param)
 
 
+def v2_error(status: int, code: str, message: str) -> SandboxAnswer:
+    """API v2 has errors of its own: a code and a message, and no `doc_url` or `param`."""
+    return SandboxAnswer(status=status, body=orjson.dumps({"error": {"code": code, "message": message}}))
+
+
+def v2_invalid(message: str) -> SandboxAnswer:
+    return v2_error(400, "invalid_fields", message)
+
+
+def v2_not_found(noun: str, object_id: str) -> SandboxAnswer:
+    return v2_error(404, "not_found", f"{noun} not found: {object_id}")
+
+
 def unrecognised_url(method: str, path: str) -> SandboxAnswer:
     message = (
         f"Unrecognized request URL ({method}: {path}). The sandbox knows a part of Stripe's API: see GET /_sandbox."

@@ -24,6 +24,7 @@ class SandboxRequest:
     idempotency_key: str | None = None
     stripe_version: str | None = None
     stripe_account: str | None = None  # the header: a connected account
+    stripe_context: str | None = None  # the header: the path of accounts to the one that it is for
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -5,6 +5,9 @@ from typing import Any
 
 from stripeline.deploy.sandbox.api.objects import Birth, Object, of_a_customer
 from stripeline.deploy.sandbox.api.resources import NESTED, RESOURCES, Resource
+from stripeline.deploy.sandbox.api.routes import singleton_id
+from stripeline.deploy.sandbox.events.kept_events import RelatedPath
+from stripeline.deploy.sandbox.events.twins import WITHOUT_OBJECT
 
 SUBJECTS: Mapping[str, Resource] = {
     "payment_intent.": RESOURCES["payment_intents"],
@@ -14,7 +17,7 @@ SUBJECTS: Mapping[str, Resource] = {
     "customer.subscription.": RESOURCES["subscriptions"],
     "customer.source.": NESTED["customers", "sources"],
     "customer.tax_id.": NESTED["customers", "tax_ids"],
-    "customer.discount.": NESTED["customers", "discounts"],
+    "customer.discount.": NESTED["customers", "discount"],
     "customer.": RESOURCES["customers"],
 }
 """By the beginning of the type: the first that fits."""
@@ -55,11 +58,21 @@ def object_of(event_type: str, birth: Birth, data: Mapping[str, Any]) -> Object:
     return {**subject_of(event_type).build(birth, _SEED), **STATES.get(event_type, {}), **data}
 
 
-def object_url(made: Mapping[str, Any], resource: Resource) -> str:
-    """The path at which it is read, as a thin event names it."""
-    if resource in NESTED.values():
-        return f"{RESOURCES['customers'].url}/{made['customer']}/{resource.path}/{made['id']}"
-    return f"{resource.url}/{made['id']}"
+def related_of(event_type: str, made: Mapping[str, Any]) -> RelatedPath | None:
+    """Where it is read, as a thin event names it."""
+    if event_type in WITHOUT_OBJECT:
+        return None
+    resource = subject_of(event_type)
+    above = f"{RESOURCES['customers'].url}/{made['customer']}/{resource.path}" if resource in NESTED.values() else None
+    if resource.singleton:
+        return RelatedPath(id=None, type=resource.object, url=str(above))
+    return RelatedPath(id=made["id"], type=resource.object, url=f"{above or resource.url}/{made['id']}")
+
+
+def stored_id(event_type: str, made: Mapping[str, Any]) -> str:
+    """Under which the store has it."""
+    resource = subject_of(event_type)
+    return singleton_id(made["customer"], resource) if resource.singleton else str(made["id"])
 
 
 def object_after(event_type: str, made: Object) -> Object | None:

@@ -9,8 +9,8 @@ import orjson
 from stripeline.deploy.sandbox.accounts import scope_of
 from stripeline.deploy.sandbox.api.execution import Endpoints
 from stripeline.deploy.sandbox.api.objects import Birth
-from stripeline.deploy.sandbox.events.event_objects import object_after, object_of, subject_of
-from stripeline.deploy.sandbox.events.kept_events import Happened, KeptEvent
+from stripeline.deploy.sandbox.events.event_objects import object_after, object_of, related_of, stored_id, subject_of
+from stripeline.deploy.sandbox.events.kept_events import Happened, KeptEvent, RelatedPath
 from stripeline.deploy.sandbox.webhooks import SandboxWebhooks
 
 
@@ -42,34 +42,41 @@ class EventMaker:
 
     def make(self, wanted: WantedEvents, now_ms: int) -> Iterator[KeptEvent]:
         ids: dict[tuple[int, str], str] = {}
-        bodies: dict[tuple[int, str], bytes] = {}
+        objects: dict[tuple[int, str], tuple[bytes, RelatedPath | None]] = {}
         for number in range(wanted.count):
             turn, which = divmod(number, len(wanted.types))
             event_type, position = wanted.types[which], turn % wanted.objects
             name = (position, event_type)
-            if name not in bodies:
+            if name not in objects:
                 noun = (position, subject_of(event_type).object)
                 ids.setdefault(noun, wanted.object_id or self._endpoints.new_id(subject_of(event_type)))
-                bodies[name] = self._object(wanted, event_type, ids[noun], now_ms)
-            happened = _happened(wanted, number, event_type, bodies[name], self._webhooks.api_version)
-            yield self._webhooks.happened(happened, event_id=wanted.event_id, deliver=wanted.deliver)
+                objects[name] = self._object(wanted, event_type, ids[noun], now_ms)
+            happened = _happened(wanted, number, event_type, *objects[name], self._webhooks.api_version)
+            yield from self._webhooks.happened(happened, event_id=wanted.event_id, deliver=wanted.deliver)
 
-    def _object(self, wanted: WantedEvents, event_type: str, object_id: str, now_ms: int) -> bytes:
+    def _object(
+        self, wanted: WantedEvents, event_type: str, object_id: str, now_ms: int
+    ) -> tuple[bytes, RelatedPath | None]:
         birth = Birth(id=object_id, created=wanted.first_ms // 1000, livemode=wanted.livemode)
         made = object_of(event_type, birth, wanted.data)
         body, scope = orjson.dumps(made), scope_of(wanted.account, livemode=wanted.livemode)
         after = None if wanted.gone else object_after(event_type, made)
         if after is None:
-            self._endpoints.store.remove(scope, object_id)
+            self._endpoints.store.remove(scope, stored_id(event_type, made))
         else:
-            self._endpoints.store.put(scope, after, body if after is made else orjson.dumps(after), now_ms)
-        return body
+            self._endpoints.store.put(
+                scope, stored_id(event_type, made), after, body if after is made else orjson.dumps(after), now_ms
+            )
+        return body, related_of(event_type, made)
 
 
-def _happened(wanted: WantedEvents, number: int, event_type: str, body: bytes, api_version: str) -> Happened:
+def _happened(
+    wanted: WantedEvents, number: int, event_type: str, body: bytes, related: RelatedPath | None, api_version: str
+) -> Happened:
     return Happened(
         type=event_type,
         object=body,
+        related=related,
         account=wanted.account,
         livemode=wanted.livemode,
         request=wanted.request,

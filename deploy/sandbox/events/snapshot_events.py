@@ -5,8 +5,6 @@
 - A cursor is an event's place, of whatever type it is. One that is unknown, or older than 30 days, is an error.
 """
 
-from bisect import bisect_left, bisect_right
-from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import islice
 from typing import Any
@@ -18,13 +16,11 @@ from stripeline.deploy.sandbox.api.resources import EVENT
 from stripeline.deploy.sandbox.api.routes import AdmittedRequest
 from stripeline.deploy.sandbox.api.stripe_errors import invalid, missing_object, unknown_parameter
 from stripeline.deploy.sandbox.api.values import Params, SandboxAnswer
-from stripeline.deploy.sandbox.events.kept_events import LISTED_FOR_MS, EventLog, KeptEvent
+from stripeline.deploy.sandbox.events.kept_events import EventLog, KeptEvent, ListedSpan
 
 MAX_TYPES = 20
 CURSORS = ("starting_after", "ending_before")
 KNOWN = frozenset({"created", "delivery_success", "expand", "limit", "type", "types", *CURSORS})
-
-Wanted = Callable[[KeptEvent], bool]
 
 
 def snapshot_body(event: KeptEvent, *, api_version: str | None = None, account: str | None = None) -> bytes:
@@ -43,7 +39,7 @@ def snapshot_body(event: KeptEvent, *, api_version: str | None = None, account: 
         "livemode": happened.livemode,
         "pending_webhooks": event.pending,
         "request": happened.request,
-        "type": happened.type,
+        "type": event.type,
     }
     return orjson.dumps(body)
 
@@ -63,11 +59,7 @@ class SnapshotEvents:
         return SandboxAnswer(status=200, body=snapshot_body(event))
 
     def _own(self, order: AdmittedRequest, event_id: str, now_ms: int) -> KeptEvent | None:
-        event = self._log.get(event_id)
-        if event is None or event.happened.at_ms < now_ms - LISTED_FOR_MS:
-            return None
-        whose = (event.happened.account, event.happened.livemode)
-        return event if whose == (order.account, order.livemode) else None
+        return self._log.own(event_id, order.account, livemode=order.livemode, now_ms=now_ms)
 
     def _list(self, order: AdmittedRequest, now_ms: int) -> SandboxAnswer:
         asked = _asked(order.params)
@@ -79,30 +71,13 @@ class SnapshotEvents:
             cursor = self._own(order, event_id, now_ms)
             if cursor is None:
                 return missing_object(EVENT.noun, event_id, param=name, status=400)
-        found = list(islice(self._found(order, asked, cursor, now_ms), asked.limit + 1))
+        walk = self._log.walk(order.account, livemode=order.livemode, span=asked.span(cursor), now_ms=now_ms)
+        found = list(islice((event for event in walk if asked.wants(event)), asked.limit + 1))
         page = found[: asked.limit]
         if asked.backwards:
             page.reverse()
         bodies = [snapshot_body(event) for event in page]
         return page_answer("list", EVENT.url, bodies, has_more=len(found) > asked.limit)
-
-    def _found(
-        self, order: AdmittedRequest, asked: "_Asked", cursor: KeptEvent | None, now_ms: int
-    ) -> Iterator[KeptEvent]:
-        """From the cursor on: newest first, or oldest first when it pages backwards."""
-        events = self._log.of(order.account, livemode=order.livemode)
-        first = max(asked.window.first, (now_ms - LISTED_FOR_MS + 999) // 1000)
-        start = bisect_left(events, first, key=_created)
-        end = bisect_right(events, asked.window.last, key=_created)
-        if cursor is not None:
-            place = bisect_left(events, cursor.place, key=lambda event: event.place)
-            start, end = (max(start, place + 1), end) if asked.backwards else (start, min(end, place))
-        positions = range(start, end) if asked.backwards else range(end - 1, start - 1, -1)
-        return (
-            event
-            for event in (events[position] for position in positions)
-            if event.happened.listed_from_ms <= now_ms and asked.wants(event)
-        )
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -117,6 +92,10 @@ class _Asked:
     def backwards(self) -> bool:
         return self.cursor is not None and self.cursor[0] == "ending_before"
 
+    def span(self, cursor: KeptEvent | None) -> ListedSpan:
+        first_ms, last_ms = self.window.first * 1000, self.window.last * 1000
+        return ListedSpan(first_ms=first_ms, last_ms=last_ms, cursor=cursor, backwards=self.backwards)
+
     def wants(self, event: KeptEvent) -> bool:
         if self.delivered is not None and self.delivered is not (event.pending + event.failed == 0):
             return False
@@ -125,10 +104,10 @@ class _Asked:
                 return True
             case str() as group:
                 head, wildcard, tail = group.partition("*")
-                name = event.happened.type
+                name = event.type
                 return name.startswith(head) and name.endswith(tail) if wildcard else name == group
             case names:
-                return event.happened.type in names
+                return event.type in names
 
 
 def _asked(params: Params) -> _Asked | SandboxAnswer:
@@ -171,7 +150,3 @@ def types_refusal(types: object, param: str) -> SandboxAnswer | None:
     if any("*" in name for name in types.values()):
         return invalid(f"Invalid {param}: each is the exact name of a type; `type` takes a wildcard.", param=param)
     return None
-
-
-def _created(event: KeptEvent) -> int:
-    return event.happened.at_ms // 1000

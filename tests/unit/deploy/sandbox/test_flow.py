@@ -271,7 +271,7 @@ def test_limits_answer_429_with_their_reason_and_fill_again(client: Client) -> N
         ("POST", "/v1/customers/cus_1"),
         ("GET", "/v1/charges/search"),
         ("GET", "/v1/charges/a/b"),
-        ("GET", "/v2/core/events"),
+        ("GET", "/v3/customers"),
         ("DELETE", "/v1/customers/cus_1"),
     ],
 )

@@ -9,7 +9,7 @@ import pytest
 from stripeline.deploy.sandbox.api.values import SandboxRequest
 from stripeline.deploy.sandbox.control_api import control
 from stripeline.deploy.sandbox.events import kept_events
-from stripeline.deploy.sandbox.events.kept_events import EventLog, Happened
+from stripeline.deploy.sandbox.events.kept_events import EventLog, Happened, KeptEvent, ListedSpan
 from stripeline.deploy.sandbox.sandbox import Sandbox
 
 NOW = 1_700_000_000_000
@@ -205,14 +205,17 @@ def test_the_object_can_be_read_as_it_is_now(past: Past) -> None:
 
 
 def test_what_is_kept_is_bounded_and_what_is_not_is_counted() -> None:
-    log = EventLog("salt", keep=3)
+    log = EventLog(keep=3)
     happened = Happened(
         type="customer.created", object=b"{}", account="a", livemode=False, request={}, at_ms=NOW, api_version=""
     )
-    events = [log.add(happened) for _ in range(5)]
+    events = [KeptEvent(id=f"evt_{n * 7 % 5}", type="customer.created", happened=happened) for n in range(5)]
+    for event in events:
+        log.add(event)
     assert (len(log), log.forgotten) == (3, 2)
-    assert [log.get(event.id) is not None for event in events] == [False, False, True, True, True]
-    assert set(log.of("a", livemode=False)) == set(events[2:])
+    assert [log.get(event.id) for event in events] == [None, None, *events[2:]]
+    everything = ListedSpan(first_ms=0, last_ms=NOW)
+    assert set(log.walk("a", livemode=False, span=everything, now_ms=NOW)) == set(events[2:])
     assert kept_events.EVENTS_KEPT >= 100_000
 
 
