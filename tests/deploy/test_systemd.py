@@ -19,6 +19,7 @@ from tests.support.product_sources import ROOT
 UNITS = ROOT / "deploy" / "systemd"
 TEMPLATE = UNITS / "stripeline@.service"
 SERVICE = TEMPLATE.read_text(encoding="utf-8")
+TOKENS = UNITS / "stripeline@console.service.d" / "tokens.conf"
 ROLES = ("ingest", "router", "executor", "console")
 EXPOSURE_AT_MOST = 2.0
 """Of 10: `systemd-analyze security` calls less than 2 "OK" and more than 6.6 "exposed"."""
@@ -35,6 +36,7 @@ def units(tmp_path: Path) -> Path:
     for role in ROLES:
         shutil.copy(TEMPLATE, tmp_path / f"stripeline@{role}.service")
     shutil.copy(UNITS / "stripeline.target", tmp_path)
+    shutil.copytree(TOKENS.parent, tmp_path / TOKENS.parent.name)
     return tmp_path
 
 
@@ -43,7 +45,7 @@ def analysis(*arguments: str | Path) -> "subprocess.CompletedProcess[str]":
 
 
 def test_systemd_finds_nothing_wrong_with_the_units(units: Path) -> None:
-    done = analysis("verify", "--man=no", *sorted(units.iterdir()))
+    done = analysis("verify", "--man=no", *sorted(path for path in units.iterdir() if path.is_file()))
     ours = [line for line in done.stderr.splitlines() if "stripeline" in line]
     assert (done.returncode, ours) == (0, []), done.stderr
 
@@ -54,13 +56,20 @@ def test_the_units_are_hardly_exposed(units: Path) -> None:
     assert done.returncode == 0, done.stdout + done.stderr
 
 
+def test_the_consoles_tokens_are_its_own_copy() -> None:
+    """The file is root's alone, and the unit's user is made up: without a copy the console never starts."""
+    words = TOKENS.read_text(encoding="utf-8")
+    [name] = re.findall(r"^LoadCredential=(\w+):/etc/stripeline/console_tokens$", words, re.MULTILINE)
+    assert f"STRIPELINE_CONSOLE_TOKENS_FILE=%d/{name}" in words
+
+
 def test_the_units_times_leave_room_for_the_process() -> None:
     assert float(value("TimeoutStopSec")) > LAST_S + 2
     assert float(value("WatchdogSec")) > BLOCKED_S
 
 
 def test_each_setting_in_a_unit_exists() -> None:
-    named = set(re.findall(r"STRIPELINE_\w+(?==)", SERVICE))
+    named = set(re.findall(r"STRIPELINE_\w+(?==)", SERVICE + TOKENS.read_text(encoding="utf-8")))
     assert named <= {f"STRIPELINE_{name.upper()}" for name in Settings.model_fields}
     assert {role for role in ROLES if role not in SERVICE} == set()
 
