@@ -17,6 +17,8 @@ RECORD_MAX_BYTES: Final = 1_048_588
 CARRIED_MAX_BYTES: Final = 2_097_152
 """For records that are copied with additional headers: a record that fitted once still fits."""
 
+THIN_EVENT: Final = "thin-event"
+HEALTH_EVENT: Final = "health-event"
 
 _SAFE: Final = {
     # A replica that lags behind, once it is elected leader, drops records that were acknowledged.
@@ -109,8 +111,9 @@ class Topics:
     def events(self) -> tuple[str, ...]:
         return tuple(self.prefix + family.topic for family in families().values())
 
-    def event(self, family_topic: str) -> str:
-        return self.prefix + family_topic
+    def event(self, topic: str) -> str:
+        """The topic of a family, or of what else Stripe delivers, by its name without the prefix."""
+        return self.prefix + topic
 
     @cached_property
     def groups(self) -> tuple[str, str]:
@@ -175,11 +178,11 @@ class Topics:
 
     @cached_property
     def thin_event(self) -> str:
-        return f"{self.prefix}thin-event"
+        return self.event(THIN_EVENT)
 
     @cached_property
     def health_event(self) -> str:
-        return f"{self.prefix}health-event"
+        return self.event(HEALTH_EVENT)
 
     @cached_property
     def event_seen(self) -> str:

@@ -39,8 +39,8 @@ BUSY: Final = Refusal(503, RefusalReason.BUSY, "too many bodies at a time, send 
 
 
 _THIN: Final = (
-    "this is a thin event, and a trigger takes snapshot events: at Stripe, create an event destination with this URL"
-    " and the payload style Snapshot, and remove this one; nothing was stored"
+    "this is a thin event, and its trigger takes snapshot events: set `payload: both` on the trigger, or at Stripe"
+    " create an event destination with this URL and the payload style Snapshot, and remove this one; nothing was stored"
 )
 
 

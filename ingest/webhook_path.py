@@ -24,6 +24,8 @@ class PathView:
         destination that it belongs to.
     sealed: how many more secrets there are that this process can't open.
     keys: `secrets`, ready to verify with, in the same order.
+    takers: the triggers by the prefix of the types that they take.
+    thin: those of the triggers that take thin events.
     """
 
     name: str
@@ -35,6 +37,7 @@ class PathView:
     sealed: int = 0
     keys: tuple[Key, ...] = field(init=False, repr=False, compare=False)
     takers: tuple[tuple[str, Family, TriggerView], ...] = field(init=False, repr=False, compare=False)
+    thin: tuple[TriggerView, ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
         # With an empty MAC key anybody could sign.
@@ -42,6 +45,7 @@ class PathView:
             raise ValueError(f"{self.name!r} has an empty signing secret: paste its whsec_… from the dashboard")
         object.__setattr__(self, "keys", tuple(keyed(secret) for secret in self.secrets))
         object.__setattr__(self, "takers", tuple(_takers(self.triggers)))
+        object.__setattr__(self, "thin", tuple(one for one in self.triggers if one.payload != "snapshot"))
         if not self.places:
             object.__setattr__(self, "places", tuple(str(place) for place in range(len(self.secrets))))
 

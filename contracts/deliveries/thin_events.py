@@ -9,6 +9,8 @@ from msgspec import Meta, Struct, field
 
 THIN: Final = "v2.core.event"
 """The value of `object`."""
+OF_V1: Final = "v1."
+"""What the types of thin events begin with where they are of the objects that snapshot events are of."""
 PING: Final = "v2.core.event_destination.ping"
 GENERATION_FAILURE: Final = "v2.core.health.event_generation_failure.resolved"
 """Stripe failed to make events: they are neither sent nor listed, but it names their objects."""
@@ -22,7 +24,7 @@ class RelatedObject(Struct, frozen=True, kw_only=True):
     url: Annotated[str, Meta(description="its path at Stripe's API", max_length=2_000)]
 
 
-class ThinEvent(Struct, frozen=True, kw_only=True, omit_defaults=True):
+class ThinEvent(Struct, frozen=True, kw_only=True):
     """A thin event as Stripe sent it. Readers ignore its other fields."""
 
     id: Annotated[str, Meta(description="Stripe's id of the event", pattern=r"^[A-Za-z0-9_.-]{1,128}$")]

@@ -84,7 +84,7 @@ def written(
     event: Mapping[str, Any], family: Family, subject: str, *, trigger: str, connection: str, traceparent: bytes | None
 ) -> TriggerRecord:
     """The record of an event under the id of what its family is about. Raises orjson.JSONEncodeError."""
-    source, ours = _standing(trigger, connection)
+    source, ours = standing(trigger, connection)
     headers = cloud_event(
         id=event["id"], type=event["type"], source=source, at_ms=event["created"] * 1000, trace=traceparent
     )
@@ -94,7 +94,7 @@ def written(
 
 
 @lru_cache(maxsize=1024)
-def _standing(trigger: str, connection: str) -> tuple[str, Headers]:
+def standing(trigger: str, connection: str) -> tuple[str, Headers]:
     """What is the same on every record of a trigger: its CloudEvents source, and our own headers."""
     return f"/stripeline/triggers/{trigger}", ((TRIGGER, trigger.encode()), (CONNECTION, connection.encode()))
 

@@ -5,6 +5,7 @@ Pure. What the two libraries write differently:
 - msgspec gives listed values no type; here they are strings.
 - A field with a default is left out of the JSON where it has the default. One whose default is null is never null
   there, so null is not among its types; any other default is part of the schema, because a reader relies on it.
+  A struct without `omit_defaults` is written by others, who may write null.
 """
 
 from collections.abc import Mapping
@@ -20,22 +21,26 @@ _NULL = {"type": "null"}
 def struct_schema(model: type[Struct]) -> Schema:
     _, found = msgspec.json.schema_components((model,), ref_template="#/$defs/{name}")
     parts = {name: _part(part) for name, part in sorted(found.items())}
-    top = parts.pop(model.__name__)
+    parts.pop(model.__name__)
+    top = _part(found[model.__name__], nullable=not model.__struct_config__.omit_defaults)
     return {**top, "$defs": parts} if parts else top
 
 
-def _part(part: Mapping[str, Any]) -> Schema:
+def _part(part: Mapping[str, Any], *, nullable: bool = False) -> Schema:
     if "properties" not in part:  # a struct that is written as an array
         return dict(part)
-    return {**part, "properties": {name: _field(field) for name, field in part["properties"].items()}}
+    return {
+        **part,
+        "properties": {name: _field(field, nullable=nullable) for name, field in part["properties"].items()},
+    }
 
 
-def _field(field: Schema) -> Schema:
+def _field(field: Schema, *, nullable: bool) -> Schema:
     if "enum" in field:
         field = {"type": "string", **field}
     if isinstance(field.get("default"), tuple):
         return {**field, "default": [*field["default"]]}  # as it is in JSON
-    if "default" not in field or field["default"] is not None:
+    if nullable or "default" not in field or field["default"] is not None:
         return field
     rest = {name: value for name, value in field.items() if name not in {"default", "anyOf"}}
     branches = [branch for branch in field.get("anyOf", ()) if branch != _NULL]

@@ -54,7 +54,7 @@ def check_workflow(place: Place, workflow: Workflow, around: KnownNames) -> Iter
     fields: frozenset[str] = frozenset()
     if trigger is not None:
         yield from check_types((*place, "types"), workflow.types, trigger, around.allowed)
-        fields = data_fields(wanted_types(trigger.kind, workflow))
+        fields = data_fields(wanted_types(trigger.kind, workflow, trigger.payload))
     elif around.complete:
         yield Problem(place=(*place, "trigger"), reason=unknown("trigger", workflow.trigger, around.triggers))
     if workflow.where is not None:

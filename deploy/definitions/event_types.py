@@ -17,12 +17,26 @@ def check_types(
     place: Place, types: Sequence[str], trigger: Trigger, allowed: Collection[str] = ()
 ) -> Iterator[Problem]:
     """What is wrong, or doubtful, with each of a workflow's types. `allowed`: that Stripe is known to have."""
-    family = families()[trigger.kind]
+    family, payload = families()[trigger.kind], trigger.payload or "snapshot"
     for position, written in enumerate(types):
+        at = (*place, position)
         if not _starts(written, family):
-            yield Problem(place=(*place, position), reason=_never(written, family))
-        elif written not in allowed and not any(matches(written, known) for known in family.types):
-            yield _unknown((*place, position), written, family)
+            yield Problem(place=at, reason=_never(written, family))
+        elif written in allowed or any(matches(written, known) for known in family.types_of(payload)):
+            continue
+        elif any(matches(written, known) for known in family.types_of("both")):
+            yield Problem(place=at, reason=_of_the_other(written, trigger, payload))
+        else:
+            yield _unknown(at, written, family)
+
+
+def _of_the_other(written: str, trigger: Trigger, payload: str) -> str:
+    """A type that the trigger would get with another `payload`."""
+    other = "thin" if payload == "snapshot" else "snapshot"
+    return (
+        f"{written!r} never fires: Stripe has it as a {other} event alone, and the trigger takes {payload} events: set"
+        f" `payload: both` on the {trigger.kind} trigger"
+    )
 
 
 def _starts(written: str, family: Family) -> bool:
@@ -54,7 +68,7 @@ def _unknown(place: Place, written: str, family: Family) -> Problem:
 def _like(written: str, family: Family) -> str | None:
     """The type, or the prefix with `.*`, that was probably meant."""
     if not written.endswith("*"):
-        return nearest(written, family.types)
-    prefixes = {known.rpartition(".")[0] for known in family.types}
+        return nearest(written, family.types_of("both"))
+    prefixes = {known.rpartition(".")[0] for known in family.types_of("both")}
     found = nearest(written.removesuffix("*").removesuffix("."), prefixes)
     return None if found is None else f"{found}.*"

@@ -12,14 +12,12 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.deliveries.thin_events import RelatedObject, ThinEvent
+from stripeline.contracts.deliveries.thin_events import OF_V1, RelatedObject, ThinEvent
 from stripeline.contracts.families import Family, family_of
 from stripeline.workers.executor.retry_headers import CommandRecord, read_record
 from stripeline.workers.task.decision import InputRecord
 from stripeline.workers.thin.fetched_event import is_event_id
 
-OF_V1: Final = "v1."
-"""What the types of thin events begin with where there are snapshot events of the same objects."""
 QUEUE: Final = "thin-event→"
 """Begins the name of a thin event's queue. No command's key has the last character: keys are read as Latin-1."""
 _FIRST: Final = datetime.fromtimestamp(0, UTC)

@@ -10,7 +10,7 @@ from functools import cache
 from pathlib import Path
 from typing import Any, Final
 
-from stripeline.contracts.definitions import Workflow
+from stripeline.contracts.definitions import TriggerPayload, Workflow
 from stripeline.contracts.families import families
 from stripeline.deploy.local.example_events import example_object
 
@@ -36,9 +36,9 @@ def _objects() -> Mapping[str, Mapping[str, Any]]:
     return found
 
 
-def wanted_types(kind: str, workflow: Workflow) -> list[str]:
-    """The types of a trigger's kind that start a workflow, as far as Stripe's are known."""
-    return [one for one in families()[kind].types if workflow.wants(one)]
+def wanted_types(kind: str, workflow: Workflow, payload: TriggerPayload | None = None) -> list[str]:
+    """The types of a trigger's kind and payload that start a workflow, as far as Stripe's are known."""
+    return [one for one in families()[kind].types_of(payload or "snapshot") if workflow.wants(one)]
 
 
 def example_events(types: Iterable[str]) -> list[dict[str, Any]]:

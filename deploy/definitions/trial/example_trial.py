@@ -53,7 +53,10 @@ def try_all(workflows: Mapping[str, Workflow], triggers: Mapping[str, Trigger]) 
 
 def try_one(name: str, workflow: Workflow, trigger: Trigger) -> Trial | None:
     """None where no example event is of the workflow's types."""
-    events = [_with_metadata(event, workflow) for event in example_events(wanted_types(trigger.kind, workflow))]
+    events = [
+        _with_metadata(event, workflow)
+        for event in example_events(wanted_types(trigger.kind, workflow, trigger.payload))
+    ]
     if not events:
         return None
     played = [play(name, workflow, trigger, event, installation="example", now_ms=CREATED * 1000) for event in events]

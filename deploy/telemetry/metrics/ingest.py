@@ -33,7 +33,7 @@ INGEST: Final[tuple[MetricRow[IngestView], ...]] = (
         question="Does Stripe reach us, and what becomes of its events?",
         action=f"`{DeliveryVerdict.REFUSED}` with `{SignatureReason.MISMATCH}`: the trigger has the wrong signing"
         f" secret. `{DeliveryVerdict.REFUSED}` with `{EventReason.THIN_EVENT}`: an event destination at Stripe sends"
-        " thin events; create one with snapshot payloads instead."
+        " thin events to a trigger that takes none: set its `payload` to `both`."
         f" `{DeliveryVerdict.NOT_TAKEN}` (503): check Kafka; Stripe sends again for three days."
         f" `{DeliveryVerdict.IGNORED}`: remove those event types from the endpoint in Stripe's dashboard."
         f" `{EventReason.NO_TRIGGER}`: an endpoint names a trigger that is not there, or of another connection."
@@ -45,6 +45,13 @@ INGEST: Final[tuple[MetricRow[IngestView], ...]] = (
         " destination at Stripe",
         question="Can the old signing secret be removed after a roll?",
         action="0 is the first secret of the trigger. When only 0 still increases, remove the others",
+    ),
+    _counted(
+        "stripeline_trigger_reached_timestamp_seconds", "gauge", ("trigger",),
+        "When the last genuine delivery came, a ping included, in seconds since the epoch",
+        over="max",
+        question="Does Stripe reach a trigger or an endpoint?",
+        action="After a ping of its destination, from Stripe's dashboard, it is now",
     ),
     MetricRow(
         "stripeline_publish_seconds", "histogram", ("topic",),
