@@ -105,6 +105,7 @@ class AuditedAct(StrEnum):
     ERASE_RUN = "erase_run"
     APPLY = "apply"  # a definition, by `stripeline apply`
     DELETE = "delete"  # a definition
+    BACKFILL = "backfill"  # events that never came, by `stripeline events backfill`
 
 
 class LetterState(StrEnum):
@@ -280,6 +281,10 @@ class LogEvent(StrEnum):
     BULK_ACT_FAILED = "bulk_act_failed"  # a fault of Stripeline: what was committed stays
     KEY_ACCEPTED = "key_accepted"  # a refused key was tried, and its connection goes on
     KEY_NOT_ACCEPTED = "key_not_accepted"  # it was tried, and its connection stays paused
+    EVENTS_COMPARED = "events_compared"  # a window of Stripe's list with what came
+    EVENTS_BACKFILLED = "events_backfilled"  # they never came, and are published now
+    EVENT_NOT_BACKFILLED = "event_not_backfilled"  # it never came, and is no event that ingest takes
+    SWEEP_FAILED = "sweep_failed"  # it is tried again
     # Processes
     KAFKA_UNREACHABLE = "kafka_unreachable"
     TLS_FILES_RELOADED = "tls_files_reloaded"

@@ -93,3 +93,21 @@ class ClosedReason(StrEnum):
     STALLED = "stalled"  # a head that did not arrive in time
     TOO_MANY = "too_many"
     UNREAD = "unread"  # a client that reads no answers
+
+
+class SweepKind(StrEnum):
+    """Which look at an event it is: the label `window` of the sweeps' metrics."""
+
+    SETTLE = "settle"  # soon after it was created
+    CLOSE = "close"  # for the last time, when Stripe has given up
+
+
+class SweepTrouble(StrEnum):
+    """Why a connection's events were not compared with Stripe's list: the label `reason` of its metric."""
+
+    NO_KEY = "no_key"  # this process can't open it
+    NOT_ALLOWED = "not_allowed"  # Stripe lets the key list no events
+    NO_ANSWER = "no_answer"  # none of Stripe's that is of use
+    KAFKA = "kafka"
+    TOO_OLD = "too_old"  # Stripe does not list them any more
+    FAILED = "failed"  # a fault of Stripeline

@@ -3,7 +3,6 @@
 They follow the rules of `contracts/internal_records.py`.
 """
 
-from collections.abc import Mapping
 from typing import Annotated, Literal
 
 from msgspec import Meta, Struct, field
@@ -40,14 +39,22 @@ class Destinations(Struct, frozen=True, kw_only=True):
     destinations: Annotated[tuple[Destination, ...], Meta(description="the newest last", max_length=16)]
 
 
+class SweptSince(Struct, frozen=True, kw_only=True, omit_defaults=True):
+    """From when on a trigger's events are compared. Another family, kind of events or account begins again."""
+
+    trigger: Annotated[str, Meta(description="its name")]
+    kind: Annotated[str, Meta(description="its object family")]
+    payload: Annotated[Payload, Meta(description="which of Stripe's lists is compared")]
+    connected: Annotated[bool, Meta(description="the events of connected accounts; else the account's own")] = False
+    since_s: Annotated[int, Meta(ge=0, description="seconds since the epoch, by Stripe's clock")] = field(name="since")
+
+
 class Sweep(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How far Stripe's list of a connection's events was compared with what came, under `sweep/CONNECTION`."""
 
     account: Annotated[str | None, Meta(description="the account of the connection's key, where it is known")] = None
-    triggers: Annotated[
-        Mapping[str, Annotated[int, Meta(ge=0)]],
-        Meta(description="its triggers, each with the time from which on its events are compared, in seconds"),
-    ] = field(default_factory=dict)
+    mode: Annotated[Literal["live", "test"], Meta(description="the mode of the connection's key")]
+    triggers: Annotated[tuple[SweptSince, ...], Meta(description="whose events are compared")] = ()
     settled_upto_s: Annotated[
         int, Meta(ge=0, description="seconds since the epoch: events created before it were compared soon after")
     ] = field(name="settled_upto")

@@ -1,12 +1,12 @@
-"""`stripeline events`: list, show and follow the events on the topics, with personal data masked.
+"""`stripeline events`: list, show and follow the events on the topics, and find those that never came.
 
-`--unmask` shows it to a person who says why, and is recorded on the audit topic first.
+Personal data is masked: `--unmask` shows it to a person who says why, and is recorded on the audit topic first.
 """
 
 import time
 from collections.abc import Sequence
 from contextlib import aclosing
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -14,7 +14,7 @@ from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output, streams
 from stripeline.deploy.cli.terminal.format_check import of_known_format, require_known_format
 from stripeline.deploy.cli.terminal.list_layout import Column
-from stripeline.deploy.cli.terminal.options import kafka, settings
+from stripeline.deploy.cli.terminal.options import kafka, repeated, settings
 from stripeline.deploy.cli.terminal.search_progress import search_progress
 from stripeline.deploy.cli.terminal.times import Since, Until, moment_ms
 from stripeline.deploy.failure import FailureError
@@ -23,7 +23,10 @@ from stripeline.deploy.operations.reading.event_views import event_view
 from stripeline.deploy.operations.reading.topic_follow import follow
 from stripeline.deploy.operations.reading.topic_reader import Page, Wanted, newest
 
-app = typer.Typer(help="List, show and follow the events on the topics. Masks personal data.", no_args_is_help=True)
+if TYPE_CHECKING:
+    from stripeline.deploy.operations.acts.audit import Signed
+
+app = typer.Typer(help="List, show and follow events, and find those that never came.", no_args_is_help=True)
 
 Type = Annotated[
     list[str] | None, typer.Option("--type", help="Only this type, such as payment_intent.* or *. Repeatable.")
@@ -48,6 +51,22 @@ _COLUMNS = (
     Column("account", 5),
     Column("received_at", 3),
 )
+
+_MISSED = (
+    Column("event", 0),
+    Column("type", 1),
+    Column("object", 3),
+    Column("trigger", 4),
+    Column("account", 5),
+    Column("created", 2),
+)
+From = Annotated[str, typer.Option("--since", help="Created since: 2026-01-31T12:00:00Z, or 2d for two days ago.")]
+To = Annotated[
+    str | None, typer.Option("--until", help="Created until. Default: 15 minutes ago; what is younger may yet come.")
+]
+Of = Annotated[str | None, typer.Option("--connection", help="Only events of this connection's triggers.")]
+Backfilled = Annotated[bool, typer.Option("--yes", help="Publish. Without it, only show what is missing.")]
+WhyBackfill = Annotated[str, typer.Option("--why", help="The reason. It is recorded with your user name.")]
 
 
 @app.command("list")
@@ -136,6 +155,77 @@ def tail(
     filters = _filters(None, types, trigger, connection, account, object_id, customer, since, None)
     _record(filters, why, unmask=unmask)
     streams.stream(_followed(filters, unmask=unmask), _COLUMNS, as_json=as_json)
+
+
+@app.command("missing")
+def missing(
+    *, since: From, until: To = None, connection: Of = None, limit: output.Limit = 50, as_json: output.Json = False
+) -> None:
+    """List events that Stripe made and that never came: in Stripe's list, and not on the topics.
+
+    Asks Stripe with the connections' keys, at a tenth of their rate, and needs the master key. Stripe lists 30 days.
+    The executor does the same by itself, half an hour and three days after the events, and publishes what it finds.
+    Exit code 1: some are missing.
+
+    ```
+    stripeline events missing --since 2d
+    stripeline events missing --since 2026-11-01T00:00:00Z --until 2d --connection acme --json
+    ```
+    """
+    found = _missed(since, until, connection, limit, None, as_json=as_json)
+    if found:
+        output.note(f"{found:,} missing. `stripeline events backfill --since {since}{repeated()}` publishes them.")
+        raise typer.Exit(1)
+
+
+@app.command("backfill")
+def backfill(
+    *,
+    since: From,
+    until: To = None,
+    connection: Of = None,
+    limit: output.Limit = 50,
+    why: WhyBackfill = "",
+    yes: Backfilled = False,
+    as_json: output.Json = False,
+) -> None:
+    """Publish events that Stripe made and that never came, the oldest first, and list them.
+
+    Each goes where its delivery would have gone, with the headers stripeline-source: backfill and stripeline-late-by;
+    a workflow's `late` says what it does with such an event. It stands behind newer events of its object. Where the
+    delivery comes after all, its run is the same.
+
+    Without --yes nothing is published. Look at the list first: an event that an endpoint was never meant to send, since
+    it has other types or is newer than the event, is missing too.
+
+    ```
+    stripeline events backfill --since 4d
+    stripeline events backfill --since 4d --why "the endpoint was disabled over the weekend" --yes
+    ```
+    """
+    from stripeline.deploy.cli.terminal.acting_user import require_reason, signed  # noqa: PLC0415  (only --yes writes)
+
+    if yes:
+        require_reason(why, "Nothing was published: --why needs a reason, for those who ask later.")
+    found = _missed(since, until, connection, limit, signed(why) if yes else None, as_json=as_json)
+    done = "published" if yes else "would be published. Nothing was done: add --yes to do it"
+    output.note(f"{found:,} {done}.")
+
+
+def _missed(
+    since: str, until: str | None, connection: str | None, limit: int, act: "Signed | None", *, as_json: bool
+) -> int:
+    """How many events are missing. Shows them, and publishes them where somebody signs."""
+    from stripeline.deploy.stripe_side.sweeps.missed_search import MissedSearch, missed_range  # noqa: PLC0415
+
+    now_ms = int(time.time() * 1000)
+    wanted = missed_range(moment_ms(since, now_ms, "--since"), moment_ms(until, now_ms, "--until"), now_ms)
+    search = MissedSearch(settings(), kafka(), wanted, connection, limit)
+    found = output.run(search.all(output.note, act))
+    output.rows(found.rows, _MISSED, as_json=as_json, empty="No event is missing.")
+    if found.count > len(found.rows):
+        output.note(f"Only the first {limit:,} are shown: ask for more with --limit.")
+    return found.count
 
 
 async def _followed(filters: EventFilters, *, unmask: bool) -> streams.Rows:

@@ -44,7 +44,15 @@ DESTINATIONS: Final[Examples] = {
 SWEEPS: Final[Examples] = {
     "settled": {
         "account": "acct_Example1",
-        "triggers": {"acme-payments": AT_MS // 1000 - 864_000},
+        "mode": "live",
+        "triggers": [
+            {
+                "trigger": "acme-payments",
+                "kind": "stripe/payment-event",
+                "payload": "snapshot",
+                "since": AT_MS // 1000 - 864_000,
+            }
+        ],
         "settled_upto": AT_MS // 1000 - 900,
         "closed_upto": AT_MS // 1000 - 259_200,
         "at": AT_MS,

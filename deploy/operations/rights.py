@@ -58,7 +58,7 @@ class Purpose(StrEnum):
     WORKER = "worker"  # router and executor in one process
     CONSOLE = "console"  # what it shows, and what an operator does there
     READING = "reading"  # status, events, runs, dead-letters, get
-    COMMANDS = "commands"  # command, dead-letters replay, dead-letters dismiss
+    COMMANDS = "commands"  # command, dead-letters replay and dismiss, events backfill
     ACTS = "acts"  # runs cancel, start and erase, resume --take-up, events --unmask
     APPLY = "apply"  # apply FILE, delete, pause, resume, keys rotate
     TOPICS_APPLY = "topics-apply"
@@ -173,9 +173,10 @@ def _router(topics: Topics) -> Iterable[Right]:
 
 
 def _executor(topics: Topics) -> Iterable[Right]:
-    read = (topics.command, *topics.retries, topics.run, topics.ledger, topics.thin_event, topics.event_seen)
-    written = (topics.result, *topics.retries, topics.ledger, topics.dead_letter, topics.audit, topics.control)
-    return _works(topics, "executor", read, (*written, *topics.events))
+    swept = (*topics.events, topics.thin_event, topics.event_seen)  # a sweep looks there, and publishes what is missing
+    read = (topics.command, *topics.retries, topics.run, topics.ledger, *swept)
+    written = (topics.result, *topics.retries, topics.ledger, topics.dead_letter, topics.audit, topics.control, *swept)
+    return _works(topics, "executor", read, written)
 
 
 def _reading(topics: Topics) -> Iterable[Right]:
@@ -190,10 +191,10 @@ def _console(topics: Topics) -> Iterable[Right]:
 
 
 def _commands(topics: Topics) -> Iterable[Right]:
-    read = (topics.control, topics.result, topics.dead_letter, topics.audit)
-    # A dead letter is replayed to where it came from, but never to a tier.
-    written = (topics.command, topics.result, *topics.events, topics.audit)
-    return (*_on(read, Operation.READ), *_produces(written), _invocations(topics))
+    # A dead letter is replayed to where it came from, but never to a tier; a backfill publishes what never came.
+    both = (topics.result, topics.audit, *topics.events, topics.thin_event, topics.event_seen)
+    read = (topics.control, topics.dead_letter, *both)
+    return (*_on(read, Operation.READ), *_produces((topics.command, *both)), _invocations(topics))
 
 
 def _acts(topics: Topics) -> Iterable[Right]:
@@ -234,8 +235,7 @@ def _apply(topics: Topics) -> Iterable[Right]:
 def _topics_apply(topics: Topics) -> Iterable[Right]:
     return (
         *_on(_names(topics), Operation.CREATE, Operation.ALTER_CONFIGS),
-        *_on([topics.control], Operation.READ), *_produces([topics.control]),  # the installation's record
-        *_checks(topics),
+        *_on([topics.control], Operation.READ), *_produces([topics.control]), *_checks(topics),  # the installation's
     )  # fmt: skip
 
 

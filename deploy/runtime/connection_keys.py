@@ -27,10 +27,7 @@ _PUBLISHED = {"live": Rate(account=100, endpoint=25), "test": Rate(account=25, e
 
 
 def limits_of(table: ControlTable, *, stripes_own: bool) -> Callable[[str], Rate]:
-    """A connection's limits: its own, else Stripe's published ones at Stripe's own address, else none.
-
-    They are asked for on every call, and worked out when a connection has changed.
-    """
+    """The limits of connections by name: asked for on every call, and worked out when a connection has changed."""
     known: dict[str, tuple[Connection, Rate]] = {}
 
     def of(name: str) -> Rate:
@@ -39,13 +36,14 @@ def limits_of(table: ControlTable, *, stripes_own: bool) -> Callable[[str], Rate
             return _NO_LIMITS
         found = known.get(name)
         if found is None or found[0] is not connection:
-            found = known[name] = (connection, _limits(connection, stripes_own=stripes_own))
+            found = known[name] = (connection, connection_limits(connection, stripes_own=stripes_own))
         return found[1]
 
     return of
 
 
-def _limits(connection: Connection, *, stripes_own: bool) -> Rate:
+def connection_limits(connection: Connection, *, stripes_own: bool) -> Rate:
+    """A connection's limits: its own, else Stripe's published ones at Stripe's own address, else none."""
     preset = _PUBLISHED[connection.mode] if stripes_own else _NO_LIMITS
     given = connection.rate
     return preset.model_copy(update=given.model_dump(exclude_none=True)) if given else preset

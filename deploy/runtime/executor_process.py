@@ -22,6 +22,7 @@ from stripeline.deploy.runtime.reporting.parts import with_connections
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.runtime.stripe_client import stripe_client
 from stripeline.deploy.runtime.worker_setup import may_begin, new_worker, reported_vault, run_watched
+from stripeline.deploy.stripe_side.sweeps.sweep_wiring import sweeping
 from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.connection.rate_gate import RateGate
@@ -39,11 +40,11 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
     """Carry commands out until stopped."""
     settings, table, known = shared.settings, shared.table, actions()
     shared.checks["actions"] = lambda: uninstalled(table.workflows, known)
-    keys = Keys(table, Secrets(reported_vault(shared)), shared.clock.now_ms)
-    owners = Owners(table)
+    keys, owners = Keys(table, Secrets(reported_vault(shared)), shared.clock.now_ms), Owners(table)
     shared.checks["keys"], shared.warnings["keys"] = keys.missing, keys.warnings
+    limits = limits_of(table, stripes_own=settings.stripe_api_base == STRIPES_OWN)
     gate = RateGate(
-        limits=limits_of(table, stripes_own=settings.stripe_api_base == STRIPES_OWN),
+        limits=limits,
         share=lambda: len(worker.tasks) / settings.partitions,
         key=lambda name: key_name(table, name),
         refused=keys.held,
@@ -81,7 +82,7 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
             _require_actions(shared)
             probing = asyncio.create_task(prober.run(), name="probes of refused keys")
             try:
-                async with following(peers, runs):
+                async with following(peers, runs), sweeping(shared, worker, stripe, keys.of, limits):
                     await run_watched(shared, worker, stop)
             finally:
                 probing.cancel()

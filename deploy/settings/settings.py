@@ -145,6 +145,9 @@ class Settings(BaseSettings):
     executor_concurrency: int = Field(256, ge=1, le=100_000, description="concurrent calls to Stripe per process")
     reconcile_after_ms: DurationMs = Field(120_000, description="how long Stripe's search may lag behind a call")
     call_timeout_ms: DurationMs = Field(30_000, description="the deadline of one call to Stripe")
+    sweep: bool = Field(
+        True, description="whether the executors look for events that never came in Stripe's list, and publish them"
+    )
     session_timeout_ms: DurationMs = Field(
         12_000, description="the time without a heartbeat after which a worker's tasks move to another"
     )

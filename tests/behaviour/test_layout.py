@@ -35,6 +35,7 @@ ADAPTERS = {
         "deploy/console/overview/backlog_watch.py", "deploy/console/overview/worker_watch.py",
         "deploy/local/demo/kafka_traffic.py",
         "deploy/kafka_login/",  # gives aiokafka the tokens that it asks for
+        "deploy/stripe_side/sweeps/",
         "deploy/cli/terminal/failures.py",  # names Kafka's errors, to say what to do about them
     ),
     "aiohttp": (

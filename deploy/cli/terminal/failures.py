@@ -58,6 +58,7 @@ _PURPOSES: Final[Mapping[str, Purpose]] = {
     "topics skip": Purpose.TOPICS_SKIP,
     "dead-letters replay": Purpose.COMMANDS,
     "dead-letters dismiss": Purpose.COMMANDS,
+    "events backfill": Purpose.COMMANDS,
 }
 """What the user of a command is for, by its first words; others only read."""
 

@@ -5,7 +5,7 @@ alone. A note of a record that was deleted earlier, or that is behind the log's 
 published again, and its run is the same.
 """
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from stripeline.contracts.deliveries.seen_events import SeenEvent
@@ -46,19 +46,16 @@ def lacking(
     }
 
 
-def proves(
-    note: SeenEvent, noted_ms: int, found: LogRange | None, kept_from_ms: Callable[[], int | None]
-) -> bool:  # fmt: skip
+def proves(note: SeenEvent, noted_ms: int, found: LogRange | None, kept_from_ms: int | None) -> bool:
     """Whether the record that a note names was there until its topic's retention ended.
 
-    kept_from_ms: the append time of the oldest record that retention keeps; None where it keeps all.
+    kept_from_ms: the time of the oldest records that retention keeps; None where it keeps all.
     """
     if found is None or note.offset >= found.end:
         return False
     if note.offset >= found.first:
         return True
-    oldest_ms = kept_from_ms()
-    return oldest_ms is not None and noted_ms < oldest_ms + CLOCKS_APART_MS
+    return kept_from_ms is not None and noted_ms < kept_from_ms + CLOCKS_APART_MS
 
 
 def oldest_first(missing: Iterable[Lacking]) -> list[Lacking]:

@@ -6,18 +6,19 @@ from typing import Any, NamedTuple
 
 import orjson
 
-from stripeline.contracts.ids import EVENT_ID, occasion_of
+from stripeline.contracts.ids import EVENT_ID, is_test_event
 from stripeline.deploy.stripe_side.sweeps.sweep_plan import Listed
 
 
 class ListedEvent(NamedTuple):
-    """An event as Stripe lists it. body: as an endpoint would have got it."""
+    """An event as Stripe lists it. body: as an endpoint would have got it. account: the connected one that it is of."""
 
     id: str
     type: str
     created_s: int
     listed: Listed
     body: bytes
+    account: str | None = None
 
 
 def listed_event(found: Any, listed: Listed, account: str | None) -> ListedEvent | None:
@@ -32,10 +33,12 @@ def listed_event(found: Any, listed: Listed, account: str | None) -> ListedEvent
     created_s = _created(found.get("created"), listed)
     if not (isinstance(event_id, str) and EVENT_ID.fullmatch(event_id) and isinstance(event_type, str)):
         return None
-    if created_s is None or _is_test(event_id, found):
+    if created_s is None or is_test_event(event_id, found.get("livemode")):
         return None
     try:
-        return ListedEvent(event_id, event_type, created_s, listed, orjson.dumps(_named(found, listed, account)))
+        return ListedEvent(
+            event_id, event_type, created_s, listed, orjson.dumps(_named(found, listed, account)), account
+        )
     except orjson.JSONEncodeError:  # orjson reads 1,024 levels and writes 254
         return None
 
@@ -43,10 +46,6 @@ def listed_event(found: Any, listed: Listed, account: str | None) -> ListedEvent
 def _named(event: dict[str, Any], listed: Listed, account: str | None) -> Mapping[str, Any]:
     name = "account" if listed == "snapshot" else "context"
     return event if account is None or event.get(name) else event | {name: account}
-
-
-def _is_test(event_id: str, event: Mapping[str, Any]) -> bool:
-    return occasion_of(event_id, livemode=event.get("livemode"), partition=0, offset=0) != event_id
 
 
 def _created(value: Any, listed: Listed) -> int | None:

@@ -7,10 +7,12 @@
 """
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
+from stripeline.contracts.definition_fields import Mode
 from stripeline.contracts.definitions import Definitions, Endpoint, Trigger
 from stripeline.contracts.families import Family, families
+from stripeline.contracts.operator.stripe_side_records import Payload
 
 MAX_TYPES: Final = 20
 """Of one call: https://docs.stripe.com/api/events/list"""
@@ -18,7 +20,7 @@ SNAPSHOT_ONLY: Final = frozenset(
     {"customer.source.created", "customer.source.deleted", "customer.source.expiring", "customer.source.updated"}
 )
 """Types that Stripe has no thin event for."""
-Listed = Literal["snapshot", "thin"]
+Listed = Payload
 """Which of Stripe's two lists: `/v1/events` or `/v2/core/events`."""
 
 
@@ -26,6 +28,7 @@ class SweptTrigger(NamedTuple):
     """A trigger whose events are listed.
 
     listed: by which list. Of a trigger that takes both kinds, a snapshot is as good as its thin event.
+    connected: it takes the events of connected accounts, not the account's own.
     made_s: since when Stripe has had its destination, as far as Stripeline made it; else None.
     """
 
@@ -33,6 +36,7 @@ class SweptTrigger(NamedTuple):
     family: Family
     listed: Listed
     livemode: bool | None
+    connected: bool = False
     made_s: int | None = None
 
     @property
@@ -48,13 +52,14 @@ class SweptTrigger(NamedTuple):
 class SweepPlan(NamedTuple):
     """What to list for one connection.
 
-    account: of its key, where it is known.
+    account: of its key, where it is known. mode: of its key.
     own: the triggers that take the events of the key's account.
     connected: those that take the events of accounts that are connected to it.
     """
 
     connection: str
     account: str | None
+    mode: Mode
     own: tuple[SweptTrigger, ...]
     connected: tuple[SweptTrigger, ...]
 
@@ -99,21 +104,23 @@ def _plan(definitions: Definitions, connection: str) -> SweepPlan:
         }
         here = {one: endpoint for one, endpoint in endpoints.items() if not endpoint.connect}
         if here or not endpoints:
-            own.append(_swept(definitions, name, trigger, here))
+            own.append(_swept(definitions, name, trigger, here, connected=False))
         if len(here) < len(endpoints):
             others = {one: endpoint for one, endpoint in endpoints.items() if endpoint.connect}
-            connected.append(_swept(definitions, name, trigger, others))
-    return SweepPlan(connection, definitions.account_of(connection), tuple(own), tuple(connected))
+            connected.append(_swept(definitions, name, trigger, others, connected=True))
+    mode = definitions.connections[connection].mode
+    return SweepPlan(connection, definitions.account_of(connection), mode, tuple(own), tuple(connected))
 
 
 def _swept(
-    definitions: Definitions, name: str, trigger: Trigger, endpoints: Mapping[str, Endpoint]
-) -> SweptTrigger:  # fmt: skip
+    definitions: Definitions, name: str, trigger: Trigger, endpoints: Mapping[str, Endpoint], *, connected: bool
+) -> SweptTrigger:
     return SweptTrigger(
         name=name,
         family=families()[trigger.kind],
         listed="thin" if trigger.payload == "thin" else "snapshot",
         livemode=None if trigger.mode is None else trigger.mode == "live",
+        connected=connected,
         made_s=min(_made(definitions, endpoints), default=None),
     )
 

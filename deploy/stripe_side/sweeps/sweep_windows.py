@@ -10,10 +10,12 @@ For the last time: once a day those created 4 to 3 days ago, since Stripe sends 
 """
 
 from collections.abc import Mapping
-from typing import Final, Literal, NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from stripeline.contracts.definition_fields import Mode
+from stripeline.contracts.deliveries.delivery_vocabulary import SweepKind
 from stripeline.contracts.operator.stripe_side_records import Sweep
 
 MINUTE_S: Final = 60
@@ -24,7 +26,6 @@ LIST_S: Final = 30 * DAY_S
 _EDGE_S: Final = HOUR_S
 """Nearer to its end the list may lose events while it is paged through."""
 SETTLED_S: Final = 15 * MINUTE_S
-WindowKind = Literal["settle", "close"]
 
 
 class _Rhythm(NamedTuple):
@@ -36,9 +37,9 @@ class _Rhythm(NamedTuple):
     most: int
 
 
-RHYTHMS: Final[Mapping[WindowKind, _Rhythm]] = {
-    "settle": _Rhythm(every=10 * MINUTE_S, behind=SETTLED_S, overlap=20 * MINUTE_S, most=6 * HOUR_S),
-    "close": _Rhythm(every=DAY_S, behind=3 * DAY_S, overlap=10 * MINUTE_S, most=DAY_S + 10 * MINUTE_S),
+RHYTHMS: Final[Mapping[SweepKind, _Rhythm]] = {
+    SweepKind.SETTLE: _Rhythm(every=10 * MINUTE_S, behind=SETTLED_S, overlap=20 * MINUTE_S, most=6 * HOUR_S),
+    SweepKind.CLOSE: _Rhythm(every=DAY_S, behind=3 * DAY_S, overlap=10 * MINUTE_S, most=DAY_S + 10 * MINUTE_S),
 }
 
 
@@ -48,42 +49,42 @@ class SweepWindow(NamedTuple):
     lost_s: seconds before it that Stripe does not list any more, and that were never compared.
     """
 
-    kind: WindowKind
+    kind: SweepKind
     first_s: int
     last_s: int
     lost_s: int = 0
 
 
-def begun(account: str | None, now_ms: int) -> Sweep:
+def begun(account: str | None, mode: Mode, now_ms: int) -> Sweep:
     """Of a connection that was never swept: nothing that is older than now."""
-    return Sweep(account=account, settled_upto_s=now_ms // 1000, closed_upto_s=now_ms // 1000, at_ms=now_ms)
+    return Sweep(account=account, mode=mode, settled_upto_s=now_ms // 1000, closed_upto_s=now_ms // 1000, at_ms=now_ms)
 
 
-def of_account(known: Sweep | None, account: str | None, now_ms: int) -> Sweep:
-    """How far a connection's sweeps came. Those of another account say nothing of this one."""
-    if known is None or (account is not None and known.account is not None and known.account != account):
-        return begun(account, now_ms)
-    return known if account is None or known.account == account else replace(known, account=account)
+def of_account(known: Sweep | None, account: str | None, mode: Mode, now_ms: int) -> Sweep:
+    """How far a connection's sweeps came. Those of another account or mode say nothing of this one."""
+    if known is None or known.mode != mode or (None not in {account, known.account} and known.account != account):
+        return begun(account, mode, now_ms)
+    return known if account in {None, known.account} else replace(known, account=account)
 
 
 def due(sweep: Sweep, now_s: int) -> SweepWindow | None:
     """The window to compare now; the one that settles comes first, since it is the short one."""
-    return _due("settle", sweep.settled_upto_s, now_s) or _due("close", sweep.closed_upto_s, now_s)
+    return _due(SweepKind.SETTLE, sweep.settled_upto_s, now_s) or _due(SweepKind.CLOSE, sweep.closed_upto_s, now_s)
 
 
 def after(sweep: Sweep, window: SweepWindow, missing: int, now_ms: int) -> Sweep:
     """What is known once a window was compared to its end, and what was missing is published."""
     upto_s = window.last_s + 1
     match window.kind:
-        case "settle":
+        case SweepKind.SETTLE:
             return replace(sweep, settled_upto_s=upto_s, settled_missing=missing, at_ms=now_ms)
-        case "close":
+        case SweepKind.CLOSE:
             return replace(sweep, closed_upto_s=upto_s, missing=missing, at_ms=now_ms)
 
 
-def overdue_s(sweep: Sweep, now_s: int) -> Mapping[WindowKind, int]:
+def overdue_s(sweep: Sweep, now_s: int) -> Mapping[SweepKind, int]:
     """How old the end of each kind's last window is, beyond the time that it has to lie back."""
-    upto: Mapping[WindowKind, int] = {"settle": sweep.settled_upto_s, "close": sweep.closed_upto_s}
+    upto: Mapping[SweepKind, int] = {SweepKind.SETTLE: sweep.settled_upto_s, SweepKind.CLOSE: sweep.closed_upto_s}
     return {kind: max(0, now_s - RHYTHMS[kind].behind - upto_s) for kind, upto_s in upto.items()}
 
 
@@ -92,7 +93,7 @@ def oldest_s(now_s: int) -> int:
     return now_s - LIST_S + _EDGE_S
 
 
-def _due(kind: WindowKind, upto_s: int, now_s: int) -> SweepWindow | None:
+def _due(kind: SweepKind, upto_s: int, now_s: int) -> SweepWindow | None:
     rhythm = RHYTHMS[kind]
     last_s = now_s - rhythm.behind - 1
     if last_s + 1 - upto_s < rhythm.every:

@@ -18,6 +18,7 @@ _OF_SECTION: Final[Mapping[str, Board]] = {
     "Ingest": Board.RECEIVER,
     "Workers": Board.WORKERS,
     "Stripe": Board.STRIPE,
+    "Missed events": Board.RECEIVER,
     "Limits": Board.MONEY,
     "Console": Board.CONSOLE,
     "Process": Board.WORKERS,

@@ -15,12 +15,14 @@ from stripeline.deploy.telemetry.metrics.ingest_group import GROUP
 from stripeline.deploy.telemetry.metrics.pause_rows import PAUSED_WORKFLOWS
 from stripeline.deploy.telemetry.metrics.process import PROCESS
 from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
+from stripeline.deploy.telemetry.metrics.sweep_rows import SWEEPS
 from stripeline.deploy.telemetry.metrics.worker import WORKER
 
 SECTIONS: Final[Mapping[str, tuple[MetricRow[Any], ...]]] = {
     "Ingest": (*INGEST, *GROUP),
     "Workers": WORKER,
     "Stripe": (*STRIPE, *CONNECTIONS),
+    "Missed events": SWEEPS,
     "Limits": (*BRAKES, *PAUSED_WORKFLOWS),
     "Console": CONSOLE,
     "Process": PROCESS,

@@ -15,7 +15,8 @@ NAME = re.compile(r"stripeline(_[a-z]+)+")
 NOT_BASE_UNITS = re.compile(r"_(ms|millis\w*|micros\w*|minutes|hours|kb|mb|kib|mib|percent)(_|$)")
 BOUNDED = {
     "action", "check", "code", "connection", "endpoint", "event", "kind", "name", "page", "partition", "process",
-    "reason", "role", "secret", "status", "tier", "topic", "trigger", "verdict", "version", "what", "workflow",
+    "reason", "role", "secret", "status", "tier", "topic", "trigger", "verdict", "version", "what", "window",
+    "workflow",
 }  # fmt: skip
 
 

@@ -68,8 +68,8 @@ def test_what_came_before_a_trigger_is_not_missing():
 def test_a_note_proves_what_is_or_was_on_its_topic(
     offset: int, noted_ms: int, kept_from_ms: int | None, *, proved: bool
 ):
-    assert proves(note(offset), noted_ms, LogRange(10, 20), lambda: kept_from_ms) is proved
-    assert not proves(note(offset), noted_ms, None, lambda: kept_from_ms)
+    assert proves(note(offset), noted_ms, LogRange(10, 20), kept_from_ms) is proved
+    assert not proves(note(offset), noted_ms, None, kept_from_ms)
 
 
 def test_the_oldest_is_published_first():
@@ -150,7 +150,7 @@ class Rig:
 @given(st.data())
 def test_every_event_is_found_and_none_twice_in_a_sweep(data: st.DataObject):
     now_s, rig = 1_800_000_000, Rig(List(), size=data.draw(st.integers(1, 5)))
-    known = windows.begun(None, now_s * 1000)
+    known = windows.begun(None, "live", now_s * 1000)
     rig.lost_anchors = data.draw(st.lists(st.booleans(), max_size=3))
     hidden: list[tuple[int, str]] = []
     for number in range(data.draw(st.integers(1, 30))):

@@ -3,6 +3,7 @@
 import re
 from pathlib import Path
 
+import pytest
 import stripe
 from stripe.params import _webhook_endpoint_create_params as v1_types
 
@@ -114,15 +115,19 @@ def test_a_trigger_that_takes_both_is_listed_as_snapshots():
     assert [one.listed for one in plan.own] == ["snapshot", "thin"]
 
 
-SWEEP = Sweep(settled_upto_s=50, closed_upto_s=50, at_ms=0)
+SWEEP = Sweep(mode="live", settled_upto_s=50, closed_upto_s=50, at_ms=0)
+
+
+def since(sweep: Sweep) -> dict[str, int]:
+    return {one.trigger: one.since_s for one in sweep.triggers}
 
 
 def test_a_hand_made_endpoint_is_swept_from_its_first_event():
     (plan,) = plans(definitions())
-    assert enrolment.enrolled(SWEEP, plan, {}, 100).triggers == {}
+    assert enrolment.enrolled(SWEEP, plan, {}, 100) is SWEEP
     assert enrolment.unproved(SWEEP, plan) == ("pay",)
     known = enrolment.enrolled(SWEEP, plan, {"pay": FirstNote(90, None), "gone": FirstNote(1, None)}, 100)
-    assert known.triggers == {"pay": 90}
+    assert since(known) == {"pay": 90}
     assert enrolment.unproved(known, plan) == ()
     assert enrolment.enrolled(known, plan, {"pay": FirstNote(95, None)}, 200) is known
 
@@ -131,25 +136,48 @@ def test_a_made_destination_is_swept_from_the_first_look():
     stored = definitions(endpoints={"own": endpoint("pay")}, destinations={"own": made(5_000)})
     (plan,) = plans(stored)
     known = enrolment.enrolled(SWEEP, plan, {}, 100)
-    assert known.triggers == {"pay": 100}
+    assert since(known) == {"pay": 100}
     assert enrolment.enrolled(known, plan, {}, 200) is known
 
 
 def test_an_endpoint_that_is_not_made_is_proved_by_an_event():
     (plan,) = plans(definitions(endpoints={"own": endpoint("pay")}))
-    assert enrolment.enrolled(SWEEP, plan, {}, 100).triggers == {}
-    assert enrolment.enrolled(SWEEP, plan, {"pay": FirstNote(90, None)}, 100).triggers == {"pay": 90}
+    assert enrolment.enrolled(SWEEP, plan, {}, 100) is SWEEP
+    assert since(enrolment.enrolled(SWEEP, plan, {"pay": FirstNote(90, None)}, 100)) == {"pay": 90}
 
 
 def test_events_of_connected_accounts_prove_nothing_of_the_own():
     (plan,) = plans(definitions(accounts={"acme": ConnectionAccount(account="acct_1", mode="live")}))
     notes = {"pay": FirstNote(90, "acct_2")}
-    assert enrolment.enrolled(SWEEP, plan, notes, 100).triggers == {}
+    assert enrolment.enrolled(SWEEP, plan, notes, 100) is SWEEP
     assert enrolment.of_connected_accounts(plan, notes) == ("pay",)
-    assert enrolment.enrolled(SWEEP, plan, {"pay": FirstNote(90, "acct_1")}, 100).triggers == {"pay": 90}
+    assert since(enrolment.enrolled(SWEEP, plan, {"pay": FirstNote(90, "acct_1")}, 100)) == {"pay": 90}
+
+
+def test_no_event_proves_an_endpoint_of_connected_accounts():
+    stored = definitions(endpoints={"platform": endpoint("pay", connect=True)})
+    (plan,) = plans(stored)
+    assert enrolment.enrolled(SWEEP, plan, {"pay": FirstNote(90, "acct_2")}, 100) is SWEEP
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        {"triggers": {"pay": trigger(CUSTOMERS)}},
+        {"triggers": {"pay": trigger(payload="thin")}},
+        {"endpoints": {"own": endpoint("pay", connect=True)}},
+    ],
+)
+def test_a_trigger_of_another_kind_begins_again(others: dict[str, object]):
+    stored = {"endpoints": {"own": endpoint("pay")}, "destinations": {"own": made(5_000)}}
+    (before,), (after,) = plans(definitions(**stored)), plans(definitions(**stored | others))
+    known = enrolment.enrolled(SWEEP, before, {}, 100)
+    assert since(enrolment.enrolled(known, after, {}, 200)) == {"pay": 200}
 
 
 def test_a_trigger_that_is_gone_begins_again():
-    (plan,) = plans(definitions(triggers={"people": trigger(CUSTOMERS)}))
-    known = Sweep(settled_upto_s=50, closed_upto_s=50, at_ms=0, triggers={"pay": 10, "people": 20})
-    assert enrolment.enrolled(known, plan, {}, 100).triggers == {"people": 20}
+    both = definitions(triggers={"pay": trigger(), "people": trigger(CUSTOMERS)})
+    (plan,), (later,) = plans(both), plans(definitions(triggers={"people": trigger(CUSTOMERS)}))
+    known = enrolment.enrolled(SWEEP, plan, {"pay": FirstNote(90, None), "people": FirstNote(95, None)}, 100)
+    assert since(known) == {"pay": 90, "people": 95}
+    assert since(enrolment.enrolled(known, later, {}, 200)) == {"people": 95}

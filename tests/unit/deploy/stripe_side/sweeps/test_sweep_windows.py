@@ -4,6 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from stripeline.contracts.deliveries.delivery_vocabulary import SweepKind
 from stripeline.contracts.operator.stripe_side_records import Sweep
 from stripeline.deploy.stripe_side.sweeps import sweep_windows as windows
 from stripeline.deploy.stripe_side.sweeps.sweep_windows import DAY_S, HOUR_S, LIST_S, MINUTE_S, SweepWindow
@@ -13,24 +14,24 @@ NOW_S = 1_800_000_000
 
 def sweep(settled_s: int, closed_s: int | None = None, account: str | None = None) -> Sweep:
     closed = settled_s if closed_s is None else closed_s
-    return Sweep(account=account, settled_upto_s=settled_s, closed_upto_s=closed, at_ms=0)
+    return Sweep(account=account, mode="live", settled_upto_s=settled_s, closed_upto_s=closed, at_ms=0)
 
 
 def test_a_settling_window_is_45_to_15_minutes_ago():
     known = sweep(NOW_S - 25 * MINUTE_S, NOW_S)
-    assert windows.due(known, NOW_S) == SweepWindow("settle", NOW_S - 45 * MINUTE_S, NOW_S - 15 * MINUTE_S - 1)
+    assert windows.due(known, NOW_S) == SweepWindow(SweepKind.SETTLE, NOW_S - 45 * MINUTE_S, NOW_S - 15 * MINUTE_S - 1)
     assert windows.due(known, NOW_S - 1) is None
 
 
 def test_a_closing_window_is_four_to_three_days_ago():
     known = sweep(NOW_S, NOW_S - 4 * DAY_S)
     found = windows.due(known, NOW_S)
-    assert found == SweepWindow("close", NOW_S - 4 * DAY_S - 10 * MINUTE_S, NOW_S - 3 * DAY_S - 1)
+    assert found == SweepWindow(SweepKind.CLOSE, NOW_S - 4 * DAY_S - 10 * MINUTE_S, NOW_S - 3 * DAY_S - 1)
     assert windows.due(known, NOW_S - 1) is None
 
 
 def test_a_connection_that_begins_compares_nothing_older():
-    known = windows.begun("acct_1", NOW_S * 1000)
+    known = windows.begun("acct_1", "live", NOW_S * 1000)
     assert windows.due(known, NOW_S + 24 * MINUTE_S) is None
     first = windows.due(known, NOW_S + 25 * MINUTE_S)
     assert first is not None
@@ -54,20 +55,21 @@ def test_what_stripe_does_not_list_any_more_is_said():
     assert found.lost_s == DAY_S + HOUR_S
 
 
-def test_another_account_begins_again():
+def test_another_account_or_mode_begins_again():
     known = sweep(NOW_S - DAY_S, account="acct_1")
-    assert windows.of_account(known, "acct_1", NOW_S * 1000) is known
-    assert windows.of_account(known, None, NOW_S * 1000) is known
-    assert windows.of_account(known, "acct_2", NOW_S * 1000) == windows.begun("acct_2", NOW_S * 1000)
-    assert windows.of_account(None, "acct_2", NOW_S * 1000) == windows.begun("acct_2", NOW_S * 1000)
-    learned = windows.of_account(sweep(NOW_S), "acct_3", NOW_S * 1000)
+    assert windows.of_account(known, "acct_1", "live", NOW_S * 1000) is known
+    assert windows.of_account(known, None, "live", NOW_S * 1000) is known
+    assert windows.of_account(known, "acct_2", "live", NOW_S * 1000) == windows.begun("acct_2", "live", NOW_S * 1000)
+    assert windows.of_account(None, "acct_2", "live", NOW_S * 1000) == windows.begun("acct_2", "live", NOW_S * 1000)
+    assert windows.of_account(known, "acct_1", "test", NOW_S * 1000) == windows.begun("acct_1", "test", NOW_S * 1000)
+    learned = windows.of_account(sweep(NOW_S), "acct_3", "live", NOW_S * 1000)
     assert (learned.account, learned.settled_upto_s) == ("acct_3", NOW_S)
 
 
 def test_each_kind_of_window_has_its_own_place_and_count():
-    known = windows.after(sweep(1, 2), SweepWindow("settle", 1, 9), 3, 77)
+    known = windows.after(sweep(1, 2), SweepWindow(SweepKind.SETTLE, 1, 9), 3, 77)
     assert (known.settled_upto_s, known.closed_upto_s, known.settled_missing, known.missing) == (10, 2, 3, 0)
-    known = windows.after(known, SweepWindow("close", 1, 19), 4, 78)
+    known = windows.after(known, SweepWindow(SweepKind.CLOSE, 1, 19), 4, 78)
     assert (known.settled_upto_s, known.closed_upto_s, known.settled_missing, known.missing) == (10, 20, 3, 4)
 
 
@@ -78,9 +80,9 @@ def test_how_overdue_a_sweep_is_counts_from_its_window():
     assert windows.overdue_s(sweep(NOW_S), NOW_S) == {"settle": 0, "close": 0}
 
 
-@pytest.mark.parametrize("kind", ["settle", "close"])
+@pytest.mark.parametrize("kind", list(SweepKind))
 @given(st.lists(st.integers(1, 10 * DAY_S), min_size=1, max_size=40))
-def test_no_second_is_left_out_whenever_sweeps_run(kind: str, pauses: list[int]):
+def test_no_second_is_left_out_whenever_sweeps_run(kind: SweepKind, pauses: list[int]):
     known, now_s, seen_upto_s = sweep(NOW_S), NOW_S, NOW_S
     for pause_s in pauses:
         now_s += pause_s
@@ -90,5 +92,5 @@ def test_no_second_is_left_out_whenever_sweeps_run(kind: str, pauses: list[int])
                 assert window.first_s <= seen_upto_s + window.lost_s
                 assert window.first_s <= window.last_s
                 seen_upto_s = window.last_s + 1
-        behind_s = windows.RHYTHMS[kind].behind + windows.RHYTHMS[kind].every  # type: ignore[index]
+        behind_s = windows.RHYTHMS[kind].behind + windows.RHYTHMS[kind].every
         assert seen_upto_s > now_s - behind_s or seen_upto_s == NOW_S

@@ -1,0 +1,178 @@
+"""Looks for events that never came as a person asks, says how far it is, and publishes them where somebody signs."""
+
+import time
+from collections.abc import AsyncGenerator, Callable, Mapping
+from contextlib import AsyncExitStack, aclosing
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any, Final, NamedTuple
+
+from stripeline.contracts.definitions import Definitions
+from stripeline.contracts.headers import rfc3339
+from stripeline.contracts.vocabulary import AuditedAct
+from stripeline.deploy.failure import FailureError
+from stripeline.deploy.operations.acts.audit import Signed, record_act
+from stripeline.deploy.runtime.connection_keys import STRIPES_OWN, connection_limits
+from stripeline.deploy.runtime.stripe_client import stripe_client
+from stripeline.deploy.runtime.worker_setup import required_vault
+from stripeline.deploy.settings.settings import Settings
+from stripeline.deploy.stripe_side.sweeps import sweep_windows as windows
+from stripeline.deploy.stripe_side.sweeps.backfill_producer import BackfillProducer
+from stripeline.deploy.stripe_side.sweeps.enrolment import since_of
+from stripeline.deploy.stripe_side.sweeps.event_publication import Missed
+from stripeline.deploy.stripe_side.sweeps.list_answer import SweepError
+from stripeline.deploy.stripe_side.sweeps.plan_sweep import PlanSweep
+from stripeline.deploy.stripe_side.sweeps.seen_log import seen_log
+from stripeline.deploy.stripe_side.sweeps.stripe_lists import StripeLists
+from stripeline.deploy.stripe_side.sweeps.sweep_pace import SweepPace
+from stripeline.deploy.stripe_side.sweeps.sweep_plan import SweepPlan, plans
+from stripeline.deploy.stripe_side.sweeps.window_sweep import SliceFound
+from stripeline.workers.kafka.control_table import read_all
+from stripeline.workers.kafka.one_off_producer import one_off_producer
+from stripeline.workers.secrets.vault import connection_secret
+
+_SAY_EVERY_S: Final = 2.0
+Say = Callable[[str], None]
+
+
+class MissedRange(NamedTuple):
+    """Seconds of `created`, both inclusive."""
+
+    first_s: int
+    last_s: int
+
+
+def missed_range(since_ms: int | None, until_ms: int | None, now_ms: int) -> MissedRange:
+    """Raises FailureError for a time that Stripe does not list any more, and for one that ends before it begins."""
+    now_s, first_s = now_ms // 1000, (since_ms or 0) // 1000
+    settled_s = now_s - windows.SETTLED_S
+    last_s = settled_s if until_ms is None else min(until_ms // 1000, now_s)
+    if first_s < (oldest_s := windows.oldest_s(now_s)):
+        raise FailureError(
+            f"Stripe lists the events of the last 30 days: what was created before {rfc3339(oldest_s * 1000)} can't be"
+            " compared any more. Give a later --since."
+        )
+    if first_s > last_s:
+        raise FailureError(
+            "There is nothing between --since and --until: what is younger than 15 minutes may yet come."
+        )
+    return MissedRange(first_s, last_s)
+
+
+@dataclass(slots=True)
+class MissedFound:
+    """rows: the first of them, as they are shown. count: all."""
+
+    rows: list[Mapping[str, Any]] = field(default_factory=list)
+    count: int = 0
+    listed: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class MissedSearch:
+    """connection: only of this one. limit: how many rows are kept."""
+
+    settings: Settings
+    client: Mapping[str, Any]
+    wanted: MissedRange
+    connection: str | None
+    limit: int
+
+    async def all(self, say: Say, act: Signed | None) -> MissedFound:
+        """Raises FailureError, VaultError, ControlError, KafkaError, TimeoutError."""
+        topics, found = self.settings.topics, MissedFound()
+        stored = await read_all(topics.control, self.client)
+        asked = self._plans(stored)
+        self._warn(stored, asked, say)
+        said_s = time.monotonic()
+        async with AsyncExitStack() as stack:
+            producer = None if act is None else await stack.enter_async_context(one_off_producer(self.client))
+            if producer is not None and act is not None:
+                await record_act(producer, topics, AuditedAct.BACKFILL, act, about=self._about())
+            slices = await stack.enter_async_context(aclosing(self._slices(stored, asked)))
+            try:
+                async for plan, one in slices:
+                    if producer is not None:
+                        await BackfillProducer(topics, producer).publish(one.missed)
+                    self._add(found, plan, one)
+                    if time.monotonic() - said_s >= _SAY_EVERY_S:
+                        said_s = time.monotonic()
+                        say(_progress(plan, one, found))
+            except SweepError as error:
+                raise FailureError(f"Stripe's list could not be compared to its end: {error}.") from None
+        return found
+
+    def _plans(self, stored: Definitions) -> tuple[SweepPlan, ...]:
+        asked = plans(stored, self.connection)
+        if asked:
+            return asked
+        which = "no connection" if self.connection is None else f"no connection {self.connection}"
+        raise FailureError(
+            f"There is {which} with triggers whose events could be listed: `stripeline status` says whether it is"
+            " paused, or Stripe refuses its key."
+        )
+
+    def _warn(self, stored: Definitions, asked: tuple[SweepPlan, ...], say: Say) -> None:
+        for plan in asked:
+            known = stored.sweeps.get(plan.connection)
+            new = [one.name for one in plan.own if one.made_s is None and (not known or since_of(known, one) is None)]
+            if new:
+                say(
+                    f"{', '.join(new)}: no event of theirs is known to have come, so those that their endpoints were"
+                    " never meant to send count as missing"
+                )
+
+    def _about(self) -> str:
+        first, last = (rfc3339(at_s * 1000) for at_s in self.wanted)
+        return f"events created from {first} to {last} of {self.connection or 'all connections'}"
+
+    async def _slices(
+        self, stored: Definitions, asked: tuple[SweepPlan, ...]
+    ) -> AsyncGenerator[tuple[SweepPlan, SliceFound], None]:
+        vault, topics = required_vault(self.settings), self.settings.topics
+        stripes_own = self.settings.stripe_api_base == STRIPES_OWN
+        pace = SweepPace(lambda name: connection_limits(stored.connections[name], stripes_own=stripes_own))
+        async with stripe_client(self.settings) as stripe, seen_log(topics, self.client, _now_ms()) as seen:
+            lists = StripeLists(stripe.read, pace, _now_ms)
+            for plan in asked:
+                name = plan.connection
+                key = vault.open(connection_secret(name), stored.connections[name].secret_key)
+                since = partial(_since, self.wanted.first_s)
+                sweep = PlanSweep(lists=lists, seen=seen, now_ms=_now_ms, plan=plan, key=key, since=since)
+                async with aclosing(sweep.slices(*self.wanted)) as slices:
+                    async for one in slices:
+                        yield plan, one
+
+    def _add(self, found: MissedFound, plan: SweepPlan, one: SliceFound) -> None:
+        found.listed += one.listed
+        found.count += len(one.missed)
+        room = self.limit - len(found.rows)
+        found.rows.extend(_row(plan, each) for each in one.missed[: max(0, room)])
+
+
+def _since(first_s: int, _: object) -> int:
+    return first_s
+
+
+def _row(plan: SweepPlan, one: Missed) -> Mapping[str, Any]:
+    event = one.lacking.event
+    return {
+        "event": event.id,
+        "type": event.type,
+        "object": one.publication.key.decode(),
+        "trigger": one.publication.trigger,
+        "connection": plan.connection,
+        "account": event.account,
+        "created": rfc3339(event.created_s * 1000),
+    }
+
+
+def _progress(plan: SweepPlan, one: SliceFound, found: MissedFound) -> str:
+    return (
+        f"{plan.connection}: compared {found.listed:,} events, up to {rfc3339(one.upto_s * 1000)}:"
+        f" {found.count:,} missing"
+    )
+
+
+def _now_ms() -> int:
+    return int(time.time() * 1000)
