@@ -20,7 +20,7 @@ from stripeline.deploy.sandbox.hops import HOPS
 from stripeline.deploy.sandbox.magic import CHARGE_PREFIX, MAGIC, SEEDED_CHARGES, SEEDED_CUSTOMER
 from stripeline.deploy.sandbox.sandbox import Sandbox
 from stripeline.deploy.sandbox.store import EVERYBODY
-from stripeline.deploy.sandbox.webhooks import WebhookEndpoint
+from stripeline.deploy.sandbox.webhook_endpoints import WebhookEndpoint
 
 PREFIX = "/_sandbox"
 LEDGER_FILTERS = frozenset({"object", "account", "livemode", "command", "idempotency_key", "id"})

@@ -1,4 +1,4 @@
-"""The part of the control API that makes events, and says what becomes of deliveries. Pure."""
+"""The part of the control API that makes events, and says what becomes of deliveries and destinations. Pure."""
 
 from collections.abc import Callable, Mapping
 from dataclasses import asdict
@@ -105,11 +105,54 @@ def _wanted(sandbox: Sandbox, body: models.EventsBody, now_ms: int) -> WantedEve
     )
 
 
+def destinations(sandbox: Sandbox, _call: SandboxRequest, _now_ms: int) -> Any:
+    """Those that Stripe's APIs made, without their secrets."""
+    return {
+        "destinations": [
+            {
+                "id": one.id,
+                "account": one.account,
+                "livemode": one.livemode,
+                "url": one.url,
+                "types": one.types,
+                "thin": one.thin,
+                "events_from": one.events_from,
+                "disabled_for": one.disabled_for,
+                "metadata": one.metadata,
+            }
+            for one in sandbox.webhooks.destinations
+        ]
+    }
+
+
+def set_destination(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
+    """As Stripe disables one that has failed for days."""
+    wanted = models.DestinationBody.model_validate_json(call.body)
+    found = sandbox.webhooks.destinations.get(wanted.id)
+    if found is None:
+        raise models.RefusedError(f"There is no destination {wanted.id}: GET /_sandbox/destinations lists them.")
+    found.disabled_for, found.updated_ms = wanted.disabled_for, now_ms
+    return destinations(sandbox, call, now_ms)
+
+
+def make_health_event(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
+    """An event of this type was never made: the object is there, and the thin event that says so."""
+    wanted = models.HealthBody.model_validate_json(call.body)
+    key = wanted.key.get_secret_value()
+    account, livemode = wanted.account or sandbox.accounts.account_of(key), is_live(key)
+    maker = EventMaker(sandbox.endpoints, sandbox.webhooks)
+    event = maker.generation_failure(wanted.type, wanted.object_id, account, now_ms, livemode=livemode)
+    return {"id": event.id, "data": event.happened.data}
+
+
 Operation = Callable[[Sandbox, SandboxRequest, int], Any]
 EVENT_OPERATIONS: Mapping[tuple[str, str], Operation] = {
     ("GET", "/events"): events,
     ("POST", "/events"): make_events,
     ("POST", "/events/again"): send_again,
+    ("GET", "/destinations"): destinations,
+    ("POST", "/destinations"): set_destination,
+    ("POST", "/health"): make_health_event,
     ("GET", "/deliveries"): deliveries,
     ("POST", "/deliveries"): add_rule,
     ("DELETE", "/deliveries"): clear_rules,

@@ -190,6 +190,22 @@ class SendAgainBody(Body):
     ids: Annotated[tuple[str, ...], Field(min_length=1)]
 
 
+class DestinationBody(Body):
+    """`disabled_for`: Stripe's reason; null enables it."""
+
+    id: str
+    disabled_for: str | None = Field(default=None, min_length=1)
+
+
+class HealthBody(Body):
+    """The type of the event that was not made, and its object: a new one, where none is named."""
+
+    type: EventType
+    key: SecretStr
+    account: Account | None = None
+    object_id: str | None = Field(default=None, pattern=r"^[A-Za-z0-9_]{1,255}$")
+
+
 class DeliveryRuleBody(Body):
     """`times` null: always. `types` empty: all."""
 

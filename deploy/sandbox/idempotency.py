@@ -11,6 +11,8 @@ from dataclasses import dataclass
 from stripeline.deploy.sandbox.api.values import SandboxAnswer
 
 KEPT_FOR_MS = 24 * 3600 * 1000
+V2_KEPT_FOR_MS = 30 * KEPT_FOR_MS
+"""docs.stripe.com/api-v2-overview. A request of API v2 that failed runs again under the same key."""
 MAX_KEY_LENGTH = 255
 
 
@@ -56,7 +58,8 @@ FRESH = Fresh()
 
 
 class IdempotencyLayer:
-    def __init__(self) -> None:
+    def __init__(self, kept_for_ms: int = KEPT_FOR_MS) -> None:
+        self._kept_for_ms = kept_for_ms
         self._slots: dict[tuple[str, str], Slot] = {}
         self._by_age: deque[tuple[tuple[str, str], Slot]] = deque()  # in the order of first use
 
@@ -90,7 +93,7 @@ class IdempotencyLayer:
             del self._slots[account, key]
 
     def _prune(self, now_ms: int) -> None:
-        while self._by_age and self._by_age[0][1].first_used_ms + KEPT_FOR_MS <= now_ms:
+        while self._by_age and self._by_age[0][1].first_used_ms + self._kept_for_ms <= now_ms:
             name, slot = self._by_age.popleft()
             if self._slots.get(name) is slot:
                 del self._slots[name]

@@ -16,11 +16,12 @@ from stripeline.deploy.sandbox.api import stripe_errors
 from stripeline.deploy.sandbox.api.execution import Endpoints
 from stripeline.deploy.sandbox.api.requests import Attempt, account_meant, seen_on_the_way, understand
 from stripeline.deploy.sandbox.api.routes import AdmittedRequest, refusal
-from stripeline.deploy.sandbox.api.values import EMPTY, SandboxAnswer, SandboxReply, SandboxRequest
+from stripeline.deploy.sandbox.api.values import EMPTY, V2, SandboxAnswer, SandboxReply, SandboxRequest
 from stripeline.deploy.sandbox.delivery_rules import DeliveryRules
 from stripeline.deploy.sandbox.effects import LoggedRequest
 from stripeline.deploy.sandbox.faults import FaultBook, InjectedFault
 from stripeline.deploy.sandbox.idempotency import (
+    V2_KEPT_FOR_MS,
     Fresh,
     IdempotencyLayer,
     InUse,
@@ -34,7 +35,7 @@ from stripeline.deploy.sandbox.magic import MagicBook, magic_number
 from stripeline.deploy.sandbox.webhooks import SandboxWebhooks
 
 API_VERSION = "2026-06-24.dahlia"
-PAYMENT_REQUIRED = 402
+BAD_REQUEST, PAYMENT_REQUIRED = 400, 402
 
 
 @dataclass(slots=True, kw_only=True)
@@ -66,7 +67,7 @@ class Sandbox:
         self._latest_ms = 0
         self.accounts = Accounts()
         self.limiter = Limiter()
-        self.idempotency = IdempotencyLayer()
+        self.idempotency, self.idempotency_v2 = IdempotencyLayer(), IdempotencyLayer(V2_KEPT_FOR_MS)
         self.faults = FaultBook(self.rng)
         self.magic = MagicBook()
         rules = DeliveryRules(self.rng.random)
@@ -129,7 +130,7 @@ class Sandbox:
 
     def leave(self, ticket: Ticket, reply: SandboxReply, now_ms: int) -> None:
         if ticket.slot is not None and ticket.outcome is not None:
-            self.idempotency.finish(ticket.slot, ticket.outcome)
+            self._keep(ticket, ticket.slot, ticket.outcome)
         call, caller = ticket.call, ticket.caller
         self.endpoints.ledger.request(
             LoggedRequest(
@@ -137,7 +138,7 @@ class Sandbox:
                 call.path,
                 caller.masked if caller else None,
                 caller.account if caller else None,
-                call.idempotency_key if call.method == "POST" else None,
+                call.idempotency_key if call.keyed else None,
                 None if reply.drop else reply.answer.status,
                 reply.replayed,
                 ticket.request_id,
@@ -151,9 +152,18 @@ class Sandbox:
         if ticket.slot is None or ticket.order is None:
             return
         if ticket.outcome is not None:
-            self.idempotency.finish(ticket.slot, ticket.outcome)
+            self._keep(ticket, ticket.slot, ticket.outcome)
         else:
-            self.idempotency.release(ticket.order.scope, str(ticket.call.idempotency_key), ticket.slot)
+            self._layer(ticket).release(ticket.order.scope, str(ticket.call.idempotency_key), ticket.slot)
+
+    def _keep(self, ticket: Ticket, slot: Slot, outcome: SandboxAnswer) -> None:
+        if ticket.call.path.startswith(V2) and outcome.status >= BAD_REQUEST and ticket.order is not None:
+            self.idempotency_v2.release(ticket.order.scope, str(ticket.call.idempotency_key), slot)
+        else:
+            IdempotencyLayer.finish(slot, outcome)
+
+    def _layer(self, ticket: Ticket) -> IdempotencyLayer:
+        return self.idempotency_v2 if ticket.call.path.startswith(V2) else self.idempotency
 
     def _admit(self, ticket: Ticket, attempt: Attempt, now_ms: int) -> None:
         order, key = attempt.order, attempt.order.idempotency_key
@@ -175,14 +185,14 @@ class Sandbox:
                 first_used_ms=now_ms,
                 request_id=order.request_id,
             )
-            ticket.slot = self.idempotency.claim(order.scope, key, slot)
+            ticket.slot = self._layer(ticket).claim(order.scope, key, slot)
 
     def _remembered(self, ticket: Ticket, attempt: Attempt, now_ms: int) -> SandboxAnswer | None:
         """What the idempotency layer answers by itself."""
         scope, key, path = attempt.order.scope, attempt.order.idempotency_key, ticket.call.path
         if key is None:
             return None
-        match self.idempotency.look(scope, key, path, attempt.fingerprint, now_ms):
+        match self._layer(ticket).look(scope, key, path, attempt.fingerprint, now_ms):
             case Fresh():
                 return None
             case Replay(answer, request_id):
@@ -221,7 +231,7 @@ class Sandbox:
 
 def _headers(ticket: Ticket) -> Mapping[str, str]:
     headers = {"Request-Id": ticket.request_id, "Stripe-Version": ticket.call.stripe_version or API_VERSION}
-    if ticket.call.idempotency_key is not None and ticket.call.method == "POST":
+    if ticket.call.idempotency_key is not None and ticket.call.keyed:
         headers["Idempotency-Key"] = ticket.call.idempotency_key
     if ticket.replay_of is not None:
         headers["Idempotent-Replayed"] = "true"

@@ -51,12 +51,14 @@ class WebhookDeliveries:
     async def _send(self, session: aiohttp.ClientSession) -> None:
         while True:
             delivery, webhooks = await self._queue.get()
-            taken = await _taken(session, delivery)
+            taken = await _taken(session, delivery, webhooks)
             webhooks.ended(delivery, "delivered" if taken else "failed")
 
 
-async def _taken(session: aiohttp.ClientSession, delivery: SandboxDelivery) -> bool:
+async def _taken(session: aiohttp.ClientSession, delivery: SandboxDelivery, webhooks: SandboxWebhooks) -> bool:
     for wait_s in (*WAITS_S, None):
+        if not webhooks.may_go(delivery):
+            return False
         if await _post(session, delivery):
             return True
         if wait_s is not None:

@@ -1,11 +1,7 @@
-"""Decides which webhook endpoint is sent what happened, and what becomes of a delivery that a rule strikes. Pure.
+"""Sends what happened to the endpoints that take it, but for what a rule does to a delivery on its way. Pure.
 
 What happened is a snapshot and a thin event, which are twins, each with an id of its own and known to the other. An
-endpoint takes one of the two kinds.
-
-An endpoint takes the events of its own account; a Connect endpoint (`connect`) those of the accounts that are connected
-to it, and they name the account. A live Connect endpoint gets test events too, as at Stripe:
-docs.stripe.com/connect/webhooks.
+endpoint takes one of the two kinds. Endpoints are those of the control API and of Stripe's own APIs.
 """
 
 import hashlib
@@ -16,37 +12,19 @@ from typing import Any, Literal, assert_never
 
 from pydantic import SecretStr
 
+from stripeline.contracts.deliveries.thin_events import PING
+from stripeline.deploy.sandbox.api.resources import EVENT_DESTINATION
 from stripeline.deploy.sandbox.delivery_rules import DeliveryRules
-from stripeline.deploy.sandbox.events.kept_events import EventLog, Happened, KeptEvent
+from stripeline.deploy.sandbox.destinations.destination_store import SandboxDestination, SandboxDestinations
+from stripeline.deploy.sandbox.events.kept_events import EventLog, Happened, KeptEvent, RelatedPath
 from stripeline.deploy.sandbox.events.snapshot_events import snapshot_body
 from stripeline.deploy.sandbox.events.thin_event_api import notification_body
 from stripeline.deploy.sandbox.events.twins import is_snapshot, thin_type
+from stripeline.deploy.sandbox.webhook_endpoints import WebhookEndpoint
 
 EVENT_VERSION = "2026-06-24.dahlia"
 MAX_WAITING = 50_000
 """Deliveries that nobody has taken yet, or that are held. What comes on top is dropped and counted."""
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class WebhookEndpoint:
-    """A destination. `account` None: each account's; `livemode` None: both modes."""
-
-    url: str
-    secret: SecretStr
-    account: str | None = None
-    connect: bool = False
-    livemode: bool | None = None
-    types: tuple[str, ...] = ("*",)
-    thin: bool = False
-
-    def takes(self, event: KeptEvent, platforms: frozenset[str]) -> bool:
-        if self.thin is not event.thin or not ("*" in self.types or event.type in self.types):
-            return False
-        happened = event.happened
-        whose = platforms if self.connect else {happened.account}
-        mode = self.livemode in (None, happened.livemode) or bool(self.connect and self.livemode)
-        ours = bool(whose) if self.account is None else self.account in whose
-        return ours and mode
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,7 +47,7 @@ class SandboxDelivery:
         account = self.event.happened.account if self.endpoint.connect else None
         if self.event.thin:
             return notification_body(self.event, context=account)
-        return snapshot_body(self.event, account=account)
+        return snapshot_body(self.event, api_version=self.endpoint.api_version, account=account)
 
 
 class SandboxWebhooks:
@@ -77,6 +55,7 @@ class SandboxWebhooks:
 
     def __init__(self, platforms_of: Callable[[str], frozenset[str]], salt: str, rules: DeliveryRules) -> None:
         self.endpoints: list[WebhookEndpoint] = []
+        self.destinations = SandboxDestinations(salt)
         self.counts = {"sent": 0, "delivered": 0, "failed": 0, "dropped": 0, "lost": 0}
         self.snapshots, self.thin, self.rules = EventLog(), EventLog(), rules
         self.api_version = EVENT_VERSION
@@ -104,12 +83,31 @@ class SandboxWebhooks:
 
     def deliver(self, event: KeptEvent) -> None:
         """To each endpoint that takes it."""
-        if not self.endpoints:
-            return
         platforms = self._platforms_of(event.happened.account)
-        for endpoint in self.endpoints:
+        for endpoint in (*self.endpoints, *self.destinations.targets()):
             if endpoint.takes(event, platforms):
                 self._dispatch(SandboxDelivery(endpoint=endpoint, event=event))
+
+    def ping(self, destination: SandboxDestination, now_ms: int) -> KeptEvent:
+        """An event for this destination alone, whatever it takes."""
+        url = f"{EVENT_DESTINATION.url}/{destination.id}"
+        happened = Happened(
+            type=PING,
+            object=b"null",
+            account=destination.account,
+            livemode=destination.livemode,
+            request={},
+            at_ms=now_ms,
+            api_version=self.api_version,
+            related=RelatedPath(id=destination.id, type="event_destination", url=url),
+        )
+        (event,) = self.happened(happened, deliver=False)
+        self._dispatch(SandboxDelivery(endpoint=next(destination.targets()), event=event))
+        return event
+
+    def may_go(self, delivery: SandboxDelivery) -> bool:
+        """Not to a destination that was disabled or deleted meanwhile."""
+        return self.destinations.takes_deliveries(delivery.endpoint)
 
     def take(self) -> list[SandboxDelivery]:
         """What is to be sent. `ended` is told what became of each."""

@@ -14,7 +14,7 @@ from pydantic import SecretStr
 from stripeline.deploy.sandbox.faults import FaultRule, InjectedFault, Match
 from stripeline.deploy.sandbox.hops import HOPS
 from stripeline.deploy.sandbox.http_server import SandboxServer
-from stripeline.deploy.sandbox.webhooks import WebhookEndpoint
+from stripeline.deploy.sandbox.webhook_endpoints import WebhookEndpoint
 
 KEY = "sk_test_judge1234"
 

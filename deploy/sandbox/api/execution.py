@@ -11,11 +11,20 @@ import orjson
 from stripeline.deploy.sandbox import magic
 from stripeline.deploy.sandbox.api.listing import list_answer
 from stripeline.deploy.sandbox.api.objects import Birth, Object
-from stripeline.deploy.sandbox.api.resources import EVENT, RESOURCES, THIN_EVENT, Resource
+from stripeline.deploy.sandbox.api.resources import (
+    EVENT,
+    EVENT_DESTINATION,
+    RESOURCES,
+    THIN_EVENT,
+    WEBHOOK_ENDPOINT,
+    Resource,
+)
 from stripeline.deploy.sandbox.api.routes import AdmittedRequest
 from stripeline.deploy.sandbox.api.search import search_answer
 from stripeline.deploy.sandbox.api.stripe_errors import DOC_URL, missing_object
 from stripeline.deploy.sandbox.api.values import Params, SandboxAnswer
+from stripeline.deploy.sandbox.destinations.event_destination_api import EventDestinationApi
+from stripeline.deploy.sandbox.destinations.webhook_endpoint_api import WebhookEndpointApi
 from stripeline.deploy.sandbox.effects import Effect, SandboxLedger
 from stripeline.deploy.sandbox.events.kept_events import Happened, RelatedPath
 from stripeline.deploy.sandbox.events.snapshot_events import SnapshotEvents
@@ -50,6 +59,8 @@ class Endpoints:
         self._services: dict[str, Service] = {
             EVENT.object: SnapshotEvents(webhooks.snapshots),
             THIN_EVENT.object: ThinEvents(webhooks.thin),
+            WEBHOOK_ENDPOINT.object: WebhookEndpointApi(webhooks.destinations),
+            EVENT_DESTINATION.object: EventDestinationApi(webhooks.destinations, webhooks.ping),
         }
         self.ledger = SandboxLedger()
         self.seed_magic()

@@ -17,6 +17,7 @@ MAXIMUM_AMOUNT = 99_999_999
 # docs.stripe.com/api/metadata
 METADATA_KEYS, METADATA_KEY_LENGTH, METADATA_VALUE_LENGTH = 50, 40, 500
 INTEGER = re.compile(r"-?[0-9]{1,18}")
+VERSION = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z_]+)?(; ?[a-z_]+=v\d+)*")
 CURRENCY = re.compile(r"[A-Za-z]{3}")
 
 Judge = Callable[[str, Any], SandboxAnswer | None]

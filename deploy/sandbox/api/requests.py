@@ -1,18 +1,18 @@
 """Reads a request: its route, its parameters, its key. Refuses what cannot be read; judges no parameter's value."""
 
-import re
 from dataclasses import dataclass
+
+import orjson
 
 from stripeline.deploy.sandbox.accounts import Caller
 from stripeline.deploy.sandbox.api import stripe_errors
-from stripeline.deploy.sandbox.api.form import FormError, Pairs, nested, pairs_of
+from stripeline.deploy.sandbox.api.form import FormError, nested, pairs_of
+from stripeline.deploy.sandbox.api.params import VERSION
 from stripeline.deploy.sandbox.api.routes import AdmittedRequest, account_named, route_of
-from stripeline.deploy.sandbox.api.values import Params, SandboxAnswer, SandboxRequest
+from stripeline.deploy.sandbox.api.values import JSON_TYPE, V2, Params, SandboxAnswer, SandboxRequest
 from stripeline.deploy.sandbox.faults import Subject
 from stripeline.deploy.sandbox.idempotency import MAX_KEY_LENGTH
 
-VERSION_SHAPE = re.compile(r"\d{4}-\d{2}-\d{2}(\.[a-z_]+)?(; ?[a-z_]+=v\d+)*")
-V2 = "/v2/"
 FORM_TYPE = "application/x-www-form-urlencoded"
 
 
@@ -28,26 +28,21 @@ class Attempt:
 
 def understand(call: SandboxRequest, caller: Caller, request_id: str) -> Attempt | SandboxAnswer:
     route = route_of(call.method, call.path)
-    pairs = _pairs(call)
-    if isinstance(pairs, SandboxAnswer):
-        return pairs
+    params = _refused_headers(call) or params_of(call)
+    if isinstance(params, SandboxAnswer):
+        return params
     if route is None:
         return stripe_errors.unrecognised_url(call.method, call.path)
-    try:
-        params = nested(pairs)
-    except FormError as error:
-        return stripe_errors.invalid(str(error))
-    key = (call.idempotency_key or None) if call.method == "POST" else None
     order = AdmittedRequest(
         route=route,
         params=params,
         account=caller.account,
         scope=caller.scope,
         livemode=caller.livemode,
-        idempotency_key=key,
+        idempotency_key=(call.idempotency_key or None) if call.keyed else None,
         request_id=request_id,
     )
-    fingerprint = hash((call.method, call.path, tuple(sorted(pairs))))
+    fingerprint = hash((call.method, call.path, orjson.dumps(params, option=orjson.OPT_SORT_KEYS)))
     endpoint = f"{route.kind} {route.resource.path}"
     subject = _subject(call, caller.masked[-4:], caller.account, params)
     return Attempt(order=order, fingerprint=fingerprint, subject=subject, endpoint=endpoint)
@@ -61,22 +56,30 @@ def account_meant(call: SandboxRequest) -> str | None:
 
 def seen_on_the_way(call: SandboxRequest) -> Subject:
     """What a hop sees of a request: no more than what is in it, readable or not."""
-    pairs = _pairs(call)
-    try:
-        params = {} if isinstance(pairs, SandboxAnswer) else nested(pairs)
-    except FormError:
+    params = params_of(call)
+    if isinstance(params, SandboxAnswer):
         params = {}
     return _subject(call, (call.authorization or "").rstrip()[-4:], account_meant(call), params)
 
 
-def _pairs(call: SandboxRequest) -> Pairs | SandboxAnswer:
-    """The parameters; or what is wrong with the request's headers or encoding."""
-    if refused := _refused_headers(call):
-        return refused
+def params_of(call: SandboxRequest) -> Params | SandboxAnswer:
+    """Of a query, a form, or JSON at API v2."""
     try:
-        return pairs_of(call.body.decode() if call.method == "POST" else call.query)
-    except (FormError, UnicodeDecodeError):
+        if call.method == "POST" and call.path.startswith(V2):
+            return _json(call.body)
+        return nested(pairs_of(call.body.decode() if call.method == "POST" else call.query))
+    except UnicodeDecodeError:
         return stripe_errors.invalid("Invalid request: the parameters could not be decoded.")
+    except FormError as error:
+        return stripe_errors.invalid(str(error))
+
+
+def _json(body: bytes) -> Params | SandboxAnswer:
+    try:
+        params = orjson.loads(body or b"{}")
+    except orjson.JSONDecodeError:
+        return stripe_errors.v2_invalid("The body could not be parsed as JSON.")
+    return params if isinstance(params, dict) else stripe_errors.v2_invalid("The body is no JSON object.")
 
 
 def _refused_headers(call: SandboxRequest) -> SandboxAnswer | None:
@@ -84,12 +87,13 @@ def _refused_headers(call: SandboxRequest) -> SandboxAnswer | None:
         return stripe_errors.v2_invalid("A request to API v2 names its version: send the header Stripe-Version.")
     if call.stripe_account and call.stripe_context:
         return stripe_errors.invalid("Only one of the headers Stripe-Account and Stripe-Context can be sent.")
-    if call.stripe_version is not None and not VERSION_SHAPE.fullmatch(call.stripe_version):
+    if call.stripe_version is not None and not VERSION.fullmatch(call.stripe_version):
         return stripe_errors.invalid(f"Invalid Stripe API version: {call.stripe_version}.")
-    if call.method == "POST" and call.idempotency_key is not None and len(call.idempotency_key) > MAX_KEY_LENGTH:
+    if call.keyed and call.idempotency_key is not None and len(call.idempotency_key) > MAX_KEY_LENGTH:
         return stripe_errors.key_too_long()
-    if call.body and not call.content_type.startswith(FORM_TYPE):
-        return stripe_errors.invalid(f"Invalid content type: Stripe's API takes {FORM_TYPE}.")
+    wanted = JSON_TYPE if call.path.startswith(V2) else FORM_TYPE
+    if call.body and not call.content_type.startswith(wanted):
+        return stripe_errors.invalid(f"Invalid content type: Stripe's API takes {wanted}.")
     return None
 
 

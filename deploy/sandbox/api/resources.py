@@ -20,6 +20,7 @@ class Collection:
     id_param: str = "id"  # what Stripe's 404 names as `param`
     version: str = "v1"
     right: str | None = None  # as a restricted key's permission names it; None: the object
+    writes: frozenset[str] = frozenset()  # of a collection that a service answers for: what can be done to it
 
     @property
     def url(self) -> str:
@@ -44,7 +45,25 @@ EVENT = Collection(path="events", object="event", noun="event", prefix="evt_")
 THIN_EVENT = Collection(
     version="v2", path="core/events", object="v2.core.event", noun="v2.core.event", prefix="evt_", right="event"
 )
-SERVED = (EVENT, THIN_EVENT)
+WEBHOOK_ENDPOINT = Collection(
+    path="webhook_endpoints",
+    object="webhook_endpoint",
+    noun="webhook endpoint",
+    prefix="we_1",
+    id_param="webhook_endpoint",
+    right="webhook",
+    writes=frozenset({"create", "update", "delete"}),
+)
+EVENT_DESTINATION = Collection(
+    version="v2",
+    path="core/event_destinations",
+    object="v2.core.event_destination",
+    noun="v2.core.event_destination",
+    prefix="ed_",
+    right="event_destination",
+    writes=frozenset({"create", "update", "delete", "enable", "disable", "ping"}),
+)
+SERVED = (EVENT, THIN_EVENT, WEBHOOK_ENDPOINT, EVENT_DESTINATION)
 """What a service of its own answers."""
 
 RESOURCES: Mapping[str, Resource] = {

@@ -18,7 +18,7 @@ READS = frozenset({"retrieve", "list", "search"})
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Route:
     resource: Collection
-    kind: str  # create | retrieve | list | search | account
+    kind: str  # create | retrieve | list | search | account, or what else can be done to a collection
     object_id: str | None = None
 
     @property
@@ -64,13 +64,26 @@ def route_of(method: str, path: str) -> Route | None:
 
 
 def _route_served(collection: Collection, method: str, tail: str) -> Route | None:
-    match method, tail:
-        case "GET", "":
-            return Route(resource=collection, kind="list")
-        case "GET", _ if "/" not in tail:
-            return Route(resource=collection, kind="retrieve", object_id=tail)
+    """`POST {url}/{id}/{verb}` where the collection has such a verb."""
+    object_id, _, verb = tail.partition("/")
+    match method, object_id, verb:
+        case "GET", "", "":
+            kind = "list"
+        case "GET", _, "":
+            kind = "retrieve"
+        case "POST", "", "":
+            kind = "create"
+        case "POST", _, "":
+            kind = "update"
+        case "DELETE", _, "":
+            kind = "delete"
+        case "POST", _, _:
+            kind = verb
         case _:
             return None
+    if kind not in READS and kind not in collection.writes:
+        return None
+    return Route(resource=collection, kind=kind, object_id=object_id or None)
 
 
 def _route_nested(method: str, name: str, tail: str) -> Route | None:

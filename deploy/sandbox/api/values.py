@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 JSON_TYPE = "application/json"
+V2 = "/v2/"
 EMPTY: Mapping[str, str] = {}
 
 # A decoded form: `a[b]=v` is {"a": {"b": "v"}}.
@@ -25,6 +26,11 @@ class SandboxRequest:
     stripe_version: str | None = None
     stripe_account: str | None = None  # the header: a connected account
     stripe_context: str | None = None  # the header: the path of accounts to the one that it is for
+
+    @property
+    def keyed(self) -> bool:
+        """Whether an Idempotency-Key means something."""
+        return self.method == "POST" or (self.method == "DELETE" and self.path.startswith(V2))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

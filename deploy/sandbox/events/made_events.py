@@ -6,11 +6,13 @@ from typing import Any
 
 import orjson
 
+from stripeline.contracts.deliveries.thin_events import GENERATION_FAILURE
 from stripeline.deploy.sandbox.accounts import scope_of
 from stripeline.deploy.sandbox.api.execution import Endpoints
 from stripeline.deploy.sandbox.api.objects import Birth
 from stripeline.deploy.sandbox.events.event_objects import object_after, object_of, related_of, stored_id, subject_of
 from stripeline.deploy.sandbox.events.kept_events import Happened, KeptEvent, RelatedPath
+from stripeline.deploy.sandbox.events.thin_event_api import rfc3339
 from stripeline.deploy.sandbox.webhooks import SandboxWebhooks
 
 
@@ -54,6 +56,28 @@ class EventMaker:
             happened = _happened(wanted, number, event_type, *objects[name], self._webhooks.api_version)
             yield from self._webhooks.happened(happened, event_id=wanted.event_id, deliver=wanted.deliver)
 
+    def generation_failure(
+        self, event_type: str, object_id: str | None, account: str, now_ms: int, *, livemode: bool
+    ) -> KeptEvent:
+        """The data of the fetched event names the object: docs.stripe.com/webhooks/handle-irrecoverable-events."""
+        resource = subject_of(event_type)
+        birth = Birth(id=object_id or self._endpoints.new_id(resource), created=now_ms // 1000, livemode=livemode)
+        made = object_of(event_type, birth, {})
+        scope = scope_of(account, livemode=livemode)
+        self._endpoints.store.put(scope, stored_id(event_type, made), made, orjson.dumps(made), now_ms)
+        happened = Happened(
+            type=GENERATION_FAILURE,
+            object=b"null",
+            account=account,
+            livemode=livemode,
+            request={},
+            at_ms=now_ms,
+            api_version=self._webhooks.api_version,
+            data=_failure(event_type, made, resource.path, now_ms),
+        )
+        (event,) = self._webhooks.happened(happened)
+        return event
+
     def _object(
         self, wanted: WantedEvents, event_type: str, object_id: str, now_ms: int
     ) -> tuple[bytes, RelatedPath | None]:
@@ -85,3 +109,19 @@ def _happened(
         previous_attributes=wanted.previous_attributes,
         listed_from_ms=wanted.listed_from_ms,
     )
+
+
+def _failure(event_type: str, made: Mapping[str, Any], path: str, now_ms: int) -> Mapping[str, Any]:
+    """The `url` is the dashboard's, as in Stripe's example: it is for a person, and no path of the API."""
+    url = f"https://dashboard.stripe.com/{path}/{made['id']}"
+    return {
+        "alert_id": f"halert_{made['id']}",
+        "grouping_key": f"_grouping_{event_type}",
+        "impact": {
+            "event_type": event_type,
+            "related_object_id": made["id"],
+            "related_object": {"id": made["id"], "type": made["object"], "url": url},
+        },
+        "resolved_at": rfc3339(now_ms),
+        "summary": "We have failed to create a notification for your Stripe account.",
+    }
