@@ -25,6 +25,8 @@ ACCOUNT: Final = "stripeline-account"
 ACT: Final = "stripeline-act"
 SOURCE: Final = "stripeline-source"
 LATE_BY: Final = "stripeline-late-by"
+BACKFILL: Final = b"backfill"
+"""The one value of `SOURCE`."""
 PAYLOAD: Final = "stripeline-payload"
 KIND: Final = "stripeline-kind"
 TURN_AT: Final = "stripeline-turn-at"
@@ -85,6 +87,13 @@ def number(headers: Mapping[str, bytes], name: str) -> int | None:
 def text(headers: Mapping[str, bytes], name: str) -> str | None:
     value = headers.get(name)
     return None if value is None else value.decode("utf-8", "replace")
+
+
+def late_by_ms(headers: Mapping[str, bytes]) -> int | None:
+    """How late a backfilled event was; None for one that was delivered. A number that can't be read is late too."""
+    if LATE_BY not in headers and headers.get(SOURCE) != BACKFILL:
+        return None
+    return number(headers, LATE_BY) or 0
 
 
 def without(headers: Iterable[tuple[str, bytes]], names: frozenset[str]) -> Headers:

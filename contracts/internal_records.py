@@ -17,11 +17,11 @@ import msgspec
 from msgspec import Meta, Struct
 
 from stripeline.contracts.action import SENSITIVE
-from stripeline.contracts.vocabulary import AuditedAct, Code
+from stripeline.contracts.vocabulary import AuditedAct, Code, RunCode
 
 R = TypeVar("R", bound=Struct)
 _SENSITIVE: Final = dict(SENSITIVE)
-_CODES: Final[dict[str, Any]] = {"enum": [code.value for code in Code]}
+_CODES: Final[dict[str, Any]] = {"enum": [code.value for code in (*Code, *RunCode)]}
 _ACTS: Final[dict[str, Any]] = {"enum": [act.value for act in AuditedAct]}
 _Masked = Annotated[dict[str, Any] | None, Meta(extra_json_schema=_SENSITIVE)]
 

@@ -20,6 +20,7 @@ class Verdict(StrEnum):
     HOP_LIMIT = "hop_limit"  # a workflow matches, and too many of our effects led to the event
     WHERE_MISSING = "where_missing"  # every workflow that matches has a `where` over a field that the event lacks
     PAUSED = "paused"  # every workflow that matches is paused
+    LATE = "late"  # every workflow that matches skips events that were found later
     # The router, of a result
     ADVANCED = "advanced"  # the next step's command is sent
     STOPPED = "stopped"  # the run waits for a person
@@ -57,6 +58,7 @@ class UnstartedReason(StrEnum):
     HOP_LIMIT = "hop_limit"  # too many of our effects led to it
     WHERE_MISSING = "where_missing"  # `where` asks for what the event lacks
     PAUSED = "paused"  # the workflow is paused
+    LATE = "late"  # it was missed and found later, and the workflow skips such events
 
 
 class DeadLetterReason(StrEnum):
@@ -155,6 +157,12 @@ class Code(StrEnum):
     ACCOUNT_CHANGED = "ACCOUNT_CHANGED"
     CANCELLED = "CANCELLED"  # withdrawn, without an attempt, because its run was cancelled
     RETRY_REFUSED = "RETRY_REFUSED"  # never begun, because the command that it was to supersede has not failed
+
+
+class RunCode(StrEnum):
+    """Why a run stopped that no command stopped. No result has one of these."""
+
+    HELD_LATE = "HELD_LATE"  # its event was missed and found later, and its workflow holds such events
 
 
 CODE_OK: Final = "OK"

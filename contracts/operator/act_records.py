@@ -37,6 +37,11 @@ class RunAct(Struct, frozen=True, kw_only=True, omit_defaults=True):
     as_started: Annotated[
         bool, Meta(description="of a retry: with the steps that the run started with, whatever the workflow is now")
     ] = False
+    late_rule: Annotated[
+        bool,
+        Meta(description="of a start among many: an event that was found later is skipped or held as its workflow says;"
+             " else a person wants this one"),
+    ] = False  # fmt: skip
     key: Annotated[
         str | None, Meta(description="of a start: the key of the event's record, one character per byte")
     ] = None

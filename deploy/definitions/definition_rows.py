@@ -97,6 +97,7 @@ def workflow_rows(stored: Definitions) -> list[dict[str, Any]]:
         {"name": name, "trigger": workflow.trigger, "types": list(workflow.types), "where": workflow.where}
         | {
             "limit": workflow.limit,
+            "late": workflow.late or "run",
             "steps": [step.model_dump(mode="json", exclude_none=True) for step in workflow.steps],
         }
         for name, workflow in sorted(stored.workflows.items())

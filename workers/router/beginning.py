@@ -3,7 +3,7 @@
 from stripeline.contracts.definitions import Workflow
 from stripeline.contracts.ids import run_id
 from stripeline.contracts.vocabulary import UnstartedReason
-from stripeline.workers.router import runs
+from stripeline.workers.router import late_events, runs
 from stripeline.workers.router.event_account import unclear
 from stripeline.workers.router.expressions import ExpressionError, Holds, holds
 from stripeline.workers.router.own_effects import EventCause, entry_of
@@ -33,7 +33,8 @@ def start(
     if not isinstance(cause, EventCause):
         return Unstarted(name, cause)
     run = runs.begin(name, workflow, arrival, cause, now_ms)
+    ruled = late_events.ruled(workflow, run, arrival.late_by_ms, now_ms)
     problem = problem or unclear(workflow, event, arrival.connection)
-    if problem is not None:
+    if ruled is None and problem is not None:
         return Transition(run=runs.stop(run, runs.invalid(problem), now_ms))
-    return runs.next_step(run, now_ms)
+    return runs.next_step(run, now_ms) if ruled is None else ruled

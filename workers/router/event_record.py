@@ -43,5 +43,5 @@ def arrival_of(
     connection = h.text(headers, h.CONNECTION) or ""
     return Arrival(
         event=event, occasion=occasion, connection=connection, own=setup.account(connection),
-        cause=cause_of(event, setup.makes), key=key,
+        cause=cause_of(event, setup.makes), key=key, late_by_ms=h.late_by_ms(headers),
     )  # fmt: skip

@@ -18,6 +18,7 @@ from stripeline.workers.router import acts, runs
 from stripeline.workers.router.beginning import start
 from stripeline.workers.router.event_account import named_account
 from stripeline.workers.router.event_record import arrival_of, occasion_at, read_event
+from stripeline.workers.router.late_events import is_held
 from stripeline.workers.router.router_setup import RouterSetup
 from stripeline.workers.router.run_outputs import carried_out
 from stripeline.workers.router.run_state import Runs
@@ -31,6 +32,7 @@ _UNSTARTED = {
     UnstartedReason.OWN_EFFECT: Verdict.OWN_EFFECT,
     UnstartedReason.WHERE_MISSING: Verdict.WHERE_MISSING,
     UnstartedReason.PAUSED: Verdict.PAUSED,
+    UnstartedReason.LATE: Verdict.LATE,
 }
 
 
@@ -83,13 +85,15 @@ class Router(RouterSetup, frozen=True, kw_only=True):
     ) -> Transition | Unstarted | None:  # fmt: skip
         """An event that would start a run of a workflow that is paused, or at its limit, is counted.
 
-        An act starts it later.
+        An act starts it later. A run that is held does nothing yet, so it takes none of the limit.
         """
         if not isinstance(begun, Transition):
             return begun
-        if self.paused(name) or not self.brakes.admits(name, workflow, state, record, now_ms):
-            return Unstarted(name, UnstartedReason.PAUSED)
-        return begun
+        paused = Unstarted(name, UnstartedReason.PAUSED)
+        if self.paused(name):
+            return paused
+        admitted = is_held(begun.run) or self.brakes.admits(name, workflow, state, record, now_ms)
+        return begun if admitted else paused
 
     def _settlement(
         self, event: Mapping[str, Any], connection: str, headers: Mapping[str, bytes]

@@ -6,7 +6,8 @@ Invariants:
 - A cancelled run is kept without its event and definition: nothing takes it on, and its last result is still recorded.
 - A stopped run is kept whole, since a later result takes it on, as the bytes of its changelog record: a third of the
   memory. It takes no room of new runs: what stops is often one workflow's, and no other must wait for a person.
-- How many runs began lately follows from the runs, so it needs no record of its own.
+- How many runs began lately follows from the runs, so it needs no record of its own. A run that is held counts from
+  its first step.
 - Each dict is in the order of its runs' last changes.
 """
 
@@ -18,6 +19,7 @@ from msgspec import Struct
 from stripeline.contracts.internal_records import Run, encode, read
 from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.contracts.vocabulary import StateKind
+from stripeline.workers.router.late_events import is_held
 from stripeline.workers.task.decision import StateChange
 
 MAX_RUNNING = 100_000
@@ -39,6 +41,7 @@ class Runs:
         self._finished: dict[str, int] = {}
         self._started: dict[str, dict[int, int]] = {}
         self._newest_s = 0
+        self._held: set[str] = set()
 
     def apply(self, key: str, record: Struct | None) -> None:
         """A change of now."""
@@ -52,10 +55,16 @@ class Runs:
         known = False
         for runs in (self._running, self._stopped, self._cancelled, self._finished):
             known |= runs.pop(key, None) is not None
+        was_held = key in self._held
+        self._held.discard(key)
         if run is None:
             return
-        if not known:
+        if is_held(run):
+            self._held.add(key)
+        elif not known:
             self._count(run.workflow, run.started_ms // 1000)
+        elif was_held and run.steps:
+            self._count(run.workflow, run.steps[0].started_ms // 1000)
         if run.status == "succeeded" or run.erased_ms is not None:
             self._finished[key] = run.finished_ms or 0
         elif run.finished_ms is None:

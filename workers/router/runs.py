@@ -67,6 +67,7 @@ class Arrival(Struct, frozen=True, kw_only=True):
     occasion: the event's id, or that of one delivery of it.
     connection: the trigger's.
     own: the account of that, if it is known.
+    late_by_ms: of one that was missed and found later, where its workflow decides about that.
     key: of the event's record.
     """
 
@@ -76,6 +77,7 @@ class Arrival(Struct, frozen=True, kw_only=True):
     own: str | None
     cause: EventCause
     key: bytes | None = None
+    late_by_ms: int | None = None
 
 
 def begin(name: str, workflow: Workflow, arrival: Arrival, cause: EventCause, now_ms: int) -> Run:

@@ -1,8 +1,10 @@
 """Starts a run from an event that a person names, also of a workflow that is paused. Pure.
 
 The act's record is the event's own: own effects, hops, test events and the key are what they were when it came. A run
-that is known is not started again.
+that is known is not started again. A late event that a person names is run; among many, its workflow's rule holds.
 """
+
+from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.ids import run_id
@@ -31,6 +33,8 @@ def start_run(setup: RouterSetup, state: Runs, asked: ActRequest, now_ms: int) -
         return Decision(Verdict.NO_RUN)
     key = None if act.key is None else act.key.encode("latin-1")
     arrival = arrival_of(setup, event, occasion, asked.headers, key)
+    if not act.late_rule:
+        arrival = replace(arrival, late_by_ms=None)
     begun = start(setup, state, name, workflow, arrival, now_ms)
     if isinstance(begun, Transition):
         return carried_out(setup, asked.headers, begun, now_ms)

@@ -62,8 +62,8 @@ def start(
     """Start the runs of events that started none: of a workflow that was paused, or that is newer than its events.
 
     Reads the topic of the workflow's trigger and shows what each event of its types would do, as the workflow is now;
-    --yes starts the runs. An event that has its run is left alone, so the command can be run again. Our own effects and
-    events that `where` refuses start nothing, as when they come.
+    --yes starts the runs. An event that has its run is left alone, so the command can be run again. Our own effects,
+    refusals of `where` and the rule for late events count as when they come; --event starts a late event's run.
 
     The runs of a live workflow start beside those of new events: no order is promised. `stripeline resume workflow NAME
     --take-up` keeps the order of a key.
@@ -105,7 +105,7 @@ async def _candidates(
     """The events to show, oldest first, those that start at most `limit`; and how many have each fate."""
     topics, client = settings().topics, kafka()
     stored = await read_all(topics.control, client)
-    plan = run_starts.plan_for(topics, stored, workflow)
+    plan = run_starts.plan_for(topics, stored, workflow, late_rule=event is None)
     topic = event_topic(topics, stored, workflow)
     found: list[StartCandidate] = []
     tally: Counter[str] = Counter()
@@ -120,7 +120,8 @@ async def _candidates(
     async with aclosing(events_in(chosen, client)) as chunks:
         async for reads in chunks:
             for one in run_starts.candidates(plan, reads, known, now_ms):
-                known.add(one.run)  # a second delivery of it
+                if one.starts:
+                    known.add(one.run)  # a second delivery of it
                 tally[one.fate] += 1
                 if tally[one.fate] <= limit:
                     found.append(one)

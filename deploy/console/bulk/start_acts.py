@@ -61,7 +61,8 @@ async def _candidates(
     sources: Sources, selection: ActSelection, ids: Sequence[str], now_ms: int
 ) -> tuple[StartPlan, dict[str, StartCandidate]]:
     """Raises FailureError for a workflow that is not there."""
-    plan = run_starts.plan_for(sources.topics, sources.definitions(), selection.workflow or "")
+    # A person chose each of these events, the late ones too.
+    plan = run_starts.plan_for(sources.topics, sources.definitions(), selection.workflow or "", late_rule=False)
     reads = await sources.records.many([event_place(sources, one) for one in ids])
     ordered = [read for one in ids if (read := reads.get(event_place(sources, one))) is not None]
 

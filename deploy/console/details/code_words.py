@@ -3,9 +3,9 @@
 from collections.abc import Mapping
 from typing import Final
 
-from stripeline.contracts.vocabulary import Code
+from stripeline.contracts.vocabulary import Code, RunCode
 
-WORDS: Final[Mapping[Code, str]] = {
+WORDS: Final[Mapping[Code | RunCode, str]] = {
     Code.VALIDATION_ERROR: "Stripe, or Stripeline before it, refused the input: correct the workflow or the command.",
     Code.AUTH_EXPIRED: (
         "Stripe refused the connection's key, or its permission, and nothing was done: replace the key, or extend it."
@@ -23,6 +23,10 @@ WORDS: Final[Mapping[Code, str]] = {
         "The connection's key is of another account or mode than when the command was sent, so it is not tried again."
     ),
     Code.CANCELLED: "It was withdrawn without an attempt, because its run was cancelled.",
+    RunCode.HELD_LATE: (
+        "Its event was missed and found later, and nothing was done: see whether it is still to be done, then retry the"
+        " run, which starts its first step, or cancel it."
+    ),
     Code.RETRY_REFUSED: "The retry was not begun, because the step's former command had not failed.",
 }
 

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Final
 
-from stripeline.contracts.vocabulary import Code
+from stripeline.contracts.vocabulary import Code, RunCode
 from stripeline.deploy.console.auth.identity import ConsoleRole
 from stripeline.deploy.console.bulk.act_selection import offers
 from stripeline.deploy.console.bulk.bulk_act import RUN_ACTS
@@ -31,7 +31,7 @@ from stripeline.deploy.console.index.queries.runs import (
 FIELDS: Final = (
     FilterField("status", "Status", STATUSES),
     FilterField("workflow", "Workflow"),
-    FilterField("code", "Code", suggestions=[code.value for code in Code]),
+    FilterField("code", "Code", suggestions=[code.value for code in (*Code, *RunCode)]),
     SINCE,
     FilterField("type", "Event type", suggestions=known_types(), rare=True),
     FilterField("trigger", "Trigger", rare=True),

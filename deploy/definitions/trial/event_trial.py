@@ -26,6 +26,10 @@ WORDS: Final[Mapping[str, str]] = {
     "own_effect": "not started: the event is the effect of a command of this workflow's own chain",
     "hop_limit": "not started: too many of our own effects led to this event",
 }
+_LATE: Final = {
+    "skip": "were it missed and found later: not started (late: skip)",
+    "hold": "were it missed and found later: held for a person (late: hold)",
+}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -92,6 +96,7 @@ def report(
 def _row(played: Played) -> dict[str, Any]:
     reason = None if played.reason is None else mask_text(played.reason)
     outcome = {"workflow": played.workflow, "outcome": played.outcome, "reason": reason, "run": played.run}
+    outcome["late"] = played.late
     return outcome | {"steps": [_step_row(step) for step in played.steps]}
 
 
@@ -129,6 +134,8 @@ def _workflow_lines(played: Played) -> Iterator[str]:
     yield f"  workflow {played.workflow}: {WORDS[played.outcome]}{'' if played.outcome == 'stops' else reason}"
     if played.run is not None:
         yield f"    run {played.run}"
+    if played.late is not None:
+        yield f"    {_LATE[played.late]}"
     for number, step in enumerate(played.steps, 1):
         account = f", account {step.account}" if step.account else ""
         yield f"    {number}. {step.id}: {step.action} on {step.connection}{account}"

@@ -4,7 +4,7 @@ A step's result is the example of its action's output, with what its input says 
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final, Literal
 
 from pydantic import ValidationError
@@ -75,7 +75,10 @@ class Breakage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Played:
-    """What becomes of one event in one workflow. reason: why nothing starts, or why the run stops."""
+    """What becomes of one event in one workflow. reason: why nothing starts, or why the run stops.
+
+    late: what becomes of it instead, were it missed and found later.
+    """
 
     workflow: str
     outcome: Outcome
@@ -83,12 +86,21 @@ class Played:
     run: str | None = None
     steps: tuple[PlayedStep, ...] = ()
     breakage: Breakage | None = None
+    late: Literal["skip", "hold"] | None = None
 
 
 def play(
     name: str, workflow: Workflow, trigger: Trigger, event: dict[str, Any], *, installation: str, now_ms: int
 ) -> Played:
     """What becomes of an event. It is of the trigger's connection's own account, unless it says otherwise."""
+    played = _delivered(name, workflow, trigger, event, installation, now_ms)
+    late = None if workflow.late == "run" or played.run is None else workflow.late
+    return replace(played, late=late)
+
+
+def _delivered(
+    name: str, workflow: Workflow, trigger: Trigger, event: dict[str, Any], installation: str, now_ms: int
+) -> Played:
     if not workflow.wants(event["type"]):
         return Played(workflow=name, outcome="other_type", reason=f"its types are {', '.join(workflow.types)}")
     passes, broken = _where(workflow.where, event)

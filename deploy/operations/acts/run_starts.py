@@ -8,6 +8,8 @@ from collections.abc import Container, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Final
 
+from msgspec.structs import replace
+
 from stripeline.contracts import headers as h
 from stripeline.contracts.definitions import Definitions, Workflow
 from stripeline.contracts.ids import run_id
@@ -30,6 +32,7 @@ _WHY_NOT: Final[Mapping[UnstartedReason, str]] = {
     UnstartedReason.OWN_EFFECT: "does not start: a run of this workflow led to it",
     UnstartedReason.HOP_LIMIT: "does not start: too many of our own effects led to it",
     UnstartedReason.WHERE_MISSING: "does not start: where asks for a field that the event lacks",
+    UnstartedReason.LATE: "does not start: it was found later, and the workflow skips such events",
 }
 
 
@@ -54,14 +57,18 @@ class StartCandidate:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StartPlan:
-    """A workflow, and what the router's decisions about it rest on."""
+    """A workflow, and what the router's decisions about it rest on.
+
+    late_rule: a late event is skipped or held as the workflow says. Else a person wants each event of these.
+    """
 
     name: str
     workflow: Workflow
     setup: RouterSetup
+    late_rule: bool = True
 
 
-def plan_for(topics: Topics, stored: Definitions, name: str) -> StartPlan:
+def plan_for(topics: Topics, stored: Definitions, name: str, *, late_rule: bool = True) -> StartPlan:
     """Raises FailureError for a workflow that is not there."""
     named_definition.require(stored, "workflow", name)
     workflow = stored.workflows[name]
@@ -70,7 +77,7 @@ def plan_for(topics: Topics, stored: Definitions, name: str) -> StartPlan:
         topics=topics, workflows=lambda _: {name: workflow}, installation=lambda: installation,
         account=stored.account_of,
     )  # fmt: skip
-    return StartPlan(name=name, workflow=workflow, setup=setup)
+    return StartPlan(name=name, workflow=workflow, setup=setup, late_rule=late_rule)
 
 
 def candidates(plan: StartPlan, reads: Iterable[Read], known: Container[str], now_ms: int) -> Iterator[StartCandidate]:
@@ -86,7 +93,8 @@ def candidates(plan: StartPlan, reads: Iterable[Read], known: Container[str], no
         run = run_id(arrival.occasion, plan.name)
         if run in seen:
             continue
-        seen.add(run)
+        if arrival.late_by_ms is None or plan.workflow.late != "skip":  # its delivery may come behind it
+            seen.add(run)
         fate, command = ("has run already", None) if run in known else _fate(plan, arrival, now_ms)
         event = arrival.event
         yield StartCandidate(
@@ -105,7 +113,8 @@ def _arrival(plan: StartPlan, read: Read) -> Arrival | None:
     if not plan.workflow.wants(event["type"]):
         return None
     occasion = occasion_at(event, partition=read.partition, offset=read.offset)
-    return arrival_of(plan.setup, event, occasion, read.headers, read.key)
+    arrival = arrival_of(plan.setup, event, occasion, read.headers, read.key)
+    return arrival if plan.late_rule else replace(arrival, late_by_ms=None)
 
 
 def _fate(plan: StartPlan, arrival: Arrival, now_ms: int) -> tuple[str, Mapping[str, Any] | None]:
@@ -126,7 +135,7 @@ def acts(topics: Topics, plan: StartPlan, found: Iterable[StartCandidate], signe
         key = None if one.read.key is None else one.read.key.decode("latin-1")
         asked = RunAct(
             act=RunActKind.START, run=one.run, by=signed.by, why=signed.why, at_ms=signed.at_ms, workflow=plan.name,
-            key=key,
+            key=key, late_rule=plan.late_rule,
         )  # fmt: skip
         headers = (*h.without(one.read.headers.items(), frozenset({h.ACT})), (h.ACT, encode(asked)))
         yield act_on_run(topics, asked, signed, one.read.partition, one.read.value, headers)

@@ -104,7 +104,8 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
         action=f"`{UnstartedReason.HOP_LIMIT}`: our own effects lead to each other: look at what the workflow makes"
         f" and what starts it. `{UnstartedReason.WHERE_MISSING}`: events of other applications on the account, or a"
         f" field that is misspelled. `{UnstartedReason.OWN_EFFECT}`: what the workflow did itself; nothing to do."
-        f" `{UnstartedReason.PAUSED}`: the workflow is paused, see *Paused workflows*",
+        f" `{UnstartedReason.PAUSED}`: the workflow is paused, see *Paused workflows*."
+        f" `{UnstartedReason.LATE}`: events that were missed and found later, which the workflow skips",
     ),
     MetricRow(
         "stripeline_results_total", "counter", ("action", "code"),

@@ -200,6 +200,7 @@ def workflow(**lines: str) -> str:
             4,
             "a signing secret starts with whsec_",
         ),
+        (workflow(where="'true'\n    late: later"), 10, "'run', 'skip' or 'hold'"),
         (workflow(trigger="other"), 7, "there is no trigger 'other'"),
         (workflow(types="[charge.failed]"), 8, "'charge.failed' never fires"),
         (workflow(types="['charge*']"), 8, "no type filter"),
@@ -252,6 +253,7 @@ def test_all_faults_are_named_at_once(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "text",
     [
+        *(workflow(where=f"'true'\n    late: {late}") for late in ("run", "skip", "hold")),
         workflow(input="{name: \"='steps.first.id'\"}"),
         workflow(input="{name: '=data.steps.first'}"),
         workflow(more="      - {id: second, action: stripe/create-customer, input: {name: '=steps[\"first\"].id'}}\n"),

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stripeline.contracts.vocabulary import Code
+from stripeline.contracts.vocabulary import Code, RunCode
 from stripeline.deploy.console.details.code_words import WORDS, words_of
 from stripeline.deploy.console.details.stripe_dashboard import dashboard_address
 
@@ -36,5 +36,5 @@ def test_an_unknown_mode_or_a_wrong_account_has_no_page() -> None:
 
 
 def test_every_code_has_words() -> None:
-    assert set(WORDS) == set(Code)
+    assert set(WORDS) == {*Code, *RunCode}
     assert words_of("NEWER") == words_of(None) == ""

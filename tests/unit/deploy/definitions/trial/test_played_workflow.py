@@ -9,7 +9,7 @@ from stripeline.contracts import headers as h
 from stripeline.contracts.definitions import Trigger, Workflow
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Verdict
-from stripeline.deploy.definitions.trial.event_trial import try_event
+from stripeline.deploy.definitions.trial.event_trial import lines, report, try_event
 from stripeline.deploy.definitions.trial.example_data import CREATED, example_events, wanted_types
 from stripeline.deploy.definitions.trial.example_trial import Trial, try_all, try_one
 from stripeline.deploy.definitions.trial.played_workflow import Played, play
@@ -35,6 +35,19 @@ def event(event_type: str = "customer.created", **fields: Any) -> dict[str, Any]
 
 def played(one: Workflow, happened: dict[str, Any]) -> Played:
     return play("w", one, CUSTOMERS, happened, installation="inst", now_ms=NOW_MS)
+
+
+@pytest.mark.parametrize(("late", "said"), [(None, None), ("run", None), ("skip", "skip"), ("hold", "hold")])
+def test_a_try_says_what_becomes_of_a_late_event(late: str | None, said: str | None) -> None:
+    one = workflow(late=late)
+    assert played(one, event()).late == said
+    assert played(workflow(late=late, types=["customer.updated"]), event()).late is None
+    found = try_event(event(), {"t": CUSTOMERS}, {"w": one}, NOW_MS)
+    assert report(event(), found, None, [])["triggers"][0]["workflows"][0]["late"] == said
+    words = {"skip": "not started", "hold": "held for a person"}
+    assert [line.strip() for line in lines(event(), found, None) if "found later" in line] == [
+        f"were it missed and found later: {words[one]} (late: {one})" for one in words if one == said
+    ]
 
 
 GIVEN = {"amount": 5, "currency": "eur", "customer": "=steps.make.id"}

@@ -1,6 +1,7 @@
 """What a person's start of runs would do to each event, and the acts that it sends."""
 
 from collections.abc import Container
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -57,6 +58,42 @@ OURS = {"request": {"id": "req_1", "idempotency_key": "stripeline:inst1:evt_0:th
 def test_each_event_says_what_it_would_do(workflow: dict[str, Any], given: dict[str, Any], fate: str) -> None:
     (found,) = fates(plan(**workflow), record(**given))
     assert found.startswith(fate)
+
+
+LATE = {h.SOURCE: b"backfill", h.LATE_BY: b"108000000"}
+
+
+@pytest.mark.parametrize(
+    ("late", "fate"),
+    [
+        ("run", "starts"),
+        ("skip", "does not start: it was found later"),
+        ("hold", "starts, and stops at once: its event was missed"),
+    ],
+)
+def test_a_late_event_among_many_keeps_the_rule(late: str, fate: str) -> None:
+    (found,) = fates(plan(late=late), record(headers=LATE))
+    assert found.startswith(fate)
+
+
+@pytest.mark.parametrize("late", ["run", "skip", "hold"])
+def test_a_late_event_that_a_person_names_starts(late: str) -> None:
+    made = replace(plan(late=late), late_rule=False)
+    assert fates(made, record(headers=LATE)) == ["starts"]
+    (act,) = acts(TOPICS, made, candidates(made, [record(headers=LATE)], (), 1), SIGNED)
+    assert not read(RunAct, dict(act.effects[0].headers)[h.ACT]).late_rule
+
+
+def test_the_delivery_behind_a_skipped_event_starts() -> None:
+    found = fates(plan(late="skip"), record(3, headers=LATE), record(4))
+    assert found[1] == "starts"
+    held = plan(late="hold")
+    assert fates(held, record(3, headers=LATE), record(4)) == fates(held, record(headers=LATE))
+
+
+def test_an_act_among_many_says_so() -> None:
+    (act,) = acts(TOPICS, plan(), candidates(plan(), [record()], (), 1), SIGNED)
+    assert read(RunAct, dict(act.effects[0].headers)[h.ACT]).late_rule
 
 
 def test_a_known_run_and_a_second_delivery_start_nothing() -> None:
