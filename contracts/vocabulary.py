@@ -3,7 +3,8 @@
 What scripts, dashboards, alerts and other teams compare is spelled here and nowhere else. Each enum is a StrEnum, so a
 member is its text in JSON, in a header, in a log line and as a metric's label. A word that was published stays: a new
 meaning gets a new word. `docs/glossary.md` has the terms of the product.
-The words of ingest are in `deliveries/delivery_vocabulary.py`.
+The words of ingest are in `deliveries/delivery_vocabulary.py`, those of topics and sign-in in
+`operator/operator_vocabulary.py`.
 """
 
 from enum import StrEnum
@@ -120,19 +121,6 @@ class LetterState(StrEnum):
     DISMISSED = "dismissed"
 
 
-class SignInRefusal(StrEnum):
-    """Why the console let somebody not in: the label `reason` of its metric."""
-
-    WRONG_TOKEN = "wrong_token"  # noqa: S105  (a reason)
-    WRONG_LINK = "wrong_link"  # used, too old, or never made
-    TOO_MANY = "too_many"  # attempts of an address, or in total
-    CROSS_SITE = "cross_site"  # a POST that no page of the console made
-    UNTRUSTED_PEER = "untrusted_peer"  # it is no proxy that is trusted
-    WRONG_SECRET = "wrong_secret"  # noqa: S105  (of the proxy)
-    BAD_USER = "bad_user"  # the proxy named none, several, or one that can't be shown
-    NO_ROLE = "no_role"  # for the user's groups
-
-
 class RunActKind(StrEnum):
     """What a person asks the router to do with a run: the field `act` of a record on the act topic."""
 
@@ -210,22 +198,6 @@ class WorkerEvent(StrEnum):
     PRODUCER_EXPIRED = "producer_expired"  # Kafka forgot the producer of a task that was silent for days: reopened
     SESSION_FAILED = "session_failed"  # the membership was lost; the worker joins again
     WATCHDOG = "watchdog"  # the watchdog closed the consumer; the worker joins again
-
-
-class TopicProblemKind(StrEnum):
-    """What is wrong with a topic, or with Kafka itself: the label `kind` of `stripeline_topic_problems`."""
-
-    MISSING = "missing"
-    TOO_FEW_PARTITIONS = "too_few_partitions"
-    UNREAD_PARTITIONS = "unread_partitions"  # more than its prefix has: nobody reads the others
-    SETTING = "wrong_setting"
-    REPLICATION = "replication"  # fewer replicas than a production topic needs
-    TAKES_NOTHING = "takes_nothing"  # min.insync.replicas is above its replicas
-    RECREATED = "recreated"  # deleted and created again while the process ran
-    FORMER_TIER = "former_tier"  # commands wait in the topic of a tier that was taken away
-    DENIED = "may_not_be_seen"  # by this user
-    BROKER = "broker_setting"  # a limit of Kafka's below ours
-    INSTALLATION = "installation"  # its record is missing, or of another format
 
 
 class LogEvent(StrEnum):

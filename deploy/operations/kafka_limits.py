@@ -8,8 +8,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
+from stripeline.contracts.operator.operator_vocabulary import TopicProblemKind
 from stripeline.contracts.topics import CARRIED_MAX_BYTES
-from stripeline.contracts.vocabulary import TopicProblemKind
 from stripeline.deploy.operations.topic_problems import TopicProblem
 from stripeline.workers.kafka.transaction import TRANSACTION_TIMEOUT_MS
 from stripeline.workers.task.watermark import MAX_METADATA_BYTES

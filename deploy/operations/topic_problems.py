@@ -9,8 +9,8 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final
 
+from stripeline.contracts.operator.operator_vocabulary import TopicProblemKind
 from stripeline.contracts.topics import PINNED, Topic, Topics
-from stripeline.contracts.vocabulary import TopicProblemKind
 from stripeline.deploy.operations.rights import Operation, Right, grant_text
 
 SAFE_REPLICATION: Final = 3

@@ -11,8 +11,8 @@ from typing import Any, Final
 
 from aiokafka.structs import TopicPartition
 
+from stripeline.contracts.operator.operator_vocabulary import TopicProblemKind
 from stripeline.contracts.topics import Topics
-from stripeline.contracts.vocabulary import TopicProblemKind
 from stripeline.deploy.definitions import installation
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.kafka_abilities import lacking

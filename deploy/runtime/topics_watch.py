@@ -12,8 +12,9 @@ from typing import Any, Final
 import structlog
 from aiokafka.errors import KafkaError
 
+from stripeline.contracts.operator.operator_vocabulary import TopicProblemKind
 from stripeline.contracts.topics import Topics
-from stripeline.contracts.vocabulary import LogEvent, TopicProblemKind
+from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.operations.topic_problems import TopicProblem, paragraph, recreated
 from stripeline.deploy.operations.topics import Look, look, require
 from stripeline.workers.kafka.aiokafka_topic_ids_internals import topic_ids

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from stripeline.contracts.operator.operator_vocabulary import TopicProblemKind
 from stripeline.contracts.topics import Topics
-from stripeline.contracts.vocabulary import TopicProblemKind
 from stripeline.deploy.console.auth.identity import ConsoleRole
 from stripeline.deploy.console.overview.finding_links import LINKS
 from stripeline.deploy.contract.files import generated

@@ -9,7 +9,7 @@ import pytest
 from sqlalchemy import delete, update
 
 from stripeline.contracts.definitions import Definitions
-from stripeline.contracts.vocabulary import TopicProblemKind
+from stripeline.contracts.operator.operator_vocabulary import TopicProblemKind
 from stripeline.deploy.console.index import tables
 from stripeline.deploy.console.index.catch_up import CatchUp
 from stripeline.deploy.operations.status.backlog import Backlog

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from stripeline.contracts.vocabulary import SignInRefusal
+from stripeline.contracts.operator.operator_vocabulary import SignInRefusal
 from stripeline.deploy.console.auth.sign_in import SignIn
 from tests.support.signed_console import OURS, PROXY, SECRET, Client, signed_console
 

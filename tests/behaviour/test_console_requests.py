@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stripeline.contracts.vocabulary import SignInRefusal
+from stripeline.contracts.operator.operator_vocabulary import SignInRefusal
 from tests.support.console_pages import ConsolePages, console_pages
 
 

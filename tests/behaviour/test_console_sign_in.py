@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from stripeline.contracts.vocabulary import SignInRefusal
+from stripeline.contracts.operator.operator_vocabulary import SignInRefusal
 from stripeline.deploy.console.auth.identity import ConsoleRole
 from stripeline.deploy.console.auth.one_time_link import OneTimeLinks
 from stripeline.deploy.console.auth.sign_in import SignIn

@@ -13,6 +13,7 @@ import pytest
 
 from stripeline.contracts import vocabulary
 from stripeline.contracts.deliveries import delivery_vocabulary
+from stripeline.contracts.operator import operator_vocabulary
 from stripeline.contracts.vocabulary import Code
 from tests.support.product_sources import nodes
 
@@ -20,7 +21,10 @@ ROOT = Path(__file__).parents[2]
 PACKAGES = ("contracts", "ingest", "workers", "deploy")
 NOT_OURS = ("deploy/sandbox/", "deploy/local/example_events.py", "contracts/families/", "workers/actions/")
 """They spell Stripe's words."""
-SPELLS_THEM = ("contracts/vocabulary.py", "contracts/deliveries/delivery_vocabulary.py")
+SPELLS_THEM = (
+    "contracts/vocabulary.py", "contracts/deliveries/delivery_vocabulary.py",
+    "contracts/operator/operator_vocabulary.py",
+)  # fmt: skip
 EXAMPLES = ("deploy/contract/examples.py", "deploy/contract/examples_internal.py")
 """They show records as they are on the wire; `tests/contract` validates them."""
 MODULES = {
@@ -38,7 +42,7 @@ NAMED = {"reason", "dead_reason", "verdict", "code", "event"}
 CALLS = {"Decision", "Ended", "Refusal", "NotTaken"}
 ENUMS = [
     one
-    for module in (vocabulary, delivery_vocabulary)
+    for module in (vocabulary, delivery_vocabulary, operator_vocabulary)
     for one in vars(module).values()
     if isinstance(one, type) and issubclass(one, StrEnum)
 ]

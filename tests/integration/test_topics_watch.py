@@ -9,7 +9,7 @@ import pytest
 from aiokafka.admin import NewPartitions
 from aiokafka.admin.config_resource import ConfigResource, ConfigResourceType
 
-from stripeline.contracts.vocabulary import TopicProblemKind
+from stripeline.contracts.operator.operator_vocabulary import TopicProblemKind
 from stripeline.deploy.operations.topics import TopicsError, apply, require
 from stripeline.deploy.runtime import topics_watch
 from stripeline.deploy.runtime.topics_watch import TopicsWatch

@@ -15,7 +15,7 @@ from typing import Final
 
 from pydantic import SecretStr
 
-from stripeline.contracts.vocabulary import SignInRefusal
+from stripeline.contracts.operator.operator_vocabulary import SignInRefusal
 from stripeline.deploy.console.auth.identity import Identity
 from stripeline.deploy.console.auth.role_grants import RoleGrant, role_of
 

@@ -6,7 +6,8 @@ from typing import Final
 import structlog
 from aiohttp import web
 
-from stripeline.contracts.vocabulary import LogEvent, SignInRefusal
+from stripeline.contracts.operator.operator_vocabulary import SignInRefusal
+from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.console.auth.identity import Identity
 from stripeline.deploy.console.auth.proxy_headers import ProxyRules, proxied
 from stripeline.deploy.console.auth.sign_in_counts import SignInCounts

@@ -7,7 +7,8 @@ import structlog
 from aiohttp import web
 from aiohttp.typedefs import Handler, Middleware
 
-from stripeline.contracts.vocabulary import LogEvent, SignInRefusal
+from stripeline.contracts.operator.operator_vocabulary import SignInRefusal
+from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.console.auth.identity import Identity
 from stripeline.deploy.console.auth.same_origin import METHODS, SAFE_METHODS, is_same_origin
 from stripeline.deploy.console.auth.sign_in import SignIn

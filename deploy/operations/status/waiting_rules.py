@@ -7,8 +7,8 @@ from typing import Final
 
 from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.operator.control_records import BY_BRAKE, Pause
+from stripeline.contracts.operator.operator_vocabulary import TopicProblemKind
 from stripeline.contracts.retry_tiers import DAY_MS
-from stripeline.contracts.vocabulary import TopicProblemKind
 from stripeline.deploy.operations.status.facts import Facts, Tally, WaitingCommands
 from stripeline.deploy.operations.status.finding import (
     FindingKind,

@@ -3,7 +3,7 @@
 from collections.abc import Iterable
 from typing import Final
 
-from stripeline.contracts.vocabulary import SignInRefusal
+from stripeline.contracts.operator.operator_vocabulary import SignInRefusal
 from stripeline.deploy.telemetry.collector import MetricRow, Sample
 from stripeline.deploy.telemetry.sources import ConsoleView
 

@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Final
 
-from stripeline.contracts.vocabulary import TopicProblemKind
+from stripeline.contracts.operator.operator_vocabulary import TopicProblemKind
 from stripeline.deploy.operations.topic_problems import TopicProblem
 from stripeline.deploy.telemetry.collector import MetricRow, Sample
 from stripeline.deploy.telemetry.sources import ProcessView

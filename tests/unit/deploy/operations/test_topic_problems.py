@@ -2,8 +2,8 @@
 
 import pytest
 
+from stripeline.contracts.operator.operator_vocabulary import TopicProblemKind
 from stripeline.contracts.topics import PINNED, Topic, Topics
-from stripeline.contracts.vocabulary import TopicProblemKind
 from stripeline.deploy.operations.rights import Operation, ResourceKind, Right
 from stripeline.deploy.operations.topic_problems import (
     Denied,

@@ -2,7 +2,7 @@
 
 from prometheus_client import CollectorRegistry, generate_latest
 
-from stripeline.contracts.vocabulary import SignInRefusal
+from stripeline.contracts.operator.operator_vocabulary import SignInRefusal
 from stripeline.deploy.console.auth.sign_in_counts import SignInCounts
 from stripeline.deploy.console.console_counters import ConsoleCounters
 from stripeline.deploy.console.index.catch_up import CatchUp

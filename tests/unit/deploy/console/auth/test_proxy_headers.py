@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import SecretStr
 
-from stripeline.contracts.vocabulary import SignInRefusal
+from stripeline.contracts.operator.operator_vocabulary import SignInRefusal
 from stripeline.deploy.console.auth.identity import ConsoleRole, Identity
 from stripeline.deploy.console.auth.proxy_headers import SECRET_HEADER, ProxyRules, proxied
 from stripeline.deploy.console.auth.role_grants import parse_role_grants, role_of

@@ -9,9 +9,9 @@ import typer
 from msgspec.structs import replace as with_fields
 
 from stripeline.contracts.operator.control_records import KeyRefusal, Pause
+from stripeline.contracts.operator.operator_vocabulary import TopicProblemKind
 from stripeline.contracts.operator.worker_report import TaskReport
 from stripeline.contracts.retry_tiers import DAY_MS
-from stripeline.contracts.vocabulary import TopicProblemKind
 from stripeline.deploy.cli.app import app_for
 from stripeline.deploy.operations.rights import Operation, ResourceKind, Right
 from stripeline.deploy.operations.status.facts import Facts, Tally, Unread, WaitingCommands
