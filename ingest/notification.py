@@ -17,14 +17,16 @@ from stripeline.contracts.ids import EVENT_ID
 
 _FIRST: Final = datetime.fromtimestamp(0, UTC)
 _TIME: Final = re.compile(r"\d{4}-\d\d-\d\d[Tt]\d\d:\d\d:\d\d[0-9.:zZ+-]{1,20}")
-_RELATED: Final = {"id": 255, "type": 200, "url": 2_000}
+_RELATED: Final = (("type", 200), ("url", 2_000))
+_LONGEST_ID: Final = 255
 
 
 class Notification(NamedTuple):
     """A thin event.
 
     family_type: its type as a snapshot event has it; None where no snapshot has such a type.
-    key: the id of its object; its own where it names none.
+    related_id: of its object; None where it names none, or one that its parent has one of.
+    related_path: of its object at Stripe's API; empty where it names none.
     """
 
     id: str
@@ -33,7 +35,8 @@ class Notification(NamedTuple):
     created_ms: int
     livemode: bool | None
     context: str | None
-    key: str
+    related_id: str | None
+    related_path: str
 
 
 def read_notification(event: Mapping[str, Any]) -> Notification | EventReason:
@@ -41,7 +44,7 @@ def read_notification(event: Mapping[str, Any]) -> Notification | EventReason:
     problem = next(_problems(event), None)
     if problem is not None:
         return problem
-    related, created = event.get("related_object"), _created(event["created"]) or _FIRST
+    related, created = event.get("related_object") or {}, _created(event["created"]) or _FIRST
     return Notification(
         id=event["id"],
         type=event["type"],
@@ -49,7 +52,8 @@ def read_notification(event: Mapping[str, Any]) -> Notification | EventReason:
         created_ms=int(created.timestamp() * 1000),
         livemode=event.get("livemode"),
         context=event.get("context"),
-        key=event["id"] if related is None else related["id"],
+        related_id=related.get("id"),
+        related_path=related.get("url", ""),
     )
 
 
@@ -81,6 +85,11 @@ def _created(value: object) -> datetime | None:
 
 
 def _names_an_object(related: object) -> bool:
-    return isinstance(related, dict) and all(
-        isinstance(related.get(name), str) and 0 < len(related[name]) <= most for name, most in _RELATED.items()
+    return isinstance(related, dict) and (
+        (related.get("id") is None or _is_text(related["id"], _LONGEST_ID))
+        and all(_is_text(related.get(name), most) for name, most in _RELATED)
     )
+
+
+def _is_text(value: object, most: int) -> bool:
+    return isinstance(value, str) and 0 < len(value) <= most

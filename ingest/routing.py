@@ -102,10 +102,11 @@ def _notified(
     taker = None if found.family_type is None else path.taker(found.family_type)
     if taker is None:
         return _of_no_trigger(path)
-    trigger = taker[1]
+    family, trigger = taker
     if trigger.payload == "snapshot":
         return Rejected(reason=EventReason.THIN_EVENT)
-    return _written(THIN_EVENT, found, found.key, body, trigger, received_at_ms, traceparent)
+    key = found.related_id or family.subject_in(found.related_path) or found.id
+    return _written(THIN_EVENT, found, key, body, trigger, received_at_ms, traceparent)
 
 
 def _written(

@@ -5,7 +5,7 @@ https://docs.stripe.com/event-destinations#thin-events · https://docs.stripe.co
 
 from typing import Annotated, Final, Literal
 
-from msgspec import Meta, Struct, field
+from msgspec import Meta, Struct
 
 THIN: Final = "v2.core.event"
 """The value of `object`."""
@@ -19,9 +19,12 @@ GENERATION_FAILURE: Final = "v2.core.health.event_generation_failure.resolved"
 class RelatedObject(Struct, frozen=True, kw_only=True):
     """The object that a thin event is about."""
 
-    id: Annotated[str, Meta(description="its id", max_length=255)]
     type: Annotated[str, Meta(description="such as `payment_intent`", max_length=200)]
     url: Annotated[str, Meta(description="its path at Stripe's API", max_length=2_000)]
+    id: Annotated[
+        Annotated[str, Meta(max_length=255)] | None,
+        Meta(description="its id; none where its parent has one such object, as a customer has one discount"),
+    ] = None
 
 
 class ThinEvent(Struct, frozen=True, kw_only=True):
@@ -33,4 +36,4 @@ class ThinEvent(Struct, frozen=True, kw_only=True):
     created: Annotated[str, Meta(description="RFC 3339", max_length=40)]
     livemode: Annotated[bool | None, Meta(description="false for a test")] = None
     context: Annotated[str | None, Meta(description="the account, or the path of accounts, of the event")] = None
-    related_object: Annotated[RelatedObject | None, Meta(description="what it is about")] = field(default=None)
+    related_object: Annotated[RelatedObject | None, Meta(description="what it is about; none in a few types")] = None

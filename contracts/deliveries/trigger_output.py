@@ -72,12 +72,9 @@ def record_of(
 ) -> TriggerRecord:
     """The record of an event that has no problem. Raises orjson.JSONEncodeError where it is too deep to be written."""
     data = event["data"]["object"]
-    return written(event, family, subject_of(event, family, data), trigger=trigger, connection=connection,
+    subject = family.subject(data) or text(data.get("id")) or event["id"]
+    return written(event, family, subject, trigger=trigger, connection=connection,
                    traceparent=traceparent)  # fmt: skip
-
-
-def subject_of(event: Mapping[str, Any], family: Family, data: Mapping[str, Any]) -> str:
-    return family.subject(data) or text(data.get("id")) or event["id"]
 
 
 def written(

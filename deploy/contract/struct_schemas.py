@@ -20,13 +20,13 @@ _NULL = {"type": "null"}
 
 def struct_schema(model: type[Struct]) -> Schema:
     _, found = msgspec.json.schema_components((model,), ref_template="#/$defs/{name}")
-    parts = {name: _part(part) for name, part in sorted(found.items())}
-    parts.pop(model.__name__)
-    top = _part(found[model.__name__], nullable=not model.__struct_config__.omit_defaults)
+    nullable = not model.__struct_config__.omit_defaults
+    parts = {name: _part(part, nullable=nullable) for name, part in sorted(found.items())}
+    top = parts.pop(model.__name__)
     return {**top, "$defs": parts} if parts else top
 
 
-def _part(part: Mapping[str, Any], *, nullable: bool = False) -> Schema:
+def _part(part: Mapping[str, Any], *, nullable: bool) -> Schema:
     if "properties" not in part:  # a struct that is written as an array
         return dict(part)
     return {

@@ -3,15 +3,17 @@
 https://docs.stripe.com/api/v2/core/events/retrieve · https://docs.stripe.com/api/events/retrieve
 """
 
+import re
 from collections.abc import Mapping
 from typing import Any, Final
 
+import msgspec
 import orjson
 from msgspec import Struct
 from msgspec.structs import replace
 
 from stripeline.contracts.action import Action, ActionInput, ActionOutput
-from stripeline.contracts.deliveries.thin_events import THIN
+from stripeline.contracts.deliveries.thin_events import THIN, RelatedObject
 from stripeline.contracts.deliveries.trigger_output import problem_of
 from stripeline.contracts.ids import EVENT_ID
 from stripeline.contracts.vocabulary import Code, Fault
@@ -22,17 +24,22 @@ _READ: Final = Action(
     key="", method="GET", path="", makes="", input=ActionInput, output=ActionOutput, statuses=frozenset()
 )
 _NOT_FOUND: Final = 404
+_PATH: Final = re.compile(r"/v[12](/[A-Za-z0-9_-]{1,255}){1,12}")
 
 
 class FetchedEvent(Struct, frozen=True, kw_only=True):
     """Of a fetched event what its notification does not have.
 
     snapshot: the id of the snapshot event of the same change; None where Stripe names none.
+    related: what it is about, where that is said here.
+    data: what it says itself.
     before: the former values of what has changed.
     request: the call that caused it.
     """
 
     snapshot: str | None = None
+    related: RelatedObject | None = None
+    data: Mapping[str, Any] | None = None
     before: Mapping[str, Any] | None = None
     request: Mapping[str, Any] | None = None
 
@@ -70,9 +77,10 @@ def read_fetched(event_id: str, body: Mapping[str, Any]) -> FetchedEvent | str:
     snapshot = body.get("snapshot_event")
     if snapshot is not None and not is_event_id(snapshot):
         return "Stripe's answer names a snapshot event by no id"
-    reason, changes = (_mapping(body.get(name)) for name in ("reason", "changes"))
+    reason, changes, data = (_mapping(body.get(name)) for name in ("reason", "changes", "data"))
     return FetchedEvent(
-        snapshot=snapshot, before=_mapping(changes.get("before")) or None, request=_request(reason.get("request"))
+        snapshot=snapshot, related=_related(body.get("related_object")), data=data or None,
+        before=_mapping(changes.get("before")) or None, request=_request(reason.get("request")),
     )  # fmt: skip
 
 
@@ -82,6 +90,19 @@ def snapshot_problem(event_id: str, body: Mapping[str, Any]) -> str | None:
         return "Stripe's answer is not the snapshot event that was asked for"
     problem = problem_of(body)
     return None if problem is None else f"the snapshot event is none: {problem}"
+
+
+def is_path(value: str) -> bool:
+    """Whether it is a path of Stripe's API, and nothing else."""
+    return _PATH.fullmatch(value) is not None
+
+
+def _related(named: object) -> RelatedObject | None:
+    try:
+        related = msgspec.convert(named, RelatedObject)
+    except msgspec.ValidationError:
+        return None
+    return related if is_path(related.url) else None
 
 
 def is_event_id(value: object) -> bool:

@@ -10,6 +10,7 @@ from urllib.parse import quote
 
 from msgspec import Struct, field
 
+from stripeline.contracts.deliveries.thin_events import RelatedObject
 from stripeline.workers.executor.connection.key_owner import KeyOwner
 from stripeline.workers.executor.connection.rate_gate import Pass
 from stripeline.workers.thin.fetched_event import FetchedEvent
@@ -26,6 +27,11 @@ class Fetching(Struct, frozen=True, kw_only=True):
     fetched: FetchedEvent = field(default_factory=FetchedEvent)
 
     @property
+    def related(self) -> RelatedObject | None:
+        """What it is about, as far as is known."""
+        return self.thin.event.related_object or self.fetched.related
+
+    @property
     def path(self) -> str:
         match self.asks:
             case "event":
@@ -33,7 +39,7 @@ class Fetching(Struct, frozen=True, kw_only=True):
             case "snapshot":
                 return f"/v1/events/{quote(self.fetched.snapshot or '', safe='')}"
             case "object":
-                return self.thin.related.url
+                return "" if self.related is None else self.related.url
             case never:
                 assert_never(never)
 

@@ -133,7 +133,7 @@ class ThinFetcher(Struct, frozen=True, kw_only=True):
                 fetched = read_fetched(state.thin.event.id, body)
                 if isinstance(fetched, str):
                     return self._failed(ledger, state.thin, _refused(fetched), now_ms)
-                return self._fetched(ledger, replace(state, fetched=fetched), now_ms)
+                return self._fetched(ledger, replace(state, fetched=fetched), fetch.owner.account, now_ms)
             case "snapshot":
                 return self._snapshot(ledger, fetch, body, now_ms)
             case "object":
@@ -147,17 +147,24 @@ class ThinFetcher(Struct, frozen=True, kw_only=True):
         if gone and state.asks == "object":
             return self._object(ledger, fetch, None, now_ms)
         if gone and state.asks == "snapshot" and self._last_time(state.thin):
-            return self._ask(ledger, replace(state, asks="object"), now_ms)
+            return self._without_snapshot(ledger, state, fetch.owner.account, now_ms)
         return self._failed(ledger, state.thin, failed, now_ms)
 
-    def _fetched(self, ledger: Ledger, state: Fetching, now_ms: int) -> Decision | Fetch:
+    def _fetched(self, ledger: Ledger, state: Fetching, own: str | None, now_ms: int) -> Decision | Fetch:
         if state.fetched.snapshot is not None:
             return self._ask(ledger, replace(state, asks="snapshot"), now_ms)
         thin = state.thin
         has_one = thin.type in thin.family.types and thin.type not in thin.family.snapshot_only
         if has_one and self.snapshots_come(thin.trigger) and not self._last_time(thin):
             return self._failed(ledger, thin, _refused(_UNNAMED), now_ms)
-        return self._ask(ledger, replace(state, asks="object"), now_ms)
+        return self._without_snapshot(ledger, state, own, now_ms)
+
+    def _without_snapshot(self, ledger: Ledger, state: Fetching, own: str | None, now_ms: int) -> Decision | Fetch:
+        """The object as it is now; where none is named, what the event itself says."""
+        if state.related is not None:
+            return self._ask(ledger, replace(state, asks="object"), now_ms)
+        record = thin_output.of_object(state, state.fetched.data, self.api_version, own)
+        return self._published(ledger, state.thin, record, b"object", now_ms)
 
     def _snapshot(self, ledger: Ledger, fetch: Fetch, body: Mapping[str, Any], now_ms: int) -> Decision:
         thin, snapshot = fetch.state.thin, fetch.state.fetched.snapshot or ""
@@ -169,18 +176,14 @@ class ThinFetcher(Struct, frozen=True, kw_only=True):
         return self._published(ledger, thin, record, b"event", now_ms)
 
     def _object(self, ledger: Ledger, fetch: Fetch, body: Mapping[str, Any] | None, now_ms: int) -> Decision:
-        thin, fetched = fetch.state.thin, fetch.state.fetched
-        record = thin_output.of_object(thin, fetched, body, self.api_version, fetch.owner.account)
-        return self._published(ledger, thin, record, b"object", now_ms)
+        record = thin_output.of_object(fetch.state, body, self.api_version, fetch.owner.account)
+        return self._published(ledger, fetch.state.thin, record, b"object", now_ms)
 
     def _published(
         self, ledger: Ledger, thin: ThinRecord, record: TriggerRecord | None, payload: bytes, now_ms: int
     ) -> Decision:
         if record is None:
-            why = (
-                f"its {thin.related.type} is gone from Stripe, and its path names no {thin.family.object}, by which the"
-                " records of its family are kept in order"
-            )
+            why = f"what it is about is gone from Stripe, or not named, and nothing says of which {thin.family.object}"
             return self._dead(ledger, thin, DeadLetterReason.SUBJECT_UNKNOWN, Code.NOT_FOUND, why)
         if len(record.value) + len(record.key) > MAX_VALUE_BYTES:
             return self._failed(ledger, thin, _refused("what Stripe answered is larger than a record may be"), now_ms)

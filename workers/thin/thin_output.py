@@ -8,10 +8,11 @@ reason.
 from collections.abc import Mapping
 from typing import Any
 
-from stripeline.contracts.deliveries.trigger_output import TriggerRecord, record_of, subject_of, written
+from stripeline.contracts.deliveries.thin_events import RelatedObject
+from stripeline.contracts.deliveries.trigger_output import TriggerRecord, record_of, written
 from stripeline.contracts.families import Family, text
 from stripeline.contracts.ids import ACCOUNT_ID
-from stripeline.workers.thin.fetched_event import FetchedEvent
+from stripeline.workers.thin.thin_fetch import Fetching
 from stripeline.workers.thin.thin_record import ThinRecord
 
 
@@ -24,14 +25,15 @@ def of_snapshot(thin: ThinRecord, family: Family, event: Mapping[str, Any], own:
 
 
 def of_object(
-    thin: ThinRecord, fetched: FetchedEvent, found: Mapping[str, Any] | None, api_version: str, own: str | None
+    state: Fetching, found: Mapping[str, Any] | None, api_version: str, own: str | None
 ) -> TriggerRecord | None:
     """The record of its object as it is now; None where nothing says what a gone one is about.
 
-    found: the object; None where there is none any more.
+    found: the object, or what the event says itself; None where there is none any more.
     """
+    thin, fetched = state.thin, state.fetched
     gone = found is None or found.get("deleted") is True
-    data = dict(found) if found is not None and not gone else _left(thin, found)
+    data = dict(found) if found is not None and not gone else _left(state.related, found)
     event = {
         "id": fetched.snapshot or thin.event.id,
         "type": thin.type,
@@ -41,7 +43,7 @@ def of_object(
         "data": {"object": data, "previous_attributes": fetched.before},
         "request": fetched.request,
     }
-    subject = _subject_of_gone(thin) if gone else subject_of(event, thin.family, data)
+    subject = (None if gone else thin.family.subject(data)) or _subject_by_path(thin.family, state.related)
     if subject is None:
         return None
     return written(
@@ -62,13 +64,15 @@ def _as_delivered(event: Mapping[str, Any], context: str | None, own: str | None
     return {**event, "account" if ACCOUNT_ID.fullmatch(context) else "context": context}
 
 
-def _left(thin: ThinRecord, found: Mapping[str, Any] | None) -> dict[str, Any]:
+def _left(related: RelatedObject | None, found: Mapping[str, Any] | None) -> dict[str, Any]:
     """What there is to say of a gone object."""
-    return {"id": text(found) or thin.related.id, "object": thin.related.type, "deleted": True}
+    name = text(found) or (related.id if related is not None else None)
+    kind = {} if related is None else {"object": related.type}
+    return ({} if name is None else {"id": name}) | kind | {"deleted": True}
 
 
-def _subject_of_gone(thin: ThinRecord) -> str | None:
+def _subject_by_path(family: Family, related: RelatedObject | None) -> str | None:
     """Itself, where its family is about it; else the parent in its path."""
-    if thin.related.type == thin.family.object:
-        return thin.related.id
-    return thin.family.subject_in(thin.related.url)
+    if related is None:
+        return None
+    return related.id if related.type == family.object else family.subject_in(related.url)

@@ -12,16 +12,15 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.deliveries.thin_events import OF_V1, RelatedObject, ThinEvent
+from stripeline.contracts.deliveries.thin_events import OF_V1, ThinEvent
 from stripeline.contracts.families import Family, family_of
 from stripeline.workers.executor.retry_headers import CommandRecord, read_record
 from stripeline.workers.task.decision import InputRecord
-from stripeline.workers.thin.fetched_event import is_event_id
+from stripeline.workers.thin.fetched_event import is_event_id, is_path
 
 QUEUE: Final = "thin-event→"
 """Begins the name of a thin event's queue. No command's key has the last character: keys are read as Latin-1."""
 _FIRST: Final = datetime.fromtimestamp(0, UTC)
-_PATH: Final = re.compile(r"/v[12](/[A-Za-z0-9_-]{1,255}){1,12}")
 _CONTEXT: Final = re.compile(r"[A-Za-z0-9_]{1,64}(/[A-Za-z0-9_]{1,64}){0,7}")
 
 
@@ -40,7 +39,6 @@ class ThinRecord(Struct, frozen=True, kw_only=True):
     created_s: int
     trigger: str
     connection: str
-    related: RelatedObject
 
     @property
     def turn_ms(self) -> int | None:
@@ -71,11 +69,11 @@ def read_thin(record: CommandRecord) -> ThinRecord | str:
     problem = _problem(event, created, family)
     if problem is not None:
         return problem
-    if family is None or event.related_object is None or not trigger or not connection:
-        return "it has no trigger, connection or related object"
+    if family is None or not trigger or not connection:
+        return "its record names no trigger or connection"
     return ThinRecord(
         record=record, event=event, family=family, type=event.type.removeprefix(OF_V1),
-        created_s=int(created.timestamp()), trigger=trigger, connection=connection, related=event.related_object,
+        created_s=int(created.timestamp()), trigger=trigger, connection=connection,
     )  # fmt: skip
 
 
@@ -86,7 +84,7 @@ def _problem(event: ThinEvent, created: datetime, family: Family | None) -> str 
         return "its id is none of Stripe's"
     if created.tzinfo is None or created < _FIRST:
         return "its `created` is no time of a zone since 1970"
-    if event.related_object is not None and not _PATH.fullmatch(event.related_object.url):
+    if event.related_object is not None and not is_path(event.related_object.url):
         return "its `related_object.url` is no path of Stripe's API"
     if event.context is not None and not _CONTEXT.fullmatch(event.context):
         return "its `context` names no accounts"

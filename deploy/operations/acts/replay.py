@@ -22,7 +22,7 @@ from stripeline.deploy.operations.reading.views import DeadLetter
 _OURS: Final = frozenset(
     {
         h.ATTEMPT, h.DUE_AT, h.PLACE, h.REPLAY, h.ORIGIN_TOPIC, h.ORIGIN_PARTITION, h.ORIGIN_OFFSET,
-        h.ORIGIN_LAST_OFFSET, h.REASON, h.CODE, h.ATTEMPTS, h.LAST_ERROR,
+        h.ORIGIN_LAST_OFFSET, h.REASON, h.CODE, h.ATTEMPTS, h.LAST_ERROR, h.KIND, h.TURN_AT,
     }
 )  # fmt: skip
 
@@ -36,7 +36,11 @@ _DECIDED: Final = {
 def prospect(letter: DeadLetter, now_ms: int) -> str:
     """A description of what the replay of a dead letter will do."""
     decided = _DECIDED.get(letter.state)
-    return _prospect_of_open(letter, now_ms) if decided is None else f"does nothing: {decided}"
+    if decided is not None:
+        return f"does nothing: {decided}"
+    if replayable(letter) and is_thin(letter):
+        return "is fetched from Stripe again, and published if that succeeds"
+    return _prospect_of_open(letter, now_ms)
 
 
 def _prospect_of_open(letter: DeadLetter, now_ms: int) -> str:
@@ -74,9 +78,16 @@ def replayable(letter: DeadLetter) -> bool:
 
 
 def target(topics: Topics, letter: DeadLetter) -> str:
-    """The topic of a replay: its origin, but the command topic for a command from a retry tier."""
+    """The topic of a replay: its origin, but for a record from a retry tier the topic that it first came from."""
+    if is_thin(letter):
+        return topics.thin_event
     origin = h.text(letter.read.headers, h.ORIGIN_TOPIC) or ""
-    return origin if origin in {*topics.events, topics.result} else topics.command
+    return origin if origin in {*topics.events, topics.result, topics.thin_event} else topics.command
+
+
+def is_thin(letter: DeadLetter) -> bool:
+    """Whether it is a thin event, which has no command."""
+    return letter.command is None and letter.read.headers.get(h.KIND) == h.THIN_EVENT
 
 
 def replay_headers(letter: DeadLetter, signed: Signed) -> Headers:

@@ -137,6 +137,15 @@ def test_without_an_object_its_own_id_is_the_key(related: object) -> None:
     assert published(thin(related_object=related)).key == b"evt_thin_1"
 
 
+@pytest.mark.parametrize("related_id", [None, ...])
+def test_the_parent_is_the_key_of_what_it_has_one_of(related_id: object) -> None:
+    related = {"id": related_id, "type": "discount", "url": "/v1/customers/cus_7/discount"}
+    named = {name: value for name, value in related.items() if value is not ...}
+    record = published(thin(type="v1.customer.discount.created", related_object=named), path("thin", "thin"))
+    assert record.key == b"cus_7"
+    assert problems("thin-event", record.value) == []
+
+
 @pytest.mark.parametrize(
     ("changes", "reason"),
     [
@@ -146,8 +155,9 @@ def test_without_an_object_its_own_id_is_the_key(related: object) -> None:
         ({"created": "2026-09-21T16:13:20"}, "bad_created"), ({"created": "1969-12-31T23:59:59Z"}, "bad_created"),
         ({"created": "2026-13-21T16:13:20Z"}, "bad_created"), ({"created": ...}, "bad_created"),
         ({"livemode": "false"}, "bad_livemode"), ({"context": 5}, "bad_account"),
-        ({"related_object": []}, "bad_data"), ({"related_object": {"id": "pi_1"}}, "bad_data"),
+        ({"related_object": 5}, "bad_data"), ({"related_object": {"id": "pi_1"}}, "bad_data"),
         ({"related_object": {"id": "", "type": "x", "url": "/"}}, "bad_data"),
+        ({"related_object": {"id": 5, "type": "x", "url": "/"}}, "bad_data"),
         ({"related_object": {"id": "p" * 256, "type": "x", "url": "/"}}, "bad_data"),
     ],
 )  # fmt: skip

@@ -21,6 +21,11 @@ def is_command(record: Read) -> bool:
     return h.SETTLES not in record.headers and h.CANCELS not in record.headers
 
 
+def is_thin_event(record: Read) -> bool:
+    """A thin event waits in the retry tiers too."""
+    return record.headers.get(h.KIND) == h.THIN_EVENT
+
+
 def command_row(record: Read) -> Row:
     """Raises msgspec.DecodeError."""
     kind = FactKind.REPLAY if h.REPLAY in record.headers else FactKind.COMMAND

@@ -12,7 +12,14 @@ import msgspec
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.index.latency_buckets import latency_name
 from stripeline.deploy.console.index.rows.audit_rows import audit_row, letter_act_rows
-from stripeline.deploy.console.index.rows.command_rows import Row, command_row, is_command, result_row, waiting_row
+from stripeline.deploy.console.index.rows.command_rows import (
+    Row,
+    command_row,
+    is_command,
+    is_thin_event,
+    result_row,
+    waiting_row,
+)
 from stripeline.deploy.console.index.rows.event_rows import event_row
 from stripeline.deploy.console.index.rows.letter_rows import letter_row
 from stripeline.deploy.console.index.rows.outcome_rows import outcome_rows
@@ -67,7 +74,7 @@ def _add(changes: RowChanges, topics: Topics, record: Read, finished_since_ms: i
             changes.commands.append(command_row(record))
     elif topic == topics.result:
         _add_result(changes, record)
-    elif topics.is_retry(topic):
+    elif topics.is_retry(topic) and not is_thin_event(record):
         _add_command(changes, record, waiting_row(topics, record))
     elif topic == topics.dead_letter:
         changes.letters.append(letter_row(record))

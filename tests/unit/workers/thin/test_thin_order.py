@@ -1,14 +1,17 @@
 """Thin events of one key are published in their order, each once, whatever fails; and no key waits for ever."""
 
+from unittest.mock import patch
+
 import orjson
 from hypothesis import given
 from hypothesis import strategies as st
 
 from stripeline.contracts import headers as h
 from stripeline.workers.executor.stripe_answer import StripeAnswer
-from stripeline.workers.thin.thin_waits import LOST_AFTER_MS
+from stripeline.workers.thin import thin_waits
 from tests.support.thin_world import ThinWorld, found, thin, thin_record
 
+SOON_MS = 300_000
 DOWN = StripeAnswer(status=503, headers={}, body=b'{"error":{"type":"api_error"}}')
 ACTS = st.lists(
     st.one_of(
@@ -71,12 +74,16 @@ def test_events_of_a_key_are_published_in_order_each_once(acts, ups):
 
 @given(ACTS, st.lists(st.booleans(), min_size=60, max_size=60), st.sets(st.integers(0, 30)))
 def test_a_record_lost_in_a_tier_stops_no_key_for_good(acts, ups, lost):
-    world = Ordered()
+    with patch.object(thin_waits, "LOST_AFTER_MS", SOON_MS):
+        _with_lost(Ordered(), acts, ups, lost)
+
+
+def _with_lost(world, acts, ups, lost):
     for number, ((act, of), up) in enumerate(zip(acts, ups, strict=False)):
         world.arrives(of, up=up) if act == "arrives" else world.returns(of)
         if number in lost and world.waiting:
             world.waiting.pop()
-    world.up, end_ms = True, world.now_ms + 3 * LOST_AFTER_MS
+    world.up, end_ms = True, world.now_ms + 6 * SOON_MS
     world.drain()
     assert world.now_ms < end_ms
     world.arrives("pi_a")

@@ -2,6 +2,7 @@
 # ruff: noqa: E501  (tables of records)
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import orjson
@@ -10,11 +11,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from sqlalchemy import create_engine
 
+from stripeline.contracts import headers as h
 from stripeline.contracts.vocabulary import AuditedAct
 from stripeline.deploy.console.index import tables
 from stripeline.deploy.console.index.index_store import IndexStore
 from stripeline.deploy.console.index.row_writer import OtherWriterError, ReadStep, write
-from stripeline.deploy.console.index.rows.row_changes import RowChanges
+from stripeline.deploy.console.index.rows.row_changes import RowChanges, add_changes
 from stripeline.deploy.operations.reading.topic_reader import Read
 from tests.support.index_facts import TOPICS, act, command, contents, index, letter, read, result, waiting
 
@@ -214,3 +216,9 @@ def indexed(batches: list[list[Read]]) -> list[list[dict[str, Any]]]:
 def test_the_order_of_reading_changes_no_row(both: tuple[list[list[Read]], list[list[Read]]]) -> None:
     one, other = both
     assert indexed(one) == indexed(other)
+
+
+def test_a_thin_event_in_a_tier_is_no_unreadable_command() -> None:
+    changes, topic = RowChanges(), TOPICS.retry(TOPICS.tiers[0])
+    add_changes(changes, TOPICS, [replace(waiting(1), value=b"{}", headers={h.KIND: h.THIN_EVENT}, topic=topic)])
+    assert (changes.commands, changes.unreadable) == ([], Counter())

@@ -43,6 +43,7 @@ def test_a_replay_and_its_record_are_one_act_in_one_partition() -> None:
     [
         ("stripe.payment-event", "stripe.payment-event"),
         ("stripe.action-result", "stripe.action-result"),
+        ("stripe.thin-event", "stripe.thin-event"),
         ("stripe.action-retry.5s", "stripe.action-command"),
         ("", "stripe.action-command"),
     ],
@@ -50,6 +51,21 @@ def test_a_replay_and_its_record_are_one_act_in_one_partition() -> None:
 def test_a_replay_goes_where_its_record_came_from_but_to_no_tier(origin: str, target: str) -> None:
     (act,) = replays(TOPICS, [letter(origin=origin)], SIGNED)
     assert act.effects[0].topic == target
+
+
+@pytest.mark.parametrize("origin", ["stripe.thin-event", "stripe.action-retry.5s"])
+def test_a_thin_event_goes_back_to_its_topic(origin: str) -> None:
+    command = letter(origin=origin)
+    headers = {**command.read.headers, h.KIND: h.THIN_EVENT}
+    read = replace(command.read, value=b'{"id":"evt_1","object":"v2.core.event"}', headers=headers)
+    thin = dead_letter_of(read)
+    (act,) = replays(TOPICS, [thin], SIGNED)
+    assert (act.effects[0].topic, act.effects[0].partition) == ("stripe.thin-event", 3)
+    assert h.KIND not in dict(act.effects[0].headers)
+    assert prospect(thin, 1_000).startswith("is fetched from Stripe again")
+    # What has a command is one, whatever another team wrote into its headers.
+    (act,) = replays(TOPICS, [replace(command, read=replace(command.read, headers=headers))], SIGNED)
+    assert act.effects[0].topic == (origin if origin == "stripe.thin-event" else "stripe.action-command")
 
 
 def test_letters_are_replayed_oldest_first_and_ranges_never() -> None:
