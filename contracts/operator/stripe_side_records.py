@@ -19,6 +19,7 @@ class Destination(Struct, frozen=True, kw_only=True, omit_defaults=True):
 
     id: Annotated[str, Meta(description="Stripe's id of it, `we_…` or `ed_…`", max_length=200)]
     payload: Annotated[Payload, Meta(description="what it sends")]
+    connection: Annotated[str, Meta(description="the connection with whose key it was made", max_length=200)]
     signing_secret: Annotated[
         str,
         Meta(

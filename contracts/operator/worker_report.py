@@ -5,7 +5,7 @@ the reports of older processes are read during an upgrade. No secret is in it, a
 """
 
 from collections.abc import Mapping
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 import msgspec
 from msgspec import Meta, Struct
@@ -49,6 +49,18 @@ class ConnectionReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     line_ms: Annotated[int, Meta(ge=0, description="how long a call waits for its connection's rate")] = 0
 
 
+EndpointTroubleKind = Literal["not_asked", "missing", "disabled", "types", "api_version", "url", "secret_lost", "twice"]
+"""What is wrong with an endpoint at Stripe."""
+
+
+class EndpointTrouble(Struct, frozen=True, kw_only=True):
+    """What is wrong with an endpoint at Stripe, as the executor that owns partition 0 found it."""
+
+    endpoint: Annotated[str, Meta(description="its name")]
+    kind: Annotated[EndpointTroubleKind, Meta(description="what is wrong")]
+    text: Annotated[str, Meta(description="in words", max_length=1_000)]
+
+
 class WorkerReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How one process is, by its own account."""
 
@@ -72,6 +84,16 @@ class WorkerReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
     control: Annotated[
         _Count | None, Meta(description="the next offset of the control topic: all before it is applied")
     ] = None
+    signed: Annotated[
+        Mapping[str, int],
+        Meta(
+            description="deliveries that ingest verified since its start, by the destination at Stripe that sent them"
+        ),
+    ] = msgspec.field(default_factory=dict)
+    endpoints: Annotated[
+        tuple[EndpointTrouble, ...],
+        Meta(description="what is wrong with endpoints at Stripe; none where it did not look"),
+    ] = ()
     spent: Annotated[
         tuple[TaskSpending, ...], Meta(description="what its tasks have begun of limits; none without a limit")
     ] = ()

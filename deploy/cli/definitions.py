@@ -78,7 +78,8 @@ def delete(
 
     A definition that is in use can't be deleted: a trigger uses its connection, an endpoint its connection and its
     triggers, a workflow its trigger and its steps' connections. Nor can a connection that commands wait for. Runs in
-    progress keep the steps they started with. An endpoint's destinations stay at Stripe.
+    progress keep the steps they started with. An endpoint's destinations stay at Stripe: `stripeline endpoints apply`
+    deletes them.
 
     ```
     stripeline delete workflow thank-big-spenders --why "the campaign is over"

@@ -38,7 +38,15 @@ ENDPOINTS: Final[Examples] = {
 }
 DESTINATIONS: Final[Examples] = {
     "acme": {
-        "destinations": [{"id": "we_Example1", "payload": "snapshot", "signing_secret": _SEALED, "made_at": AT_MS}]
+        "destinations": [
+            {
+                "id": "we_Example1",
+                "payload": "snapshot",
+                "connection": "acme",
+                "signing_secret": _SEALED,
+                "made_at": AT_MS,
+            }
+        ]
     }
 }
 SWEEPS: Final[Examples] = {

@@ -89,7 +89,7 @@ def _made_for(endpoint: str, stored: Definitions) -> tuple[Destination, ...]:
 
 
 def _destination_row(made: Destination) -> dict[str, Any]:
-    return {"id": made.id, "payload": made.payload, "made_at": rfc3339(made.made_ms)}
+    return {"id": made.id, "payload": made.payload, "connection": made.connection, "made_at": rfc3339(made.made_ms)}
 
 
 def workflow_rows(stored: Definitions) -> list[dict[str, Any]]:

@@ -26,7 +26,7 @@ def _meaning(kind: str, name: str, waiting: Mapping[str, int], renames: Mapping[
         case "endpoint":
             return (
                 f"/webhooks/{name} will be answered 404. Its destinations stay at Stripe, which sends to them for"
-                " days: delete them there too"
+                " days: then run `stripeline endpoints apply`, which deletes them there"
             )
         case "workflow":
             count = waiting.get(f"workflow/{name}", 0)

@@ -60,7 +60,7 @@ class Purpose(StrEnum):
     READING = "reading"  # status, events, runs, dead-letters, get
     COMMANDS = "commands"  # command, dead-letters replay and dismiss, events backfill
     ACTS = "acts"  # runs cancel, start and erase, resume --take-up, events --unmask
-    APPLY = "apply"  # apply FILE, delete, pause, resume, keys rotate
+    APPLY = "apply"  # apply FILE, delete, pause, resume, keys rotate, endpoints apply and roll
     TOPICS_APPLY = "topics-apply"
     TOPICS_SKIP = "topics-skip"
 

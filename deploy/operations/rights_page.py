@@ -32,7 +32,7 @@ _USES: Final = {
     Purpose.READING: "`topics check`, `runs`, `dead-letters list`, `get`",
     Purpose.COMMANDS: "`command`, `dead-letters replay`, `dead-letters dismiss`",
     Purpose.ACTS: "`runs retry`, `runs cancel`, `runs start`, `runs erase`, `resume --take-up`",
-    Purpose.APPLY: "`apply FILE`, `delete`, `pause`, `resume`, `keys`",
+    Purpose.APPLY: "`apply FILE`, `delete`, `pause`, `resume`, `keys`, `endpoints`",
     Purpose.TOPICS_APPLY: "`topics apply`",
     Purpose.TOPICS_SKIP: "`topics skip`",
 }

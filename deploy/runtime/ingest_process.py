@@ -7,6 +7,7 @@ import structlog
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.runtime.definition_cache import PathViews
 from stripeline.deploy.runtime.process.port_in_use import named_ports
+from stripeline.deploy.runtime.reporting.parts import with_signatures
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.runtime.worker_setup import reported_vault, table_loaded
 from stripeline.deploy.telemetry.delivery_spans import DeliverySpans
@@ -49,6 +50,7 @@ async def ingest_part(shared: Shared, stop: asyncio.Event, *, shares_port: bool 
     spans = None if shared.tracer is None else DeliverySpans(shared.tracer, settings.topics.event)
     seen = IngestView(counters=counters, topic=settings.topics.event, unavailable=lambda: publisher.unavailable)
     shared.metrics.show(INGEST, lambda: seen)
+    shared.report.append(lambda report: with_signatures(report, seen.counters.of("stripeline_signatures_total")))
     webhook = Webhook(
         paths=views.of, counters=seen.counters, spans=spans,
         max_body=settings.ingest_max_body_bytes,

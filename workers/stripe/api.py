@@ -13,6 +13,7 @@ from functools import lru_cache
 from typing import Any, Self
 from urllib.parse import quote_plus
 
+import orjson
 import structlog
 from pydantic import SecretStr
 
@@ -119,6 +120,20 @@ class StripeApi:
         answer = await self._exchange("GET", path, _authorised(key, account), None, about=path)
         self.answers["", CallKind.PROBE, _status(answer)] += 1
         return answer
+
+    async def manage(
+        self, method: str, path: str, key: SecretStr, params: Mapping[str, Any] | None = None,
+        *, idempotency_key: str | None = None,
+    ) -> StripeAnswer | Fault:  # fmt: skip
+        """Stripe's answer to a request that is of no command and changes something. JSON below `/v2/`, else a form."""
+        headers, body = _authorised(key, None), None
+        if params is not None:
+            is_json = path.startswith("/v2/")
+            headers["Content-Type"] = "application/json" if is_json else "application/x-www-form-urlencoded"
+            body = orjson.dumps(params) if is_json else form(params)
+        if idempotency_key is not None:
+            headers["Idempotency-Key"] = idempotency_key
+        return await self._exchange(method, path, headers, body, about=path)
 
     def _count(self, call: Call, answer: StripeAnswer | Fault, took_s: float) -> None:
         action, kind = call.action.key, CallKind.ATTEMPT if call.look_up is None else CallKind.LOOK_UP

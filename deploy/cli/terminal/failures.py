@@ -52,6 +52,8 @@ _PURPOSES: Final[Mapping[str, Purpose]] = {
     "runs erase": Purpose.ACTS,
     "command": Purpose.COMMANDS,
     "keys rotate": Purpose.APPLY,
+    "endpoints apply": Purpose.APPLY,
+    "endpoints roll": Purpose.APPLY,
     "runs retry": Purpose.ACTS,
     "runs cancel": Purpose.ACTS,
     "topics apply": Purpose.TOPICS_APPLY,

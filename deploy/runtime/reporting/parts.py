@@ -13,12 +13,14 @@ from msgspec.structs import replace
 from stripeline.contracts.operator.worker_report import ConnectionReport, TaskReport, WorkerReport
 from stripeline.contracts.vocabulary import StateKind
 from stripeline.deploy.telemetry.sources import WorkerView
+from stripeline.ingest.delivery_counters import Buckets, Labels
 from stripeline.workers.executor.connection.rate_gate import ConnectionStatus
 from stripeline.workers.task.input_partition import InputPartition
 
 Part = Callable[[WorkerReport], WorkerReport]
 MAX_WORDS: Final = 2_000
 MAX_CONNECTIONS: Final = 500
+MAX_DESTINATIONS: Final = 500
 
 
 def assembled(base: WorkerReport, parts: Iterable[Part]) -> WorkerReport:
@@ -43,6 +45,14 @@ def with_connections(report: WorkerReport, seen: Iterable[ConnectionStatus]) -> 
     """The connections whose commands wait."""
     waiting = [_connection(one) for one in seen if one.paused or one.paused_accounts or one.line_ms]
     return replace(report, connections=tuple(waiting[:MAX_CONNECTIONS]))
+
+
+def with_signatures(report: WorkerReport, counted: Iterable[tuple[Labels, float | Buckets]]) -> WorkerReport:
+    """The deliveries that ingest verified with the secrets of destinations, by `stripeline_signatures_total`."""
+    signed = {
+        place: int(count) for (_, place), count in counted if not place.isdigit() and isinstance(count, int | float)
+    }
+    return replace(report, signed=dict(list(signed.items())[-MAX_DESTINATIONS:]))
 
 
 def _tasks(seen: WorkerView, is_tier: Callable[[str], bool]) -> Iterator[TaskReport]:

@@ -70,7 +70,8 @@ def made(*ids: str, by: Vault = MINE) -> Destinations:
     sealed = {one: by.seal(endpoint_secret("acme"), SecretStr(f"whsec_of_{one}")) for one in ids}
     return Destinations(
         destinations=tuple(
-            Destination(id=one, payload="snapshot", signing_secret=text, made_ms=1) for one, text in sealed.items()
+            Destination(id=one, payload="snapshot", connection="acme", signing_secret=text, made_ms=1)
+            for one, text in sealed.items()
         )
     )
 

@@ -157,7 +157,7 @@ ENDPOINT = Endpoint(
 )
 MADE = Destinations(
     destinations=tuple(
-        Destination(id=one, payload="snapshot", signing_secret=sealed_for_endpoint(vault), made_ms=1)
+        Destination(id=one, payload="snapshot", connection="acme", signing_secret=sealed_for_endpoint(vault), made_ms=1)
         for one, vault in (("we_1", OLD), ("we_2", NEW))
     )
 )

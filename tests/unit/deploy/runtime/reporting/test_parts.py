@@ -12,6 +12,7 @@ from stripeline.deploy.runtime.reporting.parts import (
     assembled,
     in_words,
     with_connections,
+    with_signatures,
     with_tasks,
 )
 from stripeline.deploy.runtime.reporting.process_report import instance_name
@@ -116,3 +117,11 @@ def test_the_skew_is_known_where_the_broker_answered_soon() -> None:
     assert skew_ms(1_000, 1_100, 61_050) == -60_000
     assert skew_ms(1_000, 2_001, 1_500) is None
     assert skew_ms(1_000, 900, 1_500) is None  # the host's clock was set meanwhile
+
+
+def test_ingest_reports_the_destinations_whose_secrets_were_used():
+    counted = [(("shop", "0"), 7.0), (("shop", "we_1"), 3.0), (("store", "ed_2"), 1.0)]
+    assert with_signatures(BASE, counted).signed == {"we_1": 3, "ed_2": 1}
+    many = [(("shop", f"we_{number}"), 1.0) for number in range(600)]
+    assert list(with_signatures(BASE, many).signed)[-1] == "we_599"
+    assert len(with_signatures(BASE, many).signed) == 500

@@ -32,7 +32,9 @@ def definitions(**parts: object) -> Definitions:
 
 
 def made(at_ms: int) -> Destinations:
-    return Destinations(destinations=(Destination(id="we_1", payload="snapshot", signing_secret="x", made_ms=at_ms),))
+    return Destinations(
+        destinations=(Destination(id="we_1", payload="snapshot", connection="acme", signing_secret="x", made_ms=at_ms),)
+    )
 
 
 def swept(name: str, kind: str, listed: str = "snapshot") -> SweptTrigger:
