@@ -22,6 +22,8 @@ FILTERS = (
     ("connection=acme&account=acct_1Connected", 10),
     ("event=evt_1Sample003", 1),
     (f"until={ago(400)}", 2),
+    ("source=backfill", 3),
+    ("source=delivery&type=charge.dispute.created", 17),
 )
 
 
@@ -57,6 +59,14 @@ async def test_a_viewer_sees_no_payload_of_an_event(console: ConsolePages) -> No
     text = await console.get(ONE)
     assert "Payloads need the role reader." in text
     assert "receipt_email" not in text
+
+
+async def test_an_event_that_was_found_later_says_so(console: ConsolePages) -> None:
+    assert (await console.get("/events?source=backfill")).count("found later</span>") == 3
+    text = await console.get("/events/evt_1Sample004")
+    assert "Stripe's list of events, 30 h after it was created" in text
+    assert "behind newer events of its object" in text
+    assert "30 h after it was created" not in await console.get(ONE)
 
 
 async def test_each_copy_of_an_event_can_be_seen(console: ConsolePages) -> None:

@@ -6,10 +6,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import insert
+from msgspec import structs
+from sqlalchemy import insert, update
 
-from stripeline.contracts.internal_records import Run, encode, read
+from stripeline.contracts.internal_records import RecordedError, Run, encode, read
 from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import RunCode
 from stripeline.deploy.console.auth.identity import ConsoleRole
 from stripeline.deploy.console.index import tables
 from stripeline.workers.router.erasing import erased
@@ -43,6 +45,22 @@ async def test_a_stopped_run_says_why_in_words(console: ConsolePages) -> None:
     assert "<code>insufficient_funds</code>" in text
     assert 'href="https://dashboard.stripe.com/test/logs/req_1Sample"' in text
     assert '<a href="/dead-letters/2/2">2/2</a>' in text
+
+
+async def test_a_held_run_says_what_to_do(console: ConsolePages) -> None:
+    held = RecordedError(code=RunCode.HELD_LATE, message="its event was missed", retryable=False)
+    place = next(place for place, one in console.records.known.items() if one.key == b"evt_1Sample002:welcome-deposit")
+    record = console.records.known[place]
+    run = structs.replace(read(Run, record.value or b""), steps=(), step=None, error=held)
+    console.records.known[place] = replace(record, value=encode(run))
+    row = {"step": None, "code": held.code, "error": held.message, "steps": 0}
+    await console.index.change(
+        lambda db: db.execute(update(tables.run).where(tables.run.c.run_id == run.run_id).values(row)) and None
+    )
+    text = await console.get(STOPPED)
+    assert "<h2>Why it stopped</h2>" in text
+    assert "see whether it is still to be done, then retry the run, which starts its first step, or cancel it" in text
+    assert (await console.get("/runs?code=HELD_LATE")).count("evt_1Sample002:welcome-deposit</a>") == 1
 
 
 async def test_its_time_line_is_in_the_order_of_time(console: ConsolePages) -> None:

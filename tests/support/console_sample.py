@@ -49,6 +49,11 @@ ERROR = RecordedError(
 )  # fmt: skip
 
 
+LATE, LATE_BY_MS = (4, 19, 34), 30 * 60 * MINUTE
+"""Events that were missed and found later."""
+_LATE_HEADERS = {h.SOURCE: h.BACKFILL, h.LATE_BY: str(LATE_BY_MS).encode()}
+
+
 def ago(minutes: int) -> str:
     """A moment of the sample for an address, however long the tests have run since."""
     return rfc3339(NOW_MS - minutes * MINUTE)
@@ -114,6 +119,7 @@ def event_rows() -> list[dict[str, Any]]:
             "type": run.event_type, "trigger": run.trigger, "connection": "acme", "account": run.account,
             "object_id": f"pi_{index:03}", "payment_intent": f"pi_{index:03}", "customer": f"cus_{index % 9}",
             "livemode": False, "key": f"pi_{index:03}", "created_ms": run.started_ms - 900, "received_ms": run.started_ms - 200,
+            "late_by_ms": LATE_BY_MS if index in LATE else None,
         }
         for index, run in enumerate(sample_runs())
     ]  # fmt: skip
@@ -280,7 +286,7 @@ def sample_records() -> Iterator[tuple[tuple[str, int, int], Read]]:
                 run.started_ms - 200,
                 run.key,
                 orjson.dumps(event),
-                {h.TRIGGER: run.trigger.encode(), h.CONNECTION: b"acme"},
+                {h.TRIGGER: run.trigger.encode(), h.CONNECTION: b"acme", **(_LATE_HEADERS if index in LATE else {})},
             )
         )
         for place, step in enumerate(run.steps):

@@ -90,7 +90,8 @@ def _event(events: Iterable[Any]) -> Iterator[TimelineEntry]:
         return
     if first.created_ms is not None:
         yield TimelineEntry(at_ms=first.created_ms, words="Stripe made the event", about=event_link(first.event_id))
-    yield TimelineEntry(at_ms=first.received_ms, words="Ingest published it")
+    who = "Ingest" if first.late_by_ms is None else "A comparison with Stripe's list"
+    yield TimelineEntry(at_ms=first.received_ms, words=f"{who} published it")
 
 
 def _commands(facts: RunFacts, now_ms: int) -> Iterator[TimelineEntry]:

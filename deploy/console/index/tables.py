@@ -8,7 +8,7 @@ from typing import Final
 
 from sqlalchemy import BigInteger, Boolean, Column, Index, Integer, MetaData, Table, Text, text
 
-FORMAT: Final = 6
+FORMAT: Final = 7
 
 metadata: Final = MetaData()
 
@@ -45,12 +45,13 @@ event = Table(
     Column("account", Text), Column("object_id", Text), Column("payment_intent", Text), Column("customer", Text),
     Column("livemode", Boolean), Column("key", Text),
     Column("created_ms", BigInteger), Column("received_ms", BigInteger, nullable=False),
+    Column("late_by_ms", BigInteger),
     Index("event_account", "account", "received_ms"), Index("event_connection", "connection", "received_ms"),
     Index("event_received", "received_ms"), Index("event_type", "type", "received_ms"),
     Index("event_trigger", "trigger", "received_ms"), Index("event_event_id", "event_id", "received_ms"),
     Index("event_object", "object_id", "received_ms"),
     Index("event_payment_intent", "payment_intent", "received_ms"),
-    Index("event_customer", "customer", "received_ms"),
+    Index("event_customer", "customer", "received_ms"), _given("event_late", "late_by_ms", "received_ms"),
 )  # fmt: skip
 
 run = Table(

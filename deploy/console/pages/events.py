@@ -47,6 +47,7 @@ FIELDS: Final = (
     FilterField("connection", "Connection", rare=True),
     FilterField("account", "Account", rare=True),
     FilterField("event", "Event", rare=True),
+    FilterField("source", "Source", choices=("delivery", "backfill"), rare=True),
     UNTIL,
 )
 
@@ -70,10 +71,11 @@ async def events(question: Question) -> Answer:
 
 def _asked(question: Question) -> EventQuestion:
     """Raises BadFilterError."""
-    given = question.given
+    given, source = question.given, question.given("source")
     return EventQuestion(
         type=given("type"), trigger=given("trigger"), connection=given("connection"), account=given("account"),
         object_id=given("object"), customer=given("customer"), event=given("event"),
+        late=None if source is None else source == "backfill",
         since_ms=moment(question, "since"), until_ms=moment(question, "until"),
     )  # fmt: skip
 

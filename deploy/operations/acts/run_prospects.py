@@ -71,7 +71,8 @@ def retry_plan(definitions: Definitions, *, as_started: bool) -> Plan:
 def _outcome(transition: Transition) -> str:
     run, command = transition.run, transition.command
     if command is not None:
-        return f"step {run.step!r} begins again, as {command['command_id']}"
+        again = " again" if run.steps[-1].number > 1 else ""
+        return f"step {run.step!r} begins{again}, as {command['command_id']}"
     why = run.note or (run.error.message if run.error is not None else "")
     return f"refused: {why}" if run.status == "stopped" else f"it ends: {why}"
 

@@ -22,6 +22,7 @@ def event_view(read: Read, *, unmask: bool = False) -> dict[str, Any]:
     event = event_of(read)
     data = event.get("data")
     payload = {"data": data, "previous_attributes": event.get("previous_attributes"), "request": event.get("request")}
+    late_by_ms = h.late_by_ms(read.headers)
     shown: dict[str, Any] = {
         "event": event.get("id"),
         "type": event.get("type"),
@@ -36,6 +37,8 @@ def event_view(read: Read, *, unmask: bool = False) -> dict[str, Any]:
         "api_version": event.get("api_version"),
         "created_at": _created(event.get("created")),
         "received_at": h.rfc3339(read.at_ms),
+        "source": "delivery" if late_by_ms is None else "backfill",
+        "late_by_ms": late_by_ms,
         "topic": read.topic,
         "partition": read.partition,
         "offset": read.offset,

@@ -28,6 +28,7 @@ class EventQuestion:
 
     type: one type, or a prefix and `.*`.
     object_id: of the data object, of its PaymentIntent, or of what the record is ordered by.
+    late: whether it was missed and found later, or delivered.
     since_ms, until_ms: when ingest received it.
     """
 
@@ -38,6 +39,7 @@ class EventQuestion:
     object_id: str | None = None
     customer: str | None = None
     event: str | None = None
+    late: bool | None = None
     since_ms: int | None = None
     until_ms: int | None = None
 
@@ -79,6 +81,8 @@ def _conditions(asked: EventQuestion) -> list[ColumnElement[bool]]:
         found.append(of_type(event.c.type, asked.type))
     if asked.object_id is not None:
         found.append(or_(event.c.object_id == asked.object_id, event.c.payment_intent == asked.object_id))
+    if asked.late is not None:
+        found.append(event.c.late_by_ms.is_not(None) if asked.late else event.c.late_by_ms.is_(None))
     if asked.since_ms is not None:
         found.append(event.c.received_ms >= asked.since_ms)
     if asked.until_ms is not None:

@@ -20,5 +20,5 @@ def event_row(record: Read) -> dict[str, Any]:
         "account": cell(event.account), "object_id": id_cell(data.id), "payment_intent": id_cell(of_payment),
         "customer": cell(data.customer_id), "livemode": event.livemode if isinstance(event.livemode, bool) else None,
         "key": key_cell(record.key), "created_ms": seconds_cell(event.created),
-        "received_ms": ms_cell(record.at_ms) or 0,
+        "received_ms": ms_cell(record.at_ms) or 0, "late_by_ms": h.late_by_ms(record.headers),
     }  # fmt: skip

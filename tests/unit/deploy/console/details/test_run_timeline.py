@@ -30,7 +30,7 @@ def lines(facts: RunFacts) -> list[tuple[int, str]]:
 
 
 def test_a_run_is_told_from_its_event_to_its_end() -> None:
-    event = SimpleNamespace(event_id="evt_1", created_ms=100, received_ms=900)
+    event = SimpleNamespace(event_id="evt_1", created_ms=100, received_ms=900, late_by_ms=None)
     assert lines(RunFacts(run=run(), events=[event], commands=[command()])) == [
         (100, "Stripe made the event"),
         (900, "Ingest published it"),
@@ -41,8 +41,13 @@ def test_a_run_is_told_from_its_event_to_its_end() -> None:
 
 
 def test_a_second_delivery_is_left_out() -> None:
-    copies = [SimpleNamespace(event_id="evt_1", created_ms=None, received_ms=at) for at in (950, 900)]
+    copies = [
+        SimpleNamespace(event_id="evt_1", created_ms=None, received_ms=at, late_by_ms=late_by_ms)
+        for at, late_by_ms in ((950, 7), (900, None))
+    ]
     assert lines(RunFacts(run=run(), events=copies))[0] == (900, "Ingest published it")
+    found_first = RunFacts(run=run(), events=copies[:1])
+    assert lines(found_first)[0] == (950, "A comparison with Stripe's list published it")
 
 
 def test_a_command_that_waits_goes_on_until_now() -> None:

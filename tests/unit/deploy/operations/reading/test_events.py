@@ -6,6 +6,7 @@ import orjson
 import pytest
 from msgspec.structs import replace
 
+from stripeline.contracts import headers as h
 from stripeline.contracts.internal_records import Run, RunStep
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.operations.reading.customers import customers_of
@@ -98,6 +99,11 @@ def test_an_audit_says_what_was_looked_for() -> None:
     assert some.words() == "type charge.* *, object ch_1, since 1970-01-01T00:00:00.000Z"
 
 
+def test_an_event_that_was_found_later_says_so() -> None:
+    view = event_view(read(**{h.SOURCE: h.BACKFILL, h.LATE_BY: b"108000000"}))
+    assert (view["source"], view["late_by_ms"]) == ("backfill", 108_000_000)
+
+
 def test_an_event_has_the_promised_shape_and_masks_at_any_depth() -> None:
     view = event_view(read())
     masked = "…masked"
@@ -105,7 +111,7 @@ def test_an_event_has_the_promised_shape_and_masks_at_any_depth() -> None:
         "event": "evt_1", "type": "charge.dispute.created", "trigger": "pay", "connection": "acme",
         "account": "acct_1", "context": None, "object": "dp_1", "customer": "cus_1", "key": "ch_1", "livemode": False,
         "api_version": None, "created_at": "2023-11-14T22:13:20.000Z", "received_at": "1970-01-01T00:00:02.500Z",
-        "topic": "stripe.charge-event", "partition": 2, "offset": 5,
+        "source": "delivery", "late_by_ms": None, "topic": "stripe.charge-event", "partition": 2, "offset": 5,
         "data": {
             "id": "dp_1", "object": "dispute", "customer": "cus_1", "evidence": [{"shipping": masked}],
             "charge": {"id": "ch_1", "billing_details": masked, "receipt_email": None}, "client_secret": masked,
