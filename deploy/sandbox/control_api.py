@@ -113,6 +113,7 @@ def _settings(sandbox: Sandbox, _call: SandboxRequest, _now_ms: int) -> Any:
         "endpoint_per_s": sandbox.limiter.endpoint_per_s,
         "api_version": sandbox.webhooks.api_version,
         "events_listed_after_s": sandbox.webhooks.listed_after_ms / 1000,
+        "delivery_attempts": sandbox.webhooks.attempts,
     }
 
 
@@ -129,6 +130,8 @@ def _set(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
                 sandbox.webhooks.api_version = value
             case "events_listed_after_s":
                 sandbox.webhooks.listed_after_ms = round(value * 1000)
+            case "delivery_attempts":
+                sandbox.webhooks.attempts = value
             case "seed":
                 sandbox.faults.rng.seed(value)
             case _:

@@ -34,12 +34,15 @@ def make_events(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
 
 
 def send_again(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
-    """As `stripe events resend` does."""
-    for event_id in models.SendAgainBody.model_validate_json(call.body).ids:
-        event = sandbox.webhooks.snapshots.get(event_id) or sandbox.webhooks.thin.get(event_id)
+    """As `stripe events resend` does, or Stripe itself after an outage."""
+    wanted, webhooks = models.SendAgainBody.model_validate_json(call.body), sandbox.webhooks
+    for event_id in wanted.ids:
+        event = webhooks.snapshots.get(event_id) or webhooks.thin.get(event_id)
         if event is None:
             raise models.RefusedError(f"There is no event {event_id}: GET /_sandbox/events lists them.")
-        sandbox.webhooks.deliver(event)
+        webhooks.deliver(event)
+    if wanted.failed:
+        webhooks.deliver_failed()
     return deliveries(sandbox, call, now_ms)
 
 

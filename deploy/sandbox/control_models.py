@@ -109,6 +109,7 @@ class SettingsBody(Body):
     endpoint_per_s: Rate | None = None
     api_version: str = Field(default="", pattern=r"^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$")
     events_listed_after_s: Delay = 0.0
+    delivery_attempts: int = Field(default=1, ge=1, le=6)
 
 
 class KeyBody(Body):
@@ -187,7 +188,16 @@ class EventsBody(Body):
 
 
 class SendAgainBody(Body):
-    ids: Annotated[tuple[str, ...], Field(min_length=1)]
+    """`failed`: all that some destination did not take, as Stripe sends again for three days."""
+
+    ids: tuple[str, ...] = ()
+    failed: bool = False
+
+    @model_validator(mode="after")
+    def _says_which(self) -> Self:
+        if bool(self.ids) is self.failed:
+            raise ValueError("say which: `ids`, or `failed`")
+        return self
 
 
 class DestinationBody(Body):

@@ -56,13 +56,13 @@ class WebhookDeliveries:
 
 
 async def _taken(session: aiohttp.ClientSession, delivery: SandboxDelivery, webhooks: SandboxWebhooks) -> bool:
-    for wait_s in (*WAITS_S, None):
+    for attempt in range(webhooks.attempts):
+        if attempt:
+            await asyncio.sleep(WAITS_S[attempt - 1])
         if not webhooks.may_go(delivery):
             return False
         if await _post(session, delivery):
             return True
-        if wait_s is not None:
-            await asyncio.sleep(wait_s)
     return False
 
 

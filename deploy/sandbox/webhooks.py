@@ -23,6 +23,7 @@ from stripeline.deploy.sandbox.events.twins import is_snapshot, thin_type
 from stripeline.deploy.sandbox.webhook_endpoints import WebhookEndpoint
 
 EVENT_VERSION = "2026-06-24.dahlia"
+MAX_ATTEMPTS = 6
 MAX_WAITING = 50_000
 """Deliveries that nobody has taken yet, or that are held. What comes on top is dropped and counted."""
 
@@ -60,6 +61,7 @@ class SandboxWebhooks:
         self.snapshots, self.thin, self.rules = EventLog(), EventLog(), rules
         self.api_version = EVENT_VERSION
         self.listed_after_ms = 0
+        self.attempts = MAX_ATTEMPTS
         self._platforms_of, self._salt, self._made = platforms_of, salt, 0
         self._waiting: deque[SandboxDelivery] = deque()
         self._held: list[SandboxDelivery] = []
@@ -87,6 +89,13 @@ class SandboxWebhooks:
         for endpoint in (*self.endpoints, *self.destinations.targets()):
             if endpoint.takes(event, platforms):
                 self._dispatch(SandboxDelivery(endpoint=endpoint, event=event))
+
+    def deliver_failed(self) -> None:
+        """Again, to each endpoint that takes it, whichever had not."""
+        for event in (*self.snapshots, *self.thin):
+            if event.failed:
+                event.failed = 0
+                self.deliver(event)
 
     def ping(self, destination: SandboxDestination, now_ms: int) -> KeptEvent:
         """An event for this destination alone, whatever it takes."""

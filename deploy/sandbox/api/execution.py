@@ -22,7 +22,7 @@ from stripeline.deploy.sandbox.api.resources import (
 from stripeline.deploy.sandbox.api.routes import AdmittedRequest
 from stripeline.deploy.sandbox.api.search import search_answer
 from stripeline.deploy.sandbox.api.stripe_errors import DOC_URL, missing_object
-from stripeline.deploy.sandbox.api.values import Params, SandboxAnswer
+from stripeline.deploy.sandbox.api.values import Params, SandboxAnswer, kept_json
 from stripeline.deploy.sandbox.destinations.event_destination_api import EventDestinationApi
 from stripeline.deploy.sandbox.destinations.webhook_endpoint_api import WebhookEndpointApi
 from stripeline.deploy.sandbox.effects import Effect, SandboxLedger
@@ -89,7 +89,7 @@ class Endpoints:
         """Put an object there without an effect."""
         birth = Birth(id=object_id or self.new_id(resource), created=now_ms // 1000, livemode=livemode)
         made = resource.build(birth, params)
-        self.store.add(scope, made, orjson.dumps(made), now_ms)
+        self.store.add(scope, made, kept_json(made), now_ms)
         return made
 
     def execute(self, order: AdmittedRequest, now_ms: int, *, declined: bool = False) -> SandboxAnswer:
@@ -128,7 +128,7 @@ class Endpoints:
         made = resource.build(birth, params)
         if declined:
             made["last_payment_error"] = DECLINED
-        body = orjson.dumps(made)
+        body = kept_json(made)
         self.store.add(order.scope, made, body, now_ms)
         related = RelatedPath(id=made["id"], type=resource.object, url=f"{resource.url}/{made['id']}")
         self._tell(order, related, body, now_ms, declined=declined)

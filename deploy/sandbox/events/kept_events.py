@@ -75,7 +75,11 @@ class EventLog:
         whose = (event.happened.account, event.happened.livemode)
         self._by_id[event.id] = event
         self._arrived.append(event)
-        insort(self._by_time.setdefault(whose, []), event, key=_place)
+        events = self._by_time.setdefault(whose, [])
+        if events and event.place < events[-1].place:
+            insort(events, event, key=_place)
+        else:
+            events.append(event)
         if len(self._arrived) > self._keep:
             self._forget(self._arrived.popleft())
 

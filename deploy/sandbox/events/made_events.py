@@ -4,12 +4,11 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-import orjson
-
 from stripeline.contracts.deliveries.thin_events import GENERATION_FAILURE
 from stripeline.deploy.sandbox.accounts import scope_of
 from stripeline.deploy.sandbox.api.execution import Endpoints
 from stripeline.deploy.sandbox.api.objects import Birth
+from stripeline.deploy.sandbox.api.values import kept_json
 from stripeline.deploy.sandbox.events.event_objects import object_after, object_of, related_of, stored_id, subject_of
 from stripeline.deploy.sandbox.events.kept_events import Happened, KeptEvent, RelatedPath
 from stripeline.deploy.sandbox.events.thin_event_api import rfc3339
@@ -64,7 +63,7 @@ class EventMaker:
         birth = Birth(id=object_id or self._endpoints.new_id(resource), created=now_ms // 1000, livemode=livemode)
         made = object_of(event_type, birth, {})
         scope = scope_of(account, livemode=livemode)
-        self._endpoints.store.put(scope, stored_id(event_type, made), made, orjson.dumps(made), now_ms)
+        self._endpoints.store.put(scope, stored_id(event_type, made), made, kept_json(made), now_ms)
         happened = Happened(
             type=GENERATION_FAILURE,
             object=b"null",
@@ -83,13 +82,13 @@ class EventMaker:
     ) -> tuple[bytes, RelatedPath | None]:
         birth = Birth(id=object_id, created=wanted.first_ms // 1000, livemode=wanted.livemode)
         made = object_of(event_type, birth, wanted.data)
-        body, scope = orjson.dumps(made), scope_of(wanted.account, livemode=wanted.livemode)
+        body, scope = kept_json(made), scope_of(wanted.account, livemode=wanted.livemode)
         after = None if wanted.gone else object_after(event_type, made)
         if after is None:
             self._endpoints.store.remove(scope, stored_id(event_type, made))
         else:
             self._endpoints.store.put(
-                scope, stored_id(event_type, made), after, body if after is made else orjson.dumps(after), now_ms
+                scope, stored_id(event_type, made), after, body if after is made else kept_json(after), now_ms
             )
         return body, related_of(event_type, made)
 

@@ -101,6 +101,7 @@ def test_settings_change_only_what_is_sent(hand: Hand) -> None:
         "endpoint_per_s": 25,
         "api_version": "2026-06-24.dahlia",
         "events_listed_after_s": 0,
+        "delivery_attempts": 6,
     }
     drawn = hand.sandbox.faults.rng.random()
     hand("POST", "/settings", {"seed": 5})

@@ -1,12 +1,15 @@
 """Stripe's list of events, with what makes it hard to read: cursors, ties, late ones, accounts, 30 days."""
 
+import tracemalloc
 from typing import Any
 from urllib.parse import urlencode
 
 import orjson
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from stripeline.deploy.sandbox.api.values import SandboxRequest
+from stripeline.deploy.sandbox.api.values import SandboxRequest, kept_json
 from stripeline.deploy.sandbox.control_api import control
 from stripeline.deploy.sandbox.events import kept_events
 from stripeline.deploy.sandbox.events.kept_events import EventLog, Happened, KeptEvent, ListedSpan
@@ -219,6 +222,48 @@ def test_what_is_kept_is_bounded_and_what_is_not_is_counted() -> None:
     assert kept_events.EVENTS_KEPT >= 100_000
 
 
+@given(
+    created=st.lists(st.integers(0, 8), max_size=25),
+    bounds=st.tuples(st.integers(0, 8), st.integers(0, 8)),
+    cursor=st.none() | st.tuples(st.booleans(), st.integers(0, 24)),
+)
+def test_a_walk_is_the_sorted_list_cut(
+    created: list[int], bounds: tuple[int, int], cursor: tuple[bool, int] | None
+) -> None:
+    """Whatever the order of arrival, and wherever the cursor is: also outside of the bounds."""
+    log, events = EventLog(), []
+    for number, second in enumerate(created):
+        happened = Happened(
+            type="x.y", object=b"", account="a", livemode=True, request={}, at_ms=NOW - second * 700, api_version=""
+        )
+        events.append(KeptEvent(id=f"evt_{number * 7 % 26:02}", type="x.y", happened=happened))
+        log.add(events[-1])
+    first, last = sorted(NOW - bound * 1000 for bound in bounds)
+    backwards, anchor = (False, None) if cursor is None or not events else (cursor[0], events[cursor[1] % len(events)])
+    expected = sorted(
+        (event for event in events if first <= event.place[0] <= last), key=lambda event: event.place, reverse=True
+    )
+    if anchor is not None:
+        expected = [
+            event for event in expected if (event.place > anchor.place if backwards else event.place < anchor.place)
+        ]
+    if backwards:
+        expected.reverse()
+    span = ListedSpan(first_ms=first, last_ms=last, cursor=anchor, backwards=backwards)
+    assert list(log.walk("a", livemode=True, span=span, now_ms=NOW)) == expected
+
+
+def test_what_is_kept_takes_its_own_size() -> None:
+    value = {"name": "x" * 40, "values": ["y" * 10] * 100}
+    tracemalloc.start()
+    try:
+        kept = [kept_json(value) for _ in range(200)]
+        taken, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert taken < 2 * sum(map(len, kept))
+
+
 def sent(past: Past) -> list[str]:
     return [delivery.event.id for delivery in past.sandbox.webhooks.take()]
 
@@ -260,6 +305,15 @@ def test_held_deliveries_are_released_in_any_order_and_twice(hooked: Past) -> No
     assert hooked.make("customer.created") * 2 == sent(hooked)
     hooked.control("POST", "/events/again", ids=made[:3])
     assert sent(hooked) == made[:3]
+
+
+def test_what_failed_in_an_outage_is_sent_again(hooked: Past) -> None:
+    made = hooked.make("customer.created", count=3, spread_s=3)
+    for delivery in hooked.sandbox.webhooks.take():
+        hooked.sandbox.webhooks.ended(delivery, "delivered" if delivery.event.id == made[1] else "failed")
+    assert set(hooked.ids(delivery_success="false")) == {made[0], made[2]}
+    hooked.control("POST", "/events/again", failed=True)
+    assert sent(hooked) == [made[0], made[2]]
 
 
 def test_events_are_made_without_being_sent(hooked: Past) -> None:
