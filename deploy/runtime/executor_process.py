@@ -1,9 +1,13 @@
 """Wires the executor: its decisions, the rate gate, the calls to Stripe with the connections' keys, and a worker."""
 
 import asyncio
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
+from typing import Any
 from urllib.parse import urlsplit
 
+from stripeline.contracts.definition_fields import Rate
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.runtime.action_check import uninstalled
 from stripeline.deploy.runtime.brake_wiring import brakes_of, following, own_runs_of, show_brakes, takes_only_own
@@ -22,6 +26,7 @@ from stripeline.deploy.runtime.reporting.parts import with_connections
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.runtime.stripe_client import stripe_client
 from stripeline.deploy.runtime.worker_setup import may_begin, new_worker, reported_vault, run_watched
+from stripeline.deploy.stripe_side.endpoints.endpoint_checker import EndpointChecker, checking
 from stripeline.deploy.stripe_side.sweeps.sweep_wiring import sweeping
 from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
 from stripeline.workers.actions import actions
@@ -29,6 +34,7 @@ from stripeline.workers.executor.connection.rate_gate import RateGate
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.kafka.control_table import ControlTable, publish
+from stripeline.workers.kafka.group_member import Worker
 from stripeline.workers.roles import ExecutorRole, ThinPart
 from stripeline.workers.secrets.cache import Secrets
 from stripeline.workers.spans import CallSpans
@@ -82,10 +88,24 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
             _require_actions(shared)
             probing = asyncio.create_task(prober.run(), name="probes of refused keys")
             try:
-                async with following(peers, runs), sweeping(shared, worker, stripe, keys.of, limits):
+                async with _beside(shared, worker, stripe, keys, limits), following(peers, runs):
                     await run_watched(shared, worker, stop)
             finally:
                 probing.cancel()
+
+
+@asynccontextmanager
+async def _beside(
+    shared: Shared, worker: Worker[Any], stripe: StripeApi, keys: Keys, limits: Callable[[str], Rate]
+) -> AsyncIterator[None]:
+    """What the owner of partition 0 does beside the commands."""
+    checker = EndpointChecker(
+        installation=shared.installation.id, definitions=lambda: shared.table.definitions, key=keys.of,
+        owns=lambda: 0 in worker.tasks, read=stripe.read,
+    )  # fmt: skip
+    shared.report.append(checker.reported)
+    async with sweeping(shared, worker, stripe, keys.of, limits), checking(checker):
+        yield
 
 
 def _thin_part(shared: Shared, setup: Setup, gate: RateGate, stripe: StripeApi) -> ThinPart:

@@ -31,6 +31,7 @@ class FindingKind(StrEnum):
     PARTITION_COUNT = "partition_count"
     UNREAD = "unread"
     KEY_REFUSED = "key_refused"
+    ENDPOINT = "endpoint"
     HORIZON = "horizon"
     DEAD_LETTERS = "dead_letters"
     STOPPED_RUNS = "stopped_runs"

@@ -6,6 +6,7 @@ A new rule is a function from facts to findings, and a line here: its place is i
 from collections.abc import Callable, Iterable, Sequence
 from typing import Final
 
+from stripeline.deploy.operations.status import endpoint_rules as of_endpoints
 from stripeline.deploy.operations.status import process_rules as of_processes
 from stripeline.deploy.operations.status import waiting_rules as of_waiting
 from stripeline.deploy.operations.status.facts import Facts
@@ -22,6 +23,7 @@ RULES: Final[Sequence[Callable[[Facts], Iterable[StatusFinding]]]] = (
     of_waiting.unread,
     of_waiting.horizon,
     of_waiting.refused_keys,
+    of_endpoints.endpoints,
     of_waiting.dead_letters,
     of_waiting.stopped_runs,
     of_waiting.no_connection,

@@ -95,11 +95,13 @@ class EndpointCalls:
 
 
 async def destinations_there(read: Reads, key: SecretStr) -> tuple[StripeDestination, ...] | NotDone:
-    """All destinations of the account of a key."""
+    """All destinations of the account of a key; those of the older API as far as it may see them: none is ours."""
     v2, v1 = [await _listed(read, key, first) for first in LISTS]
     if isinstance(v2, NotDone):
         return v2
-    return v1 if isinstance(v1, NotDone) else merged(v2, v1)
+    if isinstance(v1, NotDone):
+        return merged(v2, ()) if v1.right else v1
+    return merged(v2, v1)
 
 
 async def _listed(read: Reads, key: SecretStr, first: str) -> list[StripeDestination] | NotDone:

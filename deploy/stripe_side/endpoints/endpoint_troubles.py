@@ -23,7 +23,7 @@ from stripeline.deploy.stripe_side.endpoints.wanted_destinations import (
 
 Looked = Mapping[str, tuple[StripeDestination, ...] | NotDone]
 """What Stripe has, or why it could not be asked, by connection."""
-_APPLY: Final = "`stripeline endpoints apply` corrects it"
+_APPLY: Final = "run `stripeline endpoints apply`"
 _SHOWN: Final = 8
 _PATH: Final = "/webhooks/"
 

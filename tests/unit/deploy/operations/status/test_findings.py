@@ -10,7 +10,7 @@ from msgspec.structs import replace as with_fields
 
 from stripeline.contracts.operator.control_records import KeyRefusal, Pause
 from stripeline.contracts.operator.operator_vocabulary import TopicProblemKind
-from stripeline.contracts.operator.worker_report import TaskReport
+from stripeline.contracts.operator.worker_report import EndpointTrouble, TaskReport
 from stripeline.contracts.retry_tiers import DAY_MS
 from stripeline.deploy.cli.app import app_for
 from stripeline.deploy.operations.rights import Operation, ResourceKind, Right
@@ -33,6 +33,9 @@ STOPS, PERSON, NOTE = Severity.STOPS, Severity.PERSON, Severity.NOTE
 KEY_NAME = definitions().connections["acme"].key_name
 PAUSE = Pause(by="ada", why="the client asked", at_ms=NOW_MS - HOUR_MS)
 ITSELF = Pause(by="stripeline", why="its limit of effects is reached", at_ms=NOW_MS - HOUR_MS)
+DISABLED = EndpointTrouble(
+    endpoint="shop", kind="disabled", text="destination we_1 is disabled at Stripe: run `stripeline endpoints apply`"
+)
 DENIED = Denied(
     rights=(Right(resource=ResourceKind.TOPIC, name="t", operation=Operation.DESCRIBE),), principal="User:ada"
 )
@@ -133,6 +136,14 @@ CASES: dict[str, tuple[Facts, FindingKind, Severity, str, str]] = {
         with_workers(instance("executor", master_keys=("aaaa0000",))), FindingKind.LACKS_KEY, STOPS,
         "executor/executor-0 does not hold master key 3f9a1c2b, which seals connection acme and trigger acme-payments",
         "stripeline keys status",
+    ),
+    "an endpoint whose destination is disabled": (
+        with_workers(instance("executor", endpoints=(DISABLED,))), FindingKind.ENDPOINT, PERSON,
+        "Endpoint shop: destination we_1 is disabled at Stripe", "stripeline endpoints apply",
+    ),
+    "an endpoint whose account could not be asked": (
+        with_workers(instance("executor", endpoints=(with_fields(DISABLED, kind="not_asked", text="away"),))),
+        FindingKind.ENDPOINT, NOTE, "Endpoint shop: away", "stripeline endpoints check",
     ),
     "another partition count": (
         with_workers(instance("ingest", partitions=8)), FindingKind.PARTITION_COUNT, STOPS,
