@@ -38,7 +38,7 @@ class Store:
         row = Row(id=object_id, position=len(rows), created_ms=now_ms, body=body)
         rows.append(row)
         self._by_id[account, object_id] = row
-        for key, value in made["metadata"].items():
+        for key, value in _metadata(made):
             self._by_metadata.setdefault((account, name, key, value), []).append(row)
         return row
 
@@ -51,9 +51,9 @@ class Store:
         row = replace(there, body=body)
         self._rows[account, made["object"]][there.position] = row
         self._by_id[account, object_id] = row
-        for key, value in orjson.loads(there.body).get("metadata", {}).items():
+        for key, value in _metadata(orjson.loads(there.body)):
             self._by_metadata[account, made["object"], key, value].remove(there)
-        for key, value in made.get("metadata", {}).items():
+        for key, value in _metadata(made):
             self._by_metadata.setdefault((account, made["object"], key, value), []).append(row)
         return row
 
@@ -70,3 +70,9 @@ class Store:
 
     def with_metadata(self, account: str, object_name: str, key: str, value: str) -> Sequence[Row]:
         return self._by_metadata.get((account, object_name, key, value), ())
+
+
+def _metadata(made: Mapping[str, Any]) -> list[tuple[str, str]]:
+    """A test may give an object any fields: what is no metadata is not found by it."""
+    pairs = made.get("metadata")
+    return [(key, value) for key, value in pairs.items() if isinstance(value, str)] if isinstance(pairs, dict) else []

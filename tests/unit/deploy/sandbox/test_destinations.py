@@ -13,7 +13,13 @@ from stripeline.deploy.sandbox.idempotency import KEPT_FOR_MS, V2_KEPT_FOR_MS
 from stripeline.deploy.sandbox.sandbox import Sandbox
 
 NOW = 1_700_000_000_000
-KEY, RESTRICTED, SHOP, VERSION = "sk_test_dest1111", "rk_test_dest2222", "acct_1Shop", "2026-09-30.endive"
+KEY, LIVE, RESTRICTED, SHOP, VERSION = (
+    "sk_test_dest1111",
+    "sk_live_dest1111",
+    "rk_test_dest2222",
+    "acct_1Shop",
+    "2026-09-30.endive",
+)
 V1, V2 = "/v1/webhook_endpoints", "/v2/core/event_destinations"
 URL = "https://hooks.example.com/webhooks/acme"
 FORM = f"url={URL}&enabled_events[]=customer.created&enabled_events[]=charge.failed"
@@ -32,6 +38,8 @@ Body = dict[str, Any]
 class Stripe:
     def __init__(self) -> None:
         self.sandbox, self.now_ms, self.status = Sandbox(seed=1), NOW, 0
+        for key in (KEY, LIVE, RESTRICTED):
+            self.control("POST", "/keys", key=key, account="acct_1Own")
         self.control("POST", "/connected", key=KEY, account=SHOP)
 
     def control(self, method: str, path: str, **body: Any) -> Any:
@@ -170,7 +178,7 @@ def test_an_account_has_16_destinations_together(at_stripe: Stripe, first: int) 
     assert at_stripe.status == 400
     at_stripe.send("POST", V2, THIN)
     assert at_stripe.status == 400
-    at_stripe.send("POST", V1, FORM, key=KEY.replace("test", "live"))
+    at_stripe.send("POST", V1, FORM, key=LIVE)
     assert at_stripe.status == 200
     api, rows = (V1, at_stripe.send("GET", V1)["data"]) if first else (V2, at_stripe.send("GET", V2)["data"])
     at_stripe.send("DELETE", f"{api}/{rows[0]['id']}")
@@ -256,7 +264,7 @@ def test_api_v2_takes_json_and_api_v1_a_form(at_stripe: Stripe) -> None:
 
 @pytest.mark.parametrize("live", [True, False])
 def test_live_mode_wants_https(at_stripe: Stripe, live: bool) -> None:
-    key = KEY.replace("test", "live") if live else KEY
+    key = LIVE if live else KEY
     at_stripe.send("POST", V1, FORM.replace("https", "http"), key=key)
     assert at_stripe.status == (400 if live else 200)
     at_stripe.send("POST", V1, "url=http://127.0.0.1:8080/&enabled_events[]=*", key=key)
@@ -279,7 +287,7 @@ def test_a_key_without_the_right_is_403(at_stripe: Stripe, path: str) -> None:
 
 def test_another_account_or_mode_sees_none_of_it(at_stripe: Stripe) -> None:
     made = at_stripe.send("POST", V1, FORM)
-    for more in ({"key": "sk_test_else"}, {"key": KEY.replace("test", "live")}, {"stripe_account": SHOP}):
+    for more in ({"key": "sk_test_else"}, {"key": LIVE}, {"stripe_account": SHOP}):
         assert at_stripe.send("GET", V1, **more)["data"] == []
         at_stripe.send("DELETE", f"{V1}/{made['id']}", **more)
         assert at_stripe.status == 404
@@ -322,8 +330,8 @@ def test_a_disabled_destination_gets_nothing_ever(at_stripe: Stripe, path: str) 
     at_stripe.events()  # on its way when it is disabled
     at_stripe.send("POST", *disable)
     at_stripe.control("POST", "/deliveries/release")
-    at_stripe.events()
     assert at_stripe.sent() == []
+    at_stripe.events()
     at_stripe.send("POST", *enable)
     assert at_stripe.sent() == []
     at_stripe.events()

@@ -272,6 +272,10 @@ def test_limits_answer_429_with_their_reason_and_fill_again(client: Client) -> N
         ("GET", "/v1/charges/search"),
         ("GET", "/v1/charges/a/b"),
         ("GET", "/v3/customers"),
+        ("POST", "/v1/events"),
+        ("DELETE", "/v1/events/evt_1"),
+        ("POST", "/v1/webhook_endpoints/we_1/ping"),
+        ("GET", "/v1/webhook_endpoints/we_1/ping"),
         ("DELETE", "/v1/customers/cus_1"),
     ],
 )
