@@ -106,6 +106,19 @@ async def test_deliveries_go_on_while_the_topic_is_not_there(broker: Broker, pre
     assert [note.id for note in await noted(broker, running)] == ["evt_2"]
 
 
+async def test_deliveries_go_on_while_the_topic_refuses_notes(broker: Broker, prefix: str) -> None:
+    refusing = {"max.message.bytes": "10"}
+    await create_topics(broker.bootstrap_servers, {f"{prefix}event-seen": PARTITIONS}, configs=refusing)
+    async with ingest(broker, prefix, there=False) as running:
+        running.there = True
+        await until(lambda: running.notes._open)
+        assert isinstance(await published(running.publisher, publication(1)), Published)
+        await until(lambda: running.notes.why)
+        assert sum(running.count(DROPPED).values()) == 1
+        assert isinstance(await published(running.publisher, publication(2)), Published)
+        assert (running.publisher.missing(), running.publisher.unavailable) == (None, {})
+
+
 async def test_a_kill_loses_notes_and_no_event(broker: Broker, prefix: str) -> None:
     async with ingest(broker, prefix) as running:
         assert isinstance(await published(running.publisher, publication(1)), Published)
