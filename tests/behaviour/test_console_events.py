@@ -62,7 +62,7 @@ async def test_a_viewer_sees_no_payload_of_an_event(console: ConsolePages) -> No
 
 
 async def test_an_event_that_was_found_later_says_so(console: ConsolePages) -> None:
-    assert (await console.get("/events?source=backfill")).count("found later</span>") == 3
+    assert (await console.get("/events?source=backfill")).count('<span class="badge">late</span>') == 3
     text = await console.get("/events/evt_1Sample004")
     assert "Stripe's list of events, 30 h after it was created" in text
     assert "behind newer events of its object" in text

@@ -102,6 +102,14 @@ async def test_a_pasted_event_shows_each_command(console: ConsolePages) -> None:
     assert console.committed == []
 
 
+async def test_a_trial_says_what_becomes_of_a_late_event(console: ConsolePages) -> None:
+    step = Step(id="first", action="stripe/create-customer", input={"name": "Ada"})
+    define(console, **{"thank-big-spenders": Workflow(trigger="acme-payments", steps=(step,), late="hold")})
+    assert "late: hold" in await console.get(PATH)
+    text = await console.post(f"{PATH}/try", {"event": event()}, 200)
+    assert "Were it missed and found later: held for a person (late: hold)." in text
+
+
 async def test_an_event_that_starts_nothing_says_why(console: ConsolePages) -> None:
     assert "Not started: `where` is false" in await console.post(f"{PATH}/try", {"event": event(amount=5)}, 200)
     other = example_event("customer.created", {"id": "cus_1"}, event_id="evt_2").decode()

@@ -5,7 +5,7 @@ from typing import Any, Final
 
 import yaml
 
-_ORDER: Final = ("trigger", "types", "where", "limit", "kind", "connection", "steps")
+_ORDER: Final = ("trigger", "types", "where", "limit", "late", "kind", "connection", "steps")
 _STEP_ORDER: Final = ("id", "action", "connection", "account", "input")
 _NOT_WRITTEN: Final = frozenset({"owner", "key", "hint", "mode", "signing_secrets"})
 """What a person does not write: said to the command, learned, or a secret."""

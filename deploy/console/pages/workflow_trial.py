@@ -51,7 +51,13 @@ def _trial(text: str, name: str, held: Workflow, trigger: Trigger, now_ms: int) 
     played = [one for each in report["triggers"] for one in each["workflows"]]
     return {
         "problem": None, "event": report["event"], "too_old": report["too_old"], "kind": trigger.kind,
-        "played": [{**one, "words": event_trial.WORDS[one["outcome"]]} for one in played],
+        "played": [
+            {
+                **one, "words": event_trial.WORDS[one["outcome"]],
+                "late_words": event_trial.LATE_WORDS.get(one["late"]),
+            }
+            for one in played
+        ],
     }  # fmt: skip
 
 

@@ -26,7 +26,7 @@ WORDS: Final[Mapping[str, str]] = {
     "own_effect": "not started: the event is the effect of a command of this workflow's own chain",
     "hop_limit": "not started: too many of our own effects led to this event",
 }
-_LATE: Final = {
+LATE_WORDS: Final = {
     "skip": "were it missed and found later: not started (late: skip)",
     "hold": "were it missed and found later: held for a person (late: hold)",
 }
@@ -135,7 +135,7 @@ def _workflow_lines(played: Played) -> Iterator[str]:
     if played.run is not None:
         yield f"    run {played.run}"
     if played.late is not None:
-        yield f"    {_LATE[played.late]}"
+        yield f"    {LATE_WORDS[played.late]}"
     for number, step in enumerate(played.steps, 1):
         account = f", account {step.account}" if step.account else ""
         yield f"    {number}. {step.id}: {step.action} on {step.connection}{account}"
