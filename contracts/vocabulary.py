@@ -176,6 +176,7 @@ class CallKind(StrEnum):
     LOOK_UP = "look_up"
     FETCH = "fetch"  # of what a thin event names
     PROBE = "probe"  # of a refused key
+    LIST = "list"  # of events, by a sweep
 
 
 class StateKind(StrEnum):

@@ -41,12 +41,13 @@ class Destinations(Struct, frozen=True, kw_only=True):
 
 
 class SweptSince(Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """From when on a trigger's events are compared. Another family, kind of events or account begins again."""
+    """From when on a trigger's events of these types are compared. Another family or account begins again."""
 
     trigger: Annotated[str, Meta(description="its name")]
     kind: Annotated[str, Meta(description="its object family")]
     payload: Annotated[Payload, Meta(description="which of Stripe's lists is compared")]
     connected: Annotated[bool, Meta(description="the events of connected accounts; else the account's own")] = False
+    types: Annotated[tuple[str, ...], Meta(description="exact types, as Stripe's list names them")]
     since_s: Annotated[int, Meta(ge=0, description="seconds since the epoch, by Stripe's clock")] = field(name="since")
 
 

@@ -58,6 +58,7 @@ SWEEPS: Final[Examples] = {
                 "trigger": "acme-payments",
                 "kind": "stripe/payment-event",
                 "payload": "snapshot",
+                "types": ["payment_intent.payment_failed", "payment_intent.succeeded"],
                 "since": AT_MS // 1000 - 864_000,
             }
         ],

@@ -30,6 +30,7 @@ from stripeline.workers.thin.thin_fetch import Fetch
 STRIPE_VERSION = "2026-06-24.dahlia"
 MAX_BODY_BYTES = 1_048_576
 MAX_CONNECTIONS = 512
+_V2 = "/v2/"
 _LOG_EVERY_S = 10.0
 _HEADERS_READ = (
     "stripe-should-retry",
@@ -115,10 +116,15 @@ class StripeApi:
         self.seconds["", CallKind.FETCH].add(time.monotonic() - began_s)
         return answer
 
-    async def read(self, path: str, key: SecretStr, account: str | None = None) -> StripeAnswer | Fault:
+    async def read(
+        self, path: str, key: SecretStr, account: str | None = None, kind: CallKind = CallKind.PROBE
+    ) -> StripeAnswer | Fault:
         """Stripe's answer to a GET that is of no command, such as `/v1/account`."""
-        answer = await self._exchange("GET", path, _authorised(key, account), None, about=path)
-        self.answers["", CallKind.PROBE, _status(answer)] += 1
+        headers = _authorised(key, None if path.startswith(_V2) else account)
+        if account is not None and path.startswith(_V2):
+            headers["Stripe-Context"] = account  # https://docs.stripe.com/context
+        answer = await self._exchange("GET", path, headers, None, about=path.partition("?")[0])
+        self.answers["", kind, _status(answer)] += 1
         return answer
 
     async def manage(

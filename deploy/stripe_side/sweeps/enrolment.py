@@ -6,7 +6,7 @@ the first event that ingest noted. Without that, a sweep would publish what an e
 from before it, a family that it does not have, or the platform's own where it is for connected accounts.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
 from msgspec.structs import replace
@@ -23,39 +23,47 @@ class FirstNote(NamedTuple):
 
 
 def enrolled(sweep: Sweep, plan: SweepPlan, notes: Mapping[str, FirstNote], now_s: int) -> Sweep:
-    """With the triggers that are swept now. One that is gone, and comes again, begins again."""
-    found = [since for one in (*plan.own, *plan.connected) if (since := _since(sweep, plan, one, notes, now_s))]
-    return sweep if tuple(found) == sweep.triggers else replace(sweep, triggers=tuple(found))
-
-
-def _since(
-    sweep: Sweep, plan: SweepPlan, one: SweptTrigger, notes: Mapping[str, FirstNote], now_s: int
-) -> SweptSince | None:
-    since_s = since_of(sweep, one)
-    if since_s is None and one.made_s is not None:
-        since_s = now_s
-    if since_s is None and not one.connected and one.name in notes and _own(notes[one.name], plan):
-        since_s = notes[one.name].at_s
-    if since_s is None:
-        return None
-    return SweptSince(
-        trigger=one.name, kind=one.family.kind, payload=one.listed, connected=one.connected, since_s=since_s
+    """With what is swept now. A type that is asked for later, and one that is gone and comes again, begin then."""
+    triggers = tuple(
+        since for one in (*plan.own, *plan.connected) for since in _grouped(one, _begun(sweep, plan, one, notes, now_s))
     )
+    return sweep if triggers == sweep.triggers else replace(sweep, triggers=triggers)
 
 
-def since_of(sweep: Sweep, one: SweptTrigger) -> int | None:
-    """From when on a trigger's events are compared; None where they are not."""
+def since_of(sweep: Sweep, one: SweptTrigger) -> Mapping[str, int]:
+    """From when on a trigger's events are compared, by type."""
     wanted = (one.name, one.family.kind, one.listed, one.connected)
-    return next(
-        (known.since_s for known in sweep.triggers
-         if (known.trigger, known.kind, known.payload, known.connected) == wanted),
-        None,
-    )  # fmt: skip
+    return {
+        event_type: known.since_s
+        for known in sweep.triggers
+        if (known.trigger, known.kind, known.payload, known.connected) == wanted
+        for event_type in known.types
+        if event_type in one.types
+    }
 
 
 def unproved(sweep: Sweep, plan: SweepPlan) -> tuple[str, ...]:
     """The triggers of which a first note would say that their events come here."""
-    return tuple(one.name for one in plan.own if one.made_s is None and since_of(sweep, one) is None)
+    names = (one.name for one in plan.own if one.made_s is None and not since_of(sweep, one))
+    return tuple(dict.fromkeys(names))
+
+
+def _begun(
+    sweep: Sweep, plan: SweepPlan, one: SweptTrigger, notes: Mapping[str, FirstNote], now_s: int
+) -> Mapping[str, int]:
+    known = since_of(sweep, one)
+    if known or one.made_s is not None:
+        return {**dict.fromkeys(one.types, now_s), **known}
+    proved = not one.connected and one.name in notes and _own(notes[one.name], plan)
+    return dict.fromkeys(one.types, notes[one.name].at_s) if proved else {}
+
+
+def _grouped(one: SweptTrigger, begun: Mapping[str, int]) -> Iterator[SweptSince]:
+    for since_s in sorted(set(begun.values())):
+        yield SweptSince(
+            trigger=one.name, kind=one.family.kind, payload=one.listed, connected=one.connected,
+            types=tuple(name for name, at_s in begun.items() if at_s == since_s), since_s=since_s,
+        )  # fmt: skip
 
 
 def of_connected_accounts(plan: SweepPlan, notes: Mapping[str, FirstNote]) -> tuple[str, ...]:

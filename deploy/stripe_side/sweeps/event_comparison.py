@@ -14,6 +14,9 @@ from stripeline.deploy.stripe_side.sweeps.sweep_plan import SweptTrigger
 
 CLOCKS_APART_MS: Final = 3_600_000
 """Retention counts from the time that ingest's host wrote on a record; a note has the broker's."""
+_NEVER: Final = 1 << 62
+Since = Mapping[tuple[str, str], int]
+"""By a trigger's name and an event type: the first second that is compared."""
 Pair = tuple[str, str]
 """An event's id, and the name of a trigger."""
 
@@ -33,16 +36,14 @@ class Lacking(NamedTuple):
     place: int
 
 
-def lacking(
-    events: Sequence[ListedEvent], triggers: Iterable[SweptTrigger], since_s: Mapping[str, int]
-) -> dict[Pair, Lacking]:
-    """What would be missing if nothing had come. since_s: of each trigger, the first second that is compared."""
-    wanted = [(trigger, since_s[trigger.name]) for trigger in triggers if trigger.name in since_s]
+def lacking(events: Sequence[ListedEvent], triggers: Sequence[SweptTrigger], since_s: Since) -> dict[Pair, Lacking]:
+    """What would be missing if nothing had come."""
     return {
         (event.id, trigger.name): Lacking(event, trigger, place)
         for place, event in enumerate(events)
-        for trigger, first_s in wanted
-        if event.created_s >= first_s and trigger.takes(event.listed, event.type)
+        for trigger in triggers
+        if trigger.takes(event.listed, event.type)
+        and event.created_s >= since_s.get((trigger.name, event.type), _NEVER)
     }
 
 

@@ -25,7 +25,7 @@ from stripeline.deploy.stripe_side.sweeps.plan_sweep import PlanSweep
 from stripeline.deploy.stripe_side.sweeps.seen_log import seen_log
 from stripeline.deploy.stripe_side.sweeps.stripe_lists import StripeLists
 from stripeline.deploy.stripe_side.sweeps.sweep_pace import SweepPace
-from stripeline.deploy.stripe_side.sweeps.sweep_plan import SweepPlan, plans
+from stripeline.deploy.stripe_side.sweeps.sweep_plan import SweepPlan, SweptTrigger, plans
 from stripeline.deploy.stripe_side.sweeps.window_sweep import SliceFound
 from stripeline.workers.kafka.control_table import read_all
 from stripeline.workers.kafka.one_off_producer import one_off_producer
@@ -115,7 +115,7 @@ class MissedSearch:
     def _warn(self, stored: Definitions, asked: tuple[SweepPlan, ...], say: Say) -> None:
         for plan in asked:
             known = stored.sweeps.get(plan.connection)
-            new = [one.name for one in plan.own if one.made_s is None and (not known or since_of(known, one) is None)]
+            new = [one.name for one in plan.own if one.made_s is None and not (known and since_of(known, one))]
             if new:
                 say(
                     f"{', '.join(new)}: no event of theirs is known to have come, so those that their endpoints were"
@@ -150,8 +150,8 @@ class MissedSearch:
         found.rows.extend(_row(plan, each) for each in one.missed[: max(0, room)])
 
 
-def _since(first_s: int, _: object) -> int:
-    return first_s
+def _since(first_s: int, one: SweptTrigger) -> Mapping[str, int]:
+    return dict.fromkeys(one.types, first_s)
 
 
 def _row(plan: SweepPlan, one: Missed) -> Mapping[str, Any]:

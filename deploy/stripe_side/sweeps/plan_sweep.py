@@ -6,6 +6,7 @@ from dataclasses import dataclass
 
 from pydantic import SecretStr
 
+from stripeline.deploy.stripe_side.sweeps.event_comparison import Since
 from stripeline.deploy.stripe_side.sweeps.seen_log import SeenLog
 from stripeline.deploy.stripe_side.sweeps.stripe_lists import AccountGoneError, AskedFor, StripeLists
 from stripeline.deploy.stripe_side.sweeps.sweep_plan import SweepPlan, SweptTrigger
@@ -14,14 +15,14 @@ from stripeline.deploy.stripe_side.sweeps.window_sweep import SliceFound, Window
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PlanSweep:
-    """key: of the plan's connection. since: from which second on a trigger's events are compared; None for none."""
+    """key: of the plan's connection. since: from which second on a trigger's events are compared, by type."""
 
     lists: StripeLists
     seen: SeenLog
     now_ms: Callable[[], int]
     plan: SweepPlan
     key: SecretStr
-    since: Callable[[SweptTrigger], int | None]
+    since: Callable[[SweptTrigger], Mapping[str, int]]
 
     async def slices(self, first_s: int, last_s: int) -> AsyncGenerator[SliceFound, None]:
         """Slices of each account. Raises as WindowSweep does."""
@@ -35,7 +36,7 @@ class PlanSweep:
         if connected:
             async for account in self.lists.accounts(asked):
                 # Events from before an account was connected were never meant for the platform.
-                later = {name: max(at_s, account.since_s) for name, at_s in connected.items()}
+                later = {of: max(at_s, account.since_s) for of, at_s in connected.items()}
                 sweep = self._of(asked._replace(account=account.id), self.plan.connected, later)
                 try:
                     async with aclosing(sweep.slices(first_s, last_s)) as slices:
@@ -44,12 +45,12 @@ class PlanSweep:
                 except AccountGoneError:
                     continue  # disconnected since it was listed: its events are not ours any more
 
-    def _since_s(self, triggers: Sequence[SweptTrigger]) -> Mapping[str, int]:
-        found = {one.name: self.since(one) for one in triggers}
-        return {name: since_s for name, since_s in found.items() if since_s is not None}
+    def _since_s(self, triggers: Sequence[SweptTrigger]) -> Since:
+        return {(one.name, name): at_s for one in triggers for name, at_s in self.since(one).items()}
 
-    def _of(self, asked: AskedFor, triggers: Sequence[SweptTrigger], since_s: Mapping[str, int]) -> WindowSweep:
-        swept = [one for one in triggers if one.name in since_s]
+    def _of(self, asked: AskedFor, triggers: Sequence[SweptTrigger], since_s: Since) -> WindowSweep:
+        names = {name for name, _ in since_s}
+        swept = [one for one in triggers if one.name in names]
         return WindowSweep(
             lists=self.lists, seen=self.seen, now_ms=self.now_ms, asked=asked, triggers=swept, since_s=since_s
         )

@@ -1,7 +1,8 @@
 """Decides whose events are listed at Stripe, for which triggers, and by which types. Pure.
 
 - A trigger of endpoints takes the events that its endpoints are for: the account's own, those of connected accounts, or
-  both. One with a webhook endpoint that was made by hand takes the account's own.
+  both; and of these the types that its workflows ask for, which is what `endpoints apply` has their destinations send.
+- A trigger with a webhook endpoint that was made by hand takes the account's own, and all types of its family.
 - A paused connection, and one whose key Stripe refuses, is not asked about.
 - Stripe takes at most 20 types a call, by their exact names. A wildcard would page through the events of others.
 """
@@ -10,24 +11,22 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, NamedTuple
 
 from stripeline.contracts.definition_fields import Mode
-from stripeline.contracts.definitions import Definitions, Endpoint, Trigger
+from stripeline.contracts.definitions import Definitions, Endpoint, Trigger, TriggerPayload
+from stripeline.contracts.deliveries.thin_events import OF_V1
 from stripeline.contracts.families import Family, families
 from stripeline.contracts.operator.stripe_side_records import Payload
 
 MAX_TYPES: Final = 20
 """Of one call: https://docs.stripe.com/api/events/list"""
-SNAPSHOT_ONLY: Final = frozenset(
-    {"customer.source.created", "customer.source.deleted", "customer.source.expiring", "customer.source.updated"}
-)
-"""Types that Stripe has no thin event for."""
 Listed = Payload
 """Which of Stripe's two lists: `/v1/events` or `/v2/core/events`."""
 
 
 class SweptTrigger(NamedTuple):
-    """A trigger whose events are listed.
+    """A trigger whose events are listed. One that takes both kinds is two: Stripe has no snapshot of some types.
 
-    listed: by which list. Of a trigger that takes both kinds, a snapshot is as good as its thin event.
+    listed: by which list.
+    types: exact, as that list names them.
     connected: it takes the events of connected accounts, not the account's own.
     made_s: since when Stripe has had its destination, as far as Stripeline made it; else None.
     """
@@ -35,18 +34,13 @@ class SweptTrigger(NamedTuple):
     name: str
     family: Family
     listed: Listed
+    types: tuple[str, ...]
     livemode: bool | None
     connected: bool = False
     made_s: int | None = None
 
-    @property
-    def types(self) -> tuple[str, ...]:
-        if self.listed == "snapshot":
-            return self.family.types
-        return tuple(f"v1.{one}" for one in self.family.types if one not in SNAPSHOT_ONLY)
-
     def takes(self, listed: Listed, event_type: str) -> bool:
-        return listed == self.listed and event_type.removeprefix("v1.").startswith(self.family.prefix)
+        return listed == self.listed and event_type in self.types
 
 
 class SweepPlan(NamedTuple):
@@ -84,16 +78,19 @@ def plans(definitions: Definitions, only: str | None = None) -> tuple[SweepPlan,
 
 def questions(triggers: Iterable[SweptTrigger]) -> Sequence[TypesQuestion]:
     """What to ask for them, each type once. A family has questions of its own, so that its events come in order."""
-    wanted = {(trigger.listed, trigger.family.kind): trigger.types for trigger in triggers}
+    wanted: dict[tuple[Listed, str], dict[str, None]] = {}
+    for trigger in triggers:
+        wanted.setdefault((trigger.listed, trigger.family.kind), {}).update(dict.fromkeys(trigger.types))
     return [
-        TypesQuestion(listed, types[first : first + MAX_TYPES])
+        TypesQuestion(listed, tuple(types)[first : first + MAX_TYPES])
         for (listed, _), types in sorted(wanted.items())
         for first in range(0, len(types), MAX_TYPES)
     ]
 
 
 def _plan(definitions: Definitions, connection: str) -> SweepPlan:
-    own, connected = [], []
+    own: list[SweptTrigger] = []
+    connected: list[SweptTrigger] = []
     for name, trigger in sorted(definitions.triggers.items()):
         if trigger.connection != connection or trigger.kind not in families():
             continue
@@ -104,25 +101,46 @@ def _plan(definitions: Definitions, connection: str) -> SweepPlan:
         }
         here = {one: endpoint for one, endpoint in endpoints.items() if not endpoint.connect}
         if here or not endpoints:
-            own.append(_swept(definitions, name, trigger, here, connected=False))
+            own.extend(_swept(definitions, name, trigger, here, connected=False))
         if len(here) < len(endpoints):
             others = {one: endpoint for one, endpoint in endpoints.items() if endpoint.connect}
-            connected.append(_swept(definitions, name, trigger, others, connected=True))
+            connected.extend(_swept(definitions, name, trigger, others, connected=True))
     mode = definitions.connections[connection].mode
     return SweepPlan(connection, definitions.account_of(connection), mode, tuple(own), tuple(connected))
 
 
 def _swept(
     definitions: Definitions, name: str, trigger: Trigger, endpoints: Mapping[str, Endpoint], *, connected: bool
-) -> SweptTrigger:
-    return SweptTrigger(
-        name=name,
-        family=families()[trigger.kind],
-        listed="thin" if trigger.payload == "thin" else "snapshot",
-        livemode=None if trigger.mode is None else trigger.mode == "live",
-        connected=connected,
-        made_s=min(_made(definitions, endpoints), default=None),
-    )
+) -> Iterator[SweptTrigger]:
+    family = families()[trigger.kind]
+    made_s = min(_made(definitions, endpoints), default=None)
+    for listed, types in _types(family, trigger.payload or "snapshot").items():
+        yield SweptTrigger(
+            name=name,
+            family=family,
+            listed=listed,
+            types=tuple(one for one in types if not endpoints or _asked_for(definitions, name, one)),
+            livemode=None if trigger.mode is None else trigger.mode == "live",
+            connected=connected,
+            made_s=made_s,
+        )
+
+
+def _types(family: Family, payload: TriggerPayload) -> Mapping[Listed, Sequence[str]]:
+    """By list. Where both kinds are taken, the snapshot of a change is as good as its thin event."""
+    match payload:
+        case "snapshot":
+            return {"snapshot": family.types}
+        case "thin":
+            return {"thin": [f"{OF_V1}{one}" for one in family.types_of("thin")]}
+        case "both":
+            return {"snapshot": family.types, "thin": [f"{OF_V1}{one}" for one in family.thin_only]}
+
+
+def _asked_for(definitions: Definitions, trigger: str, event_type: str) -> bool:
+    """Whether a workflow asks for the type, or none is there: other teams read the event topics too."""
+    flows = [flow for flow in definitions.workflows.values() if flow.trigger == trigger]
+    return not flows or any(flow.wants(event_type.removeprefix(OF_V1)) for flow in flows)
 
 
 def _made(definitions: Definitions, endpoints: Iterable[str]) -> Iterator[int]:

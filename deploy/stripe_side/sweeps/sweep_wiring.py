@@ -3,11 +3,13 @@
 import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
+from functools import partial
 from typing import Any, Final
 
 from pydantic import SecretStr
 
 from stripeline.contracts.definition_fields import Rate
+from stripeline.contracts.vocabulary import CallKind
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.stripe_side.sweeps.stripe_lists import StripeLists
 from stripeline.deploy.stripe_side.sweeps.sweep_pace import SweepPace
@@ -31,7 +33,7 @@ async def sweeping(
         definitions=lambda: table.definitions,
         key=key,
         owns=lambda: settings.sweep and 0 in worker.tasks,
-        lists=StripeLists(stripe.read, SweepPace(limits), now_ms),
+        lists=StripeLists(partial(stripe.read, kind=CallKind.LIST), SweepPace(limits), now_ms),
         topics=settings.topics,
         client=shared.client,
         write=lambda changes: publish(settings.topics.control, shared.client, changes),

@@ -4,7 +4,7 @@ Memory is one slice: at most `MAX_EVENTS` events, and `MAX_BYTES` of their bodie
 slice whose events do not fit is listed again with a shorter time, which the next slices keep to.
 """
 
-from collections.abc import AsyncGenerator, Callable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -12,7 +12,7 @@ import structlog
 
 from stripeline.contracts.deliveries.delivery_vocabulary import SweepTrouble
 from stripeline.contracts.vocabulary import LogEvent
-from stripeline.deploy.stripe_side.sweeps.event_comparison import Lacking, lacking, oldest_first
+from stripeline.deploy.stripe_side.sweeps.event_comparison import Lacking, Since, lacking, oldest_first
 from stripeline.deploy.stripe_side.sweeps.event_listing import EventListing
 from stripeline.deploy.stripe_side.sweeps.event_publication import Missed, publication
 from stripeline.deploy.stripe_side.sweeps.list_answer import SweepError
@@ -38,14 +38,14 @@ class SliceFound(NamedTuple):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class WindowSweep:
-    """asked: whose events. triggers: that take them. since_s: of each, the first second that is compared."""
+    """asked: whose events. triggers: that take them, from since_s on."""
 
     lists: StripeLists
     seen: SeenLog
     now_ms: Callable[[], int]
     asked: AskedFor
     triggers: Sequence[SweptTrigger]
-    since_s: Mapping[str, int]
+    since_s: Since
 
     async def slices(self, first_s: int, last_s: int) -> AsyncGenerator[SliceFound, None]:
         """Raises SweepError, AccountGoneError, FailureError, KafkaError, TimeoutError."""

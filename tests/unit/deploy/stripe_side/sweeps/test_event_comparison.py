@@ -24,9 +24,9 @@ from stripeline.ingest.routing import Rejected
 from stripeline.ingest.webhook import MAX_BODY
 
 TYPE = "payment_intent.succeeded"
-PAY = SweptTrigger("pay", families()["stripe/payment-event"], "snapshot", livemode=True)
+PAY = SweptTrigger("pay", families()["stripe/payment-event"], "snapshot", (TYPE,), livemode=True)
 ALSO = PAY._replace(name="also")
-PEOPLE = SweptTrigger("people", families()["stripe/customer-event"], "snapshot", livemode=True)
+PEOPLE = SweptTrigger("people", families()["stripe/customer-event"], "snapshot", ("customer.created",), livemode=True)
 
 
 def raw(name: str, created_s: int, **others: Any) -> dict[str, Any]:
@@ -45,13 +45,15 @@ def note(offset: int, name: str = "evt_1") -> SeenEvent:
 
 
 def test_each_trigger_is_compared_by_itself():
-    found = lacking([listed("evt_1", 100)], [PAY, ALSO, PEOPLE], {"pay": 0, "also": 0, "people": 0})
+    found = lacking(
+        [listed("evt_1", 100)], [PAY, ALSO, PEOPLE], {(name, TYPE): 0 for name in ("pay", "also", "people")}
+    )
     assert set(found) == {("evt_1", "pay"), ("evt_1", "also")}
 
 
 def test_what_came_before_a_trigger_is_not_missing():
     events = [listed("evt_2", 101), listed("evt_1", 100)]
-    assert set(lacking(events, [PAY, ALSO], {"pay": 101})) == {("evt_2", "pay")}
+    assert set(lacking(events, [PAY, ALSO], {("pay", TYPE): 101})) == {("evt_2", "pay")}
 
 
 @pytest.mark.parametrize(
@@ -74,12 +76,12 @@ def test_a_note_proves_what_is_or_was_on_its_topic(
 
 def test_the_oldest_is_published_first():
     names = [listed("evt_a", 102), listed("evt_9", 101), listed("evt_c", 101), listed("evt_b", 100)]
-    found = oldest_first(lacking(names, [PAY], {"pay": 0}).values())
+    found = oldest_first(lacking(names, [PAY], {("pay", TYPE): 0}).values())
     assert [one.event.id for one in found] == ["evt_b", "evt_c", "evt_9", "evt_a"]
 
 
 def missed(event: ListedEvent, trigger: SweptTrigger = PAY, now_ms: int = 700_000) -> Any:
-    return publication(lacking([event], [trigger], {trigger.name: 0})[event.id, trigger.name], "acme", now_ms)
+    return publication(lacking([event], [trigger], {(trigger.name, TYPE): 0})[event.id, trigger.name], "acme", now_ms)
 
 
 def test_it_is_published_as_by_ingest_and_says_it_is_late():
@@ -139,7 +141,7 @@ class Rig:
                 found += listing.take(self.stripe.page(listing.path(), self.size))
                 if late:
                     self.stripe.shown.add(late.pop())
-        missing = [one for one in lacking(found, [PAY], {"pay": 0}).values() if one.event.id not in self.notes]
+        missing = [one for one in lacking(found, [PAY], {("pay", TYPE): 0}).values() if one.event.id not in self.notes]
         names = [one.event.id for one in oldest_first(missing)]
         self.published += names
         self.notes.update(names)

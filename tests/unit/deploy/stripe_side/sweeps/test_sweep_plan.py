@@ -1,19 +1,16 @@
 """Whose events are listed, for which triggers, by which types, and from when on."""
 
-import re
-from pathlib import Path
+from typing import Any
 
 import pytest
-import stripe
-from stripe.params import _webhook_endpoint_create_params as v1_types
 
-from stripeline.contracts.definitions import Connection, Definitions, Endpoint, Trigger
+from stripeline.contracts.definitions import Connection, Definitions, Endpoint, Trigger, Workflow
 from stripeline.contracts.families import families
 from stripeline.contracts.operator.control_records import ConnectionAccount, KeyRefusal, Pause
 from stripeline.contracts.operator.stripe_side_records import Destination, Destinations, Sweep
 from stripeline.deploy.stripe_side.sweeps import enrolment
 from stripeline.deploy.stripe_side.sweeps.enrolment import FirstNote
-from stripeline.deploy.stripe_side.sweeps.sweep_plan import MAX_TYPES, SNAPSHOT_ONLY, SweptTrigger, plans, questions
+from stripeline.deploy.stripe_side.sweeps.sweep_plan import MAX_TYPES, SweptTrigger, plans, questions
 
 ACME = Connection(secret_key="sealed:v1:a:b", mode="live", hint="sk_live_…1234")
 PAYMENTS, CUSTOMERS = "stripe/payment-event", "stripe/customer-event"
@@ -27,8 +24,8 @@ def endpoint(*triggers: str, connect: bool | None = None) -> Endpoint:
     return Endpoint(connection="acme", triggers=triggers, url="https://hooks.example.com", connect=connect)
 
 
-def definitions(**parts: object) -> Definitions:
-    return Definitions(**({"connections": {"acme": ACME}, "triggers": {"pay": trigger()}} | parts))  # type: ignore[arg-type]
+def definitions(**parts: Any) -> Definitions:
+    return Definitions(**({"connections": {"acme": ACME}, "triggers": {"pay": trigger()}} | parts))
 
 
 def made(at_ms: int) -> Destinations:
@@ -37,8 +34,8 @@ def made(at_ms: int) -> Destinations:
     )
 
 
-def swept(name: str, kind: str, listed: str = "snapshot") -> SweptTrigger:
-    return SweptTrigger(name, families()[kind], listed, livemode=True)  # type: ignore[arg-type]
+def swept(name: str, kind: str, types: tuple[str, ...] | None = None) -> SweptTrigger:
+    return SweptTrigger(name, families()[kind], "snapshot", types or families()[kind].types, livemode=True)
 
 
 def test_a_trigger_of_no_endpoint_takes_the_accounts_own_events():
@@ -86,35 +83,39 @@ def test_a_question_has_at_most_twenty_types_of_one_family():
     assert all(len({kind.split(".")[0] for kind in one.types}) == 1 for one in asked)
 
 
-def test_thin_types_are_those_that_stripe_has():
-    known = _thin_types()
-    for family in families().values():
-        types = SweptTrigger("a", family, "thin", livemode=None).types
-        assert set(types) <= known
-        assert {one.removeprefix("v1.") for one in types} == set(family.types) - SNAPSHOT_ONLY
-        assert set(family.types) <= _snapshot_types()
+def types_of(payload: str, kind: str = CUSTOMERS) -> dict[str, set[str]]:
+    (plan,) = plans(definitions(triggers={"pay": trigger(kind, payload=payload)}))
+    return {one.listed: set(one.types) for one in plan.own}
 
 
-def _thin_types() -> set[str]:
-    found = (Path(stripe.__file__).parent / "events").rglob("*.py")
-    return {kind for one in found for kind in re.findall(r'"(v1\.[a-z_.]+)"', one.read_text(encoding="utf-8"))}
+def test_each_list_is_asked_for_types_that_it_has():
+    family = families()[CUSTOMERS]
+    assert types_of("snapshot") == {"snapshot": set(family.types)}
+    assert types_of("thin") == {"thin": {f"v1.{one}" for one in family.types_of("thin")}}
+    assert types_of("both") == {"snapshot": set(family.types), "thin": {f"v1.{one}" for one in family.thin_only}}
+    assert types_of("both", PAYMENTS)["thin"] == set()
 
 
-def _snapshot_types() -> set[str]:
-    return set(re.findall(r'"([a-z_.]+)"', Path(v1_types.__file__).read_text(encoding="utf-8")))
-
-
-def test_a_trigger_takes_the_list_and_the_family_that_are_its():
-    pay, thin = swept("a", PAYMENTS), swept("a", PAYMENTS, "thin")
+def test_a_trigger_takes_exact_types_of_its_list():
+    pay = swept("a", PAYMENTS, ("payment_intent.created",))
     assert pay.takes("snapshot", "payment_intent.created")
-    assert not pay.takes("snapshot", "charge.failed")
-    assert not pay.takes("thin", "v1.payment_intent.created")
-    assert thin.takes("thin", "v1.payment_intent.created")
+    assert not pay.takes("snapshot", "payment_intent.succeeded")
+    assert not pay.takes("thin", "payment_intent.created")
 
 
-def test_a_trigger_that_takes_both_is_listed_as_snapshots():
-    (plan,) = plans(definitions(triggers={"pay": trigger(payload="both"), "thin": trigger(payload="thin")}))
-    assert [one.listed for one in plan.own] == ["snapshot", "thin"]
+def flow(*types: str) -> Workflow:
+    step = {"id": "one", "action": "stripe/create-customer", "input": {}}
+    return Workflow.model_validate({"trigger": "pay", "types": types, "steps": [step]})
+
+
+def test_an_endpoints_trigger_has_the_types_that_workflows_ask_for():
+    flows = {"a": flow("payment_intent.succeeded"), "b": flow("payment_intent.canceled")}
+    (plan,) = plans(definitions(endpoints={"own": endpoint("pay")}, workflows=flows))
+    assert plan.own[0].types == ("payment_intent.canceled", "payment_intent.succeeded")
+    (plan,) = plans(definitions(endpoints={"own": endpoint("pay")}))
+    assert plan.own[0].types == families()[PAYMENTS].types
+    (plan,) = plans(definitions(workflows=flows))
+    assert plan.own[0].types == families()[PAYMENTS].types
 
 
 SWEEP = Sweep(mode="live", settled_upto_s=50, closed_upto_s=50, at_ms=0)
@@ -122,6 +123,17 @@ SWEEP = Sweep(mode="live", settled_upto_s=50, closed_upto_s=50, at_ms=0)
 
 def since(sweep: Sweep) -> dict[str, int]:
     return {one.trigger: one.since_s for one in sweep.triggers}
+
+
+def test_a_type_that_is_asked_for_later_begins_then():
+    stored = {"endpoints": {"own": endpoint("pay")}, "destinations": {"own": made(5_000)}}
+    (before,) = plans(definitions(**stored, workflows={"a": flow("payment_intent.succeeded")}))
+    (after,) = plans(definitions(**stored, workflows={"a": flow("payment_intent.*")}))
+    known = enrolment.enrolled(SWEEP, before, {}, 100)
+    later = enrolment.enrolled(known, after, {}, 200)
+    begun = enrolment.since_of(later, after.own[0])
+    assert begun == dict.fromkeys(families()[PAYMENTS].types, 200) | {"payment_intent.succeeded": 100}
+    assert since(enrolment.enrolled(later, before, {}, 300)) == {"pay": 100}
 
 
 def test_a_hand_made_endpoint_is_swept_from_its_first_event():
