@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 from stripeline.contracts.definitions import Definitions
 from stripeline.deploy.console.definitions.limit_use import LimitUse
-from stripeline.deploy.operations.status import waiting_rules
+from stripeline.deploy.operations.status import sweep_rules, waiting_rules
 from stripeline.deploy.operations.status.facts import Facts, WaitingCommands
 from stripeline.deploy.operations.status.finding import (
     FindingKind,
@@ -29,6 +29,7 @@ NEAR: Final = 0.8
 
 _RULES: Final[Sequence[Callable[[Facts], Iterator[StatusFinding]]]] = (
     waiting_rules.refused_keys, waiting_rules.pauses, waiting_rules.horizon, waiting_rules.no_connection,
+    sweep_rules.missed_events, sweep_rules.late_sweeps,
 )  # fmt: skip
 
 
@@ -109,6 +110,10 @@ def _next(kind: FindingKind, name: str) -> tuple[str, str]:
             return f"/commands?status=waiting&connection={quote(name)}", "Look at its commands"
         case FindingKind.NO_CONNECTION:
             return f"/commands?connection={quote(name)}", "Look at its commands"
+        case FindingKind.MISSED_EVENTS:
+            return f"/events?connection={quote(name)}", "Look at its events"
+        case FindingKind.SWEEP_LATE:
+            return "/workers", "Look at the executors"
         case FindingKind.KEY_REFUSED:
             return f"/connections/{quote(name)}/resume", "Try the key again"
         case _:

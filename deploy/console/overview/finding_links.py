@@ -73,6 +73,8 @@ LINKS: Final[Mapping[FindingKind, Callable[[str], NextClick]]] = {
     FindingKind.STOPPED_RUNS: _runs,
     FindingKind.NO_CONNECTION: _waiting,
     FindingKind.RETENTION: _workflow,
+    FindingKind.MISSED_EVENTS: _connection,
+    FindingKind.SWEEP_LATE: _connection,
     FindingKind.LATE: _to("Look at the partitions", "/workers#partitions"),
     FindingKind.CLOCK: _WORKERS,
     FindingKind.NOT_LOOKED_AT: _WORKERS,

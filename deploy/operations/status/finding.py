@@ -37,6 +37,8 @@ class FindingKind(StrEnum):
     STOPPED_RUNS = "stopped_runs"
     NO_CONNECTION = "no_connection"
     RETENTION = "retention"
+    MISSED_EVENTS = "missed_events"
+    SWEEP_LATE = "sweep_late"
     LATE = "late"
     CLOCK = "clock"
     NOT_LOOKED_AT = "not_looked_at"

@@ -8,6 +8,7 @@ from typing import Final
 
 from stripeline.deploy.operations.status import endpoint_rules as of_endpoints
 from stripeline.deploy.operations.status import process_rules as of_processes
+from stripeline.deploy.operations.status import sweep_rules as of_sweeps
 from stripeline.deploy.operations.status import waiting_rules as of_waiting
 from stripeline.deploy.operations.status.facts import Facts
 from stripeline.deploy.operations.status.finding import Severity, StatusFinding
@@ -28,6 +29,8 @@ RULES: Final[Sequence[Callable[[Facts], Iterable[StatusFinding]]]] = (
     of_waiting.stopped_runs,
     of_waiting.no_connection,
     of_waiting.retention,
+    of_sweeps.missed_events,
+    of_sweeps.late_sweeps,
     of_processes.late,
     of_processes.clock,
     of_waiting.not_looked_at,

@@ -32,7 +32,8 @@ async def sweeping(
     sweeper = Sweeper(
         definitions=lambda: table.definitions,
         key=key,
-        owns=lambda: settings.sweep and 0 in worker.tasks,
+        owns=lambda: 0 in worker.tasks,
+        enabled=settings.sweep,
         lists=StripeLists(partial(stripe.read, kind=CallKind.LIST), SweepPace(limits), now_ms),
         topics=settings.topics,
         client=shared.client,

@@ -55,6 +55,7 @@ class Sweeper:
     """definitions: now. key: a connection's, None where it can't be opened. owns: whether partition 0 is ours.
 
     write: records of the control topic.
+    enabled: when it is not, what is known of former sweeps is forgotten: turned on again, they begin then.
     """
 
     definitions: Callable[[], Definitions]
@@ -66,6 +67,7 @@ class Sweeper:
     write: Callable[[Mapping[str, bytes | None]], Awaitable[None]]
     now_ms: Callable[[], int]
     words: Callable[[Exception], str] = str
+    enabled: bool = True
     state: SweepState = field(default_factory=SweepState)
     _known: dict[str, Sweep] = field(default_factory=dict)
     _looked_ms: dict[str, int] = field(default_factory=dict)
@@ -85,13 +87,22 @@ class Sweeper:
         try:
             while True:
                 await asyncio.sleep(_TICK_S)
-                if self.owns():
+                if self.owns() and self.enabled:
                     self._begin()
+                elif self.owns():
+                    await self._forget()
         finally:
             for task in self._running.values():
                 task.cancel()
             if self._running:
                 await asyncio.wait(self._running.values(), timeout=_STOP_S)
+
+    async def _forget(self) -> None:
+        self._known.clear()
+        known = list(self.definitions().sweeps)
+        with contextlib.suppress(KafkaError, TimeoutError):  # tried again soon
+            if known:
+                await self.write({f"{SWEEP}/{name}": None for name in known})
 
     def _begin(self) -> None:
         wanted = {plan.connection: plan for plan in plans(self.definitions())}

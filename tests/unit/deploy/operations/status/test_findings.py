@@ -10,6 +10,7 @@ from msgspec.structs import replace as with_fields
 
 from stripeline.contracts.operator.control_records import KeyRefusal, Pause
 from stripeline.contracts.operator.operator_vocabulary import TopicProblemKind
+from stripeline.contracts.operator.stripe_side_records import Sweep, SweptSince
 from stripeline.contracts.operator.worker_report import EndpointTrouble, TaskReport
 from stripeline.contracts.retry_tiers import DAY_MS
 from stripeline.deploy.cli.app import app_for
@@ -66,6 +67,16 @@ ACCOUNT_REFUSED = definitions(key_refusals={"acme/acct_1": KeyRefusal(key_name=K
 PAUSED = definitions(pauses={"connection/acme": PAUSE})
 FORMER = problem(TopicProblemKind.FORMER_TIER, topic="stripe.action-retry.7m", stops=False)
 WORKFLOW = {"workflow/thank": Pause(by="ada", why="a sale", at_ms=NOW_MS - 6 * DAY_MS)}
+
+DAY_S = 86_400
+
+
+def swept(**fields: Any) -> Facts:
+    now_s = NOW_MS // 1000
+    trigger = SweptSince(trigger="p", kind="stripe/payment-event", payload="snapshot", types=("a",), since_s=0)
+    values = {"settled_upto_s": now_s - 900, "closed_upto_s": now_s - 3 * DAY_S, "triggers": (trigger,)}
+    return replace(WELL, definitions=definitions(sweeps={"acme": Sweep(mode="test", at_ms=NOW_MS, **values | fields)}))
+
 
 CASES: dict[str, tuple[Facts, FindingKind, Severity, str, str]] = {
     "kafka is away": (
@@ -196,6 +207,19 @@ CASES: dict[str, tuple[Facts, FindingKind, Severity, str, str]] = {
         replace(WELL, definitions=definitions(pauses=WORKFLOW), event_retention_ms=DAY_MS), FindingKind.RETENTION,
         PERSON, "leave their topic since 2027-01-10", "stripeline resume workflow thank --take-up",
     ),
+    "events that had not come after three days": (
+        swept(missing=2), FindingKind.MISSED_EVENTS, PERSON, "2 events of connection acme had not come after three",
+        "stripeline events list --connection acme --since 5d",
+    ),
+    "events that had not come after half an hour": (
+        swept(settled_missing=1), FindingKind.MISSED_EVENTS, NOTE, "1 event of connection acme had not come after half",
+        "stripeline events list --connection acme --since 5d",
+    ),
+    "a sweep that is late": (
+        swept(closed_upto_s=NOW_MS // 1000 - 3 * DAY_S - 27 * 3_600), FindingKind.SWEEP_LATE, PERSON,
+        "Events of connection acme that never came are not looked for since 27 h",
+        "stripeline events missing --since 2d --connection acme",
+    ),
     "records that wait for minutes": (
         with_workers(instance("executor", tasks=tasks(oldest_ms=400_000))), FindingKind.LATE, PERSON,
         "Records wait for 6 min on partition 0 of the executor", "stripeline executor",
@@ -287,6 +311,15 @@ def test_the_worst_is_first() -> None:
         FindingKind.PAUSED, FindingKind.STALE,
     ]  # fmt: skip
     assert "5 runs stopped: B" in found[2].text
+
+
+def test_a_sweep_of_a_paused_or_removed_connection_is_not_late() -> None:
+    late = swept(settled_upto_s=0).definitions
+    assert late is not None
+    assert findings(replace(WELL, definitions=late)) != []
+    paused = replace(late, pauses={"connection/acme": PAUSE})
+    assert FindingKind.SWEEP_LATE not in {one.kind for one in findings(replace(WELL, definitions=paused))}
+    assert findings(replace(WELL, definitions=replace(late, connections={}, triggers={}))) == []
 
 
 def test_without_facts_nothing_is_claimed() -> None:

@@ -108,7 +108,7 @@ def flow(*types: str) -> Workflow:
     return Workflow.model_validate({"trigger": "pay", "types": types, "steps": [step]})
 
 
-def test_an_endpoints_trigger_has_the_types_that_workflows_ask_for():
+def test_an_endpoints_trigger_has_types_that_workflows_want():
     flows = {"a": flow("payment_intent.succeeded"), "b": flow("payment_intent.canceled")}
     (plan,) = plans(definitions(endpoints={"own": endpoint("pay")}, workflows=flows))
     assert plan.own[0].types == ("payment_intent.canceled", "payment_intent.succeeded")
