@@ -70,7 +70,7 @@ $(VENV)/.systemd:
 	@touch $@
 
 deploy-check: $(VENV)/.deploy $(VENV)/.prometheus $(VENV)/.systemd  ## Judge what is installed: chart, rules, dashboards, units (2 minutes)
-	@$(BIN)/pytest -q tests/deploy --ignore=tests/deploy/test_queries_on_prometheus.py
+	@$(BIN)/pytest -q -n 2 tests/deploy --ignore=tests/deploy/test_queries_on_prometheus.py
 
 deploy-queries: $(VENV)/.done $(VENV)/.prometheus  ## Ask a real Prometheus beside the running product every query of the dashboards and alerts (a minute)
 	@$(BIN)/pytest -q tests/deploy/test_queries_on_prometheus.py
