@@ -107,7 +107,7 @@ def test_a_connection_is_paused_and_resumed(call: Call, tmp_path: Path) -> None:
 def test_topics_apply_check_and_list(call: Call) -> None:
     assert call("topics", "check")[0] == 1
     code, out, _ = call("topics", "apply")
-    assert (code, out.count("created ")) == (0, 17)
+    assert (code, out.count("created ")) == (0, 20)
     code, out, err = call("topics", "check")
     assert (code, out) == (0, "All topics are as they must be.\n")
     assert "has one replica and min.insync.replicas=1" in err  # advice: this Kafka has one broker
