@@ -28,6 +28,7 @@ from stripeline.deploy.runtime.stripe_client import stripe_client
 from stripeline.deploy.runtime.worker_setup import may_begin, new_worker, reported_vault, run_watched
 from stripeline.deploy.stripe_side.endpoints.endpoint_checker import EndpointChecker, checking
 from stripeline.deploy.stripe_side.sweeps.sweep_wiring import sweeping
+from stripeline.deploy.telemetry.metrics.endpoint_rows import ENDPOINTS
 from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.connection.rate_gate import RateGate
@@ -104,6 +105,7 @@ async def _beside(
         owns=lambda: 0 in worker.tasks, read=stripe.read,
     )  # fmt: skip
     shared.report.append(checker.reported)
+    shared.metrics.show(ENDPOINTS, lambda: checker.troubles)
     async with sweeping(shared, worker, stripe, keys.of, limits), checking(checker):
         yield
 

@@ -10,6 +10,7 @@ from typing import Any, Final
 from stripeline.deploy.telemetry.collector import MetricRow
 from stripeline.deploy.telemetry.metrics.brake_rows import BRAKES
 from stripeline.deploy.telemetry.metrics.console import CONSOLE
+from stripeline.deploy.telemetry.metrics.endpoint_rows import ENDPOINTS
 from stripeline.deploy.telemetry.metrics.ingest import INGEST
 from stripeline.deploy.telemetry.metrics.ingest_group import GROUP
 from stripeline.deploy.telemetry.metrics.pause_rows import PAUSED_WORKFLOWS
@@ -20,6 +21,7 @@ from stripeline.deploy.telemetry.metrics.worker import WORKER
 
 SECTIONS: Final[Mapping[str, tuple[MetricRow[Any], ...]]] = {
     "Ingest": (*INGEST, *GROUP),
+    "Endpoints": ENDPOINTS,
     "Workers": WORKER,
     "Stripe": (*STRIPE, *CONNECTIONS),
     "Missed events": SWEEPS,
