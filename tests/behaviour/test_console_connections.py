@@ -8,6 +8,7 @@ import pytest
 
 from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.operator.control_records import KeyRefusal, Pause
+from stripeline.contracts.operator.stripe_side_records import Sweep, SweptSince
 from stripeline.deploy.console.auth.identity import ConsoleRole
 from stripeline.deploy.console.index.queries import connections as queries
 from stripeline.deploy.operations.status.facts import WaitingCommands
@@ -150,3 +151,18 @@ async def test_hostile_pauses_are_text(console: ConsolePages) -> None:
 async def test_an_empty_installation_says_what_to_do(console: ConsolePages) -> None:
     console.pausing.definitions = Definitions()
     assert "stripeline apply FILE" in await console.get("/connections")
+
+
+async def test_events_that_never_came_are_on_its_page(console: ConsolePages) -> None:
+    swept = SweptSince(trigger="a", kind="stripe/payment-event", payload="snapshot", types=("a",), since_s=0)
+    sweep = Sweep(
+        mode="test", triggers=(swept,), settled_upto_s=NOW_MS // 1000 - 900, closed_upto_s=NOW_MS // 1000 - 259_200,
+        at_ms=NOW_MS, missing=3, settled_missing=7,
+    )  # fmt: skip
+    console.pausing.definitions = replace(console.pausing.definitions, sweeps={"acme": sweep})
+    text = await console.get("/connections/acme")
+    assert "7 in the last window" in text
+    assert "3 in the last one for good" in text
+    assert "3 events of connection acme had not come after three days" in text
+    assert 'href="/events?connection=acme">Look at its events' in text
+    assert "3 events of connection acme had not come" in await console.get("/")

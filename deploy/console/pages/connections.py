@@ -82,6 +82,7 @@ async def connection(question: Question) -> Answer:
     values: dict[str, Any] = {
         "name": name, "connection": held, "account": known.stored.account_of(name), "now_ms": now_ms,
         "state": state_of(name, known.stored), "troubles": [one for one in troubles(known) if one.connection == name],
+        "sweep": known.stored.sweeps.get(name),
         "pause": known.stored.pauses.get(f"connection/{name}"), "refusals": _refusals(name, known.stored),
         "uses": known.uses[name], "line_ms": line_ms(known.workers, name), "rate": rate_of(held),
         "per_second": sent.get(name, 0) / 60, "waiting": known.waiting.get(name),

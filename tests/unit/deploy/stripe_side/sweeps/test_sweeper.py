@@ -1,0 +1,151 @@
+"""A sweep that fails names its cause, is tried again, and keeps its place; one that is turned off forgets it."""
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import pytest
+from aiokafka.errors import KafkaConnectionError
+from pydantic import SecretStr
+
+from stripeline.contracts.definition_fields import Rate
+from stripeline.contracts.definitions import Connection, Definitions, Trigger
+from stripeline.contracts.deliveries.delivery_vocabulary import SweepKind, SweepTrouble
+from stripeline.contracts.families import families
+from stripeline.contracts.operator.stripe_side_records import Sweep, SweptSince
+from stripeline.contracts.topics import Topics
+from stripeline.contracts.vocabulary import Fault
+from stripeline.deploy.stripe_side.sweeps import sweeper as module
+from stripeline.deploy.stripe_side.sweeps.event_comparison import Lacking, Pair
+from stripeline.deploy.stripe_side.sweeps.stripe_lists import StripeLists
+from stripeline.deploy.stripe_side.sweeps.sweep_pace import SweepPace
+from stripeline.deploy.stripe_side.sweeps.sweep_plan import plans
+from stripeline.deploy.stripe_side.sweeps.sweep_state import SweepState
+from stripeline.deploy.stripe_side.sweeps.sweeper import Sweeper
+from stripeline.workers.executor.stripe_answer import StripeAnswer
+
+NOW_S = 1_800_000_000
+KIND = "stripe/payment-event"
+SINCE = SweptSince(trigger="pay", kind=KIND, payload="snapshot", types=families()[KIND].types, since_s=0)
+PLACE = Sweep(mode="live", triggers=(SINCE,), settled_upto_s=NOW_S - 3_600, closed_upto_s=NOW_S, at_ms=1)
+STORED = Definitions(
+    connections={"acme": Connection(secret_key="sealed:v1:a:b", mode="live", hint="sk_live_…1234")},
+    triggers={"pay": Trigger(kind=KIND, connection="acme", mode="live")},
+    sweeps={"acme": PLACE},
+)
+EMPTY = StripeAnswer(status=200, headers={}, body=b'{"data": [], "has_more": false}')
+REFUSED = StripeAnswer(status=403, headers={}, body=b'{"error": {"type": "invalid_request_error", "message": "no"}}')
+
+
+class Seen:
+    async def strike(self, missing: dict[Pair, Lacking], from_ms: int) -> None: ...
+
+
+class Producer:
+    async def publish(self, missed: Sequence[Any]) -> None: ...
+
+
+class Rig:
+    """One connection. answer: Stripe's to every request. away: what opening Kafka raises."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch, answer: StripeAnswer | Fault = EMPTY, **fields: Any) -> None:
+        self.answer, self.away, self.now_ms = answer, None, NOW_S * 1000
+        self.written: dict[str, bytes | None] = {}
+        self.owned = True
+        values = {"key": lambda _: SecretStr("rk_live_1"), "definitions": lambda: STORED} | fields
+        self.sweeper = Sweeper(
+            owns=lambda: self.owned, lists=StripeLists(self.read, SweepPace(lambda _: Rate()), lambda: self.now_ms),
+            topics=Topics(), client={}, write=self.write, now_ms=lambda: self.now_ms, **values,
+        )  # fmt: skip
+        monkeypatch.setattr(module.Sweeper, "_opened", lambda _: self.opened())
+        monkeypatch.setattr("stripeline.deploy.stripe_side.sweeps.stripe_lists._WAITS_S", ())
+
+    @asynccontextmanager
+    async def opened(self) -> AsyncIterator[tuple[Seen, Producer]]:
+        if self.away is not None:
+            raise self.away
+        yield Seen(), Producer()
+
+    async def read(self, *_: Any) -> StripeAnswer | Fault:
+        return self.answer
+
+    async def write(self, changes: Mapping[str, bytes | None]) -> None:
+        self.written.update(changes)
+
+    async def once(self) -> None:
+        (plan,) = plans(STORED)
+        await self.sweeper.once(plan)
+
+
+async def test_a_window_that_was_compared_is_written(monkeypatch: pytest.MonkeyPatch):
+    rig = Rig(monkeypatch)
+    await rig.once()
+    assert list(rig.written) == ["sweep/acme"]
+    assert rig.sweeper._known["acme"].settled_upto_s == NOW_S - 900
+    assert rig.sweeper.warnings() is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "trouble", "words"),
+    [
+        (REFUSED, SweepTrouble.NOT_ALLOWED, "may not list events"),
+        (Fault.LOST, SweepTrouble.NO_ANSWER, "did not answer"),
+    ],
+)
+async def test_a_failing_stripe_is_named_and_keeps_its_place(
+    monkeypatch: pytest.MonkeyPatch, answer: StripeAnswer | Fault, trouble: SweepTrouble, words: str
+):
+    rig = Rig(monkeypatch, answer)
+    await rig.once()
+    assert rig.written == {}
+    assert words in (rig.sweeper.warnings() or "")
+    assert rig.sweeper.state.failures == {("acme", trouble): 1}
+    rig.answer = EMPTY
+    await rig.once()
+    assert (rig.sweeper.warnings(), list(rig.written)) == (None, ["sweep/acme"])
+
+
+async def test_a_failing_kafka_is_named(monkeypatch: pytest.MonkeyPatch):
+    rig = Rig(monkeypatch)
+    rig.away = KafkaConnectionError("no broker")
+    await rig.once()
+    assert rig.sweeper.state.failures == {("acme", SweepTrouble.KAFKA): 1}
+    assert "no broker" in (rig.sweeper.warnings() or "")
+
+
+async def test_a_key_that_cannot_be_opened_is_named(monkeypatch: pytest.MonkeyPatch):
+    rig = Rig(monkeypatch, key=lambda _: None)
+    await rig.once()
+    assert rig.sweeper.state.failures == {("acme", SweepTrouble.NO_KEY): 1}
+
+
+async def test_a_process_without_partition_0_shows_nothing(monkeypatch: pytest.MonkeyPatch):
+    rig = Rig(monkeypatch, REFUSED)
+    await rig.once()
+    rig.owned = False
+    assert rig.sweeper.warnings() is None
+    assert list(rig.sweeper.view().missing()) == []
+
+
+async def test_turned_off_it_forgets_how_far_it_came(monkeypatch: pytest.MonkeyPatch):
+    rig = Rig(monkeypatch, enabled=False)
+    await rig.sweeper._forget()
+    assert rig.written == {"sweep/acme": None}
+
+
+async def test_what_stripe_lists_no_more_is_counted(monkeypatch: pytest.MonkeyPatch):
+    rig = Rig(monkeypatch)
+    rig.now_ms += 40 * 86_400_000
+    await rig.once()
+    assert rig.sweeper.state.failures["acme", SweepTrouble.TOO_OLD] == 2
+    assert dict(rig.sweeper.view().overdue())["acme", SweepKind.CLOSE] == 37 * 86_400
+
+
+def test_a_failing_connection_waits_longer_each_time():
+    state, waits = SweepState(), []
+    for _ in range(6):
+        state.failed("acme", SweepTrouble.NO_ANSWER, "w", 0)
+        waits.append(next(at_ms for at_ms in range(0, 700_000, 60_000) if state.may_try("acme", at_ms)))
+    assert waits == [60_000, 120_000, 240_000, 480_000, 600_000, 600_000]
+    state.well("acme")
+    assert state.may_try("acme", 0)
