@@ -23,6 +23,7 @@ from stripeline.ingest.traceparent import traceparent
 from stripeline.ingest.webhook_path import PathView
 
 PATH: Final = "/webhooks/"
+REACHED: Final = "stripeline_trigger_reached_timestamp_seconds"
 MAX_BODY: Final = 900 * 1024
 _JSON: Final = "application/json; charset=utf-8"
 """What Stripe sends. Other values are parsed."""
@@ -109,7 +110,7 @@ class Webhook:
                 self.counters.set("stripeline_delivery_clock_skew_seconds", verdict.skew_s, path.name)
             return self.refused(path.name, _not_verified(path, verdict.reason))
         self.counters.count("stripeline_signatures_total", path.name, path.places[verdict.secret_index])
-        self.counters.set("stripeline_trigger_reached_timestamp_seconds", int(now_s), path.name)
+        self.counters.set(REACHED, int(now_s), path.name)
         trace = traceparent(received, entropy) if self.spans is None else self.spans.begin(path.name, received)
         routed = route(body, path=path, received_at_ms=int(now_s * 1000), traceparent=trace)
         if isinstance(routed, Publication):

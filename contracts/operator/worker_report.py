@@ -90,6 +90,10 @@ class WorkerReport(Struct, frozen=True, kw_only=True, omit_defaults=True):
             description="deliveries that ingest verified since its start, by the destination at Stripe that sent them"
         ),
     ] = msgspec.field(default_factory=dict)
+    reached: Annotated[
+        Mapping[str, EpochMs],
+        Meta(description="when the last delivery came that ingest verified, by trigger or endpoint; pings included"),
+    ] = msgspec.field(default_factory=dict)
     endpoints: Annotated[
         tuple[EndpointTrouble, ...],
         Meta(description="what is wrong with endpoints at Stripe; none where it did not look"),

@@ -17,6 +17,7 @@ from stripeline.deploy.cli.terminal.list_layout import Column
 from stripeline.deploy.cli.terminal.options import kafka, repeated, settings
 from stripeline.deploy.cli.terminal.search_progress import search_progress
 from stripeline.deploy.cli.terminal.times import Since, Until, moment_ms
+from stripeline.deploy.cli.terminal.unmade_notices import show_notices
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.reading.event_filters import EventFilters
 from stripeline.deploy.operations.reading.event_views import event_view
@@ -210,6 +211,21 @@ def backfill(
     found = _missed(since, until, connection, limit, signed(why) if yes else None, as_json=as_json)
     done = "published" if yes else "would be published. Nothing was done: add --yes to do it"
     output.note(f"{found:,} {done}.")
+
+
+@app.command("unmade")
+def unmade(*, since: Since = None, until: Until = None, limit: output.Limit = 50, as_json: output.Json = False) -> None:
+    """List Stripe's notices that it failed to make events.
+
+    Such an event was never sent, and no list has it, so `events missing` does not find it; but the notice names its
+    object. Look at that at Stripe, and start what should have followed by hand. The notices come to triggers with
+    `payload: thin` or `both`, and are kept for 30 days.
+
+    ```
+    stripeline events unmade --since 2d
+    ```
+    """
+    show_notices(since, until, limit, as_json=as_json)
 
 
 def _missed(

@@ -7,7 +7,7 @@ import structlog
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.runtime.definition_cache import PathViews
 from stripeline.deploy.runtime.process.port_in_use import named_ports
-from stripeline.deploy.runtime.reporting.parts import with_signatures
+from stripeline.deploy.runtime.reporting.parts import with_reached, with_signatures
 from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.runtime.worker_setup import reported_vault, table_loaded
 from stripeline.deploy.telemetry.delivery_spans import DeliverySpans
@@ -19,7 +19,7 @@ from stripeline.ingest.kafka.partition_health import in_words
 from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.kafka.seen_writer import SeenWriter, seen_connector
 from stripeline.ingest.kafka.session import InFlightBounds
-from stripeline.ingest.webhook import Webhook
+from stripeline.ingest.webhook import REACHED, Webhook
 from stripeline.workers.secrets.cache import Secrets
 
 log = structlog.get_logger(__name__)
@@ -50,7 +50,8 @@ async def ingest_part(shared: Shared, stop: asyncio.Event, *, shares_port: bool 
     spans = None if shared.tracer is None else DeliverySpans(shared.tracer, settings.topics.event)
     seen = IngestView(counters=counters, topic=settings.topics.event, unavailable=lambda: publisher.unavailable)
     shared.metrics.show(INGEST, lambda: seen)
-    shared.report.append(lambda report: with_signatures(report, seen.counters.of("stripeline_signatures_total")))
+    shared.report.append(lambda report: with_signatures(report, counters.of("stripeline_signatures_total")))
+    shared.report.append(lambda report: with_reached(report, counters.of(REACHED)))
     webhook = Webhook(
         paths=views.of, counters=seen.counters, spans=spans,
         max_body=settings.ingest_max_body_bytes,

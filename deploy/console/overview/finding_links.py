@@ -71,6 +71,7 @@ LINKS: Final[Mapping[FindingKind, Callable[[str], NextClick]]] = {
     FindingKind.HORIZON: _waiting,
     FindingKind.DEAD_LETTERS: _letters,
     FindingKind.STOPPED_RUNS: _runs,
+    FindingKind.UNMADE_EVENTS: _to("Look at the events", "/events"),
     FindingKind.NO_CONNECTION: _waiting,
     FindingKind.RETENTION: _workflow,
     FindingKind.MISSED_EVENTS: _connection,

@@ -64,6 +64,7 @@ class Facts:
     session_ms: after this time without a report a process owns no task: its group gives them to others.
     kafka_away: why Kafka does not answer; nothing else is known then.
     advice: what the topics could do better.
+    unmade_events: Stripe's notices of the last day that it failed to make events, by the type of their objects.
     backlog: records that were not taken, by role, as Kafka has it.
     not_looked_at: what could not be read, with the reason.
     """
@@ -82,6 +83,7 @@ class Facts:
     dead_letters: Tally | None = None
     stopped_runs: Tally | None = None
     waiting: Sequence[WaitingCommands] | None = None
+    unmade_events: Tally | None = None
     unread: Sequence[Unread] = ()
     backlog: Mapping[str, int] = field(default_factory=dict)
     event_retention_ms: int = 7 * 86_400_000

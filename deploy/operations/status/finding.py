@@ -35,6 +35,7 @@ class FindingKind(StrEnum):
     HORIZON = "horizon"
     DEAD_LETTERS = "dead_letters"
     STOPPED_RUNS = "stopped_runs"
+    UNMADE_EVENTS = "unmade_events"
     NO_CONNECTION = "no_connection"
     RETENTION = "retention"
     MISSED_EVENTS = "missed_events"

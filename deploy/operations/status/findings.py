@@ -27,6 +27,7 @@ RULES: Final[Sequence[Callable[[Facts], Iterable[StatusFinding]]]] = (
     of_endpoints.endpoints,
     of_waiting.dead_letters,
     of_waiting.stopped_runs,
+    of_waiting.unmade_events,
     of_waiting.no_connection,
     of_waiting.retention,
     of_sweeps.missed_events,

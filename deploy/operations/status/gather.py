@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 from aiokafka.errors import KafkaError
 
 from stripeline.contracts.internal_records import Run
+from stripeline.contracts.retry_tiers import DAY_MS
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.connection_errors import cleaned
@@ -27,7 +28,13 @@ from stripeline.deploy.operations.reading.views import run_of
 from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.operations.status.backlog import GROUPS, Backlog, read_backlog
 from stripeline.deploy.operations.status.facts import Facts, Tally, event_retention_ms
-from stripeline.deploy.operations.status.tallies import WaitingTally, is_open, letters_by_reason, runs_by_code
+from stripeline.deploy.operations.status.tallies import (
+    WaitingTally,
+    is_open,
+    letters_by_reason,
+    runs_by_code,
+    unmade_by_type,
+)
 from stripeline.deploy.operations.status.workers import Workers, read_workers
 from stripeline.deploy.operations.topic_problems import TopicProblem
 from stripeline.deploy.operations.topics import Look, installation_problem, look
@@ -82,12 +89,16 @@ async def gather(settings: Settings, client: Mapping[str, Any]) -> Facts:
         looks.of("waiting commands", lambda: _waiting(topics, client)),
         looks.of(GROUPS, lambda: read_backlog(topics, client)),
     )
-    runs = await looks.of("the stopped runs", lambda: _stopped(topics, client, workers, settings.partitions))
+    runs, unmade = await asyncio.gather(
+        looks.of("the stopped runs", lambda: _stopped(topics, client, workers, settings.partitions)),
+        looks.of("Stripe's notices", lambda: _unmade(topics, client)),
+    )
     found, problems = seen if seen is not None else (None, [])
     left = Backlog() if offsets is None else offsets
     return replace(
         base, problems=problems, advice=() if found is None else found.advice, workers=workers, definitions=stored,
         now_ms=base.now_ms if workers is None else workers.now_ms, dead_letters=letters, stopped_runs=runs,
+        unmade_events=unmade,
         waiting=None if waiting is None else waiting.found, unread=left.unread, backlog=left.records,
         not_looked_at=looks.missed, event_retention_ms=event_retention_ms(topics),
     )  # fmt: skip
@@ -111,6 +122,16 @@ async def _letters(topics: Topics, client: Mapping[str, Any]) -> Tally:
     oldest_ms = min((read.at_ms for read in page.records), default=None)
     known = NO_ACTS if oldest_ms is None else await letter_states(topics, client, oldest_ms)
     return letters_by_reason([read for read in page.records if is_open(known, read)], more=page.cut)
+
+
+async def _unmade(topics: Topics, client: Mapping[str, Any]) -> Tally:
+    """Stripe's notices of the last day, by the type of the object."""
+    since_ms = int(time.time() * 1000) - DAY_MS
+    try:
+        page = await newest(topics.health_event, client, Wanted(keep=lambda _: True, limit=_MOST, since_ms=since_ms))
+    except FailureError:  # the topic is not there: the look at the topics says so
+        return Tally(by={})
+    return unmade_by_type(page.records, more=page.cut)
 
 
 async def _waiting(topics: Topics, client: Mapping[str, Any]) -> WaitingTally:

@@ -20,6 +20,7 @@ from stripeline.deploy.operations.status.workers import ROLES, UNASKED, Instance
 WIDTH: Final = 80
 _MOST_WORDS: Final = 400
 _MOST_FINDINGS: Final = 30
+_MOST_REACHED: Final = 10
 _WITH_TASKS: Final = frozenset({"router", "executor"})
 _HEADINGS: Final[Mapping[Severity, str]] = {
     Severity.STOPS: "WORK STOPS",
@@ -37,6 +38,7 @@ def page(facts: Facts, found: Sequence[StatusFinding]) -> list[str]:
             lines += ["", heading, *_of_severity(of_it)]
     lines += _processes(facts)
     lines += _waiting(facts)
+    lines += _reached(facts)
     return [line.rstrip() for line in lines]
 
 
@@ -115,6 +117,26 @@ def _waiting(facts: Facts) -> Iterator[str]:
         yield from _table(("WAITING COMMANDS OF", "commands", "oldest", "23 h pass at"), rows)
 
 
+def _reached(facts: Facts) -> Iterator[str]:
+    """When Stripe last reached each trigger and endpoint; nothing where no process of ingest says it."""
+    rows = [
+        (_shortened(one_line(name), 40), f"{duration(max(0, facts.now_ms - at_ms))} ago")
+        for name, at_ms in sorted(reached(facts).items(), key=lambda one: -one[1])[:_MOST_REACHED]
+    ]
+    if rows:
+        yield ""
+        yield from _table(("REACHED BY STRIPE", "last"), rows)
+
+
+def reached(facts: Facts) -> dict[str, int]:
+    """When the last delivery of each trigger and endpoint came, to any process."""
+    found: dict[str, int] = {}
+    for one in facts.instances:
+        for name, at_ms in one.report.reached.items():
+            found[name] = max(at_ms, found.get(name, 0))
+    return found
+
+
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
     """The first column to the left, the others to the right."""
     widths = [max(len(row[at]) for row in (head, *rows)) for at in range(len(head))]
@@ -146,6 +168,8 @@ def as_json(facts: Facts, found: Sequence[StatusFinding]) -> dict[str, Any]:
         "dead_letters": None if facts.dead_letters is None else dict(facts.dead_letters.by),
         "stopped_runs": None if facts.stopped_runs is None else dict(facts.stopped_runs.by),
         "waiting": None if facts.waiting is None else [_waits(one) for one in facts.waiting],
+        "reached": {name: rfc3339(at_ms) for name, at_ms in sorted(reached(facts).items())},
+        "unmade_events": None if facts.unmade_events is None else dict(facts.unmade_events.by),
     }
 
 

@@ -13,6 +13,7 @@ from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import LetterState
 from stripeline.deploy.operations.reading.letter_states import LetterStates
 from stripeline.deploy.operations.reading.topic_reader import Read
+from stripeline.deploy.operations.reading.unmade_views import unmade_view
 from stripeline.deploy.operations.reading.views import dead_letter_of
 from stripeline.deploy.operations.status.facts import Tally, WaitingCommands
 
@@ -106,3 +107,9 @@ def runs_by_code(runs: Sequence[Run], *, more: bool) -> Tally:
     found = Counter(run.error.code if run.error is not None else "without a code" for run in runs)
     oldest_ms = min((run.finished_ms or run.started_ms for run in runs), default=None)
     return Tally(by=dict(found), oldest_ms=oldest_ms, more=more)
+
+
+def unmade_by_type(notices: Sequence[Read], *, more: bool) -> Tally:
+    """Stripe's notices that it failed to make events, by the type of the object, as far as they name one."""
+    found = Counter(unmade_view(notice)["object_type"] or "no object named" for notice in notices)
+    return Tally(by=dict(found), oldest_ms=min((one.at_ms for one in notices), default=None), more=more)

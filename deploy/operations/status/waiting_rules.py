@@ -161,6 +161,17 @@ def stopped_runs(facts: Facts) -> Iterator[StatusFinding]:
         )  # fmt: skip
 
 
+def unmade_events(facts: Facts) -> Iterator[StatusFinding]:
+    """Events that Stripe failed to make: no delivery and no list has them."""
+    for kind, count in _most(facts.unmade_events):
+        yield StatusFinding(
+            kind=FindingKind.UNMADE_EVENTS, severity=Severity.PERSON,
+            text=f"{_at_least(facts.unmade_events)}{counted(count, 'notice')} of Stripe in the last day that it made no"
+            f" event of an object, and will not: {kind}",
+            command="stripeline events unmade --since 1d", about=kind,
+        )  # fmt: skip
+
+
 def pauses(facts: Facts) -> Iterator[StatusFinding]:
     """What is paused, by whom, why and since when. What paused itself waits for a person."""
     for name, pause in _pauses(facts):

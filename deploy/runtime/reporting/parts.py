@@ -20,6 +20,7 @@ from stripeline.workers.task.input_partition import InputPartition
 Part = Callable[[WorkerReport], WorkerReport]
 MAX_WORDS: Final = 2_000
 MAX_CONNECTIONS: Final = 500
+MAX_REACHED: Final = 500
 MAX_DESTINATIONS: Final = 500
 
 
@@ -53,6 +54,13 @@ def with_signatures(report: WorkerReport, counted: Iterable[tuple[Labels, float 
         place: int(count) for (_, place), count in counted if not place.isdigit() and isinstance(count, int | float)
     }
     return replace(report, signed=dict(list(signed.items())[-MAX_DESTINATIONS:]))
+
+
+def with_reached(report: WorkerReport, seen: Iterable[tuple[Labels, float | Buckets]]) -> WorkerReport:
+    """When each trigger and endpoint was reached last, by `stripeline_trigger_reached_timestamp_seconds`."""
+    reached = {name: int(at_s * 1000) for (name,), at_s in seen if isinstance(at_s, int | float)}
+    newest = sorted(reached.items(), key=lambda one: one[1], reverse=True)
+    return replace(report, reached=dict(newest[:MAX_REACHED]))
 
 
 def _tasks(seen: WorkerView, is_tier: Callable[[str], bool]) -> Iterator[TaskReport]:

@@ -190,6 +190,10 @@ CASES: dict[str, tuple[Facts, FindingKind, Severity, str, str]] = {
         replace(WELL, dead_letters=Tally(by={"exhausted": 2_000}, more=True)), FindingKind.DEAD_LETTERS, PERSON,
         "At least 2,000 open dead letters: exhausted", "stripeline dead-letters list --reason exhausted",
     ),
+    "Stripe made no event": (
+        replace(WELL, unmade_events=Tally(by={"charge": 2})), FindingKind.UNMADE_EVENTS, PERSON,
+        "2 notices of Stripe in the last day", "stripeline events unmade",
+    ),
     "stopped runs": (
         replace(WELL, stopped_runs=Tally(by={"PAYMENT_REQUIRED": 1})), FindingKind.STOPPED_RUNS, PERSON,
         "1 run stopped: PAYMENT_REQUIRED", "stripeline runs list --status stopped",

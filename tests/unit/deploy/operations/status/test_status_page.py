@@ -4,6 +4,7 @@ from dataclasses import replace
 
 from rich.cells import cell_len
 
+from stripeline.contracts.headers import rfc3339
 from stripeline.contracts.operator.control_records import Pause
 from stripeline.contracts.operator.worker_report import TaskReport
 from stripeline.deploy.operations.status.facts import Facts, Tally, WaitingCommands
@@ -164,3 +165,17 @@ def test_a_script_gets_one_object() -> None:
     assert made["waiting"][0]["passes_23h_at"] == "2027-01-16T06:00:00.000Z"
     unknown = as_json(replace(WELL, workers=None), [])
     assert (unknown["processes"], unknown["dead_letters"], unknown["waiting"]) == ([], None, None)
+
+
+def test_the_page_says_when_stripe_reached_each_trigger() -> None:
+    first = instance("ingest", "a", reached={"payments": NOW_MS - 90_000, "charges": NOW_MS - 3_000})
+    second = instance("ingest", "b", reached={"payments": NOW_MS - 4_000})
+    facts = replace(WELL, workers=workers(*ALL, first, second))
+    lines = page(facts, findings(facts))
+    at = next(number for number, line in enumerate(lines) if line.startswith("REACHED BY STRIPE"))
+    assert [line.split() for line in lines[at + 1 : at + 3]] == [
+        ["charges", "3", "s", "ago"],
+        ["payments", "4", "s", "ago"],
+    ]
+    assert as_json(facts, [])["reached"] == {"charges": rfc3339(NOW_MS - 3_000), "payments": rfc3339(NOW_MS - 4_000)}
+    assert not any(line.startswith("REACHED") for line in page(WELL, []))

@@ -8,10 +8,12 @@ from msgspec.structs import replace
 from stripeline.contracts.operator.worker_report import ConnectionReport, TaskReport, WorkerReport
 from stripeline.deploy.runtime.reporting.parts import (
     MAX_CONNECTIONS,
+    MAX_REACHED,
     MAX_WORDS,
     assembled,
     in_words,
     with_connections,
+    with_reached,
     with_signatures,
     with_tasks,
 )
@@ -125,3 +127,10 @@ def test_ingest_reports_the_destinations_whose_secrets_were_used():
     many = [(("shop", f"we_{number}"), 1.0) for number in range(600)]
     assert list(with_signatures(BASE, many).signed)[-1] == "we_599"
     assert len(with_signatures(BASE, many).signed) == 500
+
+
+def test_the_report_says_when_each_trigger_was_reached_last() -> None:
+    assert with_reached(BASE, [(("acme",), 5), (("pay",), 7.5)]).reached == {"pay": 7_500, "acme": 5_000}
+    many = [((f"t{number}",), number) for number in range(600)]
+    assert next(iter(with_reached(BASE, many).reached)) == "t599"
+    assert len(with_reached(BASE, many).reached) == MAX_REACHED
