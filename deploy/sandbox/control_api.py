@@ -114,6 +114,7 @@ def _settings(sandbox: Sandbox, _call: SandboxRequest, _now_ms: int) -> Any:
         "api_version": sandbox.webhooks.api_version,
         "events_listed_after_s": sandbox.webhooks.listed_after_ms / 1000,
         "delivery_attempts": sandbox.webhooks.attempts,
+        "destinations_in_both_apis": sandbox.webhooks.destinations.in_both_apis,
     }
 
 
@@ -130,6 +131,8 @@ def _set(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
                 sandbox.webhooks.api_version = value
             case "events_listed_after_s":
                 sandbox.webhooks.listed_after_ms = round(value * 1000)
+            case "destinations_in_both_apis":
+                sandbox.webhooks.destinations.in_both_apis = value
             case "delivery_attempts":
                 sandbox.webhooks.attempts = value
             case "seed":

@@ -110,6 +110,7 @@ class SettingsBody(Body):
     api_version: str = Field(default="", pattern=r"^\d{4}-\d{2}-\d{2}(\.[a-z]+)?$")
     events_listed_after_s: Delay = 0.0
     delivery_attempts: int = Field(default=1, ge=1, le=6)
+    destinations_in_both_apis: bool = False
 
 
 class KeyBody(Body):

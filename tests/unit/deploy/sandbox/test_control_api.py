@@ -102,6 +102,7 @@ def test_settings_change_only_what_is_sent(hand: Hand) -> None:
         "api_version": "2026-06-24.dahlia",
         "events_listed_after_s": 0,
         "delivery_attempts": 6,
+        "destinations_in_both_apis": False,
     }
     drawn = hand.sandbox.faults.rng.random()
     hand("POST", "/settings", {"seed": 5})

@@ -410,6 +410,19 @@ def test_destinations_are_paged(at_stripe: Stripe, path: str) -> None:
         assert [row["id"] for row in page["data"]] == [made[2], made[1]]
 
 
+@pytest.mark.parametrize("in_both", [False, True])
+def test_a_destination_is_in_one_api_or_in_both(at_stripe: Stripe, in_both: bool) -> None:
+    at_stripe.control("POST", "/settings", destinations_in_both_apis=in_both)
+    old = at_stripe.send("POST", V1, FORM)["id"]
+    thin, snapshot = (at_stripe.send("POST", V2, body)["id"] for body in (THIN, SNAPSHOT))
+    listed = {path: {row["id"] for row in at_stripe.send("GET", path)["data"]} for path in (V1, V2)}
+    assert listed == (
+        {V1: {old, snapshot}, V2: {old, thin, snapshot}} if in_both else {V1: {old}, V2: {thin, snapshot}}
+    )
+    at_stripe.send("POST", f"{V2}/{old}/disable")
+    assert at_stripe.send("GET", f"{V1}/{old}")["status"] == ("disabled" if in_both else "enabled")
+
+
 def test_stripe_says_that_an_event_was_never_made(at_stripe: Stripe) -> None:
     health = "v2.core.health.event_generation_failure.resolved"
     at_stripe.send("POST", V2, THIN | {"enabled_events": [health]})
