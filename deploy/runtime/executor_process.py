@@ -33,6 +33,7 @@ from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.connection.rate_gate import RateGate
 from stripeline.workers.executor.executor import Executor
+from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.kafka.control_table import ControlTable, publish
 from stripeline.workers.kafka.group_member import Worker
@@ -72,9 +73,7 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
     )
     async with stripe_client(settings, key_for(owners, keys), on_answer=_call_spans(shared)) as stripe:
         executor = Executor(setup=setup, gate=gate, brakes=brakes)
-        thin = _thin_part(shared, setup, gate, stripe)
-        concurrency, former = settings.executor_concurrency, shared.topics.former_tiers
-        role = ExecutorRole(settings.topics, executor, stripe.send, concurrency, former, thin)
+        role = _role(shared, executor, stripe, _thin_part(shared, setup, gate, stripe))
         worker = new_worker(shared, role)
         show_brakes(shared, brakes, worker)
         shared.metrics.show(STRIPE, lambda: stripe)
@@ -83,7 +82,7 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
         prober = KeyProber(
             definitions=lambda: table.definitions, key=keys.of, owns=lambda: 0 in worker.tasks, read=stripe.read,
             delete=lambda key: publish(settings.topics.control, shared.client, {key: None}), now_ms=shared.clock.now_ms,
-            each_tick=lambda: gate.learn(shared.clock.now_ms()),
+            each_tick=partial(_each_tick, shared, gate, role, worker),
         )  # fmt: skip
         if await may_begin(shared, stop):
             _require_actions(shared)
@@ -108,6 +107,27 @@ async def _beside(
     shared.metrics.show(ENDPOINTS, lambda: checker.troubles)
     async with sweeping(shared, worker, stripe, keys.of, limits), checking(checker):
         yield
+
+
+def _role(shared: Shared, executor: Executor, stripe: StripeApi, thin: ThinPart) -> ExecutorRole:
+    settings, topics = shared.settings, shared.settings.topics
+    return ExecutorRole(
+        topics, executor, stripe.send, settings.executor_concurrency, shared.topics.former_tiers, thin,
+        there=shared.topics.exists(topics.thin_event),
+    )  # fmt: skip
+
+
+def _each_tick(shared: Shared, gate: RateGate, role: ExecutorRole, worker: Worker[Ledger]) -> None:
+    gate.learn(shared.clock.now_ms())
+    take_up(shared.settings.topics.thin_event, shared.topics.exists, role, worker)
+
+
+def take_up(topic: str, exists: Callable[[str], bool], role: ExecutorRole, worker: Worker[Ledger]) -> None:
+    """Read a topic that was not there when the process began: its worker joins its group again."""
+    if topic in role.inputs or not exists(topic):
+        return
+    role.inputs = worker.role.inputs = (*role.inputs, topic)  # the worker's may be the role with spans
+    worker.reopen(f"{topic} is there now")
 
 
 def _thin_part(shared: Shared, setup: Setup, gate: RateGate, stripe: StripeApi) -> ThinPart:

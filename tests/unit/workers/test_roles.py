@@ -1,16 +1,21 @@
 """A role as a task sees it: where it reads, and what a record becomes."""
 
+from types import SimpleNamespace
+from unittest.mock import Mock
+
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
+from stripeline.deploy.runtime.executor_process import take_up
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import StripeAnswer
-from stripeline.workers.roles import ExecutorRole, RouterRole, StripeCall
+from stripeline.workers.roles import ExecutorRole, RouterRole, StripeCall, ThinPart
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
 from stripeline.workers.task.decision import Decision
+from stripeline.workers.thin.thin_fetcher import ThinFetcher
 from tests.support.records import any_owner, command, command_record, event_record, installation
 
 NOW = 2_000_000
@@ -91,3 +96,26 @@ def test_a_tasks_topics_all_have_its_partition_count():
     counts = {topic.name: topic.partitions for topic in TOPICS.all(7)}
     for role in (RouterRole(TOPICS, ROUTER), executor_role()):
         assert {counts[name] for name in (*role.inputs, role.changelog)} == {7}
+
+
+def thin_role(*, there):
+    fetcher = ThinFetcher(setup=EXECUTOR.setup, gate=EXECUTOR.gate, partitions=1, api_version="")
+    return ExecutorRole(TOPICS, EXECUTOR, send, 32, (), ThinPart(fetcher, send), there=there)
+
+
+def test_thin_events_are_an_added_input_of_the_executor():
+    role = thin_role(there=True)
+    assert role.inputs == ("p.action-command", "p.action-retry.1s", "p.action-retry.2s", "p.thin-event")
+    assert (role.original, role.grows) == ({"p.action-command"}, {"p.action-command", "p.thin-event"})
+
+
+def test_a_topic_that_is_not_there_is_not_asked_for():
+    role = thin_role(there=False)
+    assert TOPICS.thin_event not in role.inputs
+    worker = SimpleNamespace(role=SimpleNamespace(inputs=role.inputs), reopen=Mock())
+    take_up(TOPICS.thin_event, lambda _: False, role, worker)
+    assert not worker.reopen.called
+    for _ in range(2):
+        take_up(TOPICS.thin_event, lambda _: True, role, worker)
+    assert role.inputs == worker.role.inputs == thin_role(there=True).inputs
+    worker.reopen.assert_called_once_with("p.thin-event is there now")
