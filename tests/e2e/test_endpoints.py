@@ -1,0 +1,173 @@
+"""Endpoints with real processes: destinations made at the sandbox, secrets rolled, commands killed."""
+
+import asyncio
+import os
+import subprocess
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import aiohttp
+import orjson
+import pytest
+
+from stripeline.workers.kafka.control_table import read_all
+from tests.support.broker import Broker
+from tests.support.cluster import KEY, Cluster, cluster
+from tests.support.end_state import read_topic
+
+pytestmark = pytest.mark.timeout(600)
+FILE = """
+connections:
+  acme: {secret_key: "${env:ACME_KEY}"}
+triggers:
+  people: {kind: stripe/customer-event, connection: acme}
+  cards: {kind: stripe/charge-event, connection: acme}
+endpoints:
+  shop: {connection: acme, triggers: [people, cards], url: "http://127.0.0.1:PORT"}
+"""
+VERSIONS = ("2026-10-28.endive", "2025-09-30.clover")
+CREATE = {"method": "POST", "path": "/v2/core/event_destinations"}
+Fault = tuple[dict[str, str], str]
+
+
+class Shop:
+    """A cluster whose endpoint's destinations are made by the command."""
+
+    def __init__(self, found: Cluster) -> None:
+        self.cluster, self.customers = found, 0
+
+    def write(self, **changes: str) -> None:
+        more = "".join(f", {name}: {value}" for name, value in changes.items())
+        text = FILE.replace("PORT", str(self.cluster.ingest_port))
+        (self.cluster.folder / "shop.yaml").write_text(f"{text.rstrip().removesuffix('}')}{more}}}\n")
+
+    def popen(self, *arguments: str) -> "subprocess.Popen[str]":
+        return subprocess.Popen(
+            [sys.executable, "-m", "stripeline.deploy", *arguments], cwd=self.cluster.folder, text=True,
+            env={**os.environ, **self.cluster.environment, "ACME_KEY": KEY}, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )  # fmt: skip
+
+    async def command(self, *arguments: str) -> tuple[int, str]:
+        child = self.popen(*arguments)
+        said, _ = await asyncio.to_thread(child.communicate, timeout=120)
+        assert KEY not in said
+        assert "whsec_" not in said
+        return child.returncode, said
+
+    async def done(self, *arguments: str) -> str:
+        code, said = await self.command(*arguments)
+        assert code == 0, said
+        return said
+
+    async def killed(self, fault: Fault, *arguments: str) -> None:
+        """Run a command, and kill -9 it while a request hangs at the sandbox."""
+        match, when = fault
+        await self.cluster.sandbox("/faults", {"match": match, "fault": {"delay_s": 8, "when": when}, "times": 1})
+        child = self.popen(*arguments)
+        try:
+            async with asyncio.timeout(60):
+                while child.poll() is None and await self._waits():  # noqa: ASYNC110  (another process sets no event)
+                    await asyncio.sleep(0.1)
+            assert child.poll() is None, child.communicate()
+        finally:
+            child.kill()
+            child.communicate()
+
+    async def _waits(self) -> bool:
+        """Whether a fault has not struck yet."""
+        return any(rule["times"] for rule in (await self.cluster.sandbox("/faults"))["rules"])
+
+    async def comes(self) -> None:
+        """A customer is made at Stripe, and its event comes."""
+        self.customers += 1
+        headers = {"Authorization": f"Bearer {KEY}"}
+        async with (
+            aiohttp.ClientSession() as http,
+            http.post(f"{self.cluster.sandbox_url}/v1/customers", data={}, headers=headers) as answer,
+        ):
+            assert answer.status == 200, await answer.text()
+        async with asyncio.timeout(40):
+            while len(await self.events()) < self.customers:  # noqa: ASYNC110
+                await asyncio.sleep(0.2)
+
+    async def events(self) -> set[str]:
+        settings = self.cluster.settings
+        found = await read_topic(settings.kafka_bootstrap_servers, settings.topics.event("customer-event"), 4)
+        return {orjson.loads(record.value)["id"] for record in found}
+
+    async def made(self) -> list[str]:
+        """Ids at the sandbox, which are those whose secrets are stored."""
+        stored = (await read_all(self.cluster.settings.topics.control, self.cluster.client)).destinations
+        known = sorted(one.id for held in stored.values() for one in held.destinations)
+        there = (await self.cluster.sandbox("/destinations"))["destinations"]
+        assert sorted(one["id"] for one in there) == known
+        return known
+
+
+@asynccontextmanager
+async def shop(broker: Broker, prefix: str, folder: Path) -> AsyncIterator[Shop]:
+    async with cluster(broker.bootstrap_servers, prefix, folder) as found:
+        await found.ready()
+        one = Shop(found)
+        one.write()
+        await one.done("apply", "shop.yaml")
+        yield one
+
+
+@pytest.mark.long
+async def test_an_endpoint_is_made_rolled_checked_and_removed(broker: Broker, prefix: str, tmp_path: Path):
+    async with shop(broker, prefix, tmp_path) as at:
+        code, said = await at.command("endpoints", "check")
+        assert (code, "Stripe has no destination that sends snapshot events" in said) == (1, True), said
+        plan = orjson.loads(await at.done("endpoints", "plan", "--json"))
+        assert [one["step"] for one in plan["steps"]] == ["create"]
+        code, said = await at.command("endpoints", "apply")
+        assert (code, "--yes" in said) == (1, True)
+        await at.done("endpoints", "apply", "--yes", "--why", "a new shop")
+        (first,) = await at.made()
+        await at.comes()
+        said = await at.done("endpoints", "roll", "shop", "--yes")
+        assert "a delivery was verified with its secret" in said
+        (second,) = await at.made()
+        assert second != first
+        await at.comes()
+        assert "1 endpoints are as they should be" in await at.done("endpoints", "check")
+        await at.cluster.sandbox("/destinations", {"id": second, "disabled_for": "user"})
+        code, said = await at.command("endpoints", "check", "--json")
+        assert (code, [one["kind"] for one in orjson.loads(said)["troubles"]]) == (1, ["disabled"])
+        assert "enable it, which is disabled (user)" in await at.done("endpoints", "apply", "--yes")
+        await at.comes()
+        assert second in await at.done("get", "endpoints")
+        assert "shop" in await at.done("keys", "status")
+        await at.done("delete", "endpoint", "shop", "--yes")
+        await at.done("endpoints", "apply", "--yes")
+        assert await at.made() == []
+
+
+KILLS: Sequence[Fault] = (
+    (CREATE, "before"), (CREATE, "after"), ({"method": "DELETE"}, "before"), ({"method": "DELETE"}, "after"),
+)  # fmt: skip
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("doing", [("apply",), ("roll", "shop")], ids=["apply", "roll"])
+async def test_a_killed_command_leaves_a_working_endpoint(
+    broker: Broker, prefix: str, tmp_path: Path, doing: tuple[str, ...]
+):
+    async with shop(broker, prefix, tmp_path) as at:
+        await at.done("endpoints", "apply", "--yes")
+        await at.comes()
+        for number, fault in enumerate(KILLS):
+            at.write(**({"api_version": VERSIONS[number % 2]} if doing == ("apply",) else {}))
+            await at.done("apply", "shop.yaml", "--yes")
+            await at.killed(fault, "endpoints", *doing, "--yes")
+            await at.comes()
+            await asyncio.sleep(8)  # until the sandbox has done what it was asked for
+            await at.comes()
+            await at.done("endpoints", "apply", "--yes")
+            assert len(await at.made()) == 1
+            await at.comes()
+            assert "as they should be" in await at.done("endpoints", "check")
