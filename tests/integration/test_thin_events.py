@@ -122,8 +122,12 @@ async def both_destinations(found: Installation, changes: int, objects: int, wit
     made = await found.runs(snapshots, "customer", within_s)
     assert {made[name] for name in snapshots} == {1}
     assert not made.keys() & set(thin)
-    came = await found.topic("thin-event")
-    assert {id_of(record) for record in came} >= set(thin)
+
+    async def delivered() -> list[ConsumerRecord] | None:
+        came = await found.topic("thin-event")
+        return came if set(thin) <= {id_of(record) for record in came} else None
+
+    came = await until("all delivered", delivered, found.stack.cluster, within_s=within_s)
 
     async def fetched() -> list[ConsumerRecord] | None:
         records = await found.topic("payment-event")
