@@ -12,6 +12,7 @@ from itertools import islice
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec import Struct
 
 from stripeline.contracts.deliveries.seen_events import SeenEvent, SeenEvents
 from stripeline.contracts.ids import is_test_event
@@ -23,7 +24,7 @@ RECORD_EVENTS: Final = 1_000
 _encoded = msgspec.json.Encoder().encode
 
 
-class EventNote(NamedTuple):
+class EventNote(Struct, frozen=True, gc=False):
     """What a note says of an event, beside its place."""
 
     id: str

@@ -9,7 +9,7 @@ from typing import Annotated
 from msgspec import Meta, Struct
 
 
-class SeenEvent(Struct, frozen=True, array_like=True):
+class SeenEvent(Struct, frozen=True, array_like=True, gc=False):
     """One event, where it was published. An array, since there are many."""
 
     id: Annotated[str, Meta(description="Stripe's id of the event")]
