@@ -135,13 +135,13 @@ async def test_every_metric_of_the_table_counts(
     shown = {family.name for family in text_string_to_metric_families(text) if family.samples}
     # Nobody held a connection or a transaction open, no topic has a problem, every partition takes records, no
     # connection or workflow has a limit, no workflow is paused, ingest is one process, no console runs, every event is
-    # noted, and none was missed.
+    # noted, none was missed, and no endpoint has destinations at Stripe.
     quiet = {
         "stripeline_connections_closed", "stripeline_input_blocked_seconds", "stripeline_partition_unavailable",
         "stripeline_topic_problems", "stripeline_limit", "stripeline_limit_spent", "stripeline_brake_trips",
         "stripeline_workflow_take_up_seconds", "stripeline_ingest_processes", "stripeline_ingest_processes_ready",
         "stripeline_ingest_process_restarts", "stripeline_events_seen_dropped", "stripeline_events_backfilled",
-        "stripeline_sweep_events", "stripeline_sweep_failures",
+        "stripeline_sweep_events", "stripeline_sweep_failures", "stripeline_endpoint_troubles",
         *(row.name.removesuffix("_total") for row in CONSOLE),
     }  # fmt: skip
     assert {row.name.removesuffix("_total") for row in ROWS} - shown == quiet
