@@ -11,12 +11,13 @@ from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import StripeAnswer
-from stripeline.workers.roles import ExecutorRole, RouterRole, StripeCall, ThinPart
+from stripeline.workers.roles import ExecutorRole, FetchCall, RouterRole, StripeCall, ThinPart
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
 from stripeline.workers.task.decision import Decision
 from stripeline.workers.thin.thin_fetcher import ThinFetcher
 from tests.support.records import any_owner, command, command_record, event_record, installation
+from tests.support.thin_world import thin_record
 
 NOW = 2_000_000
 TOPICS = Topics(prefix="p.", tiers=parse_tiers("1s,2s"))
@@ -107,6 +108,17 @@ def test_thin_events_are_an_added_input_of_the_executor():
     role = thin_role(there=True)
     assert role.inputs == ("p.action-command", "p.action-retry.1s", "p.action-retry.2s", "p.thin-event")
     assert (role.original, role.grows) == ({"p.action-command"}, {"p.action-command", "p.thin-event"})
+
+
+async def test_a_thin_event_is_fetched_and_settled_by_the_answer():
+    role, ledger, record = thin_role(there=True), Ledger(), thin_record(topic=TOPICS.thin_event)
+    call = role.take(ledger, record, NOW, False)
+    assert isinstance(call, FetchCall)
+    assert (call.delay_ms, call.continues) == (0, False)
+    assert call.settle(ledger, await call.carry_out(), NOW).verdict == "retried"
+    assert role.lane(record) != record.key
+    assert role.broken(ledger, record, KeyError()).verdict == "broken"
+    assert isinstance(role.take(ledger, command_record(), NOW, False), StripeCall)
 
 
 def test_a_topic_that_is_not_there_is_not_asked_for():

@@ -13,6 +13,7 @@ from stripeline.ingest.routing import Publication, route
 from stripeline.workers.executor.connection.key_owner import KeyOwner
 from stripeline.workers.executor.connection.rate_gate import RateGate
 from stripeline.workers.executor.stripe_answer import NoKey, StripeAnswer
+from stripeline.workers.thin.thin_record import QUEUE
 from tests.support.records import OWNER
 from tests.support.thin_world import (
     GONE,
@@ -412,3 +413,38 @@ def test_a_v2_error_without_a_type_is_stripes_own():
     world = ThinWorld(stripe={EVENT: replace(answer, headers={})})
     world.take(thin_record())
     assert h.read(world.waiting[0].headers)[h.LAST_ERROR].startswith(b"PROVIDER_ERROR")
+
+
+def test_an_event_that_nobody_asked_for_has_no_request():
+    world = ThinWorld(stripe={EVENT: fetched(named=False, reason=...), OBJECT: found(INTENT)}, snapshots_come=False)
+    world.take(thin_record())
+    assert world.output["request"] is None
+
+
+@pytest.mark.parametrize("missing", [h.TRIGGER, h.CONNECTION])
+def test_a_record_without_its_trigger_or_connection_is_dead(missing):
+    world, headers = with_twin(), thin_record().headers
+    world.take(thin_record(headers=tuple(one for one in headers if one[0] != missing)))
+    assert world.letter[h.REASON] == b"unreadable"
+    assert world.asked == []
+
+
+def test_an_event_without_a_key_waits_in_no_queue():
+    world = ThinWorld(stripe={EVENT: DOWN})
+    world.take(thin_record(key=None))
+    (waits,) = world.waiting
+    assert h.PLACE not in h.read(waits.headers)
+    assert world.ledger.sizes["queues"] == 0
+
+
+def test_one_that_comes_late_to_its_turn_moves_no_queue_back():
+    world = ThinWorld(stripe={EVENT: DOWN, "/v2/core/events/evt_thin_2": DOWN})
+    world.take(thin_record())
+    world.take(thin_record(thin("evt_thin_2")))
+    first, second = world.waiting
+    world.waiting.clear()
+    world.now_ms += 2 * 3_600_000
+    world.take(second)  # the first one is not waited for any more
+    before = world.ledger.queue(QUEUE + "pi_1")
+    assert world.take(first).verdict == Verdict.RETRIED
+    assert world.ledger.queue(QUEUE + "pi_1") == before
