@@ -13,6 +13,7 @@ import hashlib
 import math
 import re
 from dataclasses import dataclass
+from operator import itemgetter
 
 from stripeline.deploy.sandbox.api.stripe_errors import account_invalid, unauthorised
 from stripeline.deploy.sandbox.api.values import SandboxAnswer
@@ -77,7 +78,7 @@ class Accounts:
 
     def __init__(self) -> None:
         self._keys: dict[str, _Key] = {}
-        self._connected: set[tuple[str, str]] = set()  # platform, connected account
+        self._connected: dict[tuple[str, str], int] = {}  # platform and connected account: since which second
 
     def caller(
         self, authorization: str | None, *, stripe_account: str | None = None, now_ms: int = 0
@@ -129,11 +130,16 @@ class Accounts:
     def restore(self, key: str) -> None:
         self._meet(key).revoked_from_ms = math.inf
 
-    def connect(self, platform: str, account: str) -> None:
-        self._connected.add((platform, account))
+    def connect(self, platform: str, account: str, at_s: int = 0) -> None:
+        self._connected[platform, account] = at_s
 
     def disconnect(self, platform: str, account: str) -> None:
-        self._connected.discard((platform, account))
+        self._connected.pop((platform, account), None)
+
+    def connected_to(self, platform: str) -> list[tuple[str, int]]:
+        """The connected accounts of a platform, and since when they are; the oldest first."""
+        found = [(account, at_s) for (of, account), at_s in self._connected.items() if of == platform]
+        return sorted(found, key=itemgetter(1))
 
     def listing(self, now_ms: int = 0) -> list[dict[str, object]]:
         return [

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 
 from stripeline.deploy.sandbox import control_models as models
 from stripeline.deploy.sandbox.accounts import is_live, scope_of
-from stripeline.deploy.sandbox.api.resources import RESOURCES, SERVED
+from stripeline.deploy.sandbox.api.resources import ACCOUNT, RESOURCES, SERVED
 from stripeline.deploy.sandbox.api.values import SandboxAnswer, SandboxRequest
 from stripeline.deploy.sandbox.control_events import EVENT_OPERATIONS, Operation
 from stripeline.deploy.sandbox.hops import HOPS
@@ -49,7 +49,7 @@ def _index(_sandbox: Sandbox, _call: SandboxRequest, _now_ms: int) -> Any:
     return {
         "about": "Stripeline's sandbox Stripe. Everything is in memory; nothing reaches Stripe.",
         "control": [f"{method} {PREFIX}{path}" for method, path in OPERATIONS],
-        "stripe": ["/v1/account", *(row.url for row in (*RESOURCES.values(), *SERVED))],
+        "stripe": ["/v1/account", *(row.url for row in (ACCOUNT, *RESOURCES.values(), *SERVED))],
         "magic": {str(number): magic.says for number, magic in MAGIC.items()},
         "magic_use": f"amount of a PaymentIntent, [sandbox:NUMBER] in a description, charge id {CHARGE_PREFIX}NUMBER",
         "hops": list(HOPS),
@@ -172,7 +172,10 @@ def _connections(sandbox: Sandbox, _call: SandboxRequest, _now_ms: int) -> Any:
 def _connect(sandbox: Sandbox, call: SandboxRequest, now_ms: int) -> Any:
     wanted, accounts = models.ConnectBody.model_validate_json(call.body), sandbox.accounts
     platform = accounts.account_of(wanted.key.get_secret_value())
-    (accounts.connect if wanted.connected else accounts.disconnect)(platform, wanted.account)
+    if wanted.connected:
+        accounts.connect(platform, wanted.account, now_ms // 1000 if wanted.created is None else wanted.created)
+    else:
+        accounts.disconnect(platform, wanted.account)
     return _connections(sandbox, call, now_ms)
 
 

@@ -137,11 +137,12 @@ class RollBody(Body):
 
 
 class ConnectBody(Body):
-    """The platform is the account of `key`."""
+    """The platform is the account of `key`. `created`: since when it is connected; now without it."""
 
     key: SecretStr
     account: Account
     connected: bool = True
+    created: int | None = Field(default=None, ge=0)
 
 
 class WebhookBody(Body):

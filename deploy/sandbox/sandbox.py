@@ -72,7 +72,7 @@ class Sandbox:
         self.magic = MagicBook()
         rules = DeliveryRules(self.rng.random)
         self.webhooks = SandboxWebhooks(self.accounts.platforms_of, f"{self.rng.getrandbits(48):012x}", rules)
-        self.endpoints = Endpoints(self.rng, self.webhooks)
+        self.endpoints = Endpoints(self.rng, self.webhooks, self.accounts)
         self._request_salt = f"{self.rng.getrandbits(24):06x}"
         self._requests = 0
 

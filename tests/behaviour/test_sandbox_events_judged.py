@@ -1,4 +1,4 @@
-"""The official SDK lists and reads the events of the sandbox, and pages through them."""
+"""The official SDK lists and reads the events and connected accounts of the sandbox, and pages through them."""
 
 from collections.abc import AsyncIterator
 from typing import Any
@@ -77,3 +77,21 @@ async def test_a_connected_account_lists_its_own(server: SandboxServer, judge: s
     assert (await judge.v1.events.list_async()).data == []
     theirs = await judge.v1.events.list_async(None, {"stripe_account": "acct_1Shop"})
     assert [event.id for event in theirs.data] == made["ids"]
+
+
+async def test_the_sdk_pages_through_connected_accounts(server: SandboxServer, judge: stripe.StripeClient) -> None:
+    shops = [f"acct_1Shop{number}" for number in range(5)]
+    for number, shop in enumerate(shops):
+        await control(server, "/connected", key=KEY, account=shop, created=1_790_000_000 + number)
+    await control(server, "/connected", key="sk_test_other9876", account="acct_1Theirs")
+    page = await judge.v1.accounts.list_async({"limit": 2})
+    assert (len(page.data), page.has_more) == (2, True)
+    found = [account async for account in page.auto_paging_iter()]
+    assert all(isinstance(account, stripe.Account) for account in found)
+    assert [account.id for account in found] == shops[::-1]
+    assert found[0].created == 1_790_000_004
+    rest = await judge.v1.accounts.list_async({"limit": 2, "starting_after": shops[1]})
+    assert ([account.id for account in rest.data], rest.has_more) == (shops[:1], False)
+    with pytest.raises(stripe.InvalidRequestError) as raised:
+        await judge.v1.accounts.list_async({"starting_after": "acct_1Theirs"})
+    assert (raised.value.http_status, raised.value.param) == (400, "starting_after")

@@ -4,14 +4,17 @@ Never asks whether it may: authorisation, limits, idempotency and faults are dec
 """
 
 import random
+from collections.abc import Sequence
 from typing import Any, Protocol
 
 import orjson
 
 from stripeline.deploy.sandbox import magic
+from stripeline.deploy.sandbox.accounts import Accounts
 from stripeline.deploy.sandbox.api.listing import list_answer
 from stripeline.deploy.sandbox.api.objects import Birth, Object
 from stripeline.deploy.sandbox.api.resources import (
+    ACCOUNT,
     EVENT,
     EVENT_DESTINATION,
     RESOURCES,
@@ -29,7 +32,7 @@ from stripeline.deploy.sandbox.effects import Effect, SandboxLedger
 from stripeline.deploy.sandbox.events.kept_events import Happened, RelatedPath
 from stripeline.deploy.sandbox.events.snapshot_events import SnapshotEvents
 from stripeline.deploy.sandbox.events.thin_event_api import ThinEvents
-from stripeline.deploy.sandbox.store import EVERYBODY, Store
+from stripeline.deploy.sandbox.store import EVERYBODY, Row, Store
 from stripeline.deploy.sandbox.webhooks import SandboxWebhooks
 
 COMMAND_KEY = "stripeline_command"  # the metadata key under which our executor writes the command's id
@@ -49,8 +52,9 @@ class Service(Protocol):
 
 
 class Endpoints:
-    def __init__(self, rng: random.Random, webhooks: SandboxWebhooks) -> None:
+    def __init__(self, rng: random.Random, webhooks: SandboxWebhooks, accounts: Accounts) -> None:
         self._rng = rng
+        self._accounts = accounts
         self._webhooks = webhooks
         self._salt = f"{rng.getrandbits(56):014x}"
         self._count = 0
@@ -100,7 +104,7 @@ class Endpoints:
             case "create":
                 return self._create(order, resource, now_ms, declined=declined)
             case "list":
-                return list_answer(resource, self.store.rows(order.scope, resource.object), order.params)
+                return list_answer(resource, self._rows(order, resource), order.params)
             case "search":
                 indexed_until_ms = now_ms - self.search_delay_ms
                 return search_answer(resource, self.store, order.scope, order.params, indexed_until_ms)
@@ -109,6 +113,16 @@ class Endpoints:
                 return SandboxAnswer(status=200, body=orjson.dumps(resource.build(birth, {})))
             case _:
                 return self._retrieve(order.scope, resource, str(route.object_id))
+
+    def _rows(self, order: AdmittedRequest, resource: Resource) -> Sequence[Row]:
+        """Oldest first. `created` of an account is when it was connected."""
+        if resource is not ACCOUNT:
+            return self.store.rows(order.scope, resource.object)
+        rows = []
+        for position, (account, at_s) in enumerate(self._accounts.connected_to(order.account)):
+            made = resource.build(Birth(id=account, created=at_s, livemode=order.livemode), {}) | {"created": at_s}
+            rows.append(Row(id=account, position=position, created_ms=at_s * 1000, body=orjson.dumps(made)))
+        return rows
 
     def _retrieve(self, scope: str, resource: Resource, object_id: str) -> SandboxAnswer:
         there = resource.singleton or object_id.startswith(resource.prefix)

@@ -39,7 +39,7 @@ class Resource(Collection):
 
 
 ACCOUNT = Resource(path="accounts", object="account", noun="account", prefix="acct_", build=objects.account)
-"""Not in the table: an account is known by its keys, it is neither listed nor made."""
+"""Not in the table: an account is known by its keys, it is never made. The list has those that are connected."""
 
 EVENT = Collection(path="events", object="event", noun="event", prefix="evt_")
 THIN_EVENT = Collection(

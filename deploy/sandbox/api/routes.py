@@ -1,7 +1,7 @@
 """Decides what a path asks for, and what a restricted key must have for it. Executes nothing.
 
 `/v1/{resource}`, `/v1/{resource}/search`, `/v1/{resource}/{id}`, `/v1/{resource}/{id}/{nested}/{id}`, `/v1/account`,
-`/v1/accounts/{id}`, and the collections of `SERVED`.
+`/v1/accounts`, `/v1/accounts/{id}`, and the collections of `SERVED`.
 """
 
 from dataclasses import dataclass
@@ -51,6 +51,8 @@ def account_named(path: str) -> str | None:
 def route_of(method: str, path: str) -> Route | None:
     if method == "GET" and (path == "/v1/account" or account_named(path)):
         return Route(resource=ACCOUNT, kind="account")
+    if method == "GET" and path == ACCOUNT.url:
+        return Route(resource=ACCOUNT, kind="list")
     for collection in SERVED:
         if path == collection.url or path.startswith(collection.url + "/"):
             return _route_served(collection, method, path[len(collection.url) + 1 :])

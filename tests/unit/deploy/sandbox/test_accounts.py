@@ -153,6 +153,23 @@ def test_a_connected_account_has_its_own_objects_and_limits(stripe: Caller) -> N
     assert [reply.answer.status for reply in replies] == [200, 429, 200]
 
 
+def test_a_platform_lists_its_connected_accounts_newest_first(stripe: Caller) -> None:
+    for account, platform, created in ((SHOP, KEY, 10), ("acct_1New", KEY, 20), ("acct_1Theirs", ROLLED, 30)):
+        stripe.set("/connected", key=platform, account=account, created=created)
+
+    def listed(**more: Any) -> list[tuple[str, int]]:
+        return [(one["id"], one["created"]) for one in body(stripe("GET", "/v1/accounts", **more))["data"]]
+
+    assert listed() == [("acct_1New", 20), (SHOP, 10)]
+    assert listed(stripe_account=SHOP) == []
+    stripe.set("/connected", key=KEY, account="acct_1New", connected=False)
+    assert listed() == [(SHOP, 10)]
+    stripe.set("/connected", key=KEY, account=SHOP)
+    assert listed() == [(SHOP, NOW // 1000)]
+    stripe.set("/keys", key=RESTRICTED, permissions=["customer_read"])
+    assert stripe("GET", "/v1/accounts", RESTRICTED).answer.status == 403
+
+
 def test_the_own_account_may_be_named(stripe: Caller) -> None:
     stripe.set("/keys", key=KEY, account=PLATFORM)
     stripe.set("/connected", key=KEY, account=SHOP)

@@ -123,7 +123,8 @@ def test_parameters(change: Params, param: str | None) -> None:
 @pytest.fixture
 def endpoints() -> Endpoints:
     """Five customers, a second apart; the even ones are called Ada."""
-    endpoints = Endpoints(random.Random(1), SandboxWebhooks(lambda _: frozenset(), "", DeliveryRules(lambda: 0.0)))
+    webhooks = SandboxWebhooks(lambda _: frozenset(), "", DeliveryRules(lambda: 0.0))
+    endpoints = Endpoints(random.Random(1), webhooks, Accounts())
     for n in range(5):
         values = {"name": "Ada" if n % 2 == 0 else "Bob", "email": f"{n}@example.com", "metadata": {"n": str(n)}}
         endpoints.seed(CUSTOMERS, f"cus_{n}", values, "acct", 1000 * (n + 1))
