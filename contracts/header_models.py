@@ -38,8 +38,14 @@ _BACKFILL: Final = Field(
     description="`backfill`: no delivery of it came, and it was found in Stripe's list of events: it is behind newer"
     " events of its object; omitted otherwise",
 )
+_SOURCE: Final = Field(
+    alias=h.SOURCE,
+    description="`backfill`: no delivery of it came, and it was found in Stripe's list of events; `notice`: Stripe"
+    " failed to make it, and a person published it by Stripe's notice, whose id and time it has. Either is behind newer"
+    " events of its object; omitted otherwise",
+)
 _LATE_BY: Final = Field(
-    alias=h.LATE_BY, description="milliseconds from the event's `created` to a backfill's publication"
+    alias=h.LATE_BY, description="where `stripeline-source` is set: milliseconds from `created` to the publication"
 )
 
 
@@ -69,7 +75,7 @@ class EventHeaders(CloudEvent):
 
     trigger: Annotated[Name, Field(alias=h.TRIGGER, description="the trigger that received it")]
     connection: Annotated[Name, _CONNECTION]
-    source: Annotated[LeftOut[Literal["backfill"]], _BACKFILL] = None
+    source: Annotated[LeftOut[Literal["backfill", "notice"]], _SOURCE] = None
     late_by: Annotated[LeftOut[Digits], _LATE_BY] = None
     payload: Annotated[
         LeftOut[Literal["event", "object"]],

@@ -26,7 +26,9 @@ ACT: Final = "stripeline-act"
 SOURCE: Final = "stripeline-source"
 LATE_BY: Final = "stripeline-late-by"
 BACKFILL: Final = b"backfill"
-"""The one value of `SOURCE`."""
+"""The value of `SOURCE` of an event that was found in Stripe's list."""
+NOTICE: Final = b"notice"
+"""The value of `SOURCE` of one that Stripe failed to make: a person has published it by Stripe's notice."""
 PAYLOAD: Final = "stripeline-payload"
 KIND: Final = "stripeline-kind"
 TURN_AT: Final = "stripeline-turn-at"
@@ -90,8 +92,8 @@ def text(headers: Mapping[str, bytes], name: str) -> str | None:
 
 
 def late_by_ms(headers: Mapping[str, bytes]) -> int | None:
-    """How late a backfilled event was; None for one that was delivered. A number that can't be read is late too."""
-    if LATE_BY not in headers and headers.get(SOURCE) != BACKFILL:
+    """How late an event was; None for one that was delivered. A number that can't be read is late too."""
+    if LATE_BY not in headers and headers.get(SOURCE) not in {BACKFILL, NOTICE}:
         return None
     return number(headers, LATE_BY) or 0
 

@@ -109,6 +109,7 @@ class AuditedAct(StrEnum):
     APPLY = "apply"  # a definition, by `stripeline apply`
     DELETE = "delete"  # a definition
     BACKFILL = "backfill"  # events that never came, by `stripeline events backfill`
+    REMAKE = "remake"  # an event that Stripe failed to make, by `stripeline events remake`
     MAKE_DESTINATIONS = "make_destinations"  # at Stripe, by `stripeline endpoints apply` or `roll`
 
 

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from stripeline.deploy.cli.acts.remade_events import remake
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output, streams
 from stripeline.deploy.cli.terminal.format_check import of_known_format, require_known_format
@@ -217,9 +218,8 @@ def backfill(
 def unmade(*, since: Since = None, until: Until = None, limit: output.Limit = 50, as_json: output.Json = False) -> None:
     """List Stripe's notices that it failed to make events.
 
-    Such an event was never sent, and no list has it, so `events missing` does not find it; but the notice names its
-    object. Look at that at Stripe, and start what should have followed by hand. The notices come to triggers with
-    `payload: thin` or `both`, and are kept for 30 days.
+    Such an event was never sent, and no list has it; but the notice names its object, and `events remake` publishes
+    that. The notices come to triggers with `payload: thin` or `both`, and are kept for 30 days.
 
     ```
     stripeline events unmade --since 2d
@@ -296,4 +296,5 @@ def _newest(filters: EventFilters, limit: int) -> Page:
         return output.noted(output.run(of_known_format(found)))
 
 
+app.command("remake")(remake)
 COMMANDS = (Entry(name="events", does=app, panel=Panel.LOOK, place=3),)

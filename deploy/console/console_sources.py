@@ -19,7 +19,7 @@ from stripeline.deploy.operations.acts.audit import Act, Signed
 from stripeline.deploy.operations.acts.workflow_resume import Resumed
 from stripeline.deploy.operations.reading.topic_reader import Read
 from stripeline.deploy.operations.status.backlog import Backlog
-from stripeline.deploy.operations.status.facts import WaitingCommands
+from stripeline.deploy.operations.status.facts import Tally, WaitingCommands
 from stripeline.deploy.operations.status.workers import Workers
 from stripeline.deploy.operations.topic_problems import TopicProblem
 
@@ -73,6 +73,7 @@ class Sources:
     faults, advice: what is wrong with the topics, and what they could do better, as of the last look.
     not_known: what could not be looked at, each with the reason.
     backlog: what the groups had not read at the last look.
+    unmade: Stripe's notices of the last day, as of the last look; None while they could not be read.
     session_ms: after this time without a report a process owns no task.
     history: what the reports of the last minutes say.
     acting: the acts that are at work in this console.
@@ -94,6 +95,7 @@ class Sources:
     advice: Callable[[], Sequence[TopicProblem]] = tuple
     not_known: Callable[[], Mapping[str, str]] = dict
     backlog: Callable[[], Backlog] = Backlog
+    unmade: Callable[[], Tally | None] = lambda: None
     session_ms: int = 12_000
     history: Callable[[], ReportHistory] = ReportHistory
     acting: ActTasks = field(default_factory=ActTasks)

@@ -43,6 +43,14 @@ EVENT_HEADERS: Final[Examples] = {
         "stripeline-source": "backfill",
         "stripeline-late-by": "108000000",
     },
+    "notice": {
+        **_cloud_event("evt_thin_Example3", "payment_intent.succeeded", "/stripeline/triggers/acme-payments"),
+        "stripeline-trigger": "acme-payments",
+        "stripeline-connection": "acme",
+        "stripeline-source": "notice",
+        "stripeline-late-by": "86400000",
+        "stripeline-payload": "object",
+    },
 }
 THIN_EVENT_HEADERS: Final[Examples] = {
     "thin": {

@@ -58,7 +58,7 @@ class Purpose(StrEnum):
     WORKER = "worker"  # router and executor in one process
     CONSOLE = "console"  # what it shows, and what an operator does there
     READING = "reading"  # status, events, runs, dead-letters, get
-    COMMANDS = "commands"  # command, dead-letters replay and dismiss, events backfill
+    COMMANDS = "commands"  # command, dead-letters replay and dismiss, events backfill and remake
     ACTS = "acts"  # runs cancel, start and erase, resume --take-up, events --unmask
     APPLY = "apply"  # apply FILE, delete, pause, resume, keys rotate, endpoints apply and roll
     TOPICS_APPLY = "topics-apply"
@@ -191,9 +191,9 @@ def _console(topics: Topics) -> Iterable[Right]:
 
 
 def _commands(topics: Topics) -> Iterable[Right]:
-    # A dead letter is replayed to where it came from, but never to a tier; a backfill publishes what never came.
+    # A dead letter is replayed to where it came from, but never to a tier; backfill and remake publish what never came.
     both = (topics.result, topics.audit, *topics.events, topics.thin_event, topics.event_seen)
-    read = (topics.control, topics.dead_letter, *both)
+    read = (topics.control, topics.dead_letter, topics.health_event, *both)
     return (*_on(read, Operation.READ), *_produces((topics.command, *both)), _invocations(topics))
 
 

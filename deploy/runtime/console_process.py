@@ -24,6 +24,7 @@ from stripeline.deploy.console.console_sources import Index, Sources
 from stripeline.deploy.console.index.catch_up import STORE, CatchUp
 from stripeline.deploy.console.index.topic_index import topic_index
 from stripeline.deploy.console.overview.backlog_watch import BacklogWatch
+from stripeline.deploy.console.overview.notice_watch import NoticeWatch
 from stripeline.deploy.console.overview.worker_watch import WorkerWatch
 from stripeline.deploy.console.record_fetch import RecordFetch
 from stripeline.deploy.operations.acts.audit import commit_acts
@@ -66,12 +67,15 @@ async def console_part(
         await stack.enter_async_context(beside(watch.run()))
         groups = BacklogWatch(settings.topics, shared.client, shared.words)
         await stack.enter_async_context(beside(groups.run()))
+        notices = NoticeWatch(settings.topics, shared.client, shared.words)
+        await stack.enter_async_context(beside(notices.run()))
         shared.warnings["workers"] = watch.missing
         sources = Sources(
             topics=settings.topics, client=shared.client, partitions=settings.partitions,
             window_ms=settings.console_window_ms, index=index, records=records,
             workers=watch.workers, history=lambda: watch.history, backlog=groups.backlog,
-            not_known=lambda: {**watch.not_known(), **groups.not_known()},
+            unmade=notices.unmade,
+            not_known=lambda: {**watch.not_known(), **groups.not_known(), **notices.not_known()},
             definitions=lambda: shared.table.definitions, missing=lambda: missing(shared),
             commit=partial(commit_acts, settings.topics, shared.client),
             pausing=Pausing(settings.topics, shared.client), counters=counted,

@@ -6,15 +6,17 @@ from pathlib import Path
 
 import pytest
 
-from stripeline.contracts.definitions import Definitions
+from stripeline.contracts.definitions import Definitions, Endpoint
+from stripeline.contracts.headers import rfc3339
 from stripeline.contracts.operator.control_records import KeyRefusal, Pause
 from stripeline.contracts.operator.stripe_side_records import Sweep, SweptSince
 from stripeline.deploy.console.auth.identity import ConsoleRole
 from stripeline.deploy.console.index.queries import connections as queries
 from stripeline.deploy.operations.status.facts import WaitingCommands
+from stripeline.deploy.operations.status.workers import Workers
 from tests.support.console_pages import ConsolePages, console_pages
 from tests.support.console_sample import HOSTILE, HOUR, NOW_MS
-from tests.support.status_facts import SEALED
+from tests.support.status_facts import SEALED, instance
 
 SECRET_PART = SEALED.rpartition(":")[2]
 
@@ -64,6 +66,19 @@ async def test_a_connection_shows_what_waits_and_fails(console: ConsolePages) ->
     assert "/commands?connection=acme&amp;status=failed&amp;code=PAYMENT_REQUIRED&amp;since=24h" in text
     assert "/webhooks/acme-payments" in text
     assert 'href="/workflows/thank-big-spenders"' in text
+
+
+async def test_a_trigger_says_when_stripe_reached_it_last(tmp_path: Path) -> None:
+    """By its own path or by an endpoint's, whichever was later, at any process."""
+    ago = {"acme-payments": NOW_MS - HOUR, "shop": NOW_MS - 3_000, "other": NOW_MS - 1_000}
+    came = Workers(instances=(instance("ingest", reached=ago), instance("ingest", "old")), now_ms=NOW_MS)
+    endpoint = Endpoint(connection="acme", triggers=("acme-payments",), url="https://hooks.example.com")
+    async with console_pages(tmp_path, workers=lambda: came) as pages:
+        text = await pages.get("/connections/acme")
+        assert f'datetime="{rfc3339(ago["acme-payments"])}"' in text
+        assert rfc3339(ago["other"]) not in text
+        pages.pausing.definitions = replace(pages.pausing.definitions, endpoints={"shop": endpoint})
+        assert f'datetime="{rfc3339(ago["shop"])}"' in await pages.get("/connections/acme")
 
 
 async def test_a_command_that_comes_meanwhile_breaks_no_page(

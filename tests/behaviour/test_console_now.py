@@ -13,7 +13,7 @@ from stripeline.contracts.operator.operator_vocabulary import TopicProblemKind
 from stripeline.deploy.console.index import tables
 from stripeline.deploy.console.index.catch_up import CatchUp
 from stripeline.deploy.operations.status.backlog import Backlog
-from stripeline.deploy.operations.status.facts import Unread
+from stripeline.deploy.operations.status.facts import Tally, Unread
 from stripeline.deploy.operations.status.workers import Workers
 from stripeline.deploy.operations.topic_problems import TopicProblem
 from tests.support.console_pages import ConsolePages, console_pages
@@ -97,6 +97,13 @@ async def test_what_no_process_has_read_needs_a_person(tmp_path: Path):
     nobody = Workers(instances=(), now_ms=NOW_MS)
     async with console_pages(tmp_path, backlog=lambda: backlog, workers=lambda: nobody) as console:
         assert "No router runs, and 7 records wait for one" in found(await console.get("/"))
+
+
+async def test_events_that_stripe_failed_to_make_need_a_person(tmp_path: Path):
+    async with console_pages(tmp_path, unmade=lambda: Tally(by={"charge": 2}), workers=well_workers) as console:
+        text = await console.get("/")
+    assert any(one.startswith("2 notices of Stripe in the last day") for one in found(text))
+    assert "stripeline events unmade --since 1d" in text
 
 
 async def test_a_part_of_the_index_is_at_least(console: ConsolePages):

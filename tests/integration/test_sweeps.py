@@ -14,11 +14,15 @@ from aiokafka.structs import TopicPartition
 from pydantic import SecretStr
 
 from stripeline.contracts import headers as h
+from stripeline.contracts.deliveries.thin_events import GENERATION_FAILURE
 from stripeline.contracts.internal_records import encode
 from stripeline.contracts.vocabulary import Fault
+from stripeline.deploy.operations.acts.audit import Signed
 from stripeline.deploy.stripe_side.sweeps import sweeper, window_sweep
+from stripeline.deploy.stripe_side.unmade.event_remaking import RemakeWanted, publish_remade, remade_event
 from stripeline.workers.executor.stripe_answer import StripeAnswer
 from stripeline.workers.kafka.control_table import publish
+from stripeline.workers.kafka.one_off_producer import one_off_producer
 from tests.support.broker import Broker
 from tests.support.cluster import KEY
 from tests.support.end_state import read_topic
@@ -225,12 +229,37 @@ async def stack_of(
         yield found
 
 
+async def a_notice_is_remade(found: SweepInstallation) -> None:
+    """An event that Stripe failed to make is published by its notice; twice, it starts one run. Each is recorded."""
+    cluster = found.stack.cluster
+    settings, client = cluster.settings, cluster.client
+    notice: str = (await cluster.sandbox("/health", {"type": "payment_intent.succeeded", "key": KEY}))["id"]
+    body = {
+        "id": notice, "object": "v2.core.event", "type": GENERATION_FAILURE,
+        "created": h.rfc3339(int(time.time()) * 1000 - HOUR_S * 1000), "livemode": False,
+    }  # fmt: skip
+    headers = [("ce_id", notice.encode()), (h.TRIGGER, b"payments"), (h.CONNECTION, b"acme")]
+    async with one_off_producer(client) as producer:
+        await producer.send_and_wait(settings.topics.health_event, orjson.dumps(body), headers=headers)
+    for why in ("an incident", "once more"):
+        event = await remade_event(settings, client, RemakeWanted(notice), int(time.time() * 1000))
+        await publish_remade(settings.topics, client, event, Signed(by="ada", why=why, at_ms=1))
+    first, second = (await found.records())[notice]
+    assert (first.key, first.partition) == (second.key, second.partition)
+    assert h.read(first.headers)[h.SOURCE] == h.NOTICE
+    assert await found.runs([notice]) == {notice: 1}
+    audit = await read_topic(settings.kafka_bootstrap_servers, settings.topics.audit, 2)
+    acts = [orjson.loads(one.value) for one in audit]
+    assert [one["why"] for one in acts if one["act"] == "remake"] == ["an incident", "once more"]
+
+
 async def test_an_executor_finds_what_never_came(broker: Broker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     async with stack_of(broker, "sweeps.", tmp_path, monkeypatch) as found:
         await ingest_down_for_thirty_hours(found)
         await thin_events_are_lost(found)
         await killed_in_the_middle_of_a_window(found)
         await an_executor_does_it_by_itself(found)
+        await a_notice_is_remade(found)
 
 
 @pytest.mark.long

@@ -36,7 +36,7 @@ def is_held(run: Run) -> bool:
 
 def _held(late_by_ms: int) -> RecordedError:
     message = (
-        f"its event was missed, and found in Stripe's list {_in_words(late_by_ms)} after it was created; its workflow"
+        f"its event was missed, and found {_in_words(late_by_ms)} after it was created; its workflow"
         " holds such events. See whether it is still to be done: retry the run to start its first step, or cancel it"
     )
     return RecordedError(code=RunCode.HELD_LATE.value, message=message, retryable=False)

@@ -61,6 +61,7 @@ _PURPOSES: Final[Mapping[str, Purpose]] = {
     "dead-letters replay": Purpose.COMMANDS,
     "dead-letters dismiss": Purpose.COMMANDS,
     "events backfill": Purpose.COMMANDS,
+    "events remake": Purpose.COMMANDS,
 }
 """What the user of a command is for, by its first words; others only read."""
 

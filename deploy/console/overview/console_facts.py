@@ -25,7 +25,7 @@ async def facts_of(sources: Sources, now_ms: int) -> Facts:
         now_ms=now_ms, kafka="", prefix=sources.topics.prefix, version="", partitions=sources.partitions,
         session_ms=sources.session_ms, problems=sources.faults(), advice=sources.advice(),
         workers=None if PROCESSES in unknown else sources.workers(), definitions=sources.definitions(),
-        dead_letters=letters, stopped_runs=runs, waiting=_with_examples(waiting, first),
+        dead_letters=letters, stopped_runs=runs, unmade_events=sources.unmade(), waiting=_with_examples(waiting, first),
         unread=backlog.unread, backlog=backlog.records,
         event_retention_ms=event_retention_ms(sources.topics), not_looked_at={**unknown, **state.missing, **state.gaps},
     )  # fmt: skip

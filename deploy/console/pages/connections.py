@@ -1,6 +1,6 @@
 """Connections: which Stripe account is in trouble and why, first; then each with what waits, fails and is spent."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -88,12 +88,20 @@ async def connection(question: Question) -> Answer:
         "per_second": sent.get(name, 0) / 60, "waiting": known.waiting.get(name),
         "oldest": await ask(queries.oldest_waiting(now_ms, name)),
         "outcomes": await ask(queries.outcomes(name, now_ms - DAY_MS)),
-        "triggers": triggers, "received": await ask(queries.last_received(list(triggers))),
+        "triggers": triggers, "reached": reached_ms(known, triggers),
+        "received": await ask(queries.last_received(list(triggers))),
         "workflows": workflows_of(name, known.stored), "horizon_ms": HORIZON_MS,
         "acts": (await ask(newest_acts(ActQuestion(about=f"connection {name}")))).rows[:ACT_ROWS],
         "may_act": question.identity.may(ConsoleRole.OPERATOR),
     }  # fmt: skip
     return View(template="connection.html", values=values)
+
+
+def reached_ms(known: ConnectionFacts, triggers: Iterable[str]) -> Mapping[str, int]:
+    """When Stripe last reached each trigger, by its own path or by an endpoint's; pings count."""
+    came, endpoints = known.workers.reached, known.stored.endpoints.items()
+    paths = {one: {one, *(name for name, endpoint in endpoints if one in endpoint.triggers)} for one in triggers}
+    return {one: max(came[name] for name in by & came.keys()) for one, by in paths.items() if by & came.keys()}
 
 
 def workflows_of(name: str, stored: Definitions) -> Sequence[str]:

@@ -37,7 +37,7 @@ def event_view(read: Read, *, unmask: bool = False) -> dict[str, Any]:
         "api_version": event.get("api_version"),
         "created_at": _created(event.get("created")),
         "received_at": h.rfc3339(read.at_ms),
-        "source": "delivery" if late_by_ms is None else "backfill",
+        "source": _source(read, late_by_ms),
         "late_by_ms": late_by_ms,
         "topic": read.topic,
         "partition": read.partition,
@@ -46,6 +46,12 @@ def event_view(read: Read, *, unmask: bool = False) -> dict[str, Any]:
     }
     view: dict[str, Any] = mask(shown)
     return view
+
+
+def _source(read: Read, late_by_ms: int | None) -> str:
+    if late_by_ms is None:
+        return "delivery"
+    return "notice" if read.headers.get(h.SOURCE) == h.NOTICE else "backfill"
 
 
 def _created(seconds: object) -> str | None:

@@ -91,7 +91,7 @@ async def gather(settings: Settings, client: Mapping[str, Any]) -> Facts:
     )
     runs, unmade = await asyncio.gather(
         looks.of("the stopped runs", lambda: _stopped(topics, client, workers, settings.partitions)),
-        looks.of("Stripe's notices", lambda: _unmade(topics, client)),
+        looks.of("Stripe's notices", lambda: unmade_of_a_day(topics, client)),
     )
     found, problems = seen if seen is not None else (None, [])
     left = Backlog() if offsets is None else offsets
@@ -124,7 +124,7 @@ async def _letters(topics: Topics, client: Mapping[str, Any]) -> Tally:
     return letters_by_reason([read for read in page.records if is_open(known, read)], more=page.cut)
 
 
-async def _unmade(topics: Topics, client: Mapping[str, Any]) -> Tally:
+async def unmade_of_a_day(topics: Topics, client: Mapping[str, Any]) -> Tally:
     """Stripe's notices of the last day, by the type of the object."""
     since_ms = int(time.time() * 1000) - DAY_MS
     try:

@@ -128,13 +128,8 @@ def _reached(facts: Facts) -> Iterator[str]:
         yield from _table(("REACHED BY STRIPE", "last"), rows)
 
 
-def reached(facts: Facts) -> dict[str, int]:
-    """When the last delivery of each trigger and endpoint came, to any process."""
-    found: dict[str, int] = {}
-    for one in facts.instances:
-        for name, at_ms in one.report.reached.items():
-            found[name] = max(at_ms, found.get(name, 0))
-    return found
+def reached(facts: Facts) -> Mapping[str, int]:
+    return {} if facts.workers is None else facts.workers.reached
 
 
 def _table(head: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:

@@ -71,6 +71,15 @@ class Workers:
     def stale(self) -> Sequence[Instance]:
         return [one for one in self.instances if one.stale]
 
+    @property
+    def reached(self) -> Mapping[str, int]:
+        """When the last delivery of each trigger and endpoint came, to any process."""
+        found: dict[str, int] = {}
+        for one in self.instances:
+            for name, at_ms in one.report.reached.items():
+                found[name] = max(at_ms, found.get(name, 0))
+        return found
+
 
 async def read_workers(topics: Topics, client: Mapping[str, Any]) -> Workers:
     """The newest report of each process. Raises FailureError for a missing topic, KafkaError, TimeoutError."""

@@ -1,0 +1,1 @@
+"""Publishes the object of an event that Stripe failed to make, when a person asks for it."""
