@@ -8,6 +8,8 @@ import time
 from collections.abc import Callable
 from pathlib import Path
 
+import pytest
+
 from tests.support.broker import Broker
 from tests.support.cluster import Cluster, cluster
 from tests.support.end_state import find, no_lag
@@ -58,6 +60,7 @@ async def test_random_kills_lose_nothing_and_do_nothing_twice(
         assert kills >= SECONDS / KILL_EVERY_S / 2
 
 
+@pytest.mark.long
 async def test_a_stopped_executor_that_comes_back_is_fenced_and_heals(
     broker: Broker, prefix: str, tmp_path: Path, note: Callable[[str], None]
 ):

@@ -66,7 +66,7 @@ async def warned_of_a_broken_certificate(found: Cluster, cert: Path) -> None:
             assert ("STRIPELINE_KAFKA_CERT_FILE" in str(body.get("warnings"))) is warned, body
 
 
-@pytest.mark.parametrize("listener", ["LOGIN", "MTLS"])
+@pytest.mark.parametrize("listener", ["LOGIN", pytest.param("MTLS", marks=pytest.mark.long)])
 async def test_each_process_runs_with_the_rights_of_its_own(
     secured_kafka: SecuredKafka, prefix: str, tmp_path: Path, listener: str
 ):
