@@ -7,6 +7,9 @@ from functools import partial
 from typing import Any
 from urllib.parse import urlsplit
 
+from aiokafka.errors import KafkaError
+from aiokafka.structs import TopicPartition
+
 from stripeline.contracts.definition_fields import Rate
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.runtime.action_check import uninstalled
@@ -37,6 +40,7 @@ from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.kafka.control_table import ControlTable, publish
 from stripeline.workers.kafka.group_member import Worker
+from stripeline.workers.kafka.partition_reader import log_ends
 from stripeline.workers.roles import ExecutorRole, ThinPart
 from stripeline.workers.secrets.cache import Secrets
 from stripeline.workers.spans import CallSpans
@@ -86,6 +90,8 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
         )  # fmt: skip
         if await may_begin(shared, stop):
             _require_actions(shared)
+            if await _reads_thin(shared):
+                add_input(settings.topics.thin_event, role, worker)
             probing = asyncio.create_task(prober.run(), name="probes of refused keys")
             try:
                 async with _beside(shared, worker, stripe, keys, limits), following(peers, runs):
@@ -112,22 +118,46 @@ async def _beside(
 def _role(shared: Shared, executor: Executor, stripe: StripeApi, thin: ThinPart) -> ExecutorRole:
     settings, topics = shared.settings, shared.settings.topics
     return ExecutorRole(
-        topics, executor, stripe.send, settings.executor_concurrency, shared.topics.former_tiers, thin,
-        there=shared.topics.exists(topics.thin_event),
-    )  # fmt: skip
+        topics, executor, stripe.send, settings.executor_concurrency, shared.topics.former_tiers, thin, there=False
+    )
 
 
 def _each_tick(shared: Shared, gate: RateGate, role: ExecutorRole, worker: Worker[Ledger]) -> None:
     gate.learn(shared.clock.now_ms())
-    take_up(shared.settings.topics.thin_event, shared.topics.exists, role, worker)
+    topic = shared.settings.topics.thin_event
+    take_up(topic, shared.topics.exists(topic) and takes_thin(shared.table), role, worker)
 
 
-def take_up(topic: str, exists: Callable[[str], bool], role: ExecutorRole, worker: Worker[Ledger]) -> None:
-    """Read a topic that was not there when the process began: its worker joins its group again."""
-    if topic in role.inputs or not exists(topic):
-        return
+def takes_thin(table: ControlTable) -> bool:
+    """Whether a trigger takes thin events.
+
+    While none does, their topic is no input: Kafka gives a static member that comes back with another subscription its
+    former partitions, and a release that does not know the topic, as after a roll back, would never get over that.
+    """
+    return any(trigger.payload in {"thin", "both"} for trigger in table.triggers.values())
+
+
+async def _reads_thin(shared: Shared) -> bool:
+    """Whether thin events are read from the start: a trigger takes them, or has taken some."""
+    topic = shared.settings.topics.thin_event
+    if not shared.topics.exists(topic):
+        return False
+    places = [TopicPartition(topic, at) for at in range(shared.settings.partitions)]
+    try:
+        return takes_thin(shared.table) or any((await log_ends(places, shared.client)).values())
+    except (KafkaError, TimeoutError):
+        return True
+
+
+def take_up(topic: str, reads: bool, role: ExecutorRole, worker: Worker[Ledger]) -> None:
+    """Read a topic that was no input when the process began: its worker joins its group again."""
+    if reads and topic not in role.inputs:
+        add_input(topic, role, worker)
+        worker.reopen(f"{topic} is read from now on")
+
+
+def add_input(topic: str, role: ExecutorRole, worker: Worker[Ledger]) -> None:
     role.inputs = worker.role.inputs = (*role.inputs, topic)  # the worker's may be the role with spans
-    worker.reopen(f"{topic} is there now")
 
 
 def _thin_part(shared: Shared, setup: Setup, gate: RateGate, stripe: StripeApi) -> ThinPart:

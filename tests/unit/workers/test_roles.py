@@ -3,9 +3,12 @@
 from types import SimpleNamespace
 from unittest.mock import Mock
 
+import pytest
+
+from stripeline.contracts.definitions import Trigger
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
-from stripeline.deploy.runtime.executor_process import take_up
+from stripeline.deploy.runtime.executor_process import take_up, takes_thin
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
@@ -125,9 +128,16 @@ def test_a_topic_that_is_not_there_is_not_asked_for():
     role = thin_role(there=False)
     assert TOPICS.thin_event not in role.inputs
     worker = SimpleNamespace(role=SimpleNamespace(inputs=role.inputs), reopen=Mock())
-    take_up(TOPICS.thin_event, lambda _: False, role, worker)
+    take_up(TOPICS.thin_event, False, role, worker)
     assert not worker.reopen.called
     for _ in range(2):
-        take_up(TOPICS.thin_event, lambda _: True, role, worker)
+        take_up(TOPICS.thin_event, True, role, worker)
     assert role.inputs == worker.role.inputs == thin_role(there=True).inputs
-    worker.reopen.assert_called_once_with("p.thin-event is there now")
+    worker.reopen.assert_called_once_with("p.thin-event is read from now on")
+
+
+@pytest.mark.parametrize(("payload", "reads"), [(None, False), ("snapshot", False), ("thin", True), ("both", True)])
+def test_thin_events_are_read_once_a_trigger_takes_them(payload, reads):
+    trigger = Trigger(kind="stripe/payment-event", connection="acme", payload=payload)
+    assert takes_thin(SimpleNamespace(triggers={"acme": trigger})) is reads
+    assert takes_thin(SimpleNamespace(triggers={})) is False
