@@ -26,7 +26,8 @@ class StripeMock:
 def stripe_mock() -> Iterator[StripeMock]:
     """It listens on the loopback address only, and ends with the block."""
     program, port = go_program(MODULE, VERSION), free_port()
-    command = [program, "-http-addr", f"127.0.0.1:{port}"]
+    # Without an address of its own it would serve HTTPS too, on a port that a second one can't have.
+    command = [program, "-http-addr", f"127.0.0.1:{port}", "-https-addr", "127.0.0.1:"]
     with subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL) as child:
         try:
             found = StripeMock(f"http://127.0.0.1:{port}")
