@@ -87,7 +87,7 @@ async def test_new_rows_wait_and_a_key_shows_them(tmp_path: Path, chromium: Brow
         assert (await first.bounding_box(), await first.inner_text()) == before
         await page.keyboard.press("n")
         await expect(first).to_contain_text("evt_new1:thanks")
-        assert await page.evaluate("document.activeElement.id") == "list"  # where j and k go on
+        await expect(page.locator("#list")).to_be_focused()  # where j and k go on
         await expect(page.locator("[data-news]")).to_have_count(0)
         await pages.streams(1)
         assert page.url.endswith("/runs?workflow=look-at-disputes")
