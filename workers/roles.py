@@ -127,17 +127,17 @@ class ExecutorRole(Role[Ledger]):
     """Takes commands and thin events, and asks Stripe by `send` and `thin.send`.
 
     former: topics of tiers that were taken away, in which commands may still wait.
-    thin: what takes thin events; None where none are taken.
-    there: whether their topic is there: a consumer that asks for a missing one makes some brokers create it.
+    thin: what takes thin events; None where none are taken. Their topic becomes an input when it is read: a consumer
+        that asks for a missing one makes some brokers create it.
     """
 
     def __init__(
         self, topics: Topics, executor: Executor, send: Send, concurrency: int, former: Iterable[str] = (),
-        thin: ThinPart | None = None, *, there: bool = True,
+        thin: ThinPart | None = None,
     ) -> None:  # fmt: skip
         self.name, self.group = "executor", topics.groups[1]
         added = () if thin is None else (topics.thin_event,)
-        self.inputs = (topics.command, *topics.retries, *former, *(added if there else ()))
+        self.inputs = (topics.command, *topics.retries, *former)
         self.original = frozenset({topics.command})
         self.grows = frozenset({topics.command, *added})
         self.changelog, self.concurrency = topics.ledger, concurrency

@@ -23,8 +23,7 @@ from stripeline.deploy.console.console_server import served
 from stripeline.deploy.console.console_sources import Index, Sources
 from stripeline.deploy.console.index.catch_up import STORE, CatchUp
 from stripeline.deploy.console.index.topic_index import topic_index
-from stripeline.deploy.console.overview.backlog_watch import BacklogWatch
-from stripeline.deploy.console.overview.notice_watch import NoticeWatch
+from stripeline.deploy.console.overview.kafka_look import backlog_look, notices_look
 from stripeline.deploy.console.overview.worker_watch import WorkerWatch
 from stripeline.deploy.console.record_fetch import RecordFetch
 from stripeline.deploy.operations.acts.audit import commit_acts
@@ -65,16 +64,16 @@ async def console_part(
         shared.warnings["index"] = lambda: behind(index.catch_up())
         watch = WorkerWatch(settings.topics, shared.client, settings.partitions, shared.words)
         await stack.enter_async_context(beside(watch.run()))
-        groups = BacklogWatch(settings.topics, shared.client, shared.words)
+        groups = backlog_look(settings.topics, shared.client, shared.words)
         await stack.enter_async_context(beside(groups.run()))
-        notices = NoticeWatch(settings.topics, shared.client, shared.words)
+        notices = notices_look(settings.topics, shared.client, shared.words)
         await stack.enter_async_context(beside(notices.run()))
         shared.warnings["workers"] = watch.missing
         sources = Sources(
             topics=settings.topics, client=shared.client, partitions=settings.partitions,
             window_ms=settings.console_window_ms, index=index, records=records,
-            workers=watch.workers, history=lambda: watch.history, backlog=groups.backlog,
-            unmade=notices.unmade,
+            workers=watch.workers, history=lambda: watch.history, backlog=groups.found,
+            unmade=notices.found,
             not_known=lambda: {**watch.not_known(), **groups.not_known(), **notices.not_known()},
             definitions=lambda: shared.table.definitions, missing=lambda: missing(shared),
             commit=partial(commit_acts, settings.topics, shared.client),

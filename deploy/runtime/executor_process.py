@@ -117,9 +117,7 @@ async def _beside(
 
 def _role(shared: Shared, executor: Executor, stripe: StripeApi, thin: ThinPart) -> ExecutorRole:
     settings, topics = shared.settings, shared.settings.topics
-    return ExecutorRole(
-        topics, executor, stripe.send, settings.executor_concurrency, shared.topics.former_tiers, thin, there=False
-    )
+    return ExecutorRole(topics, executor, stripe.send, settings.executor_concurrency, shared.topics.former_tiers, thin)
 
 
 def _each_tick(shared: Shared, gate: RateGate, role: ExecutorRole, worker: Worker[Ledger]) -> None:

@@ -32,8 +32,7 @@ ADAPTERS = {
     "aiokafka": (
         "ingest/kafka/", "workers/kafka/",
         "deploy/operations/", "deploy/runtime/", "deploy/console/record_fetch.py", "deploy/console/index/",
-        "deploy/console/overview/backlog_watch.py", "deploy/console/overview/worker_watch.py",
-        "deploy/console/overview/notice_watch.py",
+        "deploy/console/overview/kafka_look.py", "deploy/console/overview/worker_watch.py",
         "deploy/local/demo/kafka_traffic.py",
         "deploy/kafka_login/",  # gives aiokafka the tokens that it asks for
         "deploy/stripe_side/sweeps/",

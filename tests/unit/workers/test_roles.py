@@ -8,7 +8,7 @@ import pytest
 from stripeline.contracts.definitions import Trigger
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
-from stripeline.deploy.runtime.executor_process import take_up, takes_thin
+from stripeline.deploy.runtime.executor_process import add_input, take_up, takes_thin
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
@@ -104,7 +104,10 @@ def test_a_tasks_topics_all_have_its_partition_count():
 
 def thin_role(*, there):
     fetcher = ThinFetcher(setup=EXECUTOR.setup, gate=EXECUTOR.gate, partitions=1, api_version="")
-    return ExecutorRole(TOPICS, EXECUTOR, send, 32, (), ThinPart(fetcher, send), there=there)
+    role = ExecutorRole(TOPICS, EXECUTOR, send, 32, (), ThinPart(fetcher, send))
+    if there:
+        add_input(TOPICS.thin_event, role, SimpleNamespace(role=role))
+    return role
 
 
 def test_thin_events_are_an_added_input_of_the_executor():
