@@ -14,20 +14,8 @@ from stripeline.deploy.sandbox.faults import FaultRule, InjectedFault, Match
 from stripeline.deploy.sandbox.http_server import SandboxServer
 from tests.support.stripe_sdk import sdk_client
 
-KEY, RESTRICTED = "sk_test_judge1234", "rk_test_judge5678"
+RESTRICTED = "rk_test_judge5678"
 URL, SECRET = "webhook_endpoint.url", "webhook_endpoint.signing_secret"
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[SandboxServer]:
-    async with SandboxServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def judge(server: SandboxServer) -> AsyncIterator[stripe.StripeClient]:
-    async with sdk_client(server, KEY) as client:
-        yield client
 
 
 @asynccontextmanager

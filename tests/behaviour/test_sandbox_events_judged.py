@@ -1,36 +1,13 @@
 """The official SDK lists and reads the events and connected accounts of the sandbox, and pages through them."""
 
-from collections.abc import AsyncIterator
-from typing import Any
-
-import aiohttp
 import pytest
 import stripe
 
 from stripeline.deploy.sandbox.http_server import SandboxServer
-from tests.support.stripe_sdk import sdk_client
+from tests.support.stripe_sdk import KEY, control
 
-KEY = "sk_test_judge1234"
 EVERY = ["payment_intent.succeeded", "charge.dispute.created", "charge.refund.updated", "charge.failed"]
 EVERY += ["customer.created", "customer.subscription.deleted", "customer.source.expiring", "customer.tax_id.updated"]
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[SandboxServer]:
-    async with SandboxServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def judge(server: SandboxServer) -> AsyncIterator[stripe.StripeClient]:
-    async with sdk_client(server, KEY) as client:
-        yield client
-
-
-async def control(server: SandboxServer, path: str, **body: Any) -> Any:
-    async with aiohttp.ClientSession() as http, http.post(f"{server.url}/_sandbox{path}", json=body) as answer:
-        assert answer.status == 200, await answer.text()
-        return await answer.json()
 
 
 async def test_the_sdk_pages_through_all_events(server: SandboxServer, judge: stripe.StripeClient) -> None:

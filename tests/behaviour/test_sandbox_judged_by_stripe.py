@@ -2,7 +2,6 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -15,31 +14,7 @@ from stripeline.deploy.sandbox.faults import FaultRule, InjectedFault, Match
 from stripeline.deploy.sandbox.hops import HOPS
 from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.deploy.sandbox.webhook_endpoints import WebhookEndpoint
-
-KEY = "sk_test_judge1234"
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[SandboxServer]:
-    async with SandboxServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def judge(server: SandboxServer) -> AsyncIterator[stripe.StripeClient]:
-    client = client_for(server, KEY)
-    yield client
-    await close(client)
-
-
-def client_for(server: SandboxServer, key: str, retries: int = 0) -> stripe.StripeClient:
-    http = stripe.AIOHTTPClient()
-    addresses: Any = {"api": server.url}
-    return stripe.StripeClient(key, base_addresses=addresses, max_network_retries=retries, http_client=http)
-
-
-async def close(client: stripe.StripeClient) -> None:
-    await client._requestor._get_http_client().close_async()
+from tests.support.stripe_sdk import KEY, sdk_client
 
 
 def code_of(error: stripe.StripeError) -> str | None:
@@ -146,22 +121,21 @@ async def test_a_key_is_judged(server: SandboxServer, judge: stripe.StripeClient
 
 
 @pytest.mark.parametrize("amount", [4009, 4029, 5001, 5003])
-async def test_a_fault_that_strikes_once_is_survived_with_the_same_key(server: SandboxServer, amount: int) -> None:
-    judge = client_for(server, KEY)
+async def test_a_fault_that_strikes_once_is_survived_with_the_same_key(
+    server: SandboxServer, judge: stripe.StripeClient, amount: int
+) -> None:
     for _ in range(2):
         with contextlib.suppress(stripe.RateLimitError, stripe.APIError, stripe.APIConnectionError):
             await judge.v1.payment_intents.create_async(intent(amount=amount), {"idempotency_key": "k"})
     made = await judge.v1.payment_intents.create_async(intent(amount=amount), {"idempotency_key": "k"})
     assert [effect.id for effect in server.sandbox.endpoints.ledger.effects] == [made.id]
-    await close(judge)
 
 
 async def test_the_sdk_retries_what_stripe_says_can_be_retried(server: SandboxServer) -> None:
-    judge = client_for(server, KEY, retries=1)
-    made = await judge.v1.payment_intents.create_async(intent(amount=5003))
+    async with sdk_client(server, KEY, retries=1) as judge:
+        made = await judge.v1.payment_intents.create_async(intent(amount=5003))
     assert made.last_response.headers["idempotent-replayed"] == "true"
     assert len(server.sandbox.endpoints.ledger.effects) == 1
-    await close(judge)
 
 
 async def test_a_500_after_the_effect_is_replayed_for_ever(server: SandboxServer, judge: stripe.StripeClient) -> None:
@@ -203,23 +177,20 @@ async def test_the_account_of_a_key_and_a_connected_one(server: SandboxServer, j
 
 
 async def test_a_restricted_key_that_may_not_ask(server: SandboxServer) -> None:
-    judge = client_for(server, "rk_test_judge5678")
-    with pytest.raises(stripe.PermissionError) as raised:
-        await judge.v1.accounts.retrieve_current_async()
+    async with sdk_client(server, "rk_test_judge5678") as judge:
+        with pytest.raises(stripe.PermissionError) as raised:
+            await judge.v1.accounts.retrieve_current_async()
     assert (raised.value.http_status, code_of(raised.value)) == (403, None)
-    await close(judge)
 
 
 async def test_after_a_roll_the_old_key_is_401_and_the_new_one_works(server: SandboxServer) -> None:
     account = server.sandbox.accounts.account_of(KEY)
     server.sandbox.accounts.roll(KEY, "sk_test_rolled5678", revoked_from_ms=0)
-    old, new = client_for(server, KEY), client_for(server, "sk_test_rolled5678")
-    with pytest.raises(stripe.AuthenticationError) as raised:
-        await old.v1.accounts.retrieve_current_async()
-    assert (raised.value.http_status, code_of(raised.value)) == (401, "api_key_expired")
-    assert (await new.v1.accounts.retrieve_current_async()).id == account
-    await close(old)
-    await close(new)
+    async with sdk_client(server, KEY) as old, sdk_client(server, "sk_test_rolled5678") as new:
+        with pytest.raises(stripe.AuthenticationError) as raised:
+            await old.v1.accounts.retrieve_current_async()
+        assert (raised.value.http_status, code_of(raised.value)) == (401, "api_key_expired")
+        assert (await new.v1.accounts.retrieve_current_async()).id == account
 
 
 @pytest.mark.parametrize("name", sorted(HOPS.keys() - {"login_302"}))  # the SDK follows it, key and all

@@ -1,9 +1,7 @@
 """The object of an event that Stripe failed to make, fetched from the sandbox over HTTP by the notice."""
 
 import time
-from typing import Any
 
-import aiohttp
 import orjson
 import pytest
 from pydantic import SecretStr
@@ -13,17 +11,9 @@ from stripeline.deploy.sandbox.http_server import SandboxServer
 from stripeline.deploy.stripe_side.unmade.event_remaking import fetched
 from stripeline.deploy.stripe_side.unmade.remade_event import UnmadeNotice, remade
 from stripeline.workers.stripe.api import StripeApi
+from tests.support.stripe_sdk import control
 
 KEY, SHOP = "sk_test_remade", "acct_1Shop"
-
-
-async def control(server: SandboxServer, path: str, **body: Any) -> Any:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(f"{server.url}/_sandbox{path}", json=body) as answer,
-    ):
-        assert answer.status < 300, await answer.text()
-        return await answer.json()
 
 
 @pytest.mark.parametrize("account", [None, SHOP])

@@ -1,9 +1,7 @@
 """A sweep pages through both of the sandbox's lists of events over HTTP, also for a connected account."""
 
 import time
-from typing import Any
 
-import aiohttp
 import pytest
 from pydantic import SecretStr
 
@@ -15,17 +13,9 @@ from stripeline.deploy.stripe_side.sweeps.stripe_lists import AskedFor, StripeLi
 from stripeline.deploy.stripe_side.sweeps.sweep_pace import SweepPace
 from stripeline.deploy.stripe_side.sweeps.sweep_plan import TypesQuestion
 from stripeline.workers.stripe.api import StripeApi
+from tests.support.stripe_sdk import control
 
 KEY, SHOP, TYPE = "sk_test_sweep", "acct_1Shop", "payment_intent.succeeded"
-
-
-async def control(server: SandboxServer, path: str, **body: Any) -> Any:
-    async with (
-        aiohttp.ClientSession() as session,
-        session.post(f"{server.url}/_sandbox{path}", json=body) as answer,
-    ):
-        assert answer.status < 300, await answer.text()
-        return await answer.json()
 
 
 @pytest.mark.parametrize("account", [None, SHOP])

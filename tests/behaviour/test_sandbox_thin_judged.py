@@ -3,10 +3,8 @@
 import asyncio
 import inspect
 import re
-from collections.abc import AsyncIterator
 from typing import Any
 
-import aiohttp
 import pytest
 import stripe
 from aiohttp import web
@@ -16,9 +14,9 @@ from stripe.params import _webhook_endpoint_create_params
 
 from stripeline.deploy.sandbox.events import twins
 from stripeline.deploy.sandbox.http_server import SandboxServer
-from tests.support.stripe_sdk import sdk_client
+from tests.support.stripe_sdk import KEY, control
 
-KEY, SECRET, SHOP = "sk_test_judge1234", "whsec_judge", "acct_1Shop"
+SECRET, SHOP = "whsec_judge", "acct_1Shop"
 FAMILIES = ("payment_intent.", "charge.", "customer.")
 
 
@@ -31,24 +29,6 @@ def sdk_types() -> tuple[set[str], set[str]]:
 
 
 SNAPSHOTS, THIN = sdk_types()
-
-
-@pytest.fixture
-async def server() -> AsyncIterator[SandboxServer]:
-    async with SandboxServer() as server:
-        yield server
-
-
-@pytest.fixture
-async def judge(server: SandboxServer) -> AsyncIterator[stripe.StripeClient]:
-    async with sdk_client(server, KEY) as client:
-        yield client
-
-
-async def control(server: SandboxServer, path: str, **body: Any) -> Any:
-    async with aiohttp.ClientSession() as http, http.post(f"{server.url}/_sandbox{path}", json=body) as answer:
-        assert answer.status == 200, await answer.text()
-        return await answer.json()
 
 
 async def notified(server: SandboxServer, judge: stripe.StripeClient, count: int, **events: Any) -> list[Any]:
