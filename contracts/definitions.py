@@ -273,8 +273,8 @@ def _named(by_key: Mapping[str, ControlRecord], kind: type[Kept]) -> Mapping[str
 
 def parse_definition(key: str, value: bytes) -> ControlRecord:
     """Parse a record of `stripe.control`. Raises ValueError, which shows no value."""
-    kind, _, name = key.partition("/")
-    if kind in FACTS and FACTS[kind][0].fullmatch(name):
+    kind, slash, name = key.partition("/")
+    if kind in FACTS and FACTS[kind][0].fullmatch(name) and bool(slash) is (kind != INSTALLATION_KEY):
         return read(FACTS[kind][1], value)
     if kind not in KINDS or not NAME.fullmatch(name):
         choice = ", ".join((*KINDS, *FACTS))

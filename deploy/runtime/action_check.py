@@ -3,16 +3,26 @@
 from collections.abc import Container, Mapping
 
 from stripeline.contracts.definitions import Workflow
+from stripeline.deploy.runtime.derived.derived_values import DerivedValues
 
 
-def uninstalled(workflows: Mapping[str, Workflow], installed: Container[str]) -> str | None:
-    """The workflows that use an action which this process does not have, as a sentence; None when there are none."""
-    missing = [
-        f"{name} uses {step.action}"
-        for name, workflow in sorted(workflows.items())
-        for step in workflow.steps
-        if step.action not in installed
-    ]
+class ActionCheck:
+    """installed: the actions of this process."""
+
+    def __init__(self, installed: Container[str]) -> None:
+        self._installed = installed
+        self._missing = DerivedValues[Workflow, str](self._lacked)
+
+    def missing(self, workflows: Mapping[str, Workflow]) -> str | None:
+        """The workflows that use an action which this process does not have, in a sentence; None without one."""
+        return _uninstalled([words for _, words in sorted(self._missing.of(workflows).items())])
+
+    def _lacked(self, name: str, workflow: Workflow) -> str | None:
+        lacked = [f"{name} uses {step.action}" for step in workflow.steps if step.action not in self._installed]
+        return ", ".join(lacked) or None
+
+
+def _uninstalled(missing: list[str]) -> str | None:
     if not missing:
         return None
     return (

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Callable, Iterable, Mapping
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Mapping
 from functools import partial
 from typing import TypeVar
 
@@ -34,10 +34,6 @@ def limits_of_connection(table: ControlTable, name: str) -> HourlyLimits | None:
     return None if connection is None else connection.limits
 
 
-def limited_connections(table: ControlTable) -> list[str]:
-    return [name for name, one in table.connections.items() if one.limits is not None]
-
-
 def takes_only_own(table: ControlTable, name: str) -> bool:
     connection = table.connections.get(name)
     return connection is not None and connection.commands == "own"
@@ -64,14 +60,15 @@ def brakes_of(shared: Shared, worker: Callable[[], Worker[Ledger]]) -> tuple[Bra
         peers=peers,
         partitions=shared.settings.partitions,
     )
-    return brakes, peer_reports(shared, "limits of connections", peers, lambda: bool(limited_connections(table)))
+    wanted = shared.selections.limited_connections
+    return brakes, peer_reports(shared, "limits of connections", peers, lambda: bool(wanted()))
 
 
 def show_brakes(shared: Shared, brakes: Brakes, worker: Worker[Ledger]) -> None:
     """In the metrics, and in the reports that the others read."""
-    table, now_ms = shared.table, shared.clock.now_ms
-    shared.metrics.show(BRAKES, lambda: list(brakes.status(limited_connections(table), now_ms())))
-    shared.report.append(lambda report: _with_connections_spent(report, table, open_states(worker)))
+    limited, now_ms = shared.selections.limited_connections, shared.clock.now_ms
+    shared.metrics.show(BRAKES, lambda: list(brakes.status(limited(), now_ms())))
+    shared.report.append(lambda report: _with_connections_spent(report, limited(), open_states(worker)))
 
 
 def peer_reports(shared: Shared, name: str, peers: Peers, wanted: Callable[[], bool]) -> Follower:
@@ -85,10 +82,10 @@ def peer_reports(shared: Shared, name: str, peers: Peers, wanted: Callable[[], b
 
 def own_runs_of(shared: Shared, worker: Callable[[], Worker[Ledger]]) -> tuple[OwnRuns, Follower]:
     """The runs whose commands connections with `commands: own` take, and what reads them."""
-    table, runs = shared.table, OwnRuns()
+    runs = OwnRuns()
     follower = RunFollower(
         shared.settings.topics.run, shared.client, runs,
-        wanted=lambda: any(one.commands == "own" for one in table.connections.values()),
+        wanted=lambda: bool(shared.selections.own_connections()),
         numbers=lambda: list(worker().tasks), now_ms=shared.clock.now_ms, words=shared.words,
     ).follower  # fmt: skip
     shared.warnings["own commands"] = follower.missing
@@ -107,8 +104,9 @@ async def following(*followers: Follower | WorkflowPauser) -> AsyncIterator[None
         await asyncio.wait(running, timeout=5.0)
 
 
-def _with_connections_spent(report: WorkerReport, table: ControlTable, ledgers: Mapping[int, Ledger]) -> WorkerReport:
-    names = limited_connections(table)
+def _with_connections_spent(
+    report: WorkerReport, names: Collection[str], ledgers: Mapping[int, Ledger]
+) -> WorkerReport:
     return with_spent(
         report,
         (

@@ -10,6 +10,7 @@ from stripeline.contracts.definition_fields import Rate
 from stripeline.contracts.definitions import Connection, Definitions
 from stripeline.contracts.operator.control_keys import PAUSE, name_of, refusal_key
 from stripeline.contracts.vocabulary import LogEvent
+from stripeline.deploy.runtime.derived.derived_values import DerivedValues
 from stripeline.deploy.runtime.unopened_secrets import unopened
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.connection.key_owner import MAX_AGE_MS, KeyOwner, owner_of, same
@@ -50,17 +51,19 @@ def connection_limits(connection: Connection, *, stripes_own: bool) -> Rate:
 
 
 class Owners:
-    """Whose key each connection has. Worked out when the definitions have changed, and not for every call."""
+    """Whose key each connection has. Worked out when a connection or an account has changed, and not for every call."""
 
     def __init__(self, table: ControlTable) -> None:
         self._table = table
-        self._seen: Definitions | None = None
+        self._seen = Definitions()
         self._known: dict[str, KeyOwner | None] = {}
 
     def of(self, name: str) -> KeyOwner | None:
-        definitions = self._table.definitions
-        if definitions is not self._seen:
-            self._seen, self._known = definitions, {}
+        definitions, seen = self._table.definitions, self._seen
+        if definitions is not seen:
+            if definitions.connections is not seen.connections or definitions.accounts is not seen.accounts:
+                self._known = {}
+            self._seen = definitions
         if name not in definitions.connections:  # a name of another team's, which must not be kept
             return None
         if name not in self._known:
@@ -121,6 +124,7 @@ class Keys:
     def __init__(self, table: ControlTable, secrets: Secrets, now_ms: Callable[[], int]) -> None:
         self._table, self._secrets, self._now_ms = table, secrets, now_ms
         self._unopened: dict[str, tuple[Connection, int, VaultError]] = {}
+        self._closed = DerivedValues[Connection, VaultError](self._why_closed)
 
     def of(self, name: str) -> SecretStr | None:
         connection = self._table.connections.get(name)
@@ -150,13 +154,13 @@ class Keys:
 
     def missing(self) -> str | None:
         """Why no command can be carried out: this process can open the key of no connection."""
-        closed = self._closed()
+        closed = self._closed.of(self._table.connections)
         return unopened("keys", closed) if closed and len(closed) == len(self._table.connections) else None
 
     def warnings(self) -> str | None:
         """Which connections' keys can't be opened, while others can. Their commands wait."""
-        closed = self._closed()
+        closed = self._closed.of(self._table.connections)
         return unopened("keys", closed) if closed and len(closed) < len(self._table.connections) else None
 
-    def _closed(self) -> dict[str, VaultError]:
-        return {name: self._unopened[name][2] for name in self._table.connections if self.of(name) is None}
+    def _why_closed(self, name: str, _: Connection) -> VaultError | None:
+        return self._unopened[name][2] if self.of(name) is None else None

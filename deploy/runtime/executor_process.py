@@ -12,7 +12,7 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.definition_fields import Rate
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.runtime.action_check import uninstalled
+from stripeline.deploy.runtime.action_check import ActionCheck
 from stripeline.deploy.runtime.brake_wiring import brakes_of, following, own_runs_of, show_brakes, takes_only_own
 from stripeline.deploy.runtime.connection_keys import (
     STRIPES_OWN,
@@ -24,6 +24,7 @@ from stripeline.deploy.runtime.connection_keys import (
     paused_since,
     quiet_since,
 )
+from stripeline.deploy.runtime.derived.selections import Selections
 from stripeline.deploy.runtime.key_prober import KeyProber
 from stripeline.deploy.runtime.reporting.parts import with_connections
 from stripeline.deploy.runtime.shared import Shared
@@ -51,7 +52,8 @@ from stripeline.workers.thin.thin_fetcher import ThinFetcher
 async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
     """Carry commands out until stopped."""
     settings, table, known = shared.settings, shared.table, actions()
-    shared.checks["actions"] = lambda: uninstalled(table.workflows, known)
+    installed = ActionCheck(known)
+    shared.checks["actions"] = lambda: installed.missing(table.workflows)
     keys, owners = Keys(table, Secrets(reported_vault(shared)), shared.clock.now_ms), Owners(table)
     shared.checks["keys"], shared.warnings["keys"] = keys.missing, keys.warnings
     limits = limits_of(table, stripes_own=settings.stripe_api_base == STRIPES_OWN)
@@ -123,16 +125,16 @@ def _role(shared: Shared, executor: Executor, stripe: StripeApi, thin: ThinPart)
 def _each_tick(shared: Shared, gate: RateGate, role: ExecutorRole, worker: Worker[Ledger]) -> None:
     gate.learn(shared.clock.now_ms())
     topic = shared.settings.topics.thin_event
-    take_up(topic, shared.topics.exists(topic) and takes_thin(shared.table), role, worker)
+    take_up(topic, shared.topics.exists(topic) and takes_thin(shared.selections), role, worker)
 
 
-def takes_thin(table: ControlTable) -> bool:
+def takes_thin(selections: Selections) -> bool:
     """Whether a trigger takes thin events.
 
     While none does, their topic is no input: Kafka gives a static member that comes back with another subscription its
     former partitions, and a release that does not know the topic, as after a roll back, would never get over that.
     """
-    return any(trigger.payload in {"thin", "both"} for trigger in table.triggers.values())
+    return bool(selections.thin_triggers())
 
 
 async def _reads_thin(shared: Shared) -> bool:
@@ -142,7 +144,7 @@ async def _reads_thin(shared: Shared) -> bool:
         return False
     places = [TopicPartition(topic, at) for at in range(shared.settings.partitions)]
     try:
-        return takes_thin(shared.table) or any((await log_ends(places, shared.client)).values())
+        return takes_thin(shared.selections) or any((await log_ends(places, shared.client)).values())
     except (KafkaError, TimeoutError):
         return True
 

@@ -1,6 +1,6 @@
 """What the brakes of workflows ask of the control table, of the tasks of their process, and of the others' reports."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from functools import partial
 
 from stripeline.contracts.operator.spending import TaskSpending
@@ -22,22 +22,19 @@ def run_brakes_of(shared: Shared, worker: Callable[[], Worker[Runs]]) -> tuple[R
     brakes = RunBrakes(
         released=partial(released_ms, table, "workflow"), states=lambda: open_states(worker()), peers=peers
     )  # fmt: skip
-    return brakes, peer_reports(shared, "limits of workflows", peers, lambda: bool(limited_workflows(table)))
-
-
-def limited_workflows(table: ControlTable) -> list[str]:
-    return [name for name, one in table.workflows.items() if one.limit is not None]
+    wanted = shared.selections.limited_workflows
+    return brakes, peer_reports(shared, "limits of workflows", peers, lambda: bool(wanted()))
 
 
 def show_run_brakes(shared: Shared, brakes: RunBrakes, worker: Worker[Runs]) -> None:
     """In the metrics, and in the reports that the others read."""
-    table, now_ms = shared.table, shared.clock.now_ms
-    shared.metrics.show(BRAKES, lambda: list(brakes.status(table.workflows, now_ms())))
-    shared.report.append(lambda report: with_spent(report, _started(table, worker)))
+    limited, now_ms = shared.selections.limited_workflows, shared.clock.now_ms
+    shared.metrics.show(BRAKES, lambda: list(brakes.status(limited(), now_ms())))
+    shared.report.append(lambda report: with_spent(report, _started(shared.table, limited(), worker)))
 
 
-def _started(table: ControlTable, worker: Worker[Runs]) -> Iterator[TaskSpending]:
-    released = {name: released_ms(table, "workflow", name) for name in limited_workflows(table)}
+def _started(table: ControlTable, limited: Collection[str], worker: Worker[Runs]) -> Iterator[TaskSpending]:
+    released = {name: released_ms(table, "workflow", name) for name in limited}
     for number, state in open_states(worker).items() if released else ():
         names = {name: of_seconds(state.started(name), at_ms) for name, at_ms in released.items()}
         yield TaskSpending(kind="workflow", partition=number, names=names)

@@ -13,6 +13,7 @@ from prometheus_client import CollectorRegistry, ProcessCollector
 from stripeline.deploy.operations.connection_probe import why_unreachable
 from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.running_version import running_version
+from stripeline.deploy.runtime.derived.selections import Selections
 from stripeline.deploy.runtime.process.kafka_answers import KafkaAnswers
 from stripeline.deploy.runtime.process.kafka_errors import KafkaErrors
 from stripeline.deploy.runtime.process_installation import ProcessInstallation
@@ -40,6 +41,7 @@ class Shared:
     broken: what only a restart corrects: `/healthz` answers 503.
     answers: when Kafka last answered each part, for the check `kafka`.
     report: what each part adds to the report of the process.
+    selections: the definitions of the table that are asked about again and again.
     """
 
     settings: Settings
@@ -58,6 +60,7 @@ class Shared:
     topics: TopicsWatch
     tracer: Tracer | None
     report: list[ReportPart]
+    selections: Selections
 
 
 @asynccontextmanager
@@ -94,7 +97,7 @@ async def open_shared(
                 answers=answers,
                 warnings={"control": table.warnings, "topics": topics.warnings, **kafka_warnings(client)},
                 metrics=metrics, registry=registry, lag=lag, topics=topics, tracer=installed_tracer(),
-                report=[],
+                report=[], selections=Selections(table),
             )  # fmt: skip
     finally:
         asking.cancel()

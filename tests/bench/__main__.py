@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import end_to_end, executor, growth, ingest, report, router
+from tests.bench import end_to_end, executor, growth, ingest, report, router, tenants
 from tests.bench.harness import Lab, Table
 from tests.support.broker import any_broker
 
@@ -21,6 +21,7 @@ JOBS: dict[str, Callable[[Lab], Awaitable[Sequence[Table]]]] = {
     "router": router.job,
     "end-to-end": end_to_end.job,
     "growth": growth.job,
+    "tenants": tenants.job,
 }
 
 

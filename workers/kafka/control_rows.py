@@ -1,39 +1,117 @@
-"""The records of the control topic as rows of a table, with their places."""
+"""The records of the control topic by kind, with their places, as they are read; and the snapshots of them.
+
+- A snapshot is never altered.
+- A change costs what its own kind does: the mappings of all other kinds are those of the snapshot before. So whoever
+  keeps something that was worked out of a kind has only to ask whether its mapping is still the same one.
+- A record that can't be read leaves the last good one of its key, with its place.
+"""
 
 from collections.abc import Mapping
-from typing import NamedTuple
+from dataclasses import fields
+from typing import Any, Final
 
 import structlog
 from aiokafka import ConsumerRecord
 
 from stripeline.contracts.definitions import ControlRecord, Definitions, parse_definition
+from stripeline.contracts.operator import control_keys
+from stripeline.contracts.operator.control_places import ControlPlaces
 from stripeline.contracts.operator.control_records import ControlPlace
 from stripeline.contracts.vocabulary import LogEvent
 
 log = structlog.get_logger(__name__)
 
+FIELDS: Final[Mapping[str, str]] = {
+    "connection": "connections",
+    "trigger": "triggers",
+    "endpoint": "endpoints",
+    "workflow": "workflows",
+    control_keys.KEY_REFUSAL: "key_refusals",
+    control_keys.SKIP: "skips",
+    control_keys.ACCOUNT: "accounts",
+    control_keys.PAUSE: "pauses",
+    control_keys.BRAKE: "releases",
+    control_keys.PROBE: "probes",
+    control_keys.DESTINATION: "destinations",
+    control_keys.SWEEP: "sweeps",
+}
+"""The field of `Definitions` for each first word of a control key. `installation` has no names."""
 
-class ControlRow(NamedTuple):
-    """A record of the topic, and where it is. A record that can't be read leaves the last good one, with its place."""
 
-    value: ControlRecord
-    place: ControlPlace
+class ControlRows:
+    """The records so far. former: of an earlier reading of the topic, for what can't be read now."""
+
+    def __init__(self, former: "ControlRows | None" = None) -> None:
+        self._former = former
+        kinds = (*FIELDS, control_keys.INSTALLATION_KEY)
+        self._values: dict[str, dict[str, ControlRecord]] = {kind: {} for kind in kinds}
+        self._places: dict[str, dict[str, ControlPlace]] = {kind: {} for kind in kinds}
+        self._shown: set[str] = set()  # kinds whose mappings a snapshot has: they are copied before they change
+
+    def put(self, record: ConsumerRecord) -> None:
+        """Take one record."""
+        key = (record.key or b"").decode("utf-8", "replace")
+        if record.value is None:
+            self._remove(key)
+            return
+        known = self.known(key)
+        try:
+            value = parse_definition(key, record.value)
+        except ValueError as error:
+            log.error(LogEvent.DEFINITION_UNREADABLE, key=key, reason=str(error))  # noqa: TRY400
+            if known is not None:
+                self._set(key, *known)
+            return
+        # What was worked out of the same value stays of use.
+        if known is not None and known[0] == value:
+            value = known[0]
+        self._set(key, value, ControlPlace(record.offset, record.timestamp))
+
+    def snapshot(self) -> Definitions:
+        """All of them now."""
+        self._shown = {*self._values}
+        installation = self._values[control_keys.INSTALLATION_KEY].get("")
+        found: dict[str, Any] = {field: self._values[kind] for kind, field in FIELDS.items()}
+        return Definitions(**found, installation=installation, places=ControlPlaces(dict(self._places)))  # type: ignore[arg-type]
+
+    def end_loading(self) -> None:
+        """All of the topic was read: nothing of an earlier reading counts any more."""
+        self._former = None
+
+    def known(self, key: str) -> tuple[ControlRecord, ControlPlace] | None:
+        """The record of a key, else that of the earlier reading."""
+        kind, _, name = key.partition("/")
+        place = self._places.get(kind, {}).get(key)
+        if place is not None:
+            return self._values[kind][name], place
+        return None if self._former is None else self._former.known(key)
+
+    def _set(self, key: str, value: ControlRecord, place: ControlPlace) -> None:
+        kind, _, name = key.partition("/")
+        self._own(kind)
+        self._values[kind][name], self._places[kind][key] = value, place
+
+    def _remove(self, key: str) -> None:
+        kind, _, name = key.partition("/")
+        if key in self._places.get(kind, {}):
+            self._own(kind)
+            del self._values[kind][name], self._places[kind][key]
+
+    def _own(self, kind: str) -> None:
+        if kind in self._shown:
+            self._values[kind], self._places[kind] = dict(self._values[kind]), dict(self._places[kind])
+            self._shown.discard(kind)
 
 
-def snapshot(table: Mapping[str, ControlRow]) -> Definitions:
-    values = {key: row.value for key, row in table.items()}
-    return Definitions.of(values, {key: row.place for key, row in table.items()})
+def with_same(before: Definitions, now: Definitions) -> Definitions:
+    """The later one, with each mapping that says the same as before being the same one."""
+    kept = {one.name: getattr(before, one.name) for one in fields(Definitions) if _same(before, now, one.name)}
+    return before if len(kept) == len(fields(Definitions)) else _replaced(now, kept)
 
 
-def put(table: dict[str, ControlRow], record: ConsumerRecord, last_good: Mapping[str, ControlRow]) -> None:
-    """One record into the table."""
-    key = (record.key or b"").decode("utf-8", "replace")
-    if record.value is None:
-        table.pop(key, None)
-        return
-    try:
-        table[key] = ControlRow(parse_definition(key, record.value), ControlPlace(record.offset, record.timestamp))
-    except ValueError as error:
-        log.error(LogEvent.DEFINITION_UNREADABLE, key=key, reason=str(error))  # noqa: TRY400
-        if key in last_good:
-            table[key] = last_good[key]
+def _same(before: Definitions, now: Definitions, name: str) -> bool:
+    return bool(getattr(before, name) == getattr(now, name))
+
+
+def _replaced(now: Definitions, kept: Mapping[str, Any]) -> Definitions:
+    return Definitions(**{one.name: kept.get(one.name, getattr(now, one.name)) for one in fields(Definitions)})

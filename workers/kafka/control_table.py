@@ -8,7 +8,6 @@ until it has all of the topic: half of the definitions would be a wrong answer. 
 import asyncio
 import contextlib
 import time
-from collections import ChainMap
 from collections.abc import AsyncIterator, Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
@@ -20,7 +19,7 @@ from aiokafka.errors import KafkaError
 from stripeline.contracts.definitions import Connection, Definitions, Trigger, Workflow
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.workers.kafka.aiokafka_internals import require_visible
-from stripeline.workers.kafka.control_rows import ControlRow, put, snapshot
+from stripeline.workers.kafka.control_rows import ControlRows, with_same
 from stripeline.workers.kafka.one_off_producer import one_off_producer
 from stripeline.workers.kafka.partition_reader import (
     FETCH_WAIT_MS,
@@ -59,14 +58,17 @@ class FormatError(ControlError):
 
 
 class ControlTable:
-    """The definitions on `stripe.control`, kept current. Each change makes a new snapshot; none is altered."""
+    """The definitions on `stripe.control`, kept current. Each change makes a new snapshot; none is altered.
+
+    A snapshot shares what did not change with the one before: see `control_rows`.
+    """
 
     def __init__(self, topic: str, client: Mapping[str, Any], words: Callable[[Exception], str] = str) -> None:
         """words: says what an error of Kafka's means."""
         self._words = words
         self._topic, self._partition = topic, TopicPartition(topic, 0)
         self._client = client
-        self._by_key: dict[str, ControlRow] = {}
+        self._rows = ControlRows()
         self._snapshot = Definitions()
         self._ready = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
@@ -161,20 +163,21 @@ class ControlTable:
 
     async def _follow(self) -> None:
         async with _opened(self._topic, self._client, fetch_wait_ms=IDLE_FETCH_WAIT_MS, life=self._life) as reader:
-            loading = _Loading(reader, self._topic, self._client, self._by_key)
+            loading = _Loading(reader, self._topic, self._client, self._rows)
             # A table that was whole once goes on with what is stable: it is newer, and nothing that it had is missing.
             while (why := await loading.read()) is not None and not self.ready:
                 self._stale_because(why)
                 await loading.wait()
-            self._swap(loading.table)
+            self._rows = loading.rows
+            self._rows.end_loading()
+            self._snapshot = with_same(self._snapshot, self._rows.snapshot())
             self._ready.set()
             self._failures = 0
             while True:
                 if records := await reader.poll():
-                    table = dict(self._by_key)
                     for record in records:
-                        put(table, record, table)
-                    self._swap(table)
+                        self._rows.put(record)
+                    self._snapshot = self._rows.snapshot()
                 await self._note_age(reader)
 
     async def _note_age(self, reader: PartitionReader) -> None:
@@ -196,10 +199,6 @@ class ControlTable:
         self._why = why
         log.warning(LogEvent.CONTROL_TABLE_STALE, topic=self._topic, reason=why())
 
-    def _swap(self, table: dict[str, ControlRow]) -> None:
-        if table != self._by_key or not self.ready:
-            self._by_key, self._snapshot = table, snapshot(table)
-
 
 async def read_all(topic: str, client: Mapping[str, Any]) -> Definitions:
     """The definitions on the control topic now. Raises ControlError, KafkaError, TimeoutError.
@@ -208,7 +207,7 @@ async def read_all(topic: str, client: Mapping[str, Any]) -> Definitions:
     """
     why: Callable[[], str] | None = None
     async with _opened(topic, client) as reader:
-        loading = _Loading(reader, topic, client, {})
+        loading = _Loading(reader, topic, client)
         try:
             async with asyncio.timeout(_READ_S):
                 while (why := await loading.read()) is not None:
@@ -217,7 +216,7 @@ async def read_all(topic: str, client: Mapping[str, Any]) -> Definitions:
             if why is None:
                 raise
             raise ControlError(f"The definitions can't be read whole: {why()}.") from None
-    found = snapshot(loading.table)
+    found = loading.rows.snapshot()
     if found.installation is not None and (refused := found.installation.refusal(topic)) is not None:
         raise FormatError(refused)
     return found
@@ -248,10 +247,9 @@ class _Loading:
     """The topic, read from its beginning into a new table: what was deleted, and compacted away, must not stay."""
 
     def __init__(
-        self, reader: PartitionReader, topic: str, client: Mapping[str, Any], last_good: Mapping[str, ControlRow]
+        self, reader: PartitionReader, topic: str, client: Mapping[str, Any], former: ControlRows | None = None
     ) -> None:
-        self.table: dict[str, ControlRow] = {}
-        self._known = ChainMap(self.table, dict(last_good))
+        self.rows = ControlRows(former)
         self._reader, self._client, self._tp = reader, client, TopicPartition(topic, 0)
         self._end: int | None = None
         self._held_at: int | None = None
@@ -279,7 +277,7 @@ class _Loading:
 
     def _take(self, records: Sequence[ConsumerRecord], _: int) -> None:
         for record in records:
-            put(self.table, record, self._known)
+            self.rows.put(record)
 
 
 async def _held_by(tp: TopicPartition, held_at: int, client: Mapping[str, Any]) -> Callable[[], str]:

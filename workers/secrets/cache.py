@@ -11,7 +11,8 @@ from pydantic import SecretStr
 from stripeline.contracts.definitions import Connection, Trigger
 from stripeline.workers.secrets.vault import Vault, VaultError, connection_secret, signing_secret
 
-_REMEMBERED: Final = 4_096
+_REMEMBERED: Final = 65_536
+"""More than an installation of ten thousand tenants has in use; some 20 MB."""
 
 
 class Secrets:
@@ -32,6 +33,14 @@ class Secrets:
     def openable(self, name: str, sealed: Sequence[str]) -> list[SecretStr | VaultError]:
         """Secrets that are bound to one name, in their order, each with why it can't be opened where it can't."""
         return [self._open_or_why(name, one) for one in sealed]
+
+    def why_closed(self, name: str, sealed: str) -> VaultError | None:
+        """Why a secret can't be opened; None where it can. It is not kept."""
+        try:
+            self._vault.open(name, sealed)
+        except VaultError as error:
+            return error
+        return None
 
     def _open_or_why(self, name: str, sealed: str) -> SecretStr | VaultError:
         try:

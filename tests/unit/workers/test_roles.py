@@ -5,9 +5,10 @@ from unittest.mock import Mock
 
 import pytest
 
-from stripeline.contracts.definitions import Trigger
+from stripeline.contracts.definitions import Definitions, Trigger
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
+from stripeline.deploy.runtime.derived.selections import Selections
 from stripeline.deploy.runtime.executor_process import add_input, take_up, takes_thin
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.executor import Executor
@@ -142,5 +143,5 @@ def test_a_topic_that_is_not_there_is_not_asked_for():
 @pytest.mark.parametrize(("payload", "reads"), [(None, False), ("snapshot", False), ("thin", True), ("both", True)])
 def test_thin_events_are_read_once_a_trigger_takes_them(payload, reads):
     trigger = Trigger(kind="stripe/payment-event", connection="acme", payload=payload)
-    assert takes_thin(SimpleNamespace(triggers={"acme": trigger})) is reads
-    assert takes_thin(SimpleNamespace(triggers={})) is False
+    assert takes_thin(Selections(Definitions(triggers={"acme": trigger}))) is reads
+    assert takes_thin(Selections(Definitions())) is False

@@ -1,7 +1,7 @@
 """An executor knows which workflows use an action that is not installed with it."""
 
 from stripeline.contracts.definitions import Step, Workflow
-from stripeline.deploy.runtime.action_check import uninstalled
+from stripeline.deploy.runtime.action_check import ActionCheck
 
 
 def workflow(*actions: str) -> Workflow:
@@ -13,12 +13,15 @@ WORKFLOWS = {"thanks": workflow("stripe/create-customer"), "refunds": workflow("
 
 
 def test_nothing_is_missing_when_all_are_installed():
-    assert uninstalled(WORKFLOWS, {"stripe/create-customer", "acme/create-refund", "acme/send-mail"}) is None
-    assert uninstalled({}, ()) is None
+    check = ActionCheck({"stripe/create-customer", "acme/create-refund", "acme/send-mail"})
+    assert check.missing(WORKFLOWS) is None
+    assert ActionCheck(()).missing({}) is None
 
 
 def test_each_workflow_and_action_is_named_with_the_remedy():
-    said = uninstalled(WORKFLOWS, {"stripe/create-customer", "acme/send-mail"})
+    check = ActionCheck({"stripe/create-customer", "acme/send-mail"})
+    said = check.missing(WORKFLOWS)
     assert said is not None
     assert "refunds uses acme/create-refund. Install the package" in said
     assert "thanks" not in said
+    assert check.missing({"thanks": WORKFLOWS["thanks"]}) is None

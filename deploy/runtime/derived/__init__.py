@@ -1,0 +1,1 @@
+"""What a process works out of the definitions and keeps until they change."""
