@@ -1,21 +1,21 @@
 """Whether this process has every action that the applied workflows use. Pure."""
 
-from collections.abc import Container, Mapping
+from collections.abc import Callable, Container, Mapping
 
 from stripeline.contracts.definitions import Workflow
 from stripeline.deploy.runtime.derived.derived_values import DerivedValues
 
 
 class ActionCheck:
-    """installed: the actions of this process."""
+    """installed: the actions of this process. workflows: as they are now."""
 
-    def __init__(self, installed: Container[str]) -> None:
-        self._installed = installed
+    def __init__(self, installed: Container[str], workflows: Callable[[], Mapping[str, Workflow]]) -> None:
+        self._installed, self._workflows = installed, workflows
         self._missing = DerivedValues[Workflow, str](self._lacked)
 
-    def missing(self, workflows: Mapping[str, Workflow]) -> str | None:
+    def missing(self) -> str | None:
         """The workflows that use an action which this process does not have, in a sentence; None without one."""
-        return _uninstalled([words for _, words in sorted(self._missing.of(workflows).items())])
+        return _uninstalled([words for _, words in sorted(self._missing.of(self._workflows()).items())])
 
     def _lacked(self, name: str, workflow: Workflow) -> str | None:
         lacked = [f"{name} uses {step.action}" for step in workflow.steps if step.action not in self._installed]

@@ -52,8 +52,7 @@ from stripeline.workers.thin.thin_fetcher import ThinFetcher
 async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
     """Carry commands out until stopped."""
     settings, table, known = shared.settings, shared.table, actions()
-    installed = ActionCheck(known)
-    shared.checks["actions"] = lambda: installed.missing(table.workflows)
+    shared.checks["actions"] = ActionCheck(known, lambda: table.workflows).missing
     keys, owners = Keys(table, Secrets(reported_vault(shared)), shared.clock.now_ms), Owners(table)
     shared.checks["keys"], shared.warnings["keys"] = keys.missing, keys.warnings
     limits = limits_of(table, stripes_own=settings.stripe_api_base == STRIPES_OWN)
