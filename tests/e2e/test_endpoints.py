@@ -1,10 +1,12 @@
 """Endpoints with real processes: destinations made at the sandbox, secrets rolled, commands killed."""
 
 import asyncio
+import itertools
 import os
+import signal
 import subprocess
 import sys
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from pathlib import Path
 
@@ -16,6 +18,7 @@ from stripeline.workers.kafka.control_table import read_all
 from tests.support.broker import Broker
 from tests.support.cluster import KEY, Cluster, cluster
 from tests.support.end_state import read_topic
+from tests.support.product_sources import ROOT
 
 pytestmark = pytest.mark.timeout(600)
 FILE = """
@@ -28,8 +31,8 @@ endpoints:
   shop: {connection: acme, triggers: [people, cards], url: "http://127.0.0.1:PORT"}
 """
 VERSIONS = ("2026-10-28.endive", "2025-09-30.clover")
-CREATE = {"method": "POST", "path": "/v2/core/event_destinations"}
-Fault = tuple[dict[str, str], str]
+POINTS = "api.manage:,kafka.send_and_wait:"
+"""Each request that changes Stripe, and each record of the audit and control topics."""
 
 
 class Shop:
@@ -43,15 +46,15 @@ class Shop:
         text = FILE.replace("PORT", str(self.cluster.ingest_port))
         (self.cluster.folder / "shop.yaml").write_text(f"{text.rstrip().removesuffix('}')}{more}}}\n")
 
-    def popen(self, *arguments: str) -> "subprocess.Popen[str]":
+    def popen(self, module: str, *arguments: str) -> "subprocess.Popen[str]":
+        environment = {**os.environ, **self.cluster.environment, "ACME_KEY": KEY, "PYTHONPATH": str(ROOT)}
         return subprocess.Popen(
-            [sys.executable, "-m", "stripeline.deploy", *arguments], cwd=self.cluster.folder, text=True,
-            env={**os.environ, **self.cluster.environment, "ACME_KEY": KEY}, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
+            [sys.executable, "-m", module, *arguments], cwd=self.cluster.folder, text=True, env=environment,
+            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
         )  # fmt: skip
 
     async def command(self, *arguments: str) -> tuple[int, str]:
-        child = self.popen(*arguments)
+        child = self.popen("stripeline.deploy", *arguments)
         said, _ = await asyncio.to_thread(child.communicate, timeout=120)
         assert KEY not in said
         assert "whsec_" not in said
@@ -62,23 +65,14 @@ class Shop:
         assert code == 0, said
         return said
 
-    async def killed(self, fault: Fault, *arguments: str) -> None:
-        """Run a command, and kill -9 it while a request hangs at the sandbox."""
-        match, when = fault
-        await self.cluster.sandbox("/faults", {"match": match, "fault": {"delay_s": 8, "when": when}, "times": 1})
-        child = self.popen(*arguments)
-        try:
-            async with asyncio.timeout(60):
-                while child.poll() is None and await self._waits():  # noqa: ASYNC110  (another process sets no event)
-                    await asyncio.sleep(0.1)
-            assert child.poll() is None, child.communicate()
-        finally:
-            child.kill()
-            child.communicate()
-
-    async def _waits(self) -> bool:
-        """Whether a fault has not struck yet."""
-        return any(rule["times"] for rule in (await self.cluster.sandbox("/faults"))["rules"])
+    async def killed_at(self, point: int, *arguments: str) -> str | None:
+        """Run a command that ends with SIGKILL at this point. Which it was, None where the command was done before."""
+        child = self.popen("tests.support.dying_process", str(point), POINTS, *arguments)
+        said, _ = await asyncio.to_thread(child.communicate, timeout=120)
+        if child.returncode == 0:
+            return None
+        assert child.returncode == -signal.SIGKILL, said
+        return said.splitlines()[-1]
 
     async def comes(self) -> None:
         """A customer is made at Stripe, and its event comes."""
@@ -147,27 +141,36 @@ async def test_an_endpoint_is_made_rolled_checked_and_removed(broker: Broker, pr
         assert await at.made() == []
 
 
-KILLS: Sequence[Fault] = (
-    (CREATE, "before"), (CREATE, "after"), ({"method": "DELETE"}, "before"), ({"method": "DELETE"}, "after"),
-)  # fmt: skip
+EFFECTS = ("audit", "POST /v2/core/event_destinations", "control", "DELETE", "control")
+"""What both commands do outside, in this order; `roll` also pings what it made."""
 
 
 @pytest.mark.long
+@pytest.mark.timeout(1_200)
 @pytest.mark.parametrize("doing", [("apply",), ("roll", "shop")], ids=["apply", "roll"])
-async def test_a_killed_command_leaves_a_working_endpoint(
+async def test_a_command_killed_anywhere_leaves_a_working_endpoint(
     broker: Broker, prefix: str, tmp_path: Path, doing: tuple[str, ...]
 ):
+    killed: list[str] = []
     async with shop(broker, prefix, tmp_path) as at:
         await at.done("endpoints", "apply", "--yes")
         await at.comes()
-        for number, fault in enumerate(KILLS):
-            at.write(**({"api_version": VERSIONS[number % 2]} if doing == ("apply",) else {}))
+        for point in itertools.count():
+            at.write(**({"api_version": VERSIONS[point % 2]} if doing == ("apply",) else {}))
             await at.done("apply", "shop.yaml", "--yes")
-            await at.killed(fault, "endpoints", *doing, "--yes")
+            where = await at.killed_at(point, "endpoints", *doing, "--yes")
             await at.comes()
-            await asyncio.sleep(8)  # until the sandbox has done what it was asked for
-            await at.comes()
+            if where is None:
+                break
+            killed.append(where)
             await at.done("endpoints", "apply", "--yes")
-            assert len(await at.made()) == 1
+            assert len(await at.made()) == 1, where
             await at.comes()
             assert "as they should be" in await at.done("endpoints", "check")
+        assert len(await at.made()) == 1
+    left = iter(killed)
+    for effect in EFFECTS:
+        for when in ("before", "after"):
+            assert any(when in one and effect in one for one in left), (effect, killed)
+    pings = [one for one in killed if one.endswith("/ping")]
+    assert (len(pings) >= len(("before", "after"))) == (doing[0] == "roll"), killed

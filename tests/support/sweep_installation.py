@@ -171,8 +171,9 @@ class SweepInstallation:
         return child.returncode or 0, out.decode(), err.decode()
 
 
-def place(plan: SweepPlan, ago_s: int) -> Sweep:
-    """Of a connection that was swept up to so long ago, with all that it has now."""
+def place(plan: SweepPlan, ago_s: int, at_ms: int | None = None) -> Sweep:
+    """Of a connection that was swept up to so long ago, with all that it has now. Newer than what an executor writes
+    unless `at_ms` says when it was written."""
     now_s = int(time.time())
     since = tuple(
         SweptSince(
@@ -183,7 +184,7 @@ def place(plan: SweepPlan, ago_s: int) -> Sweep:
     )  # fmt: skip
     return Sweep(
         account=plan.account, mode="test", triggers=since, settled_upto_s=now_s - ago_s, closed_upto_s=now_s - ago_s,
-        at_ms=now_s * 1000 + 1_000_000_000,  # newer than what the executor writes
+        at_ms=now_s * 1000 + 1_000_000_000 if at_ms is None else at_ms,
     )  # fmt: skip
 
 
