@@ -34,6 +34,17 @@ async def test_trouble_comes_before_the_list(console: ConsolePages) -> None:
     assert 'href="/connections/globex/resume">Resume it' in text
 
 
+async def test_an_endpoint_says_where_it_is_reached_and_its_trouble(console: ConsolePages) -> None:
+    text = await console.get("/connections")
+    row = text[text.index('id="endpoints"') :]
+    assert "https://hooks.example.com/webhooks/shop" in row
+    assert "is disabled at Stripe (Disabled by Stripe: your server answered 500)" in row
+    assert "acme-charges, acme-customers" in row
+    assert f'datetime="{rfc3339(NOW_MS - 40 * 60_000)}"' in row
+    console.pausing.definitions = replace(console.pausing.definitions, endpoints={})
+    assert 'id="endpoints"' not in await console.get("/connections")
+
+
 async def test_a_viewer_sees_no_act(console: ConsolePages) -> None:
     console.become(ConsoleRole.VIEWER)
     for path in ("/connections", "/connections/globex"):

@@ -49,7 +49,9 @@ def found(text: str) -> list[str]:
 
 async def test_what_needs_a_person_is_above_the_notes(console: ConsolePages):
     text = await console.get("/")
-    assert found(text)[:4] == [
+    assert "we_1Shop, which sends snapshot events, is disabled" in found(text)[0]
+    assert "<code>stripeline endpoints apply</code> enables it" in text
+    assert found(text)[1:5] == [
         "11 open dead letters: failed", "1 open dead letter: indeterminate", "1 open dead letter: unreadable",
         "11 runs stopped: PAYMENT_REQUIRED",
     ]  # fmt: skip

@@ -15,7 +15,7 @@ from sqlalchemy import Connection as Db
 from sqlalchemy import insert
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.definitions import Connection, Definitions, Step, Trigger, Workflow
+from stripeline.contracts.definitions import Connection, Definitions, Endpoint, Step, Trigger, Workflow
 from stripeline.contracts.headers import rfc3339
 from stripeline.contracts.internal_records import (
     AuditRecord,
@@ -27,7 +27,8 @@ from stripeline.contracts.internal_records import (
     encode,
 )
 from stripeline.contracts.operator.control_records import ConnectionAccount, Installation, Pause
-from stripeline.contracts.operator.worker_report import ConnectionReport, TaskReport
+from stripeline.contracts.operator.stripe_side_records import Sweep
+from stripeline.contracts.operator.worker_report import ConnectionReport, EndpointTrouble, TaskReport
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.index import tables
 from stripeline.deploy.console.overview.report_history import ReportHistory
@@ -52,6 +53,13 @@ ERROR = RecordedError(
 LATE, LATE_BY_MS = (4, 19, 34), 30 * 60 * MINUTE
 """Events that were missed and found later."""
 _LATE_HEADERS = {h.SOURCE: h.BACKFILL, h.LATE_BY: str(LATE_BY_MS).encode()}
+
+
+ENDPOINT_TROUBLE = EndpointTrouble(
+    endpoint="shop", kind="disabled",
+    text="we_1Shop, which sends snapshot events, is disabled at Stripe (Disabled by Stripe: your server answered 500)."
+    " `stripeline endpoints apply` enables it",
+)  # fmt: skip
 
 
 def ago(minutes: int) -> str:
@@ -412,6 +420,8 @@ def sample_definitions() -> Definitions:
         },
         accounts={"acme": ConnectionAccount(account="acct_1Acme", mode="test"), "globex": ConnectionAccount(account="acct_1Globex", mode="live")},
         triggers={name: Trigger(kind=kind, connection="acme", mode="test", signing_secrets=(SEALED,)) for name, kind in kinds.items()},
+        endpoints={"shop": Endpoint(connection="acme", triggers=("acme-charges", "acme-customers"), url="https://hooks.example.com")},
+        sweeps={"acme": Sweep(mode="test", settled_upto_s=(NOW_MS - 18 * MINUTE) // 1000, closed_upto_s=(NOW_MS - 75 * HOUR) // 1000, at_ms=NOW_MS - 3 * MINUTE, missing=3)},
         workflows={name: Workflow(trigger=list(kinds)[index], types=("*",), where="data.amount >= 5000" if not index else None, steps=steps) for index, name in enumerate(WORKFLOWS)},
         pauses={
             "connection/globex": Pause(by="ada@example.com", why="the client's key is being rolled", at_ms=NOW_MS - 3 * HOUR),
@@ -437,9 +447,10 @@ def sample_workers() -> Workers:
         "skew_ms": 12,
     }
     found = (
-        instance("ingest", **about), instance("router", "router-0", **about),
+        instance("ingest", reached={"acme-payments": NOW_MS - 3_000, "shop": NOW_MS - 40 * MINUTE}, **about),
+        instance("router", "router-0", **about),
         instance("router", "router-1", tasks=(), **{**about, "control": 40, "warnings": "the clock of its host is not checked"}),
-        instance("executor", "executor-0", connections=waits, tasks=tasks, **about),
+        instance("executor", "executor-0", connections=waits, tasks=tasks, endpoints=(ENDPOINT_TROUBLE,), **about),
         instance("executor", "executor-1", age_ms=40_000, tasks=(), **about),
     )  # fmt: skip
     return Workers(instances=found, now_ms=NOW_MS)

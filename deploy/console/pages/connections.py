@@ -10,6 +10,7 @@ from stripeline.contracts.retry_tiers import DAY_MS, HORIZON_MS
 from stripeline.deploy.console.auth.identity import ConsoleRole
 from stripeline.deploy.console.console_page import Answer, ConsolePage, NavigationItem, PageProblem, Question, View
 from stripeline.deploy.console.definitions.connection_trouble import ConnectionFacts, line_ms, troubles
+from stripeline.deploy.console.definitions.endpoint_list import endpoint_rows
 from stripeline.deploy.console.definitions.limit_use import connection_uses
 from stripeline.deploy.console.index.queries import connections as queries
 from stripeline.deploy.console.index.queries.audit import ActQuestion, newest_acts
@@ -67,7 +68,10 @@ async def connections(question: Question) -> Answer:
         for name, connection in sorted(known.stored.connections.items())
     ]  # fmt: skip
     may_act = question.identity.may(ConsoleRole.OPERATOR)
-    values = {"troubles": troubles(known), "rows": rows, "now_ms": question.now_ms, "may_act": may_act}
+    values = {
+        "troubles": troubles(known), "rows": rows, "endpoints": endpoint_rows(known.stored, known.workers),
+        "now_ms": question.now_ms, "may_act": may_act,
+    }  # fmt: skip
     return View(template="connections.html", values=values)
 
 
