@@ -241,9 +241,14 @@ async def a_notice_is_remade(found: SweepInstallation) -> None:
     headers = [("ce_id", notice.encode()), (h.TRIGGER, b"payments"), (h.CONNECTION, b"acme")]
     async with one_off_producer(client) as producer:
         await producer.send_and_wait(settings.topics.health_event, orjson.dumps(body), headers=headers)
-    for why in ("an incident", "once more"):
-        event = await remade_event(settings, client, RemakeWanted(notice), int(time.time() * 1000))
-        await publish_remade(settings.topics, client, event, Signed(by="ada", why=why, at_ms=1))
+    code, listed, said = await found.cli("events", "unmade", "--json")
+    assert (code, [one["notice"] for one in json.loads(listed)]) == (0, [notice]), said
+    code, _, said = await found.cli("events", "remake", notice, "--why", "an incident")
+    assert (code, "Nothing was done" in said) == (0, True)
+    code, _, said = await found.cli("events", "remake", notice, "--why", "an incident", "--yes")
+    assert code == 0, said
+    event = await remade_event(settings, client, RemakeWanted(notice), int(time.time() * 1000))
+    await publish_remade(settings.topics, client, event, Signed(by="ada", why="once more", at_ms=1))
     first, second = (await found.records())[notice]
     assert (first.key, first.partition) == (second.key, second.partition)
     assert h.read(first.headers)[h.SOURCE] == h.NOTICE

@@ -4,8 +4,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from stripeline.contracts.definitions import Definitions, Endpoint
+from stripeline.deploy.definitions.definition_rows import delivery_url
 from stripeline.deploy.operations.status.workers import Workers
-from stripeline.deploy.stripe_side.endpoints.wanted_destinations import delivery_url
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
