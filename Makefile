@@ -34,7 +34,7 @@ long: $(VENV)/.done  ## Run the tests on a real Kafka that take half a minute or
 	@$(BIN)/pytest -m long tests/integration tests/e2e
 
 $(VENV)/.judges: $(VENV)/.done tests/judges/requirements.lock
-	@echo "Installing Go and Node for the conformance tests (once)"
+	@echo "Installing Go and Node for the conformance tests and the benchmarks (once)"
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes --no-deps -r tests/judges/requirements.lock
 	@touch $@
 
@@ -143,7 +143,7 @@ docs: $(VENV)/.done  ## Write the tables of metrics, alerts and rights in docs/o
 	@$(BIN)/python -m stripeline.deploy.operations.rights_page docs/operations.md
 	@$(BIN)/python -m stripeline.deploy.kubernetes.chart_files deploy
 
-bench: $(VENV)/.done  ## Run the benchmarks on a real Kafka and write docs/performance.md; JOB=ingest runs one
+bench: $(VENV)/.judges  ## Run the benchmarks on a real Kafka and write docs/performance.md; JOB=ingest runs one
 	@$(BIN)/python -m tests.bench $(JOB)
 
 format: $(VENV)/.done  ## Format the code and apply automatic fixes

@@ -1,4 +1,4 @@
-"""The ingest job: `stripeline ingest` beside the floor and the tutorial stack, each with the same deliveries.
+"""The ingest job: `stripeline ingest` beside the floor, a peer on Node and the tutorial stack, all with one load.
 
 Each contender is measured twice a round: as fast as it goes, and at half the speed it reached in its first round.
 Ours and the floor are measured twice more: with more connections, and at rates that both can keep.
@@ -13,7 +13,8 @@ import orjson
 
 from stripeline.deploy.local.kafka import free_port
 from tests.bench.harness import Column, Contender, Lab, Sample, Table, alternate
-from tests.bench.processes import listening, output, python
+from tests.bench.peer import TOPIC, peer
+from tests.bench.processes import Target, listening, output, python
 from tests.support.broker import create_topics
 from tests.support.cluster import cluster
 
@@ -22,12 +23,6 @@ PARTITIONS = 4
 CONNECTIONS = 64
 MORE_CONNECTIONS = (64, 256, 512)
 RATES = (1_000, 3_000, 6_000)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Target:
-    port: int
-    pid: int
 
 
 Start = Callable[[Lab], AbstractAsyncContextManager[Target]]
@@ -116,11 +111,13 @@ async def _load(lab: Lab, target: Target, connections: int, *arguments: str) -> 
 
 
 CONTENDERS: dict[str, Start] = {
-    "floor": floor, "aiohttp application": application, "stripeline": ours, "tutorial stack": tutorial,
+    "floor": floor, "aiohttp application": application, "stripeline": ours, "Fastify": peer,
+    "tutorial stack": tutorial,
 }  # fmt: skip
 COLUMNS = (
     Column("cpu_us", "CPU an event, µs", 1),
     Column("cpu_us", "÷ floor", of="floor"),
+    Column("cpu_us", "÷ Fastify", of="Fastify"),
     Column("per_s", "events a second"),
     Column("half_per_s", "half load, a second"),
     Column("p50_ms", "p50, ms", 2),
@@ -152,7 +149,7 @@ def by_rate(samples: Mapping[str, Sample]) -> dict[str, Sample]:
 
 
 async def job(lab: Lab) -> Sequence[Table]:
-    await create_topics(lab.bootstrap_servers, {"bench-tutorial": PARTITIONS})
+    await create_topics(lab.bootstrap_servers, {"bench-tutorial": PARTITIONS, TOPIC: PARTITIONS})
     contenders: dict[str, Contender] = {name: Measured(lab, start).round for name, start in CONTENDERS.items()}
     rows = await alternate(lab, contenders)
     about = (

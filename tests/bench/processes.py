@@ -7,7 +7,8 @@ import socket
 import subprocess
 import sys
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import AbstractAsyncContextManager, asynccontextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 TICKS = os.sysconf("SC_CLK_TCK")
@@ -30,12 +31,25 @@ def rss_mb(pid: int) -> float:
     return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Target:
+    """A receiver under measurement."""
+
+    port: int
+    pid: int
+
+
+def python(module: str, *arguments: str, log: Path) -> AbstractAsyncContextManager[subprocess.Popen[bytes]]:
+    """`python -m module …` as a process of its own while the block runs."""
+    return program(sys.executable, "-m", module, *arguments, log=log)
+
+
 @asynccontextmanager
-async def python(module: str, *arguments: str, log: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
-    """`python -m module …` as a process of its own while the block runs; killed when it does not end when told."""
+async def program(*command: str | Path, log: Path) -> AsyncIterator[subprocess.Popen[bytes]]:
+    """A process of its own while the block runs; killed when it does not end on SIGTERM."""
     with log.open("ab") as out:
         # Not asyncio's: whoever measures wants the process id, and no pipe to be read.
-        child = subprocess.Popen([sys.executable, "-m", module, *arguments], stdout=out, stderr=out)  # noqa: ASYNC220
+        child = subprocess.Popen(command, stdout=out, stderr=out)  # noqa: ASYNC220
     try:
         yield child
     finally:

@@ -6,6 +6,7 @@ What stands outside the markers is written by hand and stays.
 import os
 import platform
 import re
+import sysconfig
 import time
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -32,10 +33,23 @@ def machine() -> str:
     cpu = re.search(r"^model name\s*:\s*(.+)$", Path("/proc/cpuinfo").read_text(encoding="utf-8"), re.MULTILINE)
     memory_gb = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     libraries = ", ".join(f"{name} {version(name)}" for name in LIBRARIES)
+    build = build_of(str(sysconfig.get_config_var("CONFIG_ARGS")), sysconfig.get_scheme_names())
     return (
         f"{len(os.sched_getaffinity(0))} cores of {cpu[1] if cpu else platform.machine()}, {memory_gb:.0f} GiB,"
-        f" Python {platform.python_version()}, Apache Kafka {KAFKA_VERSION} on the same cores; {libraries}"
+        f" Python {platform.python_version()} ({build}), Apache Kafka {KAFKA_VERSION} on the same cores; {libraries}"
     )
+
+
+def build_of(configured: str, schemes: Sequence[str]) -> str:
+    """Whether an interpreter was built with profile-guided optimisation, and with link-time optimisation (LTO).
+
+    Debian's packages are, on amd64 and arm64, and leave it out of the configuration that they record.
+    """
+    if "deb_system" in schemes:
+        return "Debian's, with profile-guided optimisation and LTO"
+    profiled = "with" if "--enable-optimizations" in configured else "without"
+    linked = "with" if "--with-lto" in configured else "without"
+    return f"{profiled} profile-guided optimisation, {linked} LTO"
 
 
 def keep(job: str, tables: Sequence[Table]) -> None:

@@ -1,4 +1,4 @@
-"""Brings the judges' tools of other languages: packages of npm, programs of Go, Java compiled without a JDK.
+"""Brings tools of other languages for judges and benchmarks: packages of npm, programs of Go, Java without a JDK.
 
 All of it lies in the environment's own folder, in the versions that are written here and in the lock files. A tool that
 can't be had fails its test; it must never be a reason to skip one.
@@ -98,5 +98,5 @@ def maven_jars(*coordinates: str) -> Sequence[Path]:
 def _wheel(package: str) -> Path:
     """The folder of a wheel of tests/judges/requirements.lock."""
     folder = Path(sys.prefix, "lib", f"python{sys.version_info[0]}.{sys.version_info[1]}", "site-packages", package)
-    assert folder.is_dir(), f"{package} is not installed: these tests are run by `make judges`, which installs it"
+    assert folder.is_dir(), f"{package} is not installed: `make judges` and `make bench` install it"
     return folder

@@ -67,6 +67,14 @@ def test_the_document_keeps_what_stands_outside_the_markers() -> None:
     )
 
 
+def test_the_footer_says_how_the_interpreter_was_built() -> None:
+    plain, full = "'--enable-shared'", "'--enable-optimizations' '--with-lto=full'"
+    assert report.build_of(plain, ("posix_prefix",)) == "without profile-guided optimisation, without LTO"
+    assert report.build_of(full, ("posix_prefix",)) == "with profile-guided optimisation, with LTO"
+    assert report.build_of(plain, ("deb_system",)) == "Debian's, with profile-guided optimisation and LTO"
+    assert "with profile-guided" in report.machine() or "without profile-guided" in report.machine()
+
+
 def test_a_result_is_kept_and_read_back() -> None:
     back = report.table_of(orjson.loads(orjson.dumps(asdict(TABLE))))
     assert back.cells() == TABLE.cells()
