@@ -49,6 +49,7 @@ ADAPTERS = {
     ),
     "jinja2": ("deploy/console/",),
     "sqlalchemy": ("deploy/console/",),
+    "cramjam": ("workers/packed/",),
     "httptools": ("workers/stripe/",),
     "aiohappyeyeballs": ("workers/stripe/",),
     "opentelemetry": (

@@ -6,6 +6,7 @@ topic is a snapshot, at most `MAX_AGE_MS` old when it calls. A worker that lost 
 
 import itertools
 from collections.abc import Mapping
+from copy import deepcopy
 from dataclasses import dataclass, field
 from typing import Any, cast
 
@@ -194,7 +195,7 @@ class World:
         """The owner freezes and loses its partition; its successor knows only what was committed."""
         frozen = self.worker
         self._die()
-        self.worker.ledger = _copied(frozen.ledger)
+        self.worker.ledger = deepcopy(frozen.ledger)
         self.zombies.append(frozen)
 
     def thaw(self, fault: str) -> None:
@@ -286,9 +287,3 @@ class World:
     @property
     def names(self) -> set[str]:
         return {name for account in self.stripe.values() for name in account.posted}
-
-
-def _copied(ledger: Ledger) -> Ledger:
-    copy = Ledger()
-    copy._commands, copy._queues, copy._waiting = dict(ledger._commands), dict(ledger._queues), ledger._waiting
-    return copy

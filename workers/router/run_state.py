@@ -2,13 +2,13 @@
 
 Invariants:
 - A change of now and its changelog record, restored, give the same state.
-- Of a succeeded run, and of an erased one, only its id and its end are kept: nothing takes it on.
+- Of a succeeded run, and of an erased one, only its id and its end are kept, packed: nothing takes it on.
 - A cancelled run is kept without its event and definition: nothing takes it on, and its last result is still recorded.
 - A stopped run is kept whole, since a later result takes it on, as the bytes of its changelog record: a third of the
   memory. It takes no room of new runs: what stops is often one workflow's, and no other must wait for a person.
 - How many runs began lately follows from the runs, so it needs no record of its own. A run that is held counts from
   its first step.
-- Each dict is in the order of its runs' last changes.
+- Runs of each kind are in the order of their last changes.
 """
 
 from collections.abc import Iterator, Mapping
@@ -19,11 +19,12 @@ from msgspec import Struct
 from stripeline.contracts.internal_records import Run, encode, read
 from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.contracts.vocabulary import StateKind
+from stripeline.workers.packed.packed_rows import PackedRows
 from stripeline.workers.router.late_events import is_held
 from stripeline.workers.task.decision import StateChange
 
 MAX_RUNNING = 100_000
-MAX_FINISHED = 5_000_000
+MAX_FINISHED = 50_000_000
 """Of one task: a running one holds its event, a finished one its id alone. At one of these no new event is taken."""
 
 _COUNTED_S = 3_700
@@ -38,7 +39,7 @@ class Runs:
         self._running: dict[str, Run] = {}
         self._stopped: dict[str, tuple[int, bytes]] = {}
         self._cancelled: dict[str, tuple[int, bytes]] = {}
-        self._finished: dict[str, int] = {}
+        self._finished = PackedRows()
         self._started: dict[str, dict[int, int]] = {}
         self._newest_s = 0
         self._held: set[str] = set()
@@ -52,9 +53,7 @@ class Runs:
         self._put(key, None if value is None else read(Run, value), value)
 
     def _put(self, key: str, run: Run | None, encoded: bytes | None) -> None:
-        known = False
-        for runs in (self._running, self._stopped, self._cancelled, self._finished):
-            known |= runs.pop(key, None) is not None
+        known = self._remove(key)
         was_held = key in self._held
         self._held.discard(key)
         if run is None:
@@ -66,13 +65,20 @@ class Runs:
         elif was_held and run.steps:
             self._count(run.workflow, run.steps[0].started_ms // 1000)
         if run.status == "succeeded" or run.erased_ms is not None:
-            self._finished[key] = run.finished_ms or 0
+            self._finished.put(key, b"%d" % (run.finished_ms or 0))
         elif run.finished_ms is None:
             self._running[key] = run
         else:
             kept = self._cancelled if run.status == "cancelled" else self._stopped
             # Copied to its size: the encoder's own bytes keep the rest of its buffer.
             kept[key] = (run.finished_ms, encoded or bytes(memoryview(encode(run))))
+
+    def _remove(self, key: str) -> bool:
+        """Whether there was a run."""
+        for runs in (self._running, self._stopped, self._cancelled):
+            if runs.pop(key, None) is not None:
+                return True
+        return self._finished.remove(key)
 
     def _count(self, workflow: str, second: int) -> None:
         """A run began. What is more than an hour ago is dropped, now and then."""
@@ -90,7 +96,8 @@ class Runs:
         return self._started.get(workflow, {})
 
     def knows(self, run_id: str) -> bool:
-        return any(run_id in runs for runs in (self._running, self._stopped, self._cancelled, self._finished))
+        open_ = any(run_id in runs for runs in (self._running, self._stopped, self._cancelled))
+        return open_ or self._finished.get(run_id) is not None
 
     def get(self, run_id: str) -> Run | None:
         """A run that is not succeeded."""
@@ -134,5 +141,6 @@ class Runs:
             [(key, at_ms) for key, (at_ms, _) in islice(runs.items(), limit)]
             for runs in (self._stopped, self._cancelled)
         )
-        ends = [*islice(self._finished.items(), limit), *chain.from_iterable(kept)]
+        finished = ((key, int(at_ms)) for key, at_ms in self._finished.oldest(limit))
+        ends = [*finished, *chain.from_iterable(kept)]
         return (StateChange(key, None) for key, at_ms in ends if at_ms < now_ms - WINDOW_MS)

@@ -1,5 +1,7 @@
 """The executor's state: what it keeps, what it forgets, and that a restore gives the same."""
 
+import itertools
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -8,6 +10,7 @@ from stripeline.contracts.internal_records import LedgerCommand, LedgerQueue, Un
 from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.workers.executor.ledger import Ledger, forget, remember, set_queue
 from stripeline.workers.router.run_state import Runs
+from tests.support.small_blocks import small_blocks
 
 OLD = 1_000
 
@@ -89,31 +92,79 @@ def test_the_key_that_waits_longest_is_reported():
     assert Runs().head_due_ms is None
 
 
+IDS = [f"evt_{number}:thanks:deposit" for number in range(12)]
 COMMANDS = st.builds(
     known,
-    st.sampled_from(["waiting", "succeeded", "failed", "indeterminate"]),
+    st.sampled_from(["waiting", "succeeded", "failed", "indeterminate", "superseded"]),
     at_ms=st.integers(0, 9),
     unknown=st.booleans(),
     suspect=st.booleans(),
 )
 QUEUES = st.builds(LedgerQueue, st.integers(0, 3), st.integers(1, 3), st.just(5))
 CHANGES = st.one_of(
-    st.builds(remember, st.sampled_from("abc"), COMMANDS),
-    st.builds(forget, st.sampled_from("abc")),
-    st.builds(
-        set_queue, st.sampled_from("kl"), st.builds(LedgerQueue, st.integers(0, 3), st.integers(1, 3), st.just(5))
-    ),
+    st.builds(remember, st.sampled_from(IDS), COMMANDS),
+    st.builds(forget, st.sampled_from(IDS)),
+    st.builds(set_queue, st.sampled_from("kl"), QUEUES),
 )
 
 
-@given(st.lists(CHANGES, max_size=12))
-def test_a_restored_ledger_is_the_one_that_was_written(changes):
-    now, restored = Ledger(), Ledger()
-    for change in changes:
-        now.apply(change.key, change.record)
-        restored.restore(change.key, change.record and encode(change.record))
-    assert vars(restored) == vars(now)
-    assert list(restored._commands) == list(now._commands)
+def contents(ledger):
+    """All that it holds, and the order in which it expires."""
+    ended = [command_id for command_id, _ in ledger._ended.oldest(1_000)]
+    return {one: ledger.known(one) for one in IDS}, ended, [ledger.queue(key) for key in "kl"], ledger.sizes
+
+
+@given(st.lists(st.tuples(CHANGES, st.booleans()), max_size=60), st.integers(1, 60))
+def test_a_restored_ledger_is_the_one_that_was_written(steps, compacted):
+    """Against dicts in the order of last writes. A changelog is compacted to any point: the rest has every record."""
+    with pytest.MonkeyPatch.context() as patch:
+        small_blocks(patch)
+        now, restored, waiting, ended, queues = Ledger(), Ledger(), {}, {}, {}
+        for number, (change, expires) in enumerate(steps):
+            changes = [change, *(now.expired(WINDOW_MS + 4, 3) if expires else ())]
+            for one in changes:
+                now.apply(one.key, one.record)
+                kind, name = one.key.split("/")
+                for rows in (waiting, ended) if kind == "command" else (queues,):
+                    rows.pop(name, None)
+                if one.record is not None:
+                    ending = ended if getattr(one.record, "status", "") != "waiting" else waiting
+                    (ending if kind == "command" else queues)[name] = one.record
+            if number >= compacted:
+                for one in changes:
+                    restored.restore(one.key, one.record and encode(one.record))
+            elif number + 1 in {compacted, len(steps)}:
+                for kind, rows in (("command/", waiting), ("command/", ended), ("queue/", queues)):
+                    for name, record in rows.items():
+                        restored.restore(kind + name, encode(record))
+        sizes = {"commands": len(waiting) + len(ended), "waiting": len(waiting), "queues": len(queues)}
+        model = (
+            {one: waiting.get(one) or ended.get(one) for one in IDS},
+            [*ended],
+            [queues.get(key) for key in "kl"],
+            sizes,
+        )
+        assert contents(now) == model
+        assert not steps or contents(restored) == model
+
+
+@given(st.lists(st.tuples(st.sampled_from(IDS), COMMANDS), max_size=60), st.integers(0, 9))
+def test_what_has_ended_before_the_window_expires(commands, window):
+    """From the oldest on, up to the first that has not: one that is written again is among the youngest again."""
+    with pytest.MonkeyPatch.context() as patch:
+        small_blocks(patch)
+        ledger, ended = Ledger(), {}
+        for name, record in commands:
+            ledger.apply(*vars_of(remember(name, record)))
+            ended.pop(name, None)
+            if record.status != "waiting":
+                ended[name] = record.at_ms
+        expected = list(itertools.takewhile(lambda name: ended[name] <= window, ended))
+        assert [change.key.removeprefix("command/") for change in ledger.expired(window + WINDOW_MS)] == expected
+
+
+def vars_of(change):
+    return change.key, change.record
 
 
 def test_a_record_that_is_unreadable_changes_nothing():

@@ -13,6 +13,7 @@ from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
 from stripeline.workers.router.runs import Arrival, begin, invalid, stop
 from tests.support.records import event, event_record
+from tests.support.small_blocks import small_blocks
 from tests.unit.workers.router.test_router import NOW, RUN, TOPICS, TWO_STEPS, World, result
 
 ARRIVAL = Arrival(event=event(), occasion="evt_1", connection="acme", own=None, cause=EventCause())
@@ -23,14 +24,16 @@ CANCELLED = replace(SUCCEEDED, status="cancelled")
 KINDS: dict[str, Run | None] = {
     "running": RUNNING, "stopped": STOPPED, "succeeded": SUCCEEDED, "cancelled": CANCELLED, "forgotten": None,
 }  # fmt: skip
-_steps = st.lists(st.tuples(st.sampled_from("abcdef"), st.sampled_from(sorted(KINDS)), st.booleans()), max_size=40)
+NAMES = "abcdefghijkl"
+_steps = st.lists(st.tuples(st.sampled_from(NAMES), st.sampled_from(sorted(KINDS)), st.booleans()), max_size=60)
 
 
 @given(_steps)
 def test_only_running_and_finished_runs_take_room(steps: list[tuple[str, str, bool]]):
     """Against a model: each run's last record, and how many there are of each kind."""
-    runs, model = Runs(), dict.fromkeys("abcdef", "forgotten")
+    runs, model = Runs(), dict.fromkeys(NAMES, "forgotten")
     with pytest.MonkeyPatch.context() as patch:
+        small_blocks(patch)
         patch.setattr(run_state, "MAX_RUNNING", 2)
         patch.setattr(run_state, "MAX_FINISHED", 3)
         patch.setattr(run_state, "MANY_STOPPED", 2)

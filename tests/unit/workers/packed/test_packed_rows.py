@@ -1,0 +1,58 @@
+"""What has ended, packed: the same rows in the same order as in a dict, in a fraction of its memory."""
+
+import hashlib
+import tracemalloc
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from stripeline.workers.packed import hash_index
+from stripeline.workers.packed.packed_rows import PackedRows
+from tests.support.small_blocks import small_blocks
+
+KEYS = [f"evt_{number}" for number in range(30)]
+STEPS = st.tuples(
+    st.sampled_from(["put", "put", "get", "remove", "oldest"]), st.sampled_from(KEYS), st.binary(max_size=9)
+)
+
+
+@given(st.lists(STEPS, max_size=150), st.sampled_from([1, 3, 1 << 32]))
+@settings(max_examples=300)
+def test_rows_are_those_of_a_dict_in_the_order_of_last_puts(steps, hashes):
+    """hashes: how many different ones there are."""
+    rows, model = PackedRows(), {}
+    with pytest.MonkeyPatch.context() as patch:
+        small_blocks(patch)
+        patch.setattr(hash_index, "hash", lambda key: int(key[4:]) % hashes, raising=False)
+        for step, key, value in steps:
+            match step:
+                case "put":
+                    rows.put(key, value)
+                    model.pop(key, None)
+                    model[key] = value
+                case "get":
+                    assert rows.get(key) == model.get(key)
+                case "remove":
+                    assert rows.remove(key) == (model.pop(key, None) is not None)
+                case _:
+                    assert rows.oldest(5) == list(model.items())[:5]
+            assert len(rows) == len(model)
+        assert rows.oldest(1_000) == list(model.items())
+        assert {key: rows.get(key) for key in KEYS} == {key: model.get(key) for key in KEYS}
+
+
+def test_a_packed_command_takes_at_most_64_bytes():
+    record = b'{"status":"succeeded","digest":"%s","revision":0,"at":%d}'
+    rows = PackedRows()
+    tracemalloc.start()
+    try:
+        for number in range(40_000):
+            chance = hashlib.blake2b(b"%d" % number, digest_size=16).hexdigest()
+            key = f"evt_1Tk{number // 100:03}2eZvKYlo2C{chance[:14]}:thank-big-spenders:deposit"
+            rows.put(key, record % (chance[:24].encode(), 1_764_500_000_000 + 20 * number))
+        used, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    newest = sum(len(key) + len(value) + 200 for key, value in rows._newest.items())
+    assert (used - newest) / 40_000 < 64

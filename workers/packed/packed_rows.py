@@ -1,0 +1,68 @@
+"""Rows of what has ended, by key, in the order in which they were last put: the newest as they are, the rest packed.
+
+Pure. What ended lately is asked for most: by its webhook, by a second delivery. So the newest rows are in a dict, and
+the oldest of them move into a block when there are enough. A row that is put again is among the newest again.
+
+Invariants:
+- A key that is absent is in no block. It was asked for, and is most likely put next: then no block has to be searched.
+"""
+
+from collections.abc import Iterator
+from itertools import chain, islice
+
+from stripeline.workers.packed.row_blocks import BLOCK_ROWS, Row, RowBlocks
+
+NEWEST = 4_096
+_ABSENT = 4_096
+
+
+class PackedRows:
+    """Rows by key."""
+
+    def __init__(self) -> None:
+        self._newest: dict[str, bytes] = {}
+        self._blocks = RowBlocks()
+        self._absent: set[str] = set()
+
+    def __len__(self) -> int:
+        return len(self._newest) + len(self._blocks)
+
+    def get(self, key: str) -> bytes | None:
+        found = self._newest.get(key)
+        if found is not None or key in self._absent:
+            return found
+        found = self._blocks.get(key)
+        if found is None:
+            self._note_absent(key)
+        return found
+
+    def put(self, key: str, value: bytes) -> None:
+        self.remove(key)
+        self._newest[key] = value
+        if len(self._newest) == NEWEST + BLOCK_ROWS:
+            self._pack()
+
+    def remove(self, key: str) -> bool:
+        """Whether there was a row."""
+        if self._newest.pop(key, None) is not None:
+            return True
+        if key in self._absent:
+            self._absent.remove(key)
+            return False
+        return self._blocks.remove(key)
+
+    def _note_absent(self, key: str) -> None:
+        if len(self._absent) == _ABSENT:
+            self._absent.clear()
+        self._absent.add(key)
+
+    def _pack(self) -> None:
+        rows = list(islice(self._newest.items(), BLOCK_ROWS))
+        for key, _ in rows:
+            del self._newest[key]
+        self._blocks.append(rows)
+
+    def oldest(self, limit: int) -> list[Row]:
+        """The rows that were put the longest time ago."""
+        rows: Iterator[Row] = chain(self._blocks.rows(), self._newest.items())
+        return list(islice(rows, limit))
