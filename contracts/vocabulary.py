@@ -208,8 +208,6 @@ class LogEvent(StrEnum):
 
     # Ingest
     INGEST_LISTENING = "ingest_listening"
-    INGEST_GROUP_STARTS = "ingest_group_starts"
-    INGEST_PROCESS_ENDED = "ingest_process_ended"  # one of several, by itself: it is started again
     REQUEST_FAILED = "request_failed"  # a fault of Stripeline: answered 500
     DELIVERY_REFUSED = "delivery_refused"  # one line of each trigger and reason in a while
     CONNECTION_CLOSED = "connection_closed"  # for what its client did, or did not do
@@ -269,6 +267,9 @@ class LogEvent(StrEnum):
     EVENT_NOT_BACKFILLED = "event_not_backfilled"  # it never came, and is no event that ingest takes
     SWEEP_FAILED = "sweep_failed"  # it is tried again
     # Processes
+    PROCESS_GROUP_STARTS = "process_group_starts"
+    PROCESS_ENDED = "process_ended"  # one of a group, by itself: it is started again
+    PROCESS_SILENT = "process_silent"  # one of a group does not answer: it is killed, and started again
     KAFKA_UNREACHABLE = "kafka_unreachable"
     TLS_FILES_RELOADED = "tls_files_reloaded"
     TLS_FILES_UNUSABLE = "tls_files_unusable"  # the former ones stay

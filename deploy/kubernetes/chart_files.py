@@ -21,6 +21,13 @@ from stripeline.deploy.kubernetes.values_schema import values_schema
 from stripeline.deploy.settings.settings import Settings, variable
 
 _FROM: Final = "written by `make docs` from deploy/settings/settings.py"
+_ROLES: Final = {
+    "INGEST": "ingest",
+    "EXECUTOR": "executor",
+    "CONSOLE": "console",
+    "WORKER": "router, executor",
+}
+"""Who reads a value, by how its variable goes on."""
 _NO_COMMENT: Final = "KAFKA_BOOTSTRAP_SERVERS"  # stands above the section, with a value
 
 
@@ -87,9 +94,7 @@ def _line(field: str) -> str:
 
 
 def _role_of(name: str) -> str:
-    return next(
-        (role for role in ("ingest", "executor", "console") if name.startswith(f"STRIPELINE_{role.upper()}_")), "all"
-    )
+    return next((whom for begin, whom in _ROLES.items() if name.startswith(f"STRIPELINE_{begin}_")), "all")
 
 
 def _default(field: str) -> Any:

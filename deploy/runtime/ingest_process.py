@@ -1,6 +1,7 @@
 """Wires ingest: the webhook's decisions, the receiver and the publisher, with the triggers of the control table."""
 
 import asyncio
+import socket
 
 import structlog
 
@@ -25,8 +26,8 @@ from stripeline.workers.secrets.cache import Secrets
 log = structlog.get_logger(__name__)
 
 
-async def ingest_part(shared: Shared, stop: asyncio.Event, *, shares_port: bool = False) -> None:
-    """Serve the webhooks until stopped. shares_port: with other processes of this host."""
+async def ingest_part(shared: Shared, stop: asyncio.Event, *, handed: socket.socket | None = None) -> None:
+    """Serve the webhooks until stopped. handed: where a parent gives connections, in a group of processes."""
     settings, table = shared.settings, shared.table
     views = PathViews(table, Secrets(reported_vault(shared)))
     bounds = InFlightBounds(deadline_s=settings.ingest_publish_deadline_ms / 1000)
@@ -60,7 +61,7 @@ async def ingest_part(shared: Shared, stop: asyncio.Event, *, shares_port: bool 
     async with notes, publisher:
         with named_ports(host, port, "INGEST"):
             receiver = await serve(
-                webhook, publisher, host=host, port=port, reuse_port=shares_port, grace_s=15,
+                webhook, publisher, host=host, port=port, handed=handed, grace_s=15,
                 trusted_proxies=settings.ingest_trusted_proxies,
             )  # fmt: skip
         async with receiver as running:

@@ -10,7 +10,7 @@ import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
 from contextlib import AsyncExitStack, asynccontextmanager, suppress
 from functools import partial
-from typing import Any
+from typing import Any, assert_never
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -20,13 +20,14 @@ from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.operations.topics import NotYetError
 from stripeline.deploy.runtime.admin_port import admin_port
 from stripeline.deploy.runtime.executor_process import executor_part
-from stripeline.deploy.runtime.ingest_group.membership import GroupMembership, end_with_parent
 from stripeline.deploy.runtime.ingest_process import ingest_part
 from stripeline.deploy.runtime.process.admin_server import failing
 from stripeline.deploy.runtime.process.loop_exceptions import handle_loop_exception
 from stripeline.deploy.runtime.process.service_manager import service_manager
-from stripeline.deploy.runtime.process.shutdown import bounded_shutdown, watch_blocked_loop
+from stripeline.deploy.runtime.process.shutdown import CUT_SHORT_S, LAST_S, bounded_shutdown, watch_blocked_loop
 from stripeline.deploy.runtime.process.side_by_side import together
+from stripeline.deploy.runtime.process_group import membership
+from stripeline.deploy.runtime.process_group.membership import GroupMembership, GroupRole, end_with_parent
 from stripeline.deploy.runtime.reporting.process_report import reporter_of
 from stripeline.deploy.runtime.reporting.reporter import reporting
 from stripeline.deploy.runtime.router_process import router_part
@@ -40,25 +41,24 @@ Part = Callable[[Shared, asyncio.Event], Awaitable[None]]
 Begin = Callable[[Shared, asyncio.Event], Awaitable[bool]]
 
 
-async def run_ingest(settings: Settings, member: GroupMembership | None = None) -> None:
-    """member: of a group whose processes share the port."""
+async def run_role(role: GroupRole, settings: Settings, member: GroupMembership | None = None) -> None:
+    """member: of a group of processes with one parent."""
     if member is not None:
         structlog.contextvars.bind_contextvars(process=member.number)
         end_with_parent()
-    part = partial(ingest_part, shares_port=member is not None)
-    await _run(settings, [Purpose.INGEST], part, member=member)
-
-
-async def run_router(settings: Settings) -> None:
-    await _run(settings, [Purpose.ROUTER], router_part)
-
-
-async def run_executor(settings: Settings) -> None:
-    await _run(settings, [Purpose.EXECUTOR], executor_part)
-
-
-async def run_worker(settings: Settings) -> None:
-    await _run(settings, [Purpose.WORKER], router_part, executor_part)
+        settings = member.own(settings)
+    match role:
+        case "ingest":
+            handed = None if member is None else member.connections
+            await _run(settings, [Purpose.INGEST], partial(ingest_part, handed=handed), member=member)
+        case "router":
+            await _run(settings, [Purpose.ROUTER], router_part, member=member)
+        case "executor":
+            await _run(settings, [Purpose.EXECUTOR], executor_part, member=member)
+        case "worker":
+            await _run(settings, [Purpose.WORKER], router_part, executor_part, member=member)
+        case _:
+            assert_never(role)
 
 
 async def run_console(settings: Settings) -> None:
@@ -87,9 +87,10 @@ async def _run(
     _calm_collector()
     asyncio.get_running_loop().set_exception_handler(handle_loop_exception)
     session_timeout_ms = None if purposes == [Purpose.INGEST] else settings.session_timeout_ms
-    number, listener = (None, None) if member is None else (member.number, member.listener)
+    listener = None if member is None else member.listener
+    bounds = (CUT_SHORT_S, LAST_S) if member is None else (membership.CUT_SHORT_S, membership.LAST_S)
     async with (
-        bounded_shutdown() as stop, open_shared(settings, session_timeout_ms, purposes) as shared,
+        bounded_shutdown(*bounds) as stop, open_shared(settings, session_timeout_ms, purposes) as shared,
         AsyncExitStack() as stack,
     ):  # fmt: skip
         stack.enter_context(watch_blocked_loop(lambda: shared.lag.turned_s))
@@ -100,7 +101,7 @@ async def _run(
                 service_manager(service_environment(), lambda: failing(shared.broken), lambda: failing(shared.checks))
             )
         if await (begin or _topics_are_right)(shared, stop):
-            async with _running(shared.topics.run()), reporting(reporter_of(shared, purposes[0].value, part=number)):
+            async with _running(shared.topics.run()), reporting(reporter_of(shared, purposes[0].value)):
                 await together(stop, *(part(shared, stop) for part in parts))
 
 

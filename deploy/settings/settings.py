@@ -137,6 +137,9 @@ class Settings(BaseSettings):
         5_000, description="the time to publish an event, after which Stripe gets a 503 and sends it again"
     )
     ingest_processes: int = Field(1, ge=1, le=256, description="the ingest processes of a host that share its port")
+    worker_processes: int = Field(
+        1, ge=1, le=256, description="the processes of a host's router, executor or worker: one uses one core"
+    )
     ingest_trusted_proxies: Networks = Field(
         (), description="the proxies whose X-Forwarded-For names the client in the log: addresses or networks"
     )

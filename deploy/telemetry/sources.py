@@ -33,8 +33,9 @@ class IngestView:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class GroupView:
-    """Several ingest processes on one port. restarts: by their numbers."""
+    """Several processes of one role on a host. restarts: by their numbers."""
 
+    role: str
     processes: int
     ready: int
     restarts: Mapping[str, int]

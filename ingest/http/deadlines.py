@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from stripeline.contracts.deliveries.delivery_vocabulary import ClosedReason
 from stripeline.ingest.delivery_counters import Counters
 from stripeline.ingest.http.connection import ClientConnection, Phase
+from stripeline.ingest.http.listening import HANDSHAKE_S
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -26,6 +27,8 @@ class Limits:
     lingering_s: how long a refused client may go on sending a body that is dropped, so that it reads its answer.
     max_connections: those above it are closed at once. Each needs a file descriptor.
     max_held_bytes: the bytes of all bodies that are still arriving.
+    handshake_s: how long a handshake that has begun may take once the receiver ends.
+    last_head_s: how long the head of a connection's last request may take once the receiver ends.
     """
 
     head_deadline_s: float = 10.0
@@ -35,6 +38,8 @@ class Limits:
     lingering_s: float = 1.0
     max_connections: int = 4096
     max_held_bytes: int = 256 * 1024 * 1024
+    handshake_s: float = HANDSHAKE_S
+    last_head_s: float = 2.0
 
 
 class Connections(set[ClientConnection]):
@@ -49,6 +54,7 @@ class Connections(set[ClientConnection]):
         self.limits = limits
         self.loop = asyncio.get_running_loop()
         self.ending = False
+        self.on_lost: Callable[[], None] = lambda: None
         self._counters = counters
         self._empty = asyncio.Event()
         self._longest_s = {
@@ -60,6 +66,8 @@ class Connections(set[ClientConnection]):
     def opened(self, connection: ClientConnection) -> bool:
         """Whether there is room for it."""
         self.add(connection)
+        if self.ending:  # it was taken from the queue at the last moment
+            self.loop.call_later(self.limits.last_head_s, connection.leave_soon)
         fits = len(self) <= self.limits.max_connections
         if not fits:
             self._closed(ClosedReason.TOO_MANY, connection)
@@ -67,6 +75,7 @@ class Connections(set[ClientConnection]):
 
     def lost(self, connection: ClientConnection) -> None:
         self.discard(connection)
+        self.on_lost()
         if not self:
             self._empty.set()
 
@@ -102,8 +111,8 @@ class Connections(set[ClientConnection]):
         for connection in tuple(self):
             if connection.phase is Phase.IDLE:
                 connection.leave()
-            else:  # its head may be complete already
-                connection.leave_soon()
+            else:  # a client that has just connected, or sent a part of a head, has its request answered
+                self.loop.call_later(self.limits.last_head_s, connection.leave_soon)
 
     async def emptied(self, within_s: float) -> None:
         """Wait until all are gone, or the time is over."""

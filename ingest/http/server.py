@@ -5,6 +5,7 @@ A client that leaves stops no publication: what was decided goes on, and only it
 
 import asyncio
 import random
+import socket
 import time
 import traceback
 from collections.abc import Callable, Sequence
@@ -21,6 +22,8 @@ from stripeline.ingest import refusals
 from stripeline.ingest.forwarded_peer import Network
 from stripeline.ingest.http.connection import ClientConnection
 from stripeline.ingest.http.deadlines import Connections, Limits
+from stripeline.ingest.http.handed_connections import HandedConnections
+from stripeline.ingest.http.listening import OpenPort
 from stripeline.ingest.http.refusal_log import RefusalLog
 from stripeline.ingest.http.request_reader import Bodies, head_of
 from stripeline.ingest.http.responses import Answers
@@ -131,14 +134,17 @@ class Receiver:
 
 
 class Running:
-    """A receiver that serves. `port` is the one that was bound, also when 0 was asked for."""
+    """A receiver that serves."""
 
-    def __init__(self, receiver: Receiver, listener: asyncio.Server, grace_s: float) -> None:
-        self.port: int = listener.sockets[0].getsockname()[1]
-        self._receiver = receiver
-        self._listener = listener
+    def __init__(self, receiver: Receiver, arrivals: OpenPort | HandedConnections, grace_s: float) -> None:
+        self._receiver, self._arrivals = receiver, arrivals
         self._sweeper = asyncio.create_task(receiver.connections.sweep(), name="ingest-sweep")
         self._grace_s = grace_s
+
+    @property
+    def port(self) -> int:
+        """The port that was bound, also when 0 was asked for."""
+        return self._arrivals.number
 
     @property
     def connections(self) -> int:
@@ -147,7 +153,7 @@ class Running:
     async def stop(self) -> None:
         """Accept no more, let the requests that have begun be answered within the grace, and close what is left."""
         connections = self._receiver.connections
-        self._listener.close()
+        await self._arrivals.end()
         connections.end()
         await connections.emptied(self._grace_s)
         await self._receiver.server.shutdown(0.1)  # cancels the requests that are left
@@ -169,14 +175,18 @@ async def serve(
     *,
     host: str,
     port: int,
-    reuse_port: bool = False,
+    handed: socket.socket | None = None,
     limits: Limits | None = None,
     grace_s: float = 20.0,
     clock: Callable[[], float] = time.time,
     trusted_proxies: Sequence[Network] = (),
 ) -> Running:
-    """Serve `webhook` until `stop`. With `reuse_port` several processes share one port."""
-    receiver = Receiver(webhook, publisher, limits or Limits(), clock, RefusalLog(trusted_proxies))
-    loop = receiver.connections.loop
-    listener = await loop.create_server(receiver.connection, host, port, backlog=1024, reuse_port=reuse_port or None)
-    return Running(receiver, listener, grace_s)
+    """Serve `webhook` until `stop`. handed: where a parent that has the port gives its connections."""
+    limits = limits or Limits()
+    receiver = Receiver(webhook, publisher, limits, clock, RefusalLog(trusted_proxies))
+    if handed is None:
+        own = await OpenPort.of(host, port, receiver.connection, handshake_s=limits.handshake_s)
+        return Running(receiver, own, grace_s)
+    arrivals = HandedConnections(handed, port, receiver.connection)
+    receiver.connections.on_lost = arrivals.closed
+    return Running(receiver, arrivals, grace_s)

@@ -147,7 +147,7 @@ def head(body: bytes, *, length: int | None = None, more: str = "", path: str = 
 
 LIMITS = Limits(
     head_deadline_s=0.3, body_deadline_s=0.3, write_deadline_s=0.3, max_connections=60, lingering_s=0.1,
-    max_held_bytes=20 * CAP,
+    max_held_bytes=20 * CAP, handshake_s=0.0, last_head_s=0.0,
 )  # fmt: skip
 
 

@@ -1,7 +1,6 @@
 """Clients that pipeline without end stop nobody else, hold no memory, and are closed when they read nothing."""
 
 import asyncio
-import os
 import socket
 import statistics
 import time
@@ -24,9 +23,8 @@ def rss_bytes() -> int:
 
 def small_buffers(receiver: Receiver) -> None:
     """Let the kernel hold little of what is written to a client: by default megabytes for each."""
-    (listening,) = receiver.running._listener.sockets
-    with socket.socket(fileno=os.dup(listening.fileno())) as same:
-        same.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)  # connections inherit it
+    (listening,) = receiver.running._arrivals._listeners
+    listening.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 16_384)  # connections inherit it
 
 
 async def latencies(receiver: Receiver, seconds: float) -> list[float]:

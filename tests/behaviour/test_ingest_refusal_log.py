@@ -20,7 +20,7 @@ from stripeline.ingest.webhook import Webhook
 from tests.support.webhook_paths import own_path
 
 SECRET = "whsec_one"
-LIMITS = Limits(head_deadline_s=0.2, max_connections=4)
+LIMITS = Limits(head_deadline_s=0.2, max_connections=4, handshake_s=0.0, last_head_s=0.0)
 JSON = {"Content-Type": "application/json"}
 BODY = (
     b'{"id":"evt_1","object":"event","type":"charge.succeeded","created":1790000000,"livemode":false,'

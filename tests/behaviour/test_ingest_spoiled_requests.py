@@ -19,7 +19,7 @@ NUMBERS = range(1_200)
 REQUESTS_CRC = 969039021
 """Differs when tests/support/spoiled_requests.py makes other requests: then the list must be judged again."""
 
-LIMITS = Limits(head_deadline_s=2.0, body_deadline_s=2.0, keepalive_s=1.0, lingering_s=1.0)
+LIMITS = Limits(head_deadline_s=2.0, body_deadline_s=2.0, keepalive_s=1.0, lingering_s=1.0, handshake_s=0.0)
 VIEW = own_path(
     name=TRIGGER, family_kind="stripe/payment-event", connection="acme", livemode=False, secrets=(SECRET.encode(),)
 )

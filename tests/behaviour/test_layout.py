@@ -44,7 +44,7 @@ ADAPTERS = {
         "deploy/console/console_app.py", "deploy/console/console_server.py", "deploy/console/live/live_stream.py",
         "deploy/console/auth/",
         "deploy/runtime/process/admin_server.py", "deploy/sandbox/http_server.py",
-        "deploy/runtime/ingest_group/group_admin.py",
+        "deploy/runtime/process_group/group_admin.py",
         "deploy/sandbox/webhook_deliveries.py", "deploy/local/webhook_sender.py",
     ),
     "jinja2": ("deploy/console/",),
@@ -58,7 +58,7 @@ ADAPTERS = {
     ),
     "prometheus_client": (
         "deploy/runtime/process/admin_server.py", "deploy/runtime/shared.py", "deploy/telemetry/collector.py",
-        "deploy/runtime/ingest_group/",
+        "deploy/runtime/process_group/",
     ),
 }  # fmt: skip
 

@@ -139,8 +139,8 @@ async def test_every_metric_of_the_table_counts(
     quiet = {
         "stripeline_connections_closed", "stripeline_input_blocked_seconds", "stripeline_partition_unavailable",
         "stripeline_topic_problems", "stripeline_limit", "stripeline_limit_spent", "stripeline_brake_trips",
-        "stripeline_workflow_take_up_seconds", "stripeline_ingest_processes", "stripeline_ingest_processes_ready",
-        "stripeline_ingest_process_restarts", "stripeline_events_seen_dropped", "stripeline_events_backfilled",
+        "stripeline_workflow_take_up_seconds", "stripeline_group_processes", "stripeline_group_processes_ready",
+        "stripeline_group_process_restarts", "stripeline_events_seen_dropped", "stripeline_events_backfilled",
         "stripeline_sweep_events", "stripeline_sweep_failures", "stripeline_endpoint_troubles",
         *(row.name.removesuffix("_total") for row in CONSOLE),
     }  # fmt: skip

@@ -5,7 +5,6 @@ Linux says who listens in `/proc`, of this user's processes; elsewhere, and of o
 
 import contextlib
 import errno
-import socket
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -25,17 +24,6 @@ def named_ports(host: str, port: int, setting: str) -> Iterator[None]:
         yield
     except OSError as error:
         raise FailureError(why(error, host, port, setting, owner_of(port))) from None
-
-
-def require_free(host: str, port: int) -> None:
-    """Raise OSError where somebody listens on a port, also one that would share it."""
-    found = socket.getaddrinfo(host or None, port, type=socket.SOCK_STREAM, flags=socket.AI_PASSIVE)
-    for family, kind, proto, _, address in found:
-        with socket.socket(family, kind, proto) as probe:
-            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # closing connections hold no listener up
-            if family == socket.AF_INET6:
-                probe.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
-            probe.bind(address)
 
 
 def why(error: OSError, host: str, port: int, setting: str, owner: str | None) -> str:

@@ -13,8 +13,8 @@ from stripeline.deploy.runtime.reporting.reporter import Reporter
 from stripeline.deploy.runtime.shared import Shared
 
 
-def reporter_of(shared: Shared, role: str, *, part: int | None = None) -> Reporter:
-    """The reporter of a process. part: its number, where several processes have one STRIPELINE_INSTANCE_ID."""
+def reporter_of(shared: Shared, role: str) -> Reporter:
+    """The reporter of a process."""
     settings, host, pid = shared.settings, socket.gethostname(), os.getpid()
     started_ms, version = int(time.time() * 1000), running_version()
 
@@ -26,17 +26,13 @@ def reporter_of(shared: Shared, role: str, *, part: int | None = None) -> Report
         )  # fmt: skip
         return assembled(base, shared.report)
 
-    name = instance_name(role, settings.instance_id, host, pid, secrets.token_hex(3), part=part)
+    name = instance_name(role, settings.instance_id, host, pid, secrets.token_hex(3))
     return Reporter(settings.topics.worker, name, report, shared.client, words=shared.words)
 
 
-def instance_name(
-    role: str, instance_id: str | None, host: str, pid: int, chance: str, *, part: int | None = None
-) -> str:
+def instance_name(role: str, instance_id: str | None, host: str, pid: int, chance: str) -> str:
     """The name of a process, which no other has: a restart under the same STRIPELINE_INSTANCE_ID keeps it."""
-    if instance_id is None:
-        return f"{role}/{host}/{pid}-{chance}"
-    return f"{role}/{instance_id}" if part is None else f"{role}/{instance_id}/{part}"
+    return f"{role}/{host}/{pid}-{chance}" if instance_id is None else f"{role}/{instance_id}"
 
 
 def _of_the_process(warnings: dict[str, str]) -> dict[str, str]:

@@ -12,22 +12,22 @@ from stripeline.deploy.telemetry.metrics.brake_rows import BRAKES
 from stripeline.deploy.telemetry.metrics.console import CONSOLE
 from stripeline.deploy.telemetry.metrics.endpoint_rows import ENDPOINTS
 from stripeline.deploy.telemetry.metrics.ingest import INGEST
-from stripeline.deploy.telemetry.metrics.ingest_group import GROUP
 from stripeline.deploy.telemetry.metrics.pause_rows import PAUSED_WORKFLOWS
 from stripeline.deploy.telemetry.metrics.process import PROCESS
+from stripeline.deploy.telemetry.metrics.process_group import GROUP
 from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
 from stripeline.deploy.telemetry.metrics.sweep_rows import SWEEPS
 from stripeline.deploy.telemetry.metrics.worker import WORKER
 
 SECTIONS: Final[Mapping[str, tuple[MetricRow[Any], ...]]] = {
-    "Ingest": (*INGEST, *GROUP),
+    "Ingest": INGEST,
     "Endpoints": ENDPOINTS,
     "Workers": WORKER,
     "Stripe": (*STRIPE, *CONNECTIONS),
     "Missed events": SWEEPS,
     "Limits": (*BRAKES, *PAUSED_WORKFLOWS),
     "Console": CONSOLE,
-    "Process": PROCESS,
+    "Process": (*PROCESS, *GROUP),
 }
 """The rows by the heading under which the page explains them."""
 

@@ -7,7 +7,8 @@ import socket
 import pytest
 
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.runtime.process.port_in_use import named_ports, owner_of, require_free, why
+from stripeline.deploy.runtime.process.port_in_use import named_ports, owner_of, why
+from stripeline.ingest.http.listening import bound
 
 
 @pytest.mark.parametrize(
@@ -29,11 +30,12 @@ def test_the_sentence_names_the_setting(code: int, setting: str, owner: str | No
     assert words in why(OSError(code, os.strerror(code)), "h", 80, setting, owner)
 
 
-def test_a_port_that_is_shared_is_not_free():
-    with socket.create_server(("127.0.0.1", 0), reuse_port=True) as taken:
+def test_a_port_that_somebody_listens_on_is_not_bound_again():
+    with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         with pytest.raises(FailureError, match=rf"is in use by pid {os.getpid()} \("), named_ports("h", port, "INGEST"):
-            require_free("127.0.0.1", port)
+            bound("127.0.0.1", port)
         assert str(owner_of(port)).startswith(f"pid {os.getpid()} (")
-    require_free("127.0.0.1", port)
+    (free,) = bound("127.0.0.1", port)
+    free.close()
     assert owner_of(port) is None

@@ -109,7 +109,6 @@ def test_parts_add_fields_to_what_is_there() -> None:
 
 def test_a_process_has_a_name_of_its_own() -> None:
     assert instance_name("executor", "executor-0", "h", 7, "3f9a1c") == "executor/executor-0"
-    assert instance_name("ingest", "a", "h", 7, "3f9a1c", part=1) == "ingest/a/1"
     assert instance_name("router", None, "h", 7, "3f9a1c") == "router/h/7-3f9a1c"
 
 

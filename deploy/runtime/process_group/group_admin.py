@@ -14,12 +14,15 @@ from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
 from prometheus_client.registry import Collector
 
-from stripeline.deploy.runtime.ingest_group import merged_pages
-from stripeline.deploy.runtime.ingest_group.member import Member
-from stripeline.deploy.runtime.ingest_group.merged_pages import Page, ProcessHealth
 from stripeline.deploy.runtime.process.admin_server import json_answer, serve_app
+from stripeline.deploy.runtime.process_group import merged_pages
+from stripeline.deploy.runtime.process_group.member import Member
+from stripeline.deploy.runtime.process_group.member_health import MemberHealth
+from stripeline.deploy.runtime.process_group.membership import GroupRole
+from stripeline.deploy.runtime.process_group.merged_metrics import GroupTotals, MemberText
+from stripeline.deploy.runtime.process_group.merged_pages import Page
 from stripeline.deploy.telemetry.collector import MetricsCollector
-from stripeline.deploy.telemetry.metrics.ingest_group import GROUP
+from stripeline.deploy.telemetry.metrics.process_group import GROUP
 from stripeline.deploy.telemetry.sources import GroupView
 
 _EVERY_S: Final = 1.0
@@ -29,14 +32,15 @@ _WITHIN_S: Final = 2.0
 class GroupWatch:
     """What the processes of a group say of themselves."""
 
-    def __init__(self, members: Sequence[Member]) -> None:
-        self.members = members
+    def __init__(self, role: GroupRole, members: Sequence[Member]) -> None:
+        self.members, self._role = members, role
+        self._totals = GroupTotals()
         self._client: aiohttp.ClientSession | None = None
         self._asking: asyncio.Task[None] | None = None
 
     async def __aenter__(self) -> Self:
         self._client = aiohttp.ClientSession(timeout=aiohttp.ClientTimeout(total=_WITHIN_S))
-        self._asking = asyncio.create_task(self._ask_all(), name="health of the ingest processes")
+        self._asking = asyncio.create_task(self._ask_all(), name="health of the processes")
         return self
 
     async def __aexit__(self, *_: object) -> None:
@@ -47,7 +51,7 @@ class GroupWatch:
         await self._client.close()
 
     @property
-    def health(self) -> Mapping[int, ProcessHealth]:
+    def health(self) -> Mapping[int, MemberHealth]:
         return {member.number: member.health for member in self.members}
 
     def broken(self) -> Mapping[str, str]:
@@ -56,20 +60,30 @@ class GroupWatch:
         return found
 
     def missing(self) -> Mapping[str, str]:
-        """What keeps all processes from their work, by process and name."""
-        found: Mapping[str, str] = merged_pages.readyz(self.health, ending=False)[1].get("missing", {})
+        """What keeps the group from being ready, by process and name."""
+        found: Mapping[str, str] = self.readyz(ending=False)[1].get("missing", {})
         return found
+
+    def readyz(self, *, ending: bool) -> Page:
+        return merged_pages.readyz(self.health, ending=ending, needs_all=self._role != "ingest")
 
     def counted(self) -> GroupView:
         states = [member.health.ready for member in self.members]
         restarts = {str(member.number): member.restarts for member in self.members}
-        return GroupView(processes=len(states), ready=sum(states), restarts=restarts)
+        return GroupView(role=self._role, processes=len(states), ready=sum(states), restarts=restarts)
 
-    async def metrics(self) -> Mapping[int, str]:
-        """The text of each process that answers."""
+    async def metrics(self) -> Iterable[Metric]:
+        """The families of all processes."""
         running = [member for member in self.members if member.running]
-        texts = await asyncio.gather(*(self._get(member, "/metrics") for member in running))
-        return {member.number: said[1].decode() for member, said in zip(running, texts, strict=True) if said}
+        answers = await asyncio.gather(*map(self._counted_by, running))
+        return self._totals.merged(
+            {member.number: answer for member, answer in zip(running, answers, strict=True) if answer}
+        )
+
+    async def _counted_by(self, member: Member) -> MemberText | None:
+        generation = member.restarts
+        said = await self._get(member, "/metrics")
+        return None if said is None or member.restarts != generation else MemberText(generation, said[1].decode())
 
     async def _ask_all(self) -> None:
         while True:
@@ -81,11 +95,11 @@ class GroupWatch:
         if not member.running:
             return
         if ready is None or healthy is None:
-            member.says(ProcessHealth(state="does not answer"))
+            member.says_nothing()
             return
         said, broken = orjson.loads(ready[1]), orjson.loads(healthy[1])
         member.says(
-            ProcessHealth(
+            MemberHealth(
                 ready=ready[0] == web.HTTPOk.status_code,
                 missing=said.get("missing", {}),
                 warnings=said.get("warnings", {}),
@@ -118,11 +132,11 @@ async def serve_group(host: str, port: int, watch: GroupWatch, stop: asyncio.Eve
         return _answer(merged_pages.healthz(watch.health))
 
     async def readyz(_: web.Request) -> web.Response:
-        return _answer(merged_pages.readyz(watch.health, ending=stop.is_set()))
+        return _answer(watch.readyz(ending=stop.is_set()))
 
     async def metrics(_: web.Request) -> web.Response:
         registry = CollectorRegistry()
-        registry.register(_Families([*merged_pages.metrics(await watch.metrics()), *own.collect()]))
+        registry.register(_Families([*await watch.metrics(), *own.collect()]))
         return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
     app = web.Application()

@@ -1,8 +1,8 @@
-"""What becomes of an ingest process of a group that has ended."""
+"""What becomes of a process of a group that has ended, or does not answer."""
 
 import pytest
 
-from stripeline.deploy.runtime.ingest_group.restarts import LONGEST_S, failures_now, restart_in_s
+from stripeline.deploy.runtime.process_group.restarts import LONGEST_S, SILENT_S, failures_now, is_silent, restart_in_s
 
 
 @pytest.mark.parametrize(
@@ -27,3 +27,7 @@ def test_what_served_is_started_again_after_a_pause(code: int, was_ready: bool, 
 @pytest.mark.parametrize(("failures", "up_s", "now"), [(0, 0.1, 1), (3, 59.9, 4), (3, 60.0, 1)])
 def test_a_long_life_ends_the_failures_in_a_row(failures: int, up_s: float, now: int):
     assert failures_now(failures, up_s) == now
+
+
+def test_a_process_that_is_silent_for_long_is_killed():
+    assert [is_silent(silent_s) for silent_s in (0, SILENT_S - 1, SILENT_S)] == [False, False, True]
