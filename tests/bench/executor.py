@@ -12,7 +12,7 @@ from stripeline.deploy.local.kafka import free_port
 from tests.bench.harness import Column, Contender, Lab, Sample, Table, alternate
 from tests.bench.parallel_consumer import parallel_consumer
 from tests.bench.processes import listening, output, python
-from tests.bench.workers import commands, process, produce, setup, watched
+from tests.bench.workers import commands, in_flight, process, produce, setup, watched
 from tests.support.broker import create_topics
 
 COMMANDS = 100_000
@@ -46,20 +46,24 @@ async def confluents(lab: Lab, delay_ms: int, partitions: int) -> Sample:
     async with setup(lab, partitions=partitions, delay_ms=delay_ms) as of:
         topics = of.cluster.settings.topics
         await produce(lab, topics.command, commands(COMMANDS, keys=KEYS, partitions=partitions))
-        return await watched(of, parallel_consumer(of), topics.result, COMMANDS, quiet_s=5)
+        made = await watched(of, parallel_consumer(of), topics.result, COMMANDS, quiet_s=5)
+        return {**made, **await in_flight(of)}
 
 
 async def ours(lab: Lab, delay_ms: int, partitions: int) -> Sample:
     async with setup(lab, partitions=partitions, delay_ms=delay_ms) as of:
         topics = of.cluster.settings.topics
         await produce(lab, topics.command, commands(COMMANDS, keys=KEYS, partitions=partitions))
-        return await watched(of, process(of, "executor"), topics.result, COMMANDS)
+        return {**await watched(of, process(of, "executor"), topics.result, COMMANDS), **await in_flight(of)}
 
 
 COLUMNS = (
     Column("per_s", "commands a second"),
     Column("per_s", "÷ bare client", of="bare aiohttp client"),
     Column("cpu_us", "CPU a command, µs", 1),
+    Column("broker_us", "broker's CPU a command, µs", 1),
+    Column("most", "calls in flight, at most"),
+    Column("mean", "on average"),
     Column("rss_mb", "memory at the end, MB"),
 )
 

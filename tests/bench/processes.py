@@ -1,6 +1,7 @@
 """Processes of a benchmark: started, waited for, and asked for the CPU they have used. Linux only, by /proc."""
 
 import asyncio
+import contextlib
 import os
 import signal
 import socket
@@ -42,6 +43,20 @@ class Target:
 def python(module: str, *arguments: str, log: Path) -> AbstractAsyncContextManager[subprocess.Popen[bytes]]:
     """`python -m module …` as a process of its own while the block runs."""
     return program(sys.executable, "-m", module, *arguments, log=log)
+
+
+def listener(port: int) -> int | None:
+    """The process that listens at a port of this host; None where it is another user's, or on another host.
+
+    https://docs.kernel.org/networking/proc_net_tcp.html
+    """
+    lines = [line.split() for name in ("tcp", "tcp6") for line in Path(f"/proc/net/{name}").read_text().splitlines()]
+    inodes = {f"socket:[{line[9]}]" for line in lines if line[3] == "0A" and line[1].endswith(f":{port:04X}")}
+    for handle in Path("/proc").glob("[0-9]*/fd/*"):
+        with contextlib.suppress(OSError):
+            if handle.readlink().name in inodes:
+                return int(handle.parts[2])
+    return None
 
 
 @asynccontextmanager

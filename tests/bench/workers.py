@@ -13,13 +13,14 @@ from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+import aiohttp
 import orjson
 from aiokafka import AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
 from aiokafka.structs import TopicPartition
 
 from stripeline.deploy.local.kafka import free_port
 from tests.bench.harness import Lab, Sample
-from tests.bench.processes import cpu_s, listening, python, rss_mb
+from tests.bench.processes import cpu_s, listener, listening, python, rss_mb
 from tests.support.cluster import CONFIG, Cluster, cluster
 
 _LOOK_S = 0.1
@@ -87,14 +88,20 @@ def commands(count: int, *, keys: int, partitions: int) -> Iterable[Given]:
 
 @dataclass(frozen=True, slots=True)
 class Mark:
-    """How far a process was at a moment: offsets on its output (a transaction's end is one too), CPU used, memory."""
+    """How far a process was at a moment: offsets on its output (a transaction's end is one too), CPU used, memory.
+
+    broker_s: CPU that the broker has used; 0 where it is on another host.
+    """
 
     done: int
     at_ms: float
     cpu_s: float
     rss_mb: float
+    broker_s: float = 0.0
 
 
+Pids = tuple[int, int | None]
+"""Of the process under test, and of the broker."""
 Start = Callable[[], AbstractAsyncContextManager[subprocess.Popen[bytes]]]
 
 
@@ -131,41 +138,51 @@ async def watched(
         starts = await consumer.end_offsets(tps)
         before = sum(starts.values())
         async with start() as child:
-            first = await _until_more(consumer, tps, before, child.pid)
-            last = await _until_quiet(consumer, tps, before, count, child.pid, note, quiet_s)
+            pids = (child.pid, listener(int(of.lab.bootstrap_servers.rpartition(":")[2])))
+            first = await _until_more(consumer, tps, before, pids)
+            last = await _until_quiet(consumer, tps, before, count, pids, note, quiet_s)
     times = sorted([record.timestamp async for record in read(of, topic, starts)])
     assert len(times) == count, f"{len(times)} of {count} records on {topic}"
     counted = sum(1 for at_ms in times if at_ms > first.at_ms)
     took_s = (times[-1] - first.at_ms) / 1000
     return {
         "per_s": counted / took_s, "cpu_us": (last.cpu_s - first.cpu_s) / counted * 1e6, "rss_mb": last.rss_mb,
+        "broker_us": (last.broker_s - first.broker_s) / counted * 1e6,
     }  # fmt: skip
 
 
-async def _until_more(consumer: AIOKafkaConsumer, tps: Sequence[TopicPartition], than: int, pid: int) -> Mark:
+async def _until_more(consumer: AIOKafkaConsumer, tps: Sequence[TopicPartition], than: int, pids: Pids) -> Mark:
     async with asyncio.timeout(_STUCK_S):
         while (end := sum((await consumer.end_offsets(tps)).values())) <= than:  # noqa: ASYNC110
             await asyncio.sleep(_LOOK_S / 5)
-    return _mark(end - than, pid)
+    return _mark(end - than, pids)
 
 
 async def _until_quiet(
-    consumer: AIOKafkaConsumer, tps: Sequence[TopicPartition], before: int, count: int, pid: int,
+    consumer: AIOKafkaConsumer, tps: Sequence[TopicPartition], before: int, count: int, pids: Pids,
     note: Callable[[Mark], None], quiet_s: float,
 ) -> Mark:  # fmt: skip
     """Until the ends are far enough and stand still."""
-    mark, moved_s = _mark(0, pid), time.monotonic()
+    mark, moved_s = _mark(0, pids), time.monotonic()
     while time.monotonic() - moved_s < (quiet_s if mark.done >= count else _STUCK_S):
         now = sum((await consumer.end_offsets(tps)).values()) - before
         if now != mark.done:
-            mark, moved_s = _mark(now, pid), time.monotonic()
+            mark, moved_s = _mark(now, pids), time.monotonic()
             note(mark)
         await asyncio.sleep(_LOOK_S)
     return mark
 
 
-def _mark(done: int, pid: int) -> Mark:
-    return Mark(done, time.time() * 1000, cpu_s(pid), rss_mb(pid))
+def _mark(done: int, pids: Pids) -> Mark:
+    mine, broker = pids
+    return Mark(done, time.time() * 1000, cpu_s(mine), rss_mb(mine), 0.0 if broker is None else cpu_s(broker))
+
+
+async def in_flight(of: Setup) -> Sample:
+    """How many calls were in flight at Stripe's stand-in, at most and on average, since it was asked last."""
+    async with aiohttp.ClientSession() as session, session.get(f"{of.stripe_url}/in-flight") as answer:
+        told = orjson.loads(await answer.read())
+    return {"most": told["most"], "mean": told["mean"]}
 
 
 async def read(of: Setup, topic: str, starts: Mapping[TopicPartition, int]) -> AsyncIterator[ConsumerRecord]:

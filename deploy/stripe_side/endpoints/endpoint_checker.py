@@ -1,7 +1,7 @@
 """Looks at the endpoints at Stripe from time to time, in the process that owns executor partition 0.
 
-What is wrong is on that process's report, so that nobody who shows it must ask Stripe. It looks again soon after what
-the endpoints want, or what was made for them, has changed.
+Each connection by itself, some at a time. What is wrong is on that process's report, so that nobody who shows it must
+ask Stripe. A connection is looked at again soon after what its endpoints want, or what was made for them, has changed.
 """
 
 import asyncio
@@ -17,10 +17,10 @@ from pydantic import SecretStr
 from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.operator.worker_report import EndpointTrouble, WorkerReport
 from stripeline.contracts.vocabulary import Fault
+from stripeline.deploy.runtime.derived.connection_parts import ConnectionParts
 from stripeline.deploy.stripe_side.endpoints.endpoint_calls import destinations_there
 from stripeline.deploy.stripe_side.endpoints.endpoint_requests import NotDone
 from stripeline.deploy.stripe_side.endpoints.endpoint_troubles import endpoint_troubles
-from stripeline.deploy.stripe_side.endpoints.stripe_destinations import StripeDestination
 from stripeline.deploy.stripe_side.endpoints.wanted_destinations import wanted_destinations
 from stripeline.workers.executor.stripe_answer import StripeAnswer
 
@@ -28,6 +28,16 @@ EVERY_S: Final = 900.0
 CHANGED_S: Final = 10.0
 _TICK_S: Final = 1.0
 _REPORTED: Final = 100
+_AT_A_TIME: Final = 8
+
+
+@dataclass(slots=True)
+class _Connection:
+    """about: what its endpoints want, and what was made for them. due_s: when it is looked at. found: the last time."""
+
+    about: object
+    due_s: float
+    found: list[EndpointTrouble] = field(default_factory=list)
 
 
 @dataclass(slots=True, kw_only=True)
@@ -44,9 +54,8 @@ class EndpointChecker:
     read: Callable[[str, SecretStr, str | None], Awaitable[StripeAnswer | Fault]]
     monotonic: Callable[[], float] = time.monotonic
     troubles: tuple[EndpointTrouble, ...] = ()
-    _due_s: float = 0.0
-    _seen: Definitions | None = None
-    _about: object = field(default=None)
+    _parts: ConnectionParts = field(default_factory=ConnectionParts)
+    _connections: dict[str, _Connection] = field(default_factory=dict)
 
     async def run(self) -> None:
         """Until cancelled."""
@@ -55,34 +64,48 @@ class EndpointChecker:
             await asyncio.sleep(_TICK_S)
 
     async def once(self) -> None:
-        """Look, if it is time."""
+        """Look, where it is time."""
         if not self.owns():
-            self.troubles, self._due_s = (), 0.0
+            self.troubles, self._parts, self._connections = (), ConnectionParts(), {}
             return
         now = self.definitions()
-        if now is not self._seen:
-            self._note(now)
-        if self.monotonic() >= self._due_s:
-            self._due_s = self.monotonic() + EVERY_S
-            self.troubles = tuple(await self._found(now))[:_REPORTED]
+        for name in sorted(self._parts.changed(now)):
+            self._note(name, self._parts.of(name))
+        now_s = self.monotonic()
+        due = [name for name, one in self._connections.items() if one.due_s <= now_s]
+        for first in range(0, len(due), _AT_A_TIME):
+            if not self.owns():
+                return
+            await asyncio.gather(*(self._look(name, now) for name in due[first : first + _AT_A_TIME]))
+            self._show()
+        self._show()
 
     def reported(self, report: WorkerReport) -> WorkerReport:
         return replace(report, endpoints=self.troubles)
 
-    def _note(self, now: Definitions) -> None:
-        """The table changes for many reasons: only what is about endpoints is one to look."""
-        about = (wanted_destinations(now), dict(now.destinations))
-        if self._about is not None and about != self._about:
-            self._due_s = min(self._due_s, self.monotonic() + CHANGED_S)
-        self._seen, self._about = now, about
+    def _note(self, name: str, own: Definitions) -> None:
+        """A connection changes for many reasons: only what is about endpoints is one to look."""
+        known = self._connections.get(name)
+        if not own.endpoints:
+            self._connections.pop(name, None)
+            return
+        about = (wanted_destinations(own), dict(own.destinations))
+        if known is None:
+            self._connections[name] = _Connection(about, self.monotonic())
+        elif known.about != about:
+            known.about, known.due_s = about, min(known.due_s, self.monotonic() + CHANGED_S)
 
-    async def _found(self, now: Definitions) -> list[EndpointTrouble]:
-        looked: dict[str, tuple[StripeDestination, ...] | NotDone] = {}
-        for name in sorted({one.connection for one in now.endpoints.values()}):
-            key = self.key(name)
-            closed = NotDone(why="the executor can't open its connection's key")
-            looked[name] = closed if key is None else await destinations_there(self.read, key)
-        return endpoint_troubles(now, self.installation(), looked)
+    async def _look(self, name: str, now: Definitions) -> None:
+        key, closed = self.key(name), NotDone(why="the executor can't open its connection's key")
+        looked = closed if key is None else await destinations_there(self.read, key)
+        known = self._connections.get(name)
+        if known is not None:
+            known.due_s = self.monotonic() + EVERY_S
+            known.found = endpoint_troubles(self._parts.of(name), self.installation(), {name: looked}, around=now)
+
+    def _show(self) -> None:
+        found = (trouble for one in self._connections.values() for trouble in one.found)
+        self.troubles = tuple(sorted(found, key=lambda one: one.endpoint))[:_REPORTED]
 
 
 @asynccontextmanager

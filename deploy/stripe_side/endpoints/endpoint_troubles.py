@@ -28,8 +28,10 @@ _SHOWN: Final = 8
 _PATH: Final = "/webhooks/"
 
 
-def endpoint_troubles(definitions: Definitions, installation: str, looked: Looked) -> list[EndpointTrouble]:
-    """The worst of each endpoint first."""
+def endpoint_troubles(
+    definitions: Definitions, installation: str, looked: Looked, around: Definitions | None = None
+) -> list[EndpointTrouble]:
+    """The worst of each endpoint first. around: all definitions, where these are of some connections only."""
     recorded = {name: held.destinations for name, held in definitions.destinations.items()}
     found: list[EndpointTrouble] = []
     for name, wanted in wanted_destinations(definitions).items():
@@ -44,7 +46,7 @@ def endpoint_troubles(definitions: Definitions, installation: str, looked: Looke
         for lost in state.lost(name):
             text = f"destination {lost.id} is ours, and its secret was lost when it was made: {_APPLY}"
             found.append(_trouble(name, "secret_lost", text))
-        found += _twice(name, installation, definitions, there)
+        found += _twice(name, installation, around or definitions, there)
     return found
 
 

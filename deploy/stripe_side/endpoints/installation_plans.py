@@ -48,20 +48,27 @@ def account_plans(definitions: Definitions, installation: str, there: Listings) 
     """In the order in which they are carried out: first all that adds, then all that takes away."""
     wanted = wanted_destinations(definitions)
     recorded = {name: held.destinations for name, held in definitions.destinations.items()}
+    own = _by_connection((one.connection, name) for name, one in definitions.endpoints.items())
+    made = _by_connection((one.connection, name) for name, held in recorded.items() for one in held)
     plans = []
     for connection, listed in sorted(there.items()):
         state = AccountState(installation=installation, connection=connection, there=listed, recorded=recorded)
-        own = {name: wanted[name] for name, one in definitions.endpoints.items() if one.connection == connection}
-        left = dict.fromkeys(_left(definitions, state, there), ())
-        needed = {**dict(sorted(own.items())), **left}
+        left = dict.fromkeys(_left(definitions, state, there, made.get(connection, set())), ())
+        needed = {**{name: wanted[name] for name in sorted(own.get(connection, ()))}, **left}
         plans.append(AccountPlan(connection=connection, state=state, wanted=needed, plan=planned(state, needed)))
     return plans
 
 
-def _left(definitions: Definitions, state: AccountState, there: Listings) -> Iterable[str]:
-    """Endpoints that have destinations of ours here and should have none."""
+def _by_connection(names: Iterable[tuple[str, str]]) -> Mapping[str, set[str]]:
+    found: dict[str, set[str]] = {}
+    for connection, name in names:
+        found.setdefault(connection, set()).add(name)
+    return found
+
+
+def _left(definitions: Definitions, state: AccountState, there: Listings, made: set[str]) -> Iterable[str]:
+    """Endpoints that have destinations of ours here and should have none. made: those made with this key."""
     ours = {one.endpoint: one.id for one in state.there if one.installation == state.installation and one.endpoint}
-    made = {name for name, held in state.recorded.items() if any(one.connection == state.connection for one in held)}
     for name in sorted({*ours, *made}):
         endpoint = definitions.endpoints.get(name)
         if endpoint is None:

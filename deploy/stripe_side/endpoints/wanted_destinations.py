@@ -17,6 +17,8 @@ from stripeline.workers.stripe.api import STRIPE_VERSION
 
 PAYLOADS: Final[tuple[Payload, ...]] = ("snapshot", "thin")
 THIN_PREFIX: Final = "v1."
+Filters = dict[str, set[str]]
+"""What the workflows of each trigger ask for."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,14 +40,17 @@ class WantedDestination:
 
 def wanted_destinations(definitions: Definitions) -> dict[str, tuple[WantedDestination, ...]]:
     """By endpoint."""
-    return {name: tuple(_of(name, one, definitions)) for name, one in sorted(definitions.endpoints.items())}
+    filters: Filters = {}
+    for flow in definitions.workflows.values():
+        filters.setdefault(flow.trigger, set()).update(flow.types)
+    return {name: tuple(_of(name, one, definitions, filters)) for name, one in sorted(definitions.endpoints.items())}
 
 
-def _of(name: str, endpoint: Endpoint, definitions: Definitions) -> Iterator[WantedDestination]:
+def _of(name: str, endpoint: Endpoint, definitions: Definitions, filters: Filters) -> Iterator[WantedDestination]:
     triggers = {one: definitions.triggers[one] for one in endpoint.triggers if one in definitions.triggers}
     for payload in PAYLOADS:
         taking = {one: held for one, held in triggers.items() if _takes(held, payload)}
-        events = {event for one, held in taking.items() for event in _events(one, held, payload, definitions)}
+        events = {event for one, held in taking.items() for event in _events(held, payload, filters.get(one))}
         if events:
             yield WantedDestination(
                 endpoint=name,
@@ -61,8 +66,7 @@ def _takes(trigger: Trigger, payload: Payload) -> bool:
     return (trigger.payload or "snapshot") in {payload, "both"}
 
 
-def _events(name: str, trigger: Trigger, payload: Payload, definitions: Definitions) -> Iterator[str]:
-    filters = {one for flow in definitions.workflows.values() if flow.trigger == name for one in flow.types}
+def _events(trigger: Trigger, payload: Payload, filters: Iterable[str] | None) -> Iterator[str]:
     for event_type in _asked_for(filters or {"*"}, families()[trigger.kind].types_of(payload)):
         yield f"{THIN_PREFIX}{event_type}" if payload == "thin" else event_type
 

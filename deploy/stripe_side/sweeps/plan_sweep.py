@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from stripeline.deploy.stripe_side.sweeps.event_comparison import Since
+from stripeline.deploy.stripe_side.sweeps.late_clients import LateClients
 from stripeline.deploy.stripe_side.sweeps.seen_log import SeenLog
 from stripeline.deploy.stripe_side.sweeps.stripe_lists import AccountGoneError, AskedFor, StripeLists
 from stripeline.deploy.stripe_side.sweeps.sweep_plan import SweepPlan, SweptTrigger
@@ -18,7 +19,7 @@ class PlanSweep:
     """key: of the plan's connection. since: from which second on a trigger's events are compared, by type."""
 
     lists: StripeLists
-    seen: SeenLog
+    seen: SeenLog | LateClients
     now_ms: Callable[[], int]
     plan: SweepPlan
     key: SecretStr

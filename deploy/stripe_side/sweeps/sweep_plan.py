@@ -15,6 +15,7 @@ from stripeline.contracts.definitions import Definitions, Endpoint, Trigger, Tri
 from stripeline.contracts.deliveries.thin_events import OF_V1
 from stripeline.contracts.families import Family, families
 from stripeline.contracts.operator.stripe_side_records import Payload
+from stripeline.deploy.runtime.derived.connection_parts import ConnectionParts
 
 MAX_TYPES: Final = 20
 """Of one call: https://docs.stripe.com/api/events/list"""
@@ -67,13 +68,18 @@ class TypesQuestion(NamedTuple):
 
 def plans(definitions: Definitions, only: str | None = None) -> tuple[SweepPlan, ...]:
     """For each connection that may be asked, and has triggers; or for one of them."""
-    return tuple(
-        plan
-        for name in sorted(definitions.connections)
-        if only in {None, name} and f"connection/{name}" not in definitions.pauses
-        if None not in definitions.refused(name)
-        if (plan := _plan(definitions, name)).own or plan.connected
-    )
+    parts = ConnectionParts()
+    parts.changed(definitions)
+    names = sorted(definitions.connections) if only is None else [only]
+    return tuple(plan for name in names if (plan := plan_of(parts.of(name), name)) is not None)
+
+
+def plan_of(own: Definitions, connection: str) -> SweepPlan | None:
+    """For a connection; None where it is not there, may not be asked, or has no trigger. own: what is of it."""
+    if connection not in own.connections or f"connection/{connection}" in own.pauses or None in own.refused(connection):
+        return None
+    plan = _plan(own, connection)
+    return plan if plan.own or plan.connected else None
 
 
 def questions(triggers: Iterable[SweptTrigger]) -> Sequence[TypesQuestion]:

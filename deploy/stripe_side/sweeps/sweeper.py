@@ -7,10 +7,11 @@ takes over goes on there. Two that sweep at a time, for a moment, publish twice:
 
 import asyncio
 import contextlib
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
-from contextlib import aclosing
+from collections.abc import Awaitable, Callable, Collection, Mapping
+from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import islice
 from typing import Any, Final
 
 import structlog
@@ -26,23 +27,25 @@ from stripeline.contracts.operator.stripe_side_records import Sweep
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.failure import FailureError
+from stripeline.deploy.runtime.derived.connection_parts import ConnectionParts
 from stripeline.deploy.stripe_side.sweeps import enrolment
 from stripeline.deploy.stripe_side.sweeps import sweep_windows as windows
-from stripeline.deploy.stripe_side.sweeps.backfill_producer import BackfillProducer
+from stripeline.deploy.stripe_side.sweeps.late_clients import LateClients, late_clients
 from stripeline.deploy.stripe_side.sweeps.list_answer import SweepError
 from stripeline.deploy.stripe_side.sweeps.plan_sweep import PlanSweep
-from stripeline.deploy.stripe_side.sweeps.seen_log import SeenLog, seen_log
+from stripeline.deploy.stripe_side.sweeps.seen_log import seen_log
 from stripeline.deploy.stripe_side.sweeps.stripe_lists import StripeLists
-from stripeline.deploy.stripe_side.sweeps.sweep_plan import SweepPlan, plans
+from stripeline.deploy.stripe_side.sweeps.sweep_plan import SweepPlan, plan_of
 from stripeline.deploy.stripe_side.sweeps.sweep_state import SweepState, SweepView
 from stripeline.deploy.stripe_side.sweeps.sweep_windows import SweepWindow
-from stripeline.workers.kafka.one_off_producer import one_off_producer
 
 log = structlog.get_logger(__name__)
 _TICK_S: Final = 5.0
 _LOOK_EVERY_MS: Final = 600_000
 _LOOK_BACK_MS: Final = 15 * 60_000
+_NOTES_FOR_MS: Final = 60_000
 _AT_A_TIME: Final = 4
+_BEGUN: Final = 100
 _STOP_S: Final = 5.0
 
 
@@ -73,6 +76,12 @@ class Sweeper:
     _looked_ms: dict[str, int] = field(default_factory=dict)
     _running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_A_TIME))
+    _parts: ConnectionParts = field(default_factory=ConnectionParts)
+    _plans: dict[str, SweepPlan] = field(default_factory=dict)
+    _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
+    _notes: Mapping[str, enrolment.FirstNote] = field(default_factory=dict)
+    _notes_of: frozenset[str] | set[str] = frozenset()
+    _notes_ms: int = 0
 
     def view(self) -> SweepView:
         """For the metrics. A process that does not sweep knows of none."""
@@ -105,14 +114,42 @@ class Sweeper:
                 await self.write({f"{SWEEP}/{name}": None for name in known})
 
     def _begin(self) -> None:
-        wanted = {plan.connection: plan for plan in plans(self.definitions())}
-        self.state.forget(wanted)
+        """Begin those that have something to do, as many as there is room for; the others' turn comes next."""
+        self._note(self.definitions())
         for name, task in list(self._running.items()):
             if task.done():
                 del self._running[name]
-        for name, plan in wanted.items():
-            if name not in self._running and self.state.may_try(name, self.now_ms()):
-                self._running[name] = asyncio.create_task(self.once(plan), name=f"sweep of {name}")
+        waiting = (name for name, plan in self._plans.items() if self._may_begin(name, plan))
+        for name in list(islice(waiting, _BEGUN - len(self._running))):
+            plan = self._plans[name] = self._plans.pop(name)  # to the end: where there is no room for all, by turns
+            self._running[name] = asyncio.create_task(self.once(plan), name=f"sweep of {name}")
+
+    def _may_begin(self, name: str, plan: SweepPlan) -> bool:
+        return name not in self._running and self.state.may_try(name, self.now_ms()) and self._is_due(plan)
+
+    def _note(self, now: Definitions) -> None:
+        """Plan again for the connections about which something changed."""
+        changed = self._parts.changed(now)
+        for name in sorted(changed):
+            plan = plan_of(self._parts.of(name), name)
+            if plan is None:
+                self._plans.pop(name, None)
+            elif plan != self._plans.get(name):
+                self._plans[name] = plan
+                self._looked_ms.pop(name, None)
+        if changed:
+            self.state.forget(self._plans)
+
+    def _is_due(self, plan: SweepPlan) -> bool:
+        """Whether a window is due, or it may have to be enrolled: after a change, and then every ten minutes."""
+        now_ms, newest = self.now_ms(), self._newest(plan.connection)
+        if now_ms - self._looked_ms.get(plan.connection, 0) >= _LOOK_EVERY_MS:
+            return True
+        return newest is not None and bool(newest.triggers) and windows.due(newest, now_ms // 1000) is not None
+
+    def _newest(self, name: str) -> Sweep | None:
+        stored = self.definitions().sweeps.get(name)
+        return max(filter(None, (stored, self._known.get(name))), key=lambda one: one.at_ms, default=None)
 
     async def once(self, plan: SweepPlan) -> None:
         """All that is due of one connection. Raises nothing."""
@@ -147,20 +184,33 @@ class Sweeper:
 
     async def _enrolled(self, plan: SweepPlan) -> Sweep:
         name, now_ms = plan.connection, self.now_ms()
-        stored = self.definitions().sweeps.get(name)
-        newest = max(filter(None, (stored, self._known.get(name))), key=lambda one: one.at_ms, default=None)
+        newest = self._newest(name)
         sweep = windows.of_account(newest, plan.account, plan.mode, now_ms)
         notes: Mapping[str, enrolment.FirstNote] = {}
         wanted = enrolment.unproved(sweep, plan)
-        if wanted and now_ms - self._looked_ms.get(name, 0) >= _LOOK_EVERY_MS:
-            async with seen_log(self.topics, self.client, now_ms) as seen:
-                notes = await seen.first_notes(wanted, now_ms - _LOOK_BACK_MS)
-            self._looked_ms[name] = now_ms
+        looks = now_ms - self._looked_ms.get(name, 0) >= _LOOK_EVERY_MS
+        if looks:
+            notes = await self._first_notes(wanted, now_ms)
             self.state.undeclared[name] = enrolment.of_connected_accounts(plan, notes)
         sweep = enrolment.enrolled(sweep, plan, notes, now_ms // 1000)
         if sweep != newest and (sweep.triggers or newest is not None):
             await self._keep(name, sweep)
+        if looks:
+            self._looked_ms[name] = now_ms
         return sweep
+
+    async def _first_notes(self, wanted: Collection[str], now_ms: int) -> Mapping[str, enrolment.FirstNote]:
+        """Those of these triggers. One look at Kafka is for the unproved triggers of all connections."""
+        if not wanted:
+            return {}
+        async with self._looking:
+            if now_ms - self._notes_ms >= _NOTES_FOR_MS or not self._notes_of.issuperset(wanted):
+                every = {one.name for plan in self._plans.values() for one in plan.own if one.made_s is None}
+                asked = every.union(wanted)
+                async with seen_log(self.topics, self.client, now_ms) as seen:
+                    self._notes = await seen.first_notes(asked, now_ms - _LOOK_BACK_MS)
+                self._notes_of, self._notes_ms = asked, now_ms
+        return {name: self._notes[name] for name in wanted if name in self._notes}
 
     async def _compared(self, plan: SweepPlan, sweep: Sweep, window: SweepWindow) -> int:
         """Publish what is missing in a window, and return how many there were."""
@@ -168,10 +218,10 @@ class Sweeper:
         if key is None:
             raise SweepError(SweepTrouble.NO_KEY, "its key can't be opened by this process")
         missing, calls = 0, self.lists.calls
-        async with self._opened() as (seen, producer):
+        async with self._opened() as clients:
             found = PlanSweep(
                 lists=self.lists,
-                seen=seen,
+                seen=clients,
                 now_ms=self.now_ms,
                 plan=plan,
                 key=key,
@@ -181,7 +231,7 @@ class Sweeper:
                 async for one in slices:
                     if not self.owns():
                         raise _TakenOverError
-                    await producer.publish(one.missed)
+                    await clients.publish(one.missed)
                     self._count(plan.connection, one.listed, [each.publication.trigger for each in one.missed])
                     missing += len(one.missed)
         event = LogEvent.EVENTS_BACKFILLED if missing else LogEvent.EVENTS_COMPARED
@@ -208,10 +258,5 @@ class Sweeper:
         await self.write({f"{SWEEP}/{connection}": encode(sweep)})
         self._known[connection] = sweep
 
-    @contextlib.asynccontextmanager
-    async def _opened(self) -> AsyncIterator[tuple[SeenLog, BackfillProducer]]:
-        async with (
-            seen_log(self.topics, self.client, self.now_ms()) as seen,
-            one_off_producer(self.client) as producer,
-        ):
-            yield seen, BackfillProducer(self.topics, producer)
+    def _opened(self) -> AbstractAsyncContextManager[LateClients]:
+        return late_clients(self.topics, self.client, self.now_ms())

@@ -15,6 +15,7 @@ from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.stripe_side.sweeps.event_comparison import Lacking, Since, lacking, oldest_first
 from stripeline.deploy.stripe_side.sweeps.event_listing import EventListing
 from stripeline.deploy.stripe_side.sweeps.event_publication import Missed, publication
+from stripeline.deploy.stripe_side.sweeps.late_clients import LateClients
 from stripeline.deploy.stripe_side.sweeps.list_answer import SweepError
 from stripeline.deploy.stripe_side.sweeps.listed_event import ListedEvent
 from stripeline.deploy.stripe_side.sweeps.seen_log import SeenLog
@@ -41,7 +42,7 @@ class WindowSweep:
     """asked: whose events. triggers: that take them, from since_s on."""
 
     lists: StripeLists
-    seen: SeenLog
+    seen: SeenLog | LateClients
     now_ms: Callable[[], int]
     asked: AskedFor
     triggers: Sequence[SweptTrigger]

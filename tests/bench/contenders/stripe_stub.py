@@ -1,6 +1,7 @@
 """Stands where Stripe would, and costs as little as it can: one answer to every call, at once or after a delay.
 
-It keeps nothing and judges nothing: the sandbox does that, and would be what is measured.
+It keeps nothing and judges nothing: the sandbox does that, and would be what is measured. `GET /in-flight` says how
+many calls were in flight at most, and on average since the last such question, as this end sees it.
 """
 
 import asyncio
@@ -16,11 +17,30 @@ _CUSTOMER = _BODY.replace(b"payment_intent", b"customer").replace(b"pi_3QmX", b"
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\nRequest-Id: req_1\r\nContent-Length: %d\r\n\r\n"
 
 
+class InFlight:
+    """The calls of all connections that are not answered yet."""
+
+    def __init__(self) -> None:
+        self.calls = self.most = 0
+        self.samples: list[int] = []
+
+    async def sample(self) -> None:
+        while True:
+            await asyncio.sleep(0.01)
+            self.samples.append(self.calls)
+
+    def told(self) -> bytes:
+        busy = [calls for calls in self.samples if calls]
+        body = b'{"most":%d,"mean":%.1f}' % (self.most, sum(busy) / max(1, len(busy)))
+        self.most, self.samples = self.calls, []
+        return _HEAD % len(body) + body
+
+
 class Connection(asyncio.Protocol):
     """Answers whole requests, in their order."""
 
-    def __init__(self, delay_s: float) -> None:
-        self._delay_s, self._got = delay_s, b""
+    def __init__(self, delay_s: float, in_flight: InFlight) -> None:
+        self._delay_s, self._got, self._in_flight = delay_s, b"", in_flight
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -29,14 +49,21 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         self._got += data
         while (size := whole(self._got)) is not None:
+            if self._got.startswith(b"GET /in-flight "):
+                self._got = self._got[size:]
+                self._transport.write(self._in_flight.told())
+                continue
+            self._in_flight.calls += 1
+            self._in_flight.most = max(self._in_flight.most, self._in_flight.calls)
             answer = _ANSWERS[b"/v1/customers" in self._got[:60]]
             self._got = self._got[size:]
             if self._delay_s:
                 self._loop.call_later(self._delay_s, self._answer, answer)
             else:
-                self._transport.write(answer)
+                self._answer(answer)
 
     def _answer(self, answer: bytes) -> None:
+        self._in_flight.calls -= 1
         if not self._transport.is_closing():
             self._transport.write(answer)
 
@@ -55,9 +82,11 @@ def whole(got: bytes) -> int | None:
 
 
 async def main(port: int, delay_s: float) -> None:
-    loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(delay_s), "127.0.0.1", port, backlog=4096)
-    await server.serve_forever()
+    loop, in_flight = asyncio.get_running_loop(), InFlight()
+    server = await loop.create_server(lambda: Connection(delay_s, in_flight), "127.0.0.1", port, backlog=4096)
+    async with asyncio.TaskGroup() as group:
+        group.create_task(in_flight.sample())
+        group.create_task(server.serve_forever())
 
 
 if __name__ == "__main__":

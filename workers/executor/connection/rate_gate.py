@@ -154,9 +154,11 @@ class RateGate:
     def connections(self, now_ms: int) -> Iterator[ConnectionStatus]:
         """Every connection that has called since this process began."""
         self.learn(now_ms)
-        for name in dict.fromkeys(name for name, _ in self._known):
-            key, accounts = self.key(name), [(of[1], one) for of, one in self._known.items() if of[0] == name]
-            own = self._known.get((name, None), _Account())
+        by_name: dict[str, list[tuple[str | None, _Account]]] = {}
+        for (name, account), one in self._known.items():
+            by_name.setdefault(name, []).append((account, one))
+        for name, accounts in by_name.items():
+            key, own = self.key(name), self._known.get((name, None), _Account())
             own.breaker.learn(key, self.refused(name, None), now_ms)
             for bucket in own.pace.buckets.values():
                 bucket.wait_ms(now_ms)  # time without a 429 has restored its rate

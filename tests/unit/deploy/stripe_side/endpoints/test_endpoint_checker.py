@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from stripeline.contracts.definitions import Connection, Definitions, Endpoint, Trigger
+from stripeline.contracts.definitions import Connection, Definitions, Endpoint, Trigger, Workflow
 from stripeline.contracts.operator.control_records import Pause
 from stripeline.contracts.operator.worker_report import WorkerReport
 from stripeline.deploy.stripe_side.endpoints.endpoint_checker import CHANGED_S, EVERY_S, EndpointChecker
@@ -60,9 +60,30 @@ def test_a_change_of_what_is_wanted_is_looked_at_soon():
     looking.after(0)
     looking.definitions = replace(DEFINED, pauses={"connection/acme": Pause(by="a", why="b", at_ms=1)})
     assert (looking.after(CHANGED_S), looking.looks) == (["missing"], 1)
-    looking.definitions = replace(DEFINED, endpoints={})
+    moved = DEFINED.endpoints["shop"].model_copy(update={"url": "https://other.example.com"})
+    looking.definitions = replace(looking.definitions, endpoints={"shop": moved})
     assert (looking.after(0), looking.looks) == (["missing"], 1)
-    assert (looking.after(CHANGED_S), looking.looks) == ([], 1)  # nothing is there to ask about
+    assert (looking.after(CHANGED_S), looking.looks) == (["missing"], 2)
+    looking.definitions = replace(DEFINED, endpoints={})
+    assert (looking.after(0), looking.looks) == ([], 2)  # nothing is there to ask about
+
+
+def test_a_change_is_looked_at_for_its_connection_alone():
+    looking = Looking()
+    other = {"globex": DEFINED.connections["acme"]}
+    trigger = DEFINED.triggers["cards"].model_copy(update={"connection": "globex"})
+    endpoint = DEFINED.endpoints["shop"].model_copy(update={"connection": "globex", "triggers": ("of-globex",)})
+    looking.definitions = Definitions(
+        connections={**DEFINED.connections, **other}, triggers={**DEFINED.triggers, "of-globex": trigger},
+        endpoints={**DEFINED.endpoints, "globex": endpoint},
+    )  # fmt: skip
+    assert (looking.after(0), looking.looks) == (["missing", "missing"], 2)
+    flow = Workflow.model_validate(
+        {"trigger": "of-globex", "types": ["charge.succeeded"], "steps": [{"id": "s", "action": "a"}]}
+    )
+    looking.definitions = replace(looking.definitions, workflows={"thanks": flow})
+    looking.after(0)
+    assert (looking.after(CHANGED_S), looking.looks) == (["missing", "missing"], 3)
 
 
 def test_a_key_that_cant_be_opened_is_said():

@@ -1,21 +1,26 @@
 """A sweep that fails names its cause, is tried again, and keeps its place; one that is turned off forgets it."""
 
-from collections.abc import AsyncIterator, Mapping, Sequence
+import asyncio
+from collections.abc import AsyncIterator, Collection, Mapping, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from aiokafka.errors import KafkaConnectionError
+from msgspec.structs import replace as with_fields
 from pydantic import SecretStr
 
 from stripeline.contracts.definition_fields import Rate
 from stripeline.contracts.definitions import Connection, Definitions, Trigger
 from stripeline.contracts.deliveries.delivery_vocabulary import SweepKind, SweepTrouble
 from stripeline.contracts.families import families
+from stripeline.contracts.operator.control_records import ConnectionAccount
 from stripeline.contracts.operator.stripe_side_records import Sweep, SweptSince
 from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Fault
 from stripeline.deploy.stripe_side.sweeps import sweeper as module
+from stripeline.deploy.stripe_side.sweeps.enrolment import FirstNote
 from stripeline.deploy.stripe_side.sweeps.event_comparison import Lacking, Pair
 from stripeline.deploy.stripe_side.sweeps.stripe_lists import StripeLists
 from stripeline.deploy.stripe_side.sweeps.sweep_pace import SweepPace
@@ -37,11 +42,9 @@ EMPTY = StripeAnswer(status=200, headers={}, body=b'{"data": [], "has_more": fal
 REFUSED = StripeAnswer(status=403, headers={}, body=b'{"error": {"type": "invalid_request_error", "message": "no"}}')
 
 
-class Seen:
+class Clients:
     async def strike(self, missing: dict[Pair, Lacking], from_ms: int) -> None: ...
 
-
-class Producer:
     async def publish(self, missed: Sequence[Any]) -> None: ...
 
 
@@ -61,10 +64,10 @@ class Rig:
         monkeypatch.setattr("stripeline.deploy.stripe_side.sweeps.stripe_lists._WAITS_S", ())
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[tuple[Seen, Producer]]:
+    async def opened(self) -> AsyncIterator[Clients]:
         if self.away is not None:
             raise self.away
-        yield Seen(), Producer()
+        yield Clients()
 
     async def read(self, *_: Any) -> StripeAnswer | Fault:
         return self.answer
@@ -139,6 +142,78 @@ async def test_what_stripe_lists_no_more_is_counted(monkeypatch: pytest.MonkeyPa
     await rig.once()
     assert rig.sweeper.state.failures["acme", SweepTrouble.TOO_OLD] == 2
     assert dict(rig.sweeper.view().overdue())["acme", SweepKind.CLOSE] == 37 * 86_400
+
+
+def many(count: int) -> Definitions:
+    names = [f"c{number}" for number in range(count)]
+    return Definitions(
+        connections=dict.fromkeys(names, STORED.connections["acme"]),
+        triggers={f"pay-{name}": Trigger(kind=KIND, connection=name, mode="live") for name in names},
+        sweeps={
+            name: with_fields(PLACE, triggers=(with_fields(SINCE, trigger=f"pay-{name}"),), settled_upto_s=NOW_S)
+            for name in names
+        },
+    )
+
+
+async def begun(rig: Rig) -> list[str]:
+    """The connections that are begun at one tick, and end at once."""
+    rig.sweeper._begin()
+    found = list(rig.sweeper._running)
+    await asyncio.gather(*rig.sweeper._running.values())
+    return found
+
+
+async def test_only_what_is_due_is_begun(monkeypatch: pytest.MonkeyPatch):
+    definitions = many(3)
+    rig = Rig(monkeypatch, definitions=lambda: definitions)
+    assert await begun(rig) == ["c0", "c1", "c2"]  # each is looked at once
+    assert await begun(rig) == []
+    definitions = replace(definitions, accounts={"c1": ConnectionAccount(account="acct_1", mode="live")})
+    assert await begun(rig) == ["c1"]
+    due = with_fields(PLACE, triggers=definitions.sweeps["c2"].triggers, at_ms=rig.now_ms)
+    definitions = replace(definitions, sweeps={**definitions.sweeps, "c2": due})
+    rig.now_ms += 1_000
+    assert await begun(rig) == ["c2"]
+    rig.now_ms += 600_000
+    assert await begun(rig) == ["c0", "c1", "c2"]
+    definitions = replace(definitions, connections={})
+    rig.now_ms += 600_000
+    assert await begun(rig) == []
+
+
+async def test_where_there_is_no_room_for_all_each_has_its_turn(monkeypatch: pytest.MonkeyPatch):
+    definitions = many(5)
+    rig = Rig(monkeypatch, definitions=lambda: definitions)
+    monkeypatch.setattr(module, "_BEGUN", 2)
+    ticks = []
+    for _ in range(4):
+        rig.now_ms += 600_000  # all are due again
+        ticks.append(await begun(rig))
+    assert ticks == [["c0", "c1"], ["c2", "c3"], ["c4", "c0"], ["c1", "c2"]]
+
+
+async def test_one_look_at_the_notes_is_for_all_connections(monkeypatch: pytest.MonkeyPatch):
+    looks: list[set[str]] = []
+
+    class Notes:
+        async def first_notes(self, triggers: Collection[str], from_ms: int) -> Mapping[str, FirstNote]:
+            looks.append(set(triggers))
+            return {"pay-c1": FirstNote(NOW_S, None)}
+
+    @asynccontextmanager
+    async def seen_log(*_: Any) -> AsyncIterator[Notes]:
+        yield Notes()
+
+    definitions = replace(many(3), sweeps={})
+    rig = Rig(monkeypatch, definitions=lambda: definitions)
+    monkeypatch.setattr(module, "seen_log", seen_log)
+    await begun(rig)
+    assert looks == [{"pay-c0", "pay-c1", "pay-c2"}]
+    assert list(rig.written) == ["sweep/c1"]
+    rig.now_ms += 600_000
+    await begun(rig)
+    assert len(looks) == 2
 
 
 def test_a_failing_connection_waits_longer_each_time():
