@@ -5,22 +5,32 @@ import sys
 from collections.abc import Sequence
 from typing import NoReturn
 
+from stripeline.deploy.cli.app import OF_ALL, app_for
 from stripeline.deploy.cli.terminal import output
-from stripeline.deploy.cli.terminal.failures import EXPECTED, explain_failure
-from stripeline.deploy.cli.terminal.options import overruling, take_overrides
 
 
 def main(argv: Sequence[str] | None = None) -> NoReturn:
     """Run the command. Exit codes: 0 done, 1 refused or failed, 2 wrong usage."""
-    from stripeline.deploy.cli.app import app_for  # noqa: PLC0415  (after the arguments, whose mistakes are said at once)
+    arguments = sys.argv[1:] if argv is None else argv
+    if tuple(arguments[:1]) in {(option,) for option in OF_ALL}:  # settings change nothing, and take long to import
+        app_for(arguments)(args=arguments, prog_name="stripeline")
+    _run(arguments)
+    sys.exit(0)
+
+
+def _run(arguments: Sequence[str]) -> None:
+    from stripeline.deploy.cli.terminal.options import overruling, take_overrides  # noqa: PLC0415  (as above)
 
     # A command says itself what failed; a process configures its logs, and then this one has a place to go.
     logging.getLogger("aiokafka").addHandler(logging.NullHandler())
-    rest, overrides = take_overrides(sys.argv[1:] if argv is None else argv)
+    rest, overrides = take_overrides(arguments)
     with overruling(overrides):
         try:
             app_for(rest)(args=rest, prog_name="stripeline")
-        except EXPECTED as error:
+        except Exception as error:
+            from stripeline.deploy.cli.terminal.failures import EXPECTED, explain_failure  # noqa: PLC0415  (as above)
+
+            if not isinstance(error, EXPECTED):
+                raise
             output.note(f"stripeline: {explain_failure(error, rest)}")
             sys.exit(1)
-    sys.exit(0)

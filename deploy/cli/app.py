@@ -7,14 +7,17 @@ import importlib
 import pkgutil
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Final
 
 import typer
 
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
+from stripeline.deploy.cli.terminal.help_outline import outline
 from stripeline.deploy.running_version import running_version
 
+OF_ALL: Final = ("--help", "--version")
+"""Options of no command: what stands behind them is not looked at."""
 _ABOUT = """Stripe webhooks into Kafka topics, and Kafka topics into Stripe actions.
 
 **Start here:** `stripeline demo` runs the whole pipeline on this machine and shows what happens.
@@ -33,11 +36,25 @@ def entries(folder: Path, package: str, name: str | None = None) -> Sequence[Ent
 
     name: of a command. Where a module declares it in one line, nothing else is imported, and its entry alone is found.
     """
-    modules = [found.name for found in pkgutil.iter_modules([str(folder)]) if not found.ispkg and found.name != "app"]
+    modules = _modules(folder)
     for module in modules:
         if name is not None and f'Entry(name="{name}",' in (folder / f"{module}.py").read_text("utf-8"):
             return [entry for entry in _added(package, module) if entry.name == name]
-    found = [entry for module in modules for entry in _added(package, module)]
+    return _in_order(entry for module in modules for entry in _added(package, module))
+
+
+def outlines(folder: Path) -> Sequence[Entry]:
+    """As `entries`, of commands that only `--help` lists: nothing is imported."""
+    return _in_order(
+        entry for module in _modules(folder) for entry in outline((folder / f"{module}.py").read_text("utf-8"))
+    )
+
+
+def _modules(folder: Path) -> Sequence[str]:
+    return [found.name for found in pkgutil.iter_modules([str(folder)]) if not found.ispkg and found.name != "app"]
+
+
+def _in_order(found: Iterable[Entry]) -> Sequence[Entry]:
     panels = list(Panel)
     return sorted(found, key=lambda entry: (panels.index(entry.panel), entry.place, entry.name))
 
@@ -72,5 +89,6 @@ def assembled(added: Iterable[Entry]) -> typer.Typer:
 
 
 def app_for(arguments: Sequence[str]) -> typer.Typer:
-    """The command with what these arguments need of it: the command that they name, or all of them."""
-    return assembled(entries(Path(__file__).parent, "stripeline.deploy.cli", next(iter(arguments), None)))
+    """The command with what these arguments need of it: the command that they name, its outline, or all of it."""
+    folder, first = Path(__file__).parent, next(iter(arguments), None)
+    return assembled(outlines(folder) if first in OF_ALL else entries(folder, "stripeline.deploy.cli", first))

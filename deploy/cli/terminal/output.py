@@ -8,11 +8,9 @@
 import shutil
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
-from typing import Annotated, Any, Final, TypeVar
+from typing import TYPE_CHECKING, Annotated, Any, Final, TypeVar
 
 import typer
-import uvloop
-from rich.console import Console
 
 from stripeline.contracts.masking import mask_text
 from stripeline.deploy import printable
@@ -25,7 +23,9 @@ from stripeline.deploy.cli.terminal.list_layout import (
     rows_of,
     to_the_second,
 )
-from stripeline.deploy.operations.reading.topic_reader import Page
+
+if TYPE_CHECKING:  # it loads the Kafka client
+    from stripeline.deploy.operations.reading.topic_reader import Page
 
 Done = TypeVar("Done")
 _NOTHING: Final[tuple[object, ...]] = (None, [], ())
@@ -37,6 +37,8 @@ Limit = Annotated[int, typer.Option(min=1, max=100_000, help="The maximum number
 
 def run(work: Coroutine[Any, Any, Done]) -> Done:
     """Run one coroutine to its end, on uvloop like all processes."""
+    import uvloop  # noqa: PLC0415  (--help needs none)
+
     return uvloop.run(work)
 
 
@@ -81,7 +83,7 @@ def note(text: str) -> None:
     print(printable.lines(mask_text(text)), file=sys.stderr, flush=True)
 
 
-def noted(page: Page) -> Page:
+def noted(page: "Page") -> "Page":
     """The page, after a message about what it does not show."""
     for words in page.hidden:
         note(words)
@@ -94,6 +96,8 @@ def note_cut(limit: int) -> None:
 
 def decorated() -> bool:
     """Whether standard output is a terminal that understands escape sequences, and whose user wants them."""
+    from rich.console import Console  # noqa: PLC0415  (only a table needs it)
+
     console = Console()  # it knows NO_COLOR and TERM
     return sys.stdout.isatty() and not console.no_color and not console.is_dumb_terminal
 
