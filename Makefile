@@ -8,7 +8,7 @@ BROKERS ?= 1
 # Tests on a real Kafka mostly wait, so a few run at a time, each process with a Kafka of its own (0.5 GB).
 PROCESSES ?= 2
 
-.PHONY: help acts browser console-load deploy-check deploy-queries kubernetes demo test long judges unit faults cluster cluster-smoke rolls mixed-versions check docs bench format lock clean
+.PHONY: help acts browser console-load soak deploy-check deploy-queries kubernetes demo test long judges unit faults cluster cluster-smoke rolls mixed-versions check docs bench format lock clean
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -110,6 +110,9 @@ image-check: image  ## Run each role of the image on a real Kafka, with nothing 
 
 console-load: $(VENV)/.done  ## Measure the console under RATE=200 events a second with three viewers, for MINUTES=10
 	@$(BIN)/python -m tests.load --minutes $(if $(filter command line,$(origin MINUTES)),$(MINUTES),10) --rate $(or $(RATE),200)
+
+soak: $(VENV)/.done  ## Run everything for MINUTES=240 at RATE=300 events a second with faults, and plot what grows
+	@$(BIN)/python -m tests.load.soak --minutes $(if $(filter command line,$(origin MINUTES)),$(MINUTES),240) --rate $(or $(RATE),300)
 
 unit: $(VENV)/.done  ## Run the tests that need no broker
 	@$(BIN)/pytest -q tests/unit tests/contract tests/behaviour

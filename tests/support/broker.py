@@ -61,8 +61,8 @@ def any_broker(data_dir: Path, note: Note) -> Iterator[Broker]:
 
 
 @contextmanager
-def local_broker(data_dir: Path, note: Note) -> Iterator[LocalKafka]:
-    kafka = LocalKafka(KafkaSpec(port=free_port(), data_dir=data_dir))
+def local_broker(data_dir: Path, note: Note, *, settings: Mapping[str, str] | None = None) -> Iterator[LocalKafka]:
+    kafka = LocalKafka(KafkaSpec(port=free_port(), data_dir=data_dir, settings=settings or {}))
     asyncio.run(_start(kafka, note))
     try:
         yield kafka

@@ -1,11 +1,15 @@
 """Stands where Stripe would, and costs as little as it can: one answer to every call, at once or after a delay.
 
+PORT DELAY_MS [EVERY]: of so many calls one is answered with 500; without it none.
+
 It keeps nothing and judges nothing: the sandbox does that, and would be what is measured. `GET /in-flight` says how
 many calls were in flight at most, and on average since the last such question, as this end sees it.
 """
 
 import asyncio
+import itertools
 import sys
+from collections.abc import Callable
 
 import uvloop
 
@@ -39,8 +43,8 @@ class InFlight:
 class Connection(asyncio.Protocol):
     """Answers whole requests, in their order."""
 
-    def __init__(self, delay_s: float, in_flight: InFlight) -> None:
-        self._delay_s, self._got, self._in_flight = delay_s, b"", in_flight
+    def __init__(self, delay_s: float, in_flight: InFlight, fails: Callable[[], bool]) -> None:
+        self._delay_s, self._got, self._in_flight, self._fails = delay_s, b"", in_flight, fails
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -55,7 +59,7 @@ class Connection(asyncio.Protocol):
                 continue
             self._in_flight.calls += 1
             self._in_flight.most = max(self._in_flight.most, self._in_flight.calls)
-            answer = _ANSWERS[b"/v1/customers" in self._got[:60]]
+            answer = _FAILURE if self._fails() else _ANSWERS[b"/v1/customers" in self._got[:60]]
             self._got = self._got[size:]
             if self._delay_s:
                 self._loop.call_later(self._delay_s, self._answer, answer)
@@ -68,6 +72,8 @@ class Connection(asyncio.Protocol):
             self._transport.write(answer)
 
 
+_ERROR = b'{"error":{"type":"api_error","message":"An error occurred"}}'
+_FAILURE = _HEAD.replace(b"200 OK", b"500 Error") % len(_ERROR) + _ERROR
 _ANSWERS = {False: _HEAD % len(_BODY) + _BODY, True: _HEAD % len(_CUSTOMER) + _CUSTOMER}
 
 
@@ -81,13 +87,17 @@ def whole(got: bytes) -> int | None:
     return size if len(got) >= size else None
 
 
-async def main(port: int, delay_s: float) -> None:
-    loop, in_flight = asyncio.get_running_loop(), InFlight()
-    server = await loop.create_server(lambda: Connection(delay_s, in_flight), "127.0.0.1", port, backlog=4096)
+async def main(port: int, delay_s: float, every: int) -> None:
+    loop, in_flight, calls = asyncio.get_running_loop(), InFlight(), itertools.count(1)
+
+    def connection() -> Connection:
+        return Connection(delay_s, in_flight, lambda: every > 0 and next(calls) % every == 0)
+
+    server = await loop.create_server(connection, "127.0.0.1", port, backlog=4096)
     async with asyncio.TaskGroup() as group:
         group.create_task(in_flight.sample())
         group.create_task(server.serve_forever())
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), float(sys.argv[2]) / 1000))
+    uvloop.run(main(int(sys.argv[1]), float(sys.argv[2]) / 1000, int((sys.argv[3:] or [0])[0])))
