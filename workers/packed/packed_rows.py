@@ -33,7 +33,9 @@ class PackedRows:
             return found
         found = self._blocks.get(key)
         if found is None:
-            self._note_absent(key)
+            if len(self._absent) == _ABSENT:
+                self._absent.clear()
+            self._absent.add(key)
         return found
 
     def put(self, key: str, value: bytes) -> None:
@@ -51,16 +53,9 @@ class PackedRows:
             return False
         return self._blocks.remove(key)
 
-    def _note_absent(self, key: str) -> None:
-        if len(self._absent) == _ABSENT:
-            self._absent.clear()
-        self._absent.add(key)
-
     def _pack(self) -> None:
-        rows = list(islice(self._newest.items(), BLOCK_ROWS))
-        for key, _ in rows:
-            del self._newest[key]
-        self._blocks.append(rows)
+        keys = list(islice(self._newest, BLOCK_ROWS))
+        self._blocks.append(keys, [self._newest.pop(key) for key in keys])
 
     def oldest(self, limit: int) -> list[Row]:
         """The rows that were put the longest time ago."""

@@ -39,23 +39,23 @@ class RowBlocks:
     def __len__(self) -> int:
         return len(self._index)
 
-    def append(self, rows: Sequence[Row]) -> None:
-        """A block's worth of rows, at most; no key of them is there."""
+    def append(self, keys: Sequence[str], values: Sequence[bytes]) -> None:
+        """A block's worth of rows, at most; none of the keys is there."""
         while self._next in self._blocks:  # the numbers begin again
             self._next = (self._next + 1) % _NUMBERS
-        keys, values = zip(*rows, strict=True)
         packed = cramjam.zstd.compress(msgspec.msgpack.encode((keys, values)), level=_LEVEL)
-        self._blocks[self._next], self._left[self._next] = bytes(packed), len(rows)
+        self._blocks[self._next], self._left[self._next] = bytes(packed), len(keys)
         self._index.add(keys, self._next * BLOCK_ROWS)
         self._next = (self._next + 1) % _NUMBERS
 
     def get(self, key: str) -> bytes | None:
-        found = self._find(key)
+        places = self._index.places(key)
+        found = self._at(places, key) if places else None
         return None if found is None else found[1]
 
     def remove(self, key: str) -> bool:
         """Whether there was a row."""
-        found = self._find(key)
+        found = self._at(self._index.places(key), key)
         if found is None:
             return False
         place, number = found[0], found[0] // BLOCK_ROWS
@@ -73,8 +73,8 @@ class RowBlocks:
                 if place in self._index.places(row[0]):
                     yield row
 
-    def _find(self, key: str) -> tuple[int, bytes] | None:
-        for place in self._index.places(key):
+    def _at(self, places: Sequence[int], key: str) -> tuple[int, bytes] | None:
+        for place in places:
             keys, values = self._opened(place // BLOCK_ROWS)
             at = place % BLOCK_ROWS
             if keys[at] == key:
