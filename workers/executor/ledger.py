@@ -20,11 +20,11 @@ Invariants:
 - The commands that ended are in the order in which they were last written, so expiry looks at the oldest ones only.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 
 from msgspec import Struct
 
-from stripeline.contracts.internal_records import LedgerCommand, LedgerQueue, encode, read
+from stripeline.contracts.internal_records import LedgerCommand, LedgerQueue, LedgerStatus, encode, read
 from stripeline.contracts.operator.spending import Spending
 from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.contracts.vocabulary import StateKind
@@ -67,7 +67,7 @@ class Ledger:
         match record:
             case LedgerCommand():
                 # Copied to its size: the encoder's own bytes keep the rest of its buffer, 50 bytes an id.
-                self._put(key.removeprefix(_COMMAND), bytes(memoryview(encode(record))), record)
+                self._keep(key, bytes(memoryview(encode(record))), record.status, self._ended.put)
             case LedgerQueue():
                 self._queues[key.removeprefix(_QUEUE)] = record
             case Spending():
@@ -80,19 +80,20 @@ class Ledger:
         if value is None:
             self._forget(key)
         elif key.startswith(_COMMAND):
-            self._put(key.removeprefix(_COMMAND), value, read(LedgerCommand, value))
+            self._keep(key, value, read(LedgerCommand, value).status, self._ended.load)
         elif key.startswith(_SPENT):
             self._spent[key.removeprefix(_SPENT)] = read(Spending, value)
         else:
             self._queues[key.removeprefix(_QUEUE)] = read(LedgerQueue, value)
 
-    def _put(self, command_id: str, value: bytes, command: LedgerCommand) -> None:
-        if command.status == "waiting":
+    def _keep(self, key: str, value: bytes, status: LedgerStatus, put: Callable[[str, bytes], None]) -> None:
+        command_id = key.removeprefix(_COMMAND)
+        if status == "waiting":
             self._ended.remove(command_id)
             self._waiting[command_id] = value
         else:
             self._waiting.pop(command_id, None)
-            self._ended.put(command_id, value)
+            put(command_id, value)
 
     def _forget(self, key: str) -> None:
         if key.startswith(_COMMAND):

@@ -47,6 +47,16 @@ class HashIndex:
             at = shard.find(needle, at + 1)
         return found
 
+    def alike(self, keys: Sequence[str]) -> list[str]:
+        """Those that may have a place."""
+        found, mask, shards, shift = [], self._mask, self._shards, self._mask >> 1
+        for key in keys:
+            hashed = hash(key) & _HASH
+            number = hashed & mask
+            if shards[number if number < len(shards) else number & shift].find(hashed.to_bytes(4, "little")) >= 0:
+                found.append(key)
+        return found
+
     def add(self, keys: Sequence[str], place: int) -> None:
         """Keys at places that follow each other, from this one on."""
         for at, key in enumerate(keys, place):

@@ -4,6 +4,7 @@ Pure. What ended lately is asked for most: by its webhook, by a second delivery.
 the oldest of them move into a block when there are enough. A row that is put again is among the newest again.
 
 Invariants:
+- A row that was put is nowhere else. One that was loaded may have an older one of its key behind it, until it is taken.
 - A key that is absent is in no block. It was asked for, and is most likely put next: then no block has to be searched.
 """
 
@@ -23,12 +24,16 @@ class PackedRows:
         self._newest: dict[str, bytes] = {}
         self._blocks = RowBlocks()
         self._absent: set[str] = set()
+        self._loaded: dict[str, bytes] = {}
 
     def __len__(self) -> int:
+        self._take_loaded()
         return len(self._newest) + len(self._blocks)
 
     def get(self, key: str) -> bytes | None:
-        found = self._newest.get(key)
+        found = self._loaded.get(key) if self._loaded else None
+        if found is None:
+            found = self._newest.get(key)
         if found is not None or key in self._absent:
             return found
         found = self._blocks.get(key)
@@ -39,19 +44,44 @@ class PackedRows:
         return found
 
     def put(self, key: str, value: bytes) -> None:
+        if self._loaded:
+            self._take_loaded()
         self.remove(key)
         self._newest[key] = value
         if len(self._newest) == NEWEST + BLOCK_ROWS:
             self._pack()
 
+    def load(self, key: str, value: bytes) -> None:
+        """As `put`, for many rows of which few are asked for: they go into blocks at once."""
+        self._loaded.pop(key, None)
+        self._loaded[key] = value
+        if len(self._loaded) == BLOCK_ROWS:
+            self._pack_loaded()
+
     def remove(self, key: str) -> bool:
         """Whether there was a row."""
+        loaded = bool(self._loaded) and self._loaded.pop(key, None) is not None
         if self._newest.pop(key, None) is not None:
             return True
         if key in self._absent:
             self._absent.remove(key)
-            return False
-        return self._blocks.remove(key)
+            return loaded
+        return self._blocks.remove(key) or loaded
+
+    def _take_loaded(self) -> None:
+        rows, self._loaded = self._loaded, {}
+        for key, value in rows.items():
+            self.put(key, value)
+
+    def _pack_loaded(self) -> None:
+        """Behind the newest rows, which are older."""
+        rows, self._loaded = self._loaded, {}
+        for key in rows.keys() & self._newest.keys():
+            del self._newest[key]
+        while self._newest:
+            self._pack()
+        self._absent.clear()
+        self._blocks.replace(list(rows), list(rows.values()))
 
     def _pack(self) -> None:
         keys = list(islice(self._newest, BLOCK_ROWS))
@@ -59,5 +89,6 @@ class PackedRows:
 
     def oldest(self, limit: int) -> list[Row]:
         """The rows that were put the longest time ago."""
+        self._take_loaded()
         rows: Iterator[Row] = chain(self._blocks.rows(), self._newest.items())
         return list(islice(rows, limit))

@@ -48,6 +48,12 @@ class RowBlocks:
         self._index.add(keys, self._next * BLOCK_ROWS)
         self._next = (self._next + 1) % _NUMBERS
 
+    def replace(self, keys: Sequence[str], values: Sequence[bytes]) -> None:
+        """As `append`, of keys that may be there."""
+        for key in self._index.alike(keys):
+            self.remove(key)
+        self.append(keys, values)
+
     def get(self, key: str) -> bytes | None:
         places = self._index.places(key)
         found = self._at(places, key) if places else None

@@ -13,7 +13,9 @@ from tests.support.small_blocks import small_blocks
 
 KEYS = [f"evt_{number}" for number in range(30)]
 STEPS = st.tuples(
-    st.sampled_from(["put", "put", "get", "remove", "oldest"]), st.sampled_from(KEYS), st.binary(max_size=9)
+    st.sampled_from(["put", "put", "load", "load", "load", "get", "remove", "oldest", "len"]),
+    st.sampled_from(KEYS),
+    st.binary(max_size=9),
 )
 
 
@@ -27,17 +29,19 @@ def test_rows_are_those_of_a_dict_in_the_order_of_last_puts(steps, hashes):
         patch.setattr(hash_index, "hash", lambda key: int(key[4:]) % hashes, raising=False)
         for step, key, value in steps:
             match step:
-                case "put":
-                    rows.put(key, value)
+                case "put" | "load":
+                    (rows.put if step == "put" else rows.load)(key, value)
                     model.pop(key, None)
                     model[key] = value
                 case "get":
                     assert rows.get(key) == model.get(key)
                 case "remove":
                     assert rows.remove(key) == (model.pop(key, None) is not None)
+                case "len":
+                    assert len(rows) == len(model)
                 case _:
                     assert rows.oldest(5) == list(model.items())[:5]
-            assert len(rows) == len(model)
+        assert len(rows) == len(model)
         assert rows.oldest(1_000) == list(model.items())
         assert {key: rows.get(key) for key in KEYS} == {key: model.get(key) for key in KEYS}
 
