@@ -1,19 +1,29 @@
 """The growth job: whether a record costs the same when there are ten times as many keys, partitions, or ids known.
 
 One backlog of a million commands is worked off: its state grows from nothing to a million known ids, and each tenth of
-it is a point of the plot. Then a new process restores that state. Keys and partitions vary over shorter backlogs.
+it is a point of the plot. Then a new process restores that state, and one of five million ids. Keys and partitions vary
+over shorter backlogs. What many ids take of memory is measured without Kafka, up to fifty million.
 """
 
+import json
 import re
 from collections.abc import Mapping, Sequence
 
 import aiohttp
 
+from tests.bench.contenders import known_ids
 from tests.bench.harness import Column, Lab, Plot, Sample, Table
-from tests.bench.processes import rss_mb
-from tests.bench.workers import Mark, commands, process, produce, setup, watched
+from tests.bench.processes import output, rss_mb
+from tests.bench.workers import Mark, Setup, commands, process, produce, setup, watched
 
 MILLION = 1_000_000
+MANY = 5 * MILLION
+REMEMBERED = {
+    "5 million commands of workflows": ("commands", MANY),
+    "5 million commands with UUIDs": ("uuids", MANY),
+    "5 million finished runs": ("runs", MANY),
+    "50 million commands of workflows": ("commands", 10 * MANY),
+}
 POINTS = 10
 SHORT = 30_000
 VARIED = {
@@ -34,7 +44,10 @@ async def job(lab: Lab) -> Sequence[Table]:
     points: list[Mark] = []
     restored = await _opened(lab, points)
     slices = sliced(points)
-    return [_varied_table(varied), _million_table(slices), _restore_table(empty, restored)]
+    many = await _restored(lab)
+    remembered = {name: await _remembered(lab, *what) for name, what in REMEMBERED.items()}
+    restores = _restore_table(empty, restored, many)
+    return [_varied_table(varied), _million_table(slices), restores, _remembered_table(remembered)]
 
 
 async def _short(lab: Lab, keys: int, partitions: int) -> Sample:
@@ -52,15 +65,34 @@ async def _opened(lab: Lab, points: list[Mark] | None) -> Sample:
             await produce(lab, topics.command, commands(MILLION, keys=100_003, partitions=1))
             lab.note("a million commands wait")
             await watched(of, process(of, "executor"), topics.result, MILLION, points.append)
-        made = of.cluster.add("executor", "executor")
-        await made.ready(within_s=300)
-        assert made.child is not None
-        async with (
-            aiohttp.ClientSession() as session,
-            session.get(f"http://127.0.0.1:{made.admin_port}/metrics") as answer,
-        ):
-            restore_s = float(_RESTORED.findall(await answer.text())[0])
-        return {"restore_s": restore_s, "rss_mb": rss_mb(made.child.pid)}
+        return await _state_opened(of)
+
+
+async def _restored(lab: Lab) -> Sample:
+    """What a new process takes to open a state of five million ids."""
+    async with setup(lab, partitions=1) as of:
+        records = ((0, key.encode(), value, ()) for key, value in known_ids.commands(MANY))
+        await produce(lab, of.cluster.settings.topics.ledger, records)
+        lab.note(f"{MANY:,} ids are on the changelog")
+        return await _state_opened(of)
+
+
+async def _state_opened(of: Setup) -> Sample:
+    made = of.cluster.add("executor", "executor")
+    await made.ready(within_s=300)
+    assert made.child is not None
+    async with (
+        aiohttp.ClientSession() as session,
+        session.get(f"http://127.0.0.1:{made.admin_port}/metrics") as answer,
+    ):
+        restore_s = float(_RESTORED.findall(await answer.text())[0])
+    return {"restore_s": restore_s, "rss_mb": rss_mb(made.child.pid)}
+
+
+async def _remembered(lab: Lab, kind: str, count: int) -> Sample:
+    found: Sample = json.loads(await output("tests.bench.contenders.known_ids", kind, str(count)))
+    lab.note(f"{count:,} {kind}: {found}")
+    return found
 
 
 def sliced(marks: Sequence[Mark]) -> list[Sample]:
@@ -106,11 +138,26 @@ def _million_table(points: Sequence[Sample]) -> Table:
     return Table(title="Growth of the backlog and of the state", about=about, columns=columns, rows=rows, plot=plot)
 
 
-def _restore_table(empty: Sample, restored: Sample) -> Table:
-    each = (restored["rss_mb"] - empty["rss_mb"]) / MILLION * 1e6
-    rows = {"no id": empty, "a million ids": {**restored, "bytes": each}}
+def _restore_table(empty: Sample, million: Sample, many: Sample) -> Table:
+    opened = {"a million ids": (million, MILLION), "5 million ids": (many, MANY)}
+    each = {
+        name: {**one, "bytes": (one["rss_mb"] - empty["rss_mb"]) / count * 1e6} for name, (one, count) in opened.items()
+    }
     columns = (
         Column("restore_s", "restored in, s", 2), Column("rss_mb", "memory, MB"), Column("bytes", "bytes an id"),
     )  # fmt: skip
-    about = "An executor's process that opens the state of one partition from its changelog."
-    return Table(title="Restore", about=about, columns=columns, rows=rows)
+    about = (
+        "An executor's process that opens the state of one partition from its changelog. The memory has what a restore"
+    )
+    about += " leaves to be used again."
+    return Table(title="Restore", about=about, columns=columns, rows={"no id": empty, **each})
+
+
+def _remembered_table(rows: Mapping[str, Sample]) -> Table:
+    columns = (
+        Column("bytes", "bytes each", 1), Column("rss_mb", "memory of the process, MB"),
+        Column("put_us", "to add, µs", 1), Column("miss_us", "to find that one is unknown, µs", 1),
+        Column("hit_us", "to find an old one, µs", 1),
+    )  # fmt: skip
+    about = "The state of one task in a process of its own, filled as a restore fills it, without Kafka."
+    return Table(title="What is remembered of what has ended", about=about, columns=columns, rows=rows)

@@ -76,8 +76,6 @@ class PackedRows:
     def _pack_loaded(self) -> None:
         """Behind the newest rows, which are older."""
         rows, self._loaded = self._loaded, {}
-        for key in rows.keys() & self._newest.keys():
-            del self._newest[key]
         while self._newest:
             self._pack()
         self._absent.clear()

@@ -33,6 +33,16 @@ def test_a_key_is_found_at_its_places_and_no_others(hashes, steps):
                 assert sorted(index.places(key)) == sorted(place for places in alike for place in places)
 
 
+def test_an_entry_is_not_removed_from_the_middle_of_two(monkeypatch):
+    """The place of one and the hash of the next are as the hash and the place of a third."""
+    monkeypatch.setattr(hash_index, "hash", {"a": 1, "b": 9, "c": 7, "d": 4}.get, raising=False)
+    index = HashIndex()
+    for key, place in (("a", 7), ("b", 2), ("c", 9), ("d", 3)):
+        index.add([key], place)
+    index.remove("c", 9)
+    assert [list(index.places(key)) for key in "abcd"] == [[7], [2], [], [3]]
+
+
 def test_keys_that_are_added_together_have_places_in_a_row():
     index = HashIndex()
     index.add(["a", "b", "c"], 7)

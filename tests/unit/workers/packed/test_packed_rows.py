@@ -46,6 +46,15 @@ def test_rows_are_those_of_a_dict_in_the_order_of_last_puts(steps, hashes):
         assert {key: rows.get(key) for key in KEYS} == {key: model.get(key) for key in KEYS}
 
 
+def test_a_key_that_was_absent_is_found_once_it_is_loaded(monkeypatch):
+    small_blocks(monkeypatch)
+    rows = PackedRows()
+    assert rows.get("k2") is None
+    for number in range(3):
+        rows.load(f"k{number}", b"%d" % number)
+    assert (rows.get("k2"), rows.remove("k2"), rows.get("k2"), len(rows)) == (b"2", True, None, 2)
+
+
 def test_a_packed_command_takes_at_most_64_bytes():
     record = b'{"status":"succeeded","digest":"%s","revision":0,"at":%d}'
     rows = PackedRows()
