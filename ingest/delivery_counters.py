@@ -29,33 +29,35 @@ class Buckets:
 
 
 class Counters:
-    """One receiver's. Every key is a metric's name followed by its label values."""
+    """One receiver's, by the metric's name and then by its label values.
+
+    A scrape asks for one metric after the other: with thirty thousand triggers none may look at the values of all.
+    """
 
     __slots__ = ("_histograms", "_numbers")
 
     def __init__(self) -> None:
-        self._numbers: dict[Labels, float] = defaultdict(int)
-        self._histograms: dict[Labels, Buckets] = {}
+        self._numbers: dict[str, dict[Labels, float]] = defaultdict(lambda: defaultdict(int))
+        self._histograms: dict[str, dict[Labels, Buckets]] = defaultdict(dict)
 
     def count(self, metric: str, *labels: str) -> None:
-        self._numbers[metric, *labels] += 1
+        self._numbers[metric][labels] += 1
 
     def add(self, metric: str, amount: int, *labels: str) -> None:
-        self._numbers[metric, *labels] += amount
+        self._numbers[metric][labels] += amount
 
     def set(self, metric: str, value: float, *labels: str) -> None:
-        self._numbers[metric, *labels] = value
+        self._numbers[metric][labels] = value
 
     def observe(self, metric: str, bounds: Sequence[float], value: float, *labels: str) -> None:
-        key = (metric, *labels)
-        histogram = self._histograms.get(key)
+        found = self._histograms[metric]
+        histogram = found.get(labels)
         if histogram is None:
-            histogram = self._histograms[key] = Buckets(bounds)
+            histogram = found[labels] = Buckets(bounds)
         histogram.add(value)
 
     def of(self, metric: str) -> Iterator[tuple[Labels, float | Buckets]]:
         """The values of one metric, each with its label values."""
         for found in (self._numbers, self._histograms):
-            for (name, *labels), value in found.items():
-                if name == metric:
-                    yield tuple(labels), value
+            if metric in found:
+                yield from found[metric].items()

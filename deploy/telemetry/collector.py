@@ -14,6 +14,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.registry import Collector
 
 from stripeline.deploy.telemetry.board import Board
+from stripeline.deploy.telemetry.series_limit import limited
 
 
 class Distribution(Protocol):
@@ -77,19 +78,19 @@ class MetricsCollector(Collector):
 def _family(row: MetricRow[Any], samples: Iterable[Sample]) -> Metric:
     match row.kind:
         case "counter":
-            return _numbers(CounterMetricFamily(row.name, row.help, labels=row.labels), samples)
+            return _numbers(row, CounterMetricFamily(row.name, row.help, labels=row.labels), samples)
         case "gauge":
-            return _numbers(GaugeMetricFamily(row.name, row.help, labels=row.labels), samples)
+            return _numbers(row, GaugeMetricFamily(row.name, row.help, labels=row.labels), samples)
         case "histogram":
             return _histograms(HistogramMetricFamily(row.name, row.help, labels=row.labels), samples)
         case never:
             assert_never(never)
 
 
-def _numbers(family: CounterMetricFamily | GaugeMetricFamily, samples: Iterable[Sample]) -> Metric:
-    for labels, value in samples:
-        if isinstance(value, int | float):
-            family.add_metric(labels, value)
+def _numbers(row: MetricRow[Any], family: CounterMetricFamily | GaugeMetricFamily, samples: Iterable[Sample]) -> Metric:
+    found = [(labels, value) for labels, value in samples if isinstance(value, int | float)]
+    for labels, value in limited(row.labels, found, counter=row.kind == "counter", over=row.over):
+        family.add_metric(labels, value)
     return family
 
 
