@@ -21,7 +21,7 @@ from stripeline.deploy.definitions.expressions.expression_names import (
     uses_steps,
 )
 from stripeline.deploy.definitions.expressions.look_alikes import as_expression
-from stripeline.deploy.definitions.nearest import nearest
+from stripeline.deploy.definitions.nearest import listed, nearest
 from stripeline.deploy.definitions.problems import Place, Problem
 from stripeline.deploy.definitions.secrets import REFERENCE
 from stripeline.deploy.definitions.shape import wanted
@@ -69,7 +69,7 @@ def check_workflow(place: Place, workflow: Workflow, around: KnownNames) -> Iter
 
 def unknown(kind: str, name: str, there: Collection[str]) -> str:
     """Why a name can't be used, with those that can."""
-    choice = f"there is {', '.join(sorted(there))}" if there else "there is none yet"
+    choice = f"there is {listed(sorted(there))}" if there else "there is none yet"
     near = f"; did you mean {found}?" if (found := nearest(name, there)) else ""
     return f"there is no {kind} {name!r}, neither in this file nor on the control topic: {choice}{near}"
 

@@ -30,6 +30,8 @@ def pruning(stored: Mapping[str, AnyDefinition], written: Collection[str], owner
 
 def without(stored: Definitions, removed: Collection[str]) -> Definitions:
     """What is left of the stored definitions."""
+    if not removed:
+        return stored
     return Definitions.of({key: one for key, one in stored.by_key().items() if key not in removed})
 
 
@@ -64,7 +66,11 @@ def still_used(stored: Definitions, wanted: Mapping[str, AnyDefinition], removed
 
 def renamed(stored: Mapping[str, Trigger], triggers: Mapping[str, Trigger]) -> Iterator[tuple[str, str]]:
     """Triggers that a file leaves out, each with the new one that looks like it."""
-    for name, trigger in triggers.items():
-        for before, known in stored.items() if name not in stored else ():
-            if before not in triggers and (known.kind, known.connection) == (trigger.kind, trigger.connection):
-                yield before, name
+    new = {name: trigger for name, trigger in triggers.items() if name not in stored}
+    alike: dict[tuple[str, str], list[str]] = {}
+    for before, known in stored.items() if new else ():
+        if before not in triggers:
+            alike.setdefault((known.kind, known.connection), []).append(before)
+    for name, trigger in new.items():
+        for before in alike.get((trigger.kind, trigger.connection), ()):
+            yield before, name

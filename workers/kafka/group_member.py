@@ -33,6 +33,7 @@ from stripeline.workers.roles import Role
 from stripeline.workers.stripe.call_ages import CallAges
 from stripeline.workers.stripe.call_slots import CallSlots
 from stripeline.workers.task.assignment import Sharing, owned
+from stripeline.workers.task.commit_pace import CommitPace
 from stripeline.workers.task.counters import Counts
 from stripeline.workers.task.decision import TaskState
 from stripeline.workers.task.uncommitted_limit import UncommittedLimit
@@ -69,7 +70,8 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
 
     def __init__(self, role: Role[S], membership: Membership, clock: BrokerClock, skips: Skips = dict) -> None:
         self.role, self._membership, self.clock = role, membership, clock
-        self.slots, self.call_ages = CallSlots(role.concurrency), CallAges()
+        self.slots, self.call_ages = CallSlots(role.concurrency, lambda: len(self.tasks)), CallAges()
+        self._pace = CommitPace(membership.commit_interval_s)
         self._limits: dict[int, UncommittedLimit] = defaultdict(UncommittedLimit)  # they outlive their tasks
         self._sharing = Sharing(original=role.original, partitions=membership.partitions)
         self._topics: Mapping[int, frozenset[str]] = {}
@@ -229,7 +231,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         topics = [topic for topic in self.role.inputs if topic in self._topics[number]]
         return Task(
             self.role, number, topics, clock=self.clock, client=membership.client,
-            commit_interval_s=membership.commit_interval_s, slots=self.slots.of_a_task(),
+            pace=self._pace, slots=self.slots.of_a_task(),
             calls=self.call_ages.of(number), limit=self._limits[number], restore_turn=self._restore_turn,
             notices=self._notices, restored=restored, counts=self.counts,
         )  # fmt: skip

@@ -29,6 +29,7 @@ from stripeline.workers.kafka.transaction import CommitOffsets, Transactions, co
 from stripeline.workers.roles import Role, RoleCall
 from stripeline.workers.stripe.call_ages import PartitionCalls
 from stripeline.workers.stripe.call_slots import TaskSlots
+from stripeline.workers.task.commit_pace import CommitPace
 from stripeline.workers.task.commit_rest import rest_s
 from stripeline.workers.task.counters import Counts
 from stripeline.workers.task.decision import Decision, InputRecord, TaskState
@@ -48,7 +49,7 @@ class Task(Generic[S]):
 
     def __init__(
         self, role: Role[S], partition: int, topics: Iterable[str], *, clock: BrokerClock, client: Mapping[str, Any],
-        commit_interval_s: float, slots: TaskSlots, calls: PartitionCalls, limit: UncommittedLimit,
+        pace: CommitPace, slots: TaskSlots, calls: PartitionCalls, limit: UncommittedLimit,
         restore_turn: asyncio.Semaphore, notices: Notices, restored: RestoredState[S] | None = None,
         counts: Counts | None = None,
     ) -> None:  # fmt: skip
@@ -61,7 +62,7 @@ class Task(Generic[S]):
         self._slots, self._under_way, self._notices = slots, calls, notices
         self._limit, self._uncommitted = limit, 0
         self.open, self.restoring = False, True  # restoring: until it is open for the first time
-        self._clock, self._interval_s = clock, commit_interval_s
+        self._clock, self._pace = clock, pace
         self._pending = Pending()
         self._calls: set[asyncio.Task[None]] = set()
         self._committing = asyncio.Lock()
@@ -124,7 +125,7 @@ class Task(Generic[S]):
             self._wake.clear()
             await self._commit()
             with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(rest_s(self._interval_s, self._busy_s)):
+                async with asyncio.timeout(rest_s(self._pace.rest_s, self._busy_s)):
                     await self._crowded.wait()
 
     async def close(self, deadline_s: float) -> RestoredState[S] | None:
@@ -276,9 +277,10 @@ class Task(Generic[S]):
         used_s = time.thread_time()
         try:
             upto = await self._transactions.commit(pending, offsets)
-            self._busy_s = time.thread_time() - used_s
-            self.counts.committed(time.monotonic() - began_s, pending.records)
-            self._limit.committed(pending.records, time.monotonic())
+            self._busy_s, ended_s = time.thread_time() - used_s, time.monotonic()
+            self.counts.committed(ended_s - began_s, pending.records)
+            self._limit.committed(pending.records, ended_s)
+            self._pace.committed(ended_s)
             self._uncommitted -= pending.records
             self.role.committed(pending.outputs)
         except BaseException:

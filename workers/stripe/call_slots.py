@@ -1,24 +1,37 @@
-"""Call slots: how many calls a process makes at a time, shared fairly among its tasks.
+"""Call slots: how many calls a process makes at a time, shared fairly among its tasks, and never exceeded.
 
 - A slot that comes free goes to the waiting task that has the fewest, so a deep partition does not take them all.
-- A task without a call may always make one, so slow calls of others never stop it. The size is exceeded by that.
+- A sixteenth of the slots is kept for tasks without a call, one each, so that slow calls of others never stop them.
+  Where there are more such tasks than kept slots, they have the next ones that come free.
 - While slots are free, entering one waits for nothing and costs no future.
 """
 
 import asyncio
 from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+_KEPT: Final = 16
+"""One slot of so many is kept: of 256 one for each of 16 tasks. A task that is alone with its work has the others."""
 
 
 class CallSlots:
-    """The slots of one process; each of its tasks has `TaskSlots`."""
+    """The slots of one process; each of its tasks has `TaskSlots`. tasks: how many there are now."""
 
-    def __init__(self, size: int) -> None:
-        self.size = size
-        self.taken = 0
+    def __init__(self, size: int, tasks: Callable[[], int] = lambda: 0) -> None:
+        self.size, self._tasks = size, tasks
+        self.taken = self.busy = 0  # busy: tasks with a call
         self.waiting: dict[TaskSlots, None] = {}
 
     def of_a_task(self) -> "TaskSlots":
         return TaskSlots(self)
+
+    def is_free(self, mine: int) -> bool:
+        """Whether a task that has so many slots may take one more."""
+        return self.taken < (self.size - self._kept() if mine else self.size)
+
+    def _kept(self) -> int:
+        return min(max(0, self._tasks() - self.busy), self.size // _KEPT)
 
 
 class TaskSlots:
@@ -37,7 +50,7 @@ class TaskSlots:
 
     def enter_now(self) -> bool:
         """Take a slot if there is one."""
-        if self._all.taken >= self._all.size and self.taken:
+        if not self._all.is_free(self.taken):
             return False
         self._take()
         return True
@@ -60,12 +73,15 @@ class TaskSlots:
         slots = self._all
         self.taken -= 1
         slots.taken -= 1
-        if not self.taken and self._queue:
-            self.give()
-        while slots.taken < slots.size and slots.waiting:
-            min(slots.waiting, key=_taken).give()
+        slots.busy -= not self.taken
+        while slots.waiting:
+            fewest = min(slots.waiting, key=_taken)
+            if not slots.is_free(fewest.taken):
+                return
+            fewest.give()
 
     def _take(self) -> None:
+        self._all.busy += not self.taken
         self.taken += 1
         self._all.taken += 1
 

@@ -11,5 +11,5 @@ _REST_MAX_S = 0.5
 
 
 def rest_s(interval_s: float, busy_s: float) -> float:
-    """`busy_s`: CPU time of the process while the last commit was under way."""
+    """interval_s: as `commit_pace` has it. busy_s: CPU time of the process while the last commit was under way."""
     return max(interval_s, min(_RESTS_A_COMMIT * busy_s, _REST_MAX_S))

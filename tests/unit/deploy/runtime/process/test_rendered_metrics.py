@@ -9,17 +9,18 @@ from stripeline.deploy.runtime.process.admin_server import rendered
 from stripeline.deploy.telemetry.collector import MetricRow, MetricsCollector
 from stripeline.workers.task.counters import Histogram
 
+
+def things(count: int):
+    return [((f'# "{number}"\n',), number) for number in range(count)]
+
+
 TOOK_S = Histogram((0.1, 1.0))
 ROWS = (
-    MetricRow("stripeline_things", "gauge", ("name",), "Some\nthings", lambda count: _things(count)),
+    MetricRow("stripeline_things", "gauge", ("name",), "Some\nthings", things),
     MetricRow("stripeline_done_total", "counter", (), "Done", lambda count: [((), count)]),
     MetricRow("stripeline_took_seconds", "histogram", (), "Time", lambda _: [((), TOOK_S)]),
     MetricRow("stripeline_empty", "gauge", ("name",), "Nothing yet", lambda _: ()),
 )
-
-
-def _things(count: int):
-    return [((f'# "{number}"\n',), number) for number in range(count)]
 
 
 def registry_of(series: int) -> CollectorRegistry:
