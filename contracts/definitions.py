@@ -4,7 +4,7 @@ They contain no plain secret: a secret is a `Sealed` text that only a process wi
 """
 
 import hashlib
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Annotated, Any, Literal, TypeVar
@@ -38,6 +38,7 @@ from stripeline.contracts.operator.control_records import (
     Pause,
     Probe,
 )
+from stripeline.contracts.operator.definitions_by_key import DefinitionsByKey
 from stripeline.contracts.operator.stripe_side_records import Destinations, Sweep
 from stripeline.contracts.type_filters import TYPE_FILTER, matches
 
@@ -256,15 +257,15 @@ class Definitions:
         parts = (name.partition("/") for name in sorted(self.refusals()))
         return [account or None for name, _, account in parts if name == connection]
 
-    def by_key(self) -> dict[str, AnyDefinition]:
+    def by_key(self) -> Mapping[str, AnyDefinition]:
         """Control keys with their definitions: connections, triggers, endpoints, workflows, each by name."""
-        kinds: Sequence[tuple[str, Mapping[str, AnyDefinition]]] = (
-            ("connection", self.connections),
-            ("trigger", self.triggers),
-            ("endpoint", self.endpoints),
-            ("workflow", self.workflows),
-        )
-        return {f"{kind}/{name}": named[name] for kind, named in kinds for name in sorted(named)}
+        kinds: Mapping[str, Mapping[str, AnyDefinition]] = {
+            "connection": self.connections,
+            "trigger": self.triggers,
+            "endpoint": self.endpoints,
+            "workflow": self.workflows,
+        }
+        return DefinitionsByKey(kinds)
 
 
 def _named(by_key: Mapping[str, ControlRecord], kind: type[Kept]) -> Mapping[str, Kept]:

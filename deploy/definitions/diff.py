@@ -75,7 +75,7 @@ def diff(
     """
     changes = [_change(key, stored.get(key), definition, lines) for key, definition in wanted.items()]
     # Workflows before endpoints before triggers before connections: what is used goes after what uses it.
-    gone = [key for key in reversed(list(stored)) if key in removed]
+    gone = [key for key in reversed(list(stored)) if key in removed] if removed else []
     return changes + [Change(what="removed", key=key) for key in gone]
 
 

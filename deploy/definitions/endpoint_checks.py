@@ -11,6 +11,7 @@ from urllib.parse import urlsplit
 
 from stripeline.contracts.definition_fields import API_VERSION, ENDPOINT_URL, MAX_DESTINATIONS
 from stripeline.contracts.definitions import Definitions, Endpoint, Trigger
+from stripeline.contracts.operator.definitions_by_key import chained
 from stripeline.deploy.definitions.checks import unknown
 from stripeline.deploy.definitions.problems import Place, Problem
 from stripeline.deploy.definitions.shape import Written, WrittenEndpoint
@@ -61,7 +62,7 @@ def check_endpoints(
 
     known: what the file may refer to. triggers: those of the file.
     """
-    there = {**known.triggers, **triggers}
+    there = chained(triggers, known.triggers)
     stored: Mapping[str, AnyEndpoint] = {
         name: one for name, one in known.endpoints.items() if name not in written.endpoints
     }

@@ -10,6 +10,7 @@ from typing import Any
 
 from stripeline.contracts.definition_fields import Mode
 from stripeline.contracts.definitions import AnyDefinition, Connection, Definitions, Endpoint, Trigger
+from stripeline.contracts.operator.definitions_by_key import chained
 from stripeline.deploy.definitions.checks import KnownNames, check_workflow, unknown
 from stripeline.deploy.definitions.configuration_file import ConfigurationFile, read_file
 from stripeline.deploy.definitions.endpoint_checks import check_endpoint, check_endpoints
@@ -79,20 +80,27 @@ def loaded(
     source = Source(environment=environment, folder=file.path.parent)
     sealing = Sealing(source=source, vault=vault, stored=stored)
     connections = dict(_connections(sealing, file.written))
-    there = {**known.connections, **connections}
+    # Looked up by name, and not put together: of ten thousand connections a file is about a few.
+    there = chained(connections, known.connections)
     # A connection with a fault of its own is there, all the same: one fault, one line.
-    named: Mapping[str, Any] = {**there, **file.written.connections}
-    modes = {name: each.mode for name, each in there.items()}
+    named: Mapping[str, Any] = chained(file.written.connections, there)
+    modes = {name: there[name].mode for name in _used(file.written) if name in there}
     triggers = dict(_triggers(sealing, file.written, modes, named))
     endpoints = dict(_endpoints(sealing, file.written, modes))
     sealing.problems += check_endpoints(file.written, known, triggers, named)
-    around = KnownNames(triggers={**known.triggers, **triggers}, connections=named, allowed=allowed)
+    around = KnownNames(triggers=chained(triggers, known.triggers), connections=named, allowed=allowed)
     for name, workflow in file.written.workflows.items():
         sealing.problems += check_workflow(("workflows", name), workflow, around)
     found = Definitions(
         connections=connections, triggers=triggers, endpoints=endpoints, workflows=file.written.workflows
     ).by_key()
     return Loaded(definitions=found, warnings=file.require(sealing.problems), kept=sealing.kept)
+
+
+def _used(written: Written) -> Iterator[str]:
+    """The connections that triggers and endpoints of a file name."""
+    yield from (one.connection for one in written.triggers.values())
+    yield from (one.connection for one in written.endpoints.values())
 
 
 def _connections(sealing: Sealing, written: Written) -> Iterator[tuple[str, Connection]]:

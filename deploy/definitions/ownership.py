@@ -39,7 +39,7 @@ def claimed(
     stored: Mapping[str, AnyDefinition], wanted: Mapping[str, AnyDefinition], owner: str | None, *, take_over: bool
 ) -> Iterator[Problem]:
     """Definitions of the file that another owner applied."""
-    for key in sorted(wanted.keys() & stored.keys()) if not take_over else ():
+    for key in sorted(one for one in wanted if one in stored) if not take_over else ():
         other = stored[key].owner
         if other is not None and other != owner:
             mine = "say --owner {other}" if owner is None else f"{owner!r} may not change it"

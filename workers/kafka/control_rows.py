@@ -6,17 +6,19 @@
 - A record that can't be read leaves the last good one of its key, with its place.
 """
 
+from collections import ChainMap
 from collections.abc import Mapping
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any, Final
 
 import structlog
 from aiokafka import ConsumerRecord
 
-from stripeline.contracts.definitions import ControlRecord, Definitions, parse_definition
+from stripeline.contracts.definitions import KINDS, ControlRecord, Definitions, parse_definition
 from stripeline.contracts.operator import control_keys
 from stripeline.contracts.operator.control_places import ControlPlaces
 from stripeline.contracts.operator.control_records import ControlPlace
+from stripeline.contracts.operator.parsed_late import ParsedLate
 from stripeline.contracts.vocabulary import LogEvent
 
 log = structlog.get_logger(__name__)
@@ -36,6 +38,51 @@ FIELDS: Final[Mapping[str, str]] = {
     control_keys.SWEEP: "sweeps",
 }
 """The field of `Definitions` for each first word of a control key. `installation` has no names."""
+_KEPT: Final = 2
+"""Earlier records of a key that are kept for one that can't be read."""
+
+
+class LateRows:
+    """The records so far, of which the definitions are parsed when somebody asks for them: for a command, once.
+
+    A record that can't be read has its place: it is what is on the topic under its key.
+    """
+
+    def __init__(self) -> None:
+        self._facts = ControlRows()
+        self._raw: dict[str, dict[str, tuple[bytes, ...]]] = {kind: {} for kind in KINDS}
+        self._places: dict[str, dict[str, ControlPlace]] = {kind: {} for kind in KINDS}
+
+    def put(self, record: ConsumerRecord) -> None:
+        """Take one record."""
+        key = (record.key or b"").decode("utf-8", "replace")
+        kind, _, name = key.partition("/")
+        if kind not in KINDS:
+            self._facts.put(record)
+        elif record.value is None:
+            self._raw[kind].pop(name, None)
+            self._places[kind].pop(key, None)
+        else:
+            self._raw[kind][name] = (*self._raw[kind].get(name, ())[-_KEPT:], record.value)
+            self._places[kind][key] = ControlPlace(record.offset, record.timestamp)
+
+    def snapshot(self) -> Definitions:
+        """All of them now."""
+        facts = self._facts.snapshot()
+        late: dict[str, Any] = {FIELDS[kind]: _parsed_late(kind, raw) for kind, raw in self._raw.items()}
+        return replace(facts, **late, places=ChainMap(*self._places.values(), facts.places))  # type: ignore[arg-type]
+
+
+def _parsed_late(kind: str, raw: Mapping[str, tuple[bytes, ...]]) -> Mapping[str, ControlRecord]:
+    return ParsedLate(
+        raw,
+        lambda name, value: parse_definition(f"{kind}/{name}", value),
+        lambda name, error: _say_unreadable(f"{kind}/{name}", error),
+    )
+
+
+def _say_unreadable(key: str, error: ValueError) -> None:
+    log.error(LogEvent.DEFINITION_UNREADABLE, key=key, reason=str(error))
 
 
 class ControlRows:
@@ -58,7 +105,7 @@ class ControlRows:
         try:
             value = parse_definition(key, record.value)
         except ValueError as error:
-            log.error(LogEvent.DEFINITION_UNREADABLE, key=key, reason=str(error))  # noqa: TRY400
+            _say_unreadable(key, error)
             if known is not None:
                 self._set(key, *known)
             return

@@ -19,7 +19,7 @@ from aiokafka.errors import KafkaError
 from stripeline.contracts.definitions import Connection, Definitions, Trigger, Workflow
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.workers.kafka.aiokafka_internals import require_visible
-from stripeline.workers.kafka.control_rows import ControlRows, with_same
+from stripeline.workers.kafka.control_rows import ControlRows, LateRows, with_same
 from stripeline.workers.kafka.one_off_producer import one_off_producer
 from stripeline.workers.kafka.partition_reader import (
     FETCH_WAIT_MS,
@@ -163,12 +163,12 @@ class ControlTable:
 
     async def _follow(self) -> None:
         async with _opened(self._topic, self._client, fetch_wait_ms=IDLE_FETCH_WAIT_MS, life=self._life) as reader:
-            loading = _Loading(reader, self._topic, self._client, self._rows)
+            loading = _Loading(reader, self._topic, self._client, rows := ControlRows(self._rows))
             # A table that was whole once goes on with what is stable: it is newer, and nothing that it had is missing.
             while (why := await loading.read()) is not None and not self.ready:
                 self._stale_because(why)
                 await loading.wait()
-            self._rows = loading.rows
+            self._rows = rows
             self._rows.end_loading()
             self._snapshot = with_same(self._snapshot, self._rows.snapshot())
             self._ready.set()
@@ -201,13 +201,15 @@ class ControlTable:
 
 
 async def read_all(topic: str, client: Mapping[str, Any]) -> Definitions:
-    """The definitions on the control topic now. Raises ControlError, KafkaError, TimeoutError.
+    """The definitions on the control topic now, parsed as they are asked for.
+
+    Raises ControlError, KafkaError, TimeoutError.
 
     FormatError where the topics are of another format: whatever is decided by these definitions would be wrong there.
     """
     why: Callable[[], str] | None = None
     async with _opened(topic, client) as reader:
-        loading = _Loading(reader, topic, client)
+        loading = _Loading(reader, topic, client, rows := LateRows())
         try:
             async with asyncio.timeout(_READ_S):
                 while (why := await loading.read()) is not None:
@@ -216,7 +218,7 @@ async def read_all(topic: str, client: Mapping[str, Any]) -> Definitions:
             if why is None:
                 raise
             raise ControlError(f"The definitions can't be read whole: {why()}.") from None
-    found = loading.rows.snapshot()
+    found = rows.snapshot()
     if found.installation is not None and (refused := found.installation.refusal(topic)) is not None:
         raise FormatError(refused)
     return found
@@ -247,9 +249,9 @@ class _Loading:
     """The topic, read from its beginning into a new table: what was deleted, and compacted away, must not stay."""
 
     def __init__(
-        self, reader: PartitionReader, topic: str, client: Mapping[str, Any], former: ControlRows | None = None
+        self, reader: PartitionReader, topic: str, client: Mapping[str, Any], rows: ControlRows | LateRows
     ) -> None:
-        self.rows = ControlRows(former)
+        self._rows = rows
         self._reader, self._client, self._tp = reader, client, TopicPartition(topic, 0)
         self._end: int | None = None
         self._held_at: int | None = None
@@ -277,7 +279,7 @@ class _Loading:
 
     def _take(self, records: Sequence[ConsumerRecord], _: int) -> None:
         for record in records:
-            self.rows.put(record)
+            self._rows.put(record)
 
 
 async def _held_by(tp: TopicPartition, held_at: int, client: Mapping[str, Any]) -> Callable[[], str]:

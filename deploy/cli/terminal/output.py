@@ -5,6 +5,7 @@
 - Every text is harmless and without secrets: nothing else of the command prints.
 """
 
+import gc
 import shutil
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
@@ -28,6 +29,7 @@ if TYPE_CHECKING:  # it loads the Kafka client
     from stripeline.deploy.operations.reading.topic_reader import Page
 
 Done = TypeVar("Done")
+_CYCLES_AFTER: Final = 100_000
 _NOTHING: Final[tuple[object, ...]] = (None, [], ())
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON array, and nothing else, on standard output.")]
@@ -39,7 +41,17 @@ def run(work: Coroutine[Any, Any, Done]) -> Done:
     """Run one coroutine to its end, on uvloop like all processes."""
     import uvloop  # noqa: PLC0415  (--help needs none)
 
-    return uvloop.run(work)
+    done: list[Done] = []
+
+    async def kept() -> None:
+        # Not as the task's result: `asyncio.Runner` writes the task as text when it looks at the handler of Ctrl-C,
+        # and that of tens of thousands of definitions takes a second.
+        done.append(await work)
+
+    # A command ends soon: what it has read is not looked through for cycles again and again.
+    gc.set_threshold(_CYCLES_AFTER)
+    uvloop.run(kept())
+    return done[0]
 
 
 def rows(found: Sequence[Mapping[str, Any]], columns: Sequence[str | Column], *, as_json: bool, empty: str) -> None:

@@ -70,14 +70,20 @@ def sealed_texts(record: SealedRecord) -> tuple[str, ...]:
 
 def newly_sealed(stored: Definitions, wanted: Mapping[str, SealedRecord]) -> dict[str, set[Kind]]:
     """The kinds of what is sealed by this change, by the id of the master key."""
-    before = {text for one in sealed_records(stored).values() for text in sealed_texts(one)}
     found: dict[str, set[Kind]] = {}
     for key, one in wanted.items():
-        kind = kind_of(key)
+        kind, before = kind_of(key), _stored_texts(stored, key)
         for text in sealed_texts(one):
             if text not in before and kind is not None:
                 found.setdefault(key_id_of(text), set()).add(kind)
     return found
+
+
+def _stored_texts(stored: Definitions, key: str) -> tuple[str, ...]:
+    """Those under this key: each text is bound to its owner's name, and opens under no other key."""
+    kind, _, name = key.partition("/")
+    record = stored.destinations.get(name) if kind == DESTINATION else stored.by_key().get(key)
+    return () if record is None else sealed_texts(record)
 
 
 def require_held(live: Sequence[Instance], key_id: str, kinds: Collection[Kind]) -> None:
