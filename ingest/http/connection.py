@@ -1,6 +1,8 @@
 """One connection: aiohttp's protocol, which parses requests and answers them in order, with what a deadline needs.
 
-It adds to asyncio's callbacks, and replaces `handle_error`, aiohttp's answer to what is not HTTP. Invariants:
+It adds to asyncio's callbacks, replaces `handle_error`, aiohttp's answer to what is not HTTP, and has usual deliveries
+served without aiohttp (`usual_delivery`). Invariants:
+- One request at a time is served, by aiohttp or without it.
 - The phase says what the connection waits for, and `since` since when. It sets no timer.
 - The parser gets one head at a time. It drops the requests of a read that ends in an error, so that garbage behind a
   delivery would refuse the delivery, and it queues an error, with the bytes, for each further read.
@@ -14,15 +16,17 @@ from typing import Any, Final, Protocol
 
 from aiohttp import StreamReader, web
 
-HEAD_END: Final = b"\r\n\r\n"
-LENGTH: Final = b"\r\nContent-Length: "
-MAX_DIGITS: Final = 9
+from stripeline.ingest.http.usual_delivery import HEAD_END, is_one_request
+
 MAX_PASSED_BYTES: Final = 65_536
 """How much the parser gets before it shows a head, or a part of a body. A larger head meets its deadline."""
+_NEVER_S: Final = 10.0 * 365 * 86_400
 TURNS: Final = 4
 """Turns of the event loop after which a request that was read has begun: aiohttp needs two."""
 
 OnError = Callable[[web.BaseRequest, int, BaseException | None], web.StreamResponse]
+Serve = Callable[["ClientConnection", bytes], bool]
+"""Serves a whole request that came in one read, and calls `reply` once; False for what aiohttp is to serve."""
 
 
 class Phase(Enum):
@@ -51,15 +55,17 @@ class ClientConnection(web.RequestHandler):
 
     __slots__ = (
         "_allowed", "_at", "_body_left", "_content", "_held", "_holds", "_keeper", "_loop_", "_on_error",
-        "_parser_waits", "_resumed",
+        "_parser_waits", "_resumed", "_serve",
         "blocked_since", "body_timeout", "half_closed", "peer", "phase", "since", "wire",
     )  # fmt: skip
 
-    def __init__(self, server: web.Server, keeper: Keeper, lingering_s: float, on_error: OnError) -> None:
+    def __init__(self, server: web.Server, keeper: Keeper, lingering_s: float, serve: Serve, on_error: OnError) -> None:
         options: dict[str, Any] = {
             "access_log": None,
             "auto_decompress": False,  # the signature is over the bytes as they were sent
             "lingering_time": lingering_s,
+            # The sweep of deadlines ends idle connections. aiohttp does not know of the requests served without it.
+            "keepalive_timeout": _NEVER_S,
         }
         super().__init__(server, loop=keeper.loop, **options)
         self.phase, self.since = Phase.HEAD, keeper.loop.time()
@@ -70,7 +76,7 @@ class ClientConnection(web.RequestHandler):
         self.body_timeout: asyncio.Timeout | None = None  # of a body that arrives in parts
         self._keeper = keeper
         self._loop_ = keeper.loop
-        self._on_error = on_error
+        self._serve, self._on_error = serve, on_error
         self._resumed: asyncio.Future[None] | None = None
         self._content: StreamReader | None = None  # the body of the request that is being answered
         self._held, self._at = b"", 0  # what was read, and how much of it was passed on
@@ -108,9 +114,10 @@ class ClientConnection(web.RequestHandler):
             self.wait(Phase.HEAD)  # its deadline runs from its first byte, not from its last one
         if self._held:
             data, self._at = self._held[self._at :] + data, 0
-        elif self._content is None and self._allowed == MAX_PASSED_BYTES and _is_one_request(data):
-            self._allowed = 0
-            super().data_received(data)  # nothing is behind it that could refuse it
+        elif self._is_between_requests() and is_one_request(data):
+            self._allowed = 0  # for what comes before the answer
+            if not self._serve(self, data):
+                super().data_received(data)  # nothing is behind it that could refuse it
             return
         self._held = data
         self._pass_on()
@@ -157,6 +164,21 @@ class ClientConnection(web.RequestHandler):
         if self._held:
             self._pass_on()
 
+    def begin_whole(self) -> None:
+        """A request that is served without aiohttp has begun."""
+        self.phase = Phase.REQUEST
+
+    def reply(self, answer: bytes, *, keeps: bool) -> None:
+        """Answer a request that is served without aiohttp. The next one waits until the client reads."""
+        if self.wire is None or self.wire.is_closing():
+            return
+        self.wire.write(answer)
+        if self.blocked_since is None:
+            self._replied(keeps)
+        else:
+            self._resumed = self._loop_.create_future()
+            self._resumed.add_done_callback(lambda _: self._replied(keeps))
+
     def took_part(self) -> None:
         """A part of the body was taken: the parser may have more."""
         self._allowed = MAX_PASSED_BYTES
@@ -202,6 +224,15 @@ class ClientConnection(web.RequestHandler):
     def abort(self) -> None:
         if self.wire is not None:
             self.wire.abort()
+
+    def _is_between_requests(self) -> bool:
+        return self.phase is Phase.HEAD and self._content is None and self._allowed == MAX_PASSED_BYTES
+
+    def _replied(self, keeps: bool) -> None:
+        if self.wire is not None:
+            self.answered(keeps=keeps)
+            if not keeps:
+                self.wire.close()
 
     def _pass_on(self) -> None:
         """Pass on what is held, up to the end of the head or of the body, as far as the parser may have it."""
@@ -253,19 +284,6 @@ class ClientConnection(web.RequestHandler):
         self.blocked_since = None
         if self._resumed is not None and not self._resumed.done():
             self._resumed.set_result(None)
-
-
-def _is_one_request(data: bytes) -> bool:
-    """Whether a read is a request with its whole body and nothing else, as most deliveries come.
-
-    A hint that saves the second piece. Whatever it overlooks is only passed on in two.
-    """
-    end = data.find(HEAD_END, 0, MAX_PASSED_BYTES)
-    at = data.find(LENGTH, 0, end) + len(LENGTH)
-    digits = data[at : data.find(b"\r", at)]
-    if at < len(LENGTH) or not digits.isdigit() or len(digits) > MAX_DIGITS:
-        return False
-    return end + len(HEAD_END) + int(digits) == len(data)
 
 
 def _empty_lines(data: bytes, at: int) -> int:

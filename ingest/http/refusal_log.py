@@ -6,7 +6,7 @@ a client wrote is masked, escaped and cut. Nothing is worked out for a line that
 
 import time
 from collections.abc import Callable, Sequence
-from typing import Final
+from typing import Final, NamedTuple
 
 import structlog
 from aiohttp import hdrs, web
@@ -25,6 +25,23 @@ log = structlog.get_logger(__name__)
 _FORWARDED_FOR: Final = istr("X-Forwarded-For")
 
 
+class Sender(NamedTuple):
+    """Who sent a request, and where to. The headers: every line of each, in order."""
+
+    method: str
+    path: str
+    peer: str
+    forwarded_for: Sequence[str]
+    forwarded: Sequence[str]
+
+
+def sender_of(request: web.BaseRequest) -> Sender:
+    headers, connection = request.headers, request.protocol
+    assert isinstance(connection, ClientConnection)  # noqa: S101  our server makes no others
+    forwarded_for, forwarded = headers.getall(_FORWARDED_FOR, ()), headers.getall(hdrs.FORWARDED, ())
+    return Sender(request.method, request.path, connection.peer, forwarded_for, forwarded)
+
+
 class RefusalLog:
     """trusted: the proxies whose word on the client's address is believed."""
 
@@ -32,14 +49,15 @@ class RefusalLog:
         self._trusted, self._monotonic = trusted, monotonic
         self._limit = LogLimit(EVERY_S)
 
-    def refused(self, trigger: str, refusal: Refusal, request: web.BaseRequest) -> None:
+    def refused(self, trigger: str, refusal: Refusal, who: Callable[[], Sender]) -> None:
         """`trigger` is that of the path, or its endpoint. Empty where there is none: the line has the path then."""
         left_out = self._limit.admit((trigger, refusal.reason), self._monotonic())
         if left_out is None:
             return
-        where = {"trigger": trigger} if trigger else {"method": shown(request.method, 20), "path": shown(request.path)}
+        sender = who()
+        where = {"trigger": trigger} if trigger else {"method": shown(sender.method, 20), "path": shown(sender.path)}
         log.warning(
-            LogEvent.DELIVERY_REFUSED, **where, status=refusal.status, reason=refusal.reason, peer=self._peer(request),
+            LogEvent.DELIVERY_REFUSED, **where, status=refusal.status, reason=refusal.reason, peer=self._peer(sender),
             left_out=left_out,
         )  # fmt: skip
 
@@ -58,8 +76,5 @@ class RefusalLog:
         if left_out is not None:
             log.warning(LogEvent.CONNECTION_CLOSED, reason=reason, peer=connection.peer, left_out=left_out)
 
-    def _peer(self, request: web.BaseRequest) -> str:
-        headers, connection = request.headers, request.protocol
-        assert isinstance(connection, ClientConnection)  # noqa: S101  our server makes no others
-        forwarded_for, forwarded = headers.getall(_FORWARDED_FOR, ()), headers.getall(hdrs.FORWARDED, ())
-        return client_of(connection.peer, forwarded_for, forwarded, self._trusted)
+    def _peer(self, sender: Sender) -> str:
+        return client_of(sender.peer, sender.forwarded_for, sender.forwarded, self._trusted)

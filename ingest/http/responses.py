@@ -40,6 +40,10 @@ class Answer(web.StreamResponse):
             await connection.unblocked()
         connection.answered(keeps=self._keeps)
 
+    def send(self, connection: ClientConnection) -> None:
+        """To a request that is served without aiohttp."""
+        connection.reply(self._wire, keeps=self._keeps)
+
     async def write_eof(self, data: bytes = b"") -> None:
         """Everything was written with the head."""
 

@@ -1,5 +1,7 @@
 """Serves a webhook over HTTP: carries its decisions out, one request of a connection at a time.
 
+A usual delivery is served where it was read, and answered where Kafka's word comes; any other request by a task of
+aiohttp's server. Both ask the same decisions.
 A client that leaves stops no publication: what was decided goes on, and only its answer is lost.
 """
 
@@ -24,9 +26,10 @@ from stripeline.ingest.http.connection import ClientConnection
 from stripeline.ingest.http.deadlines import Connections, Limits
 from stripeline.ingest.http.handed_connections import HandedConnections
 from stripeline.ingest.http.listening import OpenPort
-from stripeline.ingest.http.refusal_log import RefusalLog
+from stripeline.ingest.http.refusal_log import RefusalLog, Sender, sender_of
 from stripeline.ingest.http.request_reader import Bodies, head_of
 from stripeline.ingest.http.responses import Answers
+from stripeline.ingest.http.usual_delivery import UsualDeliveries, UsualDelivery
 from stripeline.ingest.limited_log import LimitedLog
 from stripeline.ingest.publish_result import Done, NotTaken, Published
 from stripeline.ingest.refusals import Refusal
@@ -35,6 +38,7 @@ from stripeline.ingest.traceparent import ENTROPY_BYTES
 from stripeline.ingest.webhook import Accepted, Delivery, Webhook
 
 log = structlog.get_logger(__name__)
+Answered = Callable[[Accepted | Refusal], None]
 
 
 class Publishes(Protocol):
@@ -55,12 +59,49 @@ class Receiver:
         self._lingering_s = limits.lingering_s
         self._bodies = Bodies(max_body=webhook.max_body, limits=limits)
         self._answers = Answers()
+        self._usual = UsualDeliveries()
         # Ids of traces need to be distinct, not secret, and asking the system for each costs a system call.
         self._entropy = random.Random().randbytes  # noqa: S311
         self._log, self._refusals = LimitedLog(log), refused
 
     def connection(self) -> ClientConnection:
-        return ClientConnection(self.server, self.connections, self._lingering_s, self._failed)
+        return ClientConnection(self.server, self.connections, self._lingering_s, self._serve, self._failed)
+
+    def _serve(self, connection: ClientConnection, data: bytes) -> bool:
+        """Serve a usual delivery; False for any other request."""
+        read = self._usual.read(data)
+        if read is None:
+            return False
+        connection.begin_whole()
+        delivery, body = read
+        try:
+            self._decide(connection, delivery, body)
+        except Exception as error:  # noqa: BLE001  as aiohttp does for its own requests
+            self._report(error)
+            self._answers.of(refusals.FAILED, keeps=False, bodiless=False).send(connection)
+        return True
+
+    def _decide(self, connection: ClientConnection, delivery: UsualDelivery, body: bytes) -> None:
+        webhook = self._webhook
+        admitted = webhook.head(delivery.head)
+        if isinstance(admitted, Refusal):
+            self._reply(connection, delivery, webhook.known_name(delivery.head.path), admitted)
+            return
+        decided = webhook.body(admitted, body, now_s=self._clock(), entropy=self._entropy(ENTROPY_BYTES))
+        reply = partial(self._reply, connection, delivery, admitted.path.name)
+        if isinstance(decided, Delivery):
+            self._publish(decided, reply)
+        else:
+            reply(decided)
+
+    def _reply(
+        self, connection: ClientConnection, delivery: UsualDelivery, trigger: str, answer: Accepted | Refusal
+    ) -> None:
+        if isinstance(answer, Refusal):
+            head, peer = delivery.head, connection.peer
+            sender = Sender(head.method, head.path, peer, delivery.forwarded_for, delivery.forwarded)
+            self._refusals.refused(trigger, answer, lambda: sender)
+        self._answers.of(answer, keeps=not self.connections.ending, bodiless=False).send(connection)
 
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         connection, webhook, head = request.protocol, self._webhook, head_of(request)
@@ -80,30 +121,26 @@ class Receiver:
         return self._rendered(answer, request)
 
     def _refused(self, trigger: str, refusal: Refusal, request: web.BaseRequest) -> web.StreamResponse:
-        self._refusals.refused(trigger, refusal, request)
+        self._refusals.refused(trigger, refusal, partial(sender_of, request))
         return self._rendered(refusal, request)
 
     def _published(self, delivery: Delivery) -> "asyncio.Future[Accepted | Refusal]":
-        loop = self.connections.loop
-        answer: asyncio.Future[Accepted | Refusal] = loop.create_future()
-        self._publisher.publish(delivery.publication, partial(self._settled, delivery, answer, loop.time()))
+        answer: asyncio.Future[Accepted | Refusal] = self.connections.loop.create_future()
+        self._publish(delivery, lambda settled: None if answer.done() else answer.set_result(settled))
         return answer
 
-    def _settled(
-        self,
-        delivery: Delivery,
-        answer: "asyncio.Future[Accepted | Refusal]",
-        began_s: float,
-        outcome: Published | NotTaken,
-    ) -> None:
+    def _publish(self, delivery: Delivery, answered: Answered) -> None:
+        began_s = self.connections.loop.time()
+        self._publisher.publish(delivery.publication, partial(self._settled, delivery, answered, began_s))
+
+    def _settled(self, delivery: Delivery, answered: Answered, began_s: float, outcome: Published | NotTaken) -> None:
         """Kafka's word on a delivery. It counts also when the client has left."""
         try:
             settled = self._webhook.settled(delivery, outcome, self.connections.loop.time() - began_s)
         except Exception as error:  # noqa: BLE001  the publisher must go on with the records behind this one
             self._report(error)
             settled = refusals.FAILED
-        if not answer.done():
-            answer.set_result(settled)
+        answered(settled)
 
     def _failed(self, request: web.BaseRequest, status: int, exc: BaseException | None) -> web.StreamResponse:
         """The answer to what is not HTTP, and to an error in our own code: the last one of its connection."""

@@ -50,7 +50,7 @@ ADAPTERS = {
     "jinja2": ("deploy/console/",),
     "sqlalchemy": ("deploy/console/",),
     "cramjam": ("workers/packed/",),
-    "httptools": ("workers/stripe/",),
+    "httptools": ("ingest/http/", "workers/stripe/"),
     "aiohappyeyeballs": ("workers/stripe/",),
     "opentelemetry": (
         "workers/spans.py",
