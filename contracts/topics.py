@@ -98,6 +98,13 @@ _SHORT_SEGMENTS: Final = {
     "max.compaction.lag.ms": "600000",
     "min.cleanable.dirty.ratio": "0.1",
 }
+_HOURLY_SEGMENTS: Final = {
+    # With ten thousand connections the sweeps write a million records a day, and every process reads all at its start.
+    "segment.ms": "3600000",
+    "segment.bytes": "16777216",
+    "max.compaction.lag.ms": "3600000",
+    "min.cleanable.dirty.ratio": "0.1",
+}
 
 
 @dataclass(frozen=True)
@@ -212,7 +219,9 @@ class Topics:
         worker = Topic(
             name=self.worker, partitions=1, config=_REPORTS, shares_count=False, created_with=_SHORT_SEGMENTS
         )
-        control = Topic(name=self.control, partitions=1, config=_COMPACTED, shares_count=False)
+        control = Topic(
+            name=self.control, partitions=1, config=_COMPACTED, shares_count=False, created_with=_HOURLY_SEGMENTS
+        )
         optional = (self.thin_event, self.health_event, self.event_seen)
         shared = (
             Topic(name=name, partitions=partitions, config=config, optional=name in optional) for name, config in wanted
