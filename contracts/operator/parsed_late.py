@@ -8,15 +8,16 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Generic, TypeVar
 
 V = TypeVar("V")
+Raw = TypeVar("Raw")
 
 
-class ParsedLate(Mapping[str, V], Generic[V]):
+class ParsedLate(Mapping[str, V], Generic[Raw, V]):
     """raw: the records of each name, the newest last. parse: raises ValueError. unreadable: is told, once each."""
 
     __slots__ = ("_parse", "_parsed", "_raw", "_unreadable")
 
     def __init__(
-        self, raw: Mapping[str, tuple[bytes, ...]], parse: Callable[[str, bytes], V],
+        self, raw: Mapping[str, tuple[Raw, ...]], parse: Callable[[str, Raw], V],
         unreadable: Callable[[str, ValueError], None],
     ) -> None:  # fmt: skip
         self._raw, self._parse, self._unreadable = raw, parse, unreadable
@@ -36,7 +37,7 @@ class ParsedLate(Mapping[str, V], Generic[V]):
     def __len__(self) -> int:
         return sum(1 for _ in self)
 
-    def _good(self, name: str, values: tuple[bytes, ...]) -> V | None:
+    def _good(self, name: str, values: tuple[Raw, ...]) -> V | None:
         for value in reversed(values):
             try:
                 return self._parse(name, value)

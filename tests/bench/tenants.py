@@ -87,6 +87,7 @@ async def role(every: Tenants, name: str, live: Live | None) -> Sample:
             every.next += 1
         if name == "console":
             sample |= await _pages(int(made.environment["STRIPELINE_CONSOLE_PORT"]))
+        await made.end()  # and leaves its group, which the next one would wait for
         return sample
     finally:
         made.kill()

@@ -6,15 +6,14 @@
 - A record that can't be read leaves the last good one of its key, with its place.
 """
 
-from collections import ChainMap
-from collections.abc import Mapping
-from dataclasses import fields, replace
+from collections.abc import Iterator, Mapping
+from dataclasses import fields
 from typing import Any, Final
 
 import structlog
 from aiokafka import ConsumerRecord
 
-from stripeline.contracts.definitions import KINDS, ControlRecord, Definitions, parse_definition
+from stripeline.contracts.definitions import ControlRecord, Definitions, parse_definition
 from stripeline.contracts.operator import control_keys
 from stripeline.contracts.operator.control_places import ControlPlaces
 from stripeline.contracts.operator.control_records import ControlPlace
@@ -38,47 +37,66 @@ FIELDS: Final[Mapping[str, str]] = {
     control_keys.SWEEP: "sweeps",
 }
 """The field of `Definitions` for each first word of a control key. `installation` has no names."""
+_KINDS: Final = (*FIELDS, control_keys.INSTALLATION_KEY)
 _KEPT: Final = 2
 """Earlier records of a key that are kept for one that can't be read."""
 
 
 class LateRows:
-    """The records so far, of which the definitions are parsed when somebody asks for them: for a command, once.
+    """The records so far, parsed when somebody asks for them: a command needs a few, once.
 
     A record that can't be read has its place: it is what is on the topic under its key.
     """
 
     def __init__(self) -> None:
-        self._facts = ControlRows()
-        self._raw: dict[str, dict[str, tuple[bytes, ...]]] = {kind: {} for kind in KINDS}
-        self._places: dict[str, dict[str, ControlPlace]] = {kind: {} for kind in KINDS}
+        self._records: dict[bytes, tuple[ConsumerRecord, ...]] = {}  # the newest last
 
     def put(self, record: ConsumerRecord) -> None:
         """Take one record."""
-        key = (record.key or b"").decode("utf-8", "replace")
-        kind, _, name = key.partition("/")
-        if kind not in KINDS:
-            self._facts.put(record)
-        elif record.value is None:
-            self._raw[kind].pop(name, None)
-            self._places[kind].pop(key, None)
+        key = record.key or b""
+        if record.value is None:
+            self._records.pop(key, None)
         else:
-            self._raw[kind][name] = (*self._raw[kind].get(name, ())[-_KEPT:], record.value)
-            self._places[kind][key] = ControlPlace(record.offset, record.timestamp)
+            before = self._records.get(key)
+            self._records[key] = (record,) if before is None else (*before[-_KEPT:], record)
 
     def snapshot(self) -> Definitions:
         """All of them now."""
-        facts = self._facts.snapshot()
-        late: dict[str, Any] = {FIELDS[kind]: _parsed_late(kind, raw) for kind, raw in self._raw.items()}
-        return replace(facts, **late, places=ChainMap(*self._places.values(), facts.places))  # type: ignore[arg-type]
+        raw: dict[str, dict[str, tuple[ConsumerRecord, ...]]] = {kind: {} for kind in _KINDS}
+        for key, records in self._records.items():
+            kind, _, name = key.decode("utf-8", "replace").partition("/")
+            if kind in raw:
+                raw[kind][name] = records
+        late = {kind: _parsed_late(kind, held) for kind, held in raw.items()}
+        found: dict[str, Any] = {field: late[kind] for kind, field in FIELDS.items()}
+        installation = late[control_keys.INSTALLATION_KEY].get("")
+        return Definitions(**found, installation=installation, places=_LatePlaces(self._records))  # type: ignore[arg-type]
 
 
-def _parsed_late(kind: str, raw: Mapping[str, tuple[bytes, ...]]) -> Mapping[str, ControlRecord]:
+def _parsed_late(kind: str, raw: Mapping[str, tuple[ConsumerRecord, ...]]) -> Mapping[str, ControlRecord]:
+    def key_of(name: str) -> str:
+        return kind if kind == control_keys.INSTALLATION_KEY else f"{kind}/{name}"
+
     return ParsedLate(
         raw,
-        lambda name, value: parse_definition(f"{kind}/{name}", value),
-        lambda name, error: _say_unreadable(f"{kind}/{name}", error),
+        lambda name, record: parse_definition(key_of(name), record.value),
+        lambda name, error: _say_unreadable(key_of(name), error),
     )
+
+
+class _LatePlaces(Mapping[str, ControlPlace]):
+    def __init__(self, records: Mapping[bytes, tuple[ConsumerRecord, ...]]) -> None:
+        self._records = records
+
+    def __getitem__(self, key: str) -> ControlPlace:
+        newest = self._records[key.encode()][-1]
+        return ControlPlace(newest.offset, newest.timestamp)
+
+    def __iter__(self) -> Iterator[str]:
+        return (key.decode("utf-8", "replace") for key in self._records)
+
+    def __len__(self) -> int:
+        return len(self._records)
 
 
 def _say_unreadable(key: str, error: ValueError) -> None:
@@ -90,9 +108,8 @@ class ControlRows:
 
     def __init__(self, former: "ControlRows | None" = None) -> None:
         self._former = former
-        kinds = (*FIELDS, control_keys.INSTALLATION_KEY)
-        self._values: dict[str, dict[str, ControlRecord]] = {kind: {} for kind in kinds}
-        self._places: dict[str, dict[str, ControlPlace]] = {kind: {} for kind in kinds}
+        self._values: dict[str, dict[str, ControlRecord]] = {kind: {} for kind in _KINDS}
+        self._places: dict[str, dict[str, ControlPlace]] = {kind: {} for kind in _KINDS}
         self._shown: set[str] = set()  # kinds whose mappings a snapshot has: they are copied before they change
 
     def put(self, record: ConsumerRecord) -> None:

@@ -280,7 +280,7 @@ class Task(Generic[S]):
             self._busy_s, ended_s = time.thread_time() - used_s, time.monotonic()
             self.counts.committed(ended_s - began_s, pending.records)
             self._limit.committed(pending.records, ended_s)
-            self._pace.committed(ended_s)
+            self._pace.committed(ended_s, ended_s - began_s)
             self._uncommitted -= pending.records
             self.role.committed(pending.outputs)
         except BaseException:

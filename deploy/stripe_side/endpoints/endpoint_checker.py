@@ -29,6 +29,7 @@ CHANGED_S: Final = 10.0
 _TICK_S: Final = 1.0
 _REPORTED: Final = 100
 _AT_A_TIME: Final = 8
+_AT_ONCE: Final = 50
 
 
 @dataclass(slots=True)
@@ -69,7 +70,9 @@ class EndpointChecker:
             self.troubles, self._parts, self._connections = (), ConnectionParts(), {}
             return
         now = self.definitions()
-        for name in sorted(self._parts.changed(now)):
+        for number, name in enumerate(sorted(self._parts.changed(now)), start=1):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)  # commands are not to wait for it
             self._note(name, self._parts.of(name))
         now_s = self.monotonic()
         due = [name for name, one in self._connections.items() if one.due_s <= now_s]

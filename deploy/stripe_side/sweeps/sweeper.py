@@ -46,6 +46,7 @@ _LOOK_BACK_MS: Final = 15 * 60_000
 _NOTES_FOR_MS: Final = 60_000
 _AT_A_TIME: Final = 4
 _BEGUN: Final = 100
+_AT_ONCE: Final = 50
 _STOP_S: Final = 5.0
 
 
@@ -97,6 +98,7 @@ class Sweeper:
             while True:
                 await asyncio.sleep(_TICK_S)
                 if self.owns() and self.enabled:
+                    await self._note(self.definitions())
                     self._begin()
                 elif self.owns():
                     await self._forget()
@@ -115,7 +117,6 @@ class Sweeper:
 
     def _begin(self) -> None:
         """Begin those that have something to do, as many as there is room for; the others' turn comes next."""
-        self._note(self.definitions())
         for name, task in list(self._running.items()):
             if task.done():
                 del self._running[name]
@@ -127,10 +128,12 @@ class Sweeper:
     def _may_begin(self, name: str, plan: SweepPlan) -> bool:
         return name not in self._running and self.state.may_try(name, self.now_ms()) and self._is_due(plan)
 
-    def _note(self, now: Definitions) -> None:
-        """Plan again for the connections about which something changed."""
+    async def _note(self, now: Definitions) -> None:
+        """Plan again for the connections about which something changed, at the start for all of them."""
         changed = self._parts.changed(now)
-        for name in sorted(changed):
+        for number, name in enumerate(sorted(changed), start=1):
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)  # commands are not to wait for it
             plan = plan_of(self._parts.of(name), name)
             if plan is None:
                 self._plans.pop(name, None)

@@ -4,7 +4,7 @@ from stripeline.contracts.operator.definitions_by_key import DefinitionsByKey, c
 from stripeline.contracts.operator.parsed_late import ParsedLate
 
 
-def late(**raw: tuple[bytes, ...]) -> tuple[ParsedLate[int], list[str], list[str]]:
+def late(**raw: tuple[bytes, ...]) -> tuple[ParsedLate[bytes, int], list[str], list[str]]:
     parsed: list[str] = []
     told: list[str] = []
 

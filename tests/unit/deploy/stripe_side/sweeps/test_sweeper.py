@@ -158,6 +158,7 @@ def many(count: int) -> Definitions:
 
 async def begun(rig: Rig) -> list[str]:
     """The connections that are begun at one tick, and end at once."""
+    await rig.sweeper._note(rig.sweeper.definitions())
     rig.sweeper._begin()
     found = list(rig.sweeper._running)
     await asyncio.gather(*rig.sweeper._running.values())
