@@ -19,8 +19,6 @@ from stripeline.contracts.vocabulary import LogEvent
 from stripeline.deploy.operations.rights import Purpose
 from stripeline.deploy.operations.topics import NotYetError
 from stripeline.deploy.runtime.admin_port import admin_port
-from stripeline.deploy.runtime.executor_process import executor_part
-from stripeline.deploy.runtime.ingest_process import ingest_part
 from stripeline.deploy.runtime.process.admin_server import failing
 from stripeline.deploy.runtime.process.loop_exceptions import handle_loop_exception
 from stripeline.deploy.runtime.process.service_manager import service_manager
@@ -30,7 +28,6 @@ from stripeline.deploy.runtime.process_group import membership
 from stripeline.deploy.runtime.process_group.membership import GroupMembership, GroupRole, end_with_parent
 from stripeline.deploy.runtime.reporting.process_report import reporter_of
 from stripeline.deploy.runtime.reporting.reporter import reporting
-from stripeline.deploy.runtime.router_process import router_part
 from stripeline.deploy.runtime.shared import Shared, open_shared
 from stripeline.deploy.runtime.worker_setup import known_format
 from stripeline.deploy.settings.settings import Settings, service_environment
@@ -47,15 +44,25 @@ async def run_role(role: GroupRole, settings: Settings, member: GroupMembership 
         structlog.contextvars.bind_contextvars(process=member.number)
         end_with_parent()
         settings = member.own(settings)
+    # Each role loads its own part alone: to import the others takes longer than the rest of its start.
     match role:
         case "ingest":
+            from stripeline.deploy.runtime.ingest_process import ingest_part  # noqa: PLC0415
+
             handed = None if member is None else member.connections
             await _run(settings, [Purpose.INGEST], partial(ingest_part, handed=handed), member=member)
         case "router":
+            from stripeline.deploy.runtime.router_process import router_part  # noqa: PLC0415
+
             await _run(settings, [Purpose.ROUTER], router_part, member=member)
         case "executor":
+            from stripeline.deploy.runtime.executor_process import executor_part  # noqa: PLC0415
+
             await _run(settings, [Purpose.EXECUTOR], executor_part, member=member)
         case "worker":
+            from stripeline.deploy.runtime.executor_process import executor_part  # noqa: PLC0415
+            from stripeline.deploy.runtime.router_process import router_part  # noqa: PLC0415
+
             await _run(settings, [Purpose.WORKER], router_part, executor_part, member=member)
         case _:
             assert_never(role)

@@ -91,6 +91,8 @@ PURE_BUT_FOR = {
     # They find the modules of their own folder, so that a fourth one costs one file.
     "contracts/families/__init__.py": ("importlib", "pkgutil"),
     "workers/actions/__init__.py": ("importlib", "pkgutil"),
+    # Keeps the command line of CEL's package from being loaded with it.
+    "workers/router/cel_internals.py": ("importlib", "sys"),
     # Loads the actions of other packages, by the entry points that it is given.
     "workers/installed_actions.py": ("importlib",),
     # Loads the CEL engine when the first expression is judged: most commands of the command line need none.

@@ -9,6 +9,7 @@ from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.kafka import transaction
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.transaction import Transactions
+from stripeline.workers.kafka.watch.connection_asks import ConnectionAsks
 from stripeline.workers.task.decision import Decision, OutputRecord, StateChange
 from stripeline.workers.task.pending import Pending
 from tests.support.broker import Broker, TopicFactory, create_topics, delete_topics
@@ -33,7 +34,7 @@ async def test_a_producer_that_could_not_commit_leaves_nothing(
     monkeypatch.setattr(transaction, "TRANSACTION_TIMEOUT_MS", 1_000)
     letters, changelog = f"{prefix}action-dead-letter", await topic_factory("ledger")
     mine = Transactions(
-        group=f"{prefix}group", partition=0, changelog=changelog, clock=BrokerClock(),
+        group=f"{prefix}group", partition=0, changelog=changelog, clock=BrokerClock(), asks=ConnectionAsks(),
         client={"bootstrap_servers": broker.bootstrap_servers},
     )  # fmt: skip
     before = asyncio.all_tasks()

@@ -49,7 +49,9 @@ SHAPES: Final[Mapping[str, str | tuple[str, ...]]] = {
     "aiokafka.coordinator.assignors.abstract.AbstractPartitionAssignor.on_assignment": "(cls, assignment)",
     "aiokafka.cluster.ClusterMetadata.partitions_for_topic": "(self, topic)",
     # close_connections
-    "aiokafka.AIOKafkaConsumer.__init__": ("_client",),
+    "aiokafka.AIOKafkaConsumer.__init__": ("_client", "_fetcher"),
+    # set_fetch_wait
+    "aiokafka.consumer.fetcher.Fetcher.__init__": ("_fetch_max_wait_ms",),
     # require_visible
     "aiokafka.AIOKafkaClient.get_random_node": "(self)",
     # committed_offsets
@@ -99,6 +101,11 @@ async def ask_open_connections(client: AIOKafkaClient) -> None:
     places = [place for place, connection in client._conns.items() if connection.connected()]
     asked = (client.send(node, MetadataRequest([]), group=group) for node, group in places)
     await asyncio.gather(*asked, return_exceptions=True)
+
+
+def set_fetch_wait(consumer: Any, wait_ms: int) -> None:
+    """How long the next fetches wait at the broker for records. The public option is for all that a consumer sends."""
+    consumer._fetcher._fetch_max_wait_ms = wait_ms
 
 
 async def end_producer(producer: Any, flush_s: float) -> None:

@@ -27,6 +27,7 @@ from stripeline.workers.kafka.task import Task
 from stripeline.workers.kafka.task_owners import REOPEN_AFTER_S, TaskOwners
 from stripeline.workers.kafka.unread.held_inputs import HeldInputs, Skips
 from stripeline.workers.kafka.watch.blocked_inputs import BlockedInputs
+from stripeline.workers.kafka.watch.connection_asks import ConnectionAsks
 from stripeline.workers.kafka.watch.sign_of_life import SignOfLife
 from stripeline.workers.kafka.watch.upkeep import Upkeep
 from stripeline.workers.roles import Role
@@ -75,7 +76,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         self._limits: dict[int, UncommittedLimit] = defaultdict(UncommittedLimit)  # they outlive their tasks
         self._sharing = Sharing(original=role.original, partitions=membership.partitions)
         self._topics: Mapping[int, frozenset[str]] = {}
-        self._notices = Notices(membership.client)
+        self._notices, self._asks = Notices(membership.client), ConnectionAsks()
         self._life = SignOfLife()
         self.blocked = BlockedInputs(role.name, membership.client, clock.now_ms)
         self._restore_turn = asyncio.Semaphore(_RESTORES_AT_A_TIME)
@@ -233,7 +234,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             self.role, number, topics, clock=self.clock, client=membership.client,
             pace=self._pace, slots=self.slots.of_a_task(),
             calls=self.call_ages.of(number), limit=self._limits[number], restore_turn=self._restore_turn,
-            notices=self._notices, restored=restored, counts=self.counts,
+            notices=self._notices, asks=self._asks, restored=restored, counts=self.counts,
         )  # fmt: skip
 
     def _happened(self, event: WorkerEvent, **details: Any) -> None:

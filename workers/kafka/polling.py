@@ -22,11 +22,13 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import TopicPartition
 
+from stripeline.workers.kafka.aiokafka_internals import set_fetch_wait
 from stripeline.workers.kafka.broker_clock import BrokerClock
-from stripeline.workers.kafka.consumer import POLL_MS
+from stripeline.workers.kafka.consumer import IDLE_FETCH_WAIT_MS, IDLE_POLL_MS, POLL_MS
 from stripeline.workers.kafka.task import Task
 from stripeline.workers.kafka.unread.held_inputs import HeldInputs
 from stripeline.workers.kafka.unread.losses import lost_gap, tell_truncated
+from stripeline.workers.task.idle_reads import IdleReads
 from stripeline.workers.task.isolation import Ask, Isolation
 from stripeline.workers.task.stalled_reads import StalledReads
 from stripeline.workers.task.watermark import Watermark
@@ -56,6 +58,7 @@ class Polling:
         self._consumer, self._tasks, self._held, self._clock = consumer, tasks, held, clock
         self._isolation: Isolation[TopicPartition] = Isolation()
         self._stalls: StalledReads[TopicPartition] = StalledReads()
+        self._idle, self._wait_ms = IdleReads(), POLL_MS
         self._fetched_ms: dict[TopicPartition, int | None] = {}  # the last successful fetch of what was denied since
         self._stalls_at_s = time.monotonic() + _STALLS_EVERY_S
 
@@ -65,6 +68,8 @@ class Polling:
         now_s = time.monotonic()
         if len(self._held) and self._tasks:
             wanted = self._to_read(wanted, now_s)
+        takes_all = bool(wanted) and len(wanted) == sum(len(task.inputs) for task in self._tasks.values())
+        self._wait(IDLE_POLL_MS if self._idle.look(now_s, takes_all=takes_all) else POLL_MS)
         if now_s >= self._stalls_at_s and wanted:
             self._stalls_at_s = now_s + _STALLS_EVERY_S
             await self._examine_stalled(wanted, now_s)
@@ -111,7 +116,7 @@ class Polling:
         return found
 
     async def _read(self, ask: Ask[TopicPartition]) -> None:
-        wait_ms = POLL_MS if ask.together else 0
+        wait_ms = self._wait_ms if ask.together else 0
         try:
             # While a group is joined this waits for the broker's answer, whatever its timeout: longer than a stop may.
             async with asyncio.timeout(_READ_S):
@@ -119,11 +124,19 @@ class Polling:
                 read = await self._consumer.getmany(*ask.partitions, timeout_ms=wait_ms, max_records=_READ_RECORDS)
         except TimeoutError:
             return
+        if read:  # before the consumer sends its next fetch, which leaves these partitions out
+            self._idle.got_records()
+            self._wait(POLL_MS)
         for tp, records in read.items():
             if (task := self._open_task(tp)) is not None:
                 task.deliver(tp, records, records[-1].offset + 1)
         if not read:
             await self._note_positions(ask.partitions)
+
+    def _wait(self, wait_ms: int) -> None:
+        if wait_ms != self._wait_ms:
+            self._wait_ms = wait_ms
+            set_fetch_wait(self._consumer, POLL_MS if wait_ms == POLL_MS else IDLE_FETCH_WAIT_MS)
 
     async def _read_by_record(self, tp: TopicPartition) -> None:
         """What is before the failure counts, record by record."""

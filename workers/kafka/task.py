@@ -26,6 +26,7 @@ from stripeline.workers.kafka.notices import Notices
 from stripeline.workers.kafka.restore import RestoredState
 from stripeline.workers.kafka.task_opening import Beginnings, Opening
 from stripeline.workers.kafka.transaction import CommitOffsets, Transactions, commit_offsets
+from stripeline.workers.kafka.watch.connection_asks import ConnectionAsks
 from stripeline.workers.roles import Role, RoleCall
 from stripeline.workers.stripe.call_ages import PartitionCalls
 from stripeline.workers.stripe.call_slots import TaskSlots
@@ -50,8 +51,8 @@ class Task(Generic[S]):
     def __init__(
         self, role: Role[S], partition: int, topics: Iterable[str], *, clock: BrokerClock, client: Mapping[str, Any],
         pace: CommitPace, slots: TaskSlots, calls: PartitionCalls, limit: UncommittedLimit,
-        restore_turn: asyncio.Semaphore, notices: Notices, restored: RestoredState[S] | None = None,
-        counts: Counts | None = None,
+        restore_turn: asyncio.Semaphore, notices: Notices, asks: ConnectionAsks,
+        restored: RestoredState[S] | None = None, counts: Counts | None = None,
     ) -> None:  # fmt: skip
         self.role, self.partition, self.counts = role, partition, counts or Counts()
         self.restored = restored or RestoredState(role.new_state(), 0)
@@ -65,8 +66,7 @@ class Task(Generic[S]):
         self._clock, self._pace = clock, pace
         self._pending = Pending()
         self._calls: set[asyncio.Task[None]] = set()
-        self._committing = asyncio.Lock()
-        self._wake = asyncio.Event()
+        self._committing, self._wake = asyncio.Lock(), asyncio.Event()
         self._crowded = asyncio.Event()  # so much has finished that calls will soon wait for the next commit
         self._timer: asyncio.TimerHandle | None = None
         self._pump_scheduled = self._closing = False
@@ -74,7 +74,7 @@ class Task(Generic[S]):
         self._busy_s = self._expire_at_s = 0.0
         self._log = log.bind(task=f"{role.name}-{partition}")
         self._transactions = Transactions(
-            group=role.group, partition=partition, changelog=role.changelog, clock=clock, client=client
+            group=role.group, partition=partition, changelog=role.changelog, clock=clock, client=client, asks=asks
         )
         self.opening = Opening(role, partition, self._transactions, client=client, turn=restore_turn, clock=clock)
 

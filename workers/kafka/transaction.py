@@ -12,9 +12,10 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.structs import OffsetAndMetadata, TopicPartition
 
 from stripeline.contracts.internal_records import encode
-from stripeline.workers.kafka.aiokafka_internals import ask_open_connections, end_producer
+from stripeline.workers.kafka.aiokafka_internals import end_producer
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.client_start import start_within
+from stripeline.workers.kafka.watch.connection_asks import ConnectionAsks
 from stripeline.workers.task.decision import OutputRecord
 from stripeline.workers.task.input_partition import InputPartition
 from stripeline.workers.task.pending import Pending
@@ -28,8 +29,6 @@ With less, the death of one broker fails a commit of every task, and all that th
 _OPEN_S = 30.0
 MAX_REQUEST_BYTES = 2_097_152
 _FLUSH_S = 2.0
-_ASK_S = 2.0
-"""How often the connections are asked. A forgotten one is closed so soon, and a request timeout, after it was."""
 CommitOffsets = Mapping[TopicPartition, OffsetAndMetadata]
 BatchBuilder = Any
 """The result of `AIOKafkaProducer.create_batch`."""
@@ -45,8 +44,10 @@ class Transactions:
     """The transactions of one task."""
 
     def __init__(
-        self, *, group: str, partition: int, changelog: str, clock: BrokerClock, client: Mapping[str, Any]
-    ) -> None:
+        self, *, group: str, partition: int, changelog: str, clock: BrokerClock, client: Mapping[str, Any],
+        asks: ConnectionAsks,
+    ) -> None:  # fmt: skip
+        self._asks = asks
         self._group, self._partition, self._changelog, self._clock = group, partition, changelog, clock
         self._producer = AIOKafkaProducer(
             **client,
@@ -56,12 +57,11 @@ class Transactions:
             max_request_size=MAX_REQUEST_BYTES,
             linger_ms=0,
         )
-        self._asking: asyncio.Task[None] | None = None
 
     async def open(self) -> None:
         """Take the transactional id over: fences its former producer, and aborts a transaction that was left open."""
         await start_within(self._producer.start(), _OPEN_S)
-        self._asking = asyncio.create_task(self._ask_connections(), name=f"connections of {self._group}")
+        self._asks.add(self._producer.client)
 
     async def commit(self, pending: Pending, offsets: CommitOffsets) -> int | None:
         """Publish what finished, the state changes and the offsets in one transaction.
@@ -120,11 +120,5 @@ class Transactions:
 
     async def close(self) -> None:
         """End the producer, in bounded time, whether or not the broker and the topics are there."""
-        if self._asking is not None:
-            self._asking.cancel()
+        self._asks.remove(self._producer.client)
         await end_producer(self._producer, flush_s=_FLUSH_S)
-
-    async def _ask_connections(self) -> None:
-        while True:
-            await asyncio.sleep(_ASK_S)
-            await ask_open_connections(self._producer.client)

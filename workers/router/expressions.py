@@ -12,10 +12,10 @@ from functools import lru_cache
 from types import MappingProxyType
 from typing import Any, Final
 
-import cel
 import orjson
 from msgspec import Struct
 
+from stripeline.workers.router.cel_internals import engine
 from stripeline.workers.router.number_forms import as_integer, exact_forms, text_operand
 from stripeline.workers.router.paths import Absent, absent
 
@@ -109,7 +109,7 @@ def compiled(source: str) -> Expression:
     if len(source) > MAX_LENGTH:
         raise ExpressionError(f"an expression may have {MAX_LENGTH} characters; this one has {len(source)}")
     try:
-        program = cel.compile(source)
+        program = engine().compile(source)
     except Exception as error:
         raise ExpressionError(f"{source!r} is no CEL expression: {str(error).splitlines()[0][:200]}") from error
     uses = re.findall(r"\bdata\b(\.[A-Za-z_]\w*)?", source)

@@ -8,7 +8,9 @@ from aiokafka.errors import CorruptRecordException, KafkaError, TopicAuthorizati
 from aiokafka.structs import TopicPartition
 
 from stripeline.workers.kafka.broker_clock import BrokerClock
+from stripeline.workers.kafka.consumer import IDLE_FETCH_WAIT_MS, IDLE_POLL_MS, POLL_MS
 from stripeline.workers.kafka.polling import Polling
+from stripeline.workers.task.idle_reads import QUIET_S
 from stripeline.workers.task.input_partition import InputPartition
 from tests.support.records import Record
 
@@ -24,6 +26,12 @@ class Consumer:
     error: Exception = field(default_factory=lambda: CorruptRecordException("Invalid CRC"))
     positions: dict[TopicPartition, int] = field(default_factory=dict)
     fetched_ms: int = 1
+    waits_ms: list[int] = field(default_factory=list)
+    _fetch_max_wait_ms: int = POLL_MS
+
+    @property
+    def _fetcher(self) -> "Consumer":
+        return self
 
     def seek(self, tp: TopicPartition, offset: int) -> None:
         self.positions[tp] = offset
@@ -45,6 +53,7 @@ class Consumer:
 
     async def getmany(self, *tps: TopicPartition, timeout_ms: int, max_records: int) -> dict[TopicPartition, list[Any]]:
         found = {}
+        self.waits_ms.append(timeout_ms)
         for tp in tps:
             first = self.positions[tp]
             last = min(self.ends[tp], first + max_records)
@@ -118,6 +127,24 @@ def opened(consumer: Consumer, held: Held) -> tuple[Polling, dict[TopicPartition
 async def polled(polling: Polling, times: int) -> None:
     for _ in range(times):
         await polling.once()
+
+
+async def test_a_member_without_records_waits_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    consumer, clock = Consumer(ends={ONE: 1, TWO: 0}), [0.0]
+    polling, tasks = opened(consumer, Held())
+    monkeypatch.setattr("stripeline.workers.kafka.polling.time.monotonic", lambda: clock[0])
+    for clock[0] in (0.0, 1.0, 1.0 + QUIET_S - 0.1, 1.0 + QUIET_S):  # the first one brings a record
+        await polling.once()
+    assert consumer.waits_ms == [POLL_MS, POLL_MS, POLL_MS, IDLE_POLL_MS]
+    assert consumer._fetch_max_wait_ms == IDLE_FETCH_WAIT_MS
+    consumer.ends[TWO] = 1
+    await polling.once()
+    assert consumer._fetch_max_wait_ms == POLL_MS  # of the fetch that follows the records
+    tasks[ONE].open = False  # it has no room, or is being restored
+    tasks[ONE].wanted = list  # type: ignore[method-assign]
+    for clock[0] in (10.0, 20.0):
+        await polling.once()
+    assert consumer.waits_ms[-2:] == [POLL_MS, POLL_MS]
 
 
 async def test_records_before_and_beside_a_bad_one_come_once() -> None:

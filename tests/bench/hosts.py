@@ -1,0 +1,119 @@
+"""The hosts job: what a second process of a host brings, for ingest and for a worker (router and executor).
+
+Each process of the role has the same share of a core, by a quota; the load, Kafka, Stripe's stand-in and the parent of
+two processes have no limit. The shares are so small that two of them leave the others what they need.
+"""
+
+import asyncio
+from collections.abc import AsyncIterator, Sequence
+from contextlib import ExitStack, asynccontextmanager
+from functools import partial
+from typing import Final
+
+import orjson
+from aiokafka import AIOKafkaConsumer
+
+from tests.bench.harness import Column, Contender, Lab, Sample, Table, alternate
+from tests.bench.processes import output
+from tests.bench.quotas import children, quota
+from tests.bench.router import events
+from tests.bench.workers import Setup, produce, read, setup
+
+SHARE: Final = 0.15
+COUNTS: Final = (1, 2)
+CONNECTIONS: Final = 256
+PARTITIONS: Final = 4
+EVENTS: Final = 4_000
+STEPS: Final = 2
+_LOOK_S, _DONE_S = 1.0, 120.0
+_COUNTED: Final = (0.2, 0.8)
+"""The results that are counted, as shares of all in the order of their appends: all processes work meanwhile."""
+
+
+@asynccontextmanager
+async def limited(of: Setup, role: str, count: int) -> AsyncIterator[int]:
+    """A role as so many processes, each with its share, once they are ready. Gives the first one's process id."""
+    process = of.cluster.add(role, role, *(("--processes", str(count)) if count > 1 else ()))
+    await process.ready()
+    assert process.child is not None
+    pids = children(process.child.pid) if count > 1 else [process.child.pid]
+    assert len(pids) == count
+    try:
+        with ExitStack() as stack:
+            for pid in pids:
+                stack.enter_context(quota(pid, SHARE))
+            yield pids[0]
+    finally:
+        process.kill()
+
+
+async def ingest(lab: Lab, count: int) -> Sample:
+    async with setup(lab, partitions=PARTITIONS) as of, limited(of, "ingest", count) as pid:
+        where = ("--port", str(of.cluster.ingest_port), "--path", "/webhooks/payments", "--pid", str(pid))
+        how = ("--seconds", str(lab.seconds), "--connections", str(CONNECTIONS))
+        got = orjson.loads(await output("tests.bench.load", *where, *how))
+    if got["failed"]:
+        raise RuntimeError(f"{got['failed']:.0f} of {got['answered']:.0f} deliveries were not answered 200")
+    return {"per_s": got["per_s"], "of_share": got["cpu_share"] / SHARE}
+
+
+async def worker(lab: Lab, count: int) -> Sample:
+    """Events with runs of two steps: how many results a second."""
+    async with setup(lab, partitions=PARTITIONS) as of:
+        topics = of.cluster.settings.topics
+        async with limited(of, "worker", count):
+            await produce(lab, f"{topics.prefix}payment-event", events(EVENTS))
+            times = await _results(of, topics.result, EVENTS * STEPS)
+    first, last = (int(len(times) * share) for share in _COUNTED)
+    return {"per_s": (last - first) * 1000 / (times[last] - times[first])}
+
+
+async def _results(of: Setup, topic: str, count: int) -> list[int]:
+    """When each result was appended, by the broker's clock. They are read when all are there."""
+    places = of.partitions_of(topic)
+    async with AIOKafkaConsumer(bootstrap_servers=of.lab.bootstrap_servers) as consumer:
+        consumer.assign(places)
+        starts = await consumer.beginning_offsets(places)
+        async with asyncio.timeout(_DONE_S):
+            while sum((await consumer.end_offsets(places)).values()) < count:  # noqa: ASYNC110  the broker sets none
+                await asyncio.sleep(_LOOK_S)
+    times: list[int] = []
+    while len(times) < count:  # the ends of transactions count as offsets
+        await asyncio.sleep(_LOOK_S)
+        times = [record.timestamp async for record in read(of, topic, starts)]
+    return sorted(times)
+
+
+async def job(lab: Lab) -> Sequence[Table]:
+    contenders: dict[str, Contender] = {
+        _name(kind, count): partial(measure, lab, count)
+        for kind, measure in (("ingest", ingest), ("worker", worker))
+        for count in COUNTS
+    }
+    samples = await alternate(lab, contenders)
+    rows = {
+        _name(kind, count): {
+            **samples[_name(kind, count)],
+            "of_one": samples[_name(kind, count)]["per_s"] / samples[_name(kind, 1)]["per_s"],
+        }
+        for kind in ("ingest", "worker")
+        for count in COUNTS
+    }
+    return [
+        Table(
+            title="Several processes of a host",
+            about=(
+                f"`--processes 2` beside one process. Each process of the role has {SHARE:.0%} of a core by a quota of"
+                " the kernel's; load generator, Kafka, Stripe's stand-in and the parent have no limit."
+                f" Ingest: signed 4 kB deliveries over {CONNECTIONS} connections, as fast as they are answered."
+                f" Worker: {EVENTS:,} events with runs of two steps, router and executor in each process;"
+                f" {PARTITIONS} partitions. Medians of {lab.rounds} alternating rounds."
+            ),
+            columns=(Column("per_s", "events or results a second"), Column("of_one", "÷ one process", 2)),
+            rows=rows,
+        )
+    ]
+
+
+def _name(kind: str, count: int) -> str:
+    return f"{kind}, {count} process{'es' if count > 1 else ''}"
