@@ -341,3 +341,32 @@ async def test_a_long_rest_ends_when_calls_would_soon_wait_for_its_end(workers, 
     workers.start(stripe)
     await workers.send(*customers(*names))
     await until(lambda: len(set(stripe.commands)) == 1_200, "all calls are made")
+
+
+class CountingStripe(ScriptedStripe):
+    """Notes how many calls it had in flight at most."""
+
+    now, most = 0, 0
+
+    async def send(self, call: Any) -> Any:
+        self.now += 1
+        self.most = max(self.most, self.now)
+        try:
+            await asyncio.sleep(0.005)
+            return await super().send(call)
+        finally:
+            self.now -= 1
+
+
+async def test_calls_in_flight_never_exceed_their_number(wide: ScriptedWorkers):
+    stripe, deep, other = CountingStripe(), numbered(0, 80), numbered(80, 80)
+    gate = stripe.gate(*deep[:40])
+    worker = wide.start(stripe, role=wide.role(stripe, 32))
+    await worker.ready(2)
+    await wide.send(*customers(*deep))
+    await until(lambda: stripe.now == 31, "all slots but the one that is kept are taken")
+    await wide.send(*customers(*other), partition=1)
+    await until(lambda: len(stripe.ended) == 80, "the other partition is worked off beside them")
+    gate.set()
+    await wide.all_have_results(*deep, *other)
+    assert stripe.most == 32
