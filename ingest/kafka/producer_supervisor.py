@@ -52,7 +52,7 @@ def connector(client: Mapping[str, Any]) -> Connect:
         return AIOKafkaProducer(
             **client,
             enable_idempotence=True,  # acks=all, and a retry inside the client is no duplicate
-            linger_ms=0,  # ours is for all partitions together: stripeline.ingest.kafka.linger
+            linger_ms=0,  # ours is for all partitions together: stripeline.ingest.linger
             max_batch_size=BATCH_BYTES,
             # Refused here, since a record that the broker refuses costs its partition a new producer.
             max_request_size=RECORD_MAX_BYTES,

@@ -70,9 +70,10 @@ ENVIRONMENT = {
 """Who reads the environment or a `.env` file, and by what."""
 
 IMPURE = (
-    "ingest/http/", "ingest/kafka/aiokafka_internals.py", "ingest/kafka/batches.py", "ingest/kafka/linger.py",
+    "ingest/http/", "ingest/kafka/aiokafka_internals.py", "ingest/kafka/batches.py",
     "ingest/kafka/producer_start.py", "ingest/kafka/producer_supervisor.py", "ingest/kafka/publish_errors.py",
-    "ingest/kafka/publisher.py", "ingest/kafka/seen_writer.py", "ingest/kafka/session.py", "ingest/limited_log.py",
+    "ingest/kafka/publisher.py", "ingest/kafka/seen_writer.py", "ingest/kafka/session.py",
+    "ingest/limited_log.py", "ingest/linger.py",
     "workers/kafka/", "workers/secrets/", "workers/spans.py", "workers/stripe/",
 )  # fmt: skip
 """What of `ingest` and `workers` is not pure. All else of them, and all of `contracts`, is."""

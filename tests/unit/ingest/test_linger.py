@@ -1,11 +1,13 @@
-"""When batches are sent, on a fake clock."""
+"""When gathered work is done, on a fake clock."""
 
 import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import cast
 
-from stripeline.ingest.kafka.linger import ENOUGH_RECORDS, LINGER_S, Linger
+from stripeline.ingest.linger import Linger
+
+LINGER_S, ENOUGH = 0.003, 16
 
 
 @dataclass
@@ -47,7 +49,7 @@ class World:
     sent: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.linger = Linger(cast("asyncio.AbstractEventLoop", self.loop))
+        self.linger = Linger(cast("asyncio.AbstractEventLoop", self.loop), LINGER_S, ENOUGH)
 
     def schedule(self, *names: str) -> None:
         for name in names:
@@ -95,10 +97,10 @@ def test_enough_records_end_the_linger() -> None:
     world.schedule("first")
     world.run()
     world.schedule("one")
-    for _ in range(ENOUGH_RECORDS - 1):
-        world.linger.count_record()
+    for _ in range(ENOUGH - 1):
+        world.linger.count()
     assert world.run(LINGER_S * 0.5) == []
-    world.linger.count_record()
+    world.linger.count()
     assert world.sent == ["one"]
     world.schedule("two")
     assert world.run(LINGER_S * 0.9) == []  # the timer of the linger that was cut short is cancelled
@@ -109,8 +111,8 @@ def test_enough_records_before_a_send_skip_the_linger() -> None:
     world = World()
     world.schedule("first")
     world.run()
-    for _ in range(ENOUGH_RECORDS):
-        world.linger.count_record()  # behind a request that is under way
+    for _ in range(ENOUGH):
+        world.linger.count()  # behind a request that is under way
     world.schedule("one", "two")
     assert world.sent == ["first"]
     assert world.run() == ["one", "two"]
