@@ -40,7 +40,7 @@ from stripeline.workers.task.pending import Pending
 from stripeline.workers.task.uncommitted_limit import UncommittedLimit
 
 S = TypeVar("S", bound=TaskState)
-_WAITING_CALLS, _EXPIRE_EVERY_S, _SLOW_COMMIT_S = 8, 60.0, 3.0
+_WAITING_CALLS, _EXPIRE_EVERY_S, _SLOW_COMMIT_S = 8, 10.0, 3.0
 _LAST_COMMIT_S = 10.0  # a process ends within 30 s, with or without Kafka
 log = structlog.get_logger()
 
