@@ -18,7 +18,9 @@ from stripeline.workers.executor.stripe_answer import CallReply
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
 from stripeline.workers.task import dead_letters
-from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord, StateChange, TaskState
+from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord, StateChange, TaskState, Waits
+from stripeline.workers.task.intake import Waiting
+from stripeline.workers.task.waiting.waiting_room import MANY, WaitingRoom
 from stripeline.workers.thin.thin_fetch import Fetch
 from stripeline.workers.thin.thin_fetcher import ThinFetcher
 
@@ -54,6 +56,7 @@ class Role(Protocol[S]):
     inputs: topics, all with the same number of partitions.
     original: those of them without which there is no task. They stay for ever; the others may come and go.
     grows: those of them that make the state grow; they pause while it is full.
+    stays: those of them whose records may wait where they are, in the task's waiting room.
     changelog: the topic that holds the state.
     dead_letters: the topic for what can't be read or done.
     concurrency: calls at a time of one process, all its tasks together.
@@ -64,6 +67,7 @@ class Role(Protocol[S]):
     inputs: tuple[str, ...]
     original: frozenset[str]
     grows: frozenset[str]
+    stays: frozenset[str]
     changelog: str
     dead_letters: str
     concurrency: int
@@ -71,6 +75,15 @@ class Role(Protocol[S]):
     def new_state(self) -> S: ...
     def lane(self, record: InputRecord) -> Hashable: ...
     def due_ms(self, record: InputRecord) -> int: ...
+    def waits(self, state: S, record: InputRecord, now_ms: int) -> Waits | None:
+        """What a record of a topic that `stays` waits for; None where it may be taken."""
+
+    def turn(self, state: S, lane: Hashable) -> int | None:
+        """The place that may run in the queue of a lane; None without a queue."""
+
+    def lets(self, gate: Hashable, now_ms: int) -> int:
+        """How many records a gate lets through: 0 none, 1 one, MANY all."""
+
     def take(self, state: S, record: InputRecord, now_ms: int, maybe_attempted: bool) -> Decision | RoleCall[S]:
         """The decision about a record, or a call. `maybe_attempted`: it was there before the task began."""
 
@@ -82,13 +95,23 @@ class Role(Protocol[S]):
         """Kafka has committed these outputs: for those who watch."""
 
 
+def waiting_of(role: Role[S], state: Callable[[], S], room: WaitingRoom) -> Waiting | None:
+    """What may wait in a task's waiting room; None for a role whose records never do."""
+    if not role.stays:
+        return None
+    return Waiting(
+        topics=role.stays, waits=lambda record, now_ms: role.waits(state(), record, now_ms),
+        turn=lambda lane: role.turn(state(), lane), lets=role.lets, room=room,
+    )  # fmt: skip
+
+
 class RouterRole(Role[Runs]):
     """Takes events, results and acts, and makes no calls."""
 
     def __init__(self, topics: Topics, router: Router) -> None:
         self.name, self.group = "router", topics.groups[0]
         self.inputs, self.grows = (*topics.events, topics.result, topics.act), frozenset(topics.events)
-        self.original = frozenset({topics.result})
+        self.original, self.stays = frozenset({topics.result}), frozenset[str]()
         self.changelog, self.concurrency = topics.run, 1
         self._router, self.dead_letters = router, topics.dead_letter
 
@@ -100,6 +123,13 @@ class RouterRole(Role[Runs]):
 
     def due_ms(self, record: InputRecord) -> int:  # noqa: ARG002
         return 0
+
+    def waits(self, state: Runs, record: InputRecord, now_ms: int) -> None: ...
+
+    def turn(self, state: Runs, lane: Hashable) -> None: ...
+
+    def lets(self, gate: Hashable, now_ms: int) -> int:  # noqa: ARG002
+        return MANY
 
     def take(self, state: Runs, record: InputRecord, now_ms: int, maybe_attempted: bool) -> Decision:  # noqa: ARG002
         return self._router.take(state, record, now_ms)
@@ -139,7 +169,7 @@ class ExecutorRole(Role[Ledger]):
         added = () if thin is None else (topics.thin_event,)
         self.inputs = (topics.command, *topics.retries, *former)
         self.original = frozenset({topics.command})
-        self.grows = frozenset({topics.command, *added})
+        self.grows, self.stays = frozenset({topics.command, *added}), frozenset((*topics.retries, *former))
         self.changelog, self.concurrency = topics.ledger, concurrency
         self._executor, self.send, self.dead_letters = executor, send, topics.dead_letter
         self._thin = thin
@@ -153,6 +183,19 @@ class ExecutorRole(Role[Ledger]):
 
     def due_ms(self, record: InputRecord) -> int:
         return self._executor.due_ms(record)
+
+    def waits(self, state: Ledger, record: InputRecord, now_ms: int) -> Waits | None:
+        if self._thin_of(record) is None:
+            return self._executor.waits(state, record, now_ms)
+        due_ms = self.due_ms(record)
+        return Waits(until_ms=due_ms) if due_ms > now_ms else None
+
+    def turn(self, state: Ledger, lane: Hashable) -> int | None:
+        queue = state.queue(lane.decode("latin-1")) if isinstance(lane, bytes) else None
+        return None if queue is None else queue.head
+
+    def lets(self, gate: Hashable, now_ms: int) -> int:
+        return self._executor.lets(gate, now_ms)
 
     def take(
         self, state: Ledger, record: InputRecord, now_ms: int, maybe_attempted: bool

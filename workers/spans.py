@@ -23,7 +23,7 @@ from stripeline.contracts.vocabulary import Fault, Verdict
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.stripe_answer import CallReply, StripeAnswer
 from stripeline.workers.roles import Role, RoleCall
-from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord, StateChange, TaskState
+from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord, StateChange, TaskState, Waits
 
 S = TypeVar("S", bound=TaskState)
 _W3C = TraceContextTextMapPropagator()
@@ -72,6 +72,7 @@ class _TracedRole(Role[S]):
 
     def __init__(self, role: Role[S], tracer: Tracer) -> None:
         self.name, self.group, self.inputs, self.grows = role.name, role.group, role.inputs, role.grows
+        self.stays = role.stays
         self.original = role.original
         self.changelog, self.dead_letters, self.concurrency = role.changelog, role.dead_letters, role.concurrency
         self._role, self._tracer = role, tracer
@@ -85,6 +86,15 @@ class _TracedRole(Role[S]):
 
     def due_ms(self, record: InputRecord) -> int:
         return self._role.due_ms(record)
+
+    def waits(self, state: S, record: InputRecord, now_ms: int) -> Waits | None:
+        return self._role.waits(state, record, now_ms)
+
+    def turn(self, state: S, lane: Hashable) -> int | None:
+        return self._role.turn(state, lane)
+
+    def lets(self, gate: Hashable, now_ms: int) -> int:
+        return self._role.lets(gate, now_ms)
 
     def expired(self, state: S, now_ms: int) -> Iterable[StateChange]:
         return self._role.expired(state, now_ms)

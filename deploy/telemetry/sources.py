@@ -18,6 +18,7 @@ from stripeline.workers.kafka.group_member import Worker
 from stripeline.workers.task.counters import Counts
 from stripeline.workers.task.decision import InputRecord
 from stripeline.workers.task.input_partition import InputPartition, Load
+from stripeline.workers.task.waiting.waiting_room import WaitingTopic
 
 _NEXT: Final = 100
 
@@ -86,17 +87,40 @@ class WorkerView:
     def age_s(self, source: InputPartition) -> float:
         return max(0.0, (self.now_ms - source.buffer[0].timestamp) / 1000) if source.buffer else 0.0
 
-    def first_age_s(self, source: InputPartition) -> float:
-        """Of the oldest among the next commands of a tier, since its first append."""
-        firsts = (first_appended_ms(read(record.headers), record.timestamp) for record in islice(source.buffer, _NEXT))
+    def first_age_s(self, place: tuple[str, str], source: InputPartition) -> float:
+        """Of the oldest among the commands of a tier that were read, since its first append."""
+        firsts = [first_appended_ms(read(record.headers), record.timestamp) for record in islice(source.buffer, _NEXT)]
+        waiting = self._waiting(place)
+        firsts += [] if waiting is None else [waiting.first_ms]
         return max(0.0, (self.now_ms - min(firsts, default=self.now_ms)) / 1000)
 
-    def overdue_s(self, source: InputPartition) -> float:
-        return max(0.0, (self.now_ms - self.due_ms(source.buffer[0])) / 1000) if source.buffer else 0.0
+    def overdue_s(self, place: tuple[str, str], source: InputPartition) -> float:
+        waiting, due = self._waiting(place), [self.due_ms(record) for record in islice(source.buffer, 1)]
+        due += [] if waiting is None or waiting.ready_ms is None else [waiting.ready_ms]
+        return max(0.0, (self.now_ms - min(due, default=self.now_ms)) / 1000)
+
+    def head_ms(self, place: tuple[str, str], source: InputPartition) -> int | None:
+        """When the next of a tier's commands is taken, if nothing wakes it before; None where none was read."""
+        waiting, due = self._waiting(place), [self.due_ms(record) for record in islice(source.buffer, 1)]
+        if waiting is not None:
+            due += [at for at in (waiting.due_ms, waiting.ready_ms) if at is not None]
+        return min(due, default=None)
+
+    def in_room(self, place: tuple[str, str]) -> int:
+        """How many commands of a tier wait in its task's waiting room."""
+        waiting = self._waiting(place)
+        return 0 if waiting is None else waiting.count
+
+    def _waiting(self, place: tuple[str, str]) -> WaitingTopic | None:
+        topic, partition = place
+        return self.loads[partition].waiting.get(topic)
 
     def ready(self, partition: str) -> ReadyRecords:
         """What the task could start now: of its inputs, and of what it took already."""
-        found = ReadyRecords(self.loads[partition].ready)
+        load = self.loads[partition]
+        found = ReadyRecords(load.ready)
+        for waiting in load.waiting.values():
+            found += ReadyRecords(waiting.ready, waiting.ready_ms)
         for (topic, number), (source, end) in self.inputs.items():
             if number == partition:
                 place = (topic, number)

@@ -216,7 +216,7 @@ async def test_a_retry_returns_when_due_and_holds_only_its_key(bench: Bench):
         await bench.produce(*commands(3), key=b"held")
         await bench.produce(*commands(3, "free"), key=b"free")
         await until(lambda: has_results(bench, 3))
-        assert set(await bench.results()) == {"free0", "free1", "free2"}
+        assert set((await bench.results())[:3]) == {"free0", "free1", "free2"}, "another key was delayed"
         await until(lambda: has_results(bench, 6))
     ends = [name for name in await bench.results() if name.startswith("c")]
     assert ends == ["c0", "c1", "c2"]

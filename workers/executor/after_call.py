@@ -18,11 +18,12 @@ Invariants:
 import msgspec
 from msgspec.structs import replace
 
+from stripeline.contracts import headers as h
 from stripeline.contracts import stripe_metadata
 from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.retry_tiers import tier_for
 from stripeline.contracts.vocabulary import Code, DeadLetterReason, Verdict
-from stripeline.workers.executor import letter_ends, outcome_records, transitions
+from stripeline.workers.executor import believed_times, letter_ends, outcome_records, transitions
 from stripeline.workers.executor.command_state import Call, CommandState, PlannedCall
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
@@ -65,6 +66,9 @@ def _attempt_failed(setup: Setup, ledger: Ledger, state: CommandState, failed: F
     unknown = failed.unknown or (state.unknown and not failed.decisive)
     answer = outcome_records.last_answer(failed, state.answer)
     now = replace(state, unknown=unknown, turn_ms=None, answer=answer)
+    due_ms = _due_ms(setup, state)
+    if now_ms < due_ms and failed.retryable and not failed.stored:
+        return transitions.not_yet(setup, ledger, now, due_ms, now_ms, _text(failed))
     tier = tier_for(setup.topics.tiers, attempt=attempts, at_least_ms=failed.retry_after_ms)
     if failed.retryable and not failed.stored and tier is not None:
         return transitions.retry_later(setup, ledger, now, tier, now_ms, attempts=attempts, last_error=_text(failed))
@@ -74,6 +78,17 @@ def _attempt_failed(setup: Setup, ledger: Ledger, state: CommandState, failed: F
         later = replace(now, look_at_ms=now_ms + setup.reconcile_after_ms, failure=failure)
         return transitions.look_up_later(setup, ledger, later, now_ms, attempts=attempts, last_error=_text(failed))
     return transitions.finish(setup, ledger, now, failed, now_ms, calls=1, reason=reason)
+
+
+def _due_ms(setup: Setup, state: CommandState) -> int:
+    """When a command that Stripe failed before was due; 0 for any other."""
+    record, topics = state.record, setup.topics
+    if not record.failed_by_stripe:
+        return 0
+    return believed_times.due_ms(
+        h.number(record.headers, h.DUE_AT), appended_ms=record.input.timestamp,
+        delay_ms=topics.delay_ms(record.input.topic),
+    )  # fmt: skip
 
 
 def _dead_reason(failed: Failed) -> DeadLetterReason | None:

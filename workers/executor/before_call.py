@@ -28,11 +28,11 @@ from stripeline.workers.executor.connection.key_breaker import pause_ms
 from stripeline.workers.executor.connection.own_runs import Ownership
 from stripeline.workers.executor.connection.rate_gate import Hold
 from stripeline.workers.executor.ledger import Ledger, remember, set_queue
-from stripeline.workers.executor.retry_headers import CommandRecord, waiting_headers
+from stripeline.workers.executor.retry_headers import BEHIND, CommandRecord, waiting_headers
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Failed, refusal
 from stripeline.workers.task import dead_letters
-from stripeline.workers.task.decision import Decision, Ended, OutputRecord
+from stripeline.workers.task.decision import Decision, Ended, OutputRecord, Waits
 
 MAX_KEY_BYTES = 1_024
 PLACE_MS = 200  # about what a call to Stripe takes
@@ -89,7 +89,8 @@ def _returned(
     """Back from a tier: not its turn, or settled meanwhile, or None: it goes on."""
     record, known = state.record, state.known
     if queue is not None and record.place is not None and record.place != queue.head:
-        return Decision(Verdict.HELD, (behind(setup, record, queue, record.place, now_ms),))
+        waits = Waits(place=record.place)
+        return Decision(Verdict.HELD, (behind(setup, record, queue, record.place, now_ms),), waits=waits)
     if known is not None and known.status != "waiting":
         return Decision(Verdict.KNOWN, changes=transitions.next_of_key(ledger, record))
     return None
@@ -124,7 +125,7 @@ def behind(setup: Setup, record: CommandRecord, queue: LedgerQueue, place: int, 
     tiers = setup.topics.tiers
     tier = max(covering(tiers, head_due_ms), within(tiers, turn_ms), key=_delay_ms)
     headers = waiting_headers(
-        record, attempts=record.attempts, due_ms=now_ms + tier.delay_ms, place=place, last_error="waits behind its key"
+        record, attempts=record.attempts, due_ms=now_ms + tier.delay_ms, place=place, last_error=BEHIND
     )
     return OutputRecord(setup.topics.retry(tier), record.input.key, record.input.value, headers)
 

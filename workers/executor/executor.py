@@ -7,6 +7,8 @@ answered ─► outcome ─► settle ─► after_call ──┬► decision
    └► the next request of a look-up           └► planned call
 """
 
+from collections.abc import Hashable
+
 from msgspec import Struct, field
 from msgspec.structs import replace
 
@@ -40,7 +42,8 @@ from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import CallReply, Failed, NoKey, Outcome, StripeAnswer, classify
 from stripeline.workers.executor.stripe_lookup import LookUp, Missing, NextRequest
 from stripeline.workers.task import dead_letters
-from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord
+from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord, Waits
+from stripeline.workers.task.waiting.waiting_room import MANY
 
 
 class Executor(Struct, frozen=True, kw_only=True):
@@ -60,6 +63,31 @@ class Executor(Struct, frozen=True, kw_only=True):
             return 0
         written_ms = h.number(h.read(record.headers), h.DUE_AT)
         return believed_times.due_ms(written_ms, appended_ms=record.timestamp, delay_ms=topics.delay_ms(record.topic))
+
+    def waits(self, ledger: Ledger, record: InputRecord, now_ms: int) -> Waits | None:
+        """What a record of a retry topic waits for: its turn, or its time; None where it may be taken.
+
+        One that its connection held, or that Stripe failed, is also let go on when its connection's gate opens.
+        """
+        read = read_record(record, returned=True)
+        queue = None if read.key is None or read.place is None else ledger.queue(read.key)
+        if queue is not None and read.place != queue.head:
+            return Waits(place=read.place)
+        due_ms = self.due_ms(record)
+        if due_ms <= now_ms or read.behind:
+            return None
+        command = parse_command(record.value) if read.failed_by_stripe or read.held else None
+        if command is None or isinstance(command, Unreadable):
+            return Waits(until_ms=due_ms)
+        return Waits(until_ms=due_ms, gate=(command.connection, command.account), fresh=not read.attempts)
+
+    def lets(self, gate: Hashable, now_ms: int) -> int:
+        """How many commands of a connection, and of the account that they name, may ask for their call now."""
+        match gate:
+            case (str() as connection, (str() | None) as account):
+                return self.gate.lets(connection, account, now_ms)
+            case _:
+                return MANY
 
     def take(
         self, ledger: Ledger, consumed: InputRecord, now_ms: int, maybe_attempted: bool = False
@@ -94,7 +122,7 @@ class Executor(Struct, frozen=True, kw_only=True):
         command = call.command
         spent = ledger.reserved.pop(command.command_id, None)
         observed = self.gate.observe(
-            command.connection, call.endpoint, outcome, call.permit, now_ms, command.account
+            command.connection, call.endpoint, outcome, call.permit, now_ms, command.account, of=command.command_id
         )  # fmt: skip
         # A look-up is of a command that waits, which no refusal ends.
         if observed is Observation.REFUSED_AGAIN or (observed is not Observation.ACCEPTED and call.look_up is not None):
@@ -185,14 +213,14 @@ class Executor(Struct, frozen=True, kw_only=True):
         key = f"{PAUSE}/connection/{planned.state.command.connection}"
         pause = encode(Pause(by=BY_BRAKE, why=braked.why, at_ms=now_ms))
         notice = OutputRecord(self.setup.topics.control, key.encode(), pause, (), 0)
-        return replace(decided, notices=(notice,), braked=braked.why)
+        return replace(decided, notices=(notice,), braked=braked.why, waits=None)
 
     def _with_spent(self, decision: Decision, ledger: Ledger, spent: Reserved | None) -> Decision:
         """In the same transaction as what became of the command: a crash gives no new allowance."""
         if spent is None:
             return decision
         change = spend(ledger, spent, self.brakes.released(spent.connection))
-        return replace(decision, changes=(*decision.changes, change))
+        return replace(decision, changes=(*decision.changes, change), waits=None)
 
     def _looked_up(
         self, call: Call, look_up: LookUp, answer: StripeAnswer | Fault, now_ms: int

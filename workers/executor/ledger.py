@@ -20,7 +20,7 @@ Invariants:
 - The commands that ended are in the order in which they were last written, so expiry looks at the oldest ones only.
 """
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping
 
 from msgspec import Struct
 
@@ -136,10 +136,10 @@ class Ledger:
     def warning(self) -> None:
         """A ledger has none."""
 
-    @property
-    def head_due_ms(self) -> int | None:
-        """When the head of the key that waits longest was due; None when no key waits."""
-        return min((queue.due_ms for queue in self._queues.values()), default=None)
+    def head_due_ms(self, waiting: Container[Hashable] = ()) -> int | None:
+        """When the head of the key that waits longest was due, but for these lanes; None when no other key waits."""
+        queues = self._queues.items()
+        return min((queue.due_ms for key, queue in queues if key.encode("latin-1") not in waiting), default=None)
 
     @property
     def sizes(self) -> Mapping[str, int]:

@@ -7,13 +7,20 @@
 """
 
 from collections.abc import Mapping
+from typing import Final
 
 from msgspec import Struct
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.headers import Headers
 from stripeline.contracts.masking import mask_text
+from stripeline.contracts.vocabulary import Code
 from stripeline.workers.task.decision import InputRecord
+
+BEHIND: Final = "waits behind its key"
+RATE: Final = "waits for its connection's rate"
+_STRIPES_FAULT: Final = f"{Code.PROVIDER_ERROR}:".encode()
+_HELD: Final = b"waits for "
 
 
 class CommandRecord(Struct, frozen=True, kw_only=True):
@@ -45,6 +52,25 @@ class CommandRecord(Struct, frozen=True, kw_only=True):
     @property
     def replayed(self) -> bool:
         return h.REPLAY in self.headers
+
+    @property
+    def failed_by_stripe(self) -> bool:
+        """Its last attempt failed by Stripe's fault, so it may be tried before its time once Stripe answers others."""
+        return self.attempts > 0 and self._why.startswith(_STRIPES_FAULT)
+
+    @property
+    def behind(self) -> bool:
+        """It went into its tier behind another of its key."""
+        return self._why == BEHIND.encode()
+
+    @property
+    def held(self) -> bool:
+        """It went into its tier without an attempt, since its connection could not call."""
+        return self._why.startswith(_HELD) and self._why != RATE.encode()
+
+    @property
+    def _why(self) -> bytes:
+        return self.headers.get(h.LAST_ERROR, b"") if self.returned else b""
 
     @property
     def old_event_ms(self) -> int | None:

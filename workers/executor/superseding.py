@@ -92,4 +92,5 @@ def joined(decision: Decision, state: CommandState) -> Decision:
     also = state.superseding
     if also is None:
         return decision
-    return replace(decision, outputs=(*also.outputs, *decision.outputs), changes=(also.change, *decision.changes))
+    outputs, changes = (*also.outputs, *decision.outputs), (also.change, *decision.changes)
+    return replace(decision, outputs=outputs, changes=changes, waits=None)

@@ -22,12 +22,16 @@ from stripeline.contracts.retry_tiers import HORIZON_MS, Tier, covering, within
 from stripeline.contracts.vocabulary import Code, DeadLetterReason, Verdict
 from stripeline.workers.executor import outcome_records, stripe_lookup
 from stripeline.workers.executor.command_state import CommandState, PlannedCall
+from stripeline.workers.executor.connection.key_breaker import PAUSE_MAX_MS, pause_ms
 from stripeline.workers.executor.connection.rate_gate import Hold
 from stripeline.workers.executor.ledger import Ledger, remember, set_queue
 from stripeline.workers.executor.retry_headers import CommandRecord, waiting_headers
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Outcome, refusal
-from stripeline.workers.task.decision import Decision, OutputRecord, StateChange
+from stripeline.workers.task.decision import Decision, OutputRecord, StateChange, Waits
+
+TURN_LEAD_MS = 1_000
+"""A command is asked for so long before its turn: its call then waits in memory, and keeps its connection busy."""
 
 
 def attempt(setup: Setup, ledger: Ledger, state: CommandState, action: Action, now_ms: int) -> PlannedCall | Decision:
@@ -62,14 +66,49 @@ def look_up_later(
     last_error: str = "waits for its look-up",
 ) -> Decision:  # fmt: skip
     """Into the tier that covers the time until the search index can have the object."""
-    tier = covering(setup.topics.tiers, (state.look_at_ms or now_ms) - now_ms)
-    return retry_later(setup, ledger, state, tier, now_ms, attempts=attempts, last_error=last_error)
+    look_ms = state.look_at_ms or now_ms
+    tier = covering(setup.topics.tiers, look_ms - now_ms)
+    decided = retry_later(setup, ledger, state, tier, now_ms, attempts=attempts, last_error=last_error)
+    known = may_stay(state) and state.known is not None and state.known.look_at_ms == look_ms
+    return replace(decided, waits=Waits(until_ms=look_ms)) if known else decided
 
 
 def hold(setup: Setup, ledger: Ledger, state: CommandState, held: Hold, now_ms: int) -> Decision:
-    """Through a tier without an attempt: its connection is at its limit, or its key is refused."""
-    tier, waits = within(setup.topics.tiers, held.wait_ms), replace(state, turn_ms=held.turn_ms)
-    return retry_later(setup, ledger, waits, tier, now_ms, attempts=state.record.attempts, last_error=held.why)
+    """Through a tier without an attempt: its connection is at its limit, or its key is refused.
+
+    One that has come back from a tier may wait there until it can be let pass.
+    """
+    tier, held_state = within(setup.topics.tiers, held.wait_ms), replace(state, turn_ms=held.turn_ms)
+    decided = retry_later(
+        setup, ledger, held_state, tier, now_ms, attempts=state.record.attempts, last_error=held.why
+    )  # fmt: skip
+    return replace(decided, waits=_held(held_state, held, now_ms)) if may_stay(state) else decided
+
+
+def may_stay(state: CommandState) -> bool:
+    """Whether the ledger has all that a command's wait rests on, so that its record may stay on its retry topic."""
+    return state.record.returned and state.waits and state.superseding is None
+
+
+def _held(state: CommandState, held: Hold, now_ms: int) -> Waits:
+    command, record = state.command, state.record
+    if held.turn_ms is not None:
+        promised = state.known is not None and state.known.turn_ms == held.turn_ms
+        changes = () if promised else (remember(command.command_id, state.waiting(now_ms)),)
+        return Waits(until_ms=max(held.turn_ms - TURN_LEAD_MS, now_ms + 1), changes=changes)
+    if held.closed:
+        gate, fresh = (command.connection, command.account), record.attempts == 0
+        return Waits(until_ms=now_ms + PAUSE_MAX_MS, gate=gate, closed=True, fresh=fresh)
+    return Waits(until_ms=now_ms + max(held.wait_ms, pause_ms(now_ms, record.input.timestamp)))
+
+
+def not_yet(setup: Setup, ledger: Ledger, state: CommandState, due_ms: int, now_ms: int, last_error: str) -> Decision:
+    """An attempt before its time has failed: it counts as none, and the next one is when it would have been."""
+    tier, command, attempts = covering(setup.topics.tiers, due_ms - now_ms), state.command, state.record.attempts
+    decided = retry_later(setup, ledger, state, tier, now_ms, attempts=attempts, last_error=last_error)
+    changes = (remember(command.command_id, state.waiting(now_ms)),)
+    gate = (command.connection, command.account)
+    return replace(decided, waits=Waits(until_ms=due_ms, gate=gate, fresh=False, changes=changes))
 
 
 def past_horizon(state: CommandState, now_ms: int) -> bool:

@@ -38,6 +38,7 @@ from stripeline.workers.task.commit_pace import CommitPace
 from stripeline.workers.task.counters import Counts
 from stripeline.workers.task.decision import TaskState
 from stripeline.workers.task.uncommitted_limit import UncommittedLimit
+from stripeline.workers.task.waiting.waiting_room import RoomSize
 
 S = TypeVar("S", bound=TaskState)
 log = structlog.get_logger()
@@ -73,6 +74,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         self.role, self._membership, self.clock = role, membership, clock
         self.slots, self.call_ages = CallSlots(role.concurrency, lambda: len(self.tasks)), CallAges()
         self._pace = CommitPace(membership.commit_interval_s)
+        self._room_size = RoomSize()
         self._limits: dict[int, UncommittedLimit] = defaultdict(UncommittedLimit)  # they outlive their tasks
         self._sharing = Sharing(original=role.original, partitions=membership.partitions)
         self._topics: Mapping[int, frozenset[str]] = {}
@@ -234,7 +236,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
             self.role, number, topics, clock=self.clock, client=membership.client,
             pace=self._pace, slots=self.slots.of_a_task(),
             calls=self.call_ages.of(number), limit=self._limits[number], restore_turn=self._restore_turn,
-            notices=self._notices, asks=self._asks, restored=restored, counts=self.counts,
+            notices=self._notices, asks=self._asks, restored=restored, counts=self.counts, room_size=self._room_size,
         )  # fmt: skip
 
     def _happened(self, event: WorkerEvent, **details: Any) -> None:

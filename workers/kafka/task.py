@@ -3,15 +3,15 @@
     deliver ─► buffers ─► lanes ─► take ─► decision ──────────► pending ─► one transaction ─► Kafka
                                      └───► call ─► settle ──────┘
 
-Records that the consumer read are taken in order and go to lanes. Decisions change the state at once and go
-out with the next commit, together with the offsets. If a commit fails, the task discards its state and its decisions,
-and a new task goes on from the last commit.
+Records that the consumer read are taken in order and go to lanes. Decisions change the state at once and go out with
+the next commit and the offsets. If a commit fails, they are discarded, and a new task goes on from the last commit.
 """
 
 import asyncio
 import contextlib
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
+from functools import partial
 from typing import Any, Generic, TypeVar
 
 import structlog
@@ -19,7 +19,6 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.vocabulary import LogEvent
-from stripeline.workers.executor.stripe_answer import CallReply
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.decision_count import count
 from stripeline.workers.kafka.notices import Notices
@@ -27,17 +26,18 @@ from stripeline.workers.kafka.restore import RestoredState
 from stripeline.workers.kafka.task_opening import Beginnings, Opening
 from stripeline.workers.kafka.transaction import CommitOffsets, Transactions, commit_offsets
 from stripeline.workers.kafka.watch.connection_asks import ConnectionAsks
-from stripeline.workers.roles import Role, RoleCall
+from stripeline.workers.roles import Role, RoleCall, waiting_of
 from stripeline.workers.stripe.call_ages import PartitionCalls
 from stripeline.workers.stripe.call_slots import TaskSlots
 from stripeline.workers.task.commit_pace import CommitPace
 from stripeline.workers.task.commit_rest import rest_s
 from stripeline.workers.task.counters import Counts
-from stripeline.workers.task.decision import Decision, InputRecord, TaskState
+from stripeline.workers.task.decision import Decision, InputRecord, StateChange, TaskState
 from stripeline.workers.task.input_partition import InputPartition, Load
 from stripeline.workers.task.intake import MAX_PENDING, SLICE, Intake
 from stripeline.workers.task.pending import Pending
 from stripeline.workers.task.uncommitted_limit import UncommittedLimit
+from stripeline.workers.task.waiting.waiting_room import RoomSize, WaitingRoom
 
 S = TypeVar("S", bound=TaskState)
 _WAITING_CALLS, _EXPIRE_EVERY_S, _SLOW_COMMIT_S = 8, 10.0, 3.0
@@ -52,22 +52,22 @@ class Task(Generic[S]):
         self, role: Role[S], partition: int, topics: Iterable[str], *, clock: BrokerClock, client: Mapping[str, Any],
         pace: CommitPace, slots: TaskSlots, calls: PartitionCalls, limit: UncommittedLimit,
         restore_turn: asyncio.Semaphore, notices: Notices, asks: ConnectionAsks,
-        restored: RestoredState[S] | None = None, counts: Counts | None = None,
+        restored: RestoredState[S] | None = None, counts: Counts | None = None, room_size: RoomSize | None = None,
     ) -> None:  # fmt: skip
         self.role, self.partition, self.counts = role, partition, counts or Counts()
         self.restored = restored or RestoredState(role.new_state(), 0)
         self.inputs = {TopicPartition(topic, partition): InputPartition(grows=topic in role.grows) for topic in topics}
-        # What waits for its connection's turn runs too, as far as a lane is concerned, and takes no place of others.
         sources = {tp.topic: source for tp, source in self.inputs.items()}
-        self._intake = Intake(sources, role.lane, role.due_ms, 2 * role.concurrency)
+        waiting = waiting_of(role, lambda: self.restored.state, WaitingRoom(room_size or RoomSize()))
+        # Twice: what waits for its connection's turn runs too, as far as a lane is concerned.
+        self.intake = Intake(sources, role.lane, role.due_ms, 2 * role.concurrency, waiting)
         self._slots, self._under_way, self._notices = slots, calls, notices
         self._limit, self._uncommitted = limit, 0
         self.open, self.restoring = False, True  # restoring: until it is open for the first time
         self._clock, self._pace = clock, pace
-        self._pending = Pending()
+        self._pending, self._committing = Pending(), asyncio.Lock()
         self._calls: set[asyncio.Task[None]] = set()
-        self._committing, self._wake = asyncio.Lock(), asyncio.Event()
-        self._crowded = asyncio.Event()  # so much has finished that calls will soon wait for the next commit
+        self._wake, self._crowded = asyncio.Event(), asyncio.Event()  # crowded: calls will soon wait for the commit
         self._timer: asyncio.TimerHandle | None = None
         self._pump_scheduled = self._closing = False
         self._commit_began_s: float | None = None
@@ -81,8 +81,8 @@ class Task(Generic[S]):
     async def start(self, beginnings: Beginnings, seek: Callable[[Mapping[TopicPartition, int]], None]) -> None:
         """Open the producer, restore, then start: in this order, so that no zombie can add to what is restored."""
         found = await self.opening.starts(self.restored, list(self.inputs), beginnings)
-        for tp, start in found.items():
-            self.inputs[tp].begin(start.watermark, start.read_from, start.end, start.lost)
+        for tp, at in found.items():
+            self.inputs[tp].begin(at.watermark, at.read_from, at.end, at.lost)
         # Always seek back: the consumer may have fetched ahead. From here on no pause: what is read next is delivered.
         seek({tp: start.read_from for tp, start in found.items()})
         self.open, self.restoring = True, False
@@ -92,8 +92,7 @@ class Task(Generic[S]):
 
     @property
     def load(self) -> Load:
-        """What the task has in hand now, for those who watch it."""
-        return self._intake.load(calls=len(self._calls), state=self.restored.state)
+        return self.intake.load(calls=len(self._calls), state=self.restored.state)
 
     @property
     def stuck(self) -> bool:
@@ -102,21 +101,15 @@ class Task(Generic[S]):
 
     def wanted(self) -> Sequence[TopicPartition]:
         """The input partitions that have room for more records."""
-        if not self.open or self._closing:
-            return ()
-        return [TopicPartition(topic, self.partition) for topic in self._intake.wanted()]
+        wanted = self.intake.wanted() if self.open and not self._closing else ()
+        return [TopicPartition(topic, self.partition) for topic in wanted]
 
     def deliver(self, tp: TopicPartition, records: Sequence[InputRecord], position: int) -> None:
         """Records that were read, in order; the consumer then stands at `position`."""
-        source = self.inputs[tp]
-        if not source.was_read:  # commits where it begins: that its partition is in use is known before any record
+        if self.inputs[tp].read(records, position):
             self._wake.set()
-        source.put(records, position)
         if records:
             self._pump()
-        elif not source.buffer and not source.watermark.unfinished and position > source.watermark.position:
-            source.watermark.advance(position)
-            self._wake.set()
 
     async def run(self) -> None:
         """Commit what finishes, paced, until closed. Raises what makes the task useless."""
@@ -147,6 +140,7 @@ class Task(Generic[S]):
     def abandon(self) -> None:
         """Cut calls short. Whoever comes next repeats them with the same Idempotency-Key."""
         self._closing = True
+        self.intake.close()
         if self._timer is not None:
             self._timer.cancel()
         for call in self._calls:
@@ -163,7 +157,7 @@ class Task(Generic[S]):
         self._pump_scheduled = False
         if self._closing or not self.open:
             return
-        filled = self._intake.fill(self._clock.now_ms(), pending=self._pending.records, full=self.restored.state.full)
+        filled = self.intake.fill(self._clock.now_ms(), pending=self._pending.records, full=self.restored.state.full)
         for gap in filled.gaps:
             self._pending.add(gap.decision)
             self.counts.passed(gap, self.role.dead_letters)
@@ -190,15 +184,12 @@ class Task(Generic[S]):
 
     def _next_call(self) -> tuple[Hashable, InputRecord, RoleCall[S]] | None:
         """Start records until one of them asks for a call; None when no more may start."""
-        while self._may_call() and (started := self._intake.lanes.start()) is not None:
+        while self._may_call() and (started := self.intake.lanes.start()) is not None:
             lane, record = started
             self._uncommitted += 1
-            maybe_attempted = record.offset < self._intake.inputs[record.topic].end_at_start
-            try:
-                decided = self.role.take(self.restored.state, record, self._clock.now_ms(), maybe_attempted)
-            except Exception as error:  # noqa: BLE001
-                decided = self._broken(record, error)
-            if not isinstance(decided, Decision):
+            maybe_attempted = record.offset < self.intake.inputs[record.topic].end_at_start
+            take = partial(self.role.take, self.restored.state, record, maybe_attempted=maybe_attempted)
+            if not isinstance(decided := self._decided(record, take), Decision):
                 return lane, record, decided
             self._finish(lane, record, decided)
         return None
@@ -228,36 +219,47 @@ class Task(Generic[S]):
             self._pump_soon()
         under_way = self._under_way.began()
         try:
-            decided = self._settled(record, call, await call.carry_out())
+            reply = await call.carry_out()
+            decided = self._decided(record, partial(call.settle, self.restored.state, reply))
             while not isinstance(decided, Decision) and decided.continues:
-                decided = self._settled(record, decided, await decided.carry_out())
+                reply = await decided.carry_out()
+                decided = self._decided(record, partial(decided.settle, self.restored.state, reply))
         finally:
             self._under_way.ended(under_way)
             self._slots.leave()
         return decided
 
-    def _settled(self, record: InputRecord, call: RoleCall[S], reply: CallReply) -> Decision | RoleCall[S]:
-        try:
-            return call.settle(self.restored.state, reply, self._clock.now_ms())
-        except Exception as error:  # noqa: BLE001
-            return self._broken(record, error)
-
-    def _broken(self, record: InputRecord, error: Exception) -> Decision:
+    def _decided(self, record: InputRecord, decide: Callable[..., Decision | RoleCall[S]]) -> Decision | RoleCall[S]:
         """A fault in deciding about one record ends that record only."""
-        self._log.error(LogEvent.DECISION_FAILED, topic=record.topic, offset=record.offset, exc_info=error)
-        return self.role.broken(self.restored.state, record, error)
+        try:
+            return decide(now_ms=self._clock.now_ms())
+        except Exception as error:  # noqa: BLE001
+            self._log.error(LogEvent.DECISION_FAILED, topic=record.topic, offset=record.offset, exc_info=error)
+            return self.role.broken(self.restored.state, record, error)
 
     def _finish(self, lane: Hashable, record: InputRecord, decision: Decision) -> None:
-        for change in decision.changes:
-            self.restored.state.apply(change.key, change.record)
-        self._pending.add(decision)
         for notice in decision.notices:
             self._notices.put(notice)
-        if self._pending.records == MAX_PENDING // 2:
-            self._crowded.set()
-        count(self.counts, record, decision, self.role.dead_letters)
-        self._intake.finish(lane, record)
-        self._wake.set()
+        if decision.waits is not None and self.intake.stays(record, self._clock.now_ms()):
+            self._change(decision.waits.changes)
+            self._uncommitted -= 1
+            self.intake.wait(lane, record, decision.waits)
+            self._pump_soon()  # it says when it is time for the next
+        else:
+            for change in decision.changes:
+                self.restored.state.apply(change.key, change.record)
+            self._pending.add(decision)
+            if self._pending.records == MAX_PENDING // 2:
+                self._crowded.set()
+            count(self.counts, record, decision, self.role.dead_letters)
+            self.intake.finish(lane, record)
+        if self._pending:
+            self._wake.set()
+
+    def _change(self, changes: Sequence[StateChange]) -> None:
+        self._pending.change(changes)
+        for change in changes:
+            self.restored.state.apply(change.key, change.record)
 
     async def _commit(self) -> None:
         async with self._committing:
@@ -295,6 +297,4 @@ class Task(Generic[S]):
         if (now_s := time.monotonic()) < self._expire_at_s:
             return
         self._expire_at_s = now_s + _EXPIRE_EVERY_S
-        for change in tuple(self.role.expired(self.restored.state, self._clock.now_ms())):
-            self.restored.state.apply(change.key, change.record)
-            self._pending.changes[change.key] = change.record
+        self._change(tuple(self.role.expired(self.restored.state, self._clock.now_ms())))

@@ -11,7 +11,7 @@ Invariants:
 - Runs of each kind are in the order of their last changes.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Container, Hashable, Iterator, Mapping
 from itertools import chain, islice
 
 from msgspec import Struct
@@ -123,8 +123,7 @@ class Runs:
             " (`stripeline runs list`)"
         )
 
-    @property
-    def head_due_ms(self) -> None:
+    def head_due_ms(self, waiting: Container[Hashable] = ()) -> None:
         """No key waits in a router."""
 
     @property

@@ -1,6 +1,6 @@
 """A decision: what becomes of one record, as a value. A role makes it, the task carries it out. Pure."""
 
-from collections.abc import Mapping
+from collections.abc import Container, Hashable, Mapping
 from typing import NamedTuple, Protocol
 
 from msgspec import Struct
@@ -63,9 +63,28 @@ class Unstarted(NamedTuple):
     reason: UnstartedReason
 
 
+class Waits(Struct, frozen=True, kw_only=True):
+    """What a record of a retry topic waits for. The first of these ends the wait.
+
+    until_ms: a time.
+    place: its turn in the queue of its lane.
+    gate: that its gate opens, such as that of its connection, once it was closed. `closed`: it is closed now.
+    fresh: it was not attempted yet, so it is the first to be let through a gate that opens for one alone.
+    changes: of the state, when it stays where it is.
+    """
+
+    until_ms: int | None = None
+    place: int | None = None
+    gate: Hashable | None = None
+    closed: bool = False
+    fresh: bool = True
+    changes: tuple[StateChange, ...] = ()
+
+
 class Decision(Struct, frozen=True):
     """Everything that follows from one record. `verdict` names it for metrics and tests.
 
+    waits: instead of the outputs and changes, the record may stay on its topic, and is taken again.
     notices: facts for every process, which hold whether or not the task's transaction commits; never a part of it.
     braked: why this process pauses a connection or a workflow that is at its limit.
     """
@@ -77,6 +96,7 @@ class Decision(Struct, frozen=True):
     notices: tuple[OutputRecord, ...] = ()
     unstarted: tuple[Unstarted, ...] = ()
     braked: str | None = None
+    waits: Waits | None = None
 
 
 class TaskState(Protocol):
@@ -90,5 +110,5 @@ class TaskState(Protocol):
     def warning(self) -> str | None: ...
     @property
     def sizes(self) -> Mapping[str, int]: ...
-    @property
-    def head_due_ms(self) -> int | None: ...
+    def head_due_ms(self, waiting: Container[Hashable] = ()) -> int | None:
+        """When the head that waits longest was due, but for these lanes, whose heads are known to wait."""

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from msgspec import Struct
 
 from stripeline.workers.task.decision import InputRecord
+from stripeline.workers.task.waiting.waiting_room import WaitingTopic
 from stripeline.workers.task.watermark import Watermark
 
 BUFFER_RECORDS = 1_000
@@ -50,6 +51,19 @@ class InputPartition:
         self.buffer.extend(records)
         self.bytes += sum(map(size, records))
 
+    def read(self, records: Sequence[InputRecord], position: int) -> bool:
+        """Records that were read, in order; the consumer then is at `position`. Whether there is more to commit.
+
+        The first read of a partition is committed before any record: that it is in use. Transaction markers at its end
+        move its position too.
+        """
+        first = not self.was_read
+        self.put(records, position)
+        moved = not records and not self.buffer and position > self.watermark.next
+        if moved:
+            self.watermark.advance(position)
+        return first or moved
+
     def offset_to_commit(self) -> tuple[int, str] | None:
         """Offset and metadata to commit; None when they are those of the last time, or nothing was read yet."""
         if not self.was_read:
@@ -70,6 +84,7 @@ class Load(Struct, frozen=True, kw_only=True):
     """What a task has in hand.
 
     `waiting`: read and not taken; `held`: taken and not finished; `running`: at work; `ready`: waits for room alone.
+    waiting: what waits in the waiting room, by topic.
     """
 
     records_waiting: int
@@ -83,6 +98,7 @@ class Load(Struct, frozen=True, kw_only=True):
     state: Mapping[str, int]
     full: bool
     head_due_ms: int | None
+    waiting: Mapping[str, WaitingTopic] = {}
 
 
 def size(record: InputRecord) -> int:

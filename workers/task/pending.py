@@ -1,8 +1,10 @@
 """What finished since the last commit: the contents of the next transaction. Pure."""
 
+from collections.abc import Iterable
+
 from msgspec import Struct
 
-from stripeline.workers.task.decision import Decision, OutputRecord
+from stripeline.workers.task.decision import Decision, OutputRecord, StateChange
 
 
 class Pending:
@@ -19,7 +21,10 @@ class Pending:
     def add(self, decision: Decision) -> None:
         self.records += 1
         self.outputs.extend(decision.outputs)
-        for change in decision.changes:
+        self.change(decision.changes)
+
+    def change(self, changes: Iterable[StateChange]) -> None:
+        for change in changes:
             # Moved to the end: the changelog keeps the order of last changes, which expiry relies on after a restore.
             self.changes.pop(change.key, None)
             self.changes[change.key] = change.record

@@ -11,12 +11,13 @@ Pure: it reads no clock and touches no Kafka object.
 """
 
 import base64
+from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
 
 Range = tuple[int, int]
-"""First and last finished offset, both included."""
+"""First and last offset, both included."""
 
 MAX_METADATA_BYTES = 4_096
 _RANGE_BYTES = 14  # two varints of 5 bytes in base64: a range can't cost more below 2^35 offsets
@@ -27,20 +28,24 @@ _MARKED = ";"
 class Watermark:
     """What is taken and finished of one partition, from `position` on. `mark`: of the topics that it is of.
 
-    Only what is taken and not finished is remembered: all between two such offsets is finished.
+    Only what is taken and not finished is remembered, in runs: between two of them everything is finished. A run may
+    contain offsets that were never delivered, but it begins and ends with an unfinished one. So a commit costs as much
+    as there are runs, however many records wait.
     """
 
     def __init__(self, position: int, finished: Iterable[Range] = (), mark: str = "") -> None:
         self.mark = mark
         self._finished_before = deque(finished)
-        self._unfinished: dict[int, None] = {}  # in the order of offsets, because records are taken in it
+        self._unfinished: set[int] = set()
+        self._runs: list[Range] = []  # ascending
+        self._joins = False  # whether the last offset that was delivered is unfinished, and the end of the last run
         self._next = position
         self._room = 0
 
     @property
     def position(self) -> int:
         """The offset to commit: the oldest unfinished one, or the next to read."""
-        return next(iter(self._unfinished), self._next)
+        return self._runs[0][0] if self._runs else self._next
 
     @property
     def next(self) -> int:
@@ -50,6 +55,11 @@ class Watermark:
     @property
     def unfinished(self) -> int:
         return len(self._unfinished)
+
+    @property
+    def runs(self) -> Sequence[Range]:
+        """The unfinished offsets, in runs without a finished one between."""
+        return self._runs
 
     def may_take(self) -> bool:
         """Whether one more record keeps the metadata below its limit, whatever finishes when."""
@@ -63,30 +73,65 @@ class Watermark:
         while self._finished_before and self._finished_before[0][1] < offset:
             self._finished_before.popleft()
         if self._finished_before and self._finished_before[0][0] <= offset:
+            self._joins = False
             return False
-        self._unfinished[offset] = None
+        self._unfinished.add(offset)
+        if self._joins:
+            self._runs[-1] = (self._runs[-1][0], offset)
+        else:
+            self._runs.append((offset, offset))
+        self._joins = True
         self._room -= 1
         return True
 
     def finish(self, offset: int) -> None:
-        del self._unfinished[offset]
+        self._unfinished.remove(offset)
+        at = bisect_right(self._runs, offset, key=_first) - 1
+        first, last = self._runs.pop(at)
+        if offset == last and at == len(self._runs):
+            self._joins = False
+        if offset > first:
+            insort(self._runs, (first, self._neighbour(offset, -1)))
+        if offset < last:
+            insort(self._runs, (self._neighbour(offset, 1), last))
+
+    def _neighbour(self, offset: int, step: int) -> int:
+        """The next unfinished offset of the same run: only those that were never delivered lie between."""
+        offset += step
+        while offset not in self._unfinished:
+            offset += step
+        return offset
 
     def advance(self, position: int) -> None:
         """The consumer is at `position`: what lies before it and was not delivered is not a record."""
         self._next = max(self._next, position)
 
+    def skip(self, position: int) -> None:
+        """What lies before `position` and was not delivered is finished: its dead letter is in the next commit."""
+        self._next, self._joins = max(self._next, position), False
+
     def ranges(self) -> Sequence[Range]:
         """The finished offsets above the watermark."""
-        edges = [*self._unfinished, self._next]
-        found = [(a + 1, b - 1) for a, b in pairwise(edges) if b - a > 1]
+        found = [(last + 1, first - 1) for (_, last), (first, _) in pairwise(self._runs)]
+        if self._runs and self._runs[-1][1] + 1 < self._next:
+            found.append((self._runs[-1][1] + 1, self._next - 1))
         return (
             *found,
             *((max(first, self._next), last) for first, last in self._finished_before if last >= self._next),
         )
 
     def metadata(self) -> str:
-        ranges = encode(self.position, self.ranges())
-        return f"{self.mark}{_MARKED}{ranges}" if self.mark else ranges
+        """Within the broker's limit: ranges beyond it are left out, and a restart would find their records by id."""
+        ranges, before = self.ranges(), f"{self.mark}{_MARKED}" if self.mark else ""
+        text = before + encode(self.position, ranges)
+        while len(text) > MAX_METADATA_BYTES:
+            ranges = ranges[: len(ranges) * MAX_METADATA_BYTES // len(text)]
+            text = before + encode(self.position, ranges)
+        return text
+
+
+def _first(run: Range) -> int:
+    return run[0]
 
 
 def encode(position: int, ranges: Sequence[Range]) -> str:

@@ -81,12 +81,13 @@ def _tasks(seen: WorkerView, is_tier: Callable[[str], bool]) -> Iterator[TaskRep
             waiting=load.state.get(StateKind.WAITING, 0),
             stopped=load.state.get(StateKind.STOPPED),
             waiting_keys=load.state.get(StateKind.QUEUES, 0),
-            tier_heads=_heads(seen, [(topic, source) for topic, source, _ in own if is_tier(topic)]),
+            tier_heads=_heads(seen, number, [(topic, source) for topic, source, _ in own if is_tier(topic)]),
         )
 
 
-def _heads(seen: WorkerView, tiers: Sequence[tuple[str, InputPartition]]) -> Mapping[str, int]:
-    return {topic: seen.due_ms(source.buffer[0]) for topic, source in tiers if source.buffer}
+def _heads(seen: WorkerView, number: str, tiers: Sequence[tuple[str, InputPartition]]) -> Mapping[str, int]:
+    found = {topic: seen.head_ms((topic, number), source) for topic, source in tiers}
+    return {topic: due_ms for topic, due_ms in found.items() if due_ms is not None}
 
 
 def _connection(one: ConnectionStatus) -> ConnectionReport:

@@ -31,10 +31,12 @@ def _by_input(
     return samples
 
 
-def _by_tier(read: Callable[[WorkerView, InputPartition, int], float]) -> Callable[[WorkerView], Iterator[Sample]]:
+def _by_tier(
+    read: Callable[[WorkerView, tuple[str, str], InputPartition], float],
+) -> Callable[[WorkerView], Iterator[Sample]]:
     return lambda seen: (
-        ((seen.tiers[topic], partition), read(seen, source, end))
-        for (topic, partition), (source, end) in seen.inputs.items()
+        ((seen.tiers[topic], partition), read(seen, (topic, partition), source))
+        for (topic, partition), (source, _) in seen.inputs.items()
         if topic in seen.tiers
     )
 
@@ -153,7 +155,7 @@ _TIERS: Final[tuple[MetricRow[WorkerView], ...]] = (
     MetricRow(
         "stripeline_tier_records", "gauge", ("tier", "partition"),
         "Records that wait in a retry tier",
-        _by_tier(lambda seen, source, end: seen.waiting(source, end)),
+        _by_tier(lambda seen, place, source: seen.waiting(source, seen.inputs[place][1]) + seen.in_room(place)),
         board=Board.STRIPE,
         question="How many commands wait in a retry tier?",
         action="A paused connection, a rate limit, or an outage of Stripe: see the metrics of *Stripe*. Exact up to"
@@ -162,7 +164,7 @@ _TIERS: Final[tuple[MetricRow[WorkerView], ...]] = (
     MetricRow(
         "stripeline_tier_oldest_command_seconds", "gauge", ("tier", "partition"),
         "Age of the oldest of the next 100 commands of the tier, since it was first appended",
-        _by_tier(lambda seen, source, _: seen.first_age_s(source)),
+        _by_tier(lambda seen, place, source: seen.first_age_s(place, source)),
         board=Board.MONEY, over="max",
         question="Does a command wait so long that it passes 23 h?",
         action="After 23 h it is not sent again, only looked up. `stripeline status` says whose commands wait, for"
@@ -171,7 +173,7 @@ _TIERS: Final[tuple[MetricRow[WorkerView], ...]] = (
     MetricRow(
         "stripeline_tier_overdue_seconds", "gauge", ("tier", "partition"),
         "How long the head of the tier has been due",
-        _by_tier(lambda seen, source, _: seen.overdue_s(source)),
+        _by_tier(lambda seen, place, source: seen.overdue_s(place, source)),
         board=Board.STRIPE, over="max",
         question="Are retries late?",
         action="More than a minute: the executors have no free lanes",

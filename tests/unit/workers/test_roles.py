@@ -5,7 +5,9 @@ from unittest.mock import Mock
 
 import pytest
 
+from stripeline.contracts import headers as h
 from stripeline.contracts.definitions import Definitions, Trigger
+from stripeline.contracts.internal_records import LedgerQueue
 from stripeline.contracts.retry_tiers import parse_tiers
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.runtime.derived.selections import Selections
@@ -15,10 +17,11 @@ from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import StripeAnswer
-from stripeline.workers.roles import ExecutorRole, FetchCall, RouterRole, StripeCall, ThinPart
+from stripeline.workers.roles import ExecutorRole, FetchCall, RouterRole, StripeCall, ThinPart, waiting_of
 from stripeline.workers.router.router import Router
 from stripeline.workers.router.run_state import Runs
-from stripeline.workers.task.decision import Decision
+from stripeline.workers.task.decision import Decision, Waits
+from stripeline.workers.task.waiting.waiting_room import MANY, WaitingRoom
 from stripeline.workers.thin.thin_fetcher import ThinFetcher
 from tests.support.records import any_owner, command, command_record, event_record, installation
 from tests.support.thin_world import thin_record
@@ -58,6 +61,8 @@ def test_the_router_decides_at_once():
     assert (role.lane(record), role.due_ms(record)) == (record.key, 0)
     assert role.broken(Runs(), record, KeyError()).outputs[0].topic == TOPICS.dead_letter
     assert role.committed([]) is None
+    assert waiting_of(role, Runs, WaitingRoom()) is None
+    assert (role.waits(Runs(), record, NOW), role.turn(Runs(), b"k1"), role.lets("any", NOW)) == (None, None, MANY)
 
 
 def test_the_executor_reads_commands_and_retries():
@@ -66,6 +71,7 @@ def test_the_executor_reads_commands_and_retries():
     assert role.inputs == ("p.action-command", "p.action-retry.1s", "p.action-retry.2s")
     assert role.original == {"p.action-command"}
     assert role.grows == {"p.action-command"}
+    assert role.stays == {"p.action-retry.1s", "p.action-retry.2s"}
     assert role.concurrency == 32
     assert isinstance(role.new_state(), Ledger)
     assert list(role.expired(Ledger(), 0)) == []
@@ -80,6 +86,24 @@ async def test_the_executor_asks_stripe_and_settles_by_its_answer():
     assert (role.lane(record), role.due_ms(record)) == (record.key, 0)
     assert role.broken(ledger, record, KeyError()).verdict == "broken"
     assert role.committed([]) is None
+
+
+def test_a_lanes_turn_is_the_head_of_its_keys_queue():
+    role, ledger = executor_role(), Ledger()
+    ledger.apply("queue/k\xe9", LedgerQueue(3, 5, NOW))
+    assert role.turn(ledger, b"k\xe9") == 3
+    assert role.turn(ledger, b"other") is role.turn(ledger, ("topic", 3)) is None
+    waiting = command_record(topic="p.action-retry.1s", key=b"k\xe9", headers=((h.PLACE, b"4"),))
+    assert role.waits(ledger, waiting, NOW) == Waits(place=4)
+    assert role.lets(("acme", None), NOW) == MANY
+
+
+def test_a_thin_event_waits_for_its_time():
+    role = thin_role(there=True)
+    headers = ((h.KIND, h.THIN_EVENT), (h.DUE_AT, str(NOW).encode()))
+    waiting = thin_record(topic="p.action-retry.1s", headers=headers, timestamp=NOW - 1_000)
+    assert role.waits(Ledger(), waiting, NOW - 1) == Waits(until_ms=NOW)
+    assert role.waits(Ledger(), waiting, NOW) is None
 
 
 def test_what_the_executor_refuses_itself_is_decided_at_once():

@@ -10,6 +10,9 @@ PAUSE_MIN_MS, PAUSE_MAX_MS = 1_000, 600_000
 NOTICE_MS = 600_000
 """A refusal that does not reach the control topic in this time is not believed any longer."""
 
+PROBE_LOST_MS = 240_000
+"""A call that tries a key, and has not come back in this time, was cut short with its task: another one tries it."""
+
 Noted = tuple[str, int]
 """The name of a refused key, and since when, as the control topic has it."""
 
@@ -21,12 +24,12 @@ def pause_ms(now_ms: int, since_ms: int) -> int:
 
 @dataclass(slots=True)
 class Breaker:
-    """`noted`: the control topic has the refusal. `probing`: a call that tries a new key is under way."""
+    """`noted`: the control topic has the refusal. `probing_ms`: since when a call that tries a new key is under way."""
 
     refused_key: str | None = None
     refused_ms: int = 0
     noted: bool = False
-    probing: bool = False
+    probing_ms: int | None = None
 
     def learn(self, key: str | None, noted: Noted | None, now_ms: int) -> None:
         """What the control topic says now."""
@@ -42,6 +45,9 @@ class Breaker:
     def tries(self, key: str | None) -> bool:
         """Whether the next call would try a key that came after a refused one."""
         return self.refused_key is not None and self.refused_key != key
+
+    def is_probed(self, now_ms: int) -> bool:
+        return self.probing_ms is not None and now_ms - self.probing_ms < PROBE_LOST_MS
 
     def refuse(self, key: str, now_ms: int) -> None:
         self.refused_key, self.refused_ms, self.noted = key, now_ms, False

@@ -5,6 +5,7 @@ own buckets, at this process's share of the limits. What has to wait for long wa
 its limit never fills the call slots that others need.
 Breaker, by `key_breaker.py`: a 401 closes the connection, whatever account was named; a 403 `account_invalid` closes
 the one account of that connection. A person may pause a connection too. What waits keeps its order and its attempts.
+Outage, by `outage.py`: while Stripe fails every call of an account, one at a time tries it.
 https://docs.stripe.com/rate-limits · https://docs.stripe.com/error-codes#account-invalid
 """
 
@@ -19,9 +20,12 @@ from stripeline.contracts.definition_fields import Rate
 from stripeline.contracts.errors import StripeRefusal
 from stripeline.contracts.vocabulary import Code
 from stripeline.workers.executor.connection.key_breaker import PAUSE_MIN_MS, Breaker, Noted, pause_ms
+from stripeline.workers.executor.connection.outage import Outage
 from stripeline.workers.executor.connection.pacing import AccountPace, Bucket
+from stripeline.workers.executor.retry_headers import RATE
 from stripeline.workers.executor.stripe_answer import Failed, Outcome
 from stripeline.workers.executor.stripe_lookup import Missing
+from stripeline.workers.task.waiting.waiting_room import MANY
 
 MAX_ACCOUNTS = 10_000
 """Of one process, all connections together: those beyond that have nothing to remember are forgotten."""
@@ -29,7 +33,10 @@ _SWEEP = 100
 
 
 class Pass(Struct, frozen=True, kw_only=True):
-    """The call may be made, after this time, with the key of this name. `probe`: it tries a key that was replaced."""
+    """The call may be made, after this time, with the key of this name.
+
+    probe: it tries a key that was replaced, or whether an outage is over.
+    """
 
     delay_ms: int = 0
     key: str | None = None
@@ -46,11 +53,15 @@ class Observation(Enum):
 
 
 class Hold(Struct, frozen=True, kw_only=True):
-    """No call now; ask again after about this time. `turn_ms`: its turn in the line of its connection."""
+    """No call now; ask again after about this time. `turn_ms`: its turn in the line of its connection.
+
+    closed: the gate is closed for its connection and account; `RateGate.lets` says when it opens.
+    """
 
     wait_ms: int
     why: str
     turn_ms: int | None = None
+    closed: bool = False
 
 
 class ConnectionStatus(Struct, frozen=True, kw_only=True):
@@ -73,6 +84,7 @@ class ConnectionStatus(Struct, frozen=True, kw_only=True):
 class _Account:
     pace: AccountPace = field(default_factory=AccountPace)
     breaker: Breaker = field(default_factory=Breaker)
+    outage: Outage = field(default_factory=Outage)
 
 
 _Of = tuple[str, str | None]
@@ -113,17 +125,18 @@ class RateGate:
         buckets = self._buckets(pace, connection, endpoint)
         wait_ms, turn_ms = (pace.go_on(buckets, now_ms), None) if begun else pace.take(buckets, now_ms, turn_ms)
         if turn_ms is not None:
-            return Hold(wait_ms=turn_ms - now_ms, why="waits for its connection's rate", turn_ms=turn_ms)
+            return Hold(wait_ms=turn_ms - now_ms, why=RATE, turn_ms=turn_ms)
         for breaker in tries:
-            breaker.probing = True
+            breaker.probing_ms = now_ms
         return Pass(delay_ms=int(wait_ms), key=self.key(connection), probe=bool(tries))
 
     def observe(
         self, connection: str, endpoint: str, outcome: Outcome | Missing, permit: Pass, now_ms: int,
-        account: str | None = None,
+        account: str | None = None, *, of: str = "",
     ) -> Observation:  # fmt: skip
-        """Learn from the outcome of a call that was let pass."""
+        """Learn from the outcome of a call that was let pass. `of`: the command's id."""
         mine = self._account(connection, account, now_ms)
+        _learn_of_outage(mine.outage, outcome, of, now_ms, probe=permit.probe)
         if isinstance(outcome, Failed) and outcome.error["code"] == Code.RATE_LIMITED:
             for bucket in self._buckets(mine.pace, connection, endpoint):
                 bucket.slow(now_ms)
@@ -143,7 +156,9 @@ class RateGate:
         """A call that was let pass is over, whatever came of it."""
         if permit.probe:
             for breaker in self._breakers(connection, account):
-                breaker.probing = False
+                breaker.probing_ms = None
+            if (known := self._known.get((connection, account))) is not None:
+                known.outage.probing_ms = None
 
     def learn(self, now_ms: int) -> None:
         """Look at what the control table says now: a refusal may come and go between two calls."""
@@ -170,22 +185,39 @@ class RateGate:
                 rates={endpoint: (bucket.rate, bucket.ceiling) for endpoint, bucket in own.pace.buckets.items()},
             )
 
-    def _closed(self, connection: str, account: str | None, now_ms: int) -> Hold | list[Breaker]:
-        """Held while a person, or a refusal, holds it; else the breakers that this call would try."""
+    def lets(self, connection: str, account: str | None, now_ms: int) -> int:
+        """How many calls may ask: none while it is closed, one that tries whether it is open, else MANY."""
+        tries = self._closed(connection, account, now_ms)
+        if isinstance(tries, Hold):
+            return 0
+        return 1 if tries else MANY
+
+    def _closed(self, connection: str, account: str | None, now_ms: int) -> Hold | list[Breaker | Outage]:
+        """Held while a person, a refusal or an outage holds it; else what this call would try."""
         since_ms, key = self.paused(connection), self.key(connection)
         if since_ms is not None:
-            return Hold(wait_ms=pause_ms(now_ms, since_ms), why="waits for its connection to be resumed")
-        tries = []
+            return Hold(
+                wait_ms=pause_ms(now_ms, since_ms), why="waits for its connection to be resumed", closed=True
+            )  # fmt: skip
+        tries = list[Breaker | Outage]()
         for named in dict.fromkeys((None, account)):
             why = "key to be replaced" if named is None else f"access to {named}"
             breaker = self._account(connection, named, now_ms).breaker
             breaker.learn(key, self.refused(connection, named), now_ms)
             if breaker.closed(key):
-                return Hold(wait_ms=pause_ms(now_ms, breaker.refused_ms), why=f"waits for its connection's {why}")
+                return Hold(
+                    wait_ms=pause_ms(now_ms, breaker.refused_ms), why=f"waits for its connection's {why}", closed=True
+                )  # fmt: skip
             if breaker.tries(key):
-                if breaker.probing:
-                    return Hold(wait_ms=PAUSE_MIN_MS, why="waits for the call that tries the new key")
+                if breaker.is_probed(now_ms):
+                    return Hold(wait_ms=PAUSE_MIN_MS, why="waits for the call that tries the new key", closed=True)
                 tries.append(breaker)
+        outage = self._account(connection, account, now_ms).outage
+        wait_ms = outage.wait_ms(now_ms)
+        if wait_ms:
+            return Hold(wait_ms=wait_ms, why="waits for Stripe, which fails all calls of its connection", closed=True)
+        if outage.open:
+            tries.append(outage)
         return tries
 
     def _breakers(self, connection: str, account: str | None) -> Iterator[Breaker]:
@@ -207,7 +239,7 @@ class RateGate:
         """Of those that have been known for longest; one that is of use is looked at again after the others."""
         for of in list(islice(self._known, _SWEEP)):
             known = self._known.pop(of)
-            if of[1] is None or known.breaker != Breaker() or not known.pace.idle(now_ms):
+            if of[1] is None or known.breaker != Breaker() or known.outage.open or not known.pace.idle(now_ms):
                 self._known[of] = known
 
     def _buckets(self, pace: AccountPace, connection: str, endpoint: str) -> list[Bucket]:
@@ -217,6 +249,18 @@ class RateGate:
         share = self.share()
         wanted = (("", limits.account), (endpoint, limits.endpoint))
         return pace.buckets_of((name, rate * share) for name, rate in wanted if rate is not None and share > 0)
+
+
+def _learn_of_outage(outage: Outage, outcome: Outcome | Missing, of: str, now_ms: int, *, probe: bool) -> None:
+    """A 429 says nothing, nor does an answer that Stripe had stored before."""
+    code = outcome.error["code"] if isinstance(outcome, Failed) else None
+    by_stripe = code == Code.PROVIDER_ERROR and isinstance(outcome, Failed) and outcome.retryable
+    if not by_stripe and code != Code.RATE_LIMITED:
+        outage.answered()
+    elif probe and outage.open:
+        outage.goes_on(now_ms)
+    elif by_stripe and of and not (isinstance(outcome, Failed) and outcome.stored):
+        outage.failed(of, now_ms)
 
 
 def open_gate() -> RateGate:

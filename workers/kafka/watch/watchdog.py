@@ -104,9 +104,9 @@ def snapshot(worker: Worker[Any]) -> WorkerSnapshot:
 def _working(task: Task[Any], held: Container[TopicPartition], oldest_call_s: float) -> TaskSnapshot:
     sources = task.inputs.items()
     return TaskSnapshot(
-        mark=tuple((source.watermark.position, source.watermark.next, len(source.buffer)) for _, source in sources),
-        holds=any(source.watermark.unfinished for _, source in sources),
-        idle=not any(source.buffer or source.watermark.unfinished for _, source in sources),
+        mark=tuple((source.watermark.next, source.watermark.unfinished, len(source.buffer)) for _, source in sources),
+        holds=bool(task.intake.lanes),  # what waits on its topic for its turn may wait for long
+        idle=not task.intake.lanes and not any(source.buffer for _, source in sources),
         oldest_call_s=oldest_call_s,
         reads={tp: source.watermark.next for tp, source in sources if tp not in held},
     )

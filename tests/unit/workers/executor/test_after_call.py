@@ -643,7 +643,7 @@ class TestTakenOver:
         world, refused = World(), Observation.REFUSED_AGAIN
         call = world.executor.take(world.ledger, command_record(), world.now)
         world.executor = with_connection(world.executor, exists=False)
-        monkeypatch.setattr(RateGate, "observe", lambda *_: refused)
+        monkeypatch.setattr(RateGate, "observe", lambda *_, **__: refused)
         world.decide(world.executor.settle(world.ledger, call, failure(401), world.now), [])
         assert (world.results[0]["status"], world.results[0]["attempts"]) == ("failed", 0)
         assert "there is no connection 'acme'" in world.results[0]["error"]["message"]

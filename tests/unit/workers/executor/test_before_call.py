@@ -236,7 +236,8 @@ def test_a_read_is_never_indeterminate():
     ledger = Ledger()
     decision = run(ledger, record, failure(500, "stripe/retrieve-charge"))
     for _ in range(2):
-        decision = run(ledger, returned(decision), failure(500, "stripe/retrieve-charge"))
+        due = returned(decision, timestamp=NOW - 600_000)
+        decision = run(ledger, due, failure(500, "stripe/retrieve-charge"))
     assert results(decision)[0]["status"] == "failed"
 
 

@@ -25,8 +25,12 @@ def test_a_gap_of_markers_is_part_of_a_range():
     mark = Watermark(0)
     for offset in (0, 3, 9):
         mark.take(offset)
+    assert mark.ranges() == ()
     mark.finish(3)
     assert mark.ranges() == ((1, 8),)
+    mark.advance(12)
+    mark.finish(9)
+    assert mark.ranges() == ((1, 11),)
 
 
 def test_a_restart_skips_what_an_earlier_owner_finished():
@@ -42,6 +46,15 @@ def test_finished_ranges_beyond_the_position_are_kept():
     assert decode(5, mark.metadata()) == ((6, 6), (7, 7), (10, 12))
 
 
+def test_what_is_skipped_is_finished_and_not_met_again():
+    mark = Watermark(0)
+    mark.take(0)
+    mark.skip(5)
+    mark.take(5)
+    mark.take(6)
+    assert (mark.ranges(), mark.runs) == (((1, 4),), [(0, 0), (5, 6)])
+
+
 def test_markers_at_the_end_move_an_idle_watermark():
     mark = Watermark(5)
     mark.advance(7)
@@ -55,22 +68,45 @@ def test_no_record_is_taken_that_could_outgrow_the_metadata():
     offset = 0
     while mark.may_take():
         mark.take(offset)
+        mark.take(offset + 1)
+        mark.finish(offset + 1)
         offset += 2**20
-    for unfinished in range(2**20, offset, 2**21):
-        mark.finish(unfinished)
     assert len(mark.metadata()) <= MAX_METADATA_BYTES
     assert offset > 200 * 2**20
 
 
 def test_finishing_makes_room_again():
     mark = Watermark(0)
-    taken = []
+    waiting = []
     while mark.may_take():
-        mark.take(len(taken) * 1_000_000)
-        taken.append(len(taken) * 1_000_000)
-    for offset in taken:
+        waiting.append(mark.next + 1_000_000)
+        mark.take(waiting[-1])
+        mark.take(waiting[-1] + 1)
+        mark.finish(waiting[-1] + 1)
+    for offset in waiting:
         mark.finish(offset)
     assert mark.may_take()
+
+
+def test_ranges_beyond_the_limit_are_left_out():
+    mark = Watermark(0)
+    for offset in range(20_000):
+        mark.take(offset)
+    for offset in range(1, 20_000, 2):
+        mark.finish(offset)
+    assert 3_000 < len(mark.metadata()) <= MAX_METADATA_BYTES
+    kept = decode(0, mark.metadata())
+    assert kept == mark.ranges()[: len(kept)]
+
+
+def test_many_unfinished_records_cost_as_much_as_their_runs():
+    """A commit's metadata and position are read with each commit, however many records wait."""
+    mark = Watermark(0)
+    for offset in range(0, 200_000, 2):  # markers between
+        mark.take(offset)
+    assert (mark.unfinished, mark.runs, mark.ranges()) == (100_000, [(0, 199_998)], ())
+    mark.finish(100_000)
+    assert mark.runs == [(0, 99_998), (100_002, 199_998)]
 
 
 @pytest.mark.parametrize("metadata", ["", "somebody else's", "2:AAAA", "1:A", "1:é"])

@@ -15,7 +15,7 @@ from stripeline.contracts.vocabulary import Fault, Verdict
 from stripeline.workers.actions import actions
 from stripeline.workers.executor.command_state import Call
 from stripeline.workers.executor.connection import rate_gate
-from stripeline.workers.executor.connection.key_breaker import NOTICE_MS, PAUSE_MAX_MS
+from stripeline.workers.executor.connection.key_breaker import NOTICE_MS, PAUSE_MAX_MS, PROBE_LOST_MS
 from stripeline.workers.executor.connection.pacing import PACE_MS
 from stripeline.workers.executor.connection.rate_gate import ConnectionStatus, Hold, Observation, Pass, RateGate
 from stripeline.workers.executor.executor import Executor
@@ -225,6 +225,14 @@ class TestBreaker:
         assert facts.gate.observe("acme", "/v1/customers", DONE, probe, NOW) is Observation.ACCEPTED
         assert facts.ask() == Pass(key="k2")
 
+    def test_a_call_that_never_came_back_is_followed_by_another(self):
+        """Its task was closed meanwhile, and the gate is the process's."""
+        facts = self.refused()
+        facts.keys["acme"] = "k2"
+        facts.ask()
+        assert isinstance(facts.ask(NOW + PROBE_LOST_MS - 1), Hold)
+        assert facts.ask(NOW + PROBE_LOST_MS) == Pass(key="k2", probe=True)
+
     def test_a_new_key_that_is_refused_too_closes_it_again(self):
         facts = self.refused()
         facts.keys["acme"] = "k2"
@@ -339,7 +347,7 @@ class TestBreaker:
         facts = Facts()
         facts.pauses["acme"] = NOW - 30_000
         held = facts.ask(account="acct_1")
-        assert held == Hold(wait_ms=30_000, why="waits for its connection to be resumed")
+        assert held == Hold(wait_ms=30_000, why="waits for its connection to be resumed", closed=True)
         assert isinstance(facts.ask(), Hold)
         assert isinstance(facts.ask(connection="other"), Pass)
         facts.pauses.clear()

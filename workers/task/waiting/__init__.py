@@ -1,0 +1,1 @@
+"""What waits on its topic: which records, for what, and what wakes them."""

@@ -1,0 +1,272 @@
+"""Records of retry topics that wait, and what each of them waits for: a time, its turn, or that a gate opens. Pure.
+
+A record that waits is taken and not finished: it stays on its topic, and nothing is written for it. The committed
+offset does not pass it, so the next owner of the task, or an older version, reads it again. What is kept here is kept
+in memory, packed, and within bounds. What finds no room goes back to a tier.
+
+    read ─► waits ──── its time ──────────────► ready, oldest first ─► lane
+              ├─────── the head of its lane ──►   │
+              ├─────── its gate opens ────────►   │
+              └─────── it must move ──────────────┴──────────────────► lane, and from there to a tier
+"""
+
+import heapq
+from collections.abc import Callable, Hashable, Iterator, Mapping
+from dataclasses import dataclass, field
+from itertools import islice
+from typing import Final
+
+from msgspec import Struct, msgpack
+
+from stripeline.contracts.headers import Headers, first_appended_ms, read
+from stripeline.workers.task.decision import InputRecord, Waits
+
+MAX_RECORDS: Final = 200_000
+"""Of one task."""
+MAX_BYTES: Final = 128 * 1024 * 1024
+"""Of one process."""
+STAYS_MS: Final = 12 * 3_600_000
+"""A record that is older moves, long before its topic's retention ends, and before the horizon of what may have been
+attempted from it by a worker that died."""
+_OVERHEAD: Final = 400  # what an entry takes beside its packed record
+_FEW: Final = 64
+MANY: Final = -1
+"""How many records a gate lets through: all of them."""
+
+
+class WaitingRecord(Struct, frozen=True, array_like=True):
+    """A record as it is kept. Its topic and partition are shared strings and small numbers."""
+
+    topic: str
+    partition: int
+    offset: int
+    timestamp: int
+    key: bytes | None
+    value: bytes | None
+    headers: Headers
+
+
+class WaitingTopic(Struct, frozen=True, kw_only=True):
+    """What waits of one topic, for those who watch it.
+
+    due_ms: when the next one is taken, if nothing wakes it before; None where all are ready.
+    ready: how many wait for a lane alone, and `ready_ms`, since when the first of them was due.
+    first_ms: when the oldest command was first appended.
+    """
+
+    count: int
+    due_ms: int | None = None
+    ready: int = 0
+    ready_ms: int | None = None
+    first_ms: int
+
+
+class _Entry:
+    __slots__ = ("at_ms", "first_ms", "lane", "offset", "packed", "timestamp", "topic", "waits")
+
+    def __init__(self, lane: Hashable, record: InputRecord, waits: Waits) -> None:
+        self.lane, self.topic, self.offset, self.timestamp = lane, record.topic, record.offset, record.timestamp
+        self.waits: Waits | None = waits  # None once it waits no more
+        stays_ms = record.timestamp + STAYS_MS
+        self.at_ms = stays_ms if waits.until_ms is None else min(waits.until_ms, stays_ms)
+        self.first_ms = first_appended_ms(read(record.headers), record.timestamp)
+        self.packed = msgpack.encode(
+            (record.partition, record.key, record.value, tuple((name, value) for name, value in record.headers))
+        )
+
+    def __lt__(self, other: "_Entry") -> bool:
+        return (self.timestamp, self.offset) < (other.timestamp, other.offset)
+
+    @property
+    def size(self) -> int:
+        return len(self.packed) + _OVERHEAD
+
+    def record(self) -> InputRecord:
+        partition, key, value, headers = msgpack.decode(self.packed, type=_Packed)
+        return WaitingRecord(self.topic, partition, self.offset, self.timestamp, key, value, headers)
+
+
+_Packed = tuple[int, bytes | None, bytes | None, Headers]
+
+
+@dataclass(slots=True)
+class RoomSize:
+    """How much the waiting rooms of one process hold together."""
+
+    bytes: int = 0
+    limit: int = MAX_BYTES
+
+
+@dataclass(slots=True)
+class WaitingRoom:
+    """The records of one task that wait. `size` is shared by the tasks of a process."""
+
+    size: RoomSize = field(default_factory=RoomSize)
+    _count: int = 0
+    _bytes: int = 0
+    _by_place: dict[Hashable, dict[int, _Entry]] = field(default_factory=dict)
+    _by_time: list[tuple[int, _Entry]] = field(default_factory=list)
+    _by_gate: dict[Hashable, tuple[dict[_Entry, None], dict[_Entry, None]]] = field(default_factory=dict)
+    _closed: set[Hashable] = field(default_factory=set)
+    _ready: list[_Entry] = field(default_factory=list)
+    _moves: set[tuple[str, int]] = field(default_factory=set)
+    _over: int = 0  # entries of the heap of times that wait no more
+
+    def __len__(self) -> int:
+        return self._count
+
+    @property
+    def bytes(self) -> int:
+        return self._bytes
+
+    @property
+    def has_room(self) -> bool:
+        return self._count < MAX_RECORDS and self.size.bytes < self.size.limit
+
+    def keeps(self, record: InputRecord, now_ms: int) -> bool:
+        """Whether a record may stay on its topic; else it goes back to a tier."""
+        if (record.topic, record.offset) in self._moves:
+            self._moves.discard((record.topic, record.offset))
+            return False
+        return self.has_room and now_ms < record.timestamp + STAYS_MS
+
+    def add(self, lane: Hashable, record: InputRecord, waits: Waits) -> None:
+        entry = _Entry(lane, record, waits)
+        self._count += 1
+        self._grow(entry.size)
+        if waits.place is not None:
+            before = self._by_place.get(lane, {}).get(waits.place)
+            if before is not None:  # two records with one place: each is decided about by itself
+                self._wake(before)
+            self._by_place.setdefault(lane, {})[waits.place] = entry
+        heapq.heappush(self._by_time, (entry.at_ms, entry))
+        if waits.gate is not None:
+            fresh, tried = self._by_gate.setdefault(waits.gate, ({}, {}))
+            (fresh if waits.fresh else tried)[entry] = None
+            if waits.closed:
+                self._closed.add(waits.gate)
+
+    def turn(self, lane: Hashable, place: Callable[[], int | None]) -> None:
+        """A record of a lane has ended: the one whose place is the head of its queue goes on; all, without a queue."""
+        waiting = self._by_place.get(lane)
+        if waiting is None:
+            return
+        head = place()
+        for at in [head] if head is not None else sorted(waiting):
+            entry = waiting.get(at)
+            if entry is not None:
+                self._wake(entry)
+
+    def wake_due(self, now_ms: int) -> None:
+        while self._by_time and self._by_time[0][0] <= now_ms:
+            entry = heapq.heappop(self._by_time)[1]
+            self._over -= 1
+            if entry.waits is not None:
+                self._wake(entry)
+
+    def look_at_gates(self, lets: Callable[[Hashable], int]) -> None:
+        """Wake what its gate lets through: 0 none, 1 one, MANY all, once it was closed."""
+        for gate in list(self._by_gate):
+            allowed = lets(gate)
+            if allowed != MANY:
+                self._closed.add(gate)
+                for entry in list(islice(self._at(gate), allowed)):
+                    self._wake(entry)
+            elif gate in self._closed:
+                self._closed.discard(gate)
+                for entry in list(self._at(gate)):
+                    self._wake(entry)
+
+    @property
+    def next_ms(self) -> int | None:
+        """When the next record is due."""
+        return self._by_time[0][0] if self._by_time else None
+
+    @property
+    def ready(self) -> bool:
+        return bool(self._ready)
+
+    def first(self) -> str:
+        """The topic of the record that `pop` gives."""
+        return self._ready[0].topic
+
+    def pop(self) -> tuple[Hashable, InputRecord]:
+        """The oldest record that waits no more, and its lane: so that what is finished of a topic has few gaps."""
+        entry = heapq.heappop(self._ready)
+        self._count -= 1
+        self._grow(-entry.size)
+        record = entry.record()
+        entry.packed = b""
+        return entry.lane, record
+
+    def move(self, topic: str, offsets: Callable[[int], bool]) -> None:
+        """What waits for its turn or a closed gate at these offsets goes back to a tier: its topic has many gaps."""
+        for entry in [entry for _, entry in self._by_time if entry.topic == topic and entry.waits is not None]:
+            waits = entry.waits
+            if waits is not None and (waits.place is not None or waits.closed) and offsets(entry.offset):
+                self._moves.add((topic, entry.offset))
+                self._wake(entry)
+
+    def ended(self, record: InputRecord) -> None:
+        if self._moves:
+            self._moves.discard((record.topic, record.offset))
+
+    def heads(self) -> set[Hashable]:
+        """The lanes whose head waits here."""
+        waiting = (entry for _, entry in self._by_time if entry.waits is not None and entry.waits.place is None)
+        return {entry.lane for entry in (*waiting, *self._ready)}
+
+    def topics(self) -> Mapping[str, WaitingTopic]:
+        found: dict[str, WaitingTopic] = {}
+        for at_ms, entry in self._by_time:
+            if entry.waits is not None:
+                seen = found.get(entry.topic) or WaitingTopic(count=0, first_ms=entry.first_ms, due_ms=at_ms)
+                due_ms, first_ms = min(at_ms, seen.due_ms or at_ms), min(entry.first_ms, seen.first_ms)
+                found[entry.topic] = WaitingTopic(count=seen.count + 1, due_ms=due_ms, first_ms=first_ms)
+        for entry in self._ready:
+            seen = found.get(entry.topic) or WaitingTopic(count=0, first_ms=entry.first_ms)
+            found[entry.topic] = WaitingTopic(
+                count=seen.count + 1, due_ms=seen.due_ms, first_ms=min(entry.first_ms, seen.first_ms),
+                ready=seen.ready + 1, ready_ms=min(entry.at_ms, seen.ready_ms or entry.at_ms),
+            )  # fmt: skip
+        return found
+
+    def clear(self) -> None:
+        """The task ends."""
+        self.size.bytes -= self._bytes
+        self._bytes = 0
+
+    def _at(self, gate: Hashable) -> Iterator[_Entry]:
+        for entries in self._by_gate[gate]:
+            yield from entries
+
+    def _grow(self, size: int) -> None:
+        self._bytes += size
+        self.size.bytes += size
+
+    def _wake(self, entry: _Entry) -> None:
+        waits = entry.waits
+        if waits is None:
+            return
+        entry.waits = None
+        heapq.heappush(self._ready, entry)
+        self._forget_times()
+        if waits.place is not None:
+            places = self._by_place[entry.lane]
+            del places[waits.place]
+            if not places:
+                del self._by_place[entry.lane]
+        if waits.gate is not None:
+            fresh, tried = self._by_gate[waits.gate]
+            del (fresh if waits.fresh else tried)[entry]
+            if not fresh and not tried:
+                del self._by_gate[waits.gate]
+                self._closed.discard(waits.gate)
+
+    def _forget_times(self) -> None:
+        """An entry that waits no more may still be in the heap of times; of those there are never more than others."""
+        self._over += 1
+        if self._over > len(self._by_time) // 2 + _FEW:
+            self._by_time = [timed for timed in self._by_time if timed[1].waits is not None]
+            heapq.heapify(self._by_time)
+            self._over = 0
