@@ -14,7 +14,7 @@ Pure. The waiting records are on the retry topics; the queue is three numbers.
 
 Invariants:
 - A change of now and its changelog record, restored, give the same state.
-- A known command is kept as the bytes of its changelog record, and packed some time after its end: 36 to 50 bytes of
+- A known command is kept as the bytes of its changelog record, and packed some time after its end: 38 to 56 bytes of
   memory each, which the garbage collector does not visit. Nothing of it is left out: its tombstone needs its id.
 - What a connection with limits has spent changes with the commands that spend it, so a crash gives no new allowance.
 - The commands that ended are in the order in which they were last written, so expiry looks at the oldest ones only.
