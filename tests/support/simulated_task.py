@@ -179,13 +179,13 @@ class SimulatedTask:
         self._soon()
 
     def _finish(self, lane: Any, record: Any, decision: Decision) -> None:
-        if decision.waits is not None and self._intake.stays(record, self.now_ms):
-            for change in decision.waits.changes:
+        waits = decision.waits
+        if waits is not None and self._intake.stays(lane, record, waits, self.now_ms):
+            for change in waits.changes:
                 self.ledger.apply(change.key, change.record)
                 self._pending.changes[change.key] = change.record
-            self._intake.wait(lane, record, decision.waits)
             self._soon()
-            if decision.waits.changes:
+            if waits.changes:
                 self._commit_soon()
             return
         for change in decision.changes:

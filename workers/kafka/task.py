@@ -240,10 +240,10 @@ class Task(Generic[S]):
     def _finish(self, lane: Hashable, record: InputRecord, decision: Decision) -> None:
         for notice in decision.notices:
             self._notices.put(notice)
-        if decision.waits is not None and self.intake.stays(record, self._clock.now_ms()):
-            self._change(decision.waits.changes)
+        waits, now_ms = decision.waits, self._clock.now_ms()
+        if waits is not None and self.intake.stays(lane, record, waits, now_ms):
+            self._change(waits.changes)
             self._uncommitted -= 1
-            self.intake.wait(lane, record, decision.waits)
             self._pump_soon()  # it says when it is time for the next
         else:
             for change in decision.changes:

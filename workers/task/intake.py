@@ -116,16 +116,14 @@ class Intake:
             self._waiting.room.ended(record)
             self._waiting.room.turn(lane, partial(self._waiting.turn, lane))
 
-    def stays(self, record: InputRecord, now_ms: int) -> bool:
-        """Whether a record may wait on its topic; else it goes back to a tier."""
+    def stays(self, lane: Hashable, record: InputRecord, waits: Waits, now_ms: int) -> bool:
+        """A record that was taken waits on its topic, and its lane goes on; False where it goes back to a tier."""
         waiting = self._waiting
-        return waiting is not None and record.topic in waiting.topics and waiting.room.keeps(record, now_ms)
-
-    def wait(self, lane: Hashable, record: InputRecord, waits: Waits) -> None:
-        """A record that was taken stays on its topic, and waits. The next one of its lane may go on."""
-        if self._waiting is not None:
-            self._waiting.room.add(lane, record, waits)
-            self._leave(lane, record)
+        if waiting is None or record.topic not in waiting.topics or not waiting.room.keeps(record, now_ms):
+            return False
+        waiting.room.add(lane, record, waits)
+        self._leave(lane, record)
+        return True
 
     def close(self) -> None:
         if self._waiting is not None:

@@ -62,11 +62,11 @@ class WaitingTopic(Struct, frozen=True, kw_only=True):
 
 
 class _Entry:
-    __slots__ = ("at_ms", "first_ms", "lane", "offset", "packed", "timestamp", "topic", "waits")
+    __slots__ = ("at_ms", "first_ms", "lane", "offset", "packed", "timestamp", "topic", "waits", "woken")
 
     def __init__(self, lane: Hashable, record: InputRecord, waits: Waits) -> None:
         self.lane, self.topic, self.offset, self.timestamp = lane, record.topic, record.offset, record.timestamp
-        self.waits: Waits | None = waits  # None once it waits no more
+        self.waits, self.woken = waits, False
         stays_ms = record.timestamp + STAYS_MS
         self.at_ms = stays_ms if waits.until_ms is None else min(waits.until_ms, stays_ms)
         self.first_ms = first_appended_ms(read(record.headers), record.timestamp)
@@ -161,7 +161,7 @@ class WaitingRoom:
         while self._by_time and self._by_time[0][0] <= now_ms:
             entry = heapq.heappop(self._by_time)[1]
             self._over -= 1
-            if entry.waits is not None:
+            if not entry.woken:
                 self._wake(entry)
 
     def look_at_gates(self, lets: Callable[[Hashable], int]) -> None:
@@ -201,9 +201,8 @@ class WaitingRoom:
 
     def move(self, topic: str, offsets: Callable[[int], bool]) -> None:
         """What waits for its turn or a closed gate at these offsets goes back to a tier: its topic has many gaps."""
-        for entry in [entry for _, entry in self._by_time if entry.topic == topic and entry.waits is not None]:
-            waits = entry.waits
-            if waits is not None and (waits.place is not None or waits.closed) and offsets(entry.offset):
+        for entry in [entry for _, entry in self._by_time if entry.topic == topic and not entry.woken]:
+            if (entry.waits.place is not None or entry.waits.closed) and offsets(entry.offset):
                 self._moves.add((topic, entry.offset))
                 self._wake(entry)
 
@@ -213,13 +212,13 @@ class WaitingRoom:
 
     def heads(self) -> set[Hashable]:
         """The lanes whose head waits here."""
-        waiting = (entry for _, entry in self._by_time if entry.waits is not None and entry.waits.place is None)
+        waiting = (entry for _, entry in self._by_time if not entry.woken and entry.waits.place is None)
         return {entry.lane for entry in (*waiting, *self._ready)}
 
     def topics(self) -> Mapping[str, WaitingTopic]:
         found: dict[str, WaitingTopic] = {}
         for at_ms, entry in self._by_time:
-            if entry.waits is not None:
+            if not entry.woken:
                 seen = found.get(entry.topic) or WaitingTopic(count=0, first_ms=entry.first_ms, due_ms=at_ms)
                 due_ms, first_ms = min(at_ms, seen.due_ms or at_ms), min(entry.first_ms, seen.first_ms)
                 found[entry.topic] = WaitingTopic(count=seen.count + 1, due_ms=due_ms, first_ms=first_ms)
@@ -245,10 +244,7 @@ class WaitingRoom:
         self.size.bytes += size
 
     def _wake(self, entry: _Entry) -> None:
-        waits = entry.waits
-        if waits is None:
-            return
-        entry.waits = None
+        waits, entry.woken = entry.waits, True
         heapq.heappush(self._ready, entry)
         self._forget_times()
         if waits.place is not None:
@@ -267,6 +263,6 @@ class WaitingRoom:
         """An entry that waits no more may still be in the heap of times; of those there are never more than others."""
         self._over += 1
         if self._over > len(self._by_time) // 2 + _FEW:
-            self._by_time = [timed for timed in self._by_time if timed[1].waits is not None]
+            self._by_time = [timed for timed in self._by_time if not timed[1].woken]
             heapq.heapify(self._by_time)
             self._over = 0

@@ -74,3 +74,13 @@ def test_what_waits_are_records_and_not_the_markers_behind_them():
     assert WorkerView.waiting(source, 7) == 2  # what was not read may be a record
     source.put([], 7)
     assert WorkerView.waiting(source, 7) == 1
+
+
+def test_a_first_read_and_markers_at_the_end_are_committed():
+    source, record = InputPartition(grows=True), Record(topic="t", key=None, value=b"", offset=0)
+    assert source.read([record], 1)
+    assert not source.read([], 2)  # what was read comes first
+    source.watermark.take(source.pop().offset)
+    assert source.read([], 3)
+    assert (source.watermark.next, source.watermark.position) == (3, 0)
+    assert not source.read([], 3)

@@ -1,11 +1,14 @@
 """What a task takes: in turn, within every bound, and nothing before it is due."""
 
 import pytest
+from msgspec.structs import replace
 
 from stripeline.workers.executor.ledger import Ledger
 from stripeline.workers.task import gaps, intake
+from stripeline.workers.task.decision import Waits
 from stripeline.workers.task.input_partition import InputPartition
-from stripeline.workers.task.intake import SLICE, Filled, Intake
+from stripeline.workers.task.intake import SLICE, Filled, Intake, Waiting
+from stripeline.workers.task.waiting.waiting_room import WaitingRoom
 from stripeline.workers.task.watermark import MAX_METADATA_BYTES, Watermark
 from tests.support.records import Record
 
@@ -129,3 +132,52 @@ def test_a_gap_is_passed_in_its_turn_at_once():
         of.finish(f"k{offset}".encode(), record(offset))
     assert source.watermark.position == 1
     assert source.watermark.ranges() == ((2, 10),)
+
+
+class TestWaiting:
+    def waiting(self, wants: Waits | None) -> tuple[Intake, WaitingRoom]:
+        room = WaitingRoom()
+        source = put(InputPartition(grows=False, watermark=Watermark(0, [(1, 1)])), 3, "retry")
+        waiting = Waiting(
+            topics=frozenset({"retry"}), waits=lambda *_: wants, turn=lambda _: 0, lets=lambda *_: 0, room=room
+        )
+        inputs = {"retry": source, "commands": put(InputPartition(grows=True), 1, key="c")}
+        return Intake(inputs, lambda taken: taken.key, lambda _: 0, 4, waiting), room
+
+    def test_what_waits_is_read_ahead_and_unfinished(self):
+        of, room = self.waiting(Waits(until_ms=NOW + 300))
+        assert of.fill(NOW, pending=0, full=False) == Filled(4, 300)
+        assert started(of) == [("commands", 0)]
+        assert (len(room), of.inputs["retry"].watermark.ranges()) == (2, ((1, 1),))
+        load = of.load(calls=0, state=Ledger())
+        assert (load.records_waiting, load.waiting["retry"].count) == (2, 2)
+        assert of.fill(NOW + 300, pending=0, full=False).taken == 2
+        assert started(of) == [("retry", 0), ("retry", 2)]
+
+    def test_a_record_that_was_taken_may_stay(self):
+        of, room = self.waiting(None)
+        of.fill(NOW, pending=0, full=False)
+        assert set(started(of)) == {("commands", 0), ("retry", 0), ("retry", 2)}
+        assert not of.stays(b"c", record(0, key="c"), Waits(place=1), NOW)  # its topic is none whose records wait
+        assert of.stays(b"k0", record(0, "retry"), Waits(place=0), NOW)
+        assert (len(room), of.inputs["retry"].watermark.position) == (1, 0)
+        of.finish(b"k2", record(2, "retry"))
+        of.close()
+        assert room.bytes == 0
+
+    def test_a_role_without_a_waiting_room_keeps_nothing(self):
+        of = one(commands=put(InputPartition(grows=True), 1))
+        of.fill(NOW, pending=0, full=False)
+        assert not of.stays(b"k0", record(0), Waits(place=1), NOW)
+        of.close()
+
+    def test_a_clock_that_was_put_back_delays_nothing(self):
+        of, room = self.waiting(None)
+        of.fill(NOW, pending=0, full=False)
+        room.add(b"far", record(7, "retry"), Waits(gate="acme", closed=True))
+        asked = []
+        of._waiting = replace(of._waiting, lets=lambda gate, _: asked.append(gate) or 0)
+        of.fill(NOW + 10, pending=0, full=False)
+        assert asked == []
+        of.fill(NOW - 3_600_000, pending=0, full=False)
+        assert asked == ["acme"]

@@ -185,6 +185,10 @@ def test_what_waits_is_seen_by_topic():
     assert room.topics() == {TOPIC: WaitingTopic(count=4, due_ms=NOW + 1, first_ms=NOW)}
     room.wake_due(NOW + 3)
     assert room.topics() == {TOPIC: WaitingTopic(count=4, due_ms=NOW + 5, ready=2, ready_ms=NOW + 1, first_ms=NOW)}
+    ready = waiting(Waits(place=3))
+    ready.turn(b"k1", lambda: 3)
+    stays_ms = NOW + STAYS_MS
+    assert ready.topics() == {TOPIC: WaitingTopic(count=1, ready=1, ready_ms=stays_ms, first_ms=NOW)}
     ready = waiting(Waits(until_ms=NOW))
     ready.wake_due(NOW)
     assert ready.topics() == {TOPIC: WaitingTopic(count=1, ready=1, ready_ms=NOW, first_ms=NOW)}
