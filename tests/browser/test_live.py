@@ -148,7 +148,7 @@ async def test_what_has_the_focus_is_not_replaced(tmp_path: Path, chromium: Brow
         sent = pages.console.sources.counters.live.messages
         await pages.stop_all("PAYMENT_REQUIRED")
         await until(lambda: pages.console.sources.counters.live.messages > sent + 1, "two messages were sent")
-        assert await page.evaluate("document.activeElement.textContent") == "Look at them"
+        assert await page.evaluate("document.activeElement.textContent") == "Look at the endpoints"
         await page.evaluate(BLUR)
         await expect(page.get_by_text("60 runs stopped: PAYMENT_REQUIRED")).to_be_visible()
 

@@ -162,7 +162,7 @@ async def test_a_tier_and_a_paused_connection_are_seen(
         assert total(seen, "stripeline_task_state_entries", kind="queues") == 2
         assert total(seen, "stripeline_connection_paused", connection="acme") == 1
         assert total(seen, "stripeline_tier_overdue_seconds") == 0
-        await until(lambda: total(samples(found.metrics), "stripeline_oldest_waiting_seconds", role="executor") > 0)
+        await until(lambda: total(samples(found.metrics), "stripeline_tier_oldest_command_seconds", tier="30s") > 0)
 
 
 async def test_with_the_wrong_master_key_commands_wait(

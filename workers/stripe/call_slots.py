@@ -1,8 +1,8 @@
 """Call slots: how many calls a process makes at a time, shared fairly among its tasks, and never exceeded.
 
 - A slot that comes free goes to the waiting task that has the fewest, so a deep partition does not take them all.
-- A sixteenth of the slots is kept for tasks without a call, one each, so that slow calls of others never stop them.
-  Where there are more such tasks than kept slots, they have the next ones that come free.
+- A sixteenth of the slots, one at least of several, is kept for tasks without a call, one each, so that slow calls of
+  others never stop them. Where there are more such tasks than kept slots, they have the next ones that come free.
 - While slots are free, entering one waits for nothing and costs no future.
 """
 
@@ -31,7 +31,7 @@ class CallSlots:
         return self.taken < (self.size - self._kept() if mine else self.size)
 
     def _kept(self) -> int:
-        return min(max(0, self._tasks() - self.busy), self.size // _KEPT)
+        return min(max(0, self._tasks() - self.busy), max(1, self.size // _KEPT), self.size - 1)
 
 
 class TaskSlots:

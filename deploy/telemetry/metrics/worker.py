@@ -60,7 +60,8 @@ _WORK: Final[tuple[MetricRow[WorkerView], ...]] = (
         _by_input(lambda seen, source, _: seen.age_s(source)),
         over="max",
         question="How late are we?",
-        action="A few seconds on the command topic. In a tier it is the record that is due next",
+        action="A few seconds. Commands that wait for their turn or their time are in"
+        " `stripeline_tier_oldest_command_seconds`",
     ),
     MetricRow(
         "stripeline_input_blocked_seconds", "gauge", ("role", "topic", "partition"),

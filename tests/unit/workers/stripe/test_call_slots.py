@@ -33,6 +33,13 @@ async def test_a_slot_is_kept_for_each_task_without_a_call():
     assert (slots.taken, deep.enter_now(), second.enter_now()) == (31, False, False), "it is kept again"
 
 
+async def test_of_a_few_slots_one_is_kept():
+    slots = CallSlots(8, lambda: 3)
+    deep, other = slots.of_a_task(), slots.of_a_task()
+    assert sum(deep.enter_now() for _ in range(9)) == 7
+    assert [other.enter_now(), other.enter_now()] == [True, False]
+
+
 async def test_a_task_that_is_alone_has_all_slots():
     slots = CallSlots(32, lambda: 1)
     task = slots.of_a_task()
@@ -40,14 +47,14 @@ async def test_a_task_that_is_alone_has_all_slots():
 
 
 async def test_a_task_without_a_call_is_first_where_none_is_kept():
-    slots = CallSlots(2, lambda: 2)
-    deep, other = slots.of_a_task(), slots.of_a_task()
-    assert [deep.enter_now(), deep.enter_now(), other.enter_now()] == [True, True, False]
-    waits, entered = asyncio.create_task(deep.enter()), asyncio.create_task(other.enter())
+    slots = CallSlots(3, lambda: 3)
+    deep, second, third = (slots.of_a_task() for _ in range(3))
+    assert [task.enter_now() for task in (deep, deep, second, third)] == [True, True, True, False]
+    waits, entered = asyncio.create_task(deep.enter()), asyncio.create_task(third.enter())
     await turn()
     deep.leave()
     await entered
-    assert (deep.taken, other.taken, waits.done()) == (1, 1, False)
+    assert (deep.taken, third.taken, waits.done()) == (1, 1, False)
     waits.cancel()
 
 

@@ -38,6 +38,13 @@ def test_a_restart_skips_what_an_earlier_owner_finished():
     assert [mark.take(offset) for offset in range(5, 12)] == [True, False, False, True, True, False, True]
 
 
+def test_what_an_earlier_owner_finished_parts_what_waits():
+    mark = Watermark(5, [(6, 7)])
+    for offset in range(5, 10):
+        mark.take(offset)
+    assert (mark.runs, mark.ranges()) == ([(5, 5), (8, 9)], ((6, 7),))
+
+
 def test_finished_ranges_beyond_the_position_are_kept():
     mark = Watermark(5, [(6, 7), (10, 12)])
     mark.take(5)
