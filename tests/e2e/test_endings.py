@@ -160,6 +160,7 @@ async def test_a_rebalance_and_a_start(broker: Broker, prefix: str, tmp_path: Pa
             assert set(codes) <= {0, -signal.SIGTERM}  # told before it could listen
 
 
+@pytest.mark.long
 async def test_calls_that_hang(broker: Broker, prefix: str, tmp_path: Path, note: Note):
     async with cluster(broker.bootstrap_servers, prefix, tmp_path) as found:
         for role in ("router", "executor"):

@@ -16,7 +16,7 @@ from tests.support.end_state import find, no_lag
 from tests.support.invariants import check
 from tests.support.traffic import Traffic
 
-SECONDS = float(os.environ.get("FAULT_SECONDS", "20"))
+SECONDS = float(os.environ.get("FAULT_SECONDS", "12"))
 RATE = float(os.environ.get("FAULT_RATE", "200"))
 KILL_EVERY_S = 4.0
 STOPPED_S = 8.0  # longer than a session: the group has given its partitions away

@@ -8,6 +8,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from stripeline.contracts.internal_records import AuditRecord, read
 from tests.support.broker import Broker
 from tests.support.cluster import Cluster, cluster
@@ -115,6 +117,7 @@ async def check_erased(found: Cluster) -> None:
     assert [row["erase"] for row in again.rows] == ["is erased already"]
 
 
+@pytest.mark.long
 async def test_a_paused_workflow_is_taken_up_in_order_and_once(broker: Broker, prefix: str, tmp_path: Path):
     async with cluster(broker.bootstrap_servers, prefix, tmp_path, retry_tiers="200ms,400ms") as found:
         found.add("worker-0", "worker")

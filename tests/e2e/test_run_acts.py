@@ -8,6 +8,8 @@ from asyncio.subprocess import DEVNULL
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from stripeline.contracts.internal_records import AuditRecord, read
 from stripeline.deploy.operations.acts.take_up import late
 from stripeline.deploy.operations.reading.event_ranges import ends_of
@@ -117,6 +119,7 @@ async def check_a_killed_command(found: Cluster) -> None:
     assert len(made) == len(set(made)) == 2 * MANY
 
 
+@pytest.mark.long
 async def test_operators_take_stopped_runs_on(broker: Broker, prefix: str, tmp_path: Path, note: Any) -> None:
     async with cluster(broker.bootstrap_servers, prefix, tmp_path, retry_tiers="200ms,400ms") as found:
         start = time.monotonic()

@@ -43,6 +43,7 @@ async def results(found: Cluster, *wanted: str) -> dict[str, Any]:
 
 
 @pytest.mark.skipif(library() is None, reason="libfaketime's wheel is for x86-64 Linux")
+@pytest.mark.long
 async def test_wrong_host_clocks_charge_once_and_delay_nothing(broker: Broker, prefix: str, tmp_path: Path):
     """A retry tier of an hour is there for a due time that is believed, and the 23 hours for one that is not."""
     clock = tmp_path / "clock"

@@ -98,6 +98,7 @@ async def publishing(kafka: BrokerCluster, prefix: str, **bounds: float) -> Asyn
         yield Deliveries(publisher)
 
 
+@pytest.mark.long
 async def test_partitions_of_a_lost_broker_stop_no_other(
     tmp_path: Path, note: Callable[[str], None], prefix: str, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -102,7 +102,10 @@ class Running:
             count = len(self.worker.tasks)
             return self.worker.missing() is None and (count == partitions if partitions is not None else count > 0)
 
-        await until(is_ready, f"a worker with {partitions or 'some'} partitions")
+        try:
+            await until(is_ready, f"a worker with {partitions or 'some'} partitions")
+        except AssertionError:
+            raise AssertionError(f"not ready: {self.worker.missing()}; tasks {self.worker.tasks}") from None
 
     async def end(self, within_s: float = WITHIN_S) -> None:
         """As SIGTERM ends it."""
