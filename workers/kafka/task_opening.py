@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import structlog
+from aiokafka.errors import CorruptRecordException
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.vocabulary import LogEvent
@@ -135,7 +136,7 @@ class Opening:
         while True:
             try:
                 ends = await restore(self._changelog, restored, inputs, self._restoring)
-            except UnreadableBatchError as error:
+            except (UnreadableBatchError, CorruptRecordException) as error:  # the latter: it was whole at a second look
                 words = str(error)
                 if words != named:
                     named = words
