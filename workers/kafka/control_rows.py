@@ -1,8 +1,8 @@
 """The records of the control topic by kind, with their places, as they are read; and the snapshots of them.
 
 - A snapshot is never altered.
-- A change costs what its own kind does: the mappings of all other kinds are those of the snapshot before. So whoever
-  keeps something that was worked out of a kind has only to ask whether its mapping is still the same one.
+- A change costs what its own kind does: the mappings of all other kinds are those of the snapshot before. So what was
+  derived from a kind holds as long as its mapping is the same object.
 - A record that can't be read leaves the last good one of its key, with its place.
 """
 
@@ -38,8 +38,8 @@ FIELDS: Final[Mapping[str, str]] = {
 }
 """The field of `Definitions` for each first word of a control key. `installation` has no names."""
 _KINDS: Final = (*FIELDS, control_keys.INSTALLATION_KEY)
-_KEPT: Final = 2
-"""Earlier records of a key that are kept for one that can't be read."""
+_KEPT: Final = 3
+"""Records of a key that are kept unparsed. Of more of them only the last good one and the newest are."""
 
 
 class LateRows:
@@ -57,8 +57,8 @@ class LateRows:
         if record.value is None:
             self._records.pop(key, None)
         else:
-            before = self._records.get(key)
-            self._records[key] = (record,) if before is None else (*before[-_KEPT:], record)
+            records = (*self._records.get(key, ()), record)
+            self._records[key] = records if len(records) <= _KEPT else _good_and_newest(key, records)
 
     def snapshot(self) -> Definitions:
         """All of them now."""
@@ -71,6 +71,20 @@ class LateRows:
         found: dict[str, Any] = {field: late[kind] for kind, field in FIELDS.items()}
         installation = late[control_keys.INSTALLATION_KEY].get("")
         return Definitions(**found, installation=installation, places=_LatePlaces(self._records))  # type: ignore[arg-type]
+
+
+def _good_and_newest(key: bytes, records: tuple[ConsumerRecord, ...]) -> tuple[ConsumerRecord, ...]:
+    newest = records[-1]
+    good = next((one for one in reversed(records) if _is_readable(key, one)), newest)
+    return (newest,) if good is newest else (good, newest)
+
+
+def _is_readable(key: bytes, record: ConsumerRecord) -> bool:
+    try:
+        parse_definition(key.decode("utf-8", "replace"), record.value)
+    except ValueError:
+        return False
+    return True
 
 
 def _parsed_late(kind: str, raw: Mapping[str, tuple[ConsumerRecord, ...]]) -> Mapping[str, ControlRecord]:

@@ -4,7 +4,7 @@ from dataclasses import fields
 from types import SimpleNamespace
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from stripeline.contracts.definitions import KINDS, Connection, Definitions, Trigger, encode_definition
@@ -63,6 +63,8 @@ def test_rows_are_what_a_dictionary_would_have(records):
 
 
 @given(RECORDS)
+@example([("connection/acme", "a"), *[("connection/acme", "unreadable")] * 7])
+@example([("connection/acme", "unreadable"), *[("connection/acme", "a")] * 7])
 def test_rows_that_are_parsed_late_say_the_same(records):
     rows, late = ControlRows(), LateRows()
     for offset, (key, what) in enumerate(records):
