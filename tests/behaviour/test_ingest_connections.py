@@ -11,16 +11,10 @@ from stripeline.ingest.http.connection import ClientConnection, Phase
 from stripeline.ingest.http.deadlines import Limits
 from stripeline.ingest.http.refusal_log import RefusalLog
 from stripeline.ingest.http.server import Receiver
-from stripeline.ingest.publish_result import Done
-from stripeline.ingest.routing import Publication
 from stripeline.ingest.webhook import Webhook
+from tests.support.publish_futures import UnusedPublisher
 
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-class Unused:
-    def publish(self, publication: Publication, done: Done) -> None:
-        raise AssertionError
 
 
 class Wire(asyncio.Transport):
@@ -51,7 +45,7 @@ async def connected() -> AsyncIterator[tuple[ClientConnection, Wire]]:
     """A connection that was just made: the loop has not turned since."""
     limits = Limits(lingering_s=0.05)
     connection, wire = (
-        Receiver(Webhook(paths={}.get), Unused(), limits, time.time, RefusalLog()).connection(),
+        Receiver(Webhook(paths={}.get), UnusedPublisher(), limits, time.time, RefusalLog()).connection(),
         Wire(),
     )
     connection.connection_made(wire)

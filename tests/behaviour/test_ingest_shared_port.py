@@ -14,30 +14,17 @@ from dataclasses import dataclass, field
 import pytest
 
 from stripeline.deploy.runtime.process_group.shared_port import SharedPort
-from stripeline.ingest.http import handed_connections, listening
 from stripeline.ingest.http.deadlines import Limits
 from stripeline.ingest.http.listening import bound
 from stripeline.ingest.http.server import Running, serve
-from stripeline.ingest.publish_result import Done
-from stripeline.ingest.routing import Publication
 from stripeline.ingest.webhook import Webhook
+from tests.support.publish_futures import UnusedPublisher
 
+pytestmark = pytest.mark.usefixtures("patient")
 GET = b"GET / HTTP/1.1\r\nHost: x\r\n\r\n"
 ANSWER = b"HTTP/1.1 404 "
 LIMITS = Limits(last_head_s=0.3)
 QUEUED = 600  # more than are taken before the end is noticed
-
-
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with ten times its work takes longer than the product waits."""
-    monkeypatch.setattr(listening, "_TAKEN_S", 30.0)
-    monkeypatch.setattr(handed_connections, "_LAST_S", 30.0)
-
-
-class Unused:
-    def publish(self, publication: Publication, done: Done) -> None:
-        raise AssertionError
 
 
 @dataclass
@@ -51,7 +38,9 @@ class Group:
     async def start(self, member: int) -> Running:
         """A receiver, and then its first word to the parent."""
         channel = self.port.channel(member)
-        running = await serve(Webhook(paths={}.get), Unused(), host="", port=self.number, handed=channel, limits=LIMITS)
+        running = await serve(
+            Webhook(paths={}.get), UnusedPublisher(), host="", port=self.number, handed=channel, limits=LIMITS
+        )  # fmt: skip
         self.members[member] = running
         async with asyncio.timeout(5):
             while member not in self.port._spread.order():  # noqa: ASYNC110  it sets no event
@@ -158,7 +147,7 @@ async def test_a_port_that_was_taken_meanwhile_is_an_error() -> None:
     with contextlib.closing(other):
         other.listen()
         channel = port.channel(1)
-        running = await serve(Webhook(paths={}.get), Unused(), host="", port=0, handed=channel, limits=LIMITS)
+        running = await serve(Webhook(paths={}.get), UnusedPublisher(), host="", port=0, handed=channel, limits=LIMITS)
         with pytest.raises(OSError, match="in use"):
             await serving
         await running.stop()

@@ -8,33 +8,22 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from stripeline.ingest.http import handed_connections, listening
 from stripeline.ingest.http.deadlines import Limits
 from stripeline.ingest.http.server import Running, serve
-from stripeline.ingest.publish_result import Done
-from stripeline.ingest.routing import Publication
 from stripeline.ingest.webhook import Webhook
+from tests.support.publish_futures import UnusedPublisher
 
+pytestmark = pytest.mark.usefixtures("patient")
 GET = b"GET / HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
 LIMITS = Limits(last_head_s=0.3)
 QUEUED = 300
 
 
-@pytest.fixture(autouse=True)
-def patient(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A machine with ten times its work takes longer than the product waits."""
-    monkeypatch.setattr(listening, "_TAKEN_S", 30.0)
-    monkeypatch.setattr(handed_connections, "_LAST_S", 30.0)
-
-
-class Unused:
-    def publish(self, publication: Publication, done: Done) -> None:
-        raise AssertionError
-
-
 @asynccontextmanager
 async def serving() -> AsyncIterator[Running]:
-    async with await serve(Webhook(paths={}.get), Unused(), host="127.0.0.1", port=0, limits=LIMITS) as running:
+    async with await serve(
+        Webhook(paths={}.get), UnusedPublisher(), host="127.0.0.1", port=0, limits=LIMITS
+    ) as running:
         yield running
 
 

@@ -17,7 +17,7 @@ import pytest
 from stripeline.workers.kafka.control_table import read_all
 from tests.support.broker import Broker
 from tests.support.cluster import KEY, Cluster, cluster
-from tests.support.end_state import read_topic
+from tests.support.end_state import event_records
 from tests.support.product_sources import ROOT
 
 pytestmark = pytest.mark.timeout(600)
@@ -88,9 +88,7 @@ class Shop:
                 await asyncio.sleep(0.2)
 
     async def events(self) -> set[str]:
-        settings = self.cluster.settings
-        found = await read_topic(settings.kafka_bootstrap_servers, settings.topics.event("customer-event"), 4)
-        return {orjson.loads(record.value)["id"] for record in found}
+        return {orjson.loads(record.value)["id"] for record in await event_records(self.cluster, "customer-event")}
 
     async def made(self) -> list[str]:
         """Ids at the sandbox, which are those whose secrets are stored."""

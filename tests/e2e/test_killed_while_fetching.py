@@ -15,7 +15,6 @@ from pathlib import Path
 
 import orjson
 import pytest
-from aiokafka import ConsumerRecord
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.internal_records import encode
@@ -24,8 +23,8 @@ from stripeline.deploy.stripe_side.sweeps.sweep_plan import plans
 from stripeline.workers.kafka.control_table import publish, read_all
 from tests.support.broker import Broker
 from tests.support.cluster import KEY, SECRET, Cluster, cluster
-from tests.support.end_state import read_topic
-from tests.support.money import effects, until
+from tests.support.end_state import event_records
+from tests.support.money import done_by_runs
 from tests.support.product_sources import ROOT
 from tests.support.sweep_installation import CHANGED, FILE, HOUR_S, PAID, PAST_DUE, place
 
@@ -73,21 +72,9 @@ async def make(found: Cluster, event_type: str, ago_s: int, *, deliver: bool) ->
     return made["ids"], made["thin_ids"]
 
 
-async def topic(found: Cluster, name: str) -> list[ConsumerRecord]:
-    settings = found.settings
-    return await read_topic(settings.kafka_bootstrap_servers, settings.topics.event(name), settings.partitions)
-
-
 async def ran_once(found: Cluster, ids: Sequence[str]) -> None:
     """Wait until each event's run has made its customer. None has made two."""
-
-    async def done() -> Counter[str] | None:
-        made = await effects(found)
-        counted = Counter({name.split(":")[0]: len(one) for name, one in made.items() if name.endswith(":customer")})
-        return counted if set(ids) <= counted.keys() else None
-
-    counted: Counter[str] = await until("runs", done, found, within_s=90)
-    assert counted == dict.fromkeys(ids, 1)
+    assert await done_by_runs(found, ids, "customer", within_s=90) == dict.fromkeys(ids, 1)
 
 
 async def last_sweep_was(found: Cluster, ago_s: int) -> None:
@@ -109,7 +96,7 @@ async def test_an_executor_killed_in_a_sweep_misses_no_event(broker: Broker, pre
         await last_sweep_was(found, 6 * HOUR_S)
         await found.add("executor", "executor").ready()
         await ran_once(found, missed)
-        records = await topic(found, "payment-event")
+        records = await event_records(found, "payment-event")
         assert {h.read(record.headers)[h.SOURCE] for record in records} == {h.BACKFILL}
 
 
@@ -127,6 +114,6 @@ async def test_an_executor_killed_at_thin_events_runs_each_once(broker: Broker, 
             await dies(found, point)
         await found.add("executor", "executor").ready()
         await ran_once(found, [*twins, *alone])
-        published = Counter(orjson.loads(record.value)["id"] for record in await topic(found, "customer-event"))
+        published = Counter(orjson.loads(record.value)["id"] for record in await event_records(found, "customer-event"))
         assert {name: published[name] for name in (*twins, *alone)} == dict.fromkeys((*twins, *alone), 1)
         assert not published.keys() & set(of_twins)

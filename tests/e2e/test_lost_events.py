@@ -21,7 +21,7 @@ from stripeline.contracts.vocabulary import DeadLetterReason
 from stripeline.deploy.local.example_events import sign
 from tests.support.broker import Broker, admin
 from tests.support.cluster import KEY, SECRET, Cluster, cluster
-from tests.support.end_state import find, no_lag, read_topic
+from tests.support.end_state import event_records, find, no_lag, read_topic
 from tests.support.money import effects, stripeline, until
 
 EVENTS, OBJECTS, WARM = 400, 100, 20
@@ -48,9 +48,7 @@ async def deliver(found: Cluster, count: int, ago_s: int) -> list[str]:
 
 
 async def records(found: Cluster) -> list[Any]:
-    settings = found.settings
-    topic = settings.topics.event("payment-event")
-    return await read_topic(settings.kafka_bootstrap_servers, topic, settings.partitions)
+    return await event_records(found, "payment-event")
 
 
 async def acknowledged_and_noted(found: Cluster, ids: Sequence[str]) -> list[Any]:

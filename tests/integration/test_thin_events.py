@@ -16,9 +16,9 @@ from stripeline.contracts import headers as h
 from stripeline.contracts.deliveries.partitioner import partition_of
 from tests.support.broker import Broker
 from tests.support.cluster import KEY, SECRET
-from tests.support.end_state import read_topic
+from tests.support.end_state import event_records, read_topic
 from tests.support.in_process_stack import InProcessStack, in_process_stack
-from tests.support.money import effects, until
+from tests.support.money import done_by_runs, until
 
 FILE = """
 connections:
@@ -57,8 +57,7 @@ class Installation:
         return made["ids"], made["thin_ids"]
 
     async def topic(self, name: str) -> list[ConsumerRecord]:
-        settings = self.stack.cluster.settings
-        return await read_topic(settings.kafka_bootstrap_servers, settings.topics.event(name), settings.partitions)
+        return await event_records(self.stack.cluster, name)
 
     async def published(self, name: str, ids: list[str], within_s: float = 60) -> list[ConsumerRecord]:
         """The records of a family's topic, once each of these events is there."""
@@ -72,14 +71,7 @@ class Installation:
 
     async def runs(self, ids: list[str], step: str, within_s: float = 60) -> Counter[str]:
         """How often a step of each event's run was done at Stripe."""
-
-        async def done() -> Counter[str] | None:
-            made = await effects(self.stack.cluster)
-            found = Counter({name.split(":")[0]: len(one) for name, one in made.items() if name.endswith(f":{step}")})
-            return found if set(ids) <= found.keys() else None
-
-        found: Counter[str] = await until("runs", done, self.stack.cluster, within_s=within_s)
-        return found
+        return await done_by_runs(self.stack.cluster, ids, step, within_s)
 
 
 def id_of(record: ConsumerRecord) -> str:

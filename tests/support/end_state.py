@@ -49,6 +49,12 @@ async def read_topic(bootstrap: str, topic: str, partitions: int) -> list[Consum
         await consumer.stop()
 
 
+async def event_records(cluster: Cluster, name: str) -> list[ConsumerRecord]:
+    """All records of an event topic, such as `payment-event`."""
+    settings = cluster.settings
+    return await read_topic(settings.kafka_bootstrap_servers, settings.topics.event(name), settings.partitions)
+
+
 async def lag(cluster: Cluster) -> int:
     """Records, and transaction markers, that the group of a role that runs has not passed yet."""
     topics, bootstrap = cluster.settings.topics, cluster.settings.kafka_bootstrap_servers

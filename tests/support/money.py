@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 import time
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -120,6 +120,19 @@ async def effects(found: Cluster) -> dict[str, list[dict[str, Any]]]:
     for effect in (await found.sandbox("/ledger"))["effects"]:
         by_command[effect["command"]].append(effect)
     return dict(by_command)
+
+
+async def done_by_runs(found: Cluster, ids: Iterable[str], step: str, within_s: float = 60) -> Counter[str]:
+    """Wait until a step of each event's run was done at Stripe; how often it was, of all events."""
+    wanted = set(ids)
+
+    async def done() -> Counter[str] | None:
+        made = await effects(found)
+        counted = Counter({name.split(":")[0]: len(one) for name, one in made.items() if name.endswith(f":{step}")})
+        return counted if wanted <= counted.keys() else None
+
+    counted: Counter[str] = await until(f"{step} of each run", done, found, within_s=within_s)
+    return counted
 
 
 async def posts(found: Cluster, command_id: str) -> list[dict[str, Any]]:

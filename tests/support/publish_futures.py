@@ -5,6 +5,14 @@ from typing import Any
 
 from stripeline.ingest.kafka.publisher import Publisher
 from stripeline.ingest.publish_result import Done, NotTaken, Published
+from stripeline.ingest.routing import Publication
+
+
+class UnusedPublisher:
+    """For a receiver that publishes nothing."""
+
+    def publish(self, publication: Publication, done: Done) -> None:
+        raise AssertionError
 
 
 def outcome_of() -> "tuple[asyncio.Future[Published | NotTaken], Done]":

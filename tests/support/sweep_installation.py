@@ -4,7 +4,6 @@ import asyncio
 import os
 import sys
 import time
-from collections import Counter
 from collections.abc import AsyncIterator, Iterable, Mapping, Sequence
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
@@ -24,9 +23,9 @@ from stripeline.deploy.stripe_side.sweeps.sweeper import Sweeper
 from stripeline.workers.secrets.vault import Vault, connection_secret
 from stripeline.workers.stripe.api import StripeApi
 from tests.support.cluster import KEY, Cluster, configure
-from tests.support.end_state import read_topic
+from tests.support.end_state import event_records, read_topic
 from tests.support.in_process_stack import InProcessStack
-from tests.support.money import effects, until
+from tests.support.money import done_by_runs, until
 
 HOUR_S, DAY_S = 3_600, 86_400
 PAID = "payment_intent.succeeded"
@@ -86,8 +85,7 @@ class SweepInstallation:
     async def records(self, name: str = "payment-event") -> dict[str, list[ConsumerRecord]]:
         """What is on a topic, by event."""
         found: dict[str, list[ConsumerRecord]] = {}
-        settings = self.stack.cluster.settings
-        for record in await read_topic(settings.kafka_bootstrap_servers, settings.topics.event(name), 2):
+        for record in await event_records(self.stack.cluster, name):
             found.setdefault(orjson.loads(record.value)["id"], []).append(record)
         return found
 
@@ -113,12 +111,7 @@ class SweepInstallation:
     async def runs(self, ids: Sequence[str]) -> dict[str, int]:
         """How many customers each event's run has made at Stripe."""
 
-        async def done() -> Counter[str] | None:
-            made = await effects(self.stack.cluster)
-            found = Counter({name.split(":")[0]: len(one) for name, one in made.items() if name.endswith(":customer")})
-            return found if set(ids) <= set(found) else None
-
-        counted: Counter[str] = await until("runs", done, self.stack.cluster, within_s=60)
+        counted = await done_by_runs(self.stack.cluster, ids, "customer")
         return {name: counted[name] for name in ids}
 
     @property
