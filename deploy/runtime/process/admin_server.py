@@ -59,19 +59,21 @@ def admin_app(health: Health, registry: CollectorRegistry) -> web.Application:
         return json_answer(503 if missing else 200, {**body, **({"warnings": warned} if warned else {})})
 
     async def metrics(_: web.Request) -> web.Response:
-        return web.Response(body=await rendered(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return await metrics_page(registry)
 
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
     return app
 
 
-class _One(Collector):
-    def __init__(self, metric: Metric) -> None:
-        self._metric = metric
+class Families(Collector):
+    """Metrics that were collected already."""
+
+    def __init__(self, families: Iterable[Metric]) -> None:
+        self._families = families
 
     def collect(self) -> Iterable[Metric]:
-        return (self._metric,)
+        return self._families
 
 
 async def rendered(registry: Collector) -> bytes:
@@ -84,10 +86,14 @@ async def rendered(registry: Collector) -> bytes:
         for first in range(0, max(1, len(metric.samples)), _SLICE):
             piece = Metric(metric.name, metric.documentation, metric.type, metric.unit)
             piece.samples = metric.samples[first : first + _SLICE]
-            text = generate_latest(_One(piece))
+            text = generate_latest(Families((piece,)))
             texts.append(text if first == 0 else _without_comments(text))
             await asyncio.sleep(0)
     return b"".join(texts)
+
+
+async def metrics_page(metrics: Collector) -> web.Response:
+    return web.Response(body=await rendered(metrics), headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
 def _without_comments(text: bytes) -> bytes:

@@ -11,10 +11,9 @@ from typing import Any, Final, Self
 import aiohttp
 import orjson
 from aiohttp import web
-from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, Metric, generate_latest
-from prometheus_client.registry import Collector
+from prometheus_client import Metric
 
-from stripeline.deploy.runtime.process.admin_server import json_answer, serve_app
+from stripeline.deploy.runtime.process.admin_server import Families, json_answer, metrics_page, serve_app
 from stripeline.deploy.runtime.process_group import merged_pages
 from stripeline.deploy.runtime.process_group.member import Member
 from stripeline.deploy.runtime.process_group.member_health import MemberHealth
@@ -115,14 +114,6 @@ class GroupWatch:
         return None
 
 
-class _Families(Collector):
-    def __init__(self, families: Iterable[Metric]) -> None:
-        self._families = families
-
-    def collect(self) -> Iterable[Metric]:
-        return self._families
-
-
 async def serve_group(host: str, port: int, watch: GroupWatch, stop: asyncio.Event) -> web.AppRunner:
     """Serve the pages of the group; the caller ends it with `await runner.cleanup()`. Raises OSError."""
     own = MetricsCollector()
@@ -135,9 +126,7 @@ async def serve_group(host: str, port: int, watch: GroupWatch, stop: asyncio.Eve
         return _answer(watch.readyz(ending=stop.is_set()))
 
     async def metrics(_: web.Request) -> web.Response:
-        registry = CollectorRegistry()
-        registry.register(_Families([*await watch.metrics(), *own.collect()]))
-        return web.Response(body=generate_latest(registry), headers={"Content-Type": CONTENT_TYPE_LATEST})
+        return await metrics_page(Families([*await watch.metrics(), *own.collect()]))
 
     app = web.Application()
     app.add_routes([web.get("/healthz", healthz), web.get("/readyz", readyz), web.get("/metrics", metrics)])
