@@ -18,7 +18,6 @@ Invariants:
 import msgspec
 from msgspec.structs import replace
 
-from stripeline.contracts import headers as h
 from stripeline.contracts import stripe_metadata
 from stripeline.contracts.ids import idempotency_key
 from stripeline.contracts.retry_tiers import tier_for
@@ -82,13 +81,8 @@ def _attempt_failed(setup: Setup, ledger: Ledger, state: CommandState, failed: F
 
 def _due_ms(setup: Setup, state: CommandState) -> int:
     """When a command that Stripe failed before was due; 0 for any other."""
-    record, topics = state.record, setup.topics
-    if not record.failed_by_stripe:
-        return 0
-    return believed_times.due_ms(
-        h.number(record.headers, h.DUE_AT), appended_ms=record.input.timestamp,
-        delay_ms=topics.delay_ms(record.input.topic),
-    )  # fmt: skip
+    record = state.record
+    return believed_times.tier_due_ms(setup.topics, record.input, record.headers) if record.failed_by_stripe else 0
 
 
 def _dead_reason(failed: Failed) -> DeadLetterReason | None:

@@ -4,16 +4,25 @@ A worker's clock follows the broker's, and yet a time that it wrote an hour ahea
 append time is the broker's own, and a tier's topic says how long its records wait.
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from msgspec.structs import replace
 
+from stripeline.contracts import headers as h
 from stripeline.contracts.retry_tiers import HORIZON_MS, Tier
+from stripeline.contracts.topics import Topics
 from stripeline.workers.executor.command_state import CommandState
 from stripeline.workers.executor.setup import Setup
+from stripeline.workers.task.decision import InputRecord
 
 COMMIT_MS = 60_000
 """A due time counts from the decision; its record is appended with the next commit, and a slow one before it."""
+
+
+def tier_due_ms(topics: Topics, record: InputRecord, headers: Mapping[str, bytes]) -> int:
+    """When a record of a retry topic is due."""
+    delay_ms = topics.delay_ms(record.topic)
+    return due_ms(h.number(headers, h.DUE_AT), appended_ms=record.timestamp, delay_ms=delay_ms)
 
 
 def due_ms(written_ms: int | None, *, appended_ms: int, delay_ms: int) -> int:

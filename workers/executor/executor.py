@@ -61,8 +61,7 @@ class Executor(Struct, frozen=True, kw_only=True):
         topics = self.setup.topics
         if not topics.is_retry(record.topic):
             return 0
-        written_ms = h.number(h.read(record.headers), h.DUE_AT)
-        return believed_times.due_ms(written_ms, appended_ms=record.timestamp, delay_ms=topics.delay_ms(record.topic))
+        return believed_times.tier_due_ms(topics, record, h.read(record.headers))
 
     def waits(self, ledger: Ledger, record: InputRecord, now_ms: int) -> Waits | None:
         """What a record of a retry topic waits for: its turn, or its time; None where it may be taken.

@@ -12,7 +12,6 @@ from stripeline.workers.task.assignment import Sharing
 
 POLL_MS = 100
 IDLE_POLL_MS: Final = 500
-IDLE_FETCH_WAIT_MS: Final = 1_000
 """For a member that has nothing to do: `stripeline.workers.task.idle_reads`."""
 METADATA_AGE_MS: Final = 30_000
 _STOP_S, _CUT_S = 5.0, 1.0

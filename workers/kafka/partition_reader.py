@@ -27,7 +27,7 @@ START_S: Final = 30.0
 FETCH_WAIT_MS: Final = 50
 """A fetch that waits at the broker for records delays every other request of its connection."""
 IDLE_FETCH_WAIT_MS: Final = 1_000
-"""For those that follow without an end: one fetch a second while nothing comes. What comes ends the wait."""
+"""For those that follow without an end, and for idle members: one fetch a second while nothing comes."""
 
 _POLL_MS: Final = 500
 _LOOK_EVERY_S: Final = 0.2

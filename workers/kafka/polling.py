@@ -24,7 +24,8 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.workers.kafka.aiokafka_internals import set_fetch_wait
 from stripeline.workers.kafka.broker_clock import BrokerClock
-from stripeline.workers.kafka.consumer import IDLE_FETCH_WAIT_MS, IDLE_POLL_MS, POLL_MS
+from stripeline.workers.kafka.consumer import IDLE_POLL_MS, POLL_MS
+from stripeline.workers.kafka.partition_reader import IDLE_FETCH_WAIT_MS
 from stripeline.workers.kafka.task import Task
 from stripeline.workers.kafka.unread.held_inputs import HeldInputs
 from stripeline.workers.kafka.unread.losses import lost_gap, tell_truncated

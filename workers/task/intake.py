@@ -9,6 +9,7 @@ from bisect import bisect_right
 from collections import Counter, deque
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from functools import partial
+from operator import itemgetter
 from typing import Final
 
 from msgspec import Struct
@@ -234,11 +235,7 @@ def within_runs(runs: Sequence[Range]) -> Callable[[int], bool]:
     """Whether an offset lies in one of these runs, which ascend."""
 
     def within(offset: int) -> bool:
-        at = bisect_right(runs, offset, key=_first) - 1
+        at = bisect_right(runs, offset, key=itemgetter(0)) - 1
         return at >= 0 and runs[at][1] >= offset
 
     return within
-
-
-def _first(run: Range) -> int:
-    return run[0]

@@ -15,6 +15,7 @@ from bisect import bisect_right, insort
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
+from operator import itemgetter
 
 Range = tuple[int, int]
 """First and last offset, both included."""
@@ -86,7 +87,7 @@ class Watermark:
 
     def finish(self, offset: int) -> None:
         self._unfinished.remove(offset)
-        at = bisect_right(self._runs, offset, key=_first) - 1
+        at = bisect_right(self._runs, offset, key=itemgetter(0)) - 1
         first, last = self._runs.pop(at)
         if offset == last and at == len(self._runs):
             self._joins = False
@@ -128,10 +129,6 @@ class Watermark:
             ranges = ranges[: len(ranges) * MAX_METADATA_BYTES // len(text)]
             text = before + encode(self.position, ranges)
         return text
-
-
-def _first(run: Range) -> int:
-    return run[0]
 
 
 def encode(position: int, ranges: Sequence[Range]) -> str:

@@ -22,6 +22,11 @@ def pause_ms(now_ms: int, since_ms: int) -> int:
     return min(max(now_ms - since_ms, PAUSE_MIN_MS), PAUSE_MAX_MS)
 
 
+def is_under_way(probing_ms: int | None, now_ms: int) -> bool:
+    """Whether a call that tries something, since then, may still come back."""
+    return probing_ms is not None and now_ms - probing_ms < PROBE_LOST_MS
+
+
 @dataclass(slots=True)
 class Breaker:
     """`noted`: the control topic has the refusal. `probing_ms`: since when a call that tries a new key is under way."""
@@ -47,7 +52,7 @@ class Breaker:
         return self.refused_key is not None and self.refused_key != key
 
     def is_probed(self, now_ms: int) -> bool:
-        return self.probing_ms is not None and now_ms - self.probing_ms < PROBE_LOST_MS
+        return is_under_way(self.probing_ms, now_ms)
 
     def refuse(self, key: str, now_ms: int) -> None:
         self.refused_key, self.refused_ms, self.noted = key, now_ms, False

@@ -12,7 +12,7 @@ Invariants: one key that fails alone never stops another; any answer of Stripe e
 from dataclasses import dataclass, field
 from typing import Final
 
-from stripeline.workers.executor.connection.key_breaker import PROBE_LOST_MS
+from stripeline.workers.executor.connection.key_breaker import is_under_way
 
 MIN_COMMANDS: Final = 5
 MIN_CALLS, MIN_MS = 20, 10_000
@@ -38,7 +38,7 @@ class Outage:
         """How long a call waits; 0 where it may be made, as the one that tries where `open`."""
         if not self.open:
             return 0
-        if self.probing_ms is not None and now_ms - self.probing_ms < PROBE_LOST_MS:
+        if is_under_way(self.probing_ms, now_ms):
             return PROBE_MIN_MS
         return max(0, self._probe_ms - now_ms)
 

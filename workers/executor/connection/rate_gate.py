@@ -253,13 +253,16 @@ class RateGate:
 
 def _learn_of_outage(outage: Outage, outcome: Outcome | Missing, of: str, now_ms: int, *, probe: bool) -> None:
     """A 429 says nothing, nor does an answer that Stripe had stored before."""
-    code = outcome.error["code"] if isinstance(outcome, Failed) else None
-    by_stripe = code == Code.PROVIDER_ERROR and isinstance(outcome, Failed) and outcome.retryable
+    if not isinstance(outcome, Failed):
+        outage.answered()
+        return
+    code = outcome.error["code"]
+    by_stripe = code == Code.PROVIDER_ERROR and outcome.retryable
     if not by_stripe and code != Code.RATE_LIMITED:
         outage.answered()
     elif probe and outage.open:
         outage.goes_on(now_ms)
-    elif by_stripe and of and not (isinstance(outcome, Failed) and outcome.stored):
+    elif by_stripe and of and not outcome.stored:
         outage.failed(of, now_ms)
 
 

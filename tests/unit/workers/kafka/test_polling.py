@@ -8,7 +8,8 @@ from aiokafka.errors import CorruptRecordException, KafkaError, TopicAuthorizati
 from aiokafka.structs import TopicPartition
 
 from stripeline.workers.kafka.broker_clock import BrokerClock
-from stripeline.workers.kafka.consumer import IDLE_FETCH_WAIT_MS, IDLE_POLL_MS, POLL_MS
+from stripeline.workers.kafka.consumer import IDLE_POLL_MS, POLL_MS
+from stripeline.workers.kafka.partition_reader import IDLE_FETCH_WAIT_MS
 from stripeline.workers.kafka.polling import Polling
 from stripeline.workers.task.idle_reads import QUIET_S
 from stripeline.workers.task.input_partition import InputPartition
