@@ -1,7 +1,7 @@
 """Named records that are parsed when somebody asks for them. Pure.
 
 A command needs some of tens of thousands. Like one that was read at once, a record that can't be read is not there, and
-leaves the last good one of its name; whoever goes through all of them parses all.
+leaves the last good one of its name. To go through all of them parses all.
 """
 
 from collections.abc import Callable, Iterator, Mapping
@@ -12,7 +12,7 @@ Raw = TypeVar("Raw")
 
 
 class ParsedLate(Mapping[str, V], Generic[Raw, V]):
-    """raw: the records of each name, the newest last. parse: raises ValueError. unreadable: is told, once each."""
+    """raw: the records of each name, the newest last. parse: raises ValueError. unreadable: called once a record."""
 
     __slots__ = ("_parse", "_parsed", "_raw", "_unreadable")
 

@@ -4,10 +4,10 @@ A linear hash table. Its entries are 8 bytes, the hash and the place, in shards 
 `bytes.find`. It grows by one shard at a time, so no insertion has to rebuild the table.
 
 Invariants:
-- A hash is no proof: of a billion pairs of keys some have one hash. It names the places where a key may be, and whoever
-  asks compares the key that is there.
+- A hash is no proof: of a billion pairs of keys some share one. It names the places where a key may be; the caller
+  compares the key that is there.
 - An entry that was added is found until it is removed.
-- Hashes are Python's own of texts, which each process keys with a secret: nobody can choose ids that share a shard.
+- Hashes are Python's own of texts, which each process keys with a secret, so ids that share a shard can't be chosen.
 """
 
 from collections.abc import Sequence
@@ -34,9 +34,7 @@ class HashIndex:
     def places(self, key: str) -> Sequence[int]:
         """Where the key may be."""
         hashed = hash(key) & _HASH
-        number, shards = hashed & self._mask, self._shards
-        shard = shards[number if number < len(shards) else number & (self._mask >> 1)]
-        needle = hashed.to_bytes(4, "little")
+        shard, needle = self._shard(hashed), hashed.to_bytes(4, "little")
         at = shard.find(needle)
         if at < 0:
             return ()
@@ -70,7 +68,7 @@ class HashIndex:
     def remove(self, key: str, place: int) -> None:
         """An entry that was added. The shard's last one takes its room."""
         hashed = hash(key) & _HASH
-        shard, entry = self._shard(hashed), _ENTRY.pack(hashed, place)
+        shard, entry = self._shard(hashed), _packed(hashed, place)
         at = shard.find(entry)
         while at % _SIZE:
             at = shard.find(entry, at + 1)
@@ -79,6 +77,7 @@ class HashIndex:
         self._count -= 1
 
     def _shard(self, hashed: int) -> bytearray:
+        # `alike` and `add` have it inline: a restore does both for each of millions of ids.
         number = hashed & self._mask
         return self._shards[number if number < len(self._shards) else number & (self._mask >> 1)]
 

@@ -1,7 +1,7 @@
 """Rows in compressed blocks, in the order in which they were appended. Pure.
 
 A block never changes: a row that is removed is no longer in the index, and a block goes when its last row does. To find
-a row opens its block, 50 µs; that there is none needs no block.
+a row opens its block, 50 µs; that it is absent needs no block.
 
 Invariants:
 - A row is there if the index has its place, so one key is there once, however often it was appended and removed.

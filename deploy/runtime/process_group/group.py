@@ -30,7 +30,7 @@ log = structlog.get_logger(__name__)
 # Its processes have 24 s each: theirs is the work that must end.
 _CUT_SHORT_S, _LAST_S = 29.0, 29.5
 _TURNS_S: Final = 3.0
-"""The time from the first process that is told to end to the last one."""
+"""Between SIGTERM to the first process and to the last one."""
 
 
 async def run_group(settings: Settings, role: GroupRole, count: int, options: Sequence[str]) -> None:

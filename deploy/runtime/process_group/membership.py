@@ -13,7 +13,7 @@ from stripeline.deploy.settings.settings import Settings
 GroupRole = Literal["ingest", "router", "executor", "worker"]
 CUT_SHORT_S: Final = 20.0
 LAST_S: Final = 24.0
-"""Sooner than a process alone: the last one of a group is told seconds after the first, and 30 s are for all."""
+"""Sooner than a process alone: the last one gets SIGTERM seconds after the first, and all have 30 s together."""
 _STDIN = 0
 
 
@@ -51,7 +51,7 @@ class GroupMembership:
 
 
 def end_with_parent() -> None:
-    """Ask this process to end when its standard input does: its parent is gone, and nobody would end it."""
+    """Ask this process to end when its standard input does: without its parent nothing else would end it."""
     loop = asyncio.get_running_loop()
 
     def look() -> None:

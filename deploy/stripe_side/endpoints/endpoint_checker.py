@@ -1,7 +1,8 @@
 """Looks at the endpoints at Stripe from time to time, in the process that owns executor partition 0.
 
-Each connection by itself, some at a time. What is wrong is on that process's report, so that nobody who shows it must
-ask Stripe. A connection is looked at again soon after what its endpoints want, or what was made for them, has changed.
+Each connection by itself, some at a time. What is wrong is on that process's report, so that `status` and the console
+need not ask Stripe. A connection is looked at again soon after what its endpoints want, or what was made for them, has
+changed.
 """
 
 import asyncio
