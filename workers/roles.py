@@ -84,8 +84,17 @@ class Role(Protocol[S]):
     def lets(self, gate: Hashable, now_ms: int) -> int:
         """How many records a gate lets through: 0 none, 1 one, MANY all."""
 
-    def take(self, state: S, record: InputRecord, now_ms: int, maybe_attempted: bool) -> Decision | RoleCall[S]:
-        """The decision about a record, or a call. `maybe_attempted`: it was there before the task began."""
+    def take(
+        self, state: S, record: InputRecord, now_ms: int, maybe_attempted: bool, *, crowded: bool = False
+    ) -> Decision | RoleCall[S]:
+        """The decision about a record, or a call.
+
+        maybe_attempted: it was there before the task began.
+        crowded: many records wait behind it in its lane.
+        """
+
+    def calls_cut_short(self, partition: int) -> None:
+        """The task of a partition has ended, and its calls with it."""
 
     def broken(self, state: S, record: InputRecord, error: Exception) -> Decision:
         """The decision about a record for which `take` or `settle` raised an exception."""
@@ -131,8 +140,10 @@ class RouterRole(Role[Runs]):
     def lets(self, gate: Hashable, now_ms: int) -> int:  # noqa: ARG002
         return MANY
 
-    def take(self, state: Runs, record: InputRecord, now_ms: int, maybe_attempted: bool) -> Decision:  # noqa: ARG002
+    def take(self, state: Runs, record: InputRecord, now_ms: int, maybe_attempted: bool, **_: bool) -> Decision:  # noqa: ARG002
         return self._router.take(state, record, now_ms)
+
+    def calls_cut_short(self, partition: int) -> None: ...
 
     def broken(self, state: Runs, record: InputRecord, error: Exception) -> Decision:  # noqa: ARG002
         return dead_letters.broken(self.dead_letters, record, error)
@@ -198,12 +209,12 @@ class ExecutorRole(Role[Ledger]):
         return self._executor.lets(gate, now_ms)
 
     def take(
-        self, state: Ledger, record: InputRecord, now_ms: int, maybe_attempted: bool
+        self, state: Ledger, record: InputRecord, now_ms: int, maybe_attempted: bool, *, crowded: bool = False
     ) -> Decision | RoleCall[Ledger]:
         thin = self._thin_of(record)
         if thin is not None:
             return thin.whole(thin.fetcher.take(state, record, now_ms))
-        decided = self._executor.take(state, record, now_ms, maybe_attempted)
+        decided = self._executor.take(state, record, now_ms, maybe_attempted, crowded)
         return StripeCall(self, decided) if isinstance(decided, Call) else decided
 
     def _thin_of(self, record: InputRecord) -> "ThinPart | None":
@@ -213,6 +224,9 @@ class ExecutorRole(Role[Ledger]):
     def answered(self, state: Ledger, call: Call, reply: CallReply, now_ms: int) -> Decision | RoleCall[Ledger]:
         decided = self._executor.answered(state, call, reply, now_ms)
         return StripeCall(self, decided) if isinstance(decided, Call) else decided
+
+    def calls_cut_short(self, partition: int) -> None:
+        self._executor.gate.shares.calls_cut_short(partition)
 
     def broken(self, state: Ledger, record: InputRecord, error: Exception) -> Decision:
         thin = self._thin_of(record)

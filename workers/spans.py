@@ -99,13 +99,18 @@ class _TracedRole(Role[S]):
     def expired(self, state: S, now_ms: int) -> Iterable[StateChange]:
         return self._role.expired(state, now_ms)
 
-    def take(self, state: S, record: InputRecord, now_ms: int, maybe_attempted: bool) -> Decision | RoleCall[S]:
+    def calls_cut_short(self, partition: int) -> None:
+        self._role.calls_cut_short(partition)
+
+    def take(
+        self, state: S, record: InputRecord, now_ms: int, maybe_attempted: bool, *, crowded: bool = False
+    ) -> Decision | RoleCall[S]:
         self.cut_short(record)  # a task that was opened again takes its records again
         parent = parent_of(h.read(record.headers).get(h.TRACEPARENT))
         self._open[_position(record)] = self._tracer.start_span(
             f"process {record.topic}", context=parent, kind=SpanKind.CONSUMER, attributes=self._about(record)
         )
-        return self.decided(record, self._role.take(state, record, now_ms, maybe_attempted))
+        return self.decided(record, self._role.take(state, record, now_ms, maybe_attempted, crowded=crowded))
 
     def broken(self, state: S, record: InputRecord, error: Exception) -> Decision:
         self.span_of(record).set_status(StatusCode.ERROR, type(error).__name__)  # its message may quote the record

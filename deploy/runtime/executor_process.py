@@ -35,6 +35,7 @@ from stripeline.deploy.stripe_side.sweeps.sweep_wiring import sweeping
 from stripeline.deploy.telemetry.metrics.endpoint_rows import ENDPOINTS
 from stripeline.deploy.telemetry.metrics.stripe import CONNECTIONS, STRIPE
 from stripeline.workers.actions import actions
+from stripeline.workers.executor.connection.call_shares import CallShares
 from stripeline.workers.executor.connection.rate_gate import RateGate
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger
@@ -56,13 +57,11 @@ async def executor_part(shared: Shared, stop: asyncio.Event) -> None:
     keys, owners = Keys(table, Secrets(reported_vault(shared)), shared.clock.now_ms), Owners(table)
     shared.checks["keys"], shared.warnings["keys"] = keys.missing, keys.warnings
     limits = limits_of(table, stripes_own=settings.stripe_api_base == STRIPES_OWN)
+    shares = CallShares(settings.executor_concurrency)
     gate = RateGate(
-        limits=limits,
-        share=lambda: len(worker.tasks) / settings.partitions,
-        key=lambda name: key_name(table, name),
-        refused=keys.held,
-        paused=lambda name: paused_since(table, name),
-    )
+        limits=limits, shares=shares, share=lambda: len(worker.tasks) / settings.partitions,
+        key=lambda name: key_name(table, name), refused=keys.held, paused=lambda name: paused_since(table, name),
+    )  # fmt: skip
     brakes, peers = brakes_of(shared, lambda: worker)
     own_runs, runs = own_runs_of(shared, lambda: worker)
     setup = Setup(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from tests.bench import end_to_end, executor, growth, hosts, idle, ingest, report, router, tenants
+from tests.bench import end_to_end, executor, fairness, growth, hosts, idle, ingest, report, router, tenants
 from tests.bench.harness import Lab, Table
 from tests.support.broker import any_broker
 
@@ -20,6 +20,7 @@ JOBS: dict[str, Callable[[Lab], Awaitable[Sequence[Table]]]] = {
     "executor": executor.job,
     "router": router.job,
     "end-to-end": end_to_end.job,
+    "fairness": fairness.job,
     "growth": growth.job,
     "tenants": tenants.job,
     "hosts": hosts.job,

@@ -79,7 +79,7 @@ def run(
     gap_s = 1 / rate if rate else 0.0
     while (now := time.perf_counter()) < until or len(idle) < len(connections):
         while idle and now < until and (rate is None or due_at <= now):
-            idle.pop().send(next(supply), now if rate is None else due_at)
+            idle.pop(0).send(next(supply), now if rate is None else due_at)
             due_at += gap_s
         patience_s = min(_IDLE_S, max(0.0, due_at - now)) if rate and idle and now < until else _IDLE_S
         ready, _, _ = select.select(connections, [], [], patience_s)

@@ -48,12 +48,14 @@ class Setup:
 
 @asynccontextmanager
 async def setup(
-    lab: Lab, *, partitions: int, delay_ms: float = 0, config: str = CONFIG, **settings: str
+    lab: Lab, *, partitions: int, delay_ms: int = 0, slow_ms: int = 0, config: str = CONFIG, **settings: str
 ) -> AsyncIterator[Setup]:
     port = free_port()
     folder = Path(tempfile.mkdtemp(prefix="run-", dir=lab.folder))  # a port comes again
     log = folder / "stripe.log"
-    async with python("tests.bench.contenders.stripe_stub", str(port), str(delay_ms), log=log) as stub:
+    async with python(
+        "tests.bench.contenders.stripe_stub", str(port), str(delay_ms), "0", str(slow_ms), log=log
+    ) as stub:
         await listening(port, stub, log)
         base, prefix = f"http://127.0.0.1:{port}", f"bench-{folder.name}."
         async with cluster(

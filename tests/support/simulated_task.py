@@ -44,7 +44,7 @@ class SimulatedTask:
 
     def __init__(
         self, stripe: Callable[[Call, int], CallReply], *, gate: RateGate | None = None, stays: bool = True,
-        latency_ms: int = 100, concurrency: int = 256, room_bytes: int = 1 << 40,
+        latency_ms: Callable[[Call], int] = lambda _: 100, concurrency: int = 256, room_bytes: int = 1 << 40,
     ) -> None:  # fmt: skip
         setup = Setup(topics=TOPICS, installation=installation, actions=actions(), owner=any_owner)
         self._gate, self._setup, self.stays, self._room_bytes = gate, setup, stays, room_bytes
@@ -54,6 +54,7 @@ class SimulatedTask:
         self.state: dict[str, bytes] = {}  # the changelog
         self.offsets: dict[str, tuple[int, str]] = {}
         self.results: list[tuple[bytes | None, str, str]] = []
+        self.ended_ms: dict[str, int] = {}
         self.dead: list[str] = []
         self.written: Counter[str] = Counter()  # to retry topics, by command
         self.attempts: Counter[str] = Counter()
@@ -62,6 +63,8 @@ class SimulatedTask:
 
     def kill(self) -> None:
         """Everything since the last commit is lost, and calls under way with it; a new task takes over."""
+        if self._gate is not None:
+            self._gate.shares.calls_cut_short(0)
         executor = Executor(setup=self._setup, gate=self._gate or open_gate())
         self._role = ExecutorRole(TOPICS, executor, lambda _: None, self._concurrency)  # type: ignore[arg-type, return-value]
         self.ledger = Ledger()
@@ -148,8 +151,9 @@ class SimulatedTask:
     def _start(self) -> None:
         while len(self._queued) < 8 and (started := self._intake.lanes.start()) is not None:
             lane, record = started
-            maybe = record.offset < self.inputs[record.topic].end_at_start
-            self._go_on(lane, record, self._role.take(self.ledger, record, self.now_ms, maybe))
+            crowded = self._intake.crowded(lane)
+            maybe = self._intake.maybe_attempted(record)
+            self._go_on(lane, record, self._role.take(self.ledger, record, self.now_ms, maybe, crowded=crowded))
 
     def _go_on(self, lane: Any, record: Any, decided: Any) -> None:
         if isinstance(decided, Decision):
@@ -168,7 +172,7 @@ class SimulatedTask:
         if call.call.look_up is None:
             self.attempts[call.call.command.command_id] += 1
         reply = self._stripe(call.call, self.now_ms)
-        self._at(self.now_ms + self._latency_ms, lambda: self._answered(lane, record, call, reply))
+        self._at(self.now_ms + self._latency_ms(call.call), lambda: self._answered(lane, record, call, reply))
 
     def _answered(self, lane: Any, record: Any, call: StripeCall, reply: CallReply) -> None:
         self._slots -= 1
@@ -214,6 +218,7 @@ class SimulatedTask:
         if output.topic == TOPICS.result:
             result = orjson.loads(output.value)
             self.results.append((output.key, result["command_id"], result["status"]))
+            self.ended_ms[result["command_id"]] = self.now_ms
         elif output.topic == TOPICS.dead_letter:
             self.dead.append(orjson.loads(output.value)["command_id"])
         elif output.topic in self.logs:

@@ -14,6 +14,7 @@ from stripeline.contracts.internal_records import (
     Tried,
 )
 from stripeline.contracts.records import Command, Status
+from stripeline.workers.executor.connection.call_shares import Account
 from stripeline.workers.executor.connection.key_owner import KNOWN_BY_ALL_MS, KeyOwner
 from stripeline.workers.executor.connection.rate_gate import Pass
 from stripeline.workers.executor.ledger import Ledger
@@ -168,6 +169,11 @@ class Call(Struct, frozen=True, kw_only=True):
     @property
     def connection(self) -> str:
         return self.state.command.connection
+
+    @property
+    def limits(self) -> Account:
+        """Whose limits and share of the call slots count."""
+        return self.command.connection, self.command.account
 
     @property
     def made(self) -> CommandState:

@@ -81,17 +81,19 @@ class Executor(Struct, frozen=True, kw_only=True):
         return Waits(until_ms=due_ms, gate=(command.connection, command.account), fresh=not read.attempts)
 
     def lets(self, gate: Hashable, now_ms: int) -> int:
-        """How many commands of a connection, and of the account that they name, may ask for their call now."""
+        """How many commands that wait for a connection, or for its call slots, may ask for their call now."""
         match gate:
             case (str() as connection, (str() | None) as account):
                 return self.gate.lets(connection, account, now_ms)
+            case (transitions.SLOTS, str() as connection, (str() | None) as account):
+                return self.gate.shares.allowed((connection, account), now_ms)
             case _:
                 return MANY
 
     def take(
-        self, ledger: Ledger, consumed: InputRecord, now_ms: int, maybe_attempted: bool = False
+        self, ledger: Ledger, consumed: InputRecord, now_ms: int, maybe_attempted: bool = False, crowded: bool = False
     ) -> Decision | Call:
-        """The decision about a record, or the call that it depends on."""
+        """The decision about a record, or the call that it depends on. `crowded`: many wait behind it in its lane."""
         returned = self.setup.topics.is_retry(consumed.topic)
         record = read_record(consumed, returned=returned, maybe_attempted=maybe_attempted)
         if h.SETTLES in record.headers and not returned:
@@ -101,11 +103,29 @@ class Executor(Struct, frozen=True, kw_only=True):
         planned = before_call.plan(self.setup, ledger, record, now_ms)
         if isinstance(planned, Decision):
             return planned
-        return _whole(self._through_gate(ledger, planned, now_ms), planned.state)
+        decided = _whole(self._begun(ledger, planned, now_ms, crowded=crowded and not returned), planned.state)
+        if isinstance(decided, Call):
+            self.gate.shares.began(consumed.partition, decided.limits)
+        return decided
+
+    def _begun(self, ledger: Ledger, planned: PlannedCall, now_ms: int, *, crowded: bool) -> Decision | Call:
+        """The first call of a command that was taken, unless it waits so that others need not."""
+        state, command = planned.state, planned.state.command
+        if crowded:
+            return transitions.make_room(self.setup, ledger, state, now_ms)
+        if not self.gate.shares.asks((command.connection, command.account), now_ms):
+            return transitions.wait_for_slots(self.setup, ledger, state, now_ms)
+        return self._through_gate(ledger, planned, now_ms)
 
     def answered(self, ledger: Ledger, call: Call, reply: CallReply, now_ms: int) -> Decision | Call:
         """The decision about a record after the reply to its call, or the next call."""
-        return _whole(self._answered(ledger, call, reply, now_ms), call.state)
+        decided = None
+        try:
+            decided = _whole(self._answered(ledger, call, reply, now_ms), call.state)
+        finally:
+            if not isinstance(decided, Call):
+                self.gate.shares.ended(call.state.record.input.partition, call.limits)
+        return decided
 
     def _answered(self, ledger: Ledger, call: Call, reply: CallReply, now_ms: int) -> Decision | Call:
         if isinstance(reply, NoKey):

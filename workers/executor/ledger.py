@@ -35,6 +35,8 @@ from stripeline.workers.task.decision import StateChange
 MAX_COMMANDS = 50_000_000
 MAX_QUEUES = 100_000
 """Of one task. More ids than this, of 50 bytes each, are a partition count that is too small."""
+LOOKED_AT = 1_000
+"""Keys, in one go, by who watches: a task would stand still for all of them."""
 
 _COMMAND = "command/"
 _QUEUE = "queue/"
@@ -61,6 +63,9 @@ class Ledger:
         self._queues: dict[str, LedgerQueue] = {}
         self._spent: dict[str, Spending] = {}
         self.reserved: dict[str, Reserved] = {}
+        self._to_look_at: list[str] = []
+        self._due: list[int] = []
+        self._head_due_ms: int | None = None
 
     def apply(self, key: str, record: Struct | None) -> None:
         """A change of now."""
@@ -137,9 +142,20 @@ class Ledger:
         """A ledger has none."""
 
     def head_due_ms(self, waiting: Container[Hashable] = ()) -> int | None:
-        """When the head of the key that waits longest was due, but for these lanes; None when no other key waits."""
-        queues = self._queues.items()
-        return min((queue.due_ms for key, queue in queues if key.encode("latin-1") not in waiting), default=None)
+        """When the head of the key that waits longest was due, but for these lanes; None when no other key waits.
+
+        It looks at `LOOKED_AT` keys a call. Of more keys, it says what the last whole round has found.
+        """
+        if not self._to_look_at:
+            self._to_look_at = list(self._queues)
+        looked_at = self._to_look_at[-LOOKED_AT:]
+        del self._to_look_at[-LOOKED_AT:]
+        queues = ((key, self._queues.get(key)) for key in looked_at)
+        self._due += [queue.due_ms for key, queue in queues if queue and key.encode("latin-1") not in waiting]
+        self._due = [min(self._due)] if self._due else []
+        if not self._to_look_at:
+            self._head_due_ms, self._due = next(iter(self._due), None), []
+        return self._head_due_ms
 
     @property
     def sizes(self) -> Mapping[str, int]:

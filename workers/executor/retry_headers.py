@@ -19,6 +19,8 @@ from stripeline.workers.task.decision import InputRecord
 
 BEHIND: Final = "waits behind its key"
 RATE: Final = "waits for its connection's rate"
+SLOTS_TAKEN: Final = "its connection has as many calls under way as it may have"
+MANY_BEHIND: Final = "goes on at once, on the retry topic: its key has many commands"
 _STRIPES_FAULT: Final = f"{Code.PROVIDER_ERROR}:".encode()
 _HELD: Final = b"waits for "
 

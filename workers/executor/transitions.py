@@ -11,7 +11,7 @@ Invariants:
 """
 
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Final
 
 from msgspec.structs import replace
 
@@ -23,15 +23,16 @@ from stripeline.contracts.vocabulary import Code, DeadLetterReason, Verdict
 from stripeline.workers.executor import outcome_records, stripe_lookup
 from stripeline.workers.executor.command_state import CommandState, PlannedCall
 from stripeline.workers.executor.connection.key_breaker import PAUSE_MAX_MS, pause_ms
+from stripeline.workers.executor.connection.pacing import TURN_LEAD_MS
 from stripeline.workers.executor.connection.rate_gate import Hold
 from stripeline.workers.executor.ledger import Ledger, remember, set_queue
-from stripeline.workers.executor.retry_headers import CommandRecord, waiting_headers
+from stripeline.workers.executor.retry_headers import MANY_BEHIND, SLOTS_TAKEN, CommandRecord, waiting_headers
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import Outcome, refusal
 from stripeline.workers.task.decision import Decision, OutputRecord, StateChange, Waits
 
-TURN_LEAD_MS = 1_000
-"""A command is asked for so long before its turn: its call then waits in memory, and keeps its connection busy."""
+SLOTS: Final = "call slots"
+"""The gate of what waits for them, with the connection and the account that its command names."""
 
 
 def attempt(setup: Setup, ledger: Ledger, state: CommandState, action: Action, now_ms: int) -> PlannedCall | Decision:
@@ -80,9 +81,35 @@ def hold(setup: Setup, ledger: Ledger, state: CommandState, held: Hold, now_ms: 
     """
     tier, held_state = within(setup.topics.tiers, held.wait_ms), replace(state, turn_ms=held.turn_ms)
     decided = retry_later(
-        setup, ledger, held_state, tier, now_ms, attempts=state.record.attempts, last_error=held.why
+        setup, ledger, held_state, tier, now_ms, attempts=state.record.attempts, last_error=held.why,
+        due_ms=held.due_ms(tier, now_ms),
     )  # fmt: skip
     return replace(decided, waits=_held(held_state, held, now_ms)) if may_stay(state) else decided
+
+
+def make_room(setup: Setup, ledger: Ledger, state: CommandState, now_ms: int) -> Decision:
+    """Many commands wait behind it in memory: it goes to its retry topic, and they follow behind it.
+
+    There they are no burden for other keys, and each has its turn as soon as the one before has ended.
+    """
+    return _go_round(setup, ledger, state, now_ms, why=MANY_BEHIND)
+
+
+def wait_for_slots(setup: Setup, ledger: Ledger, state: CommandState, now_ms: int) -> Decision:
+    """Its account has its share of the call slots: it waits on its retry topic until one of them comes free."""
+    decided = _go_round(setup, ledger, state, now_ms, why=SLOTS_TAKEN)
+    if not may_stay(state):
+        return decided
+    gate = (SLOTS, state.command.connection, state.command.account)
+    fresh = state.record.attempts == 0
+    return replace(decided, waits=Waits(until_ms=now_ms + PAUSE_MAX_MS, gate=gate, closed=True, fresh=fresh))
+
+
+def _go_round(setup: Setup, ledger: Ledger, state: CommandState, now_ms: int, *, why: str) -> Decision:
+    """To the topic of the first tier: at once for the first time, so that it may stay there."""
+    record, tier = state.record, setup.topics.tiers[0]
+    due_ms = None if record.returned else now_ms
+    return retry_later(setup, ledger, state, tier, now_ms, attempts=record.attempts, last_error=why, due_ms=due_ms)
 
 
 def may_stay(state: CommandState) -> bool:
@@ -126,10 +153,11 @@ def account_changed(
 
 
 def retry_later(
-    setup: Setup, ledger: Ledger, state: CommandState, tier: Tier, now_ms: int, *, attempts: int, last_error: str
-) -> Decision:
-    """Into a tier, as the head of its key's queue."""
-    record, due_ms = state.record, now_ms + tier.delay_ms
+    setup: Setup, ledger: Ledger, state: CommandState, tier: Tier, now_ms: int, *, attempts: int, last_error: str,
+    due_ms: int | None = None,
+) -> Decision:  # fmt: skip
+    """Into a tier, as the head of its key's queue, until its end or an earlier time."""
+    record, due_ms = state.record, now_ms + tier.delay_ms if due_ms is None else due_ms
     changes = [remember(state.command.command_id, state.waiting(now_ms))]
     place = None
     if record.key is not None:

@@ -6,7 +6,7 @@ restore that is cut short goes on from there.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -17,7 +17,7 @@ from stripeline.contracts.internal_records import UnreadableRecordError
 from stripeline.workers.kafka.aiokafka_internals import committed_offsets
 from stripeline.workers.kafka.partition_reader import Offsets, PartitionReader, log_ends, partition_reader
 from stripeline.workers.kafka.watch.open_transactions import bootstrap_servers, open_transaction
-from stripeline.workers.task.decision import TaskState
+from stripeline.workers.task.decision import StateChange, TaskState
 from stripeline.workers.task.open_transaction import words
 from stripeline.workers.task.restore_progress import Standing
 from stripeline.workers.task.watermark import Watermark, decode, mark_in
@@ -33,6 +33,11 @@ class RestoredState(Generic[S]):
 
     state: S
     upto: int
+
+    def apply(self, changes: Iterable[StateChange]) -> None:
+        """Changes of now, which go to the changelog with the next commit."""
+        for change in changes:
+            self.state.apply(change.key, change.record)
 
 
 class ChangelogReplacedError(Exception):

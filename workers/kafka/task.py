@@ -67,7 +67,7 @@ class Task(Generic[S]):
         self._clock, self._pace = clock, pace
         self._pending, self._committing = Pending(), asyncio.Lock()
         self._calls: set[asyncio.Task[None]] = set()
-        self._wake, self._crowded = asyncio.Event(), asyncio.Event()  # crowded: calls will soon wait for the commit
+        self._wake, self._hurry = asyncio.Event(), asyncio.Event()  # hurry: calls will soon wait for the commit
         self._timer: asyncio.TimerHandle | None = None
         self._pump_scheduled = self._closing = False
         self._commit_began_s: float | None = None
@@ -119,7 +119,7 @@ class Task(Generic[S]):
             await self._commit()
             with contextlib.suppress(TimeoutError):
                 async with asyncio.timeout(rest_s(self._pace.rest_s, self._busy_s)):
-                    await self._crowded.wait()
+                    await self._hurry.wait()
 
     async def close(self, deadline_s: float) -> RestoredState[S] | None:
         """Take no more, wait for calls in flight, commit, close. The state that may be kept, None after a failure."""
@@ -141,6 +141,7 @@ class Task(Generic[S]):
         """Cut calls short. Whoever comes next repeats them with the same Idempotency-Key."""
         self._closing = True
         self.intake.close()
+        self.role.calls_cut_short(self.partition)
         if self._timer is not None:
             self._timer.cancel()
         for call in self._calls:
@@ -187,8 +188,8 @@ class Task(Generic[S]):
         while self._may_call() and (started := self.intake.lanes.start()) is not None:
             lane, record = started
             self._uncommitted += 1
-            maybe_attempted = record.offset < self.intake.inputs[record.topic].end_at_start
-            take = partial(self.role.take, self.restored.state, record, maybe_attempted=maybe_attempted)
+            maybe, crowded = self.intake.maybe_attempted(record), self.intake.crowded(lane)
+            take = partial(self.role.take, self.restored.state, record, maybe_attempted=maybe, crowded=crowded)
             if not isinstance(decided := self._decided(record, take), Decision):
                 return lane, record, decided
             self._finish(lane, record, decided)
@@ -246,11 +247,10 @@ class Task(Generic[S]):
             self._uncommitted -= 1
             self._pump_soon()  # it says when it is time for the next
         else:
-            for change in decision.changes:
-                self.restored.state.apply(change.key, change.record)
+            self.restored.apply(decision.changes)
             self._pending.add(decision)
             if self._pending.records == MAX_PENDING // 2:
-                self._crowded.set()
+                self._hurry.set()
             count(self.counts, record, decision, self.role.dead_letters)
             self.intake.finish(lane, record)
         if self._pending:
@@ -258,8 +258,7 @@ class Task(Generic[S]):
 
     def _change(self, changes: Sequence[StateChange]) -> None:
         self._pending.change(changes)
-        for change in changes:
-            self.restored.state.apply(change.key, change.record)
+        self.restored.apply(changes)
 
     async def _commit(self) -> None:
         async with self._committing:
@@ -267,7 +266,7 @@ class Task(Generic[S]):
                 raise KafkaError("an earlier commit failed: what it held must not be skipped by a later one")
             self._expire()
             pending, self._pending = self._pending, Pending()
-            self._crowded.clear()
+            self._hurry.clear()
             offsets = commit_offsets(self.inputs)
             self._pump()  # what waited for this commit alone need not wait for its end
             if pending or offsets:

@@ -17,19 +17,21 @@ from msgspec import Struct
 from stripeline.workers.task.decision import InputRecord, TaskState, Waits
 from stripeline.workers.task.gaps import Gap
 from stripeline.workers.task.input_partition import InputPartition, Load, size
-from stripeline.workers.task.key_lanes import KeyLanes
+from stripeline.workers.task.key_lanes import CROWD, KeyLanes
 from stripeline.workers.task.waiting.waiting_room import WaitingRoom
 from stripeline.workers.task.watermark import MAX_METADATA_BYTES, Range
 
 HELD_BYTES = 32 * 1024 * 1024  # of one task: records that are taken and not finished
+MAX_HELD: Final = 20_000  # records of one task that are taken and not finished
 MAX_PENDING = 4_000
 SLICE = 200  # records taken in one go, so that heartbeats and other tasks get their turn
 _FULL_AGAIN_MS = 1_000
-_LOOK_EVERY_MS: Final = 100  # at the gates
+_LOOK_EVERY_MS: Final = 20  # at the gates, and a tenth for each
 _MOVE_EVERY_MS: Final = 1_000
 _RUN_BYTES: Final = 8  # of a commit's metadata, by what it takes in practice
 _ANY_BYTES: Final = 14  # at most, of a record that may come to be a gap of its own
 _MANY_RUNS: Final = 200
+_NEARLY_FULL: Final = 0.75
 
 
 class Filled(Struct, frozen=True):
@@ -109,6 +111,19 @@ class Intake:
                 again_ms = self._again_ms(self._waiting.room, now_ms, again_ms)
         return Filled(taken, again_ms, gaps)
 
+    def maybe_attempted(self, record: InputRecord) -> bool:
+        """Whether a former owner of the task may have taken it."""
+        return record.offset < self.inputs[record.topic].end_at_start
+
+    def crowded(self, lane: Hashable) -> bool:
+        """Whether what waits behind a record in its lane should wait elsewhere: it is much, or the window is full."""
+        behind = self.lanes.behind(lane)
+        return behind > CROWD or (behind > 0 and self._in_window >= self._window * _NEARLY_FULL)
+
+    @property
+    def _in_window(self) -> int:
+        return len(self.lanes) - self.lanes.beyond
+
     def finish(self, lane: Hashable, record: InputRecord) -> None:
         """A record has ended, and the state has changed: the next one of its lane may go on."""
         self.inputs[record.topic].watermark.finish(record.offset)
@@ -151,8 +166,8 @@ class Intake:
         """Of what waits no more, what there is room for."""
         room = waiting.room
         room.wake_due(now_ms)
-        if _is_time(now_ms, self._look_ms, _LOOK_EVERY_MS):
-            self._look_ms = now_ms + _LOOK_EVERY_MS
+        if _is_time(now_ms, self._look_ms, _MOVE_EVERY_MS):
+            self._look_ms = now_ms + _LOOK_EVERY_MS + room.gates // 10
             room.look_at_gates(lambda gate: waiting.lets(gate, now_ms))
         self._move_scattered(waiting, now_ms)
         taken = 0
@@ -192,12 +207,14 @@ class Intake:
             calls=calls,
             state=state.sizes,
             full=state.full,
-            head_due_ms=state.head_due_ms(() if room is None else room.heads()),
+            head_due_ms=state.head_due_ms(() if room is None else room.heads),
             waiting={} if room is None else room.topics(),
         )
 
     def _room(self, topic: str, pending: int) -> bool:
-        if len(self.lanes) >= self._window or self.held_bytes >= HELD_BYTES or pending >= MAX_PENDING:
+        if self._in_window >= self._window or len(self.lanes) >= MAX_HELD:
+            return False
+        if self.held_bytes >= HELD_BYTES or pending >= MAX_PENDING:
             return False
         watermark = self.inputs[topic].watermark
         if self._waiting is None or topic not in self._waiting.topics:

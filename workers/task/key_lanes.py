@@ -2,13 +2,17 @@
 
 Pure: it decides which item may start, and never runs one. An item starts when it is the oldest unfinished one of its
 lane and fewer than `limit` items run. Lanes that wait are served in the order in which they became ready.
+
+What waits in a lane beyond `CROWD` items is counted by itself, so that a long lane is no reason to take no items of
+others.
 """
 
 from collections import deque
 from collections.abc import Hashable
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 T = TypeVar("T")
+CROWD: Final = 16
 
 
 class KeyLanes(Generic[T]):
@@ -20,7 +24,7 @@ class KeyLanes(Generic[T]):
         self._waiting: dict[Hashable, deque[T] | None] = {}
         self._ready: deque[tuple[Hashable, T]] = deque()
         self.running = 0
-        self.held = 0
+        self.held = self.beyond = 0
 
     @property
     def ready(self) -> int:
@@ -41,7 +45,12 @@ class KeyLanes(Generic[T]):
         if behind is None:
             self._waiting[lane] = deque((item,))
         else:
+            self.beyond += len(behind) >= CROWD
             behind.append(item)
+
+    def behind(self, lane: Hashable) -> int:
+        """How many items wait behind the first of a lane."""
+        return len(self._waiting[lane] or ())
 
     def start(self) -> tuple[Hashable, T] | None:
         """The next item that may run now, with its lane; None when nothing is ready or the limit is reached."""
@@ -56,6 +65,7 @@ class KeyLanes(Generic[T]):
         self.held -= 1
         behind = self._waiting[lane]
         if behind:
+            self.beyond -= len(behind) > CROWD
             self._ready.append((lane, behind.popleft()))
         else:
             del self._waiting[lane]

@@ -11,6 +11,7 @@ from urllib.parse import quote
 from msgspec import Struct, field
 
 from stripeline.contracts.deliveries.thin_events import RelatedObject
+from stripeline.workers.executor.connection.call_shares import Account
 from stripeline.workers.executor.connection.key_owner import KeyOwner
 from stripeline.workers.executor.connection.rate_gate import Pass
 from stripeline.workers.thin.fetched_event import FetchedEvent
@@ -66,6 +67,11 @@ class Fetch(Struct, frozen=True, kw_only=True):
     @property
     def connection(self) -> str:
         return self.state.thin.connection
+
+    @property
+    def limits(self) -> Account:
+        """Whose limits and share of the call slots count."""
+        return self.connection, self.account
 
     @property
     def context(self) -> str | None:

@@ -26,6 +26,7 @@ from stripeline.workers.executor.connection.key_owner import Asked, KeyOwner, mi
 from stripeline.workers.executor.connection.rate_gate import Hold, Observation, Pass, RateGate
 from stripeline.workers.executor.connection.refusal_notice import refusal_notices
 from stripeline.workers.executor.ledger import Ledger
+from stripeline.workers.executor.retry_headers import SLOTS_TAKEN
 from stripeline.workers.executor.setup import Setup
 from stripeline.workers.executor.stripe_answer import CallReply, Failed, NoKey
 from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord
@@ -77,10 +78,22 @@ class ThinFetcher(Struct, frozen=True, kw_only=True):
         thin = read_thin(record)
         if isinstance(thin, str):
             return thin_waits.unreadable(self.setup, ledger, record, thin)
-        return self._ask(ledger, Fetching(thin=thin), now_ms, begun=False)
+        decided = self._ask(ledger, Fetching(thin=thin), now_ms, begun=False)
+        if isinstance(decided, Fetch):
+            self.gate.shares.began(consumed.partition, decided.limits)
+        return decided
 
     def answered(self, ledger: Ledger, fetch: Fetch, reply: CallReply, now_ms: int) -> Decision | Fetch:
         """The decision about a thin event after the reply to a request, or its next request."""
+        decided = None
+        try:
+            decided = self._answered(ledger, fetch, reply, now_ms)
+        finally:
+            if not isinstance(decided, Fetch):
+                self.gate.shares.ended(fetch.state.thin.record.input.partition, fetch.limits)
+        return decided
+
+    def _answered(self, ledger: Ledger, fetch: Fetch, reply: CallReply, now_ms: int) -> Decision | Fetch:
         record = fetch.state.thin.record
         if isinstance(reply, NoKey):
             self.gate.release(fetch.connection, fetch.permit, fetch.account)
@@ -120,6 +133,8 @@ class ThinFetcher(Struct, frozen=True, kw_only=True):
             held = Hold(wait_ms=PAUSE_MIN_MS, why=owner.held)
             return thin_waits.hold(self.setup, ledger, thin.record, held, now_ms)
         account = thin_output.foreign(thin.event.context, owner.account)
+        if not begun and not self.gate.shares.asks((thin.connection, account), now_ms):
+            return thin_waits.hold(self.setup, ledger, thin.record, Hold(wait_ms=PAUSE_MIN_MS, why=SLOTS_TAKEN), now_ms)
         match self.gate.ask(thin.connection, state.endpoint, now_ms, thin.turn_ms, account, begun=begun):
             case Pass() as permit:
                 return Fetch(state=state, owner=owner, account=account, permit=permit)

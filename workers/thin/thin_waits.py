@@ -40,10 +40,11 @@ def in_turn(setup: Setup, ledger: Ledger, record: CommandRecord, now_ms: int) ->
 
 def retry_later(
     setup: Setup, ledger: Ledger, record: CommandRecord, tier: Tier, now_ms: int, *, attempts: int, last_error: str,
-    turn_ms: int | None = None,
+    held: Hold | None = None,
 ) -> Decision:  # fmt: skip
     """Into a tier, as the head of its key's queue."""
-    due_ms, place, changes = now_ms + tier.delay_ms, None, []
+    due_ms = now_ms + tier.delay_ms if held is None else held.due_ms(tier, now_ms)
+    place, changes = None, []
     if record.key is not None:
         known = ledger.queue(record.key)
         queue = known or LedgerQueue(0, 1, 0)
@@ -52,15 +53,13 @@ def retry_later(
             changes.append(set_queue(record.key, replace(queue, head=place, due_ms=due_ms)))
     headers = waiting_headers(record, attempts=attempts, due_ms=due_ms, place=place, last_error=last_error)
     output = OutputRecord(setup.topics.retry(tier), record.input.key, record.input.value, headers)
-    return Decision(Verdict.RETRIED, (_marked(output, turn_ms),), tuple(changes))
+    return Decision(Verdict.RETRIED, (_marked(output, None if held is None else held.turn_ms),), tuple(changes))
 
 
 def hold(setup: Setup, ledger: Ledger, record: CommandRecord, held: Hold, now_ms: int) -> Decision:
     """Through a tier without an attempt: its connection is at its limit, or its key is refused."""
     tier = within(setup.topics.tiers, held.wait_ms)
-    return retry_later(
-        setup, ledger, record, tier, now_ms, attempts=record.attempts, last_error=held.why, turn_ms=held.turn_ms
-    )
+    return retry_later(setup, ledger, record, tier, now_ms, attempts=record.attempts, last_error=held.why, held=held)
 
 
 def ended(ledger: Ledger, record: CommandRecord) -> tuple[StateChange, ...]:

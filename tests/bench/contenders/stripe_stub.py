@@ -1,6 +1,7 @@
 """Stands where Stripe would, and costs as little as it can: one answer to every call, at once or after a delay.
 
-PORT DELAY_MS [EVERY]: of so many calls one is answered with 500; without it none.
+PORT DELAY_MS [EVERY [SLOW_MS]]: of so many calls one is answered with 500; without it none. A call whose
+Idempotency-Key has `:slow-` in it is answered after SLOW_MS.
 
 It keeps nothing and judges nothing: the sandbox does that, and would be what is measured. `GET /in-flight` says how
 many calls were in flight at most, and on average since the last such question, as this end sees it.
@@ -43,8 +44,9 @@ class InFlight:
 class Connection(asyncio.Protocol):
     """Answers whole requests, in their order."""
 
-    def __init__(self, delay_s: float, in_flight: InFlight, fails: Callable[[], bool]) -> None:
-        self._delay_s, self._got, self._in_flight, self._fails = delay_s, b"", in_flight, fails
+    def __init__(self, delay_s: float, slow_s: float, in_flight: InFlight, fails: Callable[[], bool]) -> None:
+        self._delay_s, self._slow_s, self._got = delay_s, slow_s, b""
+        self._in_flight, self._fails = in_flight, fails
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
@@ -60,9 +62,10 @@ class Connection(asyncio.Protocol):
             self._in_flight.calls += 1
             self._in_flight.most = max(self._in_flight.most, self._in_flight.calls)
             answer = _FAILURE if self._fails() else _ANSWERS[b"/v1/customers" in self._got[:60]]
+            delay_s = self._slow_s if self._slow_s and b":slow-" in self._got[:size] else self._delay_s
             self._got = self._got[size:]
-            if self._delay_s:
-                self._loop.call_later(self._delay_s, self._answer, answer)
+            if delay_s:
+                self._loop.call_later(delay_s, self._answer, answer)
             else:
                 self._answer(answer)
 
@@ -87,11 +90,11 @@ def whole(got: bytes) -> int | None:
     return size if len(got) >= size else None
 
 
-async def main(port: int, delay_s: float, every: int) -> None:
+async def main(port: int, delay_s: float, every: int = 0, slow_s: float = 0) -> None:
     loop, in_flight, calls = asyncio.get_running_loop(), InFlight(), itertools.count(1)
 
     def connection() -> Connection:
-        return Connection(delay_s, in_flight, lambda: every > 0 and next(calls) % every == 0)
+        return Connection(delay_s, slow_s, in_flight, lambda: every > 0 and next(calls) % every == 0)
 
     server = await loop.create_server(connection, "127.0.0.1", port, backlog=4096)
     async with asyncio.TaskGroup() as group:
@@ -100,4 +103,5 @@ async def main(port: int, delay_s: float, every: int) -> None:
 
 
 if __name__ == "__main__":
-    uvloop.run(main(int(sys.argv[1]), float(sys.argv[2]) / 1000, int((sys.argv[3:] or [0])[0])))
+    port, delay_ms, every, slow_ms = map(int, [*sys.argv[1:], "0", "0"][:4])
+    uvloop.run(main(port, delay_ms / 1000, every, slow_ms / 1000))

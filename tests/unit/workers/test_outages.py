@@ -5,6 +5,8 @@
 
 import random
 from collections import Counter, defaultdict
+from dataclasses import replace
+from unittest.mock import patch
 
 import orjson
 import pytest
@@ -13,9 +15,11 @@ from hypothesis import strategies as st
 
 from stripeline.contracts.definition_fields import Rate
 from stripeline.contracts.vocabulary import Fault
+from stripeline.workers.executor.connection.call_shares import CallShares
 from stripeline.workers.executor.connection.rate_gate import RateGate
 from stripeline.workers.executor.stripe_answer import StripeAnswer
-from stripeline.workers.task import intake
+from stripeline.workers.task import intake, key_lanes
+from stripeline.workers.task.key_lanes import CROWD
 from stripeline.workers.task.waiting import waiting_room
 from tests.support.records import INSTALLATION
 from tests.support.simulated_task import DONE, FAILS, START_MS, TOPICS, SimulatedTask
@@ -181,19 +185,24 @@ def customer(name: str) -> dict:
 
 
 @settings(max_examples=40, deadline=None, phases=[Phase.explicit, Phase.reuse, Phase.generate])
-@given(st.integers(0, 2**32), st.booleans())
-def test_every_command_ends_once_whatever_happens(seed, rolls):
+@given(st.integers(0, 2**32), st.booleans(), st.sampled_from([1, 3, CROWD]))
+def test_every_command_ends_once_whatever_happens(seed, rolls, crowd):
     """Driven by one seed. rolls: a killed task may be followed by one of a version that has no waiting room."""
-    dice = random.Random(seed)
+    with patch.object(intake, "CROWD", crowd), patch.object(key_lanes, "CROWD", crowd):
+        whatever_happens(random.Random(seed), rolls=rolls)
+
+
+def whatever_happens(dice: random.Random, *, rolls: bool) -> None:
     stripe, paused = Stripe(dice), {}
-    world = SimulatedTask(stripe, gate=gate(paused), room_bytes=dice.choice([0, 30_000, 1 << 40]))
+    mine = replace(gate(paused), shares=CallShares(dice.choice([4, 256])))
+    world = SimulatedTask(stripe, gate=mine, room_bytes=dice.choice([0, 30_000, 1 << 40]))
     sent_by_key = defaultdict(list)
     for _ in range(dice.randrange(5, 40)):
         match dice.choices(["send", "down", "up", "kill", "pause", "resume"], [40, 10, 15, 15, 5, 10])[0]:
             case "send":
                 for _ in range(dice.randrange(1, 25)):
                     name, key = f"c{sum(map(len, sent_by_key.values()))}", f"k{dice.randrange(8)}".encode()
-                    world.send(name, key)
+                    world.send(name, key, connection=dice.choice(["acme", "other"]))
                     sent_by_key[key].append(name)
             case "down" | "up" as change:
                 stripe.down = change == "down"

@@ -1,13 +1,16 @@
 """How fast one account of a connection may call: token buckets, and the line of those that are beyond them. Pure.
 
-A call whose turn comes within `PACE_MS` waits for it in memory; beyond that it lines up. No call overtakes a line that
-has formed. A 429 halves the rate, and time without a 429 restores it. https://docs.stripe.com/rate-limits
+A call whose turn comes within `PACE_MS` waits for it in memory; beyond that it lines up, on a retry topic. No call
+overtakes a line that has formed. A 429 halves the rate, and time without a 429 restores it. https://docs.stripe.com/rate-limits
 """
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 
-PACE_MS = 6_000  # longer than the first tier: what comes back from it finds work still in hand
+PACE_MS = 200
+"""A call that waits in memory takes a lane, and delays others by so much at most."""
+TURN_LEAD_MS = 100
+"""A command is asked for so long before its turn: its call then waits in memory, and keeps its connection busy."""
 _SLOWEST = 1 / 32
 _RECOVERY_S = 60.0
 

@@ -18,10 +18,12 @@ from msgspec import Struct
 
 from stripeline.contracts.definition_fields import Rate
 from stripeline.contracts.errors import StripeRefusal
+from stripeline.contracts.retry_tiers import Tier
 from stripeline.contracts.vocabulary import Code
+from stripeline.workers.executor.connection.call_shares import ALL_SLOTS, CallShares
 from stripeline.workers.executor.connection.key_breaker import PAUSE_MIN_MS, Breaker, Noted, pause_ms
 from stripeline.workers.executor.connection.outage import Outage
-from stripeline.workers.executor.connection.pacing import AccountPace, Bucket
+from stripeline.workers.executor.connection.pacing import TURN_LEAD_MS, AccountPace, Bucket
 from stripeline.workers.executor.retry_headers import RATE
 from stripeline.workers.executor.stripe_answer import Failed, Outcome
 from stripeline.workers.executor.stripe_lookup import Missing
@@ -63,6 +65,11 @@ class Hold(Struct, frozen=True, kw_only=True):
     turn_ms: int | None = None
     closed: bool = False
 
+    def due_ms(self, tier: Tier, now_ms: int) -> int:
+        """When a command that waits in a tier asks again: at its end, or shortly before its turn."""
+        end_ms = now_ms + tier.delay_ms
+        return end_ms if self.turn_ms is None else max(now_ms, min(end_ms, self.turn_ms - TURN_LEAD_MS))
+
 
 class ConnectionStatus(Struct, frozen=True, kw_only=True):
     """A connection as the gate sees it, for the metrics.
@@ -100,6 +107,7 @@ class RateGate:
     key: the name of a connection's key, which does not reveal it; another key has another name.
     refused: what the control table has of a refused key (no account), or of an account that its key may not act for.
     paused: since when a person has paused the connection.
+    shares: of the call slots.
     """
 
     limits: Callable[[str], Rate]
@@ -107,6 +115,7 @@ class RateGate:
     key: Callable[[str], str | None]
     refused: Callable[[str, str | None], Noted | None]
     paused: Callable[[str], int | None] = lambda _: None
+    shares: CallShares = field(default_factory=lambda: CallShares(ALL_SLOTS))
     _known: dict[_Of, _Account] = field(default_factory=dict)
 
     def ask(

@@ -11,7 +11,8 @@ in memory, packed, and within bounds. What finds no room goes back to a tier.
 """
 
 import heapq
-from collections.abc import Callable, Hashable, Iterator, Mapping
+from collections import Counter
+from collections.abc import Callable, Container, Hashable, Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import islice
 from typing import Final
@@ -20,6 +21,7 @@ from msgspec import Struct, msgpack
 
 from stripeline.contracts.headers import Headers, first_appended_ms, read
 from stripeline.workers.task.decision import InputRecord, Waits
+from stripeline.workers.task.waiting.least import Least
 
 MAX_RECORDS: Final = 200_000
 """Of one task."""
@@ -29,7 +31,6 @@ STAYS_MS: Final = 12 * 3_600_000
 """A record that is older moves, long before its topic's retention ends, and before the horizon of what may have been
 attempted from it by a worker that died."""
 _OVERHEAD: Final = 400  # what an entry takes beside its packed record
-_FEW: Final = 64
 MANY: Final = -1
 """How many records a gate lets through: all of them."""
 
@@ -81,12 +82,32 @@ class _Entry:
     def size(self) -> int:
         return len(self.packed) + _OVERHEAD
 
+    def has_woken(self) -> bool:
+        return self.woken
+
+    def has_left(self) -> bool:
+        return not self.packed
+
     def record(self) -> InputRecord:
         partition, key, value, headers = msgpack.decode(self.packed, type=_Packed)
         return WaitingRecord(self.topic, partition, self.offset, self.timestamp, key, value, headers)
 
 
 _Packed = tuple[int, bytes | None, bytes | None, Headers]
+
+
+@dataclass(slots=True)
+class _OfTopic:
+    """What waits of one topic: by the time that ends each wait, and by the age of its command."""
+
+    times: Least[_Entry] = field(default_factory=lambda: Least(_Entry.has_woken))
+    ages: Least[_Entry] = field(default_factory=lambda: Least(_Entry.has_left))
+    count: int = 0
+
+    @property
+    def next_ms(self) -> int | None:
+        first = self.times.first()
+        return None if first is None else first[0]
 
 
 @dataclass(slots=True)
@@ -105,12 +126,12 @@ class WaitingRoom:
     _count: int = 0
     _bytes: int = 0
     _by_place: dict[Hashable, dict[int, _Entry]] = field(default_factory=dict)
-    _by_time: list[tuple[int, _Entry]] = field(default_factory=list)
+    _by_topic: dict[str, _OfTopic] = field(default_factory=dict)
+    _heads: Counter[Hashable] = field(default_factory=Counter)
     _by_gate: dict[Hashable, tuple[dict[_Entry, None], dict[_Entry, None]]] = field(default_factory=dict)
     _closed: set[Hashable] = field(default_factory=set)
     _ready: list[_Entry] = field(default_factory=list)
     _moves: set[tuple[str, int]] = field(default_factory=set)
-    _over: int = 0  # entries of the heap of times that wait no more
 
     def __len__(self) -> int:
         return self._count
@@ -118,6 +139,11 @@ class WaitingRoom:
     @property
     def bytes(self) -> int:
         return self._bytes
+
+    @property
+    def gates(self) -> int:
+        """How many gates records wait for."""
+        return len(self._by_gate)
 
     @property
     def has_room(self) -> bool:
@@ -139,7 +165,12 @@ class WaitingRoom:
             if before is not None:  # two records with one place: each is decided about by itself
                 self._wake(before)
             self._by_place.setdefault(lane, {})[waits.place] = entry
-        heapq.heappush(self._by_time, (entry.at_ms, entry))
+        else:
+            self._count_head(entry, 1)
+        of_topic = self._by_topic.setdefault(record.topic, _OfTopic())
+        of_topic.count += 1
+        of_topic.times.add(entry.at_ms, entry)
+        of_topic.ages.add(entry.first_ms, entry)
         if waits.gate is not None:
             fresh, tried = self._by_gate.setdefault(waits.gate, ({}, {}))
             (fresh if waits.fresh else tried)[entry] = None
@@ -158,11 +189,9 @@ class WaitingRoom:
                 self._wake(entry)
 
     def wake_due(self, now_ms: int) -> None:
-        while self._by_time and self._by_time[0][0] <= now_ms:
-            entry = heapq.heappop(self._by_time)[1]
-            self._over -= 1
-            if not entry.woken:
-                self._wake(entry)
+        for of_topic in self._by_topic.values():
+            while (first := of_topic.times.first()) is not None and first[0] <= now_ms:
+                self._wake(first[1])
 
     def look_at_gates(self, lets: Callable[[Hashable], int]) -> None:
         """Wake what its gate lets through: 0 none, 1 one, MANY all, once it was closed."""
@@ -180,7 +209,8 @@ class WaitingRoom:
     @property
     def next_ms(self) -> int | None:
         """When the next record is due."""
-        return self._by_time[0][0] if self._by_time else None
+        times = (of_topic.next_ms for of_topic in self._by_topic.values())
+        return min((at_ms for at_ms in times if at_ms is not None), default=None)
 
     @property
     def ready(self) -> bool:
@@ -197,11 +227,15 @@ class WaitingRoom:
         self._grow(-entry.size)
         record = entry.record()
         entry.packed = b""
+        of_topic = self._by_topic[entry.topic]
+        of_topic.count -= 1
+        of_topic.ages.one_has_gone()
+        self._count_head(entry, -1)
         return entry.lane, record
 
     def move(self, topic: str, offsets: Callable[[int], bool]) -> None:
         """What waits for its turn or a closed gate at these offsets goes back to a tier: its topic has many gaps."""
-        for entry in [entry for _, entry in self._by_time if entry.topic == topic and not entry.woken]:
+        for entry in list(self._by_topic[topic].times if topic in self._by_topic else ()):
             if (entry.waits.place is not None or entry.waits.closed) and offsets(entry.offset):
                 self._moves.add((topic, entry.offset))
                 self._wake(entry)
@@ -210,25 +244,22 @@ class WaitingRoom:
         if self._moves:
             self._moves.discard((record.topic, record.offset))
 
-    def heads(self) -> set[Hashable]:
+    @property
+    def heads(self) -> Container[Hashable]:
         """The lanes whose head waits here."""
-        waiting = (entry for _, entry in self._by_time if not entry.woken and entry.waits.place is None)
-        return {entry.lane for entry in (*waiting, *self._ready)}
+        return self._heads
 
     def topics(self) -> Mapping[str, WaitingTopic]:
-        found: dict[str, WaitingTopic] = {}
-        for at_ms, entry in self._by_time:
-            if not entry.woken:
-                seen = found.get(entry.topic) or WaitingTopic(count=0, first_ms=entry.first_ms, due_ms=at_ms)
-                due_ms, first_ms = min(at_ms, seen.due_ms or at_ms), min(entry.first_ms, seen.first_ms)
-                found[entry.topic] = WaitingTopic(count=seen.count + 1, due_ms=due_ms, first_ms=first_ms)
+        ready: dict[str, list[int]] = {}
         for entry in self._ready:
-            seen = found.get(entry.topic) or WaitingTopic(count=0, first_ms=entry.first_ms)
-            found[entry.topic] = WaitingTopic(
-                count=seen.count + 1, due_ms=seen.due_ms, first_ms=min(entry.first_ms, seen.first_ms),
-                ready=seen.ready + 1, ready_ms=min(entry.at_ms, seen.ready_ms or entry.at_ms),
-            )  # fmt: skip
-        return found
+            ready.setdefault(entry.topic, []).append(entry.at_ms)
+        return {
+            topic: WaitingTopic(
+                count=seen.count, due_ms=seen.next_ms, first_ms=oldest[0], ready=len(ready.get(topic, ())),
+                ready_ms=min(ready.get(topic, ()), default=None),
+            )
+            for topic, seen in self._by_topic.items() if (oldest := seen.ages.first()) is not None
+        }  # fmt: skip
 
     def clear(self) -> None:
         """The task ends."""
@@ -246,10 +277,11 @@ class WaitingRoom:
     def _wake(self, entry: _Entry) -> None:
         waits, entry.woken = entry.waits, True
         heapq.heappush(self._ready, entry)
-        self._forget_times()
+        self._by_topic[entry.topic].times.one_has_gone()
         if waits.place is not None:
             places = self._by_place[entry.lane]
             del places[waits.place]
+            self._count_head(entry, 1)
             if not places:
                 del self._by_place[entry.lane]
         if waits.gate is not None:
@@ -259,10 +291,7 @@ class WaitingRoom:
                 del self._by_gate[waits.gate]
                 self._closed.discard(waits.gate)
 
-    def _forget_times(self) -> None:
-        """An entry that waits no more may still be in the heap of times; of those there are never more than others."""
-        self._over += 1
-        if self._over > len(self._by_time) // 2 + _FEW:
-            self._by_time = [timed for timed in self._by_time if not timed[1].woken]
-            heapq.heapify(self._by_time)
-            self._over = 0
+    def _count_head(self, entry: _Entry, change: int) -> None:
+        self._heads[entry.lane] += change
+        if not self._heads[entry.lane]:
+            del self._heads[entry.lane]

@@ -107,7 +107,7 @@ def waiting(**entry) -> tuple[Executor, Ledger, Record]:
 
 def test_a_turn_two_hours_ahead_holds_no_command():
     executor, ledger, record = waiting(turn_ms=NOW + TWO_HOURS)
-    assert isinstance(executor.take(ledger, record, NOW + 1_000), Call)
+    assert isinstance(executor.take(ledger, record, NOW + 5_000), Call)
 
 
 def test_a_look_up_two_hours_ahead_is_made_when_it_can_be():

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from stripeline.contracts.internal_records import LedgerCommand, LedgerQueue, UnreadableRecordError, encode
 from stripeline.contracts.retry_tiers import WINDOW_MS
+from stripeline.workers.executor import ledger as ledger_module
 from stripeline.workers.executor.ledger import Ledger, forget, remember, set_queue
 from stripeline.workers.router.run_state import Runs
 from tests.support.small_blocks import small_blocks
@@ -91,6 +92,16 @@ def test_the_key_that_waits_longest_is_reported():
     assert ledger.head_due_ms() == 5
     assert ledger.head_due_ms({b"b"}) == 7
     assert Runs().head_due_ms() is None
+
+
+def test_of_many_heads_the_last_whole_round_is_told(monkeypatch):
+    monkeypatch.setattr(ledger_module, "LOOKED_AT", 2)
+    ledger = Ledger()
+    for number in range(5):
+        ledger.apply(f"queue/k{number}", LedgerQueue(0, 1, 50 - number))
+    assert [ledger.head_due_ms() for _ in range(3)] == [None, None, 46]
+    ledger.apply("queue/k4", None)
+    assert [ledger.head_due_ms() for _ in range(4)] == [46, 47, 47, 47]
 
 
 IDS = [f"evt_{number}:thanks:deposit" for number in range(12)]

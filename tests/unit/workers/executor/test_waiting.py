@@ -7,12 +7,13 @@ from stripeline.contracts import headers as h
 from stripeline.contracts.internal_records import LedgerQueue, Tried
 from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.executor.command_state import Call
+from stripeline.workers.executor.connection.call_shares import ALL_SLOTS, CallShares
 from stripeline.workers.executor.connection.key_breaker import PAUSE_MAX_MS
+from stripeline.workers.executor.connection.pacing import TURN_LEAD_MS
 from stripeline.workers.executor.connection.rate_gate import Hold, Pass
 from stripeline.workers.executor.executor import Executor
 from stripeline.workers.executor.ledger import Ledger, remember
 from stripeline.workers.executor.retry_headers import BEHIND, RATE
-from stripeline.workers.executor.transitions import TURN_LEAD_MS
 from stripeline.workers.task.decision import Waits
 from stripeline.workers.task.waiting.waiting_room import MANY
 from tests.support.in_memory_executor import TOPICS, new_executor
@@ -45,7 +46,7 @@ class Held:
     """A gate that answers the same to each."""
 
     def __init__(self, answer):
-        self.answer = answer
+        self.answer, self.shares = answer, CallShares(ALL_SLOTS)
 
     def ask(self, *_, **__):
         return self.answer

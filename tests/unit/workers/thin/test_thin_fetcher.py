@@ -358,8 +358,8 @@ def test_requests_take_their_turns_in_the_connections_rate():
     for number in range(20):
         world.take(thin_record(thin(f"e{number}"), key=f"pi_{number}".encode()))
     held = [record for record in world.waiting if h.TURN_AT in h.read(record.headers)]
-    assert len(world.asked) == 7
-    assert len(held) == 13
+    assert len(world.asked) == 1
+    assert len(held) == 19
 
 
 def test_below_its_rate_every_event_is_published_once():
