@@ -13,6 +13,7 @@ from typing import Any, Final
 
 from aiokafka import AIOKafkaClient
 from aiokafka.client import CoordinationType
+from aiokafka.consumer.fetcher import FetchResult
 from aiokafka.coordinator.assignors.abstract import AbstractPartitionAssignor
 from aiokafka.coordinator.protocol import ConsumerProtocolMemberAssignment, ConsumerProtocolMemberMetadata
 from aiokafka.errors import (
@@ -51,7 +52,10 @@ SHAPES: Final[Mapping[str, str | tuple[str, ...]]] = {
     # close_connections
     "aiokafka.AIOKafkaConsumer.__init__": ("_client", "_fetcher"),
     # set_fetch_wait
-    "aiokafka.consumer.fetcher.Fetcher.__init__": ("_fetch_max_wait_ms",),
+    "aiokafka.consumer.fetcher.Fetcher.__init__": ("_fetch_max_wait_ms", "_records"),
+    # read_bare_records
+    "aiokafka.consumer.fetcher.FetchResult.__init__": ("_partition_records",),
+    "aiokafka.consumer.fetcher.PartitionRecords._consumer_record": "(self, tp, record)",
     # require_visible
     "aiokafka.AIOKafkaClient.get_random_node": "(self)",
     # committed_offsets
@@ -106,6 +110,27 @@ async def ask_open_connections(client: AIOKafkaClient) -> None:
 def set_fetch_wait(consumer: Any, wait_ms: int) -> None:
     """How long the next fetches wait at the broker for records. The public option is for all that a consumer sends."""
     consumer._fetcher._fetch_max_wait_ms = wait_ms
+
+
+class _BareResults(dict[TopicPartition, Any]):
+    """What a fetcher has read and nobody has taken, by partition."""
+
+    def __setitem__(self, tp: TopicPartition, result: Any) -> None:
+        if isinstance(result, FetchResult):
+            result._partition_records._consumer_record = _as_decoded
+        super().__setitem__(tp, result)
+
+
+def _as_decoded(_: TopicPartition, record: Any) -> Any:
+    return record
+
+
+def read_bare_records(consumer: Any) -> None:
+    """Have a consumer return records as they were decoded: offset, timestamp, key, value and headers.
+
+    To make a `ConsumerRecord` of each, which says its partition and sizes too, takes longer than to decode it.
+    """
+    consumer._fetcher._records = _BareResults()
 
 
 async def end_producer(producer: Any, flush_s: float) -> None:

@@ -87,7 +87,7 @@ async def restore(
     ends = await log_ends([tp, *inputs], restoring.client)
     if restored.upto > ends[tp]:
         raise ChangelogReplacedError(f"{tp.topic}-{tp.partition} ends at {ends[tp]}, before {restored.upto}")
-    async with partition_reader(restoring.client, max_partition_fetch_bytes=_FETCH_BYTES) as reader:
+    async with partition_reader(restoring.client, max_partition_fetch_bytes=_FETCH_BYTES, bare=True) as reader:
         first = (await reader.first_offsets([tp]))[tp]
         restored.upto = max(restored.upto, first)
         reader.seek({tp: restored.upto})
@@ -99,8 +99,12 @@ async def _read(
     reader: PartitionReader, tp: TopicPartition, restored: RestoredState[Any], end: int, restoring: Restoring
 ) -> None:
     def take(records: Sequence[ConsumerRecord], position: int) -> None:
-        for record in records:
-            _apply(restored.state, record)
+        apply = restored.state.restore
+        try:
+            for record in records:
+                apply(record.key.decode(), record.value)
+        except UnreadableRecordError as error:
+            raise UnreadableRecordError(f"{tp.topic}-{tp.partition} offset {record.offset}: {error}") from None
         restored.upto = position
 
     appended = False
@@ -132,10 +136,3 @@ def _nothing_before_the_end(tp: TopicPartition, upto: int, end: int) -> Callable
         f"{tp.topic}-{tp.partition} has neither a record nor a marker from offset {upto} to its end {end}; a record is"
         " appended, to read up to it"
     )
-
-
-def _apply(state: TaskState, record: ConsumerRecord) -> None:
-    try:
-        state.restore(record.key.decode(), record.value)
-    except UnreadableRecordError as error:
-        raise UnreadableRecordError(f"{record.topic}-{record.partition} offset {record.offset}: {error}") from None

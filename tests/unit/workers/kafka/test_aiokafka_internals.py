@@ -6,10 +6,14 @@ Ending a producer is tested beside ingest's, whose text is the same; offsets on 
 
 from typing import Any
 
-from aiokafka import AIOKafkaClient, AIOKafkaConsumer, AIOKafkaProducer
+from aiokafka import AIOKafkaClient, AIOKafkaConsumer, AIOKafkaProducer, ConsumerRecord
+from aiokafka.consumer.fetcher import FetchResult, PartitionRecords
 from aiokafka.protocol.commit import OffsetFetchRequest, OffsetFetchResponse_v3
+from aiokafka.record.default_records import DefaultRecordBatchBuilder
+from aiokafka.record.memory_records import MemoryRecords
+from aiokafka.structs import TopicPartition
 
-from stripeline.workers.kafka.aiokafka_internals import close_connections
+from stripeline.workers.kafka.aiokafka_internals import close_connections, read_bare_records
 
 
 async def test_a_stop_cut_short_leaves_connections_to_close() -> None:
@@ -54,3 +58,17 @@ def test_the_coordinators_answer_has_the_errors_that_are_read() -> None:
     partition = topics.fields[topics.names.index("partitions")].array_of
     assert partition.names == ("partition", "offset", "metadata", "error_code")
     assert OffsetFetchRequest("group", [("topic", [0])])._partitions == [("topic", [0])]
+
+
+async def test_bare_records_are_as_they_were_decoded() -> None:
+    tp, batch = TopicPartition("t", 0), DefaultRecordBatchBuilder(2, 0, 0, -1, -1, -1, 4_096)
+    batch.append(0, 7, b"k", b"v", [])
+    consumer = AIOKafkaConsumer(bootstrap_servers="127.0.0.1:1", group_id=None)
+    read_bare_records(consumer)
+    records = PartitionRecords(tp, MemoryRecords(bytes(batch.build())), [], 0, None, None, True, 1)
+    consumer._fetcher._records[tp] = FetchResult(tp, assignment=None, partition_records=records, backoff=0)
+    (record,) = records
+    assert (record.offset, record.timestamp, record.key, record.value) == (0, 7, b"k", b"v")
+    assert not isinstance(record, ConsumerRecord)
+    assert records.next_fetch_offset == 1
+    await consumer.stop()
