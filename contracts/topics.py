@@ -29,6 +29,8 @@ _KEPT_BY_TIME: Final = {
     "retention.bytes": "-1",
     **_SAFE,
 }
+TOMBSTONES_KEPT_MS: Final = 7 * DAY_MS
+"""How long a changelog keeps the tombstone of a key."""
 PINNED: Final = frozenset(_KEPT_BY_TIME)
 """Settings that repeat Kafka's own default, since a cluster may have one that loses records. A service may let nobody
 set them: then its default must be the same. Not pinned: `compression.type`, since every codec is read, and
@@ -78,7 +80,7 @@ _COMPACTED: Final = {
     # A task's clock follows these append times, which are the broker's.
     "message.timestamp.type": "LogAppendTime",
     # A tombstone must outlive the longest restore from an old position.
-    "delete.retention.ms": str(7 * DAY_MS),
+    "delete.retention.ms": str(TOMBSTONES_KEPT_MS),
     **_SAFE,
 }
 

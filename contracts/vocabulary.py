@@ -224,6 +224,10 @@ class LogEvent(StrEnum):
     INPUT_BLOCKED = "input_blocked"  # by an open transaction of somebody else
     TOPIC_RECREATED = "topic_recreated"  # deleted and created again: it is read from its beginning
     RESTORE_WAITS = "restore_waits"  # for the end of an open transaction on the changelog
+    STATE_FILE_LOADED = "state_file_loaded"  # a task begins with it, and reads the changelog from there on
+    STATE_FILE_REFUSED = "state_file_refused"  # it is not proved, and deleted: all of the changelog is read
+    STATE_FILE_WRITTEN = "state_file_written"
+    STATE_FILE_NOT_WRITTEN = "state_file_not_written"  # the work goes on; it is tried again after a minute
     NOTICE_NOT_PUBLISHED = "notice_not_published"  # of a refused key, to the other processes; it is tried again
     LAST_COMMIT_FAILED = "last_commit_failed"  # of a task that closes: its next owner repeats
     DECISION_FAILED = "decision_failed"  # a fault of Stripeline: the record becomes a dead letter

@@ -20,6 +20,7 @@ SET_BY_THE_CHART: Final[Mapping[str, str]] = {
     "STRIPELINE_ADMIN_PORT": "9464",
     "STRIPELINE_INGEST_PORT": "8080",
     "STRIPELINE_CONSOLE_PORT": "8081",
+    "STRIPELINE_WORKER_STATE_DIR": "/var/lib/stripeline, for a router or executor with `states.volume`",
     "STRIPELINE_INSTANCE_ID": "the pod's name, for router and executor without autoscaling",
 }
 """A value of another kind would not fit the rest of a manifest: ports, probes, identities."""

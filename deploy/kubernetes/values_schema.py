@@ -63,7 +63,8 @@ def _roles() -> Mapping[str, Schema]:
         scaleDownAfterSeconds=_whole(600, 3_600),  # below ten minutes, one quiet moment moves partitions twice
         matchers=_TEXT,
     )
-    worker: Schema = {"replicas": _REPLICAS, "autoscaling": scaled}
+    states = _closed(volume=_one_of("none", "pod", "claim"), size=_TEXT, storageClass=_TEXT)
+    worker: Schema = {"replicas": _REPLICAS, "autoscaling": scaled, "states": states}
     by_cpu = _closed(enabled=_FLAG, minReplicas=_REPLICAS, maxReplicas=_REPLICAS, cpuPercent=_whole(1, 100))
     return {
         "ingest": {

@@ -1,6 +1,7 @@
 """What the parts have in common: the worker and its watchdog, the wait for the control table, and the vault."""
 
 import asyncio
+from pathlib import Path
 from typing import Any, TypeVar
 
 from msgspec.structs import replace
@@ -11,6 +12,7 @@ from stripeline.deploy.runtime.shared import Shared
 from stripeline.deploy.settings.settings import Settings, SettingsError
 from stripeline.deploy.telemetry.metrics.worker import WORKER
 from stripeline.deploy.telemetry.sources import WorkerView
+from stripeline.workers.disk.state_cache import StateFolder
 from stripeline.workers.kafka.control_table import ControlTable
 from stripeline.workers.kafka.group_member import Membership, Worker
 from stripeline.workers.kafka.watch.watchdog import StuckError, watched
@@ -44,7 +46,7 @@ def new_worker(shared: Shared, role: Role[S]) -> Worker[S]:
 
 
 def _membership(shared: Shared) -> Membership:
-    settings = shared.settings
+    settings, folder = shared.settings, shared.settings.worker_state_dir
     return Membership(
         client=shared.client,
         instance_id=settings.instance_id,
@@ -53,6 +55,7 @@ def _membership(shared: Shared) -> Membership:
         commit_interval_s=settings.commit_interval_ms / 1000,
         partitions=settings.partitions,
         words=shared.words,
+        files=None if folder is None else StateFolder(Path(folder), shared.clock.now_ms),
     )
 
 

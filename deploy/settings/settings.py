@@ -140,6 +140,9 @@ class Settings(BaseSettings):
     worker_processes: int = Field(
         1, ge=1, le=256, description="the processes of a host's router, executor or worker: one uses one core"
     )
+    worker_state_dir: str | None = Field(
+        None, min_length=1, description="a folder where routers and executors keep their states, to start sooner"
+    )
     ingest_trusted_proxies: Networks = Field(
         (), description="the proxies whose X-Forwarded-For names the client in the log: addresses or networks"
     )

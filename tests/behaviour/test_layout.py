@@ -74,7 +74,7 @@ IMPURE = (
     "ingest/kafka/producer_start.py", "ingest/kafka/producer_supervisor.py", "ingest/kafka/publish_errors.py",
     "ingest/kafka/publisher.py", "ingest/kafka/seen_writer.py", "ingest/kafka/session.py",
     "ingest/limited_log.py", "ingest/linger.py",
-    "workers/kafka/", "workers/secrets/", "workers/spans.py", "workers/stripe/",
+    "workers/disk/", "workers/kafka/", "workers/secrets/", "workers/spans.py", "workers/stripe/",
 )  # fmt: skip
 """What of `ingest` and `workers` is not pure. All else of them, and all of `contracts`, is."""
 

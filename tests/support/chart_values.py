@@ -69,6 +69,10 @@ PIECES: dict[str, Values] = {
         "topics": {"serviceAccount": {"annotations": {"eks.amazonaws.com/role-arn": "arn:aws:iam::1:role/topics"}}},
     },
     "existing accounts": {"serviceAccount": {"create": False}, "executor": {"serviceAccount": {"name": "mine"}}},
+    "states in pods": {role: {"states": {"volume": "pod"}} for role in ("router", "executor")},
+    "states on volumes": {
+        role: {"states": {"volume": "claim", "storageClass": "fast", "size": "9Gi"}} for role in ("router", "executor")
+    },
     "console on a volume": {"console": {"persistence": {"enabled": True, "storageClass": "fast"}}},
     "console in PostgreSQL": {
         "console": {

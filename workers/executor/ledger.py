@@ -21,6 +21,7 @@ Invariants:
 """
 
 from collections.abc import Callable, Container, Hashable, Iterator, Mapping
+from itertools import chain
 
 from msgspec import Struct
 
@@ -30,6 +31,7 @@ from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.contracts.vocabulary import StateKind
 from stripeline.workers.brakes.rolling_hour import NOTHING, Cost, is_over, with_cost
 from stripeline.workers.packed.packed_rows import PackedRows
+from stripeline.workers.packed.state_image import StateImage
 from stripeline.workers.task.decision import StateChange
 
 MAX_COMMANDS = 50_000_000
@@ -109,6 +111,20 @@ class Ledger:
             self._queues.pop(key.removeprefix(_QUEUE), None)
         elif key.startswith(_SPENT):
             self._spent.pop(key.removeprefix(_SPENT), None)
+
+    def image(self) -> StateImage:
+        records = chain(
+            ((_COMMAND + command_id, value) for command_id, value in dict(self._waiting).items()),
+            ((_QUEUE + key, encode(queue)) for key, queue in dict(self._queues).items()),
+            ((_SPENT + name, encode(spent)) for name, spent in dict(self._spent).items()),
+        )
+        return StateImage(self._ended.blocks(), records)
+
+    def load(self, part: StateImage) -> None:
+        for block in part.blocks:
+            self._ended.load_block(block)
+        for key, value in part.records:
+            self.restore(key, value)
 
     def known(self, command_id: str) -> LedgerCommand | None:
         value = self._waiting.get(command_id) or self._ended.get(command_id)

@@ -33,6 +33,8 @@ SHAPES: Final[Mapping[str, str | tuple[str, ...]]] = {
 """By dotted name: a function's parameters, `property`, or the attributes that a constructor sets."""
 
 _UUID_BYTES: Final = 16
+_NO_ID: Final = "A" * 22
+"""All zeros: a topic of a Kafka, or a service, without ids."""
 
 
 class Uuid(AbstractType[str]):  # type: ignore[misc]
@@ -128,4 +130,5 @@ async def topic_ids(names: Iterable[str], client_options: Mapping[str, Any]) -> 
             answer = await client.send(client.get_random_node(), TopicIdsRequest(names))
     except NotImplementedError:  # a Kafka that does not know this version
         return {}
-    return {one["topic"]: one["topic_id"] for one in answer.to_object()["topics"] if not one["error_code"]}
+    found = answer.to_object()["topics"]
+    return {one["topic"]: one["topic_id"] for one in found if not one["error_code"] and one["topic_id"] != _NO_ID}

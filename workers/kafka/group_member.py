@@ -17,6 +17,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.vocabulary import WorkerEvent
+from stripeline.workers.disk.state_cache import StateFolder
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.client_start import start_within
 from stripeline.workers.kafka.consumer import group_consumer, stop_consumer
@@ -55,6 +56,7 @@ class Membership:
     session_s: after this time without a heartbeat the group gives our partitions to others.
     partitions: the prefix's partition count; None where it is as many as the original inputs have.
     poll_s: after this time without a poll the member leaves its group.
+    files: where the states of tasks are kept, for a quicker start.
     """
 
     client: Mapping[str, Any]
@@ -65,6 +67,7 @@ class Membership:
     commit_interval_s: float = 0.04
     partitions: int | None = None
     words: Callable[[BaseException], str] = repr
+    files: StateFolder | None = None
 
 
 class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
@@ -235,8 +238,9 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         return Task(
             self.role, number, topics, clock=self.clock, client=membership.client,
             pace=self._pace, slots=self.slots.of_a_task(),
-            calls=self.call_ages.of(number), limit=self._limits[number], restore_turn=self._restore_turn,
+            calls=self.call_ages.of(number), limit=self._limits[number], turn=self._restore_turn,
             notices=self._notices, asks=self._asks, restored=restored, counts=self.counts, room_size=self._room_size,
+            cache=membership.files.of(self.role.changelog, number) if membership.files else None,
         )  # fmt: skip
 
     def _happened(self, event: WorkerEvent, **details: Any) -> None:

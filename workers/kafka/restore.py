@@ -17,6 +17,7 @@ from stripeline.contracts.internal_records import UnreadableRecordError
 from stripeline.workers.kafka.aiokafka_internals import committed_offsets
 from stripeline.workers.kafka.partition_reader import Offsets, PartitionReader, log_ends, partition_reader
 from stripeline.workers.kafka.watch.open_transactions import bootstrap_servers, open_transaction
+from stripeline.workers.packed.state_proof import ChangelogNow
 from stripeline.workers.task.decision import StateChange, TaskState
 from stripeline.workers.task.open_transaction import words
 from stripeline.workers.task.restore_progress import Standing
@@ -76,6 +77,16 @@ async def watermarks(
     }
 
 
+async def changelog_now(
+    tp: TopicPartition, later_ms: int, client: Mapping[str, Any], now_ms: Callable[[], int]
+) -> ChangelogNow:
+    """What a file with its state has to be proved by. Raises KafkaError, TimeoutError."""
+    async with partition_reader(client) as reader:
+        first, end = await reader.first_offsets([tp]), await reader.end_offsets([tp])
+        later = await reader.offsets_at([tp], later_ms)
+    return ChangelogNow(first=first[tp], end=end[tp], later=later.get(tp), now_ms=now_ms())
+
+
 async def restore(
     tp: TopicPartition, restored: RestoredState[Any], inputs: Sequence[TopicPartition], restoring: Restoring
 ) -> Offsets:
@@ -100,11 +111,11 @@ async def _read(
 ) -> None:
     def take(records: Sequence[ConsumerRecord], position: int) -> None:
         apply = restored.state.restore
-        try:
-            for record in records:
+        for record in records:
+            try:
                 apply(record.key.decode(), record.value)
-        except UnreadableRecordError as error:
-            raise UnreadableRecordError(f"{tp.topic}-{tp.partition} offset {record.offset}: {error}") from None
+            except UnreadableRecordError as error:
+                raise UnreadableRecordError(f"{tp.topic}-{tp.partition} offset {record.offset}: {error}") from None
         restored.upto = position
 
     appended = False

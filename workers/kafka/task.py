@@ -19,6 +19,7 @@ from aiokafka.errors import KafkaError
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.vocabulary import LogEvent
+from stripeline.workers.disk.state_cache import StateCache
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.decision_count import count
 from stripeline.workers.kafka.notices import Notices
@@ -51,7 +52,7 @@ class Task(Generic[S]):
     def __init__(
         self, role: Role[S], partition: int, topics: Iterable[str], *, clock: BrokerClock, client: Mapping[str, Any],
         pace: CommitPace, slots: TaskSlots, calls: PartitionCalls, limit: UncommittedLimit,
-        restore_turn: asyncio.Semaphore, notices: Notices, asks: ConnectionAsks,
+        turn: asyncio.Semaphore, notices: Notices, asks: ConnectionAsks, cache: StateCache | None = None,
         restored: RestoredState[S] | None = None, counts: Counts | None = None, room_size: RoomSize | None = None,
     ) -> None:  # fmt: skip
         self.role, self.partition, self.counts = role, partition, counts or Counts()
@@ -62,21 +63,20 @@ class Task(Generic[S]):
         # Twice: what waits for its connection's turn runs too, as far as a lane is concerned.
         self.intake = Intake(sources, role.lane, role.due_ms, 2 * role.concurrency, waiting)
         self._slots, self._under_way, self._notices = slots, calls, notices
-        self._limit, self._uncommitted = limit, 0
         self.open, self.restoring = False, True  # restoring: until it is open for the first time
-        self._clock, self._pace = clock, pace
+        self._clock, self._pace, self._limit, self._cache = clock, pace, limit, cache
         self._pending, self._committing = Pending(), asyncio.Lock()
         self._calls: set[asyncio.Task[None]] = set()
         self._wake, self._hurry = asyncio.Event(), asyncio.Event()  # hurry: calls will soon wait for the commit
         self._timer: asyncio.TimerHandle | None = None
         self._pump_scheduled = self._closing = False
         self._commit_began_s: float | None = None
-        self._busy_s = self._expire_at_s = 0.0
+        self._uncommitted, self._busy_s, self._expire_at_s = 0, 0.0, 0.0
         self._log = log.bind(task=f"{role.name}-{partition}")
         self._transactions = Transactions(
             group=role.group, partition=partition, changelog=role.changelog, clock=clock, client=client, asks=asks
         )
-        self.opening = Opening(role, partition, self._transactions, client=client, turn=restore_turn, clock=clock)
+        self.opening = Opening(role, partition, self._transactions, client=client, turn=turn, clock=clock, cache=cache)
 
     async def start(self, beginnings: Beginnings, seek: Callable[[Mapping[TopicPartition, int]], None]) -> None:
         """Open the producer, restore, then start: in this order, so that no zombie can add to what is restored."""
@@ -164,7 +164,7 @@ class Task(Generic[S]):
             self.counts.passed(gap, self.role.dead_letters)
             self._wake.set()
         while (begun := self._next_call()) is not None:
-            runner = asyncio.create_task(self._carry_out(*begun))
+            runner = asyncio.create_task(self._carry_out(begun))
             self._calls.add(runner)
             runner.add_done_callback(self._calls.discard)
         if filled.taken >= SLICE:
@@ -199,9 +199,8 @@ class Task(Generic[S]):
         """A few may wait for a slot, so that one that comes free is taken at once; more would only take memory."""
         return not self._closing and self._slots.waiting < _WAITING_CALLS and self._limit.admits(self._uncommitted)
 
-    async def _carry_out(self, lane: Hashable, record: InputRecord, call: RoleCall[S]) -> None:
+    async def _carry_out(self, begun: tuple[Hashable, InputRecord, RoleCall[S]] | None) -> None:
         """One call after the other: to go on with the next lane's record is cheaper than another task for it."""
-        begun: tuple[Hashable, InputRecord, RoleCall[S]] | None = (lane, record, call)
         while begun is not None:
             lane, record, call = begun
             decided: Decision | RoleCall[S] = call
@@ -241,8 +240,7 @@ class Task(Generic[S]):
     def _finish(self, lane: Hashable, record: InputRecord, decision: Decision) -> None:
         for notice in decision.notices:
             self._notices.put(notice)
-        waits, now_ms = decision.waits, self._clock.now_ms()
-        if waits is not None and self.intake.stays(lane, record, waits, now_ms):
+        if (waits := decision.waits) is not None and self.intake.stays(lane, record, waits, self._clock.now_ms()):
             self._change(waits.changes)
             self._uncommitted -= 1
             self._pump_soon()  # it says when it is time for the next
@@ -268,9 +266,12 @@ class Task(Generic[S]):
             pending, self._pending = self._pending, Pending()
             self._hurry.clear()
             offsets = commit_offsets(self.inputs)
+            keep = self._cache.image(self.restored.state, self.restored.upto) if self._cache and pending else None
             self._pump()  # what waited for this commit alone need not wait for its end
             if pending or offsets:
                 await self._publish(pending, offsets)
+            if keep is not None:
+                keep(self.restored.upto)
         self._pump()
 
     async def _publish(self, pending: Pending, offsets: CommitOffsets) -> None:
@@ -293,7 +294,6 @@ class Task(Generic[S]):
         self.restored.upto = self.restored.upto if upto is None else upto
 
     def _expire(self) -> None:
-        if (now_s := time.monotonic()) < self._expire_at_s:
-            return
-        self._expire_at_s = now_s + _EXPIRE_EVERY_S
-        self._change(tuple(self.role.expired(self.restored.state, self._clock.now_ms())))
+        if (now_s := time.monotonic()) >= self._expire_at_s:
+            self._expire_at_s = now_s + _EXPIRE_EVERY_S
+            self._change(tuple(self.role.expired(self.restored.state, self._clock.now_ms())))

@@ -16,13 +16,15 @@ from aiokafka.errors import CorruptRecordException
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.vocabulary import LogEvent
+from stripeline.workers.disk.state_cache import StateCache
 from stripeline.workers.kafka.aiokafka_topic_ids_internals import topic_ids
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.partition_reader import Offsets
-from stripeline.workers.kafka.restore import RestoredState, Restoring, restore, watermarks
+from stripeline.workers.kafka.restore import RestoredState, Restoring, changelog_now, restore, watermarks
 from stripeline.workers.kafka.transaction import Transactions
 from stripeline.workers.kafka.unread.losses import lost_gap, tell_expired_commits
 from stripeline.workers.kafka.unread.unreadable_batch import UnreadableBatchError
+from stripeline.workers.packed.state_proof import ChangelogNow
 from stripeline.workers.roles import Role
 from stripeline.workers.task.gaps import Gap
 from stripeline.workers.task.pending import Pending
@@ -63,9 +65,10 @@ class Opening:
 
     def __init__(
         self, role: Role[Any], partition: int, transactions: Transactions, *, client: Mapping[str, Any],
-        turn: asyncio.Semaphore, clock: BrokerClock,
+        turn: asyncio.Semaphore, clock: BrokerClock, cache: StateCache | None = None,
     ) -> None:  # fmt: skip
         self._dead_letters, self._clock = role.dead_letters, clock
+        self._cache, self._new_state = cache, role.new_state
         self._group, self._changelog = role.group, TopicPartition(role.changelog, partition)
         self._transactions, self.took_s = transactions, 0.0
         self._restoring = Restoring(
@@ -88,9 +91,13 @@ class Opening:
         """
         began_s = time.monotonic()
         await self._transactions.open()
+        if self._cache is not None:
+            await self._begin_with_file(self._cache, restored)
         ends = await self._restore(restored, inputs)
         found, marks = await self._committed(inputs)
-        await self._learn_the_time(restored)
+        restored.upto = await self._learn_the_time()
+        if self._cache is not None and (keep := self._cache.image(restored.state, restored.upto)) is not None:
+            keep(restored.upto)
         firsts = await beginnings(inputs)
         if not found and any(restored.state.sizes.values()):
             tell_expired_commits(self._group, ((tp, first) for tp, first in firsts.items() if first > 0))
@@ -99,6 +106,20 @@ class Opening:
         for tp, start in starts.items():
             start.watermark.mark = marks[tp]
         return starts
+
+    async def _begin_with_file(self, cache: StateCache, restored: RestoredState[Any]) -> None:
+        """Where nothing is restored yet, begin with the state in the task's file, if there is one that is proved."""
+        changelog = self._changelog
+        cache.topic_id = (await topic_ids({changelog.topic}, self._restoring.client)).get(changelog.topic)
+        if restored.upto == 0:
+            async with self._restoring.turn:
+                found = await cache.load(self._new_state, self._changelog_now)
+            if found is not None:
+                restored.state, restored.upto = found
+
+    async def _changelog_now(self, later_ms: int) -> ChangelogNow:
+        await self._learn_the_time()  # the host's clock can't tell how old a file is
+        return await changelog_now(self._changelog, later_ms, self._restoring.client, self._clock.now_ms)
 
     async def _committed(
         self, inputs: Sequence[TopicPartition]
@@ -164,16 +185,18 @@ class Opening:
         if what is not None:
             self._log.warning(LogEvent.RESTORE_WAITS, reason=what())
 
-    async def _learn_the_time(self, restored: RestoredState[Any]) -> None:
+    async def _learn_the_time(self) -> int:
         """Append once, also where other tasks of the process have: a clock that ran on alone for long may have drifted.
 
-        Again while an append took too long to tell the time. Its end is bounded: it raises TimeoutError.
+        Again while an append took too long to tell the time. Its end is bounded: it raises TimeoutError. Returns the
+        changelog's end after it.
         """
-        restored.upto = await self._append()
+        end = await self._append()
         while not self._clock.known:
             self._wait_for(lambda: "Kafka takes too long to append a record, so its time is not known yet")
-            restored.upto = await self._append()
+            end = await self._append()
         self._waits = None
+        return end
 
     async def _append(self) -> int:
         """Append a tombstone of a key that is never used. Returns the changelog's end after it."""

@@ -11,7 +11,7 @@ Invariants:
 from collections.abc import Iterator
 from itertools import chain, islice
 
-from stripeline.workers.packed.row_blocks import BLOCK_ROWS, Row, RowBlocks
+from stripeline.workers.packed.row_blocks import BLOCK_ROWS, Block, Row, RowBlocks, block_of
 
 NEWEST = 4_096
 _ABSENT = 4_096
@@ -84,6 +84,17 @@ class PackedRows:
     def _pack(self) -> None:
         keys = list(islice(self._newest, BLOCK_ROWS))
         self._blocks.append(keys, [self._newest.pop(key) for key in keys])
+
+    def blocks(self) -> Iterator[Block]:
+        """All rows as they are now, from the oldest on; the newest are packed when it is their turn."""
+        self._take_loaded()
+        newest = list(self._newest.items())
+        parts = (newest[at : at + BLOCK_ROWS] for at in range(0, len(newest), BLOCK_ROWS))
+        return chain(self._blocks.blocks(), (block_of(*zip(*part, strict=True)) for part in parts))
+
+    def load_block(self, block: Block) -> None:
+        """A block of other rows' `blocks`, before any other row is put."""
+        self._blocks.load(block)
 
     def oldest(self, limit: int) -> list[Row]:
         """The rows that were put the longest time ago."""

@@ -4,11 +4,12 @@ A block never changes: a row that is removed is no longer in the index, and a bl
 a row opens its block, 50 µs; that it is absent needs no block.
 
 Invariants:
-- A row is there if the index has its place, so one key is there once, however often it was appended and removed.
+- A row is there if the index has its place, so one key is there once, however often it was appended and removed. A bit
+  of its block says the same, for those who go through a block.
 - The key in the block decides, never its hash alone: a wrong hit would skip a command, a wrong miss do it twice.
 """
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 
 import cramjam
 import msgspec
@@ -24,6 +25,16 @@ _LEVEL = 1  # of zstd: higher ones take ten times as long for a twentieth less
 Row = tuple[str, bytes]
 Columns = tuple[list[str], list[bytes]]
 _columns = msgspec.msgpack.Decoder(Columns)
+_keys = msgspec.msgpack.Decoder(tuple[list[str], msgspec.Raw])
+
+Block = tuple[int, bytes]
+"""Which of its rows are there, a bit for each from the lowest on, and all that were appended, packed."""
+
+
+def block_of(keys: Sequence[str], values: Sequence[bytes]) -> Block:
+    """A block of new rows."""
+    packed = cramjam.zstd.compress(msgspec.msgpack.encode((keys, values)), level=_LEVEL)
+    return (1 << len(keys)) - 1, bytes(packed)
 
 
 class RowBlocks:
@@ -32,7 +43,7 @@ class RowBlocks:
     def __init__(self) -> None:
         self._index = HashIndex()
         self._blocks: dict[int, bytes] = {}
-        self._left: dict[int, int] = {}
+        self._there: dict[int, int] = {}
         self._next = 0
         self._open: dict[int, Columns] = {}  # those that were opened last: rows of one time are asked for together
 
@@ -41,18 +52,36 @@ class RowBlocks:
 
     def append(self, keys: Sequence[str], values: Sequence[bytes]) -> None:
         """A block's worth of rows, at most; none of the keys is there."""
-        while self._next in self._blocks:  # the numbers begin again
-            self._next = (self._next + 1) % _NUMBERS
-        packed = cramjam.zstd.compress(msgspec.msgpack.encode((keys, values)), level=_LEVEL)
-        self._blocks[self._next], self._left[self._next] = bytes(packed), len(keys)
-        self._index.add(keys, self._next * BLOCK_ROWS)
-        self._next = (self._next + 1) % _NUMBERS
+        self._index.add(keys, self._put(block_of(keys, values)))
 
     def replace(self, keys: Sequence[str], values: Sequence[bytes]) -> None:
         """As `append`, of keys that may be there."""
         for key in self._index.alike(keys):
             self.remove(key)
         self.append(keys, values)
+
+    def load(self, block: Block) -> None:
+        """A block of other rows' `blocks`, none of whose keys is there."""
+        there, first = block[0], self._put(block)
+        keys, _ = _keys.decode(cramjam.zstd.decompress(block[1]))
+        if there == (1 << len(keys)) - 1:
+            self._index.add(keys, first)
+        else:
+            for at, key in enumerate(keys):
+                if there >> at & 1:
+                    self._index.add((key,), first + at)
+
+    def blocks(self) -> Iterable[Block]:
+        """What is there now, from the oldest on."""
+        return zip(list(self._there.values()), list(self._blocks.values()), strict=True)
+
+    def _put(self, block: Block) -> int:
+        """The place of its first row."""
+        while self._next in self._blocks:  # the numbers begin again
+            self._next = (self._next + 1) % _NUMBERS
+        number, self._next = self._next, (self._next + 1) % _NUMBERS
+        self._there[number], self._blocks[number] = block
+        return number * BLOCK_ROWS
 
     def get(self, key: str) -> bytes | None:
         places = self._index.places(key)
@@ -64,19 +93,19 @@ class RowBlocks:
         found = self._at(self._index.places(key), key)
         if found is None:
             return False
-        place, number = found[0], found[0] // BLOCK_ROWS
-        self._index.remove(key, place)
-        self._left[number] -= 1
-        if not self._left[number]:
-            del self._blocks[number], self._left[number]
+        number, at = divmod(found[0], BLOCK_ROWS)
+        self._index.remove(key, found[0])
+        self._there[number] ^= 1 << at
+        if not self._there[number]:
+            del self._blocks[number], self._there[number]
             self._open.pop(number, None)
         return True
 
     def rows(self) -> Iterator[Row]:
         """From the oldest on."""
-        for number in self._blocks:
-            for place, row in enumerate(zip(*self._opened(number), strict=True), number * BLOCK_ROWS):
-                if place in self._index.places(row[0]):
+        for number, there in self._there.items():
+            for at, row in enumerate(zip(*self._opened(number), strict=True)):
+                if there >> at & 1:
                     yield row
 
     def _at(self, places: Sequence[int], key: str) -> tuple[int, bytes] | None:

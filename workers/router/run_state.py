@@ -20,6 +20,7 @@ from stripeline.contracts.internal_records import Run, encode, read
 from stripeline.contracts.retry_tiers import WINDOW_MS
 from stripeline.contracts.vocabulary import StateKind
 from stripeline.workers.packed.packed_rows import PackedRows
+from stripeline.workers.packed.state_image import StateImage
 from stripeline.workers.router.late_events import is_held
 from stripeline.workers.task.decision import StateChange
 
@@ -51,6 +52,22 @@ class Runs:
     def restore(self, key: str, value: bytes | None) -> None:
         """A record of the changelog. Raises UnreadableRecordError, and leaves the state as it was."""
         self._put(key, None if value is None else read(Run, value), value)
+
+    def image(self) -> StateImage:
+        running = ((key, encode(run)) for key, run in dict(self._running).items())
+        ended = [dict(self._stopped), dict(self._cancelled)]
+        kept = ((key, value) for runs in ended for key, (_, value) in runs.items())
+        begun = {workflow: dict(seconds) for workflow, seconds in self._started.items()}
+        return StateImage(self._finished.blocks(), chain(running, kept), begun)
+
+    def load(self, part: StateImage) -> None:
+        for block in part.blocks:
+            self._finished.load_block(block)
+        for key, value in part.records:
+            self.restore(key, value)
+        if part.begun is not None:  # in place of what the records said: it has those of finished runs too
+            self._started = {workflow: dict(seconds) for workflow, seconds in part.begun.items()}
+            self._newest_s = max(chain.from_iterable(part.begun.values()), default=0)
 
     def _put(self, key: str, run: Run | None, encoded: bytes | None) -> None:
         known = self._remove(key)

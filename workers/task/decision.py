@@ -7,6 +7,7 @@ from msgspec import Struct
 
 from stripeline.contracts.headers import Headers
 from stripeline.contracts.vocabulary import UnstartedReason, Verdict
+from stripeline.workers.packed.state_image import StateImage
 
 
 class InputRecord(Protocol):
@@ -104,6 +105,12 @@ class TaskState(Protocol):
 
     def apply(self, key: str, record: Struct | None) -> None: ...
     def restore(self, key: str, value: bytes | None) -> None: ...
+    def image(self) -> StateImage:
+        """The state as it is now."""
+
+    def load(self, part: StateImage) -> None:
+        """A part of another state's image, into a new state."""
+
     @property
     def full(self) -> bool: ...
     @property

@@ -28,6 +28,9 @@ Takes root, role, values.
 {{- /* A static member keeps its partitions while it restarts: its session must be longer than a restart takes. */}}
 {{- $_ := set $config "STRIPELINE_SESSION_TIMEOUT" "60s" }}
 {{- end }}
+{{- if and (has .role (list "router" "executor")) (ne .values.states.volume "none") }}
+{{- $_ := set $config "STRIPELINE_WORKER_STATE_DIR" "/var/lib/stripeline" }}
+{{- end }}
 {{- $config = mergeOverwrite $config (deepCopy .root.Values.config) (deepCopy .values.config) }}
 {{- $role := .role }}
 {{- range $name, $value := $config }}

@@ -38,7 +38,13 @@ class Kafka:
         ]
         self.changelog, self.results, self.position, self.metadata = {}, [], 0, ""
 
-    def commit(self, pending, watermark):
+    def restored(self):
+        ledger = Ledger()
+        for key, value in self.changelog.items():
+            ledger.restore(key, value)
+        return ledger
+
+    def commit(self, ledger, pending, watermark):
         for key, record in pending.changes.items():
             self.changelog.pop(key, None)  # compacted
             self.changelog[key] = record and encode(record)
@@ -50,9 +56,7 @@ class Process:
     """One life of an executor."""
 
     def __init__(self, kafka, posted):
-        self.kafka, self.posted, self.ledger, self.pending, self.calls = kafka, posted, Ledger(), Pending(), {}
-        for key, value in kafka.changelog.items():
-            self.ledger.restore(key, value)
+        self.kafka, self.posted, self.ledger, self.pending, self.calls = kafka, posted, kafka.restored(), Pending(), {}
         self.watermark = Watermark(kafka.position, decode(kafka.position, kafka.metadata))
 
     def runs(self, chance, dies):
@@ -92,7 +96,7 @@ class Process:
         self.watermark.finish(offset)
 
     def commit(self):
-        self.kafka.commit(self.pending, self.watermark)
+        self.kafka.commit(self.ledger, self.pending, self.watermark)
         self.pending = Pending()
 
 

@@ -47,7 +47,7 @@ def test_a_block_goes_with_its_last_row():
         appended(blocks, rows(first))
     for key, _ in rows(0, 9 * BLOCK_ROWS):
         blocks.remove(key)
-    assert (len(blocks._blocks), len(blocks._left), len(blocks)) == (1, 1, BLOCK_ROWS)
+    assert (len(blocks._blocks), len(blocks._there), len(blocks)) == (1, 1, BLOCK_ROWS)
     assert list(blocks.rows()) == rows(9 * BLOCK_ROWS)
 
 
