@@ -11,6 +11,7 @@ Invariants:
 from collections.abc import Iterator
 from itertools import chain, islice
 
+from stripeline.workers.packed.key_filter import KeyFilter
 from stripeline.workers.packed.row_blocks import BLOCK_ROWS, Block, Row, RowBlocks, block_of
 
 NEWEST = 4_096
@@ -25,6 +26,7 @@ class PackedRows:
         self._blocks = RowBlocks()
         self._absent: set[str] = set()
         self._loaded: dict[str, bytes] = {}
+        self._filter: KeyFilter | None = None  # of all keys that were loaded, while no others were put
 
     def __len__(self) -> int:
         self._take_loaded()
@@ -46,6 +48,7 @@ class PackedRows:
     def put(self, key: str, value: bytes) -> None:
         if self._loaded:
             self._take_loaded()
+        self._filter = None
         self.remove(key)
         self._newest[key] = value
         if len(self._newest) == NEWEST + BLOCK_ROWS:
@@ -79,7 +82,11 @@ class PackedRows:
         while self._newest:
             self._pack()
         self._absent.clear()
-        self._blocks.replace(list(rows), list(rows.values()))
+        if not len(self._blocks):
+            self._filter = KeyFilter()
+        keys = list(rows)
+        perhaps = keys if self._filter is None else self._filter.perhaps_again(keys)
+        self._blocks.replace(keys, list(rows.values()), perhaps)
 
     def _pack(self) -> None:
         keys = list(islice(self._newest, BLOCK_ROWS))

@@ -54,9 +54,9 @@ class RowBlocks:
         """A block's worth of rows, at most; none of the keys is there."""
         self._index.add(keys, self._put(block_of(keys, values)))
 
-    def replace(self, keys: Sequence[str], values: Sequence[bytes]) -> None:
-        """As `append`, of keys that may be there."""
-        for key in self._index.alike(keys):
+    def replace(self, keys: Sequence[str], values: Sequence[bytes], perhaps: Sequence[str]) -> None:
+        """As `append`, of keys of which these may be there."""
+        for key in self._index.alike(perhaps):
             self.remove(key)
         self.append(keys, values)
 

@@ -7,13 +7,13 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from stripeline.workers.packed import hash_index
+from stripeline.workers.packed import hash_index, key_filter
 from stripeline.workers.packed.packed_rows import PackedRows
 from tests.support.small_blocks import small_blocks
 
 KEYS = [f"evt_{number}" for number in range(30)]
 STEPS = st.tuples(
-    st.sampled_from(["put", "put", "load", "load", "load", "get", "remove", "oldest", "len"]),
+    st.sampled_from(["put", "put", "load", "load", "load", "get", "remove", "oldest", "len", "start again"]),
     st.sampled_from(KEYS),
     st.binary(max_size=9),
 )
@@ -26,7 +26,8 @@ def test_rows_are_those_of_a_dict_in_the_order_of_last_puts(steps, hashes):
     rows, model = PackedRows(), {}
     with pytest.MonkeyPatch.context() as patch:
         small_blocks(patch)
-        patch.setattr(hash_index, "hash", lambda key: int(key[4:]) % hashes, raising=False)
+        for module in (hash_index, key_filter):
+            patch.setattr(module, "hash", lambda key: int(key[4:]) % hashes, raising=False)
         for step, key, value in steps:
             match step:
                 case "put" | "load":
@@ -39,6 +40,10 @@ def test_rows_are_those_of_a_dict_in_the_order_of_last_puts(steps, hashes):
                     assert rows.remove(key) == (model.pop(key, None) is not None)
                 case "len":
                     assert len(rows) == len(model)
+                case "start again":
+                    blocks, rows = rows.blocks(), PackedRows()
+                    for block in blocks:
+                        rows.load_block(block)
                 case _:
                     assert rows.oldest(5) == list(model.items())[:5]
         assert len(rows) == len(model)

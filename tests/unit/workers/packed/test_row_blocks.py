@@ -72,3 +72,16 @@ def test_block_numbers_that_begin_again_pass_those_in_use(monkeypatch):
     appended(blocks, rows(50, 3))
     assert list(blocks.rows()) == [*rows(0, 3), *rows(20, 3), *rows(40, 3), *rows(50, 3)]
     assert [blocks.get(f"k{number}") for number in (0, 10, 20, 30, 40, 50)] == [b"0", None, b"20", None, b"40", b"50"]
+
+
+def test_blocks_are_loaded_without_the_rows_that_were_removed():
+    blocks, loaded = RowBlocks(), RowBlocks()
+    appended(blocks, rows(0))
+    appended(blocks, rows(BLOCK_ROWS, 3))
+    for key in ("k0", "k7", "k257"):
+        blocks.remove(key)
+    for block in blocks.blocks():
+        loaded.load(block)
+    assert (len(loaded), list(loaded.rows())) == (len(blocks), list(blocks.rows()))
+    assert [loaded.get(key) for key in ("k0", "k7", "k257", "k1", "k258")] == [None, None, None, b"1", b"258"]
+    assert (loaded.remove("k7"), loaded.remove("k8"), len(loaded)) == (False, True, len(blocks) - 1)
