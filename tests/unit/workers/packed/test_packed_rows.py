@@ -51,6 +51,35 @@ def test_rows_are_those_of_a_dict_in_the_order_of_last_puts(steps, hashes):
         assert {key: rows.get(key) for key in KEYS} == {key: model.get(key) for key in KEYS}
 
 
+LOADS = st.tuples(
+    st.sampled_from(["load", "load", "load", "load", "load", "load", "put", "get", "remove"]),
+    st.sampled_from(KEYS[:9]),
+    st.binary(max_size=9),
+)
+
+
+@given(st.lists(LOADS, min_size=20, max_size=60), st.sampled_from([1, 3, 1 << 32]))
+def test_rows_that_are_loaded_replace_those_before(steps, hashes):
+    """As a restore does it: many are loaded before one is put."""
+    rows, model = PackedRows(), {}
+    with pytest.MonkeyPatch.context() as patch:
+        small_blocks(patch)
+        for module in (hash_index, key_filter):
+            patch.setattr(module, "hash", lambda key: int(key[4:]) % hashes, raising=False)
+        for step, key, value in steps:
+            if step == "get":
+                assert rows.get(key) == model.get(key)
+                continue
+            found = model.pop(key, None)
+            if step != "remove":
+                (rows.put if step == "put" else rows.load)(key, value)
+                model[key] = value
+            else:
+                assert rows.remove(key) == (found is not None)
+        assert {key: rows.get(key) for key in KEYS} == {key: model.get(key) for key in KEYS}
+        assert (len(rows), rows.oldest(1_000)) == (len(model), list(model.items()))
+
+
 def test_a_key_that_was_absent_is_found_once_it_is_loaded(monkeypatch):
     small_blocks(monkeypatch)
     rows = PackedRows()
