@@ -1,13 +1,16 @@
 """The growth job: whether a record costs the same when there are ten times as many keys, partitions, or ids known.
 
 One backlog of a million commands is worked off: its state grows from nothing to a million known ids, and each tenth of
-it is a point of the plot. Then a new process restores that state, and one of five million ids. Keys and partitions vary
+it is a point of the plot. Then a new process restores that state, and one of five million ids, and that from the file
+which the process before has kept. Keys and partitions vary
 over shorter backlogs. What many ids take of memory is measured without Kafka, up to fifty million.
 """
 
 import json
 import re
+import tempfile
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import aiohttp
 
@@ -15,6 +18,7 @@ from tests.bench.contenders import known_ids
 from tests.bench.harness import Column, Lab, Plot, Sample, Table
 from tests.bench.processes import output, rss_mb
 from tests.bench.workers import Mark, Setup, commands, process, produce, setup, watched
+from tests.support.scripted_workers import until
 
 MILLION = 1_000_000
 MANY = 5 * MILLION
@@ -44,9 +48,9 @@ async def job(lab: Lab) -> Sequence[Table]:
     points: list[Mark] = []
     restored = await _opened(lab, points)
     slices = sliced(points)
-    many = await _restored(lab)
+    many, warm = await _restored(lab)
     remembered = {name: await _remembered(lab, *what) for name, what in REMEMBERED.items()}
-    restores = _restore_table(empty, restored, many)
+    restores = _restore_table(empty, restored, many, warm)
     return [_varied_table(varied), _million_table(slices), restores, _remembered_table(remembered)]
 
 
@@ -68,13 +72,17 @@ async def _opened(lab: Lab, points: list[Mark] | None) -> Sample:
         return await _state_opened(of)
 
 
-async def _restored(lab: Lab) -> Sample:
-    """What a new process takes to open a state of five million ids."""
-    async with setup(lab, partitions=1) as of:
+async def _restored(lab: Lab) -> tuple[Sample, Sample]:
+    """What a new process takes to open a state of five million ids: from its changelog, then from its file."""
+    files = Path(tempfile.mkdtemp(prefix="states-", dir=lab.folder))
+    async with setup(lab, partitions=1, worker_state_dir=str(files)) as of:
         records = ((0, key.encode(), value, ()) for key, value in known_ids.commands(MANY))
         await produce(lab, of.cluster.settings.topics.ledger, records)
         lab.note(f"{MANY:,} ids are on the changelog")
-        return await _state_opened(of)
+        cold = await _state_opened(of)
+        await until(lambda: any(files.glob("*.state")), "the file", within_s=120)
+        of.cluster.processes.pop("executor").kill()
+        return cold, await _state_opened(of)
 
 
 async def _state_opened(of: Setup) -> Sample:
@@ -138,8 +146,11 @@ def _million_table(points: Sequence[Sample]) -> Table:
     return Table(title="Growth of the backlog and of the state", about=about, columns=columns, rows=rows, plot=plot)
 
 
-def _restore_table(empty: Sample, million: Sample, many: Sample) -> Table:
-    opened = {"a million ids": (million, MILLION), "5 million ids": (many, MANY)}
+def _restore_table(empty: Sample, million: Sample, many: Sample, warm: Sample) -> Table:
+    opened = {
+        "a million ids": (million, MILLION), "5 million ids": (many, MANY),
+        "5 million ids, from a file": (warm, MANY),
+    }  # fmt: skip
     each = {
         name: {**one, "bytes": (one["rss_mb"] - empty["rss_mb"]) / count * 1e6} for name, (one, count) in opened.items()
     }
@@ -147,7 +158,8 @@ def _restore_table(empty: Sample, million: Sample, many: Sample) -> Table:
         Column("restore_s", "restored in, s", 2), Column("rss_mb", "memory, MB"), Column("bytes", "bytes an id"),
     )  # fmt: skip
     about = (
-        "An executor's process that opens the state of one partition from its changelog. The memory has what a restore"
+        "An executor's process that opens the state of one partition, from its changelog unless a file is named"
+        " (`WORKER_STATE_DIR`), with the page cache warm. The memory has what a restore"
     )
     about += " leaves to be used again."
     return Table(title="Restore", about=about, columns=columns, rows={"no id": empty, **each})
