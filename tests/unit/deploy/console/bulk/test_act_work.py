@@ -1,7 +1,8 @@
 """Whatever happens between a preview and its end, only what is on the list is committed, and once."""
 
 import asyncio
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Literal, TypeVar
 from unittest.mock import patch
@@ -9,7 +10,7 @@ from unittest.mock import patch
 from aiokafka.errors import KafkaConnectionError
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from sqlalchemy import Connection, create_engine, delete, update
+from sqlalchemy import Connection, Engine, create_engine, delete, update
 from sqlalchemy.pool import StaticPool
 
 from stripeline.contracts.topics import Topics
@@ -47,15 +48,24 @@ FAULTS: st.SearchStrategy[Fault] = st.sampled_from(
 class MemoryIndex:
     """A store in memory, without threads."""
 
-    def __init__(self) -> None:
-        self._engine = create_engine("sqlite://", poolclass=StaticPool)
-        metadata.create_all(self._engine)
+    def __init__(self, engine: Engine) -> None:
+        self._engine = engine
 
     async def ask(self, query: Callable[[Connection], Found]) -> Found:
         with self._engine.begin() as connection:
             return query(connection)
 
     change = ask
+
+
+@contextmanager
+def memory_index() -> Iterator[MemoryIndex]:
+    engine = create_engine("sqlite://", poolclass=StaticPool)
+    try:
+        metadata.create_all(engine)
+        yield MemoryIndex(engine)
+    finally:
+        engine.dispose()
 
 
 @dataclass
@@ -134,8 +144,11 @@ def test_only_the_list_is_committed_and_once(
 
 
 async def _lives(acting: set[str], changed: set[str], steps: list[str], faults: list[Fault]) -> None:
-    index = MemoryIndex()
-    cluster, kind = Cluster(index, list(faults)), Kind(acting, changed)
+    with memory_index() as index:
+        await _live(index, Cluster(index, list(faults)), Kind(acting, changed), steps)
+
+
+async def _live(index: MemoryIndex, cluster: Cluster, kind: Kind, steps: list[str]) -> None:
     selection = ActSelection(act=BulkAct.DISMISS, ids=tuple(IDS))
     act_id = await index.change(added("ada", selection, len(IDS), cut=False, now_ms=NOW_MS))
     assert act_id is not None
@@ -145,7 +158,7 @@ async def _lives(acting: set[str], changed: set[str], steps: list[str], faults: 
     confirmed = False
     for step in steps:
         confirmed |= await _step(step, act_id, index, cluster, kind, prepared_ms)
-    _check(cluster, acting - changed, confirmed=confirmed)
+    _check(cluster, kind.acting - kind.changed, confirmed=confirmed)
     stored = await index.ask(act_of(act_id))
     if stored is not None:
         known, most = stored.progress.committed, stored.progress.committed + stored.progress.unknown
@@ -183,8 +196,7 @@ def _none() -> Any:
 
 
 def test_an_act_without_faults_does_its_whole_list() -> None:
-    async def run() -> None:
-        index = MemoryIndex()
+    async def run(index: MemoryIndex) -> None:
         cluster = Cluster(index, [])
         act_id = await index.change(added("ada", ActSelection(act=BulkAct.DISMISS), 11, cut=False, now_ms=NOW_MS)) or ""
         cluster.act_id = act_id
@@ -195,12 +207,12 @@ def test_an_act_without_faults_does_its_whole_list() -> None:
         assert sorted(cluster.committed) == sorted(IDS)
         assert (await index.ask(act_of(act_id)) or _none()).state is ActState.DONE
 
-    asyncio.run(run())
+    with memory_index() as index:
+        asyncio.run(run(index))
 
 
 def test_a_user_keeps_a_few_previews_only() -> None:
-    async def run() -> None:
-        index = MemoryIndex()
+    async def run(index: MemoryIndex) -> None:
         selection = ActSelection(act=BulkAct.DISMISS, ids=tuple(IDS))
         ids = []
         for number in range(14):
@@ -209,12 +221,12 @@ def test_a_user_keeps_a_few_previews_only() -> None:
         there = [one for one in ids if one is not None and await index.ask(act_of(one)) is not None]
         assert there == ids[-10:]
 
-    asyncio.run(run())
+    with memory_index() as index:
+        asyncio.run(run(index))
 
 
 def test_lists_are_bounded_together() -> None:
-    async def run() -> None:
-        index = MemoryIndex()
+    async def run(index: MemoryIndex) -> None:
         selection = ActSelection(act=BulkAct.DISMISS, ids=tuple(IDS))
         ids = []
         for number in range(25):
@@ -225,4 +237,5 @@ def test_lists_are_bounded_together() -> None:
         there = [one for one in ids if one is not None and await index.ask(act_of(one)) is not None]
         assert there == ids[-20:]
 
-    asyncio.run(run())
+    with memory_index() as index:
+        asyncio.run(run(index))
