@@ -157,6 +157,11 @@ class ClientConnection(web.RequestHandler):
             exc.__traceback__ = None  # it holds the bytes that were read, in a cycle with itself
         return answer
 
+    @property
+    def holds_more(self) -> bool:
+        """Whether something was read behind the request that is being answered."""
+        return bool(self._held)
+
     def begin(self, content: StreamReader, length: int | None) -> None:
         """A request's head is complete, and its answer is being made. `length`: of its body, where it is declared."""
         self.phase, self._content, self._body_left = Phase.REQUEST, content, length

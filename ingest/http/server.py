@@ -115,6 +115,8 @@ class Receiver:
         connection, webhook, head = request.protocol, self._webhook, head_of(request)
         assert isinstance(connection, ClientConnection)  # noqa: S101  this server makes no others
         connection.begin(request.content, head.content_length)
+        if connection.holds_more:  # from Python 3.12 on aiohttp answers all that it has in one turn of the loop
+            await asyncio.sleep(0)
         admitted = webhook.head(head)
         if isinstance(admitted, Refusal):
             return self._refused(webhook.known_name(head.path), admitted, request)

@@ -118,7 +118,8 @@ class HttpConnector:
             look_up = self._look_up = asyncio.create_task(self._getaddrinfo())
             self._looked_up_s = now_s
         # Those who connect at once share one look-up; whoever gives up leaves it to the others.
-        addresses = await asyncio.shield(look_up)
+        await asyncio.wait((look_up,))
+        addresses = look_up.result()
         addresses.append(addresses.pop(0))
         return list(addresses)
 

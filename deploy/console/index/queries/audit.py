@@ -11,6 +11,7 @@ from stripeline.deploy.console.index.queries.keyset import (
     PAGE_ROWS,
     Rows,
     behind,
+    by_time,
     cursor,
     cursor_parts,
     newer_rows,
@@ -35,7 +36,7 @@ class ActQuestion:
 
 def newest_acts(asked: ActQuestion, after: str | None = None) -> Callable[[Connection], Rows]:
     """A page of the newest acts. after: the cursor of the page before."""
-    conditions = _conditions(asked)
+    conditions = [by_time(audit.c.at_ms), *_conditions(asked)]
     if (parts := cursor_parts(after, len(_KEY), numbers=len(_KEY))) is not None:
         at_ms, number, offset = map(int, parts)
         conditions.append(behind(audit.c.at_ms, at_ms, (audit.c.number, number), (audit.c.offset, offset)))

@@ -11,6 +11,7 @@ from stripeline.deploy.console.index.queries.keyset import (
     PAGE_ROWS,
     Rows,
     behind,
+    by_time,
     count_by_status,
     cursor,
     cursor_parts,
@@ -44,7 +45,7 @@ class CommandFilters:
 
 def newest_commands(filters: CommandFilters, after: str | None = None) -> Callable[[Connection], Rows]:
     """A page of the newest commands. after: the cursor of the page before."""
-    conditions = _conditions(filters)
+    conditions = [by_time(command.c.sent_ms), *_conditions(filters)]
     if (parts := cursor_parts(after, 3, numbers=2)) is not None:
         rest = ((command.c.number, int(parts[1])), (command.c.command_id, parts[2]))
         conditions.append(behind(command.c.sent_ms, int(parts[0]), *rest))

@@ -11,6 +11,7 @@ from stripeline.deploy.console.index.queries.keyset import (
     PAGE_ROWS,
     Rows,
     behind,
+    by_time,
     cursor,
     cursor_parts,
     newer_rows,
@@ -46,7 +47,7 @@ class EventQuestion:
 
 def newest_events(asked: EventQuestion, after: str | None = None) -> Callable[[Connection], Rows]:
     """A page of the newest events. after: the cursor of the page before."""
-    conditions = _conditions(asked)
+    conditions = [by_time(event.c.received_ms), *_conditions(asked)]
     if (parts := cursor_parts(after, 4, numbers=3)) is not None:
         at_ms, number, offset = map(int, parts[:3])
         rest = ((event.c.number, number), (event.c.offset, offset), (event.c.topic, parts[3]))

@@ -11,6 +11,7 @@ from stripeline.deploy.console.index.queries.keyset import (
     PAGE_ROWS,
     Rows,
     behind,
+    by_time,
     cursor,
     cursor_parts,
     newer_rows,
@@ -47,7 +48,7 @@ class LetterGroup:
 
 def newest_letters(filters: Filters, after: str | None = None) -> Callable[[Connection], Rows]:
     """A page of the newest letters. after: the cursor of the page before."""
-    conditions = _conditions(filters)
+    conditions = [by_time(letter.c.at_ms), *_conditions(filters)]
     if (parts := cursor_parts(after, 3, numbers=3)) is not None:
         at_ms, number, offset = map(int, parts)
         conditions.append(behind(letter.c.at_ms, at_ms, (letter.c.number, number), (letter.c.offset, offset)))

@@ -11,6 +11,7 @@ from stripeline.deploy.console.index.queries.keyset import (
     PAGE_ROWS,
     Rows,
     behind,
+    by_time,
     count_by_status,
     cursor,
     cursor_parts,
@@ -37,7 +38,7 @@ class RunQuestion:
 
 def newest_runs(asked: RunQuestion, after: str | None = None) -> Callable[[Connection], Rows]:
     """A page of the newest runs. after: the cursor of the page before."""
-    conditions = _conditions(asked)
+    conditions = [by_time(run.c.started_ms), *_conditions(asked)]
     if (parts := cursor_parts(after, 2)) is not None:
         conditions.append(behind(run.c.started_ms, int(parts[0]), (run.c.run_id, parts[1])))
     wanted = select(run).where(*conditions).order_by(run.c.started_ms.desc(), run.c.run_id.desc()).limit(PAGE_ROWS + 1)
