@@ -257,6 +257,12 @@ class Definitions:
         parts = (name.partition("/") for name in sorted(self.refusals()))
         return [account or None for name, _, account in parts if name == connection]
 
+    def held(self) -> frozenset[str]:
+        """The connections whose commands wait: they are paused, or Stripe refuses their keys altogether."""
+        paused = (name.partition("/") for name in self.pauses)
+        refused = (name for name in self.refusals() if "/" not in name)
+        return frozenset((*refused, *(name for kind, _, name in paused if kind == "connection")))
+
     def by_key(self) -> Mapping[str, AnyDefinition]:
         """Control keys with their definitions: connections, triggers, endpoints, workflows, each by name."""
         kinds: Mapping[str, Mapping[str, AnyDefinition]] = {

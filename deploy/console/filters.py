@@ -1,6 +1,6 @@
 """Filters in an address: what a person asks for, and the address of the same list with one thing changed. Pure."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Final
 from urllib.parse import urlencode
@@ -40,14 +40,14 @@ class FilterField:
 SINCE: Final = FilterField("since", "Since", help="2h, 3d, or 2026-01-31T12:00Z")
 UNTIL: Final = FilterField("until", "Until", help="90s, 15m, or 2026-01-31T12:00Z", rare=True)
 MAX_CHARS: Final = 500
+MOST_SUGGESTED: Final = 200
+"""Each page carries all of them: of more none are suggested."""
 
 
-def suggested(fields: Sequence[FilterField], suggestions: Mapping[str, Iterable[str]]) -> Sequence[FilterField]:
+def suggested(fields: Sequence[FilterField], suggestions: Mapping[str, Collection[str]]) -> Sequence[FilterField]:
     """The fields with what is likely, by their names."""
-    return [
-        replace(field, suggestions=sorted(suggestions[field.name])) if field.name in suggestions else field
-        for field in fields
-    ]
+    few = {name: sorted(likely) for name, likely in suggestions.items() if len(likely) <= MOST_SUGGESTED}
+    return [replace(field, suggestions=few[field.name]) if field.name in few else field for field in fields]
 
 
 def check(question: Question, fields: Sequence[FilterField]) -> None:
@@ -114,12 +114,19 @@ def news_address(page: str, question: Question, fields: Sequence[FilterField], n
 
 
 def list_values(question: Question, fields: Sequence[FilterField], found: Rows, page: str) -> dict[str, Any]:
-    """What the template of every list needs: its rows, the address of the next ones, and the stream of new ones."""
+    """What the template of a list of the index needs: its rows, and the stream of new ones."""
     return {
-        "fields": fields, "given": question.query, "rows": found.rows, "now_ms": question.now_ms,
-        "more": None if found.next is None else query_text(question, fields, after=found.next),
-        "filtered": query_text(question, fields) != "?",
+        **page_values(question, fields, found.next), "rows": found.rows,
         "live": news_address(page, question, fields, found.newest),
+    }  # fmt: skip
+
+
+def page_values(question: Question, fields: Sequence[FilterField], after: str | None) -> dict[str, Any]:
+    """What the template of every list needs beside its rows. after: where the next page begins, if there is one."""
+    return {
+        "fields": fields, "given": question.query, "now_ms": question.now_ms,
+        "more": None if after is None else query_text(question, fields, after=after),
+        "filtered": query_text(question, fields) != "?",
     }  # fmt: skip
 
 
@@ -133,17 +140,20 @@ class StatusTab:
     chosen: bool
 
 
-def status_tabs(question: Question, fields: Sequence[FilterField], counts: Mapping[str, int]) -> Sequence[StatusTab]:
-    """A link a status. counts: at most one more than `COUNTED` of each."""
-    chosen, cut = question.given("status"), any(found > COUNTED for found in counts.values())
+def status_tabs(
+    question: Question, fields: Sequence[FilterField], counts: Mapping[str, int], *, by: str = "status",
+    most: float = COUNTED,
+) -> Sequence[StatusTab]:  # fmt: skip
+    """A link a status. by: the field that has it. counts: at most one more than `most` of each."""
+    chosen, cut = question.given(by), any(found > most for found in counts.values())
     every = StatusTab(
-        name="all", found=f"{COUNTED:,}+" if cut else f"{sum(counts.values()):,}",
-        address=query_text(question, fields, status=None), chosen=chosen is None,
+        name="all", found=f"{most:,}+" if cut else f"{sum(counts.values()):,}",
+        address=query_text(question, fields, **{by: None}), chosen=chosen is None,
     )  # fmt: skip
     return [every] + [
         StatusTab(
-            name=name, found=f"{COUNTED:,}+" if found > COUNTED else f"{found:,}",
-            address=query_text(question, fields, status=name), chosen=chosen == name,
+            name=name, found=f"{most:,}+" if found > most else f"{found:,}",
+            address=query_text(question, fields, **{by: name}), chosen=chosen == name,
         )
         for name, found in counts.items()
     ]  # fmt: skip

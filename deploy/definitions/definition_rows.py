@@ -1,6 +1,5 @@
 """Definitions as a person, or a script, sees them. Pure; of a key only its hint is shown."""
 
-from collections.abc import Iterator
 from typing import Any
 
 from stripeline.contracts.definitions import Connection, Definitions, Endpoint
@@ -110,22 +109,24 @@ def users_of(kind: str, name: str, stored: Definitions) -> list[str]:
         case "connection":
             return [*_triggers_of(name, stored), *_endpoints_of(name, stored), *_workflows_with(name, stored)]
         case "trigger":
-            at = [f"endpoint {user}" for user, held in sorted(stored.endpoints.items()) if name in held.triggers]
-            flows = [f"workflow {user}" for user, flow in sorted(stored.workflows.items()) if flow.trigger == name]
-            return [*at, *flows]
+            at = sorted(user for user, held in stored.endpoints.items() if name in held.triggers)
+            flows = sorted(user for user, flow in stored.workflows.items() if flow.trigger == name)
+            return [*(f"endpoint {user}" for user in at), *(f"workflow {user}" for user in flows)]
         case _:
             return []
 
 
-def _triggers_of(connection: str, stored: Definitions) -> Iterator[str]:
-    return (f"trigger {user}" for user, held in sorted(stored.triggers.items()) if held.connection == connection)
+def _triggers_of(connection: str, stored: Definitions) -> list[str]:
+    return sorted(f"trigger {user}" for user, held in stored.triggers.items() if held.connection == connection)
 
 
-def _endpoints_of(connection: str, stored: Definitions) -> Iterator[str]:
-    return (f"endpoint {user}" for user, held in sorted(stored.endpoints.items()) if held.connection == connection)
+def _endpoints_of(connection: str, stored: Definitions) -> list[str]:
+    return sorted(f"endpoint {user}" for user, held in stored.endpoints.items() if held.connection == connection)
 
 
-def _workflows_with(connection: str, stored: Definitions) -> Iterator[str]:
-    for user, flow in sorted(stored.workflows.items()):
-        if any(step.connection == connection for step in flow.steps):
-            yield f"workflow {user}"
+def _workflows_with(connection: str, stored: Definitions) -> list[str]:
+    return sorted(
+        f"workflow {user}"
+        for user, flow in stored.workflows.items()
+        if any(step.connection == connection for step in flow.steps)
+    )

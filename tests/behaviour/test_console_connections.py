@@ -35,14 +35,15 @@ async def test_trouble_comes_before_the_list(console: ConsolePages) -> None:
 
 
 async def test_an_endpoint_says_where_it_is_reached_and_its_trouble(console: ConsolePages) -> None:
-    text = await console.get("/connections")
-    row = text[text.index('id="endpoints"') :]
+    assert 'href="/endpoints">Endpoints (1)' in await console.get("/connections")
+    row = await console.get("/endpoints")
     assert "https://hooks.example.com/webhooks/shop" in row
     assert "is disabled at Stripe (Disabled by Stripe: your server answered 500)" in row
     assert "acme-charges, acme-customers" in row
     assert f'datetime="{rfc3339(NOW_MS - 40 * 60_000)}"' in row
     console.pausing.definitions = replace(console.pausing.definitions, endpoints={})
-    assert 'id="endpoints"' not in await console.get("/connections")
+    assert 'href="/endpoints"' not in await console.get("/connections")
+    assert "There is no endpoint" in await console.get("/endpoints")
 
 
 async def test_a_viewer_sees_no_act(console: ConsolePages) -> None:

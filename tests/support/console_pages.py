@@ -75,7 +75,7 @@ class SampleRecords:
 class SamplePausing:
     """Pauses in memory, by the rules of the acts. done: the acts, in words. failing: what the next one raises."""
 
-    definitions: Definitions
+    definitions: Definitions = field(repr=False)  # ten thousand take seconds to be written out
     done: list[tuple[str, str, Signed]] = field(default_factory=list)
     counted: WaitingCommands | None = None
     failing: Exception | None = None

@@ -27,6 +27,7 @@ LONG_WAIT_MS: Final = 15 * 60_000
 NEAR: Final = 0.8
 """Of a limit an hour: the connection is about to pause by itself."""
 
+_OF_CONNECTION: Final = "connection/"
 _RULES: Final[Sequence[Callable[[Facts], Iterator[StatusFinding]]]] = (
     waiting_rules.refused_keys, waiting_rules.pauses, waiting_rules.horizon, waiting_rules.no_connection,
     sweep_rules.missed_events, sweep_rules.late_sweeps,
@@ -61,47 +62,41 @@ class ConnectionFacts:
 
 
 def troubles(known: ConnectionFacts) -> list[Trouble]:
-    """All of it, worst first."""
-    names = sorted({*known.stored.connections, *known.waiting})
-    return sorted((one for name in names for one in _of(name, known)), key=lambda one: one.severity)
+    """All of it, worst first, then by name."""
+    there = known.stored.connections.keys() | known.waiting.keys()
+    found = (one for one in (*_by_rules(known), *_slow(known), *_near(known)) if one.connection in there)
+    return sorted(found, key=lambda one: (one.severity, one.connection))
 
 
-def line_ms(workers: Workers, connection: str) -> int:
-    """How long a call of a connection waits for its rate, where it waits longest."""
-    return max(
-        (each.line_ms for one in workers.live for each in one.report.connections if each.connection == connection),
-        default=0,
-    )
+def lines_ms(workers: Workers) -> Mapping[str, int]:
+    """How long a call waits for its connection's rate, where it waits longest, by connection."""
+    found: dict[str, int] = {}
+    for one in workers.live:
+        for each in one.report.connections:
+            found[each.connection] = max(each.line_ms, found.get(each.connection, 0))
+    return found
 
 
-def _of(name: str, known: ConnectionFacts) -> Iterator[Trouble]:
-    account = known.stored.account_of(name)
-    facts = _facts(name, known)
+def _by_rules(known: ConnectionFacts) -> Iterator[Trouble]:
+    """What `status` finds of connections."""
+    stored = known.stored
+    pauses = {key: held for key, held in stored.pauses.items() if key.startswith(_OF_CONNECTION)}
+    facts = Facts(
+        now_ms=known.now_ms, kafka="", prefix="", version="", partitions=0,
+        definitions=replace(stored, pauses=pauses), waiting=tuple(known.waiting.values()),
+    )  # fmt: skip
     for rule in _RULES:
         for found in rule(facts):
-            address, label = _next(found.kind, name)
+            name = (found.about or "").removeprefix(_OF_CONNECTION)
             severity = Severity.PERSON if found.kind is FindingKind.PAUSED else found.severity
-            yield Trouble(
-                connection=name, account=account, severity=severity, text=found.text, next=address, next_label=label
-            )
-    for text, address, label in (*_slow(name, known), *_near(name, known)):
-        yield Trouble(
-            connection=name, account=account, severity=Severity.NOTE, text=text, next=address, next_label=label
-        )
+            yield _trouble(known, name, severity, found.text, *_next(found.kind, name))
 
 
-def _facts(name: str, known: ConnectionFacts) -> Facts:
-    """As `status` sees an installation that has only this connection."""
-    stored, waiting = known.stored, known.waiting.get(name)
-    alone = replace(
-        stored,
-        connections={one: held for one, held in stored.connections.items() if one == name},
-        pauses={key: held for key, held in stored.pauses.items() if key == f"connection/{name}"},
-    )
-    return Facts(
-        now_ms=known.now_ms, kafka="", prefix="", version="", partitions=0, definitions=alone,
-        waiting=() if waiting is None else (waiting,),
-    )  # fmt: skip
+def _trouble(
+    known: ConnectionFacts, name: str, severity: Severity, text: str, address: str, label: str
+) -> Trouble:  # fmt: skip
+    account = known.stored.account_of(name)
+    return Trouble(connection=name, account=account, severity=severity, text=text, next=address, next_label=label)
 
 
 def _next(kind: FindingKind, name: str) -> tuple[str, str]:
@@ -120,24 +115,29 @@ def _next(kind: FindingKind, name: str) -> tuple[str, str]:
             return f"/connections/{quote(name)}/resume", "Resume it"
 
 
-def _slow(name: str, known: ConnectionFacts) -> Iterator[tuple[str, str, str]]:
+def _slow(known: ConnectionFacts) -> Iterator[Trouble]:
     """What waits without a reason that `status` has: for the rate, or for Stripe."""
-    held = f"connection/{name}" in known.stored.pauses or bool(known.stored.refused(name))
-    waits_ms = line_ms(known.workers, name)
-    if waits_ms >= LONG_LINE_MS:
-        text = f"The calls of {name} wait {duration(waits_ms)} for its rate: more is sent than it may call."
-        yield text, f"/connections/{quote(name)}", "Look at its rate"
-    waiting = known.waiting.get(name)
-    if waiting is not None and not held and known.now_ms - waiting.first_ms >= LONG_WAIT_MS:
-        age = duration(known.now_ms - waiting.first_ms)
-        text = f"{counted(waiting.count, 'command')} of {name} wait, the oldest for {age}: see what Stripe answered."
-        yield text, f"/commands?status=waiting&connection={quote(name)}", "Look at its commands"
-
-
-def _near(name: str, known: ConnectionFacts) -> Iterator[tuple[str, str, str]]:
-    for use in known.uses.get(name, ()):
-        if use.limit and use.spent >= NEAR * use.limit:
+    for name, waits_ms in lines_ms(known.workers).items():
+        if waits_ms >= LONG_LINE_MS:
+            text = f"The calls of {name} wait {duration(waits_ms)} for its rate: more is sent than it may call."
+            yield _trouble(known, name, Severity.NOTE, text, f"/connections/{quote(name)}", "Look at its rate")
+    held = known.stored.held() | {name.partition("/")[0] for name in known.stored.refusals()}
+    for name, waiting in known.waiting.items():
+        if name not in held and known.now_ms - waiting.first_ms >= LONG_WAIT_MS:
+            age = duration(known.now_ms - waiting.first_ms)
             text = (
-                f"{name} has used {use.spent:,} of {use.limit:,} {use.what} this hour: at the limit it pauses itself."
+                f"{counted(waiting.count, 'command')} of {name} wait, the oldest for {age}: see what Stripe answered."
             )
-            yield text, f"/connections/{quote(name)}", "Look at its limits"
+            address = f"/commands?status=waiting&connection={quote(name)}"
+            yield _trouble(known, name, Severity.NOTE, text, address, "Look at its commands")
+
+
+def _near(known: ConnectionFacts) -> Iterator[Trouble]:
+    for name, uses in known.uses.items():
+        for use in uses:
+            if use.limit and use.spent >= NEAR * use.limit:
+                text = (
+                    f"{name} has used {use.spent:,} of {use.limit:,} {use.what} this hour: at the limit it pauses"
+                    " itself."
+                )
+                yield _trouble(known, name, Severity.NOTE, text, f"/connections/{quote(name)}", "Look at its limits")

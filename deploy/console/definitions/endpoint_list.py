@@ -1,6 +1,6 @@
-"""The endpoints as the page of connections shows them: where Stripe sends, with how many secrets, and what is wrong."""
+"""The endpoints as their page shows them: where Stripe sends, with how many secrets, and what is wrong."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from stripeline.contracts.definitions import Definitions, Endpoint
@@ -20,15 +20,23 @@ class EndpointRow:
     troubles: Sequence[str]
 
 
-def endpoint_rows(stored: Definitions, workers: Workers) -> Sequence[EndpointRow]:
-    """By name. The troubles are those that the executor found when it last looked at Stripe."""
-    found = {(one.endpoint, one.text) for each in workers.live for one in each.report.endpoints}
+def endpoint_troubles(workers: Workers) -> Mapping[str, Sequence[str]]:
+    """What the executor found when it last looked at Stripe, by endpoint."""
+    found: dict[str, list[str]] = {}
+    for name, text in sorted({(one.endpoint, one.text) for each in workers.live for one in each.report.endpoints}):
+        found.setdefault(name, []).append(text)
+    return found
+
+
+def endpoint_rows(names: Iterable[str], stored: Definitions, workers: Workers) -> Sequence[EndpointRow]:
+    """Of these endpoints, in their order."""
+    reached, troubles = workers.reached, endpoint_troubles(workers)
     return [
         EndpointRow(
-            name=name, endpoint=endpoint, url=delivery_url(name, endpoint), secrets=_secrets(name, stored),
-            reached_ms=workers.reached.get(name), troubles=[text for of, text in sorted(found) if of == name],
+            name=name, endpoint=stored.endpoints[name], url=delivery_url(name, stored.endpoints[name]),
+            secrets=_secrets(name, stored), reached_ms=reached.get(name), troubles=troubles.get(name, ()),
         )
-        for name, endpoint in sorted(stored.endpoints.items())
+        for name in names
     ]  # fmt: skip
 
 

@@ -1,10 +1,10 @@
 """What is spent of the limits an hour of connections and workflows, from what the processes report. Pure."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
-from stripeline.contracts.definitions import Connection, Definitions, Workflow
-from stripeline.contracts.limits import runs_per_hour
+from stripeline.contracts.definitions import Definitions, Workflow
+from stripeline.contracts.limits import HourlyLimits, runs_per_hour
 from stripeline.contracts.operator.control_keys import BRAKE
 from stripeline.contracts.operator.spending import BrakeKind, TaskSpending
 from stripeline.deploy.operations.status.workers import Workers
@@ -20,11 +20,17 @@ class LimitUse:
     limit: int
 
 
-def connection_uses(name: str, connection: Connection, stored: Definitions, workers: Workers) -> Sequence[LimitUse]:
-    limits = connection.limits
-    if limits is None:
-        return ()
-    spent = _spent("connection", name, stored, workers)
+def connection_uses(stored: Definitions, workers: Workers) -> Mapping[str, Sequence[LimitUse]]:
+    """Of the connections that have limits."""
+    reported = [*_newest("connection", workers)]
+    return {
+        name: _uses(held.limits, _spent(f"connection/{name}", reported, stored, workers.now_ms))
+        for name, held in stored.connections.items()
+        if held.limits is not None
+    }
+
+
+def _uses(limits: HourlyLimits, spent: Total) -> Sequence[LimitUse]:
     uses = [] if limits.effects_per_hour is None else [("effects", spent.count, limits.effects_per_hour)]
     uses += [
         (f"{currency} (smallest unit)", spent.amount.get(currency, 0), limit)
@@ -37,12 +43,15 @@ def workflow_use(name: str, workflow: Workflow, stored: Definitions, workers: Wo
     limit = runs_per_hour(workflow.limit)
     if limit is None:
         return None
-    return LimitUse(what="runs", spent=_spent("workflow", name, stored, workers).count, limit=limit)
+    spent = _spent(f"workflow/{name}", [*_newest("workflow", workers)], stored, workers.now_ms)
+    return LimitUse(what="runs", spent=spent.count, limit=limit)
 
 
-def _spent(kind: BrakeKind, name: str, stored: Definitions, workers: Workers) -> Total:
-    found = [one.names[name] for one in _newest(kind, workers) if name in one.names]
-    return total(found, workers.now_ms, _released_ms(stored, f"{kind}/{name}"))
+def _spent(about: str, reported: Sequence[TaskSpending], stored: Definitions, now_ms: int) -> Total:
+    """about: `connection/NAME` or `workflow/NAME`. reported: of its kind."""
+    name = about.partition("/")[2]
+    found = [one.names[name] for one in reported if name in one.names]
+    return total(found, now_ms, _released_ms(stored, about))
 
 
 def _released_ms(stored: Definitions, name: str) -> int:

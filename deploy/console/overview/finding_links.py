@@ -67,7 +67,7 @@ LINKS: Final[Mapping[FindingKind, Callable[[str], NextClick]]] = {
     FindingKind.PARTITION_COUNT: _WORKERS,
     FindingKind.UNREAD: _WORKERS,
     FindingKind.KEY_REFUSED: _connection,
-    FindingKind.ENDPOINT: _to("Look at the endpoints", "/connections#endpoints"),
+    FindingKind.ENDPOINT: _to("Look at the endpoints", "/endpoints"),
     FindingKind.HORIZON: _waiting,
     FindingKind.DEAD_LETTERS: _letters,
     FindingKind.STOPPED_RUNS: _runs,

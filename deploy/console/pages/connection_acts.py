@@ -6,7 +6,7 @@ from stripeline.deploy.console.acting import signed
 from stripeline.deploy.console.auth.identity import ConsoleRole
 from stripeline.deploy.console.console_page import REFUSED, Answer, ConsolePage, PageProblem, Question
 from stripeline.deploy.console.definitions.pausable import WHY_MISSING, Pausable
-from stripeline.deploy.console.pages.connections import missing, state_of
+from stripeline.deploy.console.pages.connections import missing, states_of
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.act_failures import EXPECTED_OF_ACTS
 from stripeline.deploy.operations.acts import pauses
@@ -69,7 +69,7 @@ def _resume_means(name: str, stored: Definitions) -> list[str]:
             "Stripe refuses its key, or its access to an account: an executor asks Stripe with one call whether that"
             " still holds. If so, the commands go on waiting."
         )
-    elif state_of(name, stored) == "paused":
+    elif states_of(stored)(name) == "paused":
         found.append("Its commands go on, in the order of each key.")
     return found
 

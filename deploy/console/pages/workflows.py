@@ -1,5 +1,6 @@
 """Workflows: what each did in the last day, its definition, its versions, and what it would do with an event."""
 
+from collections.abc import Iterator
 from typing import Any, Final
 
 from stripeline.contracts.definitions import Definitions, Workflow
@@ -8,14 +9,27 @@ from stripeline.deploy.console.auth.identity import ConsoleRole
 from stripeline.deploy.console.console_page import Answer, ConsolePage, NavigationItem, PageProblem, Question, View
 from stripeline.deploy.console.definitions.definition_text import definition_lines
 from stripeline.deploy.console.definitions.limit_use import workflow_use
+from stripeline.deploy.console.definitions.name_page import asked_page, name_values
 from stripeline.deploy.console.definitions.recorded_definitions import shown_to, version_of
+from stripeline.deploy.console.filters import BadFilterError, FilterField, check, suggested
 from stripeline.deploy.console.index.queries.audit import ActQuestion, newest_acts, versions
+from stripeline.deploy.console.index.queries.events import known_types
 from stripeline.deploy.console.index.queries.runs import RunQuestion, newest_runs
 from stripeline.deploy.console.index.queries.workflows import runs_of
+from stripeline.deploy.console.pages.connections import workflows_of
 from stripeline.deploy.definitions.masked_definition import masked_definition
 from stripeline.deploy.operations.acts.workflow_pauses import near_end, until_text
 from stripeline.deploy.operations.reading.run_filters import RunFilters
 
+STATES: Final = ("active", "paused")
+FIELDS: Final = (
+    FilterField("name", "Name", help="a part of it"),
+    FilterField("state", "State", STATES),
+    FilterField("trigger", "Trigger"),
+    FilterField("connection", "Connection"),
+    FilterField("type", "Started by type", suggestions=known_types(), rare=True),
+    FilterField("owner", "Owner", rare=True),
+)
 VERSION_ROWS: Final = 20
 RUN_ROWS: Final = 10
 ACT_ROWS: Final = 10
@@ -33,16 +47,39 @@ def state_of(name: str, stored: Definitions) -> str:
 
 
 async def workflows(question: Question) -> Answer:
+    try:
+        check(question, FIELDS)
+    except BadFilterError as error:
+        return error.page("/workflows", "Workflows")
     stored = question.sources.definitions()
-    counts = await question.sources.index.ask(runs_of(sorted(stored.workflows), question.now_ms - DAY_MS))
+    found = asked_page(question, {name: state_of(name, stored) for name in _matching(question, stored)})
+    counts = await question.sources.index.ask(runs_of(found.names, question.now_ms - DAY_MS))
     rows = [
         {
-            "name": name, "workflow": held, "state": state_of(name, stored), "counts": counts[name],
+            "name": name, "workflow": stored.workflows[name], "state": state_of(name, stored), "counts": counts[name],
             "pause": stored.pauses.get(f"workflow/{name}"),
         }
-        for name, held in sorted(stored.workflows.items())
+        for name in found.names
     ]  # fmt: skip
-    return View(template="workflows.html", values={"rows": rows, "now_ms": question.now_ms})
+    fields = suggested(FIELDS, {"trigger": stored.triggers, "connection": stored.connections})
+    return View(template="workflows.html", values={**name_values(question, fields, found, STATES), "rows": rows})
+
+
+def _matching(question: Question, stored: Definitions) -> Iterator[str]:
+    """The workflows that match, whatever their state."""
+    part, trigger, connection, wanted, owner = (
+        question.given(field) for field in ("name", "trigger", "connection", "type", "owner")
+    )
+    of_connection = stored.workflows.keys() if connection is None else {*workflows_of(connection, stored)}
+    for name, held in stored.workflows.items():
+        if (
+            (part or "") in name
+            and trigger in {None, held.trigger}
+            and name in of_connection
+            and (wanted is None or held.wants(wanted))
+            and owner in {None, held.owner}
+        ):
+            yield name
 
 
 async def workflow(question: Question) -> Answer:

@@ -68,6 +68,25 @@ def sealed_texts(record: SealedRecord) -> tuple[str, ...]:
             return ()
 
 
+def sealed_kinds(stored: Definitions) -> Mapping[str, set[Kind]]:
+    """The kinds of what each master key seals, by its id."""
+    texts: Mapping[Kind, Iterable[str]] = {
+        "connection": (one.secret_key for one in stored.connections.values()),
+        "trigger": (text for one in stored.triggers.values() for text in one.signing_secrets),
+        "endpoint": (
+            text
+            for records in (stored.endpoints.values(), stored.destinations.values())
+            for one in records
+            for text in sealed_texts(one)
+        ),
+    }
+    found: dict[str, set[Kind]] = {}
+    for kind, sealed in texts.items():
+        for key_id in set(map(key_id_of, sealed)):
+            found.setdefault(key_id, set()).add(kind)
+    return found
+
+
 def newly_sealed(stored: Definitions, wanted: Mapping[str, SealedRecord]) -> dict[str, set[Kind]]:
     """The kinds of what is sealed by this change, by the id of the master key."""
     found: dict[str, set[Kind]] = {}

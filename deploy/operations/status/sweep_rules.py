@@ -15,14 +15,15 @@ LATE_S: Final = {SweepKind.SETTLE: 60 * MINUTE_S, SweepKind.CLOSE: 26 * HOUR_S}
 
 def missed_events(facts: Facts) -> Iterator[StatusFinding]:
     """What the last windows lacked. It is published by then; that it did not come has a cause."""
-    for name, sweep in _sweeps(facts):
+    lacking = {name: sweep for name, sweep in _sweeps(facts) if sweep.missing or sweep.settled_missing}
+    for name, sweep in sorted(lacking.items()):
         if sweep.missing:
             text = (
                 f"{counted(sweep.missing, 'event')} of connection {name} had not come after three days, and"
                 f" {_was(sweep.missing)} found and published: an endpoint was disabled, or records were deleted"
             )
             yield _missed(name, Severity.PERSON, text)
-        elif sweep.settled_missing:
+        else:
             text = (
                 f"{counted(sweep.settled_missing, 'event')} of connection {name} had not come after half an hour, and"
                 f" {_was(sweep.settled_missing)} found and published"
@@ -32,24 +33,26 @@ def missed_events(facts: Facts) -> Iterator[StatusFinding]:
 
 def late_sweeps(facts: Facts) -> Iterator[StatusFinding]:
     """Connections whose windows are overdue, and nobody holds them back on purpose."""
-    for name, sweep in _sweeps(facts):
-        stored = facts.definitions
-        if stored is None or f"connection/{name}" in stored.pauses or None in stored.refused(name):
-            continue
-        late = [(kind, age_s) for kind, age_s in overdue_s(sweep, facts.now_ms // 1000).items() if age_s > LATE_S[kind]]
-        if late:
-            age_s = max(age_s for _, age_s in late)
-            yield StatusFinding(
-                kind=FindingKind.SWEEP_LATE, severity=Severity.PERSON, about=name,
-                text=f"Events of connection {name} that never came are not looked for since {duration(age_s * 1000)}:"
-                " the warnings of the executors say why. Stripe lists 30 days",
-                command=f"stripeline events missing --since {max(1, -(-age_s // 86_400))}d --connection {name}",
-            )  # fmt: skip
+    held = frozenset() if facts.definitions is None else facts.definitions.held()
+    ages = {name: _late_s(sweep, facts.now_ms // 1000) for name, sweep in _sweeps(facts) if name not in held}
+    for name, age_s in sorted((name, age_s) for name, age_s in ages.items() if age_s):
+        yield StatusFinding(
+            kind=FindingKind.SWEEP_LATE, severity=Severity.PERSON, about=name,
+            text=f"Events of connection {name} that never came are not looked for since {duration(age_s * 1000)}:"
+            " the warnings of the executors say why. Stripe lists 30 days",
+            command=f"stripeline events missing --since {max(1, -(-age_s // 86_400))}d --connection {name}",
+        )  # fmt: skip
+
+
+def _late_s(sweep: Sweep, now_s: int) -> int:
+    """How old the end of the last window is, of the kind that is latest; 0 where none is late."""
+    return max((age_s for kind, age_s in overdue_s(sweep, now_s).items() if age_s > LATE_S[kind]), default=0)
 
 
 def _sweeps(facts: Facts) -> Iterator[tuple[str, Sweep]]:
+    """Of the connections that are there, in no order: there are as many as connections."""
     stored = facts.definitions
-    for name, sweep in sorted(({} if stored is None else stored.sweeps).items()):
+    for name, sweep in ({} if stored is None else stored.sweeps).items():
         if stored is not None and name in stored.connections and sweep.triggers:
             yield name, sweep
 

@@ -1,11 +1,11 @@
 """The rules of `stripeline status` about what waits: topics, commands, runs, dead letters, pauses. Pure."""
 
+from collections import Counter
 from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from shlex import quote
 from typing import Final
 
-from stripeline.contracts.definitions import Definitions
 from stripeline.contracts.operator.control_records import BY_BRAKE, Pause
 from stripeline.contracts.operator.operator_vocabulary import TopicProblemKind
 from stripeline.contracts.retry_tiers import DAY_MS
@@ -86,13 +86,13 @@ def unread(facts: Facts) -> Iterator[StatusFinding]:
 
 
 def refused_keys(facts: Facts) -> Iterator[StatusFinding]:
-    stored = facts.definitions
+    stored, waiting = facts.definitions, _waiting(facts)
     for name, refusal in ({} if stored is None else stored.refusals()).items():
         connection, _, account = name.partition("/")
         what = f"the key of connection {connection}" + (f" for account {account}" if account else "")
         yield StatusFinding(
             kind=FindingKind.KEY_REFUSED, severity=Severity.PERSON,
-            text=f"Stripe refuses {what} since {moment(refusal.since_ms)}{_so_many(facts, connection)}. Apply a new"
+            text=f"Stripe refuses {what} since {moment(refusal.since_ms)}{_so_many(waiting[connection])}. Apply a new"
             " key, or correct it at Stripe, then",
             command=f"stripeline resume connection {connection}", about=connection,
         )  # fmt: skip
@@ -100,8 +100,9 @@ def refused_keys(facts: Facts) -> Iterator[StatusFinding]:
 
 def horizon(facts: Facts) -> Iterator[StatusFinding]:
     """Commands whose 23 hours have passed, or will pass while they are held."""
+    all_held = frozenset() if facts.definitions is None else facts.definitions.held()
     for one in facts.waiting or ():
-        held = _held(facts.definitions, one.connection)
+        held = one.connection in all_held
         if one.passed:
             text = (
                 f"{counted(one.passed, 'command')} of {one.connection} {_are(one.passed)} past 23 h since their first"
@@ -174,11 +175,12 @@ def unmade_events(facts: Facts) -> Iterator[StatusFinding]:
 
 def pauses(facts: Facts) -> Iterator[StatusFinding]:
     """What is paused, by whom, why and since when. What paused itself waits for a person."""
+    commands = _waiting(facts)
     for name, pause in _pauses(facts):
         kind, _, what = name.partition("/")
         by_itself = pause.by == BY_BRAKE
         who = "paused itself" if by_itself else f"is paused by {pause.by}"
-        waiting = _so_many(facts, what) if kind == "connection" else ""
+        waiting = _so_many(commands[what]) if kind == "connection" else ""
         yield StatusFinding(
             kind=FindingKind.PAUSED, severity=Severity.PERSON if by_itself else Severity.NOTE,
             text=f"{kind.capitalize()} {what} {who} since {moment(pause.at_ms)}{waiting}: {pause.why}",
@@ -225,12 +227,15 @@ def _pauses(facts: Facts) -> list[tuple[str, Pause]]:
     return sorted(found.items())
 
 
-def _held(stored: Definitions | None, connection: str) -> bool:
-    return stored is not None and (f"connection/{connection}" in stored.pauses or None in stored.refused(connection))
+def _waiting(facts: Facts) -> Counter[str]:
+    """How many commands wait, by connection."""
+    found: Counter[str] = Counter()
+    for one in facts.waiting or ():
+        found[one.connection] += one.count
+    return found
 
 
-def _so_many(facts: Facts, connection: str) -> str:
-    count = sum(one.count for one in facts.waiting or () if one.connection == connection)
+def _so_many(count: int) -> str:
     return f", and {counted(count, 'command')} {_waits(count)}" if count else ""
 
 

@@ -15,7 +15,7 @@ from stripeline.contracts.definitions import (
 )
 from stripeline.contracts.internal_records import encode
 from stripeline.contracts.operator.control_keys import name_of
-from stripeline.contracts.operator.control_records import BatchSkip, KeyRefusal
+from stripeline.contracts.operator.control_records import BatchSkip, KeyRefusal, Pause
 from stripeline.contracts.type_filters import matches
 
 CONNECTION = Connection(secret_key="sealed:v1:a:b", mode="test", hint="sk_test_…1234", rate=Rate(account=100))
@@ -102,3 +102,15 @@ def test_a_skip_is_read_under_the_place_of_its_batch() -> None:
     assert parse_definition("skip/stripe.action-command/3", encode(skip)) == skip
     with pytest.raises(ValueError, match="is not a control key"):
         parse_definition("skip/stripe.action-command", encode(skip))
+
+
+def test_a_connection_is_held_by_a_pause_or_a_refused_key() -> None:
+    """A workflow's pause holds none, nor does one account that Stripe refuses, or a key that was replaced."""
+    pause = Pause(by="ada", why="w", at_ms=1)
+    refusal = KeyRefusal(key_name=CONNECTION.key_name, since_ms=1)
+    found = Definitions(
+        connections=dict.fromkeys(("a", "b", "c", "d"), CONNECTION),
+        pauses={"connection/a": pause, "workflow/d": pause},
+        key_refusals={"b": refusal, "c/acct_1": refusal, "d": KeyRefusal(key_name="former", since_ms=1)},
+    )
+    assert found.held() == {"a", "b"}

@@ -85,6 +85,31 @@ def test_commands_of_no_connection_are_trouble() -> None:
     assert "which is not defined" in one.text
 
 
+def test_trouble_is_of_connections_that_are_there() -> None:
+    pause = Pause(by="ada", why="the key is rolled", at_ms=NOW_MS - HOUR)
+    report = instance("executor", connections=(ConnectionReport(connection="gone", line_ms=12_000),))
+    assert found(stored=replace(STORED, pauses={"connection/gone": pause}), workers=workers(report)) == []
+
+
+def test_the_worst_comes_first_then_by_name() -> None:
+    pauses = {f"connection/{name}": Pause(by="ada", why="w", at_ms=NOW_MS) for name in ("globex", "acme")}
+    report = instance("executor", connections=(ConnectionReport(connection="acme", line_ms=12_000),))
+    ordered = found(stored=replace(STORED, pauses=pauses), workers=workers(report))
+    assert [(one.connection, one.severity.word) for one in ordered] == [
+        ("acme", "person"), ("globex", "person"), ("acme", "note")
+    ]  # fmt: skip
+
+
+def test_what_is_held_is_not_slow_as_well() -> None:
+    """An account that Stripe refuses holds its commands too."""
+    waiting = {"acme": WaitingCommands(connection="acme", count=2, first_ms=NOW_MS - HOUR)}
+    refusal = KeyRefusal(key_name=STORED.connections["acme"].key_name, since_ms=NOW_MS - HOUR)
+    (slow,) = found(waiting=waiting)
+    assert "the oldest for" in slow.text
+    held = found(waiting=waiting, stored=replace(STORED, key_refusals={"acme/acct_1Client": refusal}))
+    assert all("the oldest for" not in one.text for one in held)
+
+
 def test_a_long_line_for_the_rate_is_trouble() -> None:
     report = instance("executor", connections=(ConnectionReport(connection="acme", line_ms=12_000),))
     (one,) = found(workers=workers(report))
@@ -95,15 +120,14 @@ def test_a_long_line_for_the_rate_is_trouble() -> None:
 @pytest.mark.parametrize(("count", "near"), [(79, False), (80, True)])
 def test_a_limit_that_is_nearly_reached_is_trouble(count: int, near: bool) -> None:
     reported = workers(instance("executor", spent=spent(SpentMinute(since_ms=NOW_MS - 60_000, count=count))))
-    uses = {"globex": connection_uses("globex", LIMITED, STORED, reported)}
-    assert bool(found(uses=uses)) is near
+    assert bool(found(uses=connection_uses(STORED, reported))) is near
 
 
 def test_the_newest_report_of_a_partition_counts() -> None:
     """After a rebalance two processes have reported it."""
     old = instance("executor", "a", age_ms=9_000, spent=spent(SpentMinute(since_ms=NOW_MS - 60_000, count=50)))
     new = instance("executor", "b", spent=spent(SpentMinute(since_ms=NOW_MS - 60_000, count=51, amount={"eur": 7})))
-    effects, amount = connection_uses("globex", LIMITED, STORED, workers(old, new))
+    effects, amount = connection_uses(STORED, workers(old, new))["globex"]
     assert (effects.spent, effects.limit, amount.spent, amount.limit) == (51, 100, 7, 900)
 
 
@@ -115,4 +139,4 @@ def test_what_was_spent_before_a_release_does_not_count() -> None:
     )
     minutes = (SpentMinute(since_ms=NOW_MS - 120_000, count=50), SpentMinute(since_ms=NOW_MS - 90_000, count=1))
     reported = workers(instance("executor", spent=spent(*minutes)))
-    assert connection_uses("globex", LIMITED, released, reported)[0].spent == 1
+    assert connection_uses(released, reported)["globex"][0].spent == 1

@@ -7,7 +7,7 @@ from stripeline.contracts.definitions import Connection, Definitions, Endpoint, 
 from stripeline.contracts.operator.stripe_side_records import Destination, Destinations
 from stripeline.contracts.operator.worker_report import WorkerReport
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.operations.master_keys.holders import newly_sealed, opens, require_held
+from stripeline.deploy.operations.master_keys.holders import newly_sealed, opens, require_held, sealed_kinds
 from stripeline.deploy.operations.master_keys.key_table import key_table, problems
 from stripeline.deploy.operations.master_keys.resealing import former_keys, name_to_keep, resealed
 from stripeline.deploy.operations.status.workers import Instance
@@ -172,6 +172,16 @@ def test_secrets_of_endpoints_and_destinations_count():
     assert by_key[OLD_ID].missing_at == ()
     assert newly_sealed(Definitions(), {"destination/shop": MADE}) == {OLD_ID: {"endpoint"}, NEW_ID: {"endpoint"}}
     assert newly_sealed(WITH_ENDPOINT, {"destination/shop": MADE, "endpoint/shop": ENDPOINT}) == {}
+
+
+def test_the_kinds_that_a_key_seals_are_those_of_the_table() -> None:
+    for stored in (STORED, WITH_ENDPOINT):
+        table = {row.key: row for row in key_table(stored, (), ())}
+        kinds = {
+            key: {kind for kind in ("connection", "trigger", "endpoint") if getattr(row, f"{kind}s")}
+            for key, row in table.items()
+        }
+        assert sealed_kinds(stored) == kinds
 
 
 def test_rotating_seals_endpoints_and_destinations_again():
