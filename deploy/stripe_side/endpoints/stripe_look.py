@@ -20,7 +20,7 @@ from stripeline.deploy.stripe_side.endpoints.installation_plans import (
 from stripeline.workers.kafka.control_table import read_all
 from stripeline.workers.secrets.vault import Vault, connection_secret
 
-_AT_A_TIME: Final = 8
+_AT_A_TIME: Final = 32
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -4,11 +4,13 @@ import asyncio
 from dataclasses import replace
 from typing import Any
 
+import pytest
 from pydantic import SecretStr
 
 from stripeline.contracts.definitions import Connection, Definitions, Endpoint, Trigger, Workflow
 from stripeline.contracts.operator.control_records import Pause
 from stripeline.contracts.operator.worker_report import WorkerReport
+from stripeline.deploy.stripe_side.endpoints import endpoint_checker
 from stripeline.deploy.stripe_side.endpoints.endpoint_checker import CHANGED_S, EVERY_S, EndpointChecker
 from tests.support.destinations_stripe import DestinationsStripe
 
@@ -84,6 +86,22 @@ def test_a_change_is_looked_at_for_its_connection_alone():
     looking.definitions = replace(looking.definitions, workflows={"thanks": flow})
     looking.after(0)
     assert (looking.after(CHANGED_S), looking.looks) == (["missing", "missing"], 3)
+
+
+def test_many_are_looked_at_in_parts_and_changes_noted_between(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(endpoint_checker, "_A_TICK", 2)
+    looking, names = Looking(), [f"c{number}" for number in range(5)]
+    looking.definitions = Definitions(
+        connections=dict.fromkeys(names, DEFINED.connections["acme"]),
+        triggers={name: DEFINED.triggers["cards"].model_copy(update={"connection": name}) for name in names},
+        endpoints={
+            name: DEFINED.endpoints["shop"].model_copy(update={"connection": name, "triggers": (name,)})
+            for name in names
+        },
+    )
+    assert (len(looking.after(0)), looking.looks) == (2, 2)
+    looking.definitions = replace(looking.definitions, endpoints={"c4": looking.definitions.endpoints["c4"]})
+    assert (looking.after(0), looking.looks) == (["missing"], 3)
 
 
 def test_a_key_that_cant_be_opened_is_said():
