@@ -21,12 +21,14 @@ from stripeline.deploy.stripe_side.sweeps.backfill_producer import BackfillProdu
 from stripeline.deploy.stripe_side.sweeps.enrolment import since_of
 from stripeline.deploy.stripe_side.sweeps.event_publication import Missed
 from stripeline.deploy.stripe_side.sweeps.list_answer import SweepError
+from stripeline.deploy.stripe_side.sweeps.note_readings import note_readings
 from stripeline.deploy.stripe_side.sweeps.plan_sweep import PlanSweep
 from stripeline.deploy.stripe_side.sweeps.seen_log import seen_log
+from stripeline.deploy.stripe_side.sweeps.slice_room import SliceRoom
 from stripeline.deploy.stripe_side.sweeps.stripe_lists import StripeLists
 from stripeline.deploy.stripe_side.sweeps.sweep_pace import SweepPace
 from stripeline.deploy.stripe_side.sweeps.sweep_plan import SweepPlan, SweptTrigger, plans
-from stripeline.deploy.stripe_side.sweeps.window_sweep import SliceFound
+from stripeline.deploy.stripe_side.sweeps.window_sweep import MAX_BYTES, MAX_OF_A_SECOND, SliceFound
 from stripeline.workers.kafka.control_table import read_all
 from stripeline.workers.kafka.one_off_producer import one_off_producer
 from stripeline.workers.secrets.vault import connection_secret
@@ -132,13 +134,16 @@ class MissedSearch:
         vault, topics = required_vault(self.settings), self.settings.topics
         stripes_own = self.settings.stripe_api_base == STRIPES_OWN
         pace = SweepPace(lambda name: connection_limits(stored.connections[name], stripes_own=stripes_own))
-        async with stripe_client(self.settings) as stripe, seen_log(topics, self.client, _now_ms()) as seen:
-            lists = StripeLists(stripe.read, pace, _now_ms)
+        opened = lambda: seen_log(topics, self.client, _now_ms())  # noqa: E731
+        async with stripe_client(self.settings) as stripe, note_readings(opened) as readings:
+            lists, room = StripeLists(stripe.read, pace, _now_ms), SliceRoom(MAX_BYTES * MAX_OF_A_SECOND)
             for plan in asked:
                 name = plan.connection
                 key = vault.open(connection_secret(name), stored.connections[name].secret_key)
                 since = partial(_since, self.wanted.first_s)
-                sweep = PlanSweep(lists=lists, seen=seen, now_ms=_now_ms, plan=plan, key=key, since=since)
+                sweep = PlanSweep(
+                    lists=lists, strike=readings.strike, room=room, now_ms=_now_ms, plan=plan, key=key, since=since
+                )
                 async with aclosing(sweep.slices(*self.wanted)) as slices:
                     async for one in slices:
                         yield plan, one

@@ -7,11 +7,10 @@ from dataclasses import dataclass
 from pydantic import SecretStr
 
 from stripeline.deploy.stripe_side.sweeps.event_comparison import Since
-from stripeline.deploy.stripe_side.sweeps.late_clients import LateClients
-from stripeline.deploy.stripe_side.sweeps.seen_log import SeenLog
+from stripeline.deploy.stripe_side.sweeps.slice_room import SliceRoom
 from stripeline.deploy.stripe_side.sweeps.stripe_lists import AccountGoneError, AskedFor, StripeLists
 from stripeline.deploy.stripe_side.sweeps.sweep_plan import SweepPlan, SweptTrigger
-from stripeline.deploy.stripe_side.sweeps.window_sweep import SliceFound, WindowSweep
+from stripeline.deploy.stripe_side.sweeps.window_sweep import SliceFound, Strike, WindowSweep
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -19,7 +18,8 @@ class PlanSweep:
     """key: of the plan's connection. since: from which second on a trigger's events are compared, by type."""
 
     lists: StripeLists
-    seen: SeenLog | LateClients
+    strike: Strike
+    room: SliceRoom
     now_ms: Callable[[], int]
     plan: SweepPlan
     key: SecretStr
@@ -53,5 +53,6 @@ class PlanSweep:
         names = {name for name, _ in since_s}
         swept = [one for one in triggers if one.name in names]
         return WindowSweep(
-            lists=self.lists, seen=self.seen, now_ms=self.now_ms, asked=asked, triggers=swept, since_s=since_s
-        )
+            lists=self.lists, strike=self.strike, room=self.room, now_ms=self.now_ms, asked=asked, triggers=swept,
+            since_s=since_s,
+        )  # fmt: skip

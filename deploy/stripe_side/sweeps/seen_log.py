@@ -1,13 +1,13 @@
 """Reads what ingest noted on `stripe.event-seen`, and where the logs of the events begin and end.
 
 Notes are written outside of transactions, and so are most events: what is appended is what counts, so that an open
-transaction of somebody else makes no event look lost. Nothing here is kept: notes are read from a window's beginning to
-the log's end, and only as far as events are still looked for.
+transaction of somebody else makes no event look lost. Nothing here is kept: notes are read from the beginning of the
+oldest window to the log's end, and only as far as events are still looked for.
 """
 
 import asyncio
 import contextlib
-from collections.abc import AsyncGenerator, AsyncIterator, Collection, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Collection, Mapping, Sequence
 from contextlib import aclosing
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.reading.event_ranges import retention_ms
 from stripeline.deploy.operations.reading.topic_reader import partitions_of
 from stripeline.deploy.stripe_side.sweeps.enrolment import FirstNote
-from stripeline.deploy.stripe_side.sweeps.event_comparison import Lacking, LogRange, Pair, proves
+from stripeline.deploy.stripe_side.sweeps.event_comparison import Comparison, LogRange, WantedNotes, proves
 from stripeline.workers.executor.answer_origin import json_object
 from stripeline.workers.kafka.partition_reader import Offsets, PartitionReader, partition_reader
 
@@ -43,18 +43,23 @@ class SeenLog:
         self._notes = list(notes)
         self._ranges: dict[str, Mapping[int, LogRange]] = {}
         self._kept_ms: dict[str, int | None] = {}
+        self._looked_again: set[str] = set()  # topics, since notes were fetched
         self.read = 0
 
-    async def strike(self, missing: dict[Pair, Lacking], from_ms: int) -> None:
-        """Take out what is proved to have come since a time. Raises KafkaError, TimeoutError."""
+    async def strike(self, comparisons: Sequence[Comparison], ended: Callable[[Comparison], None]) -> None:
+        """Take out of each what is proved to have come since its time. Raises KafkaError, TimeoutError.
+
+        ended: called, before all is read, with each that lacks nothing any more.
+        """
         self._ranges.clear()
-        async with aclosing(self._noted(from_ms - CLOCKS_APART_MS if missing else None)) as found:
+        wanted = WantedNotes(comparisons)
+        async with aclosing(self._noted(wanted.from_ms - CLOCKS_APART_MS)) as found:
             async for record, notes in found:
                 for note in notes:
-                    pair = (note.id, note.trigger)
-                    if pair in missing and await self._proved(note, record.timestamp):
-                        del missing[pair]
-                if not missing:
+                    if wanted.lacking(note) and await self._proved(note, record.timestamp):
+                        for one in wanted.strike(note):
+                            ended(one)
+                if not wanted:
                     return
 
     async def first_notes(self, triggers: Collection[str], from_ms: int) -> Mapping[str, FirstNote]:
@@ -78,6 +83,7 @@ class SeenLog:
             return
         async with aclosing(self._reader.read_to(unread, silent_s=_SILENT_S)) as chunks:
             async for records in chunks:
+                self._looked_again.clear()
                 for number, record in enumerate(records, start=1):
                     self.read += 1
                     if (notes := _notes_of(record)) is not None:
@@ -96,7 +102,9 @@ class SeenLog:
 
     async def _proved(self, note: SeenEvent, noted_ms: int) -> bool:
         found = (await self._range(note.topic)).get(note.partition)
-        if found is not None and note.offset >= found.end:  # it may have been appended since we looked
+        if found is not None and note.offset >= found.end and note.topic not in self._looked_again:
+            # It may have been appended since we looked; all that was fetched with this note was there by now.
+            self._looked_again.add(note.topic)
             self._ranges.pop(note.topic)
             found = (await self._range(note.topic)).get(note.partition)
         kept_ms = await self._kept_from_ms(note.topic) if found is not None and note.offset < found.first else None

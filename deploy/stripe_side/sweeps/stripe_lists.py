@@ -19,6 +19,8 @@ from stripeline.workers.stripe.api import form
 Read = Callable[[str, SecretStr, str | None], Awaitable[StripeAnswer | Fault]]
 """A GET with a key, for an account."""
 MAX_ACCOUNTS: Final = 10_000
+_AT_A_TIME: Final = 32
+"""Requests of all sweeps: for 10,000 connections every 10 minutes, each some of a fifth of a second."""
 _WAITS_S: Final = (1.0, 3.0, 10.0)
 """Before a request is made again. After the last one the sweep fails, and is tried again as a whole."""
 
@@ -45,6 +47,7 @@ class StripeLists:
 
     def __init__(self, read: Read, pace: SweepPace, now_ms: Callable[[], int]) -> None:
         self._read, self._pace, self._now_ms = read, pace, now_ms
+        self._turns = asyncio.Semaphore(_AT_A_TIME)
         self.calls = 0
 
     async def page(self, listing: EventListing, asked: AskedFor) -> Sequence[ListedEvent]:
@@ -103,8 +106,9 @@ class StripeLists:
         wait_ms = self._pace.turn_ms(asked.connection, asked.account, self._now_ms())
         if wait_ms > 0:
             await asyncio.sleep(wait_ms / 1000)
-        self.calls += 1
-        return await self._read(path, asked.key, asked.account)
+        async with self._turns:
+            self.calls += 1
+            return await self._read(path, asked.key, asked.account)
 
 
 def _refused(answer: StripeAnswer | Fault, asked: AskedFor, words: str, what: str) -> SweepError:

@@ -3,6 +3,7 @@
 Soon after: every 10 minutes the events created 45 to 15 minutes ago, since Stripe's first retries come by themselves.
 For the last time: once a day those created 4 to 3 days ago, since Stripe sends nothing again after three days.
 
+- Windows of all connections end at the same times: so one reading of the notes is for all of them.
 - Both ends of a window are inclusive. Windows overlap: `created` is in whole seconds, and an event may be listed late.
 - A window that was missed is caught up, in pieces, so that a restart repeats one of them.
 - Nothing is compared that is older than a trigger's first event here: what came before was never meant for it.
@@ -95,8 +96,8 @@ def oldest_s(now_s: int) -> int:
 
 def _due(kind: SweepKind, upto_s: int, now_s: int) -> SweepWindow | None:
     rhythm = RHYTHMS[kind]
-    last_s = now_s - rhythm.behind - 1
-    if last_s + 1 - upto_s < rhythm.every:
+    end_s = now_s - now_s % rhythm.every - rhythm.behind
+    if end_s <= upto_s:
         return None
     first_s = max(upto_s - rhythm.overlap, oldest_s(now_s), 0)
-    return SweepWindow(kind, first_s, min(last_s, first_s + rhythm.most - 1), lost_s=max(0, first_s - upto_s))
+    return SweepWindow(kind, first_s, min(end_s, first_s + rhythm.most) - 1, lost_s=max(0, first_s - upto_s))

@@ -11,6 +11,7 @@ from pydantic import SecretStr
 from stripeline.contracts.definition_fields import Rate
 from stripeline.contracts.vocabulary import CallKind
 from stripeline.deploy.runtime.shared import Shared
+from stripeline.deploy.stripe_side.grouped_writes import GroupedWrites
 from stripeline.deploy.stripe_side.sweeps.stripe_lists import StripeLists
 from stripeline.deploy.stripe_side.sweeps.sweep_pace import SweepPace
 from stripeline.deploy.stripe_side.sweeps.sweeper import Sweeper
@@ -37,7 +38,7 @@ async def sweeping(
         lists=StripeLists(partial(stripe.read, kind=CallKind.LIST), SweepPace(limits), now_ms),
         topics=settings.topics,
         client=shared.client,
-        write=lambda changes: publish(settings.topics.control, shared.client, changes),
+        write=GroupedWrites(partial(publish, settings.topics.control, shared.client)),
         now_ms=now_ms,
         words=lambda error: shared.words(error) or str(error),
     )

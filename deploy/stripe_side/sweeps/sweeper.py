@@ -1,13 +1,14 @@
 """Runs the sweeps in the process that owns executor partition 0: Kafka elects and fences it already.
 
-Each connection by itself, a few at a time: one that fails, or that Stripe answers slowly, delays no other. How far a
-connection came is written when its window was compared to its end and what was missing is published; a process that
-takes over goes on there. Two that sweep at a time, for a moment, publish twice: the run is the same.
+Each connection by itself, many beside one another: one that fails, or that Stripe answers slowly, delays no other. They
+share the readings of what came, the room for what is listed, and the calls at a time. How far a connection came is
+written when its window was compared to its end and what was missing is published; a process that takes over goes on
+there. Two that sweep at a time, for a moment, publish twice: the run is the same.
 """
 
 import asyncio
 import contextlib
-from collections.abc import Awaitable, Callable, Collection, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, aclosing
 from dataclasses import dataclass, field
 from functools import partial
@@ -30,23 +31,29 @@ from stripeline.deploy.failure import FailureError
 from stripeline.deploy.runtime.derived.connection_parts import ConnectionParts
 from stripeline.deploy.stripe_side.sweeps import enrolment
 from stripeline.deploy.stripe_side.sweeps import sweep_windows as windows
-from stripeline.deploy.stripe_side.sweeps.late_clients import LateClients, late_clients
+from stripeline.deploy.stripe_side.sweeps.backfill_producer import BackfillProducer
+from stripeline.deploy.stripe_side.sweeps.event_publication import Missed
 from stripeline.deploy.stripe_side.sweeps.list_answer import SweepError
+from stripeline.deploy.stripe_side.sweeps.note_readings import NoteReadings
 from stripeline.deploy.stripe_side.sweeps.plan_sweep import PlanSweep
-from stripeline.deploy.stripe_side.sweeps.seen_log import seen_log
+from stripeline.deploy.stripe_side.sweeps.seen_log import SeenLog, seen_log
+from stripeline.deploy.stripe_side.sweeps.slice_room import SliceRoom
 from stripeline.deploy.stripe_side.sweeps.stripe_lists import StripeLists
 from stripeline.deploy.stripe_side.sweeps.sweep_plan import SweepPlan, plan_of
 from stripeline.deploy.stripe_side.sweeps.sweep_state import SweepState, SweepView
 from stripeline.deploy.stripe_side.sweeps.sweep_windows import SweepWindow
+from stripeline.deploy.stripe_side.sweeps.window_sweep import MAX_BYTES
+from stripeline.workers.kafka.one_off_producer import one_off_producer
 
 log = structlog.get_logger(__name__)
 _TICK_S: Final = 5.0
 _LOOK_EVERY_MS: Final = 600_000
 _LOOK_BACK_MS: Final = 15 * 60_000
 _NOTES_FOR_MS: Final = 60_000
-_AT_A_TIME: Final = 4
-_BEGUN: Final = 100
-_AT_ONCE: Final = 50
+_PRODUCERS: Final = 4
+_ROOM_BYTES: Final = 4 * MAX_BYTES
+_BEGUN: Final = 1_000
+_AT_ONCE: Final = 25
 _STOP_S: Final = 5.0
 
 
@@ -76,13 +83,18 @@ class Sweeper:
     _known: dict[str, Sweep] = field(default_factory=dict)
     _looked_ms: dict[str, int] = field(default_factory=dict)
     _running: dict[str, asyncio.Task[None]] = field(default_factory=dict)
-    _room: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_A_TIME))
+    _readings: NoteReadings = field(init=False)
+    _room: SliceRoom = field(default_factory=lambda: SliceRoom(_ROOM_BYTES))
+    _producers: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_PRODUCERS))
     _parts: ConnectionParts = field(default_factory=ConnectionParts)
     _plans: dict[str, SweepPlan] = field(default_factory=dict)
     _looking: asyncio.Lock = field(default_factory=asyncio.Lock)
     _notes: Mapping[str, enrolment.FirstNote] = field(default_factory=dict)
     _notes_of: frozenset[str] | set[str] = frozenset()
     _notes_ms: int = 0
+
+    def __post_init__(self) -> None:
+        self._readings = NoteReadings(self._seen, lambda: len(self._running) - self._room.waiting)
 
     def view(self) -> SweepView:
         """For the metrics. A process that does not sweep knows of none."""
@@ -99,7 +111,7 @@ class Sweeper:
                 await asyncio.sleep(_TICK_S)
                 if self.owns() and self.enabled:
                     await self._note(self.definitions())
-                    self._begin()
+                    await self._begin()
                 elif self.owns():
                     await self._forget()
         finally:
@@ -107,6 +119,7 @@ class Sweeper:
                 task.cancel()
             if self._running:
                 await asyncio.wait(self._running.values(), timeout=_STOP_S)
+            await self._readings.stop()
 
     async def _forget(self) -> None:
         self._known.clear()
@@ -115,15 +128,15 @@ class Sweeper:
             if known:
                 await self.write({f"{SWEEP}/{name}": None for name in known})
 
-    def _begin(self) -> None:
-        """Begin those that have something to do, as many as there is room for; the others' turn comes next."""
-        for name, task in list(self._running.items()):
-            if task.done():
-                del self._running[name]
+    async def _begin(self) -> None:
+        """Begin those that have something to do, up to a number; the others' turn comes next."""
         waiting = (name for name, plan in self._plans.items() if self._may_begin(name, plan))
-        for name in list(islice(waiting, _BEGUN - len(self._running))):
-            plan = self._plans[name] = self._plans.pop(name)  # to the end: where there is no room for all, by turns
-            self._running[name] = asyncio.create_task(self.once(plan), name=f"sweep of {name}")
+        for number, name in enumerate(list(islice(waiting, _BEGUN - len(self._running))), start=1):
+            plan = self._plans[name] = self._plans.pop(name)  # to the end: where not all can begin, by turns
+            task = self._running[name] = asyncio.create_task(self.once(plan), name=f"sweep of {name}")
+            task.add_done_callback(lambda _, name=name: self._running.pop(name))  # type: ignore[misc]
+            if number % _AT_ONCE == 0:
+                await asyncio.sleep(0)  # as above
 
     def _may_begin(self, name: str, plan: SweepPlan) -> bool:
         return name not in self._running and self.state.may_try(name, self.now_ms()) and self._is_due(plan)
@@ -158,8 +171,7 @@ class Sweeper:
         """All that is due of one connection. Raises nothing."""
         name = plan.connection
         try:
-            async with self._room:
-                await self._all_due(plan)
+            await self._all_due(plan)
         except _TakenOverError:
             pass
         except SweepError as error:
@@ -210,7 +222,7 @@ class Sweeper:
             if now_ms - self._notes_ms >= _NOTES_FOR_MS or not self._notes_of.issuperset(wanted):
                 every = {one.name for plan in self._plans.values() for one in plan.own if one.made_s is None}
                 asked = every.union(wanted)
-                async with seen_log(self.topics, self.client, now_ms) as seen:
+                async with self._seen() as seen:
                     self._notes = await seen.first_notes(asked, now_ms - _LOOK_BACK_MS)
                 self._notes_of, self._notes_ms = asked, now_ms
         return {name: self._notes[name] for name in wanted if name in self._notes}
@@ -220,29 +232,25 @@ class Sweeper:
         key = self.key(plan.connection)
         if key is None:
             raise SweepError(SweepTrouble.NO_KEY, "its key can't be opened by this process")
-        missing, calls = 0, self.lists.calls
-        async with self._opened() as clients:
-            found = PlanSweep(
-                lists=self.lists,
-                seen=clients,
-                now_ms=self.now_ms,
-                plan=plan,
-                key=key,
-                since=partial(enrolment.since_of, sweep),
-            )
-            async with aclosing(found.slices(window.first_s, window.last_s)) as slices:
-                async for one in slices:
-                    if not self.owns():
-                        raise _TakenOverError
-                    await clients.publish(one.missed)
-                    self._count(plan.connection, one.listed, [each.publication.trigger for each in one.missed])
-                    missing += len(one.missed)
+        missing = listed = 0
+        found = PlanSweep(
+            lists=self.lists, strike=self._readings.strike, room=self._room, now_ms=self.now_ms, plan=plan, key=key,
+            since=partial(enrolment.since_of, sweep),
+        )  # fmt: skip
+        async with aclosing(found.slices(window.first_s, window.last_s)) as slices:
+            async for one in slices:
+                if not self.owns():
+                    raise _TakenOverError
+                await self._publish(one.missed)
+                self._count(plan.connection, one.listed, [each.publication.trigger for each in one.missed])
+                missing += len(one.missed)
+                listed += one.listed
         event = LogEvent.EVENTS_BACKFILLED if missing else LogEvent.EVENTS_COMPARED
         first, last = rfc3339(window.first_s * 1000), rfc3339(window.last_s * 1000)
         say = log.warning if missing else log.info
         say(
             event, connection=plan.connection, window=window.kind, since=first, until=last, missing=missing,
-            calls=self.lists.calls - calls,
+            listed=listed,
         )  # fmt: skip
         return missing
 
@@ -261,5 +269,10 @@ class Sweeper:
         await self.write({f"{SWEEP}/{connection}": encode(sweep)})
         self._known[connection] = sweep
 
-    def _opened(self) -> AbstractAsyncContextManager[LateClients]:
-        return late_clients(self.topics, self.client, self.now_ms())
+    async def _publish(self, missed: Sequence[Missed]) -> None:
+        if missed:  # rarely: so each time with a producer of its own
+            async with self._producers, one_off_producer(self.client) as producer:
+                await BackfillProducer(self.topics, producer).publish(missed)
+
+    def _seen(self) -> AbstractAsyncContextManager[SeenLog]:
+        return seen_log(self.topics, self.client, self.now_ms())

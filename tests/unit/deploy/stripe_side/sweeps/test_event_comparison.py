@@ -14,7 +14,16 @@ from stripeline.contracts.deliveries.delivery_vocabulary import EventReason
 from stripeline.contracts.deliveries.seen_events import SeenEvent
 from stripeline.contracts.families import families
 from stripeline.deploy.stripe_side.sweeps import sweep_windows as windows
-from stripeline.deploy.stripe_side.sweeps.event_comparison import LogRange, lacking, oldest_first, proves
+from stripeline.deploy.stripe_side.sweeps.event_comparison import (
+    NEAR_MS,
+    Comparison,
+    LogRange,
+    WantedNotes,
+    lacking,
+    of_one_reading,
+    oldest_first,
+    proves,
+)
 from stripeline.deploy.stripe_side.sweeps.event_listing import EventListing
 from stripeline.deploy.stripe_side.sweeps.event_publication import Missed, publication
 from stripeline.deploy.stripe_side.sweeps.listed_event import ListedEvent, listed_event
@@ -72,6 +81,29 @@ def test_a_note_proves_what_is_or_was_on_its_topic(
 ):
     assert proves(note(offset), noted_ms, LogRange(10, 20), kept_from_ms) is proved
     assert not proves(note(offset), noted_ms, None, kept_from_ms)
+
+
+PAIRS = st.tuples(st.sampled_from(["evt_1", "evt_2", "evt_3"]), st.sampled_from(["a", "b", "c"]))
+
+
+@given(st.lists(st.sets(PAIRS, min_size=1), min_size=1, max_size=5), st.lists(PAIRS))
+def test_a_shared_reading_strikes_what_one_for_each_would(wanted: list[set[tuple[str, str]]], noted: list[Any]):
+    comparisons = [Comparison(dict.fromkeys(pairs), number) for number, pairs in enumerate(wanted)]  # type: ignore[arg-type]
+    together, ended = WantedNotes(comparisons), list[Comparison]()
+    for event, trigger in noted:
+        of = SeenEvent(event, trigger, 100, "t", 0, 1)
+        assert list(together.lacking(of)) == [one for one in comparisons if (event, trigger) in one.missing]
+        ended += together.strike(of)
+    assert [set(one.missing) for one in comparisons] == [pairs - set(noted) for pairs in wanted]
+    assert set(ended) == {one for one in comparisons if not one.missing}
+    assert bool(together) == any(one.missing for one in comparisons)
+
+
+def test_a_reading_is_for_those_whose_times_are_near():
+    far, first, near = (Comparison({}, at_ms) for at_ms in (0, NEAR_MS + 1, 2 * NEAR_MS + 1))
+    assert of_one_reading([first, far, near]) == [first, near]
+    assert of_one_reading([far, first]) == [far]
+    assert of_one_reading([]) == []
 
 
 def test_the_oldest_is_published_first():

@@ -1,5 +1,6 @@
 """A window is listed account by account, in slices that fit into memory, at the pace and by the answers of Stripe."""
 
+import asyncio
 from collections.abc import Callable, Mapping
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
@@ -16,6 +17,7 @@ from stripeline.deploy.stripe_side.sweeps import window_sweep
 from stripeline.deploy.stripe_side.sweeps.event_comparison import Lacking, Pair
 from stripeline.deploy.stripe_side.sweeps.list_answer import SweepError
 from stripeline.deploy.stripe_side.sweeps.plan_sweep import PlanSweep
+from stripeline.deploy.stripe_side.sweeps.slice_room import SliceRoom
 from stripeline.deploy.stripe_side.sweeps.stripe_lists import StripeLists
 from stripeline.deploy.stripe_side.sweeps.sweep_pace import SweepPace
 from stripeline.deploy.stripe_side.sweeps.sweep_plan import SweepPlan, SweptTrigger
@@ -75,13 +77,15 @@ def _event(name: str, created_s: int) -> dict[str, Any]:
     return {"id": name, "object": "event", "type": TYPE, "created": created_s, "livemode": True, "data": data}
 
 
-def sweep(stripe: Stripe, *, own: bool = True, seen: Seen | None = None, since_s: int = 0) -> PlanSweep:
+def sweep(
+    stripe: Stripe, *, own: bool = True, seen: Seen | None = None, since_s: int = 0, room: SliceRoom | None = None
+) -> PlanSweep:
     triggers = (PAY,) if own else (PAY._replace(connected=True),)
     plan = SweepPlan("acme", None, "live", triggers if own else (), () if own else triggers)
     lists = StripeLists(stripe.read, SweepPace(lambda _: Rate()), lambda: 1_000_000)
     return PlanSweep(
-        lists=lists, seen=seen or Seen(), now_ms=lambda: 1_000_000, plan=plan, key=SecretStr("rk_live_1"),  # type: ignore[arg-type]
-        since=lambda one: dict.fromkeys(one.types, since_s),
+        lists=lists, strike=(seen or Seen()).strike, room=room or SliceRoom(1 << 30), now_ms=lambda: 1_000_000,
+        plan=plan, key=SecretStr("rk_live_1"), since=lambda one: dict.fromkeys(one.types, since_s),
     )  # fmt: skip
 
 
@@ -127,6 +131,27 @@ async def test_a_second_with_too_many_events_is_an_error(monkeypatch: pytest.Mon
     assert len(await found(sweep(Stripe({None: {f"evt_{number}": 10 for number in range(50)}})))) == 50
     with pytest.raises(SweepError, match="one second"):
         await found(sweep(Stripe({None: {f"evt_{number}": 10 for number in range(51)}})))
+
+
+async def test_a_slice_without_room_is_listed_again_when_it_has_all(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(window_sweep, "FIRST_BYTES", 100)
+    monkeypatch.setattr(window_sweep, "MAX_BYTES", 50_000)
+    stripe, room = Stripe({None: {f"evt_{number}": number for number in range(200)}}), SliceRoom(50_000)
+    async with room.place(49_900):
+        waits = asyncio.create_task(found(sweep(stripe, room=room)))
+        while not room.waiting:  # noqa: ASYNC110  (nobody says when)
+            await asyncio.sleep(0)
+        assert len(stripe.asked) == 1
+    assert len(await waits) == 200
+    assert len(stripe.asked) == 1 + 2
+    assert room._free == room.size
+
+
+async def test_a_slice_holds_what_its_events_have_until_it_is_done(monkeypatch: pytest.MonkeyPatch):
+    room = SliceRoom(1 << 30)
+    async for each in sweep(Stripe({None: {"evt_a": 10}}), room=room).slices(0, 900):
+        assert room.size - room._free == len(each.missed[0].lacking.event.body)
+    assert room._free == room.size
 
 
 async def test_nothing_is_asked_of_a_time_before_the_trigger():

@@ -9,7 +9,8 @@ from stripeline.contracts.operator.stripe_side_records import Sweep
 from stripeline.deploy.stripe_side.sweeps import sweep_windows as windows
 from stripeline.deploy.stripe_side.sweeps.sweep_windows import DAY_S, HOUR_S, LIST_S, MINUTE_S, SweepWindow
 
-NOW_S = 1_800_000_000
+NOW_S = 1_800_057_600
+"""The beginning of a day, by UTC."""
 
 
 def sweep(settled_s: int, closed_s: int | None = None, account: str | None = None) -> Sweep:
@@ -32,8 +33,8 @@ def test_a_closing_window_is_four_to_three_days_ago():
 
 def test_a_connection_that_begins_compares_nothing_older():
     known = windows.begun("acct_1", "live", NOW_S * 1000)
-    assert windows.due(known, NOW_S + 24 * MINUTE_S) is None
-    first = windows.due(known, NOW_S + 25 * MINUTE_S)
+    assert windows.due(known, NOW_S + 20 * MINUTE_S - 1) is None
+    first = windows.due(known, NOW_S + 20 * MINUTE_S)
     assert first is not None
     assert first.last_s >= NOW_S
 
@@ -46,6 +47,16 @@ def test_a_missed_window_is_caught_up_in_pieces():
     assert len(found) == 8 + 1
     assert all(one.last_s - one.first_s < 6 * HOUR_S for one in found)
     assert found[-1].last_s == NOW_S - 15 * MINUTE_S - 1
+
+
+@pytest.mark.parametrize("kind", list(SweepKind))
+def test_windows_of_all_connections_end_together(kind: SweepKind):
+    rhythm = windows.RHYTHMS[kind]
+    upto = [NOW_S - rhythm.behind - rhythm.every + ahead_s for ahead_s in (0, 1, 59, rhythm.every - 1)]
+    sweeps = [sweep(at_s, NOW_S) if kind is SweepKind.SETTLE else sweep(NOW_S + DAY_S, at_s) for at_s in upto]
+    for late_s in (0, 1, rhythm.every - 1):
+        found = [windows.due(one, NOW_S + late_s) for one in sweeps]
+        assert {one and (one.kind, one.last_s) for one in found} == {(kind, NOW_S - rhythm.behind - 1)}
 
 
 def test_what_stripe_does_not_list_any_more_is_said():

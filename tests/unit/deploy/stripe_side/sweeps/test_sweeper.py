@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from dataclasses import replace
 from typing import Any
 
+import orjson
 import pytest
 from aiokafka.errors import KafkaConnectionError
 from msgspec.structs import replace as with_fields
@@ -21,7 +22,8 @@ from stripeline.contracts.topics import Topics
 from stripeline.contracts.vocabulary import Fault
 from stripeline.deploy.stripe_side.sweeps import sweeper as module
 from stripeline.deploy.stripe_side.sweeps.enrolment import FirstNote
-from stripeline.deploy.stripe_side.sweeps.event_comparison import Lacking, Pair
+from stripeline.deploy.stripe_side.sweeps.event_comparison import Comparison
+from stripeline.deploy.stripe_side.sweeps.event_publication import Missed
 from stripeline.deploy.stripe_side.sweeps.stripe_lists import StripeLists
 from stripeline.deploy.stripe_side.sweeps.sweep_pace import SweepPace
 from stripeline.deploy.stripe_side.sweeps.sweep_plan import plans
@@ -42,32 +44,46 @@ EMPTY = StripeAnswer(status=200, headers={}, body=b'{"data": [], "has_more": fal
 REFUSED = StripeAnswer(status=403, headers={}, body=b'{"error": {"type": "invalid_request_error", "message": "no"}}')
 
 
-class Clients:
-    async def strike(self, missing: dict[Pair, Lacking], from_ms: int) -> None: ...
-
-    async def publish(self, missed: Sequence[Any]) -> None: ...
+def listing(*events: str) -> StripeAnswer:
+    """A page of Stripe's list."""
+    data = {"object": {"id": "pi_1", "object": "payment_intent"}}
+    event = {"object": "event", "type": families()[KIND].types[0], "livemode": True, "data": data}
+    page = {"data": [{"id": one, "created": NOW_S - 2_000, **event} for one in events], "has_more": False}
+    return StripeAnswer(status=200, headers={}, body=orjson.dumps(page))
 
 
 class Rig:
-    """One connection. answer: Stripe's to every request. away: what opening Kafka raises."""
+    """One connection. answer: Stripe's to every request. away: what opening Kafka raises.
+
+    readings: of the notes, of which there are none: how many comparisons each was for. published: what was missing.
+    """
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, answer: StripeAnswer | Fault = EMPTY, **fields: Any) -> None:
         self.answer, self.away, self.now_ms = answer, None, NOW_S * 1000
         self.written: dict[str, bytes | None] = {}
+        self.readings: list[int] = []
+        self.published: list[str] = []
         self.owned = True
         values = {"key": lambda _: SecretStr("rk_live_1"), "definitions": lambda: STORED} | fields
         self.sweeper = Sweeper(
             owns=lambda: self.owned, lists=StripeLists(self.read, SweepPace(lambda _: Rate()), lambda: self.now_ms),
             topics=Topics(), client={}, write=self.write, now_ms=lambda: self.now_ms, **values,
         )  # fmt: skip
-        monkeypatch.setattr(module.Sweeper, "_opened", lambda _: self.opened())
+        monkeypatch.setattr(module, "seen_log", lambda *_: self.opened())
+        monkeypatch.setattr(module.Sweeper, "_publish", lambda _, missed: self.publish(missed))
         monkeypatch.setattr("stripeline.deploy.stripe_side.sweeps.stripe_lists._WAITS_S", ())
 
     @asynccontextmanager
-    async def opened(self) -> AsyncIterator[Clients]:
+    async def opened(self) -> AsyncIterator["Rig"]:
         if self.away is not None:
             raise self.away
-        yield Clients()
+        yield self
+
+    async def strike(self, comparisons: Sequence[Comparison], _: Any) -> None:
+        self.readings.append(len(comparisons))
+
+    async def publish(self, missed: Sequence[Missed]) -> None:
+        self.published += [one.lacking.event.id for one in missed]
 
     async def read(self, *_: Any) -> StripeAnswer | Fault:
         return self.answer
@@ -109,7 +125,7 @@ async def test_a_failing_stripe_is_named_and_keeps_its_place(
 
 
 async def test_a_failing_kafka_is_named(monkeypatch: pytest.MonkeyPatch):
-    rig = Rig(monkeypatch)
+    rig = Rig(monkeypatch, listing("evt_1"))
     rig.away = KafkaConnectionError("no broker")
     await rig.once()
     assert rig.sweeper.state.failures == {("acme", SweepTrouble.KAFKA): 1}
@@ -159,7 +175,7 @@ def many(count: int) -> Definitions:
 async def begun(rig: Rig) -> list[str]:
     """The connections that are begun at one tick, and end at once."""
     await rig.sweeper._note(rig.sweeper.definitions())
-    rig.sweeper._begin()
+    await rig.sweeper._begin()
     found = list(rig.sweeper._running)
     await asyncio.gather(*rig.sweeper._running.values())
     return found
@@ -192,6 +208,20 @@ async def test_where_there_is_no_room_for_all_each_has_its_turn(monkeypatch: pyt
         rig.now_ms += 600_000  # all are due again
         ticks.append(await begun(rig))
     assert ticks == [["c0", "c1"], ["c2", "c3"], ["c4", "c0"], ["c1", "c2"]]
+
+
+async def test_one_reading_of_the_notes_is_for_many_connections(monkeypatch: pytest.MonkeyPatch):
+    definitions = many(40)
+    definitions = replace(
+        definitions,
+        sweeps={name: with_fields(one, settled_upto_s=NOW_S - 3_600) for name, one in definitions.sweeps.items()},
+    )
+    rig = Rig(monkeypatch, listing("evt_1"), definitions=lambda: definitions)
+    assert len(await begun(rig)) == 40
+    assert rig.published == ["evt_1"] * 40
+    assert (sum(rig.readings), len(rig.readings)) == (40, 2)
+    assert rig.sweeper._room.waiting == 0
+    assert rig.sweeper._running == {}
 
 
 async def test_one_look_at_the_notes_is_for_all_connections(monkeypatch: pytest.MonkeyPatch):
