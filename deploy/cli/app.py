@@ -14,7 +14,6 @@ import typer
 from stripeline.deploy.cli.registry import Entry, Panel
 from stripeline.deploy.cli.terminal import output
 from stripeline.deploy.cli.terminal.help_outline import outline
-from stripeline.deploy.running_version import running_version
 
 OF_ALL: Final = ("--help", "--version")
 """Options of no command: what stands behind them is not looked at."""
@@ -65,6 +64,8 @@ def _added(package: str, module: str) -> Sequence[Entry]:
 
 def _say_version(asked: bool) -> None:
     if asked:
+        from stripeline.deploy.running_version import running_version  # noqa: PLC0415  (no other command needs it)
+
         output.say(f"stripeline {running_version()}")
         raise typer.Exit
 

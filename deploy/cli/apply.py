@@ -33,7 +33,6 @@ from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.acts.audit import Signed
 from stripeline.deploy.operations.acts.definition_acts import carry_out, definition_records
 from stripeline.deploy.operations.acts.pauses import probes
-from stripeline.deploy.operations.acts.waiting_commands import removable
 from stripeline.deploy.operations.master_keys.holders import newly_sealed
 from stripeline.deploy.operations.master_keys.rotation import require_holders
 from stripeline.deploy.settings.settings import Settings, environment
@@ -226,6 +225,8 @@ def _ask(
     wish: _Wish,
 ) -> None:  # fmt: skip
     """Say what the removals mean, and ask. Raises FailureError."""
+    from stripeline.deploy.operations.acts.waiting_commands import removable  # noqa: PLC0415  (for --prune alone)
+
     used = list(still_used(stored, wanted, set(pruned.removed)))
     if used:
         raise FailureError(f"Nothing was changed: {'; '.join(used)}.")

@@ -4,19 +4,17 @@ import datetime as dt
 import ssl
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Final
+from typing import TYPE_CHECKING, Any
 
-from cryptography import x509
-from cryptography.hazmat.primitives import serialization
-from cryptography.hazmat.primitives.asymmetric.types import PrivateKeyTypes
 from pydantic import SecretStr
 
 from stripeline.deploy.failure import FailureError
 
+if TYPE_CHECKING:  # it takes a while to import, and most installations of one machine have no certificate
+    from cryptography.x509 import Certificate
+
 Stamp = tuple[int, int, int] | None
 """What changes when a file is replaced, also by a link; None where there is no file."""
-
-_PUBLIC: Final = (serialization.Encoding.DER, serialization.PublicFormat.SubjectPublicKeyInfo)
 
 
 class TlsFileError(FailureError):
@@ -76,8 +74,7 @@ class TlsFiles:
             ) from error
 
     def _require_pair(self, cert: Path, key: Path) -> None:
-        public = _certificate(cert).public_key().public_bytes(*_PUBLIC)
-        if _private_key(key, self.password).public_key().public_bytes(*_PUBLIC) != public:
+        if _public_key(_private_key(key, self.password).public_key()) != _public_key(_certificate(cert).public_key()):
             raise TlsFileError(
                 f"STRIPELINE_KAFKA_KEY_FILE {key} is not the key of the certificate in STRIPELINE_KAFKA_CERT_FILE"
                 f" {cert}. The first certificate of that file must be the client's own."
@@ -92,18 +89,29 @@ def _stamp(path: Path) -> Stamp:
     return found.st_mtime_ns, found.st_size, found.st_ino
 
 
-def _certificate(path: Path) -> x509.Certificate:
+def _public_key(key: Any) -> bytes:
+    from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat  # noqa: PLC0415  (as above)
+
+    found: bytes = key.public_bytes(Encoding.DER, PublicFormat.SubjectPublicKeyInfo)
+    return found
+
+
+def _certificate(path: Path) -> "Certificate":
+    from cryptography.x509 import load_pem_x509_certificate  # noqa: PLC0415  (as above)
+
     try:
-        return x509.load_pem_x509_certificate(_read("CERT_FILE", path))
+        return load_pem_x509_certificate(_read("CERT_FILE", path))
     except ValueError as error:
         raise _unusable("CERT_FILE", path, "no certificate in it", "a certificate in PEM form") from error
 
 
-def _private_key(path: Path, password: SecretStr | None) -> PrivateKeyTypes:
+def _private_key(path: Path, password: SecretStr | None) -> Any:
+    from cryptography.hazmat.primitives.serialization import load_pem_private_key  # noqa: PLC0415  (as above)
+
     raw = _read("KEY_FILE", path)
     given = password.get_secret_value().encode() if password else None
     try:
-        return serialization.load_pem_private_key(raw, given)
+        return load_pem_private_key(raw, given)
     except TypeError:  # the key has a password and none was given, or the reverse
         if given is not None:
             return _private_key(path, None)

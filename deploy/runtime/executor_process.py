@@ -105,14 +105,28 @@ async def _beside(
     shared: Shared, worker: Worker[Any], stripe: StripeApi, keys: Keys, limits: Callable[[str], Rate]
 ) -> AsyncIterator[None]:
     """What the owner of partition 0 does beside the commands."""
+    owns = owns_first_partition(worker)
     checker = EndpointChecker(
-        installation=shared.installation.id, definitions=lambda: shared.table.definitions, key=keys.of,
-        owns=lambda: 0 in worker.tasks, read=stripe.read,
+        installation=shared.installation.id, definitions=lambda: shared.table.definitions, key=keys.of, owns=owns,
+        read=stripe.read,
     )  # fmt: skip
     shared.report.append(checker.reported)
     shared.metrics.show(ENDPOINTS, lambda: checker.troubles)
-    async with sweeping(shared, worker, stripe, keys.of, limits), checking(checker):
+    async with sweeping(shared, owns, stripe, keys.of, limits), checking(checker):
         yield
+
+
+def owns_first_partition(worker: Worker[Any]) -> Callable[[], bool]:
+    """Whether partition 0 is ours. Not before it was open once: planning for many tenants would delay its restore."""
+    opened = False
+
+    def owns() -> bool:
+        nonlocal opened
+        task = worker.tasks.get(0)
+        opened = opened or (task is not None and task.open)
+        return opened and task is not None
+
+    return owns
 
 
 def _role(shared: Shared, executor: Executor, stripe: StripeApi, thin: ThinPart) -> ExecutorRole:

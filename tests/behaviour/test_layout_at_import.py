@@ -110,6 +110,26 @@ def test_commands_import_no_server_database_or_task():
     assert found.stdout.strip() == ""
 
 
+def test_apply_imports_no_client_to_stripe_and_no_tracebacks():
+    """It is run for each tenant, and most files have no new key."""
+    heavy = (
+        "stripeline.workers.stripe.api", "stripeline.deploy.operations.status.workers", "cryptography.x509",
+        "rich.console", "rich.traceback", "aiohttp",
+    )  # fmt: skip
+    script = f"""
+        import sys
+        from stripeline.deploy.cli import main
+        try:
+            main(sys.argv[1:])
+        finally:
+            print("imported:", *(module for module in {heavy} if module in sys.modules))
+    """
+    command = [sys.executable, "-c", textwrap.dedent(script), "apply", "nowhere.yaml"]
+    found = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert "nowhere.yaml" in found.stderr
+    assert found.stdout.splitlines()[-1] == "imported:"
+
+
 def test_help_and_version_import_no_settings_and_no_kafka():
     """They take a fifth of a second of CPU; the rest takes a whole one."""
     heavy = ("pydantic", "aiokafka", "uvloop", "asyncio", "structlog", "stripeline.deploy.settings.settings")

@@ -49,65 +49,77 @@ class LateRows:
     """
 
     def __init__(self) -> None:
-        self._records: dict[bytes, tuple[ConsumerRecord, ...]] = {}  # the newest last
+        self._records: dict[str, tuple[ConsumerRecord, ...]] = {}  # the newest last
 
     def put(self, record: ConsumerRecord) -> None:
         """Take one record."""
-        key = record.key or b""
+        key = (record.key or b"").decode("utf-8", "replace")
         if record.value is None:
             self._records.pop(key, None)
+        elif (known := self._records.get(key)) is None:
+            self._records[key] = (record,)
         else:
-            records = (*self._records.get(key, ()), record)
+            records = (*known, record)
             self._records[key] = records if len(records) <= _KEPT else _good_and_newest(key, records)
 
     def snapshot(self) -> Definitions:
         """All of them now."""
-        raw: dict[str, dict[str, tuple[ConsumerRecord, ...]]] = {kind: {} for kind in _KINDS}
-        for key, records in self._records.items():
-            kind, _, name = key.decode("utf-8", "replace").partition("/")
-            if kind in raw:
-                raw[kind][name] = records
-        late = {kind: _parsed_late(kind, held) for kind, held in raw.items()}
-        found: dict[str, Any] = {field: late[kind] for kind, field in FIELDS.items()}
-        installation = late[control_keys.INSTALLATION_KEY].get("")
-        return Definitions(**found, installation=installation, places=_LatePlaces(self._records))  # type: ignore[arg-type]
+        records = dict(self._records)
+        found: dict[str, Any] = {field: _parsed_late(f"{kind}/", records) for kind, field in FIELDS.items()}
+        installation = _parsed_late(control_keys.INSTALLATION_KEY, records).get("")
+        return Definitions(**found, installation=installation, places=_LatePlaces(records))  # type: ignore[arg-type]
 
 
-def _good_and_newest(key: bytes, records: tuple[ConsumerRecord, ...]) -> tuple[ConsumerRecord, ...]:
+class _Named(Mapping[str, tuple[ConsumerRecord, ...]]):
+    """The records whose keys begin so, by the rest of their keys: looked up in all of them, and not picked out."""
+
+    __slots__ = ("_beginning", "_records")
+
+    def __init__(self, beginning: str, records: Mapping[str, tuple[ConsumerRecord, ...]]) -> None:
+        self._beginning, self._records = beginning, records
+
+    def __getitem__(self, name: str) -> tuple[ConsumerRecord, ...]:
+        return self._records[self._beginning + name]
+
+    def __iter__(self) -> Iterator[str]:
+        return (key.removeprefix(self._beginning) for key in self._records if key.startswith(self._beginning))
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _good_and_newest(key: str, records: tuple[ConsumerRecord, ...]) -> tuple[ConsumerRecord, ...]:
     newest = records[-1]
     good = next((one for one in reversed(records) if _is_readable(key, one)), newest)
     return (newest,) if good is newest else (good, newest)
 
 
-def _is_readable(key: bytes, record: ConsumerRecord) -> bool:
+def _is_readable(key: str, record: ConsumerRecord) -> bool:
     try:
-        parse_definition(key.decode("utf-8", "replace"), record.value)
+        parse_definition(key, record.value)
     except ValueError:
         return False
     return True
 
 
-def _parsed_late(kind: str, raw: Mapping[str, tuple[ConsumerRecord, ...]]) -> Mapping[str, ControlRecord]:
-    def key_of(name: str) -> str:
-        return kind if kind == control_keys.INSTALLATION_KEY else f"{kind}/{name}"
-
+def _parsed_late(beginning: str, records: Mapping[str, tuple[ConsumerRecord, ...]]) -> Mapping[str, ControlRecord]:
     return ParsedLate(
-        raw,
-        lambda name, record: parse_definition(key_of(name), record.value),
-        lambda name, error: _say_unreadable(key_of(name), error),
+        _Named(beginning, records),
+        lambda name, record: parse_definition(beginning + name, record.value),
+        lambda name, error: _say_unreadable(beginning + name, error),
     )
 
 
 class _LatePlaces(Mapping[str, ControlPlace]):
-    def __init__(self, records: Mapping[bytes, tuple[ConsumerRecord, ...]]) -> None:
+    def __init__(self, records: Mapping[str, tuple[ConsumerRecord, ...]]) -> None:
         self._records = records
 
     def __getitem__(self, key: str) -> ControlPlace:
-        newest = self._records[key.encode()][-1]
+        newest = self._records[key][-1]
         return ControlPlace(newest.offset, newest.timestamp)
 
     def __iter__(self) -> Iterator[str]:
-        return (key.decode("utf-8", "replace") for key in self._records)
+        return iter(self._records)
 
     def __len__(self) -> int:
         return len(self._records)

@@ -13,7 +13,7 @@ from functools import partial
 from typing import Any, Final
 
 import structlog
-from aiokafka import ConsumerRecord, TopicPartition
+from aiokafka import AIOKafkaProducer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError
 
 from stripeline.contracts.definitions import Connection, Definitions, Trigger, Workflow
@@ -226,7 +226,13 @@ async def read_all(topic: str, client: Mapping[str, Any]) -> Definitions:
 
 async def publish(topic: str, client: Mapping[str, Any], changes: Changes) -> None:
     """Write changes, in their order; returns when the broker has all of them. Raises KafkaError, TimeoutError."""
-    async with one_off_producer(client) as producer, asyncio.timeout(_WRITE_S):
+    async with one_off_producer(client) as producer:
+        await write(topic, producer, changes)
+
+
+async def write(topic: str, producer: AIOKafkaProducer, changes: Changes) -> None:
+    """As `publish`, with a producer that is there."""
+    async with asyncio.timeout(_WRITE_S):
         for key, value in changes.items():
             await producer.send_and_wait(topic, value, key=key.encode(), partition=0)
 

@@ -5,7 +5,6 @@
 - Every text is harmless and without secrets: nothing else of the command prints.
 """
 
-import gc
 import shutil
 import sys
 from collections.abc import Coroutine, Mapping, Sequence
@@ -29,7 +28,6 @@ if TYPE_CHECKING:  # it loads the Kafka client
     from stripeline.deploy.operations.reading.topic_reader import Page
 
 Done = TypeVar("Done")
-_CYCLES_AFTER: Final = 100_000
 _NOTHING: Final[tuple[object, ...]] = (None, [], ())
 
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON array, and nothing else, on standard output.")]
@@ -48,8 +46,6 @@ def run(work: Coroutine[Any, Any, Done]) -> Done:
         # and that of tens of thousands of definitions takes a second.
         done.append(await work)
 
-    # A command ends soon: what it has read is not looked through for cycles again and again.
-    gc.set_threshold(_CYCLES_AFTER)
     uvloop.run(kept())
     return done[0]
 

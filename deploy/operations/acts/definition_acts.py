@@ -18,7 +18,7 @@ from stripeline.contracts.vocabulary import AuditedAct
 from stripeline.deploy.definitions.masked_definition import masked_definition
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.acts.audit import Signed
-from stripeline.workers.kafka.control_table import Changes, publish
+from stripeline.workers.kafka.control_table import Changes, write
 from stripeline.workers.kafka.one_off_producer import one_off_producer
 
 MAX_RECORD_BYTES: Final = 900_000
@@ -57,7 +57,7 @@ async def carry_out(
 ) -> None:
     """Record, then publish. Raises KafkaError, TimeoutError: where the records can't be written, nothing is changed."""
     values = [encode(record) for record in records]
-    if values:
-        async with one_off_producer(client) as producer, asyncio.timeout(_DEADLINE_S):
+    async with one_off_producer(client) as producer:
+        async with asyncio.timeout(_DEADLINE_S):
             await asyncio.gather(*[await producer.send(topics.audit, value, partition=0) for value in values])
-    await publish(topics.control, client, changes)
+        await write(topics.control, producer, changes)

@@ -5,14 +5,16 @@ another role that holds master keys all. Only processes that report themselves c
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Final, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from stripeline.contracts.definitions import AnyDefinition, Connection, Definitions, Endpoint, Trigger
 from stripeline.contracts.operator.control_keys import DESTINATION
 from stripeline.contracts.operator.stripe_side_records import Destinations
 from stripeline.deploy.failure import FailureError
-from stripeline.deploy.operations.status.workers import Instance
 from stripeline.workers.secrets.vault import key_id_of
+
+if TYPE_CHECKING:  # it loads the Kafka client
+    from stripeline.deploy.operations.status.workers import Instance
 
 Kind = Literal["connection", "trigger", "endpoint"]
 ALL: Final[frozenset[Kind]] = frozenset({"connection", "trigger", "endpoint"})
@@ -28,13 +30,13 @@ SealedRecord = AnyDefinition | Destinations
 """A record of the control topic that may hold secrets."""
 
 
-def opens(instance: Instance) -> frozenset[Kind]:
+def opens(instance: "Instance") -> frozenset[Kind]:
     """What a process opens secrets of."""
     held = instance.report.master_keys
     return _OPENS.get(instance.report.role, ALL if held is not None else frozenset())
 
 
-def lacking(live: Iterable[Instance], key_id: str, kinds: Collection[Kind]) -> list[Instance]:
+def lacking(live: "Iterable[Instance]", key_id: str, kinds: Collection[Kind]) -> "list[Instance]":
     """The processes that open secrets of these kinds, and do not say that they hold this key."""
     return [one for one in live if opens(one) & set(kinds) and key_id not in (one.report.master_keys or ())]
 
@@ -105,7 +107,7 @@ def _stored_texts(stored: Definitions, key: str) -> tuple[str, ...]:
     return () if record is None else sealed_texts(record)
 
 
-def require_held(live: Sequence[Instance], key_id: str, kinds: Collection[Kind]) -> None:
+def require_held(live: "Sequence[Instance]", key_id: str, kinds: Collection[Kind]) -> None:
     """Raise FailureError where a running process could not open what is sealed with this key."""
     without = lacking(live, key_id, kinds)
     if without:
@@ -115,7 +117,7 @@ def require_held(live: Sequence[Instance], key_id: str, kinds: Collection[Kind])
         )
 
 
-def lacked(without: Sequence[Instance], key_id: str) -> str:
+def lacked(without: "Sequence[Instance]", key_id: str) -> str:
     """Which processes lack a key, and what to do: `ingest/ingest-0 does not hold master key 3f9a12cd yet: …`."""
     names = ", ".join(one.name for one in without[:_SHOWN])
     more = f" and {len(without) - _SHOWN} more" if len(without) > _SHOWN else ""

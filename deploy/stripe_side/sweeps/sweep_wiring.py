@@ -4,7 +4,7 @@ import asyncio
 import contextlib
 from collections.abc import AsyncIterator, Callable
 from functools import partial
-from typing import Any, Final
+from typing import Final
 
 from pydantic import SecretStr
 
@@ -17,7 +17,6 @@ from stripeline.deploy.stripe_side.sweeps.sweep_pace import SweepPace
 from stripeline.deploy.stripe_side.sweeps.sweeper import Sweeper
 from stripeline.deploy.telemetry.metrics.sweep_rows import SWEEPS
 from stripeline.workers.kafka.control_table import publish
-from stripeline.workers.kafka.group_member import Worker
 from stripeline.workers.stripe.api import StripeApi
 
 _STOP_S: Final = 5.0
@@ -25,7 +24,7 @@ _STOP_S: Final = 5.0
 
 @contextlib.asynccontextmanager
 async def sweeping(
-    shared: Shared, worker: Worker[Any], stripe: StripeApi, key: Callable[[str], SecretStr | None],
+    shared: Shared, owns: Callable[[], bool], stripe: StripeApi, key: Callable[[str], SecretStr | None],
     limits: Callable[[str], Rate],
 ) -> AsyncIterator[None]:  # fmt: skip
     """Sweep beside a block while the worker owns partition 0; its end waits for no sweep longer than `_STOP_S`."""
@@ -33,7 +32,7 @@ async def sweeping(
     sweeper = Sweeper(
         definitions=lambda: table.definitions,
         key=key,
-        owns=lambda: 0 in worker.tasks,
+        owns=owns,
         enabled=settings.sweep,
         lists=StripeLists(partial(stripe.read, kind=CallKind.LIST), SweepPace(limits), now_ms),
         topics=settings.topics,

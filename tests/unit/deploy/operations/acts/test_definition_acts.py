@@ -67,7 +67,7 @@ class Written:
         self.audited: list[AuditRecord] = []
         self._away = away
         monkeypatch.setattr(definition_acts, "one_off_producer", self._opened)
-        monkeypatch.setattr(definition_acts, "publish", self._publish)
+        monkeypatch.setattr(definition_acts, "write", self._write)
 
     @asynccontextmanager
     async def _opened(self, _: Mapping[str, Any]) -> AsyncIterator["Written"]:
@@ -83,7 +83,7 @@ class Written:
             done.set_result(None)
         return done
 
-    async def _publish(self, topic: str, _: Mapping[str, Any], __: Mapping[str, bytes | None]) -> None:
+    async def _write(self, topic: str, _: Any, __: Mapping[str, bytes | None]) -> None:
         self.topics.append(topic)
 
 
