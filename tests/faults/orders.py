@@ -9,6 +9,7 @@ import logging
 import math
 import random
 import time
+import zlib
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -21,6 +22,8 @@ from tests.faults.accounts import PLACES, account_of
 
 CUSTOMER, PAYMENT, CHARGE = "stripe/create-customer", "stripe/create-payment-intent", "stripe/retrieve-charge"
 FLUSH_S = 120.0
+PARTITIONS = 4
+PARTITION_UA = -1  # librdkafka's name for what its partitioner decides
 
 
 @dataclass
@@ -76,7 +79,7 @@ class Orders:
     def _served(self, producer: Producer) -> Producer:
         """Hear what became of commands. A producer that is broken for good is replaced, as librdkafka asks for.
 
-        What it had not reported is sent again: the same id is the same command.
+        What it had not reported is sent again: the same id on the same partition is the same command.
         """
         self._hear(producer)
         if not self._broken:
@@ -139,9 +142,14 @@ class Orders:
         if name:
             self._open[name] = (key, value)
         try:
-            producer.produce(self.topic, value=value, key=key, on_delivery=answered)
+            producer.produce(self.topic, value=value, key=key, partition=_partition(key, value), on_delivery=answered)
         except KafkaException:  # it is broken for good, and has not taken this one
             self._broken = True
+
+
+def _partition(key: bytes | None, value: bytes) -> int:
+    """The partitioner's, by the key; without one always the same, or a command that is sent again were another one."""
+    return zlib.crc32(value) % PARTITIONS if key is None else PARTITION_UA
 
 
 def _command(command_id: str, action: str, fields: Mapping[str, Any], connection: str, account: str | None) -> bytes:

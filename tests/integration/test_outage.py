@@ -7,6 +7,7 @@ from pathlib import Path
 
 import orjson
 import pytest
+from aiokafka import ConsumerRecord
 
 from stripeline.deploy.sandbox.faults import FaultRule, InjectedFault, Match
 from tests.support.broker import Broker
@@ -48,4 +49,13 @@ async def test_an_outage_leaves_little_to_do_but_the_calls(
         assert by_key == sent
         assert {name: len(made) for name, made in (await effects(cluster)).items()} == {one.id: 1 for one in orders}
         written = [await read_topic(cluster.settings.kafka_bootstrap_servers, topic, 2) for topic in topics.retries]
-        assert sum(map(len, written)) < 1.5 * len(orders)
+        records = [record for topic in written for record in topic]
+        assert len(records) < 1.5 * len(orders)
+        commands = await read_topic(cluster.settings.kafka_bootstrap_servers, topics.command, 2)
+        assert size(records) < 3 * size(commands)
+
+
+def size(records: list[ConsumerRecord]) -> int:
+    """Bytes of keys, values and headers."""
+    parts = (part for record in records for part in (record.key, record.value, *sum(record.headers, ())))
+    return sum(len(part or b"") for part in parts)
