@@ -97,13 +97,26 @@ class Cluster:
 
     async def named(self, name: str) -> NamedTopic:
         """A topic, with the partitions that have no leader. Raises as `partitions` does."""
-        topic = (await topic_metadata(self._admin, [name]))[0].get(name)
-        if topic is not None and topic.error_code == _UNAUTHORIZED:
-            denied = self._denied(name, Operation.READ)
-            raise FailureError(f"{denied.principal} may not see the topic {name}, if it exists: {denied.remedy}.")
-        if topic is None or not topic.partitions:
-            raise FailureError(f"The topic {name} does not exist. Create it with `stripeline topics apply`.")
-        return topic
+        found, missing = await self.all_named([name])
+        if name in missing:
+            raise FailureError(missing[name])
+        return found[name]
+
+    async def all_named(self, names: Sequence[str]) -> tuple[Mapping[str, NamedTopic], Mapping[str, str]]:
+        """Those of these topics that there are; and of each other, why it is not."""
+        found: dict[str, NamedTopic] = {}
+        missing: dict[str, str] = {}
+        answers, _ = await topic_metadata(self._admin, names)
+        for name in names:
+            topic = answers.get(name)
+            if topic is not None and topic.error_code == _UNAUTHORIZED:
+                denied = self._denied(name, Operation.READ)
+                missing[name] = f"{denied.principal} may not see the topic {name}, if it exists: {denied.remedy}."
+            elif topic is None or not topic.partitions:
+                missing[name] = f"The topic {name} does not exist. Create it with `stripeline topics apply`."
+            else:
+                found[name] = topic
+        return found, missing
 
     def _denied(self, name: str, *operations: Operation) -> Denied:
         rights = tuple(Right(resource=ResourceKind.TOPIC, name=name, operation=operation) for operation in operations)

@@ -23,7 +23,7 @@ from stripeline.workers.kafka.control_rows import ControlRows, LateRows, with_sa
 from stripeline.workers.kafka.one_off_producer import one_off_producer
 from stripeline.workers.kafka.partition_reader import (
     FETCH_WAIT_MS,
-    IDLE_FETCH_WAIT_MS,
+    FOLLOW_WAIT_MS,
     PartitionReader,
     log_ends,
     partition_reader,
@@ -162,7 +162,7 @@ class ControlTable:
             self._failures += 1
 
     async def _follow(self) -> None:
-        async with _opened(self._topic, self._client, fetch_wait_ms=IDLE_FETCH_WAIT_MS, life=self._life) as reader:
+        async with _opened(self._topic, self._client, fetch_wait_ms=FOLLOW_WAIT_MS, life=self._life) as reader:
             loading = _Loading(reader, self._topic, self._client, rows := ControlRows(self._rows))
             # A table that was whole once goes on with what is stable: it is newer, and nothing that it had is missing.
             while (why := await loading.read()) is not None and not self.ready:

@@ -11,13 +11,13 @@ first open transaction begins; nothing can be read beyond it, so whoever needs a
 import asyncio
 import contextlib
 import time
-from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Mapping, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, Literal
 
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from stripeline.workers.kafka.aiokafka_internals import read_bare_records
+from stripeline.workers.kafka.aiokafka_internals import look_rarely, read_bare_records
 from stripeline.workers.kafka.client_start import start_within
 from stripeline.workers.kafka.consumer import stop_consumer
 from stripeline.workers.kafka.unread.unreadable_batch import explained
@@ -28,7 +28,9 @@ START_S: Final = 30.0
 FETCH_WAIT_MS: Final = 50
 """A fetch that waits at the broker for records delays every other request of its connection."""
 IDLE_FETCH_WAIT_MS: Final = 1_000
-"""For those that follow without an end, and for idle members: one fetch a second while nothing comes."""
+"""For idle members: one fetch a second while nothing comes."""
+FOLLOW_WAIT_MS: Final = 3_000
+"""For those that follow without an end and ask nothing else on their connection. A record ends the wait."""
 
 _POLL_MS: Final = 500
 _LOOK_EVERY_S: Final = 0.2
@@ -88,9 +90,12 @@ class PartitionReader:
 
     async def position(self, tp: TopicPartition) -> int:
         """The next offset that is read."""
+        return (await self.positions([tp]))[tp]
+
+    async def positions(self, partitions: Iterable[TopicPartition]) -> dict[TopicPartition, int]:
+        """The next offsets that are read."""
         async with asyncio.timeout(SILENT_S):  # aiokafka waits for a reset, and has no bound of its own
-            found: int = await self._consumer.position(tp)
-        return found
+            return {tp: await self._consumer.position(tp) for tp in partitions}
 
     def last_stable_offset(self, tp: TopicPartition) -> int | None:
         """As of the last fetch; None before the first."""
@@ -111,7 +116,7 @@ class PartitionReader:
         """
         loop = asyncio.get_running_loop()
         heard_s = loop.time()
-        while behind := [tp for tp, end in ends.items() if await self.position(tp) < end]:
+        while behind := [tp for tp, at in (await self.positions(ends)).items() if at < ends[tp]]:
             if records := await self.poll(*behind):
                 heard_s = loop.time()
                 yield records
@@ -168,7 +173,7 @@ class PartitionReader:
 
     async def _explained(self, error: Exception, partitions: Collection[TopicPartition]) -> Exception:
         with contextlib.suppress(KafkaError, TimeoutError):
-            positions = {tp: await self.position(tp) for tp in partitions or self._consumer.assignment()}
+            positions = await self.positions(partitions or self._consumer.assignment())
             return await explained(error, positions, self._client)
         return error
 
@@ -211,6 +216,8 @@ async def partition_reader(
         await start_within(consumer.start(), start_s)
         if bare:
             read_bare_records(consumer)
+        if fetch_wait_ms == FOLLOW_WAIT_MS:
+            look_rarely(consumer, FOLLOW_WAIT_MS / 1000)
         life = life or SignOfLife()
         life.heard()
         yield PartitionReader(consumer, life, client)

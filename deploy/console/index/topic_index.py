@@ -36,7 +36,7 @@ from stripeline.deploy.console.index.row_writer import OtherWriterError
 from stripeline.deploy.console.index.topic_reading import RereadError, TopicReading
 from stripeline.deploy.failure import FailureError
 from stripeline.workers.kafka.control_table import ControlError
-from stripeline.workers.kafka.partition_reader import IDLE_FETCH_WAIT_MS, partition_reader
+from stripeline.workers.kafka.partition_reader import FOLLOW_WAIT_MS, partition_reader
 
 Found = TypeVar("Found")
 _FETCH_BYTES: Final = 262_144
@@ -113,7 +113,7 @@ class TopicIndex:
 
     async def _follow(self) -> None:
         async with partition_reader(
-            self._client, fetch_wait_ms=IDLE_FETCH_WAIT_MS, max_partition_fetch_bytes=_FETCH_BYTES
+            self._client, fetch_wait_ms=FOLLOW_WAIT_MS, max_partition_fetch_bytes=_FETCH_BYTES
         ) as reader:
             reading = TopicReading(reader, self._store, self._topics, self._client, self._state, self._since_ms)
             await reading.begin()

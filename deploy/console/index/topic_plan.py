@@ -12,7 +12,6 @@ from aiokafka.errors import KafkaError, UnknownError
 
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.index.isolated_reads import NO_LEADER
-from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.status.finding import partitions as words_of
 from stripeline.deploy.operations.topics_admin import connected
 from stripeline.workers.kafka.aiokafka_topic_ids_internals import topic_ids
@@ -41,23 +40,25 @@ def is_read_whole(topics: Topics, topic: str) -> bool:
     return topic in {topics.run, topics.dead_letter, topics.audit}
 
 
-async def topic_plan(reader: PartitionReader, topics: Topics, client: Mapping[str, Any]) -> TopicPlan:
-    """What there is now. Raises KafkaError, TimeoutError."""
-    names = followed(topics, list(await reader.topics()))
-    found: list[TopicPartition] = []
-    missing: dict[str, str] = {}
+async def topic_plan(topics: Topics, client: Mapping[str, Any]) -> TopicPlan:
+    """What there is now. Raises KafkaError, TimeoutError.
+
+    By a connection of its own: on that of the reader a fetch waits for records.
+    """
     async with connected(client) as cluster:
-        for name in names:
-            try:
-                topic = await cluster.named(name)
-            except FailureError as error:
-                missing[name] = str(error)
-                continue
-            found += [TopicPartition(name, number) for number in topic.partitions if number not in topic.leaderless]
-            if topic.leaderless:
-                missing[f"{name}, {words_of(sorted(topic.leaderless))}"] = NO_LEADER
-    known = await topic_ids([name for name in names if name not in missing], client)
-    return TopicPlan(partitions=tuple(found), missing=missing, topic_ids=known)
+        names = followed(topics, list((await cluster.layout()).topics))
+        there, missing = await cluster.all_named(names)
+    leaderless = {
+        f"{name}, {words_of(sorted(topic.leaderless))}": NO_LEADER for name, topic in there.items() if topic.leaderless
+    }
+    found = [
+        TopicPartition(name, number)
+        for name, topic in there.items()
+        for number in topic.partitions
+        if number not in topic.leaderless
+    ]
+    known = await topic_ids(there, client)
+    return TopicPlan(partitions=tuple(found), missing={**missing, **leaderless}, topic_ids=known)
 
 
 async def begins(

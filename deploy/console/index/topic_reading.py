@@ -56,7 +56,7 @@ class TopicReading:
 
         Raises KafkaError, ControlError, FailureError, TimeoutError, and SQLAlchemy's errors.
         """
-        self._plan = await topic_plan(self._reader, self._topics, self._client)
+        self._plan = await topic_plan(self._topics, self._client)
         self._begins = await begins(self._reader, self._topics, self._plan.partitions, self._since_ms())
         self._ends = dict(await self._reader.end_offsets(self._plan.partitions))
         await self._check_store()
@@ -106,7 +106,7 @@ class TopicReading:
 
     async def plan_again(self) -> None:
         """Look for topics that came, went, or were made again. Raises RereadError, KafkaError, TimeoutError."""
-        now = await topic_plan(self._reader, self._topics, self._client)
+        now = await topic_plan(self._topics, self._client)
         if now != self._plan:
             raise RereadError
 
@@ -139,7 +139,7 @@ class TopicReading:
 
     async def _look(self, now_s: float, *, idle: bool) -> None:
         """Note how far it is, and what holds it back."""
-        positions = {tp: await self._reader.position(tp) for tp in self._plan.partitions}
+        positions = await self._reader.positions(self._plan.partitions)
         if idle or now_s - self._stamped_s >= _STAMP_EVERY_S:
             await self._move(positions, now_s)
         read = sum(max(0, at - self._begins[tp]) for tp, at in positions.items())

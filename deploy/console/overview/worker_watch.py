@@ -21,7 +21,7 @@ from stripeline.deploy.console.overview.worker_reports import WorkerReports
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.reading.topic_reader import partitions_of
 from stripeline.deploy.operations.status.workers import MAX_RECORDS, Workers
-from stripeline.workers.kafka.partition_reader import IDLE_FETCH_WAIT_MS, PartitionReader, partition_reader
+from stripeline.workers.kafka.partition_reader import FOLLOW_WAIT_MS, PartitionReader, partition_reader
 
 _RETRY_S: Final = (0.5, 2.0, 5.0)
 log = structlog.get_logger(__name__)
@@ -76,7 +76,7 @@ class WorkerWatch:
 
     async def _follow(self) -> None:
         (tp,) = await partitions_of(self._topics.worker, self._client)
-        async with partition_reader(self._client, fetch_wait_ms=IDLE_FETCH_WAIT_MS) as reader:
+        async with partition_reader(self._client, fetch_wait_ms=FOLLOW_WAIT_MS) as reader:
             reports = await self._whole(reader, tp)
             self._reports, self._read, self._why = reports, True, None
             while True:

@@ -4,7 +4,7 @@ from collections.abc import AsyncGenerator, Mapping, Sequence
 from typing import Any
 
 from stripeline.deploy.operations.reading.topic_reader import Read, partitions_of, read_of
-from stripeline.workers.kafka.partition_reader import IDLE_FETCH_WAIT_MS, partition_reader
+from stripeline.workers.kafka.partition_reader import FOLLOW_WAIT_MS, partition_reader
 
 BEGINNING = 0
 
@@ -17,7 +17,7 @@ async def follow(topics: Sequence[str], client: Mapping[str, Any], since_ms: int
     Raises FailureError for a missing topic, KafkaError, and TimeoutError when Kafka is silent.
     """
     partitions = [partition for topic in topics for partition in await partitions_of(topic, client)]
-    async with partition_reader(client, fetch_wait_ms=IDLE_FETCH_WAIT_MS) as reader:
+    async with partition_reader(client, fetch_wait_ms=FOLLOW_WAIT_MS) as reader:
         ends = await reader.end_offsets(partitions)
         since = {} if since_ms is None else await reader.offsets_at(partitions, since_ms)
         reader.seek({**ends, **since})

@@ -9,7 +9,7 @@ from stripeline.contracts.internal_records import UnreadableRecordError, read
 from stripeline.contracts.operator.worker_report import WorkerReport
 from stripeline.workers.brakes.peers import Peers
 from stripeline.workers.kafka.followers.follower import Follower
-from stripeline.workers.kafka.partition_reader import IDLE_FETCH_WAIT_MS, partition_reader
+from stripeline.workers.kafka.partition_reader import FOLLOW_WAIT_MS, partition_reader
 from stripeline.workers.kafka.watch.sign_of_life import SignOfLife
 
 _HEARD_S = 5.0
@@ -28,7 +28,7 @@ class PeerReports:
 
     async def _follow(self) -> None:
         life = SignOfLife()
-        async with partition_reader(self._client, fetch_wait_ms=IDLE_FETCH_WAIT_MS, life=life) as reader:
+        async with partition_reader(self._client, fetch_wait_ms=FOLLOW_WAIT_MS, life=life) as reader:
             first = (await reader.first_offsets([self._tp]))[self._tp]
             end = (await reader.end_offsets([self._tp]))[self._tp]
             reader.seek({self._tp: first})

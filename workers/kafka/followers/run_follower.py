@@ -11,7 +11,7 @@ from aiokafka import ConsumerRecord, TopicPartition
 
 from stripeline.workers.executor.connection.own_runs import OwnRuns
 from stripeline.workers.kafka.followers.follower import LOOK_EVERY_S, Follower
-from stripeline.workers.kafka.partition_reader import IDLE_FETCH_WAIT_MS, PartitionReader, partition_reader
+from stripeline.workers.kafka.partition_reader import FOLLOW_WAIT_MS, PartitionReader, partition_reader
 
 _FETCH_BYTES: Final = 8_388_608
 
@@ -32,7 +32,7 @@ class RunFollower:
     async def _follow(self) -> None:
         following: dict[TopicPartition, int] = {}
         async with partition_reader(
-            self._client, fetch_wait_ms=IDLE_FETCH_WAIT_MS, max_partition_fetch_bytes=_FETCH_BYTES,
+            self._client, fetch_wait_ms=FOLLOW_WAIT_MS, max_partition_fetch_bytes=_FETCH_BYTES,
             isolation_level="read_uncommitted",
         ) as reader:  # fmt: skip
             try:

@@ -10,7 +10,7 @@ from aiokafka.errors import KafkaTimeoutError
 from aiokafka.structs import TopicPartition
 
 from stripeline.workers.kafka import partition_reader
-from stripeline.workers.kafka.partition_reader import PartitionReader
+from stripeline.workers.kafka.partition_reader import FETCH_WAIT_MS, FOLLOW_WAIT_MS, PartitionReader
 
 ONE, TWO = TopicPartition("stripe.run", 0), TopicPartition("stripe.run", 1)
 
@@ -117,3 +117,27 @@ async def test_poll_returns_what_one_fetch_brings() -> None:
     reader = PartitionReader(Consumer([{ONE: records(0, 1)}]))
     assert [record.offset for record in await reader.poll()] == [0, 1]
     assert await reader.poll() == []
+
+
+class StartedConsumer:
+    """Only its options, and how often it looks for something to fetch."""
+
+    made: list["StartedConsumer"]
+
+    def __init__(self, **options: Any) -> None:
+        self.options, self._fetcher = options, SimpleNamespace(_fetcher_timeout=0.2)
+        self.made.append(self)
+
+    async def start(self) -> None: ...
+    async def stop(self) -> None: ...
+
+
+async def test_what_follows_without_an_end_fetches_and_looks_rarely(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(StartedConsumer, "made", [], raising=False)
+    monkeypatch.setattr(partition_reader, "AIOKafkaConsumer", StartedConsumer)
+    for wait_ms in (FETCH_WAIT_MS, FOLLOW_WAIT_MS):
+        async with partition_reader.partition_reader({}, fetch_wait_ms=wait_ms):
+            pass
+    once, following = StartedConsumer.made
+    assert (once.options["fetch_max_wait_ms"], once._fetcher._fetcher_timeout) == (50, 0.2)
+    assert (following.options["fetch_max_wait_ms"], following._fetcher._fetcher_timeout) == (3_000, 3.0)

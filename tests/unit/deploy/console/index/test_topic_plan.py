@@ -11,8 +11,8 @@ from aiokafka.errors import KafkaConnectionError, UnknownError
 from stripeline.contracts.topics import Topics
 from stripeline.deploy.console.index import topic_plan as planning
 from stripeline.deploy.console.index.topic_plan import begins, topic_plan
-from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.aiokafka_internals import NamedTopic
+from stripeline.deploy.operations.topics_admin import Layout
 
 TOPICS = Topics()
 
@@ -20,9 +20,15 @@ TOPICS = Topics()
 class FakeCluster:
     """Topics of three partitions; of one topic two have no leader, and one topic does not exist."""
 
-    async def named(self, name: str) -> NamedTopic:
-        if name == TOPICS.audit:
-            raise FailureError("it does not exist")
+    async def layout(self) -> Layout:
+        return Layout(brokers=(1,), topics={})
+
+    async def all_named(self, names: Sequence[str]) -> tuple[Mapping[str, NamedTopic], Mapping[str, str]]:
+        found = {name: self._named(name) for name in names if name != TOPICS.audit}
+        return found, {TOPICS.audit: "it does not exist"}
+
+    @staticmethod
+    def _named(name: str) -> NamedTopic:
         leaderless = frozenset({0, 2}) if name == TOPICS.run else frozenset()
         return NamedTopic(error_code=0, partitions=(0, 1, 2), leaderless=leaderless, operations=None)
 
@@ -32,9 +38,6 @@ class FakeReader:
 
     def __init__(self, failing: type[Exception] = UnknownError) -> None:
         self.failing = failing
-
-    async def topics(self) -> Sequence[str]:
-        return []
 
     async def first_offsets(self, partitions: Sequence[TopicPartition]) -> Mapping[TopicPartition, int]:
         return dict.fromkeys(partitions, 5)
@@ -58,8 +61,7 @@ async def test_what_is_away_is_named_and_stops_no_other(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(planning, "connected", connected)
     monkeypatch.setattr(planning, "topic_ids", topic_ids)
-    reader: Any = FakeReader()
-    plan = await topic_plan(reader, TOPICS, {})
+    plan = await topic_plan(TOPICS, {})
     assert plan.missing == {
         TOPICS.audit: "it does not exist",
         f"{TOPICS.run}, partitions 0 and 2": "no broker leads it now: it is read once one does",
