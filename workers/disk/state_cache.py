@@ -134,9 +134,10 @@ class StateCache:
         try:
             size = write_state(self._path, header, image)
             delete_old(self._path.parent, AT_MOST_MS / 1000)
-        except OSError as error:
+        except Exception as error:  # noqa: BLE001  (whatever it is, the work goes on)
             self._last = LastFile(0, header.at_ms)  # tried again soon
-            self._log.warning(LogEvent.STATE_FILE_NOT_WRITTEN, error=str(error))
+            words = str(error) if isinstance(error, OSError) else type(error).__name__
+            self._log.warning(LogEvent.STATE_FILE_NOT_WRITTEN, error=words)
         else:
             took_s = round(time.monotonic() - began_s, 3)
             self._log.info(LogEvent.STATE_FILE_WRITTEN, upto=header.upto, bytes=size, took_s=took_s)
