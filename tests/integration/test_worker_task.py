@@ -202,6 +202,28 @@ async def test_a_fenced_task_leaves_nothing_behind_and_heals(bench: Bench):
     assert {key for command_id, key in bench.calls if command_id == "after0"} == {"stripeline:inst1:after0"}
 
 
+async def test_after_a_standstill_a_former_owner_takes_nothing(bench: Bench):
+    """Only its successor, here itself once more, which knows that they may have been attempted."""
+    quiet_fencing()
+    suspects: dict[str, bool] = {}
+
+    async def answer(call: Call) -> StripeAnswer:
+        suspects.setdefault(call.command.command_id, call.state.suspect)
+        return DONE
+
+    bench.answer, clock = answer, BrokerClock()
+    async with bench.worker(clock):
+        await bench.produce(*commands(5), key=None)
+        await until(lambda: has_results(bench, 5))
+        thief = AIOKafkaProducer(**bench.client, transactional_id=f"{bench.topics.prefix}executor-0")
+        await thief.start()
+        clock.still.doubts += 1
+        await bench.produce(*commands(5, "after"), key=None)
+        await until(lambda: has_results(bench, 10))
+        await thief.stop()
+    assert suspects == {f"c{number}": False for number in range(5)} | {f"after{number}": True for number in range(5)}
+
+
 async def test_a_retry_returns_when_due_and_holds_only_its_key(bench: Bench):
     failures = Counter({"c0": 2})
 

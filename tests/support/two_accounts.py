@@ -199,13 +199,9 @@ class World:
         self.zombies.append(frozen)
 
     def thaw(self, fault: str) -> None:
-        """A worker that lost its partition sends its call, or takes a record and sends that. Its commit is fenced."""
+        """A worker that lost its partition sends its call. It takes no record: a commit comes first, and is fenced."""
         for zombie in self.zombies:
             self._look_at_the_clock(zombie)
-            if zombie.call is None:
-                fresh = [record for record in self.waiting if record.topic == TOPICS.command]
-                taken = self._taken_by(zombie, fresh[0], again=False) if fresh else None
-                zombie.call = (fresh[0], taken) if isinstance(taken, Call) else None
             if zombie.call is not None:
                 self._sent(zombie, zombie.call[1], fault)
                 zombie.call = None

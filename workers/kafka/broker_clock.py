@@ -11,6 +11,7 @@ from collections.abc import Callable
 import structlog
 
 from stripeline.contracts.vocabulary import LogEvent
+from stripeline.workers.kafka.watch.standstill import Standstill
 
 _MAX_ROUND_TRIP_S = 1.0
 _FIRST_ROUND_TRIP_S = 20.0
@@ -32,6 +33,7 @@ class BrokerClock:
         self._base_ms, self._base_s = wall() * 1000, monotonic()
         self.known = False
         self._reported = False
+        self.still = Standstill(monotonic)
 
     def now_ms(self) -> int:
         return int(self._base_ms + (self._monotonic() - self._base_s) * 1000)

@@ -5,7 +5,6 @@ decision about a record. Kafka's consumer groups are the distributed engine; not
 """
 
 import asyncio
-import contextlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -28,6 +27,7 @@ from stripeline.workers.kafka.task import Task
 from stripeline.workers.kafka.task_owners import REOPEN_AFTER_S, TaskOwners
 from stripeline.workers.kafka.unread.held_inputs import HeldInputs, Skips
 from stripeline.workers.kafka.watch.blocked_inputs import BlockedInputs
+from stripeline.workers.kafka.watch.bounded_wait import wait_at_most
 from stripeline.workers.kafka.watch.connection_asks import ConnectionAsks
 from stripeline.workers.kafka.watch.sign_of_life import SignOfLife
 from stripeline.workers.kafka.watch.upkeep import Upkeep
@@ -151,9 +151,11 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
 
     async def run(self, stop: asyncio.Event) -> None:
         """Work until `stop` is set. A lost membership is joined again; no error of Kafka's ends the process."""
+        looking = asyncio.create_task(self.clock.still.watch(), name="looks for a standstill")
         try:
             await self._memberships(stop)
         finally:
+            looking.cancel()
             await self._notices.close()
             await self.blocked.close()
 
@@ -169,7 +171,7 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
                 words = self._membership.words(error)
                 self._why_not = f": {words}"
                 self._happened(WorkerEvent.SESSION_FAILED, error=words)
-                await _wait(stop, REOPEN_AFTER_S[min(failures, len(REOPEN_AFTER_S)) - 1])
+                await wait_at_most(stop, REOPEN_AFTER_S[min(failures, len(REOPEN_AFTER_S)) - 1])
 
     def reopen(self, why: str) -> None:
         """Close the consumer, whatever it waits for, and join again: the watchdog's remedy."""
@@ -265,8 +267,3 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
 
 def _partitions(numbers: Iterable[int]) -> str:
     return f"partitions {', '.join(str(number) for number in sorted(numbers))}"
-
-
-async def _wait(stop: asyncio.Event, delay_s: float) -> None:
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), delay_s)

@@ -31,9 +31,9 @@ class Notices:
         self._waiting: dict[tuple[str, bytes | None], OutputRecord] = {}
         self._sending: asyncio.Task[None] | None = None
 
-    def put(self, notice: OutputRecord) -> None:
-        self._waiting[notice.topic, notice.key] = notice
-        if self._sending is None or self._sending.done():
+    def put(self, *notices: OutputRecord) -> None:
+        self._waiting.update(((notice.topic, notice.key), notice) for notice in notices)
+        if notices and (self._sending is None or self._sending.done()):
             self._sending = asyncio.create_task(self._send_all(), name="notices")
 
     async def close(self) -> None:

@@ -8,7 +8,6 @@ the next commit and the offsets. If a commit fails, they are discarded, and a ne
 """
 
 import asyncio
-import contextlib
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
@@ -26,6 +25,7 @@ from stripeline.workers.kafka.notices import Notices
 from stripeline.workers.kafka.restore import RestoredState
 from stripeline.workers.kafka.task_opening import Beginnings, Opening
 from stripeline.workers.kafka.transaction import CommitOffsets, Transactions, commit_offsets
+from stripeline.workers.kafka.watch.bounded_wait import wait_at_most
 from stripeline.workers.kafka.watch.connection_asks import ConnectionAsks
 from stripeline.workers.roles import Role, RoleCall, waiting_of
 from stripeline.workers.stripe.call_ages import PartitionCalls
@@ -109,6 +109,7 @@ class Task(Generic[S]):
         if self.inputs[tp].read(records, position):
             self._wake.set()
         if records:
+            self._transactions.proof.saw(records[-1], self._clock.now_ms())
             self._pump()
 
     async def run(self) -> None:
@@ -117,9 +118,7 @@ class Task(Generic[S]):
             await self._wake.wait()
             self._wake.clear()
             await self._commit()
-            with contextlib.suppress(TimeoutError):
-                async with asyncio.timeout(rest_s(self._pace.rest_s, self._busy_s)):
-                    await self._hurry.wait()
+            await wait_at_most(self._hurry, rest_s(self._pace.rest_s, self._busy_s))
 
     async def close(self, deadline_s: float) -> RestoredState[S] | None:
         """Take no more, wait for calls in flight, commit, close. The state that may be kept, None after a failure."""
@@ -197,6 +196,10 @@ class Task(Generic[S]):
 
     def _may_call(self) -> bool:
         """A few may wait for a slot, so that one that comes free is taken at once; more would only take memory."""
+        if not self._transactions.proof.sure:  # the next commit proves it
+            self._pending.touch()
+            self._wake.set()
+            return False
         return not self._closing and self._slots.waiting < _WAITING_CALLS and self._limit.admits(self._uncommitted)
 
     async def _carry_out(self, begun: tuple[Hashable, InputRecord, RoleCall[S]] | None) -> None:
@@ -219,9 +222,8 @@ class Task(Generic[S]):
             self._pump_soon()
         under_way = self._under_way.began()
         try:
-            reply = await call.carry_out()
-            decided = self._decided(record, partial(call.settle, self.restored.state, reply))
-            while not isinstance(decided, Decision) and decided.continues:
+            decided: Decision | RoleCall[S] = call
+            while not isinstance(decided, Decision) and (decided is call or decided.continues):
                 reply = await decided.carry_out()
                 decided = self._decided(record, partial(decided.settle, self.restored.state, reply))
         finally:
@@ -238,8 +240,7 @@ class Task(Generic[S]):
             return self.role.broken(self.restored.state, record, error)
 
     def _finish(self, lane: Hashable, record: InputRecord, decision: Decision) -> None:
-        for notice in decision.notices:
-            self._notices.put(notice)
+        self._notices.put(*decision.notices)
         if (waits := decision.waits) is not None and self.intake.stays(lane, record, waits, self._clock.now_ms()):
             self._change(waits.changes)
             self._uncommitted -= 1

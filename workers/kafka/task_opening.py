@@ -40,7 +40,6 @@ _STATE_LOST: Final = (
     " were sent again after 24 h. See docs/operations.md (A changelog was created again) for how to accept that for the"
     " group {group}"
 )
-_NO_KEY: Final = "end"
 """No state has this key: a ledger's have a slash, a run's a colon."""
 
 log = structlog.get_logger()
@@ -201,5 +200,5 @@ class Opening:
     async def _append(self) -> int:
         """Append a tombstone of a key that is never used. Returns the changelog's end after it."""
         nothing = Pending()
-        nothing.changes[_NO_KEY] = None
+        nothing.touch()
         return await self._transactions.commit(nothing, {}) or 0

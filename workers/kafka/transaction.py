@@ -16,6 +16,7 @@ from stripeline.workers.kafka.aiokafka_internals import end_producer
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.client_start import start_within
 from stripeline.workers.kafka.watch.connection_asks import ConnectionAsks
+from stripeline.workers.kafka.watch.standstill import PartitionProof
 from stripeline.workers.task.decision import OutputRecord
 from stripeline.workers.task.input_partition import InputPartition
 from stripeline.workers.task.pending import Pending
@@ -47,7 +48,7 @@ class Transactions:
         self, *, group: str, partition: int, changelog: str, clock: BrokerClock, client: Mapping[str, Any],
         asks: ConnectionAsks,
     ) -> None:  # fmt: skip
-        self._asks = asks
+        self._asks, self.proof = asks, PartitionProof(clock.still)
         self._group, self._partition, self._changelog, self._clock = group, partition, changelog, clock
         self._producer = AIOKafkaProducer(
             **client,
@@ -71,7 +72,10 @@ class Transactions:
         """
         try:
             async with asyncio.timeout(TRANSACTION_TIMEOUT_MS / 1000):
-                return await self._commit(pending, offsets)
+                proved = self.proof.commits()
+                upto = await self._commit(pending, offsets)
+                proved()
+                return upto
         except TimeoutError:
             topics = ", ".join(sorted({out.topic for out in pending.outputs} | {self._changelog}))
             raise TimeoutError(

@@ -1,10 +1,13 @@
 """What finished since the last commit: the contents of the next transaction. Pure."""
 
 from collections.abc import Iterable
+from typing import Final
 
 from msgspec import Struct
 
 from stripeline.workers.task.decision import Decision, OutputRecord, StateChange
+
+_NO_KEY: Final = "end"
 
 
 class Pending:
@@ -22,6 +25,10 @@ class Pending:
         self.records += 1
         self.outputs.extend(decision.outputs)
         self.change(decision.changes)
+
+    def touch(self) -> None:
+        """A tombstone of a key that is never used: there is something to commit."""
+        self.changes[_NO_KEY] = None
 
     def change(self, changes: Iterable[StateChange]) -> None:
         for change in changes:
