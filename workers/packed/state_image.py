@@ -39,7 +39,7 @@ class Imaged(Protocol):
     def load(self, part: StateImage) -> None: ...
 
 
-class _Piece(Struct, array_like=True):
+class _Piece(Struct, frozen=True, array_like=True):
     blocks: list[tuple[bytes, bytes]] = []
     records: list[Record] = []
     begun: dict[str, dict[int, int]] | None = None
