@@ -74,7 +74,8 @@ class TlsFiles:
             ) from error
 
     def _require_pair(self, cert: Path, key: Path) -> None:
-        if _public_key(_private_key(key, self.password).public_key()) != _public_key(_certificate(cert).public_key()):
+        certified = _public_key(_certificate(cert).public_key())
+        if _public_key(_private_key(key, self.password).public_key()) != certified:
             raise TlsFileError(
                 f"STRIPELINE_KAFKA_KEY_FILE {key} is not the key of the certificate in STRIPELINE_KAFKA_CERT_FILE"
                 f" {cert}. The first certificate of that file must be the client's own."

@@ -59,12 +59,13 @@ class SimulatedTask:
         self.written: Counter[str] = Counter()  # to retry topics, by command
         self.attempts: Counter[str] = Counter()
         self.commits = 0
+        self._role: ExecutorRole | None = None
         self.kill()
 
     def kill(self) -> None:
         """Everything since the last commit is lost, and calls under way with it; a new task takes over."""
-        if self._gate is not None:
-            self._gate.shares.calls_cut_short(0)
+        if self._role is not None:
+            self._role.calls_cut_short(0)
         executor = Executor(setup=self._setup, gate=self._gate or open_gate())
         self._role = ExecutorRole(TOPICS, executor, lambda _: None, self._concurrency)  # type: ignore[arg-type, return-value]
         self.ledger = Ledger()

@@ -24,6 +24,12 @@ def test_a_change_alone_is_something():
     assert pending.records == 0
 
 
+def test_one_that_was_touched_has_something_to_commit():
+    pending = Pending()
+    pending.touch()
+    assert (bool(pending), pending.records) == (True, 0)
+
+
 FIRST, SECOND = LedgerQueue(0, 1, 5), LedgerQueue(0, 2, 5)
 
 

@@ -10,6 +10,7 @@ from stripeline.contracts.deliveries.partitioner import partition_of
 from stripeline.contracts.headers import THIN_EVENT
 from stripeline.contracts.vocabulary import Fault, Verdict
 from stripeline.ingest.routing import Publication, route
+from stripeline.workers.executor.connection.call_shares import CallShares
 from stripeline.workers.executor.connection.key_owner import KeyOwner
 from stripeline.workers.executor.connection.rate_gate import RateGate
 from stripeline.workers.executor.stripe_answer import NoKey, StripeAnswer
@@ -360,6 +361,20 @@ def test_requests_take_their_turns_in_the_connections_rate():
     held = [record for record in world.waiting if h.TURN_AT in h.read(record.headers)]
     assert len(world.asked) == 1
     assert len(held) == 19
+
+
+def test_beyond_its_share_of_the_slots_an_event_waits():
+    gate = RateGate(
+        limits=lambda _: Rate(), share=lambda: 1.0, key=lambda _: "k", refused=lambda *_: None, shares=CallShares(2)
+    )
+    gate.shares.asks(("another", None), START_MS)
+    gate.shares.began(0, ("acme", None))
+    world = ThinWorld(stripe={EVENT: fetched(), TWIN: found(snapshot())}, gate=gate)
+    world.take(thin_record(key=b"pi_1"))
+    assert (world.asked, len(world.waiting)) == ([], 1)
+    gate.shares.calls_cut_short(0)
+    world.drain()
+    assert len(world.published) == 1
 
 
 def test_below_its_rate_every_event_is_published_once():
