@@ -93,10 +93,10 @@ async def test_a_decision_that_raises_dead_letters_its_record_alone(
     role = workers.role(stripe)
     take, answered = role.take, role.answered
 
-    def bad_take(ledger: Ledger, record: InputRecord, now_ms: int, maybe_attempted: bool) -> Any:
+    def bad_take(ledger: Ledger, record: InputRecord, now_ms: int, maybe_attempted: bool, **more: bool) -> Any:
         if moment == "take" and b'"bad"' in (record.value or b""):
             raise RuntimeError("a fault of ours")
-        return take(ledger, record, now_ms, maybe_attempted)
+        return take(ledger, record, now_ms, maybe_attempted, **more)
 
     def bad_settle(ledger: Ledger, call: Call, answer: StripeAnswer, now_ms: int) -> Any:
         if moment == "settle" and call.command.command_id == "bad":

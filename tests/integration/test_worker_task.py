@@ -202,6 +202,7 @@ async def test_a_fenced_task_leaves_nothing_behind_and_heals(bench: Bench):
     assert {key for command_id, key in bench.calls if command_id == "after0"} == {"stripeline:inst1:after0"}
 
 
+@pytest.mark.long
 async def test_after_a_standstill_a_former_owner_takes_nothing(bench: Bench):
     """Only its successor, here itself once more, which knows that they may have been attempted."""
     quiet_fencing()
