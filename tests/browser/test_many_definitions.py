@@ -22,7 +22,7 @@ async def many(tmp_path: Path) -> AsyncIterator[str]:
 
 
 @pytest.mark.parametrize("kind", ["connections", "workflows"])
-async def test_a_list_goes_on_and_is_filtered(pages: Pages, many: str, kind: str) -> None:
+async def test_a_list_goes_on_and_is_filtered(many: str, pages: Pages, kind: str) -> None:  # it outlives its pages
     page = await pages.open(f"/{kind}", base=many)
     rows = page.locator("#rows tr")
     await expect(rows).to_have_count(50)
