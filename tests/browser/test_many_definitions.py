@@ -1,4 +1,4 @@
-"""Ten thousand tenants in a browser: the next page of a list, and what a filter leaves of it."""
+"""A thousand tenants in a browser: the next page of a list, and what a filter leaves of it."""
 
 from collections.abc import AsyncIterator
 from pathlib import Path
@@ -17,7 +17,7 @@ from tests.support.many_definitions import many_definitions
 async def many(tmp_path: Path) -> AsyncIterator[str]:
     """Where a console serves them: without Kafka, since it shows them from memory."""
     async with console_pages(tmp_path) as console:
-        console.pausing.definitions = many_definitions(10_000, NOW_MS)
+        console.pausing.definitions = many_definitions(1_000, NOW_MS)
         yield str(console.client.make_url("")).rstrip("/")
 
 
