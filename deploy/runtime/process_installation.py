@@ -5,12 +5,12 @@ that it began with, and says so.
 """
 
 import asyncio
-from contextlib import suppress
 from typing import Final
 
 from stripeline.contracts.operator.control_records import Installation
 from stripeline.deploy.definitions.installation import InstallationError, absent
 from stripeline.workers.kafka.control_table import ControlTable
+from stripeline.workers.kafka.watch.bounded_wait import wait_at_most
 
 _LOOK_AGAIN_S: Final = 0.2
 
@@ -35,8 +35,7 @@ class ProcessInstallation:
                 self.require_format()
                 self._own = self._own or found
                 return True
-            with suppress(TimeoutError):
-                await asyncio.wait_for(stop.wait(), _LOOK_AGAIN_S)
+            await wait_at_most(stop, _LOOK_AGAIN_S)
         return False
 
     def require_format(self) -> None:

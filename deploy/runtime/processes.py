@@ -8,7 +8,7 @@ in one process or, for the demo, beside the others.
 import asyncio
 import gc
 from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager, suppress
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from typing import Any, assert_never
 
@@ -31,6 +31,7 @@ from stripeline.deploy.runtime.reporting.reporter import reporting
 from stripeline.deploy.runtime.shared import Shared, open_shared
 from stripeline.deploy.runtime.worker_setup import known_format
 from stripeline.deploy.settings.settings import Settings, service_environment
+from stripeline.workers.kafka.watch.bounded_wait import wait_at_most
 
 log = structlog.get_logger(__name__)
 _NEXT_TRY_S = 2.0
@@ -123,11 +124,6 @@ async def _running(work: Coroutine[Any, Any, None]) -> AsyncIterator[None]:
         await asyncio.wait((task,))
 
 
-async def _stopped(stop: asyncio.Event, within_s: float) -> None:
-    with suppress(TimeoutError):
-        await asyncio.wait_for(stop.wait(), within_s)
-
-
 async def _at_once(_: Shared, stop: asyncio.Event) -> bool:
     return not stop.is_set()
 
@@ -140,12 +136,12 @@ async def _topics_are_right(shared: Shared, stop: asyncio.Event) -> bool:
         except NotYetError as error:
             shared.checks["topics"] = lambda words=str(error): words  # type: ignore[misc]
             log.warning(LogEvent.TOPIC_PROBLEM, problem=str(error), next_try_s=_NEXT_TRY_S)
-            await _stopped(stop, _NEXT_TRY_S)
+            await wait_at_most(stop, _NEXT_TRY_S)
         except (KafkaError, OSError, TimeoutError) as error:
             reason = await shared.words.cause(error, _NEXT_TRY_S)
             shared.checks["topics"] = partial(str, reason)
             log.warning(LogEvent.KAFKA_UNREACHABLE, reason=reason, next_try_s=_NEXT_TRY_S)
-            await _stopped(stop, _NEXT_TRY_S)
+            await wait_at_most(stop, _NEXT_TRY_S)
         else:
             shared.checks.pop("topics")
             return True

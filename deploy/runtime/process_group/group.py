@@ -25,6 +25,7 @@ from stripeline.deploy.runtime.process_group.shared_port import SharedPort
 from stripeline.deploy.settings.settings import Settings, service_environment
 from stripeline.deploy.telemetry.loop_lag import LoopLag
 from stripeline.ingest.http.listening import bound
+from stripeline.workers.kafka.watch.bounded_wait import wait_at_most
 
 log = structlog.get_logger(__name__)
 # Its processes have 24 s each: theirs is the work that must end.
@@ -70,8 +71,7 @@ async def _ending(settings: Settings, stop: asyncio.Event, members: Sequence[Mem
             await port.serve(stop)
     for member in members:
         member.ends.set()
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(member.gone.wait(), _TURNS_S / len(members))
+        await wait_at_most(member.gone, _TURNS_S / len(members))
 
 
 @contextlib.asynccontextmanager

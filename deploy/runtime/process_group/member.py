@@ -22,6 +22,7 @@ from stripeline.deploy.runtime.process_group.member_health import MemberHealth
 from stripeline.deploy.runtime.process_group.membership import LAST_S, GroupRole
 from stripeline.deploy.runtime.process_group.restarts import failures_now, is_silent, restart_in_s
 from stripeline.deploy.runtime.process_group.shared_port import SharedPort
+from stripeline.workers.kafka.watch.bounded_wait import wait_at_most
 
 log = structlog.get_logger(__name__)
 _END_S: Final = LAST_S + 0.5
@@ -116,8 +117,7 @@ class Member:
         how = f"signal {-code}" if code < 0 else f"exit code {code}"
         self.health = MemberHealth(state=f"ended with {how}, and is started again in {again_s:g} s at most")
         log.error(LogEvent.PROCESS_ENDED, role=self._role, process=self.number, how=how, again_in_s=again_s)
-        with contextlib.suppress(TimeoutError):
-            await asyncio.wait_for(stop.wait(), again_s)
+        await wait_at_most(stop, again_s)
         self.restarts += 1
 
     async def _end(self) -> None:
