@@ -9,7 +9,7 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.vocabulary import LogEvent
-from stripeline.workers.kafka import task_opening
+from stripeline.workers.kafka.opening import openings
 from stripeline.workers.roles import RouterRole
 from stripeline.workers.router.router import Router
 from stripeline.workers.task.watermark import Watermark
@@ -145,7 +145,7 @@ async def test_commits_that_kafka_forgot_are_told(
     async def forgotten(*_: Any) -> dict[TopicPartition, Watermark]:
         return {}
 
-    monkeypatch.setattr(task_opening, "watermarks", forgotten)
+    monkeypatch.setattr(openings, "watermarks", forgotten)
     stripe = ScriptedStripe()
     running = workers.start(stripe)
     await running.ready()

@@ -11,7 +11,8 @@ from aiokafka.structs import TopicPartition
 from stripeline.contracts.internal_records import UnreadableRecordError
 from stripeline.deploy.local.kafka import LocalKafka
 from stripeline.workers.executor.ledger import Ledger
-from stripeline.workers.kafka.restore import RestoredState, Restoring, restore
+from stripeline.workers.kafka.opening.restore import RestoredState, Restoring, restore
+from stripeline.workers.kafka.partition_reader import log_ends
 from stripeline.workers.task import restore_progress
 from tests.support.broker import Broker
 from tests.support.scripted_workers import ScriptedStripe, ScriptedWorkers, numbered, scripted_workers
@@ -28,8 +29,9 @@ def restoring(workers: ScriptedWorkers) -> Restoring:
         raise AssertionError("there is a record before the end")
 
     return Restoring(
-        client=workers.client, turn=asyncio.Semaphore(1), waits=lambda _: None, append=append, now_ms=lambda: 0
-    )
+        client=workers.client, turn=asyncio.Semaphore(1), waits=lambda _: None, append=append, now_ms=lambda: 0,
+        ends=lambda places: log_ends(list(places), workers.client),
+    )  # fmt: skip
 
 
 async def test_a_restore_leaves_no_fetch_for_the_collector(workers: ScriptedWorkers):

@@ -10,8 +10,8 @@ from aiokafka.structs import OffsetAndMetadata, TopicPartition
 from stripeline.contracts.vocabulary import WorkerEvent
 from stripeline.deploy.operations.topics import apply
 from stripeline.workers.kafka import consumer as group_consumers
-from stripeline.workers.kafka import task_opening
 from stripeline.workers.kafka.aiokafka_topic_ids_internals import topic_ids
+from stripeline.workers.kafka.opening import task_opening
 from tests.support.broker import Broker, delete_topics
 from tests.support.scripted_workers import ScriptedStripe, ScriptedWorkers, customers, numbered, scripted_workers, until
 

@@ -13,8 +13,9 @@ from stripeline.contracts.definitions import Trigger, encode_definition
 from stripeline.contracts.operator.control_records import BatchSkip
 from stripeline.contracts.vocabulary import UnreadableReason, WorkerEvent
 from stripeline.deploy.local.kafka import LocalKafka
-from stripeline.workers.kafka import polling, task_opening
+from stripeline.workers.kafka import polling
 from stripeline.workers.kafka.control_table import ControlTable, publish
+from stripeline.workers.kafka.opening import task_opening
 from stripeline.workers.kafka.unread.unreadable_batch import UnreadableBatch, unreadable_batch
 from stripeline.workers.kafka.watch.watchdog import snapshot
 from stripeline.workers.task import stalled_reads

@@ -11,7 +11,7 @@ from aiokafka import AIOKafkaProducer
 from aiokafka.errors import NoOffsetForPartitionError
 
 from stripeline.workers.kafka import task as task_module
-from stripeline.workers.kafka import task_opening
+from stripeline.workers.kafka.opening import openings, task_opening
 from stripeline.workers.task import intake
 from stripeline.workers.task.watermark import decode
 from tests.support.broker import Broker, quiet_fencing
@@ -285,7 +285,7 @@ async def test_a_join_that_outlasts_requests_is_repeated_and_succeeds(
 
 
 async def test_what_was_there_before_the_first_worker_is_worked_off(workers, monkeypatch: pytest.MonkeyPatch):
-    watermarks, names = task_opening.watermarks, numbered(0, 30)
+    watermarks, names = openings.watermarks, numbered(0, 30)
 
     async def after_a_read_for_nobody(*arguments: Any) -> Any:
         # The consumer reads as soon as it is assigned, and the task opens later: what is read before is nobody's.
@@ -296,7 +296,7 @@ async def test_what_was_there_before_the_first_worker_is_worked_off(workers, mon
         return await watermarks(*arguments)
 
     await workers.send(*customers(*names))
-    monkeypatch.setattr(task_opening, "watermarks", after_a_read_for_nobody)
+    monkeypatch.setattr(openings, "watermarks", after_a_read_for_nobody)
     stripe = ScriptedStripe()
     worker = workers.start(stripe)
     assert Counter(await workers.all_have_results(*names)) == Counter(names)

@@ -21,14 +21,14 @@ from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.client_start import start_within
 from stripeline.workers.kafka.consumer import group_consumer, stop_consumer
 from stripeline.workers.kafka.notices import Notices
+from stripeline.workers.kafka.opening.openings import openings
+from stripeline.workers.kafka.opening.restore import RestoredState
 from stripeline.workers.kafka.polling import Polling
-from stripeline.workers.kafka.restore import RestoredState
 from stripeline.workers.kafka.task import Task
 from stripeline.workers.kafka.task_owners import REOPEN_AFTER_S, TaskOwners
 from stripeline.workers.kafka.unread.held_inputs import HeldInputs, Skips
 from stripeline.workers.kafka.watch.blocked_inputs import BlockedInputs
 from stripeline.workers.kafka.watch.bounded_wait import wait_at_most
-from stripeline.workers.kafka.watch.connection_asks import ConnectionAsks
 from stripeline.workers.kafka.watch.sign_of_life import SignOfLife
 from stripeline.workers.kafka.watch.upkeep import Upkeep
 from stripeline.workers.roles import Role
@@ -44,8 +44,6 @@ from stripeline.workers.task.waiting.waiting_room import RoomSize
 S = TypeVar("S", bound=TaskState)
 log = structlog.get_logger()
 _SEEK_S, _START_S = 10.0, 30.0
-# One waits for Kafka while the other applies. More would only take memory, a fetch each, and open all tasks late.
-_RESTORES_AT_A_TIME = 2
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -81,10 +79,10 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         self._limits: dict[int, UncommittedLimit] = defaultdict(UncommittedLimit)  # they outlive their tasks
         self._sharing = Sharing(original=role.original, partitions=membership.partitions)
         self._topics: Mapping[int, frozenset[str]] = {}
-        self._notices, self._asks = Notices(membership.client), ConnectionAsks()
+        self._notices = Notices(membership.client)
         self._life = SignOfLife()
         self.blocked = BlockedInputs(role.name, membership.client, clock.now_ms)
-        self._restore_turn = asyncio.Semaphore(_RESTORES_AT_A_TIME)
+        self._openings = openings(role.group, membership.client)
         self._consumer: AIOKafkaConsumer | None = None
         self._member: asyncio.Task[None] | None = None
         self._rejoin = asyncio.Event()
@@ -238,10 +236,9 @@ class Worker(ConsumerRebalanceListener, Generic[S]):  # type: ignore[misc]
         membership = self._membership
         topics = [topic for topic in self.role.inputs if topic in self._topics[number]]
         return Task(
-            self.role, number, topics, clock=self.clock, client=membership.client,
-            pace=self._pace, slots=self.slots.of_a_task(),
-            calls=self.call_ages.of(number), limit=self._limits[number], turn=self._restore_turn,
-            notices=self._notices, asks=self._asks, restored=restored, counts=self.counts, room_size=self._room_size,
+            self.role, number, topics, clock=self.clock, openings=self._openings,
+            pace=self._pace, slots=self.slots.of_a_task(), calls=self.call_ages.of(number), limit=self._limits[number],
+            notices=self._notices, restored=restored, counts=self.counts, room_size=self._room_size,
             cache=membership.files.of(self.role.changelog, number) if membership.files else None,
         )  # fmt: skip
 

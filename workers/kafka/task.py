@@ -11,7 +11,7 @@ import asyncio
 import time
 from collections.abc import Callable, Hashable, Iterable, Mapping, Sequence
 from functools import partial
-from typing import Any, Generic, TypeVar
+from typing import Generic, TypeVar
 
 import structlog
 from aiokafka.errors import KafkaError
@@ -22,11 +22,11 @@ from stripeline.workers.disk.state_cache import StateCache
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.decision_count import count
 from stripeline.workers.kafka.notices import Notices
-from stripeline.workers.kafka.restore import RestoredState
-from stripeline.workers.kafka.task_opening import Beginnings, Opening
+from stripeline.workers.kafka.opening.openings import Openings
+from stripeline.workers.kafka.opening.restore import RestoredState
+from stripeline.workers.kafka.opening.task_opening import Beginnings, Opening
 from stripeline.workers.kafka.transaction import CommitOffsets, Transactions, commit_offsets
 from stripeline.workers.kafka.watch.bounded_wait import wait_at_most
-from stripeline.workers.kafka.watch.connection_asks import ConnectionAsks
 from stripeline.workers.roles import Role, RoleCall, waiting_of
 from stripeline.workers.stripe.call_ages import PartitionCalls
 from stripeline.workers.stripe.call_slots import TaskSlots
@@ -50,16 +50,15 @@ class Task(Generic[S]):
     """One partition number of one role."""
 
     def __init__(
-        self, role: Role[S], partition: int, topics: Iterable[str], *, clock: BrokerClock, client: Mapping[str, Any],
-        pace: CommitPace, slots: TaskSlots, calls: PartitionCalls, limit: UncommittedLimit,
-        turn: asyncio.Semaphore, notices: Notices, asks: ConnectionAsks, cache: StateCache | None = None,
-        restored: RestoredState[S] | None = None, counts: Counts | None = None, room_size: RoomSize | None = None,
+        self, role: Role[S], partition: int, topics: Iterable[str], *, clock: BrokerClock, openings: Openings,
+        pace: CommitPace, slots: TaskSlots, calls: PartitionCalls, limit: UncommittedLimit, notices: Notices,
+        cache: StateCache | None, restored: RestoredState[S] | None, counts: Counts, room_size: RoomSize,
     ) -> None:  # fmt: skip
-        self.role, self.partition, self.counts = role, partition, counts or Counts()
+        self.role, self.partition, self.counts = role, partition, counts
         self.restored = restored or RestoredState(role.new_state(), 0)
         self.inputs = {TopicPartition(topic, partition): InputPartition(grows=topic in role.grows) for topic in topics}
         sources = {tp.topic: source for tp, source in self.inputs.items()}
-        waiting = waiting_of(role, lambda: self.restored.state, WaitingRoom(room_size or RoomSize()))
+        waiting = waiting_of(role, lambda: self.restored.state, WaitingRoom(room_size))
         # Twice: what waits for its connection's turn runs too, as far as a lane is concerned.
         self.intake = Intake(sources, role.lane, role.due_ms, 2 * role.concurrency, waiting)
         self._slots, self._under_way, self._notices = slots, calls, notices
@@ -74,9 +73,10 @@ class Task(Generic[S]):
         self._uncommitted, self._busy_s, self._expire_at_s = 0, 0.0, 0.0
         self._log = log.bind(task=f"{role.name}-{partition}")
         self._transactions = Transactions(
-            group=role.group, partition=partition, changelog=role.changelog, clock=clock, client=client, asks=asks
-        )
-        self.opening = Opening(role, partition, self._transactions, client=client, turn=turn, clock=clock, cache=cache)
+            group=role.group, partition=partition, changelog=role.changelog, clock=clock,
+            client=openings.client, asks=openings.asks,
+        )  # fmt: skip
+        self.opening = Opening(role, partition, self._transactions, openings=openings, clock=clock, cache=cache)
 
     async def start(self, beginnings: Beginnings, seek: Callable[[Mapping[TopicPartition, int]], None]) -> None:
         """Open the producer, restore, then start: in this order, so that no zombie can add to what is restored."""

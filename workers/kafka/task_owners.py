@@ -15,9 +15,9 @@ from aiokafka.errors import InvalidProducerEpoch, InvalidProducerIdMapping, Kafk
 from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.vocabulary import WorkerEvent
-from stripeline.workers.kafka.restore import RestoredState
+from stripeline.workers.kafka.opening.restore import RestoredState
+from stripeline.workers.kafka.opening.task_opening import Beginnings
 from stripeline.workers.kafka.task import Task
-from stripeline.workers.kafka.task_opening import Beginnings
 from stripeline.workers.kafka.transaction import TRANSACTION_TIMEOUT_MS
 from stripeline.workers.task.counters import Counts
 from stripeline.workers.task.decision import TaskState

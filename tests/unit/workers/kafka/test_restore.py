@@ -8,7 +8,8 @@ from aiokafka.errors import GroupLoadInProgressError, KafkaError, NotCoordinator
 from aiokafka.protocol.commit import OffsetFetchRequest
 from aiokafka.structs import TopicPartition
 
-from stripeline.workers.kafka import aiokafka_internals, restore
+from stripeline.workers.kafka import aiokafka_internals
+from stripeline.workers.kafka.opening import restore
 from stripeline.workers.task.watermark import encode
 
 GROUP = "stripe.executor"

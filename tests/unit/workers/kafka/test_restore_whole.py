@@ -1,7 +1,7 @@
 """A state is restored whole or not at all: never up to an open transaction only, and past offsets that hold nothing."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Collection
 from contextlib import asynccontextmanager
 from typing import Any
 
@@ -11,9 +11,9 @@ from aiokafka.structs import TopicPartition
 from hypothesis import given
 from hypothesis import strategies as st
 
-from stripeline.workers.kafka import restore as restoring
+from stripeline.workers.kafka.opening import restore as restoring
+from stripeline.workers.kafka.opening.restore import ChangelogReplacedError, RestoredState, Restoring, restore
 from stripeline.workers.kafka.partition_reader import PartitionReader
-from stripeline.workers.kafka.restore import ChangelogReplacedError, RestoredState, Restoring, restore
 from stripeline.workers.task.open_transaction import OpenTransaction
 from tests.support.changelog import Entry, Log, LogConsumer
 
@@ -45,15 +45,11 @@ async def read_from(log: Log, monkeypatch: pytest.MonkeyPatch, **consumer: Any) 
     async def reader(*_: Any, **__: Any) -> AsyncIterator[PartitionReader]:
         yield PartitionReader(LogConsumer(log, TP, **consumer))  # type: ignore[arg-type]
 
-    async def ends(*_: Any) -> dict[TopicPartition, int]:
-        return {TP: log.end}
-
     async def open_transaction(tp: TopicPartition, offset: int, _: Any) -> OpenTransaction:
         return OpenTransaction(topic=tp.topic, partition=tp.partition, offset=offset, producer_id=7, producer_epoch=1)
 
     with monkeypatch.context() as patched:
         patched.setattr(restoring, "partition_reader", reader)
-        patched.setattr(restoring, "log_ends", ends)
         patched.setattr(restoring, "open_transaction", open_transaction)
         yield
 
@@ -63,9 +59,12 @@ def restoring_of(log: Log, waits: Callable[[Callable[[], str] | None], None] = s
         log.entries.append(Entry("record", None, "end"))
         return log.end
 
+    async def ends(_: Collection[TopicPartition]) -> dict[TopicPartition, int]:
+        return {TP: log.end}
+
     return Restoring(
         client={"bootstrap_servers": "kafka-1:9092"}, turn=asyncio.Semaphore(1), waits=waits, append=append,
-        now_ms=lambda: 0,
+        now_ms=lambda: 0, ends=ends,
     )  # fmt: skip
 
 

@@ -17,10 +17,10 @@ from aiokafka.structs import TopicPartition
 
 from stripeline.contracts.vocabulary import LogEvent
 from stripeline.workers.disk.state_cache import StateCache
-from stripeline.workers.kafka.aiokafka_topic_ids_internals import topic_ids
 from stripeline.workers.kafka.broker_clock import BrokerClock
+from stripeline.workers.kafka.opening.openings import Openings
+from stripeline.workers.kafka.opening.restore import RestoredState, Restoring, changelog_now, restore
 from stripeline.workers.kafka.partition_reader import Offsets
-from stripeline.workers.kafka.restore import RestoredState, Restoring, changelog_now, restore, watermarks
 from stripeline.workers.kafka.transaction import Transactions
 from stripeline.workers.kafka.unread.losses import lost_gap, tell_expired_commits
 from stripeline.workers.kafka.unread.unreadable_batch import UnreadableBatchError
@@ -60,19 +60,20 @@ class Start:
 
 
 class Opening:
-    """The opening of one task. `turn` bounds how many tasks of a process restore at a time."""
+    """The opening of one task."""
 
     def __init__(
-        self, role: Role[Any], partition: int, transactions: Transactions, *, client: Mapping[str, Any],
-        turn: asyncio.Semaphore, clock: BrokerClock, cache: StateCache | None = None,
+        self, role: Role[Any], partition: int, transactions: Transactions, *, openings: Openings, clock: BrokerClock,
+        cache: StateCache | None = None,
     ) -> None:  # fmt: skip
         self._dead_letters, self._clock = role.dead_letters, clock
         self._cache, self._new_state = cache, role.new_state
         self._group, self._changelog = role.group, TopicPartition(role.changelog, partition)
-        self._transactions, self.took_s = transactions, 0.0
+        self._transactions, self._openings, self.took_s = transactions, openings, 0.0
         self._restoring = Restoring(
-            client=client, turn=turn, waits=self._wait_for, append=self._append, now_ms=clock.now_ms
-        )
+            client=openings.client, turn=openings.turn, waits=self._wait_for, append=self._append,
+            now_ms=clock.now_ms, ends=openings.ends.of,
+        )  # fmt: skip
         self._waits: Callable[[], str] | None = None
         self._log = log.bind(task=f"{role.name}-{partition}")
 
@@ -109,7 +110,7 @@ class Opening:
     async def _begin_with_file(self, cache: StateCache, restored: RestoredState[Any]) -> None:
         """Where nothing is restored yet, begin with the state in the task's file, if there is one that is proved."""
         changelog = self._changelog
-        cache.topic_id = (await topic_ids({changelog.topic}, self._restoring.client)).get(changelog.topic)
+        cache.topic_id = (await self._openings.topic_ids.of([changelog.topic])).get(changelog.topic)
         if restored.upto == 0:
             async with self._restoring.turn:
                 found = await cache.load(self._new_state, self._changelog_now)
@@ -127,10 +128,10 @@ class Opening:
 
         Waits while the changelog is not the one that was committed with: its state is lost.
         """
-        client, changelog = self._restoring.client, self._changelog.topic
+        asked, changelog = self._openings, self._changelog.topic
         while True:
-            found = await watermarks(self._group, inputs, client)
-            ids = await topic_ids({changelog, *(tp.topic for tp in inputs)}, client)
+            found = await asked.watermarks.of(inputs)
+            ids = await asked.topic_ids.of({changelog, *(tp.topic for tp in inputs)})
             marks = {tp: mark_of(ids.get(tp.topic), ids.get(changelog)) for tp in inputs}
             if not any(is_of_another_changelog(known.mark, marks[tp]) for tp, known in found.items()):
                 self._waits = None

@@ -6,7 +6,7 @@ restore that is cut short goes on from there.
 """
 
 import asyncio
-from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, Generic, TypeVar
 
@@ -15,7 +15,7 @@ from aiokafka.structs import ConsumerRecord, TopicPartition
 
 from stripeline.contracts.internal_records import UnreadableRecordError
 from stripeline.workers.kafka.aiokafka_internals import committed_offsets
-from stripeline.workers.kafka.partition_reader import Offsets, PartitionReader, log_ends, partition_reader
+from stripeline.workers.kafka.partition_reader import Offsets, PartitionReader, partition_reader
 from stripeline.workers.kafka.watch.open_transactions import bootstrap_servers, open_transaction
 from stripeline.workers.packed.state_proof import ChangelogNow
 from stripeline.workers.task.decision import StateChange, TaskState
@@ -53,6 +53,7 @@ class Restoring:
     waits: called with what the restore waits for, None when it goes on; it says how long, whenever it is asked.
     append: appends a record without meaning behind the end of the changelog, and returns the end after it.
     now_ms: the broker's time.
+    ends: asks where logs end now, open transactions included.
     """
 
     client: Mapping[str, Any]
@@ -60,6 +61,7 @@ class Restoring:
     waits: Callable[[Callable[[], str] | None], None]
     append: Callable[[], Awaitable[int]]
     now_ms: Callable[[], int]
+    ends: Callable[[Collection[TopicPartition]], Awaitable[Offsets]]
 
 
 async def watermarks(
@@ -95,7 +97,7 @@ async def restore(
     Call it after the fence. Raises KafkaError, TimeoutError, ChangelogReplacedError, and UnreadableRecordError with the
     place of the record.
     """
-    ends = await log_ends([tp, *inputs], restoring.client)
+    ends = await restoring.ends([tp, *inputs])
     if restored.upto > ends[tp]:
         raise ChangelogReplacedError(f"{tp.topic}-{tp.partition} ends at {ends[tp]}, before {restored.upto}")
     async with partition_reader(restoring.client, max_partition_fetch_bytes=_FETCH_BYTES, bare=True) as reader:
