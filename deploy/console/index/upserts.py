@@ -1,10 +1,15 @@
-"""Writes rows over those of the same key, by the rules of each table, in the SQL that both databases have."""
+"""Writes rows over those of the same key, by the rules of each table, in the SQL that both databases have.
+
+Each statement is compiled once, and each row goes to the driver as it is: SQLAlchemy's work on them takes longer than
+SQLite's own.
+"""
 
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
 from operator import itemgetter
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Table, and_, case, func, literal_column, or_
+from sqlalchemy import ColumnElement, Connection, Dialect, Table, and_, case, func, literal_column, or_
 from sqlalchemy.dialects import postgresql, sqlite
 
 from stripeline.deploy.console.index import tables
@@ -13,49 +18,64 @@ from stripeline.deploy.console.index.rows.registers import COMMAND_REGISTERS, LE
 Row = Mapping[str, Any]
 _NO_RANK: Final[Any] = literal_column(str(-(2**62)))
 Columns = Any
-Merge = Callable[[Columns, Columns], Mapping[str, Any]]
-"""What the columns become: of the columns of the row that is there, and of the new one."""
+Insert = Any
+"""SQLAlchemy's, of one of the two databases."""
 
 
-def new_rows(db: Connection, table: Table) -> Any:
+def new_rows(db: Connection, table: Table) -> Insert:
     """The statement that inserts the rows whose key is not there yet."""
-    return _insert(db, table).on_conflict_do_nothing()
+    return _if_new(_insert(db.dialect, table), table)
 
 
 def insert_new(db: Connection, table: Table, rows: Sequence[Row]) -> None:
-    if rows:
-        _execute(db, new_rows(db, table), rows)
+    _write(db, table, rows, _if_new)
 
 
 def put(db: Connection, table: Table, rows: Sequence[Row]) -> None:
     """Over those of the same key."""
-    if rows:
-        _upsert(db, table, rows, lambda _, new: {column.name: new[column.name] for column in table.c})
+    _write(db, table, rows, _instead)
 
 
 def write_runs(db: Connection, rows: Sequence[Row]) -> None:
     """Of each run the newest state."""
-    if not rows:
-        return
-    _upsert(db, tables.run, rows, _newer_run, lambda row, new: new.offset > row.offset)
+    _write(db, tables.run, rows, _newer_run)
     if erased := [row["run_id"] for row in rows if row["erased_ms"] is not None]:
         db.execute(tables.run.update().where(tables.run.c.run_id.in_(erased)).values(customer=None, object_id=None))
 
 
-def _newer_run(row: Columns, new: Columns) -> Mapping[str, Any]:
-    """A succeeded run has no event any more: what it was about stays."""
-    kept = ("customer", "object_id")
-    plain = {column.name: new[column.name] for column in tables.run.c if column.name not in {"run_id", *kept}}
-    return {**plain, **{name: func.coalesce(row[name], new[name]) for name in kept}}
-
-
 def write_commands(db: Connection, rows: Sequence[Row]) -> None:
     """Each register from the fact of the highest rank."""
-    if rows:
-        _upsert(db, tables.command, rows, _newer_command)
+    _write(db, tables.command, rows, _newer_command)
 
 
-def _newer_command(row: Columns, new: Columns) -> Mapping[str, Any]:
+def add_tallies(db: Connection, tallies: Mapping[tuple[int, str], int]) -> None:
+    """Added to what is there: exactly once, in the transaction that moves the place."""
+    rows = [{"minute": minute, "name": name, "count": count} for (minute, name), count in sorted(tallies.items())]
+    _write(db, tables.tally, rows, _added)
+
+
+def _if_new(insert: Insert, _: Table) -> Insert:
+    return insert.on_conflict_do_nothing()
+
+
+def _instead(insert: Insert, table: Table) -> Insert:
+    return _merged(insert, table, {column.name: insert.excluded[column.name] for column in table.c})
+
+
+def _added(insert: Insert, table: Table) -> Insert:
+    return _merged(insert, table, {"count": table.c["count"] + insert.excluded["count"]})
+
+
+def _newer_run(insert: Insert, table: Table) -> Insert:
+    """A succeeded run has no event any more: what it was about stays."""
+    row, new, kept = table.c, insert.excluded, ("customer", "object_id")
+    plain = {column.name: new[column.name] for column in row if column.name not in {"run_id", *kept}}
+    values = {**plain, **{name: func.coalesce(row[name], new[name]) for name in kept}}
+    return _merged(insert, table, values, where=new.offset > row.offset)
+
+
+def _newer_command(insert: Insert, table: Table) -> Insert:
+    row, new = table.c, insert.excluded
     least = {
         name: case((row[name].is_(None), new[name]), (new[name] < row[name], new[name]), else_=row[name])
         for name in LEAST
@@ -64,7 +84,7 @@ def _newer_command(row: Columns, new: Columns) -> Mapping[str, Any]:
     for register in COMMAND_REGISTERS:
         newer = _outranks(register, row, new)
         ranked |= {name: case((newer, new[name]), else_=row[name]) for name in (*register.rank, *register.columns)}
-    return {**least, **ranked}
+    return _merged(insert, table, {**least, **ranked})
 
 
 def _outranks(register: Register, row: Columns, new: Columns) -> ColumnElement[bool]:
@@ -76,35 +96,26 @@ def _outranks(register: Register, row: Columns, new: Columns) -> ColumnElement[b
     return higher
 
 
-def add_tallies(db: Connection, tallies: Mapping[tuple[int, str], int]) -> None:
-    """Added to what is there: exactly once, in the transaction that moves the place."""
-    rows = [{"minute": minute, "name": name, "count": count} for (minute, name), count in sorted(tallies.items())]
+def _merged(
+    insert: Insert, table: Table, values: Mapping[str, Any], where: ColumnElement[bool] | None = None
+) -> Insert:
+    return insert.on_conflict_do_update(index_elements=list(table.primary_key.columns), set_=values, where=where)
+
+
+def _write(db: Connection, table: Table, rows: Sequence[Row], statement: Callable[[Insert, Table], Insert]) -> None:
     if rows:
-        _upsert(db, tables.tally, rows, lambda row, new: {"count": row["count"] + new["count"]})
+        sql, values = _compiled(statement, table, db.dialect)
+        db.exec_driver_sql(sql, [values(row) for row in rows])
 
 
-def _upsert(
-    db: Connection, table: Table, rows: Sequence[Row], merge: Merge,
-    where: Callable[[Columns, Columns], ColumnElement[bool]] | None = None,
-) -> None:  # fmt: skip
-    statement = _insert(db, table)
-    new = statement.excluded
-    merged = statement.on_conflict_do_update(
-        index_elements=list(table.primary_key.columns), set_=dict(merge(table.c, new)),
-        where=None if where is None else where(table.c, new),
-    )  # fmt: skip
-    _execute(db, merged, rows)
+@lru_cache(maxsize=64)
+def _compiled(
+    statement: Callable[[Insert, Table], Insert], table: Table, dialect: Dialect
+) -> tuple[str, Callable[[Row], Any]]:
+    """The SQL, and what its driver takes of a row: values by place, or the row itself."""
+    compiled = statement(_insert(dialect, table), table).compile(dialect=dialect)
+    return str(compiled), itemgetter(*compiled.positiontup) if compiled.positional else dict
 
 
-def _execute(db: Connection, statement: Any, rows: Sequence[Row]) -> None:
-    """As `db.execute`, without SQLAlchemy's work on each row, which takes longer than SQLite's own."""
-    compiled = statement.compile(dialect=db.dialect)
-    if compiled.positional:
-        values = itemgetter(*compiled.positiontup)
-        db.exec_driver_sql(str(compiled), [values(row) for row in rows])
-    else:
-        db.exec_driver_sql(str(compiled), list(rows))
-
-
-def _insert(db: Connection, table: Table) -> Any:
-    return postgresql.insert(table) if db.dialect.name == "postgresql" else sqlite.insert(table)
+def _insert(dialect: Dialect, table: Table) -> Insert:
+    return postgresql.insert(table) if dialect.name == "postgresql" else sqlite.insert(table)
