@@ -1,10 +1,15 @@
-"""Looks for events that never came as a person asks, says how far it is, and publishes them where somebody signs."""
+"""Looks for events that never came as a person asks, says how far it is, and publishes them where somebody signs.
 
+Many connections beside one another, like the executor's sweeps; one that can't be compared ends no other.
+"""
+
+import asyncio
 import time
-from collections.abc import AsyncGenerator, Callable, Mapping
-from contextlib import AsyncExitStack, aclosing
+from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
+from operator import itemgetter
 from typing import Any, Final, NamedTuple
 
 from stripeline.contracts.definitions import Definitions
@@ -31,10 +36,14 @@ from stripeline.deploy.stripe_side.sweeps.sweep_plan import SweepPlan, SweptTrig
 from stripeline.deploy.stripe_side.sweeps.window_sweep import MAX_BYTES, MAX_OF_A_SECOND, SliceFound
 from stripeline.workers.kafka.control_table import read_all
 from stripeline.workers.kafka.one_off_producer import one_off_producer
-from stripeline.workers.secrets.vault import connection_secret
+from stripeline.workers.secrets.vault import VaultError, connection_secret
 
+_AT_A_TIME: Final = 32
 _SAY_EVERY_S: Final = 2.0
+_NAMED: Final = 3
 Say = Callable[[str], None]
+Publish = Callable[[Sequence[Missed]], Awaitable[None]]
+SweepOf = Callable[[SweepPlan], PlanSweep]
 
 
 class MissedRange(NamedTuple):
@@ -63,11 +72,29 @@ def missed_range(since_ms: int | None, until_ms: int | None, now_ms: int) -> Mis
 
 @dataclass(slots=True)
 class MissedFound:
-    """rows: the first of them, as they are shown. count: all."""
+    """What is missing, and how far the search is.
+
+    rows: the first of it, as it is shown. count: all of it. listed: events that were compared.
+    done: connections that were compared to their end. failed: why others were not.
+    """
 
     rows: list[Mapping[str, Any]] = field(default_factory=list)
     count: int = 0
     listed: int = 0
+    done: int = 0
+    failed: dict[str, str] = field(default_factory=dict)
+
+    def require_all(self) -> None:
+        """Raises FailureError where a connection could not be compared to its end."""
+        if not self.failed:
+            return
+        named = "; ".join(f"{name}: {why.rstrip('.')}" for name, why in sorted(self.failed.items())[:_NAMED])
+        more = len(self.failed) - _NAMED
+        others = f"; and {more:,} more connections" if more > 0 else ""
+        raise FailureError(
+            f"Stripe's list could not be compared to its end. {named}{others}. Once the cause is gone, run the command"
+            " again: what was published by then is not missing any more."
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,27 +109,41 @@ class MissedSearch:
 
     async def all(self, say: Say, act: Signed | None) -> MissedFound:
         """Raises FailureError, VaultError, ControlError, KafkaError, TimeoutError."""
-        topics, found = self.settings.topics, MissedFound()
-        stored = await read_all(topics.control, self.client)
+        found, stored = MissedFound(), await read_all(self.settings.topics.control, self.client)
         asked = self._plans(stored)
         self._warn(stored, asked, say)
-        said_s = time.monotonic()
         async with AsyncExitStack() as stack:
-            producer = None if act is None else await stack.enter_async_context(one_off_producer(self.client))
-            if producer is not None and act is not None:
-                await record_act(producer, topics, AuditedAct.BACKFILL, act, about=self._about())
-            slices = await stack.enter_async_context(aclosing(self._slices(stored, asked)))
-            try:
-                async for plan, one in slices:
-                    if producer is not None:
-                        await BackfillProducer(topics, producer).publish(one.missed)
-                    self._add(found, plan, one)
-                    if time.monotonic() - said_s >= _SAY_EVERY_S:
-                        said_s = time.monotonic()
-                        say(_progress(plan, one, found))
-            except SweepError as error:
-                raise FailureError(f"Stripe's list could not be compared to its end: {error}.") from None
+            publish = None if act is None else await stack.enter_async_context(self._publishing(act))
+            sweep_of = await stack.enter_async_context(self._sweeps(stored))
+            saying = asyncio.create_task(_say_how_far(found, len(asked), say))
+            stack.callback(saying.cancel)
+            waiting = iter(asked)
+            await _side_by_side(self._compare(waiting, sweep_of, found, publish) for _ in range(_AT_A_TIME))
+        found.rows.sort(key=itemgetter("created", "event"))
         return found
+
+    async def _compare(
+        self, waiting: Iterator[SweepPlan], sweep_of: SweepOf, found: MissedFound, publish: Publish | None
+    ) -> None:
+        """One after the other of those that still wait. Others take from them too."""
+        for plan in waiting:
+            try:
+                async with aclosing(sweep_of(plan).slices(*self.wanted)) as slices:
+                    async for one in slices:
+                        if publish is not None:
+                            await publish(one.missed)
+                        self._add(found, plan, one)
+            except (SweepError, VaultError) as error:
+                found.failed[plan.connection] = str(error)
+            else:
+                found.done += 1
+
+    @asynccontextmanager
+    async def _publishing(self, act: Signed) -> AsyncIterator[Publish]:
+        topics = self.settings.topics
+        async with one_off_producer(self.client) as producer:
+            await record_act(producer, topics, AuditedAct.BACKFILL, act, about=self._about())
+            yield BackfillProducer(topics, producer).publish
 
     def _plans(self, stored: Definitions) -> tuple[SweepPlan, ...]:
         asked = plans(stored, self.connection)
@@ -128,25 +169,24 @@ class MissedSearch:
         first, last = (rfc3339(at_s * 1000) for at_s in self.wanted)
         return f"events created from {first} to {last} of {self.connection or 'all connections'}"
 
-    async def _slices(
-        self, stored: Definitions, asked: tuple[SweepPlan, ...]
-    ) -> AsyncGenerator[tuple[SweepPlan, SliceFound], None]:
+    @asynccontextmanager
+    async def _sweeps(self, stored: Definitions) -> AsyncIterator[SweepOf]:
         vault, topics = required_vault(self.settings), self.settings.topics
         stripes_own = self.settings.stripe_api_base == STRIPES_OWN
         pace = SweepPace(lambda name: connection_limits(stored.connections[name], stripes_own=stripes_own))
         opened = lambda: seen_log(topics, self.client, _now_ms())  # noqa: E731
         async with stripe_client(self.settings) as stripe, note_readings(opened) as readings:
             lists, room = StripeLists(stripe.read, pace, _now_ms), SliceRoom(MAX_BYTES * MAX_OF_A_SECOND)
-            for plan in asked:
+
+            def sweep_of(plan: SweepPlan) -> PlanSweep:
                 name = plan.connection
                 key = vault.open(connection_secret(name), stored.connections[name].secret_key)
                 since = partial(_since, self.wanted.first_s)
-                sweep = PlanSweep(
+                return PlanSweep(
                     lists=lists, strike=readings.strike, room=room, now_ms=_now_ms, plan=plan, key=key, since=since
                 )
-                async with aclosing(sweep.slices(*self.wanted)) as slices:
-                    async for one in slices:
-                        yield plan, one
+
+            yield sweep_of
 
     def _add(self, found: MissedFound, plan: SweepPlan, one: SliceFound) -> None:
         found.listed += one.listed
@@ -172,11 +212,22 @@ def _row(plan: SweepPlan, one: Missed) -> Mapping[str, Any]:
     }
 
 
-def _progress(plan: SweepPlan, one: SliceFound, found: MissedFound) -> str:
-    return (
-        f"{plan.connection}: compared {found.listed:,} events, up to {rfc3339(one.upto_s * 1000)}:"
-        f" {found.count:,} missing"
-    )
+async def _side_by_side(works: Iterable[Coroutine[Any, Any, None]]) -> None:
+    """The first failure ends all, and is raised as it is."""
+    try:
+        async with asyncio.TaskGroup() as group:
+            for work in works:
+                group.create_task(work)
+    except BaseExceptionGroup as failures:
+        raise failures.exceptions[0] from None
+
+
+async def _say_how_far(found: MissedFound, connections: int, say: Say) -> None:
+    while True:
+        await asyncio.sleep(_SAY_EVERY_S)
+        ended = found.done + len(found.failed)
+        of = f", {ended:,} of {connections:,} connections to their end" if connections > 1 else ""
+        say(f"compared {found.listed:,} events{of}: {found.count:,} missing")
 
 
 def _now_ms() -> int:
