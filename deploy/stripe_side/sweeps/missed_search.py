@@ -5,7 +5,7 @@ Many connections beside one another, like the executor's sweeps; one that can't 
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing, asynccontextmanager
 from dataclasses import dataclass, field
 from functools import partial
@@ -18,6 +18,7 @@ from stripeline.contracts.vocabulary import AuditedAct
 from stripeline.deploy.failure import FailureError
 from stripeline.deploy.operations.acts.audit import Signed, record_act
 from stripeline.deploy.runtime.connection_keys import STRIPES_OWN, connection_limits
+from stripeline.deploy.runtime.process.side_by_side import side_by_side
 from stripeline.deploy.runtime.stripe_client import stripe_client
 from stripeline.deploy.runtime.worker_setup import required_vault
 from stripeline.deploy.settings.settings import Settings
@@ -118,7 +119,7 @@ class MissedSearch:
             saying = asyncio.create_task(_say_how_far(found, len(asked), say))
             stack.callback(saying.cancel)
             waiting = iter(asked)
-            await _side_by_side(self._compare(waiting, sweep_of, found, publish) for _ in range(_AT_A_TIME))
+            await side_by_side(*(self._compare(waiting, sweep_of, found, publish) for _ in range(_AT_A_TIME)))
         found.rows.sort(key=itemgetter("created", "event"))
         return found
 
@@ -210,16 +211,6 @@ def _row(plan: SweepPlan, one: Missed) -> Mapping[str, Any]:
         "account": event.account,
         "created": rfc3339(event.created_s * 1000),
     }
-
-
-async def _side_by_side(works: Iterable[Coroutine[Any, Any, None]]) -> None:
-    """The first failure ends all, and is raised as it is."""
-    try:
-        async with asyncio.TaskGroup() as group:
-            for work in works:
-                group.create_task(work)
-    except BaseExceptionGroup as failures:
-        raise failures.exceptions[0] from None
 
 
 async def _say_how_far(found: MissedFound, connections: int, say: Say) -> None:
