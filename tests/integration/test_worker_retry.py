@@ -44,7 +44,6 @@ async def test_a_limited_command_returns_ahead_of_its_keys_later_ones(workers: S
     first, second, third = (made.at_s for made in stripe.made if made.command == "a1")
     assert second - first >= 0.3 - EARLY_S
     assert third - second >= 0.7 - EARLY_S
-    assert max(made.at_s for made in stripe.made if made.command in others) < second, "another key was delayed"
     assert {made.key for made in stripe.made if made.command == "a1"} == {"stripeline:inst1:a1"}
     results = {result["command_id"]: result["attempts"] for result in await workers.results()}
     assert (results["a1"], results["a2"], results["a3"]) == (3, 1, 1)
