@@ -31,7 +31,6 @@ _MOVE_EVERY_MS: Final = 1_000
 _RUN_BYTES: Final = 8  # of a commit's metadata, by what it takes in practice
 _ANY_BYTES: Final = 14  # at most, of a record that may come to be a gap of its own
 _MANY_RUNS: Final = 200
-_NEARLY_FULL: Final = 0.75
 
 
 class Filled(Struct, frozen=True):
@@ -116,9 +115,12 @@ class Intake:
         return record.offset < self.inputs[record.topic].end_at_start
 
     def crowded(self, lane: Hashable) -> bool:
-        """Whether what waits behind a record in its lane should wait elsewhere: it is much, or the window is full."""
+        """Whether what waits behind a record in its lane should wait elsewhere.
+
+        So it is where that is much, or where such records fill the window and no other lane could use what comes free.
+        """
         behind = self.lanes.behind(lane)
-        return behind > CROWD or (behind > 0 and self._in_window >= self._window * _NEARLY_FULL)
+        return behind > CROWD or (behind > 0 and not self.lanes.ready and self.lanes.blocked >= self._window // 2)
 
     @property
     def _in_window(self) -> int:

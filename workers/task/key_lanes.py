@@ -35,6 +35,11 @@ class KeyLanes(Generic[T]):
         """Items that are not finished: running, ready, or behind one of their lane."""
         return self.held
 
+    @property
+    def blocked(self) -> int:
+        """Items that wait behind one of their lane, without those beyond `CROWD`."""
+        return self.held - self.beyond - len(self._waiting)
+
     def add(self, lane: Hashable, item: T) -> None:
         self.held += 1
         if lane not in self._waiting:

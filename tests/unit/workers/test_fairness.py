@@ -92,6 +92,16 @@ def test_a_slow_key_with_many_commands_delays_no_other():
     assert times_ms(of, NAMES, connection="quick")[-1] <= 2 * alone()
 
 
+@pytest.mark.parametrize(("commands", "keys"), [(3, 1), (WAITING, 150), (WAITING, 400)])
+def test_a_backlog_that_only_waits_for_call_slots_is_not_written_again(commands, keys):
+    of = world()
+    names = [f"a{number}" for number in range(commands)]
+    for number, name in enumerate(names):
+        of.send(name, f"k{number % keys}".encode(), connection=SLOW)
+    of.run_until(lambda: len(of.results) == len(names), 60_000)
+    assert of.written == {}
+
+
 def test_what_made_room_for_others_keeps_its_order():
     of = world(rate=400)
     names = [f"a{number}" for number in range(300)]
