@@ -50,7 +50,7 @@ class Scenario:
 
 def command(command_id: str, key: str, **fields: str) -> Given:
     value = {"command_id": command_id, "action": "stripe/create-payment-intent", **fields}
-    value["input"] = {"amount": 6_200, "currency": "eur"}  # type: ignore[assignment]
+    value["input"] = {"amount": 6_200, "currency": "eur"}
     return hash_of(key), key.encode(), orjson.dumps(value), ()
 
 

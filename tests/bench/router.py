@@ -9,9 +9,10 @@ from collections.abc import Iterable, Sequence
 from functools import partial
 
 from stripeline.contracts.ids import command_id, run_id
+from stripeline.contracts.internal_records import LedgerRunRef, ResultFacts
 from stripeline.deploy.local.kafka import free_port
 from stripeline.ingest.routing import Publication, route
-from stripeline.workers.executor.outcome_records import End, ResultFacts, result
+from stripeline.workers.executor.outcome_records import End, result
 from tests.bench.harness import Column, Lab, Sample, Table, medians
 from tests.bench.processes import python
 from tests.bench.stripe_load import event_bodies, event_id
@@ -48,11 +49,13 @@ def results(of: Setup, step: str, count: int) -> Iterable[Given]:
     how = End(status="succeeded", attempts=1, output=OUTPUTS[step])
     for number in range(count):
         run = run_id(event_id(number), WORKFLOW)
-        told = ResultFacts(
-            command_id=command_id(run, step), action=f"stripe/{step}", connection="acme", key=b"k", trace=None,
-            run={"run_id": run, "workflow": WORKFLOW, "step": step}, started_at=now_ms,
+        facts = ResultFacts(
+            action=f"stripe/{step}", connection="acme", key="k", attempts=1, started_ms=now_ms,
+            run=LedgerRunRef(run_id=run, workflow=WORKFLOW, step=step),
         )  # fmt: skip
-        made = result(of.cluster.settings.topics, told, how, 0, now_ms)
+        made = result(
+            of.cluster.settings.topics, command_id(run, step), facts, how, revision=0, trace=None, now_ms=now_ms
+        )
         assert made.value is not None
         yield number % PARTITIONS, b"k", made.value, list(made.headers)
 
@@ -72,7 +75,8 @@ class Phases:
             await produce(self._lab, topics.result, results(of, "customer", EVENTS))
             advanced = await watched(of, process(of, "router"), topics.command, EVENTS)
             await produce(self._lab, topics.result, results(of, "deposit", EVENTS))
-            ended = await watched(of, process(of, "router"), topics.run, EVENTS)
+            # A restore appends one record to each partition, and reads up to it.
+            ended = await watched(of, process(of, "router"), topics.run, EVENTS + PARTITIONS)
         return {"event → run and first command": started, "result → second command": advanced, "result → end": ended}
 
 
