@@ -23,7 +23,7 @@ from stripeline.workers.task.watermark import MAX_METADATA_BYTES, Range
 
 HELD_BYTES = 32 * 1024 * 1024  # of one task: records that are taken and not finished
 MAX_HELD: Final = 20_000  # records of one task that are taken and not finished
-MAX_PENDING = 4_000
+MAX_PENDING = 1_000
 SLICE = 200  # records taken in one go, so that heartbeats and other tasks get their turn
 _FULL_AGAIN_MS = 1_000
 _LOOK_EVERY_MS: Final = 20  # at the gates, and a tenth for each
