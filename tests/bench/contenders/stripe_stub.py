@@ -11,6 +11,7 @@ import asyncio
 import itertools
 import sys
 from collections.abc import Callable
+from typing import cast
 
 import uvloop
 
@@ -50,8 +51,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
-        assert isinstance(transport, asyncio.WriteTransport)
-        self._transport = transport
+        self._transport = cast(asyncio.WriteTransport, transport)  # uvloop's is none by its class
 
     def data_received(self, data: bytes) -> None:
         self._got += data
