@@ -8,7 +8,7 @@ BROKERS ?= 1
 # Tests on a real Kafka mostly wait, so a few run at a time, each process with a Kafka of its own (0.5 GB).
 PROCESSES ?= 2
 
-.PHONY: help acts browser console-load soak deploy-check deploy-queries kubernetes demo test long judges unit faults cluster cluster-smoke rolls mixed-versions check docs bench format lock clean
+.PHONY: help tools acts browser console-load soak deploy-check deploy-queries kubernetes demo test long judges unit faults cluster cluster-smoke rolls mixed-versions check docs bench format lock clean
 help:  ## Show this list
 	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed 's/:.*##/\t/' | expand -t 16
 
@@ -138,6 +138,8 @@ check: $(VENV)/.done  ## Check format, lint, types, import rules, and 100 % bran
 	@$(BIN)/mypy
 	@$(BIN)/pytest -q -n 2 tests/unit tests/contract --cov
 	@$(BIN)/pytest -q -n 2 tests/behaviour
+
+tools: $(VENV)/.judges $(VENV)/.deploy $(VENV)/.chromium $(VENV)/.prometheus $(VENV)/.systemd  ## Install what the tests beside `make test` need
 
 docs: $(VENV)/.done  ## Write the tables of metrics, alerts and rights in docs/operations.md, the dashboards, and the chart's part of the settings
 	@$(BIN)/python -m stripeline.deploy.telemetry.metrics.page docs/operations.md
