@@ -36,14 +36,13 @@ from stripeline.workers.packed.state_proof import (
     StateFileHeader,
     doubt,
     is_due,
-    later_than,
 )
 from stripeline.workers.task.decision import TaskState
 
 S = TypeVar("S", bound=TaskState)
 T = TypeVar("T")
 Ask = Callable[[int], Awaitable[ChangelogNow]]
-"""Asks Kafka for a changelog partition as it is now, and for the first offset that was appended at a time or later."""
+"""Asks Kafka for a changelog partition as it is now, and for the record before an offset."""
 
 log = structlog.get_logger()
 
@@ -88,7 +87,7 @@ class StateCache:
             await self._refuse(str(error))
             return None
         with file:
-            now = await ask(later_than(header))
+            now = await ask(header.upto)
             why = doubt(header, topic=self._changelog, topic_id=self.topic_id, partition=self._partition, log=now)
             state = new_state()
             if why is None:

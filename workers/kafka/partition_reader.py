@@ -123,6 +123,15 @@ class PartitionReader:
             elif silent_s is not None and loop.time() - heard_s >= silent_s:
                 raise TimeoutError
 
+    async def record_at(self, tp: TopicPartition, offset: int, *, silent_s: float) -> ConsumerRecord | None:
+        """The record of an offset; None where it was compacted away, or can't be read for `silent_s`."""
+        self.seek({tp: offset})
+        with contextlib.suppress(TimeoutError):
+            async with contextlib.aclosing(self.read_to({tp: offset + 1}, silent_s=silent_s)) as read:
+                async for records in read:
+                    return next((record for record in records if record.offset == offset), None)
+        return None
+
     async def read_stable(
         self, tp: TopicPartition, end: int, take: Callable[[Sequence[ConsumerRecord], int], None]
     ) -> Standing:

@@ -45,19 +45,23 @@ class ChangelogNow(NamedTuple):
     """A changelog partition.
 
     first, end: its bounds.
-    later: the first offset that was appended clearly later than the file was confirmed; None without one.
+    last_ms: when the last record before the file's offset was appended; None where it is not there any more.
     now_ms: the broker's time.
     """
 
     first: int
     end: int
-    later: int | None
+    last_ms: int | None
     now_ms: int
 
 
-def later_than(header: StateFileHeader) -> int:
-    """From when on a record was appended clearly later than the file was confirmed."""
-    return header.at_ms + _SKEW_MS
+def _is_the_same(last_ms: int | None, file: StateFileHeader) -> bool:
+    """Whether the last record before the file's offset is the one that was there when the file was confirmed.
+
+    After an unclean election the log may have ended before it, and been written on: then a later record stands there,
+    or none, if that was compacted away. https://kafka.apache.org/documentation/#design_uncleanleader
+    """
+    return last_ms is not None and last_ms < file.at_ms + _SKEW_MS
 
 
 def doubt(file: StateFileHeader, *, topic: str, topic_id: str, partition: int, log: ChangelogNow) -> str | None:
@@ -68,7 +72,7 @@ def doubt(file: StateFileHeader, *, topic: str, topic_id: str, partition: int, l
         "the changelog was created again": file.topic_id != topic_id,
         "the changelog begins behind it": file.upto < log.first,
         "the changelog ends before it": file.upto > log.end,
-        "the changelog was cut, and written on": log.later is not None and log.later < file.upto,
+        "the changelog was compacted at its end, or cut and written on": not _is_the_same(log.last_ms, file),
         "tombstones may have been compacted away since": log.now_ms - file.at_ms >= AT_MOST_MS,
         "it is of a later time": file.at_ms - log.now_ms >= _AHEAD_MS,
     }

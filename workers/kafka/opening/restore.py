@@ -24,6 +24,7 @@ from stripeline.workers.task.restore_progress import Standing
 from stripeline.workers.task.watermark import Watermark, decode, mark_in
 
 S = TypeVar("S", bound=TaskState)
+_SILENT_S: Final = 3.0
 _FETCH_BYTES: Final = 8_388_608
 """A changelog is read whole: larger fetches than aiokafka's 1 MB."""
 
@@ -80,13 +81,13 @@ async def watermarks(
 
 
 async def changelog_now(
-    tp: TopicPartition, later_ms: int, client: Mapping[str, Any], now_ms: Callable[[], int]
+    tp: TopicPartition, upto: int, client: Mapping[str, Any], now_ms: Callable[[], int]
 ) -> ChangelogNow:
-    """What a file with its state has to be proved by. Raises KafkaError, TimeoutError."""
+    """What a file with the state up to an offset has to be proved by. Raises KafkaError, TimeoutError."""
     async with partition_reader(client) as reader:
-        first, end = await reader.first_offsets([tp]), await reader.end_offsets([tp])
-        later = await reader.offsets_at([tp], later_ms)
-    return ChangelogNow(first=first[tp], end=end[tp], later=later.get(tp), now_ms=now_ms())
+        first, end = (await reader.first_offsets([tp]))[tp], (await reader.end_offsets([tp]))[tp]
+        last = await reader.record_at(tp, upto - 1, silent_s=_SILENT_S) if first < upto <= end else None
+    return ChangelogNow(first=first, end=end, last_ms=None if last is None else last.timestamp, now_ms=now_ms())
 
 
 async def restore(

@@ -117,9 +117,9 @@ class Opening:
             if found is not None:
                 restored.state, restored.upto = found
 
-    async def _changelog_now(self, later_ms: int) -> ChangelogNow:
+    async def _changelog_now(self, upto: int) -> ChangelogNow:
         await self._learn_the_time()  # the host's clock can't tell how old a file is
-        return await changelog_now(self._changelog, later_ms, self._restoring.client, self._clock.now_ms)
+        return await changelog_now(self._changelog, upto, self._restoring.client, self._clock.now_ms)
 
     async def _committed(
         self, inputs: Sequence[TopicPartition]

@@ -45,9 +45,9 @@ async def written(folder, state, upto):
 async def loaded(folder, *, topic_id="id", end=100, now_ms=NOW):
     """By another process."""
 
-    async def ask(later_ms):
-        assert later_ms == NOW + 10_000
-        return ChangelogNow(first=0, end=end, later=None, now_ms=now_ms)
+    async def ask(upto):
+        assert upto == 9
+        return ChangelogNow(first=0, end=end, last_ms=NOW, now_ms=now_ms)
 
     return await cache_of(StateFolder(folder.path, lambda: now_ms), topic_id).load(Ledger, ask)
 

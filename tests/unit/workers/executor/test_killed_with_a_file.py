@@ -72,7 +72,7 @@ class KafkaAndDisk(Kafka):
             self.starts[type(error).__name__] += 1
             return Ledger(), 0
         with file:
-            now = ChangelogNow(first=first, end=self.end, later=None, now_ms=0)
+            now = ChangelogNow(first=first, end=self.end, last_ms=0, now_ms=0)
             why = doubt(header, topic="ledger", topic_id="id", partition=0, log=now)
             self.starts[why] += 1
             made = Ledger()

@@ -47,6 +47,15 @@ class Consumer:
         return fetched
 
 
+async def test_a_record_that_was_compacted_away_is_none():
+    def reader(*fetches: list[Any]) -> PartitionReader:
+        return PartitionReader(Consumer([{ONE: fetched} for fetched in fetches]))  # type: ignore[arg-type]
+
+    assert await reader(records(7, 9)).record_at(ONE, 7, silent_s=1) == records(7, 7)[0]
+    assert await reader(records(8, 9)).record_at(ONE, 7, silent_s=1) is None
+    assert await reader().record_at(ONE, 7, silent_s=0.01) is None
+
+
 def records(first: int, last: int) -> list[Any]:
     return [SimpleNamespace(offset=offset) for offset in range(first, last + 1)]
 

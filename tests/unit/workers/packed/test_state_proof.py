@@ -12,14 +12,13 @@ from stripeline.workers.packed.state_proof import (
     StateFileHeader,
     doubt,
     is_due,
-    later_than,
 )
 
 NOW = 1_790_000_000_000
 FILE = StateFileHeader(
     format=FORMAT, topic="stripe.action-ledger", topic_id="id-1", partition=2, upto=500, at_ms=NOW - DAY_MS
 )
-LOG = ChangelogNow(first=0, end=900, later=520, now_ms=NOW)
+LOG = ChangelogNow(first=0, end=900, last_ms=NOW - 8 * DAY_MS, now_ms=NOW)
 
 
 def doubt_of(file=FILE, log=LOG):
@@ -31,8 +30,8 @@ def doubt_of(file=FILE, log=LOG):
     [
         ({}, {}),
         ({}, {"first": 500}),
-        ({}, {"end": 500, "later": None}),
-        ({}, {"later": 500}),
+        ({}, {"end": 500}),
+        ({}, {"last_ms": FILE.at_ms + 9_999}),
         ({"at_ms": NOW - AT_MOST_MS + 1}, {}),
         ({"at_ms": NOW + 60_000}, {}),
     ],
@@ -50,17 +49,14 @@ def test_a_file_that_everything_proves_is_used(file, log):
         ("created again", {"topic_id": "id-0"}, {}),
         ("begins behind it", {}, {"first": 501}),
         ("ends before it", {}, {"end": 499}),
-        ("was cut, and written on", {}, {"later": 499}),
+        ("compacted at its end, or cut", {}, {"last_ms": FILE.at_ms + 10_000}),
+        ("compacted at its end, or cut", {}, {"last_ms": None}),
         ("tombstones may have been compacted away", {"at_ms": NOW - AT_MOST_MS}, {}),
         ("of a later time", {"at_ms": NOW + 3_600_000}, {}),
     ],
 )
 def test_any_doubt_keeps_a_file_from_being_used(words, file, log):
     assert words in doubt_of(replace(FILE, **file), LOG._replace(**log))
-
-
-def test_a_record_is_later_only_if_no_brokers_clock_explains_it():
-    assert later_than(FILE) == FILE.at_ms + 10_000
 
 
 @pytest.mark.parametrize(

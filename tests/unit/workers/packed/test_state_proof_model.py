@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 
 from stripeline.contracts.retry_tiers import DAY_MS
 from stripeline.contracts.topics import TOMBSTONES_KEPT_MS
-from stripeline.workers.packed.state_proof import FORMAT, ChangelogNow, StateFileHeader, doubt, later_than
+from stripeline.workers.packed.state_proof import FORMAT, ChangelogNow, StateFileHeader, doubt
 
 NOW = 1_790_000_000_000
 MINUTE_MS = 60_000
@@ -64,14 +64,24 @@ class Changelog:
 
     def doubt(self):
         header, _ = self.file
-        later = next((offset for offset, at_ms, *_ in self.records if at_ms >= later_than(header)), None)
-        now = ChangelogNow(first=0, end=self.end, later=later, now_ms=self.now_ms)
+        last_ms = next((at_ms for offset, at_ms, *_ in self.records if offset == header.upto - 1), None)
+        now = ChangelogNow(first=0, end=self.end, last_ms=last_ms, now_ms=self.now_ms)
         return doubt(header, topic="t", topic_id="i", partition=0, log=now)
 
 
 @given(st.lists(STEPS, min_size=4, max_size=25))
 @example(
     [("write", "a", 1), ("keep", None, None), ("write", "a", None), ("wait", 9 * DAY_MS, None), ("compact", None, None)]
+)
+@example(
+    [
+        ("write", "a", 1),
+        ("keep", None, None),
+        ("cut", 1, None),
+        ("write", "b", 1),
+        ("write", "b", 1),
+        ("compact", None, None),
+    ]
 )
 @settings(max_examples=200)
 def test_a_proved_file_and_the_rest_of_the_log_are_the_log(steps):
