@@ -1,22 +1,30 @@
 """Definitions as a person, or a script, sees them. Pure; of a key only its hint is shown."""
 
+from collections import defaultdict
 from typing import Any
 
 from stripeline.contracts.definitions import Connection, Definitions, Endpoint
 from stripeline.contracts.headers import rfc3339
+from stripeline.contracts.operator.control_records import KeyRefusal, Pause
 from stripeline.contracts.operator.stripe_side_records import Destination
 from stripeline.workers.secrets.vault import Vault, VaultError, connection_secret
 
 
 def connection_rows(stored: Definitions, vault: Vault | None) -> list[dict[str, Any]]:
+    refusals = stored.refusals()
+    paused_accounts = defaultdict[str, list[str]](list)
+    for refused in sorted(refusals):
+        connected_to, _, account = refused.partition("/")
+        if account:
+            paused_accounts[connected_to].append(account)
     return [
         {
             "name": name,
             "mode": connection.mode,
             "account": stored.account_of(name),
             "key": connection.hint,
-            "state": _state(name, connection, stored, vault),
-            "paused_accounts": [account for account in stored.refused(name) if account is not None],
+            "state": _state(name, connection, stored.pauses.get(f"connection/{name}"), refusals.get(name), vault),
+            "paused_accounts": paused_accounts.get(name, []),
             "rate": connection.rate.model_dump(exclude_none=True) if connection.rate else None,
             "limits": connection.limits.model_dump(exclude_none=True) if connection.limits else None,
             "commands": connection.commands or "all",
@@ -25,12 +33,12 @@ def connection_rows(stored: Definitions, vault: Vault | None) -> list[dict[str, 
     ]
 
 
-def _state(name: str, connection: Connection, stored: Definitions, vault: Vault | None) -> str:
-    pause = stored.pauses.get(f"connection/{name}")
+def _state(
+    name: str, connection: Connection, pause: Pause | None, refusal: KeyRefusal | None, vault: Vault | None
+) -> str:
     if pause is not None:
         again = f"`stripeline resume connection {name}`"
         return f"paused by {pause.by} at {rfc3339(pause.at_ms)}: {pause.why}; {again} ends it"
-    refusal = stored.refusals().get(name)
     if refusal is not None:
         return (
             f"paused: Stripe refused its key at {rfc3339(refusal.since_ms)}; apply a new one, or correct it at"
