@@ -93,7 +93,7 @@ def test_a_slow_key_with_many_commands_delays_no_other():
 
 
 @pytest.mark.parametrize(("commands", "keys"), [(3, 1), (WAITING, 150), (WAITING, 400)])
-def test_a_backlog_that_only_waits_for_call_slots_is_not_written_again(commands, keys):
+def test_what_only_waits_for_call_slots_is_not_written_again(commands, keys):
     of = world()
     names = [f"a{number}" for number in range(commands)]
     for number, name in enumerate(names):

@@ -23,5 +23,5 @@ def test_all_refusals_are_gone_through_once_for_all_connections():
     refusals = Refusals({f"{name}/{account}": refused for name in NAMES[1:] for account in ("acct_2", "acct_1")})
     rows = connection_rows(Definitions(connections=dict.fromkeys(NAMES, key), key_refusals=refusals), None)
     accounts = {row["name"]: row["paused_accounts"] for row in rows}
-    assert accounts == {NAMES[0]: [], **dict.fromkeys(NAMES[1:], ["acct_1", "acct_2"])}
+    assert accounts == {NAMES[0]: [], **{name: ["acct_1", "acct_2"] for name in NAMES[1:]}}
     assert refusals.times == 1
