@@ -30,7 +30,7 @@ test: $(VENV)/.done  ## Run all checks and tests, on a real Kafka
 acts: $(VENV)/.done  ## Retry 1,000 stopped runs in one act while an executor is killed three times (3 minutes)
 	@$(BIN)/pytest -s tests/faults/test_many_retries.py
 
-long: $(VENV)/.done  ## Run the tests on a real Kafka that take half a minute or more (12 minutes)
+long: $(VENV)/.done  ## Run the tests on a real Kafka that take long, or have a shorter one of their kind (15 minutes)
 	@$(BIN)/pytest -m long tests/integration tests/e2e
 
 $(VENV)/.judges: $(VENV)/.done tests/judges/requirements.lock

@@ -262,6 +262,7 @@ async def published(found: Cluster) -> set[str]:
     return {orjson.loads(record.value)["id"] for record in records}
 
 
+@pytest.mark.long
 async def test_a_refused_key_that_works_again_is_tried(broker: Broker, prefix: str, tmp_path: Path):
     config = CONFIG.partition("triggers:")[0]
     async with cluster(broker.bootstrap_servers, prefix, tmp_path, config=config, retry_tiers="200ms,2s") as found:

@@ -6,6 +6,8 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from tests.support.broker import Broker
 from tests.support.cluster import KEY, Cluster, cluster, configure
 from tests.support.end_state import no_lag
@@ -130,6 +132,7 @@ async def _starts(found: Cluster, word: str) -> bool:
     return (await state_of(found, "acme")).startswith(word)
 
 
+@pytest.mark.long
 async def test_a_connection_at_its_limit_delays_no_other(
     broker: Broker, prefix: str, tmp_path: Path, note: Callable[[str], None]
 ):

@@ -190,6 +190,7 @@ def test_the_demo_shows_and_checks_itself_in_a_pipe():
     assert re.findall(r"whsec_\w+|sk_test_\w+|_secret_", done.stdout + done.stderr) == []
 
 
+@pytest.mark.long
 def test_the_last_screen_of_the_demo_has_the_whole_story() -> None:
     shown = on_terminal(["demo"], columns=80, lines=24, within_s=120)
     assert shown.code == 0, shown.text

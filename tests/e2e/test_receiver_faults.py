@@ -10,6 +10,7 @@ from pathlib import Path
 
 import aiohttp
 import orjson
+import pytest
 from confluent_kafka.admin import (
     AclBinding,
     AclBindingFilter,
@@ -181,6 +182,7 @@ async def test_a_missing_acl_is_503_with_advice_and_stops_a_start(prefix: str, t
         assert topic in ingest.tail(5)
 
 
+@pytest.mark.long
 async def test_a_full_broker_disk_is_503_and_loses_no_acknowledged(prefix: str, tmp_path: Path):
     async with own_kafka(tmp_path) as kafka, cluster(kafka.bootstrap_servers, prefix, tmp_path, **SHORT) as found:
         await found.ready()
