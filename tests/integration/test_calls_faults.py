@@ -168,7 +168,7 @@ async def test_a_server_that_stalls_is_given_up_within_the_deadline(sent):
     async with broken(sent, hold=True) as url:
         start = time.monotonic()
         is_fault(await call(url, deadline_s=0.2), Fault.LOST)
-        assert 0.15 < time.monotonic() - start < 5
+        assert 0.15 < time.monotonic() - start < 1
 
 
 async def test_a_slow_drip_does_not_stretch_the_deadline():
@@ -187,7 +187,7 @@ async def test_a_slow_drip_does_not_stretch_the_deadline():
     await web.TCPSite(runner, "127.0.0.1", 0).start()
     start = time.monotonic()
     is_fault(await call("http://{}:{}".format(*runner.addresses[0][:2]), deadline_s=0.3), Fault.LOST)
-    assert time.monotonic() - start < 3  # all of it takes 3.6 s
+    assert time.monotonic() - start < 1
     await runner.cleanup()
 
 

@@ -75,7 +75,7 @@ async def test_acknowledged_events_survive_a_killed_broker(own_broker: LocalKafk
             own_broker.kill()
             started = time.monotonic()
             assert await deliver(http, 99) == 503
-            assert time.monotonic() - started < 5
+            assert time.monotonic() - started < 1.5
             await own_broker.start()
             await asyncio.gather(*under_way, delivered(http, 99))
     wanted = {f"evt_{number}" for number in (*range(50), 99)}

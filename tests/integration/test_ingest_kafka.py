@@ -146,7 +146,7 @@ async def test_a_deleted_topic_does_not_stop_the_others(broker: Broker, prefix: 
     async with publishing(broker.bootstrap_servers, prefix, bounds=InFlightBounds(deadline_s=1)) as publisher:
         await published(publisher, publication())
         await delete_topics(broker.bootstrap_servers, [f"{prefix}payment-event"])
-        assert await first_refusal(publisher) < 5
+        assert await first_refusal(publisher) < 1.5
         assert isinstance(await published(publisher, publication(topic="charge-event")), Published)
 
 
@@ -250,7 +250,7 @@ async def test_a_killed_broker_is_answered_in_time_and_found_again(own_broker: L
         own_broker.kill()
         started = time.monotonic()
         assert await flood(publisher, 500) == {NotTaken(NotTakenReason.LATE), NotTaken(NotTakenReason.FULL)}
-        assert time.monotonic() - started < 5
+        assert time.monotonic() - started < 2
         assert in_flight(publisher) <= 200
         await eventually(lambda: not publisher.ready)  # stuck: the producer is given up
         assert await flood(publisher, 500) == {NotTaken(NotTakenReason.AWAY)}
