@@ -136,16 +136,11 @@ class SeenLog:
         """The connected account of a noted event, "" for the own one; None where its record can't be read."""
         if note.topic not in {*self._topics.events, self._topics.thin_event}:
             return None
-        tp = TopicPartition(note.topic, note.partition)
-        self._reader.seek({tp: note.offset})
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_RECORD_S):
-                while not (records := await self._reader.poll(tp)):
-                    pass
-            event = json_object(records[0].value or b"") if records[0].offset == note.offset else None
-            account = (event or {}).get("account") or (event or {}).get("context") or ""
-            return account if event is not None and isinstance(account, str) else None
-        return None
+        place = TopicPartition(note.topic, note.partition)
+        record = await self._reader.record_at(place, note.offset, silent_s=_RECORD_S)
+        event = None if record is None else json_object(record.value or b"")
+        account = (event or {}).get("account") or (event or {}).get("context") or ""
+        return account if event is not None and isinstance(account, str) else None
 
 
 def _notes_of(record: ConsumerRecord) -> tuple[SeenEvent, ...] | None:
