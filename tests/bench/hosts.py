@@ -12,8 +12,8 @@ from functools import partial
 from typing import Final
 
 import orjson
-from aiokafka import AIOKafkaConsumer
 
+from stripeline.workers.kafka.partition_reader import log_ends
 from tests.bench.harness import Column, Contender, Lab, Sample, Table, alternate
 from tests.bench.processes import output
 from tests.bench.quotas import children, quota
@@ -76,9 +76,8 @@ async def worker(lab: Lab, count: int) -> Sample:
 async def _written(of: Setup) -> int:
     """Offsets of the commands and results; a few are ends of transactions."""
     topics = of.cluster.settings.topics
-    async with AIOKafkaConsumer(bootstrap_servers=of.lab.bootstrap_servers) as consumer:
-        ends = await consumer.end_offsets([*of.partitions_of(topics.command), *of.partitions_of(topics.result)])
-    return sum(ends.values())
+    places = [*of.partitions_of(topics.command), *of.partitions_of(topics.result)]
+    return sum((await log_ends(places, {"bootstrap_servers": of.lab.bootstrap_servers})).values())
 
 
 async def job(lab: Lab) -> Sequence[Table]:
@@ -106,10 +105,7 @@ async def job(lab: Lab) -> Sequence[Table]:
                 f" Worker: commands and results of {EVENTS:,} events with runs of two steps, both roles in one;"
                 f" {PARTITIONS} partitions, {_COUNTED_S:.0f} s of it. Medians of {lab.rounds} alternating rounds."
             ),
-            columns=(
-                Column("per_s", "records a second"),
-                Column("of_one", "÷ one process", 2),
-            ),
+            columns=(Column("per_s", "records a second"), Column("of_one", "÷ one process", 2)),
             rows=rows,
         )
     ]
