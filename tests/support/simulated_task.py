@@ -58,7 +58,7 @@ class SimulatedTask:
         self.dead: list[str] = []
         self.written: Counter[str] = Counter()  # to retry topics, by command
         self.attempts: Counter[str] = Counter()
-        self.commits = 0
+        self.commits = self.decisions = 0
         self._role: ExecutorRole | None = None
         self.kill()
 
@@ -154,6 +154,7 @@ class SimulatedTask:
             lane, record = started
             crowded = self._intake.crowded(lane)
             maybe = self._intake.maybe_attempted(record)
+            self.decisions += 1
             self._go_on(lane, record, self._role.take(self.ledger, record, self.now_ms, maybe, crowded=crowded))
 
     def _go_on(self, lane: Any, record: Any, decided: Any) -> None:

@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
+from stripeline.contracts.internal_records import LedgerCommand
 from stripeline.contracts.retry_tiers import HORIZON_MS, Tier
 from stripeline.contracts.topics import Topics
 from stripeline.workers.executor.command_state import CommandState
@@ -41,6 +42,14 @@ def look_at_ms(written_ms: int, *, appended_ms: int, delay_ms: int, reconcile_af
 def turn_ms(written_ms: int, *, appended_ms: int, delay_ms: int, tiers: Sequence[Tier]) -> int:
     """Its turn in its connection's line: before the end of the next longer tier, or it would wait in that one."""
     return min(written_ms, appended_ms + min((t.delay_ms for t in tiers if t.delay_ms > delay_ms), default=HORIZON_MS))
+
+
+def turn_of(setup: Setup, source: InputRecord, known: LedgerCommand) -> int | None:
+    """The turn that the ledger has of a record's command, as far as it is believed."""
+    if known.turn_ms is None:
+        return None
+    tiers, delay_ms = setup.topics.tiers, setup.topics.delay_ms(source.topic)
+    return turn_ms(known.turn_ms, appended_ms=source.timestamp, delay_ms=delay_ms, tiers=tiers)
 
 
 def believed(setup: Setup, state: CommandState) -> CommandState:

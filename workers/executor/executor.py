@@ -66,7 +66,8 @@ class Executor(Struct, frozen=True, kw_only=True):
     def waits(self, ledger: Ledger, record: InputRecord, now_ms: int) -> Waits | None:
         """What a record of a retry topic waits for: its turn, or its time; None where it may be taken.
 
-        One that its connection held, or that Stripe failed, is also let go on when its connection's gate opens.
+        One that its connection held, or that Stripe failed, is also let go on when its connection's gate opens. One
+        with a turn in its connection's line waits for that: when a tier ends, thousands would be decided about at once.
         """
         read = read_record(record, returned=True)
         queue = None if read.key is None or read.place is None else ledger.queue(read.key)
@@ -75,9 +76,13 @@ class Executor(Struct, frozen=True, kw_only=True):
         due_ms = self.due_ms(record)
         if due_ms <= now_ms or read.behind:
             return None
-        command = parse_command(record.value) if read.failed_by_stripe or read.held else None
+        command = parse_command(record.value) if read.failed_by_stripe or read.held or read.in_line else None
         if command is None or isinstance(command, Unreadable):
             return Waits(until_ms=due_ms)
+        if read.in_line:
+            known = ledger.known(command.command_id)
+            turn_ms = None if known is None else believed_times.turn_of(self.setup, record, known)
+            return Waits(until_ms=due_ms) if turn_ms is None else transitions.in_line(command, turn_ms, due_ms)
         return Waits(until_ms=due_ms, gate=(command.connection, command.account), fresh=not read.attempts)
 
     def lets(self, gate: Hashable, now_ms: int) -> int:
@@ -87,6 +92,8 @@ class Executor(Struct, frozen=True, kw_only=True):
                 return self.gate.lets(connection, account, now_ms)
             case (transitions.SLOTS, str() as connection, (str() | None) as account):
                 return self.gate.shares.allowed((connection, account), now_ms)
+            case (transitions.LINE, str() as connection, _):
+                return 0 if self.gate.has_limit(connection) else MANY
             case _:
                 return MANY
 

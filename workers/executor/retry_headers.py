@@ -66,9 +66,14 @@ class CommandRecord(Struct, frozen=True, kw_only=True):
         return self._why == BEHIND.encode()
 
     @property
+    def in_line(self) -> bool:
+        """It went into its tier with a turn in its connection's line."""
+        return self._why == RATE.encode()
+
+    @property
     def held(self) -> bool:
         """It went into its tier without an attempt, since its connection could not call."""
-        return self._why.startswith(_HELD) and self._why != RATE.encode()
+        return self._why.startswith(_HELD) and not self.in_line
 
     @property
     def _why(self) -> bytes:

@@ -18,6 +18,7 @@ from msgspec.structs import replace
 from stripeline.contracts import effect_trail, stripe_metadata
 from stripeline.contracts.action import Action, RefusedInput
 from stripeline.contracts.internal_records import LedgerQueue
+from stripeline.contracts.records import Command
 from stripeline.contracts.retry_tiers import HORIZON_MS, Tier, covering, within
 from stripeline.contracts.vocabulary import Code, DeadLetterReason, Verdict
 from stripeline.workers.executor import outcome_records, stripe_lookup
@@ -33,6 +34,8 @@ from stripeline.workers.task.decision import Decision, OutputRecord, StateChange
 
 SLOTS: Final = "call slots"
 """The gate of what waits for them, with the connection and the account that its command names."""
+LINE: Final = "line"
+"""The gate of what has a turn in the line of its connection, named in the same way: open where it has no limit."""
 
 
 def attempt(setup: Setup, ledger: Ledger, state: CommandState, action: Action, now_ms: int) -> PlannedCall | Decision:
@@ -122,11 +125,19 @@ def _held(state: CommandState, held: Hold, now_ms: int) -> Waits:
     if held.turn_ms is not None:
         promised = state.known is not None and state.known.turn_ms == held.turn_ms
         changes = () if promised else (remember(command.command_id, state.waiting(now_ms)),)
-        return Waits(until_ms=max(held.turn_ms - TURN_LEAD_MS, now_ms + 1), changes=changes)
+        return in_line(command, held.turn_ms, now_ms + 1, changes)
     if held.closed:
         gate, fresh = (command.connection, command.account), record.attempts == 0
         return Waits(until_ms=now_ms + PAUSE_MAX_MS, gate=gate, closed=True, fresh=fresh)
     return Waits(until_ms=now_ms + max(held.wait_ms, pause_ms(now_ms, record.input.timestamp)))
+
+
+def in_line(command: Command, turn_ms: int, earliest_ms: int, changes: tuple[StateChange, ...] = ()) -> Waits:
+    """Until shortly before its turn, or until nobody wants it any more."""
+    until_ms = turn_ms - TURN_LEAD_MS
+    if command.not_after is not None:
+        until_ms = min(until_ms, command.not_after + 1)
+    return Waits(until_ms=max(until_ms, earliest_ms), gate=(LINE, command.connection, command.account), changes=changes)
 
 
 def not_yet(setup: Setup, ledger: Ledger, state: CommandState, due_ms: int, now_ms: int, last_error: str) -> Decision:

@@ -66,6 +66,34 @@ def test_a_connection_at_its_limit_delays_no_other(rate, keys):
     assert max(of.written.values()) <= 2
 
 
+def test_what_is_in_line_is_decided_about_when_its_turn_comes():
+    of, seconds = world(25), 150
+    for number in range(8_000):
+        of.send(f"a{number}", f"k{number}".encode(), connection=SLOW)
+    of.run_until(of.now_ms + 2_000)
+    before, most = of.decisions, 0
+    for _ in range(seconds):
+        second = of.decisions
+        of.run_until(of.now_ms + 1_000)
+        most = max(most, of.decisions - second)
+    assert of.decisions - before <= 2 * 25 * seconds
+    assert most <= 4 * 25
+    assert max(of.written.values()) == 1
+
+
+def test_a_limit_that_is_removed_holds_nothing():
+    limits = {SLOW: Rate(account=25)}
+    free = gate()
+    free.limits = lambda name: limits.get(name, Rate())
+    of = SimulatedTask(lambda *_: DONE, gate=free, concurrency=SLOTS)
+    for number in range(WAITING):
+        of.send(f"a{number}", f"k{number}".encode(), connection=SLOW)
+    of.run_until(of.now_ms + 8_000)
+    assert len(of.results) < 10 * 25
+    limits.clear()
+    of.run_until(lambda: len(of.results) == WAITING, 5_000)
+
+
 def test_its_connected_accounts_do_not_delay_each_other():
     of = world(25)
     for number in range(WAITING):

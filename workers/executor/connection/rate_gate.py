@@ -201,6 +201,9 @@ class RateGate:
             return 0
         return 1 if tries else MANY
 
+    def has_limit(self, connection: str) -> bool:
+        return self.limits(connection) != Rate()
+
     def _closed(self, connection: str, account: str | None, now_ms: int) -> Hold | list[Breaker | Outage]:
         """Held while a person, a refusal or an outage holds it; else what this call would try."""
         since_ms, key = self.paused(connection), self.key(connection)

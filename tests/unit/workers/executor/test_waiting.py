@@ -4,6 +4,7 @@ import pytest
 from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
+from stripeline.contracts.definition_fields import Rate
 from stripeline.contracts.internal_records import LedgerQueue, Tried
 from stripeline.contracts.vocabulary import Verdict
 from stripeline.workers.executor.command_state import Call
@@ -32,6 +33,10 @@ def waiting(place: int | None = 0, why: str = "", attempts: int = 0, *, due_ms: 
     return command_record(
         fields.pop("value", None), topic=TIER, headers=tuple(headers), timestamp=NOW - 1_000, **fields
     )
+
+
+def in_line(turn_ms: int) -> Waits:
+    return Waits(until_ms=turn_ms - TURN_LEAD_MS, gate=("line", "acme", None))
 
 
 def queued(head: int = 0) -> Ledger:
@@ -78,6 +83,33 @@ class TestWhatWasRead:
     def test_it_waits_for(self, record, waits):
         assert new_executor().waits(queued(), record, NOW) == waits
 
+    @pytest.mark.parametrize(
+        ("fields", "waits_ms"),
+        [
+            ({}, 9_900),
+            ({"not_after": NOW + 6_000}, 6_001),
+            ({"not_after": NOW + 3_000}, 4_000),
+        ],
+        ids=["its turn", "wanted no longer", "wanted no longer, before it is due"],
+    )
+    def test_in_a_line_it_waits_for_its_turn(self, fields, waits_ms):
+        value, ledger = command(**fields), queued()
+        ledger.apply("command/c1", replace(ledger.known("c1"), turn_ms=NOW + 10_000))
+        record = waiting(0, RATE, value=value)
+        assert new_executor().waits(ledger, record, NOW) == replace(in_line(0), until_ms=NOW + waits_ms)
+
+    def test_a_turn_that_its_record_contradicts_is_not_waited_for(self):
+        ledger = queued()
+        ledger.apply("command/c1", replace(ledger.known("c1"), turn_ms=NOW + 7_200_000))
+        next_tier_ms = NOW - 1_000 + TOPICS.tiers[1].delay_ms
+        assert new_executor().waits(ledger, waiting(0, RATE), NOW) == in_line(next_tier_ms)
+
+    def test_a_line_is_open_where_there_is_no_limit(self):
+        executor = new_executor()
+        assert executor.lets(in_line(0).gate, NOW) == MANY
+        executor.gate.limits = lambda _: Rate(endpoint=25)
+        assert executor.lets(in_line(0).gate, NOW) == 0
+
     def test_without_a_queue_no_place_waits(self):
         assert new_executor().waits(Ledger(), waiting(1, due_ms=NOW), NOW) is None
 
@@ -107,7 +139,7 @@ class TestWhatWasTaken:
         (promised,) = waits.changes
         assert promised.record.turn_ms == turn_ms
         ledger.apply(promised.key, promised.record)
-        assert executor.take(ledger, waiting(), NOW).waits == Waits(until_ms=turn_ms - TURN_LEAD_MS)
+        assert executor.take(ledger, waiting(), NOW).waits == in_line(turn_ms)
 
     def test_a_turn_that_has_come_is_asked_for_soon(self):
         assert self.waits(Hold(wait_ms=0, why=RATE, turn_ms=NOW)).until_ms == NOW + 1
