@@ -17,7 +17,7 @@ from typing import Any, Final, Literal
 from aiokafka import AIOKafkaConsumer, ConsumerRecord, TopicPartition
 from aiokafka.errors import KafkaError, KafkaTimeoutError
 
-from stripeline.workers.kafka.aiokafka_internals import look_rarely, read_bare_records
+from stripeline.workers.kafka.aiokafka_internals import look_every, read_bare_records
 from stripeline.workers.kafka.client_start import start_within
 from stripeline.workers.kafka.consumer import stop_consumer
 from stripeline.workers.kafka.unread.unreadable_batch import explained
@@ -226,7 +226,7 @@ async def partition_reader(
         if bare:
             read_bare_records(consumer)
         if fetch_wait_ms == FOLLOW_WAIT_MS:
-            look_rarely(consumer, FOLLOW_WAIT_MS / 1000)
+            look_every(consumer, FOLLOW_WAIT_MS / 1000)
         life = life or SignOfLife()
         life.heard()
         yield PartitionReader(consumer, life, client)

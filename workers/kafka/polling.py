@@ -22,7 +22,7 @@ from aiokafka.errors import (
 )
 from aiokafka.structs import TopicPartition
 
-from stripeline.workers.kafka.aiokafka_internals import set_fetch_wait
+from stripeline.workers.kafka.aiokafka_internals import look_every, set_fetch_wait
 from stripeline.workers.kafka.broker_clock import BrokerClock
 from stripeline.workers.kafka.consumer import IDLE_POLL_MS, POLL_MS
 from stripeline.workers.kafka.partition_reader import IDLE_FETCH_WAIT_MS
@@ -40,6 +40,8 @@ _SEEK_S: Final = 5.0
 _STALLS_EVERY_S: Final = 5.0
 _ANSWERED_MS: Final = 5_000
 _PAUSE_S: Final = POLL_MS / 1000 / 10
+_LOOK_S: Final = 0.2  # aiokafka's own
+_IDLE_LOOK_S: Final = 3.0  # the answer of each fetch makes it look, once a second
 _OF_A_PARTITION: Final = (
     CorruptRecordException,
     UnsupportedCodecError,
@@ -136,8 +138,9 @@ class Polling:
 
     def _wait(self, wait_ms: int) -> None:
         if wait_ms != self._wait_ms:
-            self._wait_ms = wait_ms
-            set_fetch_wait(self._consumer, POLL_MS if wait_ms == POLL_MS else IDLE_FETCH_WAIT_MS)
+            self._wait_ms, is_idle = wait_ms, wait_ms == IDLE_POLL_MS
+            set_fetch_wait(self._consumer, IDLE_FETCH_WAIT_MS if is_idle else POLL_MS)
+            look_every(self._consumer, _IDLE_LOOK_S if is_idle else _LOOK_S)
 
     async def _read_by_record(self, tp: TopicPartition) -> None:
         """What is before the failure counts, record by record."""
@@ -218,11 +221,9 @@ class Polling:
                 self._consumer.seek(tp, task.inputs[tp].read_to)
 
     async def _note_positions(self, idle: Iterable[TopicPartition]) -> None:
-        """Offsets without records (transaction markers) move the position too: lag is 0 when all is read.
-
-        Without a high watermark no fetch of the partition has succeeded yet.
-        """
-        idle = [tp for tp in idle if tp in self._consumer.assignment() and self._consumer.highwater(tp) is not None]
+        """Offsets without records (transaction markers) move the position too: lag is 0 when all is read."""
+        assigned = self._consumer.assignment()
+        idle = [tp for tp in idle if tp in assigned and self._may_have_moved(tp)]
         with contextlib.suppress(KafkaError, TimeoutError):
             async with asyncio.timeout(_READ_S):
                 for tp in idle:
@@ -231,6 +232,14 @@ class Polling:
                         position = await self._consumer.position(tp)
                         if self._tasks.get(tp.partition) is task:
                             task.deliver(tp, [], position)
+
+    def _may_have_moved(self, tp: TopicPartition) -> bool:
+        """Whether more than its task knows was read. Without a high watermark no fetch of it has succeeded yet."""
+        end, task = self._consumer.highwater(tp), self._open_task(tp)
+        if end is None or task is None:
+            return False
+        source = task.inputs[tp]
+        return not source.was_read or source.read_to < end
 
     def _open_task(self, tp: TopicPartition) -> Task[Any] | None:
         task = self._tasks.get(tp.partition)

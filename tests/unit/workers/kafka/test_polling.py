@@ -28,7 +28,9 @@ class Consumer:
     positions: dict[TopicPartition, int] = field(default_factory=dict)
     fetched_ms: int = 1
     waits_ms: list[int] = field(default_factory=list)
+    asked: list[TopicPartition] = field(default_factory=list)
     _fetch_max_wait_ms: int = POLL_MS
+    _fetcher_timeout: float = 0.2
 
     @property
     def _fetcher(self) -> "Consumer":
@@ -38,6 +40,7 @@ class Consumer:
         self.positions[tp] = offset
 
     async def position(self, tp: TopicPartition) -> int:
+        self.asked.append(tp)
         return self.positions[tp]
 
     def last_stable_offset(self, tp: TopicPartition) -> int:
@@ -113,7 +116,7 @@ class Task:
 
     def deliver(self, tp: TopicPartition, records: list[Any], position: int) -> None:
         self.taken += [record.offset for record in records]
-        self.inputs[tp].read_to = position
+        self.inputs[tp].put((), position)
 
 
 def opened(consumer: Consumer, held: Held) -> tuple[Polling, dict[TopicPartition, Task]]:
@@ -137,15 +140,27 @@ async def test_a_member_without_records_waits_longer(monkeypatch: pytest.MonkeyP
     for clock[0] in (0.0, 1.0, 1.0 + QUIET_S - 0.1, 1.0 + QUIET_S):  # the first one brings a record
         await polling.once()
     assert consumer.waits_ms == [POLL_MS, POLL_MS, POLL_MS, IDLE_POLL_MS]
-    assert consumer._fetch_max_wait_ms == IDLE_FETCH_WAIT_MS
+    assert (consumer._fetch_max_wait_ms, consumer._fetcher_timeout) == (IDLE_FETCH_WAIT_MS, 3.0)
     consumer.ends[TWO] = 1
     await polling.once()
-    assert consumer._fetch_max_wait_ms == POLL_MS  # of the fetch that follows the records
+    # Of the fetch that follows the records:
+    assert (consumer._fetch_max_wait_ms, consumer._fetcher_timeout) == (POLL_MS, 0.2)
     tasks[ONE].open = False  # it has no room, or is being restored
     tasks[ONE].wanted = list  # type: ignore[method-assign]
     for clock[0] in (10.0, 20.0):
         await polling.once()
     assert consumer.waits_ms[-2:] == [POLL_MS, POLL_MS]
+
+
+async def test_only_where_more_may_have_been_read_is_asked() -> None:
+    consumer = Consumer(ends={ONE: 0, TWO: 0})
+    polling, tasks = opened(consumer, Held())
+    await polled(polling, 3)
+    assert sorted(consumer.asked) == [ONE, TWO]  # that they were read for the first time
+    consumer.ends[TWO] = consumer.positions[TWO] = 1  # a transaction marker
+    await polled(polling, 3)
+    assert consumer.asked[2:] == [TWO]
+    assert tasks[TWO].inputs[TWO].read_to == 1
 
 
 async def test_records_before_and_beside_a_bad_one_come_once() -> None:
