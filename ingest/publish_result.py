@@ -3,10 +3,12 @@
 from collections.abc import Callable
 from typing import NamedTuple
 
+from msgspec import Struct
+
 from stripeline.contracts.deliveries.delivery_vocabulary import NotTakenReason
 
 
-class Published(NamedTuple):
+class Published(Struct, frozen=True, gc=False):
     partition: int
     offset: int
 

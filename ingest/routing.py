@@ -6,9 +6,10 @@ The event's shape: https://docs.stripe.com/api/events/object
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, NamedTuple
+from typing import Any
 
 import orjson
+from msgspec import Struct
 
 from stripeline.contracts.deliveries.delivery_vocabulary import EventReason, IgnoredReason
 from stripeline.contracts.deliveries.thin_events import GENERATION_FAILURE, PING, THIN
@@ -22,7 +23,7 @@ from stripeline.ingest.trigger import TriggerView
 from stripeline.ingest.webhook_path import PathView
 
 
-class Publication(NamedTuple):
+class Publication(Struct, frozen=True, gc=False):
     """One record to write.
 
     topic: without the prefix.
@@ -146,7 +147,9 @@ def _publication(
 ) -> Publication:
     record = record_of(event, family, trigger=trigger.name, connection=trigger.connection, traceparent=traceparent)
     note = note_of(event["id"], trigger.name, event["created"], event.get("livemode"))
-    return Publication(*record, timestamp_ms=received_at_ms, trigger=trigger.name, note=note)
+    return Publication(
+        record.topic, record.key, record.value, record.headers, received_at_ms, trigger.name, note
+    )  # fmt: skip
 
 
 def _other_mode(livemode: bool | None, account: str | None, path: PathView) -> Ignored | Rejected | None:

@@ -16,7 +16,9 @@ import hmac
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final, NamedTuple
+from typing import Final
+
+from msgspec import Struct
 
 from stripeline.contracts.deliveries.delivery_vocabulary import SignatureReason
 
@@ -32,7 +34,7 @@ Key = hmac.HMAC
 """A keyed hash that nothing was fed to yet. It is copied, never used up."""
 
 
-class Verified(NamedTuple):
+class Verified(Struct, frozen=True, gc=False):
     """Stripe's. `secret_index` tells which secret of the ring signed, `signed_at` when, in epoch seconds."""
 
     secret_index: int
@@ -47,7 +49,7 @@ class Refused:
     skew_s: int | None = None
 
 
-class Signature(NamedTuple):
+class Signature(Struct, frozen=True, gc=False):
     """A header that can be checked: `t` as it was written, since that is what was signed."""
 
     t: bytes

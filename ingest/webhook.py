@@ -12,6 +12,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Final, NamedTuple, Protocol
 
+from msgspec import Struct
+
 from stripeline.contracts.deliveries.delivery_vocabulary import DeliveryVerdict, NotTakenReason, SignatureReason
 from stripeline.ingest import refusals
 from stripeline.ingest.delivery_counters import PUBLISH_S, Counters
@@ -31,7 +33,7 @@ _JSON: Final = "application/json; charset=utf-8"
 Paths = Callable[[str], PathView | None]
 
 
-class RequestHead(NamedTuple):
+class RequestHead(Struct, frozen=True, gc=False):
     """What the decisions need of a request's head. `path` is decoded; `content_length` is None where it has none.
 
     encoded: the body is not as Stripe signed it.
@@ -46,7 +48,7 @@ class RequestHead(NamedTuple):
     traceparent: str | None
 
 
-class Admitted(NamedTuple):
+class Admitted(Struct, frozen=True, gc=False):
     """A request whose head is in order."""
 
     path: PathView
@@ -54,7 +56,7 @@ class Admitted(NamedTuple):
     traceparent: str | None
 
 
-class Delivery(NamedTuple):
+class Delivery(Struct, frozen=True, gc=False):
     """An event to publish, with what its verdict needs."""
 
     publication: Publication
@@ -103,8 +105,8 @@ class Webhook:
 
     def body(self, admitted: Admitted, body: bytes, *, now_s: float, entropy: bytes) -> Delivery | Accepted | Refusal:
         """What the body decides. `entropy` becomes the ids of a new trace."""
-        path, signature, received = admitted
-        verdict = check(signature, body, path.keys, now_s)
+        path, received = admitted.path, admitted.traceparent
+        verdict = check(admitted.signature, body, path.keys, now_s)
         if isinstance(verdict, Refused):
             if verdict.skew_s is not None:
                 self.counters.set("stripeline_delivery_clock_skew_seconds", verdict.skew_s, path.name)
@@ -122,7 +124,7 @@ class Webhook:
 
     def settled(self, delivery: Delivery, outcome: Published | NotTaken, took_s: float) -> Accepted | Refusal:
         """What Kafka's word on a delivery is to its sender. `took_s` is from the whole body to that word."""
-        publication, trace = delivery
+        publication, trace = delivery.publication, delivery.trace
         trigger = publication.trigger
         if isinstance(outcome, Published):
             self.counters.count("stripeline_deliveries_total", trigger, DeliveryVerdict.PUBLISHED, "")

@@ -8,9 +8,10 @@ import re
 from collections.abc import Iterator, Mapping
 from functools import lru_cache
 from types import NoneType
-from typing import Any, Final, NamedTuple
+from typing import Any, Final
 
 import orjson
+from msgspec import Struct
 
 from stripeline.contracts.deliveries.delivery_vocabulary import EventReason
 from stripeline.contracts.families import Family, text
@@ -31,7 +32,7 @@ _KINDS: Final = (
 )
 
 
-class TriggerRecord(NamedTuple):
+class TriggerRecord(Struct, frozen=True, gc=False):
     """The record of an event. `topic` is without the prefix."""
 
     topic: str

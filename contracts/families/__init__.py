@@ -65,7 +65,7 @@ class Family:
 
 def text(value: object) -> str | None:
     """An id in either form that Stripe sends: the id itself, or an expanded object with that id."""
-    if isinstance(value, Mapping):
+    if not isinstance(value, str) and isinstance(value, Mapping):
         value = value.get("id")
     return value if isinstance(value, str) and value else None
 

@@ -8,9 +8,11 @@ Anything else is left to aiohttp's server, as it came. Both parse with llhttp. I
 """
 
 import re
-from typing import Final, NamedTuple
+from collections.abc import Mapping
+from typing import Final
 
 from httptools import HttpParserError, HttpParserUpgrade, HttpRequestParser
+from msgspec import Struct
 
 from stripeline.ingest.webhook import PATH, RequestHead
 
@@ -21,6 +23,8 @@ _LENGTH: Final = b"\r\nContent-Length: "
 _MAX_DIGITS: Final = 9
 _MAX_HEADERS: Final = 100
 """Below aiohttp's limit."""
+_VERSION: Final = b" HTTP/1.1\r\n"
+_LINE_END: Final = b"\r\n"
 _BLANKS: Final = b" \t"
 _URL: Final = re.compile(re.escape(PATH.encode()) + rb"[A-Za-z0-9-]{1,60}/?")
 """A path that means the same before and after it is decoded."""
@@ -31,7 +35,7 @@ _OTHERWISE: Final = frozenset({
 """A request that has one of these is served by aiohttp."""
 
 
-class UsualDelivery(NamedTuple):
+class UsualDelivery(Struct, frozen=True, gc=False):
     """A delivery that was read here, with what names its client in the log."""
 
     head: RequestHead
@@ -53,72 +57,74 @@ def is_one_request(data: bytes) -> bool:
 
 
 class UsualDeliveries:
-    """One parser for all connections of a port: it gets whole requests only, and starts afresh after any other."""
+    """One parser for all connections of a port: it gets whole requests only, and starts afresh after any other.
+
+    What the parser finds goes into a dict and lists by their own methods: a call of Python's for each header would take
+    longer than to parse it.
+    """
 
     def __init__(self) -> None:
-        self._parser = HttpRequestParser(self)
+        self._start_afresh()
+
+    def _start_afresh(self) -> None:
         self._headers: dict[bytes, bytes] = {}
-        self._url, self._body = b"", b""
-        self._complete, self._twice = 0, False
-
-    def read(self, data: bytes) -> tuple[UsualDelivery, bytes] | None:
-        """A delivery and its body; None for what is no usual one. `data`: what `is_one_request` accepts."""
-        self._headers, self._url, self._body, self._complete, self._twice = {}, b"", b"", 0, False
-        try:
-            self._parser.feed_data(data)
-        except (HttpParserError, HttpParserUpgrade):
-            self._complete = 0
-        if not self._is_usual():
-            self._parser = HttpRequestParser(self)  # it may be in the middle of something
-            return None
-        values = self._headers.get
-        signature, received = values(b"stripe-signature"), values(b"traceparent")
-        head = RequestHead(
-            method="POST",
-            path=self._url.decode("ascii"),
-            content_type=values(b"content-type", b"").rstrip(_BLANKS).decode("ascii"),
-            content_length=int(self._headers[b"content-length"]),
-            encoded=False,
-            signatures=() if signature is None else (signature.rstrip(_BLANKS),),
-            traceparent=None if received is None else received.rstrip(_BLANKS).decode("ascii"),
-        )
-        return UsualDelivery(head, self._lines(b"x-forwarded-for"), self._lines(b"forwarded")), self._body
-
-    def _is_usual(self) -> bool:
-        parser, headers = self._parser, self._headers
-        return (
-            self._complete == 1
-            and not self._twice
-            and parser.get_method() == b"POST"
-            and parser.get_http_version() == "1.1"
-            and b"host" in headers
-            and b"content-length" in headers
-            and len(headers) <= _MAX_HEADERS
-            and _OTHERWISE.isdisjoint(headers)
-            and _is_text(b"".join(headers.values()))
-            and _URL.fullmatch(self._url) is not None
-        )
-
-    def _lines(self, name: bytes) -> tuple[str, ...]:
-        value = self._headers.get(name)
-        return () if value is None else (value.rstrip(_BLANKS).decode("ascii"),)
-
-    # What httptools calls, in the order of the request.
-
-    def on_url(self, url: bytes) -> None:
-        self._url += url
-
-    def on_header(self, name: bytes, value: bytes) -> None:
-        name = name.lower()
-        self._twice = self._twice or name in self._headers
-        self._headers[name] = value
-
-    def on_body(self, body: bytes) -> None:
-        self._body += body
+        self._urls: list[bytes] = []
+        self._bodies: list[bytes] = []
+        self._complete = 0
+        # httptools takes these from what it is made with.
+        self.on_url, self.on_header, self.on_body = self._urls.append, self._headers.__setitem__, self._bodies.append
+        self._parser = HttpRequestParser(self)
 
     def on_message_complete(self) -> None:
         self._complete += 1
 
+    def read(self, data: bytes) -> tuple[UsualDelivery, bytes] | None:
+        """A delivery and its body; None for what is no usual one. `data`: what `is_one_request` accepts."""
+        try:
+            self._parser.feed_data(data)
+        except (HttpParserError, HttpParserUpgrade):
+            self._complete = 0
+        url, headers = b"".join(self._urls), {name.lower(): value for name, value in self._headers.items()}
+        if not self._is_usual(data, url, headers):
+            self._start_afresh()  # it may be in the middle of something
+            return None
+        body = b"".join(self._bodies)
+        self._complete = 0
+        self._urls.clear()
+        self._headers.clear()
+        self._bodies.clear()
+        return _delivery(url, headers), body
 
-def _is_text(value: bytes) -> bool:
-    return value.isascii() and b"\x00" not in value
+    def _is_usual(self, data: bytes, url: bytes, headers: Mapping[bytes, bytes]) -> bool:
+        end = data.find(HEAD_END)
+        head = data[:end]
+        return (
+            self._complete == 1
+            and head.startswith(b"POST " + url + _VERSION)
+            and head.count(_LINE_END) == len(headers)  # one of each name
+            and b"host" in headers
+            and b"content-length" in headers
+            and len(headers) <= _MAX_HEADERS
+            and _OTHERWISE.isdisjoint(headers)
+            and head.isascii()
+            and _URL.fullmatch(url) is not None
+        )
+
+
+def _delivery(url: bytes, headers: Mapping[bytes, bytes]) -> UsualDelivery:
+    values = headers.get
+    signature, received = values(b"stripe-signature"), values(b"traceparent")
+    head = RequestHead(
+        method="POST",
+        path=url.decode("ascii"),
+        content_type=values(b"content-type", b"").rstrip(_BLANKS).decode("ascii"),
+        content_length=int(headers[b"content-length"]),
+        encoded=False,
+        signatures=() if signature is None else (signature.rstrip(_BLANKS),),
+        traceparent=None if received is None else received.rstrip(_BLANKS).decode("ascii"),
+    )
+    return UsualDelivery(head, _lines(values(b"x-forwarded-for")), _lines(values(b"forwarded")))
+
+
+def _lines(value: bytes | None) -> tuple[str, ...]:
+    return () if value is None else (value.rstrip(_BLANKS).decode("ascii"),)

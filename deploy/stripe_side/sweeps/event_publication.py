@@ -2,6 +2,8 @@
 
 from typing import NamedTuple
 
+from msgspec.structs import replace
+
 from stripeline.contracts.headers import LATE_BY, SOURCE
 from stripeline.deploy.stripe_side.sweeps.event_comparison import Lacking
 from stripeline.ingest.routing import Ignored, Publication, Rejected, route
@@ -29,4 +31,4 @@ def publication(lacking: Lacking, connection: str, now_ms: int) -> Missed | Igno
         return routed
     late_ms = max(0, now_ms - event.created_s * 1000)
     late = ((SOURCE, b"backfill"), (LATE_BY, str(late_ms).encode()))
-    return Missed(lacking, routed._replace(headers=routed.headers + late))
+    return Missed(lacking, replace(routed, headers=routed.headers + late))

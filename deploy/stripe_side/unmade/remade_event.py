@@ -15,6 +15,7 @@ from datetime import datetime
 from typing import Any, Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
 from stripeline.contracts.definitions import Definitions
@@ -155,7 +156,7 @@ def remade(
     record = record_of(event, unmade.family, trigger=trigger, connection=notice.connection, traceparent=None)
     late_ms = max(0, now_ms - notice.created_s * 1000)
     marks = ((h.SOURCE, h.NOTICE), (h.LATE_BY, str(late_ms).encode()), (h.PAYLOAD, b"object"))
-    return record._replace(headers=record.headers + marks)
+    return replace(record, headers=record.headers + marks)
 
 
 def doubts(unmade: UnmadeEvent, found: Mapping[str, Any]) -> tuple[str, ...]:

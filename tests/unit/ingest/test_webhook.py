@@ -6,6 +6,7 @@ from typing import Any
 
 import orjson
 import pytest
+from msgspec import structs
 
 from stripeline.contracts.deliveries.delivery_vocabulary import EventReason, NotTakenReason, SignatureReason
 from stripeline.ingest import refusals
@@ -45,6 +46,10 @@ TRIGGERS = (
 GOOD = RequestHead("POST", "/webhooks/pay", "application/json; charset=utf-8", 10, False, [sign(event())], None)
 
 
+def good(**fields: Any) -> RequestHead:
+    return structs.replace(GOOD, **fields)
+
+
 class Spans:
     def __init__(self) -> None:
         self.ended: list[tuple[Any, ...]] = []
@@ -76,9 +81,7 @@ def admitted(found: Webhook, head: RequestHead = GOOD) -> Admitted:
 
 
 def decided(found: Webhook, body: bytes, head: RequestHead | None = None, now_s: float = NOW_S):
-    return found.body(
-        admitted(found, head or GOOD._replace(signatures=[sign(body)])), body, now_s=now_s, entropy=ENTROPY
-    )
+    return found.body(admitted(found, head or good(signatures=[sign(body)])), body, now_s=now_s, entropy=ENTROPY)
 
 
 def verdicts(found: Webhook) -> dict[tuple[str, ...], Any]:
@@ -88,23 +91,31 @@ def verdicts(found: Webhook) -> dict[tuple[str, ...], Any]:
 @pytest.mark.parametrize(
     ("head", "refusal", "counted"),
     [
-        (GOOD._replace(path="/webhooks"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
-        (GOOD._replace(path="/webhooks/"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
-        (GOOD._replace(path="/webhooks/a/b"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
-        (GOOD._replace(path="/webhooks//"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
-        (GOOD._replace(path="/webhooks/pay//"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
-        (GOOD._replace(path="/pay/"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
-        (GOOD._replace(path="pay"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
-        (GOOD._replace(path="/webhooks/x/"), refusals.UNKNOWN_TRIGGER, ("", "refused", "unknown_trigger")),
-        (GOOD._replace(method="GET"), refusals.NOT_POST, ("", "refused", "method")),
-        (GOOD._replace(path="/webhooks/x"), refusals.UNKNOWN_TRIGGER, ("", "refused", "unknown_trigger")),
-        (GOOD._replace(path="/webhooks/silent"), refusals.NO_SECRET, ("silent", "not_taken", "no_secret")),
-        (GOOD._replace(path="/webhooks/sealed"), refusals.SEALED_SECRET, ("sealed", "not_taken", "sealed_secret")),
-        (GOOD._replace(encoded=True), refusals.ENCODED, ("pay", "refused", "content_encoding")),
-        (GOOD._replace(content_type="text/plain"), refusals.NOT_JSON, ("pay", "refused", "content_type")),
-        (GOOD._replace(content_length=1_001), refusals.TOO_LARGE, ("pay", "refused", "too_large")),
-        (GOOD._replace(signatures=[b"", b""]), refusals.TWO_SIGNATURES, ("pay", "refused", "two_signatures")),
-        (GOOD._replace(signatures=[]), refusals.not_signed(SignatureReason.MISSING), ("pay", "refused", "missing")),
+        (good(path="/webhooks"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
+        (good(path="/webhooks/"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
+        (good(path="/webhooks/a/b"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
+        (good(path="/webhooks//"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
+        (good(path="/webhooks/pay//"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
+        (good(path="/pay/"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
+        (good(path="pay"), refusals.UNKNOWN_PATH, ("", "refused", "unknown_path")),
+        (good(path="/webhooks/x/"), refusals.UNKNOWN_TRIGGER, ("", "refused", "unknown_trigger")),
+        (good(method="GET"), refusals.NOT_POST, ("", "refused", "method")),
+        (good(path="/webhooks/x"), refusals.UNKNOWN_TRIGGER, ("", "refused", "unknown_trigger")),
+        (good(path="/webhooks/silent"), refusals.NO_SECRET, ("silent", "not_taken", "no_secret")),
+        (
+            good(path="/webhooks/sealed"),
+            refusals.SEALED_SECRET,
+            ("sealed", "not_taken", "sealed_secret"),
+        ),
+        (good(encoded=True), refusals.ENCODED, ("pay", "refused", "content_encoding")),
+        (good(content_type="text/plain"), refusals.NOT_JSON, ("pay", "refused", "content_type")),
+        (good(content_length=1_001), refusals.TOO_LARGE, ("pay", "refused", "too_large")),
+        (good(signatures=[b"", b""]), refusals.TWO_SIGNATURES, ("pay", "refused", "two_signatures")),
+        (
+            good(signatures=[]),
+            refusals.not_signed(SignatureReason.MISSING),
+            ("pay", "refused", "missing"),
+        ),
     ],
 )
 def test_the_head_alone_refuses(head: RequestHead, refusal: Refusal, counted: tuple[str, ...]):
@@ -117,18 +128,18 @@ def test_the_head_alone_refuses(head: RequestHead, refusal: Refusal, counted: tu
     "kind", ["application/json", "Application/JSON ; charset=x", "application/json; charset=utf-8"]
 )
 def test_json_is_taken_however_it_is_spelled(kind: str):
-    assert isinstance(webhook().head(GOOD._replace(content_type=kind)), Admitted)
+    assert isinstance(webhook().head(good(content_type=kind)), Admitted)
 
 
 def test_a_trailing_slash_of_the_path_is_the_same_trigger():
-    made = webhook().head(GOOD._replace(path="/webhooks/pay/"))
+    made = webhook().head(good(path="/webhooks/pay/"))
     assert isinstance(made, Admitted)
     assert made.path.name == "pay"
 
 
 @pytest.mark.parametrize("length", [None, 0, 1_000])
 def test_a_length_up_to_the_cap_is_admitted(length: int | None):
-    assert isinstance(webhook().head(GOOD._replace(content_length=length)), Admitted)
+    assert isinstance(webhook().head(good(content_length=length)), Admitted)
 
 
 def test_a_signed_event_becomes_a_delivery():
@@ -147,17 +158,19 @@ def test_a_signed_event_becomes_a_delivery():
 
 def test_a_signature_of_a_secret_that_is_sealed_here_comes_again():
     found, body = webhook(), event()
-    to_half = GOOD._replace(path="/webhooks/half")
+    to_half = good(path="/webhooks/half")
     signed = sign(body, b"whsec_of_another_master_key")
-    assert decided(found, body, to_half._replace(signatures=[signed])) == refusals.SEALED_SECRET
+    assert decided(found, body, structs.replace(to_half, signatures=[signed])) == refusals.SEALED_SECRET
     assert verdicts(found) == {("half", "not_taken", "sealed_secret"): 1}
     old = sign(body, t=NOW_S - 400)
-    assert decided(found, body, to_half._replace(signatures=[old])) == refusals.not_signed(SignatureReason.TOO_OLD)
+    assert decided(found, body, structs.replace(to_half, signatures=[old])) == refusals.not_signed(
+        SignatureReason.TOO_OLD
+    )
 
 
 def test_a_secret_that_opens_beside_a_sealed_one_keeps_its_place():
     found = webhook()
-    assert isinstance(decided(found, event(), GOOD._replace(path="/webhooks/half")), Delivery)
+    assert isinstance(decided(found, event(), good(path="/webhooks/half")), Delivery)
     assert dict(found.counters.of("stripeline_signatures_total")) == {("half", "1"): 1}
 
 
@@ -171,7 +184,7 @@ def test_only_a_trigger_that_exists_is_named(path: str, name: str):
 
 def test_the_senders_trace_goes_on_into_the_record():
     body = event()
-    made = decided(webhook(), body, GOOD._replace(traceparent=TRACE))
+    made = decided(webhook(), body, good(traceparent=TRACE))
     assert isinstance(made, Delivery)
     assert made.trace == TRACE.encode()
     assert dict(made.publication.headers)["traceparent"] == TRACE.encode()
@@ -180,14 +193,14 @@ def test_the_senders_trace_goes_on_into_the_record():
 @pytest.mark.parametrize(("t", "skew_s"), [(NOW_S - 301, 301), (NOW_S + 600, -600)])
 def test_a_genuine_signature_of_another_time_is_clock_skew(t: int, skew_s: int):
     found = webhook()
-    refused = decided(found, event(), GOOD._replace(signatures=[sign(event(), t=t)]))
+    refused = decided(found, event(), good(signatures=[sign(event(), t=t)]))
     assert isinstance(refused, Refusal)
     assert dict(found.counters.of("stripeline_delivery_clock_skew_seconds")) == {("pay",): skew_s}
 
 
 def test_a_forged_signature_is_no_clock_skew():
     found = webhook()
-    assert decided(found, event(), GOOD._replace(signatures=[sign(event(), b"x")])) == refusals.not_signed(
+    assert decided(found, event(), good(signatures=[sign(event(), b"x")])) == refusals.not_signed(
         SignatureReason.MISMATCH
     )
     assert list(found.counters.of("stripeline_delivery_clock_skew_seconds")) == []
@@ -241,7 +254,7 @@ def test_each_verified_delivery_ends_its_span_once():
     settled(found, NotTaken(NotTakenReason.LATE))
     decided(found, event(type="invoice.paid"))
     decided(found, b"null")
-    found.head(GOOD._replace(path="/webhooks/x"))
+    found.head(good(path="/webhooks/x"))
     trace = TRACE.encode()
     assert spans.ended == [
         (trace, "payment-event", TAKEN), (trace, "not_taken", "deadline"), (trace, "ignored", "other_family"),
@@ -250,7 +263,7 @@ def test_each_verified_delivery_ends_its_span_once():
 
 
 def at(name: str, body: bytes) -> RequestHead:
-    return GOOD._replace(path=f"/webhooks/{name}", signatures=[sign(body)])
+    return good(path=f"/webhooks/{name}", signatures=[sign(body)])
 
 
 @pytest.mark.parametrize(("kind", "taker"), [("payment_intent.created", "pay"), ("charge.failed", "cards")])
