@@ -21,6 +21,7 @@ from stripeline.workers.task import dead_letters
 from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord, StateChange, TaskState, Waits
 from stripeline.workers.task.intake import Waiting
 from stripeline.workers.task.waiting.waiting_room import MANY, WaitingRoom
+from stripeline.workers.thin import thin_waits
 from stripeline.workers.thin.thin_fetch import Fetch
 from stripeline.workers.thin.thin_fetcher import ThinFetcher
 
@@ -196,10 +197,10 @@ class ExecutorRole(Role[Ledger]):
         return self._executor.due_ms(record)
 
     def waits(self, state: Ledger, record: InputRecord, now_ms: int) -> Waits | None:
-        if self._thin_of(record) is None:
+        thin = self._thin_of(record)
+        if thin is None:
             return self._executor.waits(state, record, now_ms)
-        due_ms = self.due_ms(record)
-        return Waits(until_ms=due_ms) if due_ms > now_ms else None
+        return thin_waits.waits(thin.fetcher.setup, record, self.due_ms(record), now_ms)
 
     def turn(self, state: Ledger, lane: Hashable) -> int | None:
         queue = state.queue(lane.decode("latin-1")) if isinstance(lane, bytes) else None

@@ -65,9 +65,10 @@ class Family:
 
 def text(value: object) -> str | None:
     """An id in either form that Stripe sends: the id itself, or an expanded object with that id."""
-    if not isinstance(value, str) and isinstance(value, Mapping):
-        value = value.get("id")
-    return value if isinstance(value, str) and value else None
+    if isinstance(value, str):
+        return value or None
+    found = value.get("id") if isinstance(value, Mapping) else None
+    return found if isinstance(found, str) and found else None
 
 
 @cache

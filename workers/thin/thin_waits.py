@@ -13,16 +13,38 @@ from stripeline.contracts import headers as h
 from stripeline.contracts.internal_records import LedgerQueue
 from stripeline.contracts.retry_tiers import Tier, within
 from stripeline.contracts.vocabulary import Code, DeadLetterReason, Verdict
+from stripeline.workers.executor import believed_times
 from stripeline.workers.executor.before_call import behind
+from stripeline.workers.executor.connection.pacing import TURN_LEAD_MS
 from stripeline.workers.executor.connection.rate_gate import Hold
 from stripeline.workers.executor.ledger import Ledger, set_queue
 from stripeline.workers.executor.retry_headers import CommandRecord, waiting_headers
 from stripeline.workers.executor.setup import Setup
+from stripeline.workers.executor.transitions import LINE
 from stripeline.workers.task import dead_letters
-from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord, StateChange
+from stripeline.workers.task.decision import Decision, InputRecord, OutputRecord, StateChange, Waits
 
 LOST_AFTER_MS: Final = 3_600_000
 """A head that is overdue for so long is not waited for: a worker of an older version took it for a command."""
+_IN_LINE_MS: Final = LOST_AFTER_MS - 600_000
+
+
+def waits(setup: Setup, record: InputRecord, due_ms: int, now_ms: int) -> Waits | None:
+    """What a record of a tier that is due at a time waits for: its turn in its connection's line, or that time alone.
+
+    Not for so long that those behind it would take it for lost.
+    """
+    if due_ms <= now_ms:
+        return None
+    headers, delay_ms = h.read(record.headers), setup.topics.delay_ms(record.topic)
+    turn_ms, connection = h.number(headers, h.TURN_AT), h.text(headers, h.CONNECTION)
+    if turn_ms is None or not connection:
+        return Waits(until_ms=due_ms)
+    believed_ms = believed_times.turn_ms(
+        turn_ms, appended_ms=record.timestamp, delay_ms=delay_ms, tiers=setup.topics.tiers
+    )
+    until_ms = min(believed_ms - TURN_LEAD_MS, due_ms + _IN_LINE_MS)
+    return Waits(until_ms=max(until_ms, due_ms), gate=(LINE, connection, None))
 
 
 def in_turn(setup: Setup, ledger: Ledger, record: CommandRecord, now_ms: int) -> Decision | None:
