@@ -234,12 +234,15 @@ class Polling:
                             task.deliver(tp, [], position)
 
     def _may_have_moved(self, tp: TopicPartition) -> bool:
-        """Whether more than its task knows was read. Without a high watermark no fetch of it has succeeded yet."""
+        """Whether its task is before the end of what was read. Without a high watermark no fetch has succeeded yet.
+
+        By what was taken: a position that came while records waited in the buffer moved nothing.
+        """
         end, task = self._consumer.highwater(tp), self._open_task(tp)
         if end is None or task is None:
             return False
         source = task.inputs[tp]
-        return not source.was_read or source.read_to < end
+        return not source.was_read or source.watermark.next < end
 
     def _open_task(self, tp: TopicPartition) -> Task[Any] | None:
         task = self._tasks.get(tp.partition)

@@ -116,7 +116,7 @@ class Task:
 
     def deliver(self, tp: TopicPartition, records: list[Any], position: int) -> None:
         self.taken += [record.offset for record in records]
-        self.inputs[tp].put((), position)
+        self.inputs[tp].read(records, position)
 
 
 def opened(consumer: Consumer, held: Held) -> tuple[Polling, dict[TopicPartition, Task]]:
@@ -160,7 +160,20 @@ async def test_only_where_more_may_have_been_read_is_asked() -> None:
     consumer.ends[TWO] = consumer.positions[TWO] = 1  # a transaction marker
     await polled(polling, 3)
     assert consumer.asked[2:] == [TWO]
-    assert tasks[TWO].inputs[TWO].read_to == 1
+    assert tasks[TWO].inputs[TWO].watermark.next == 1
+
+
+async def test_a_marker_behind_records_that_waited_is_passed_in_the_end() -> None:
+    consumer = Consumer(ends={ONE: 1})
+    polling, tasks = opened(consumer, Held())
+    source = tasks[ONE].inputs[ONE]
+    await polled(polling, 1)
+    consumer.ends[ONE] = consumer.positions[ONE] = 2  # a transaction marker, while the record waits for room
+    await polled(polling, 1)
+    assert source.watermark.take(source.pop().offset)
+    assert source.watermark.next == 1
+    await polled(polling, 1)
+    assert source.watermark.next == 2
 
 
 async def test_records_before_and_beside_a_bad_one_come_once() -> None:
