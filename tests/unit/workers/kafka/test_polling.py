@@ -163,7 +163,7 @@ async def test_only_where_more_may_have_been_read_is_asked() -> None:
     assert tasks[TWO].inputs[TWO].watermark.next == 1
 
 
-async def test_a_marker_behind_records_that_waited_is_passed_in_the_end() -> None:
+async def test_a_marker_behind_records_that_waited_is_passed_later() -> None:
     consumer = Consumer(ends={ONE: 1})
     polling, tasks = opened(consumer, Held())
     source = tasks[ONE].inputs[ONE]
