@@ -1,7 +1,8 @@
 """The console's index on a real Kafka that fails it: it goes on, and says what it could not read."""
 
 import asyncio
-from collections.abc import Mapping, Sequence
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import pytest
@@ -16,6 +17,7 @@ from stripeline.deploy.local.kafka import LocalKafka
 from stripeline.deploy.operations.topics import apply
 from stripeline.deploy.runtime.console_process import behind
 from stripeline.workers.kafka import partition_reader
+from stripeline.workers.kafka.aiokafka_internals import end_producer
 from stripeline.workers.kafka.watch.sign_of_life import SignOfLife
 from stripeline.workers.task import open_transaction, stalled_reads
 from tests.support import index_facts, spoiled_log
@@ -36,6 +38,16 @@ async def batch(client: Mapping[str, Any], topic: str, number: int, *command_ids
             made.append(key=b"k", value=index_facts.command(0, command_id).value, timestamp=None)
         made.close()
         await (await producer.send_batch(made, topic, partition=number))
+
+
+@asynccontextmanager
+async def started(producer: AIOKafkaProducer) -> AsyncIterator[None]:
+    """It ends in bounded time, which aiokafka's own stop does not promise."""
+    await producer.start()
+    try:
+        yield
+    finally:
+        await end_producer(producer, 5.0)
 
 
 async def test_what_can_not_be_read_is_left_out_and_named(
@@ -104,7 +116,7 @@ async def test_a_hung_transaction_is_named_with_its_producer(
     monkeypatch.setattr(open_transaction, "HELD_AFTER_S", 0.0)
     await publish(topics, client, [index_facts.command(0, "before")])
     stranger = AIOKafkaProducer(**client, transactional_id=f"{topics.prefix}stranger")
-    async with running(None, topics, client) as index, stranger:
+    async with running(None, topics, client) as index, started(stranger):
         await stranger.begin_transaction()
         hung = index_facts.command(0, "hung")
         await stranger.send_and_wait(topics.command, hung.value, key=b"k", partition=0)

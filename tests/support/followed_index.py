@@ -16,6 +16,7 @@ from stripeline.deploy.operations.reading.topic_reader import Read
 from tests.support.index_facts import contents
 
 WINDOW_MS = 7 * 86_400_000
+_END_S = 30.0
 ALL = (tables.event, tables.run, tables.command, tables.letter, tables.audit, tables.tally)
 
 
@@ -38,7 +39,8 @@ async def running(where: str | None, topics: Topics, client: Mapping[str, Any]) 
             yield index
         finally:
             task.cancel()
-            await asyncio.wait([task])
+            await asyncio.wait([task], timeout=_END_S)
+            assert task.done(), f"the index did not end within {_END_S} s: {task.get_stack()}"
 
 
 async def rows(index: TopicIndex, table: Table) -> list[dict[str, Any]]:
