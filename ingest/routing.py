@@ -147,9 +147,7 @@ def _publication(
 ) -> Publication:
     record = record_of(event, family, trigger=trigger.name, connection=trigger.connection, traceparent=traceparent)
     note = note_of(event["id"], trigger.name, event["created"], event.get("livemode"))
-    return Publication(
-        record.topic, record.key, record.value, record.headers, received_at_ms, trigger.name, note
-    )  # fmt: skip
+    return Publication(record.topic, record.key, record.value, record.headers, received_at_ms, trigger.name, note)
 
 
 def _other_mode(livemode: bool | None, account: str | None, path: PathView) -> Ignored | Rejected | None:

@@ -96,8 +96,7 @@ class UsualDeliveries:
         return _delivery(url, headers), body
 
     def _is_usual(self, data: bytes, url: bytes, headers: Mapping[bytes, bytes]) -> bool:
-        end = data.find(HEAD_END)
-        head = data[:end]
+        head = data[: data.find(HEAD_END)]
         return (
             self._complete == 1
             and head.startswith(b"POST " + url + _VERSION)

@@ -9,7 +9,6 @@ from collections.abc import Mapping, Sequence
 from msgspec.structs import replace
 
 from stripeline.contracts import headers as h
-from stripeline.contracts.internal_records import LedgerCommand
 from stripeline.contracts.retry_tiers import HORIZON_MS, Tier
 from stripeline.contracts.topics import Topics
 from stripeline.workers.executor.command_state import CommandState
@@ -44,12 +43,10 @@ def turn_ms(written_ms: int, *, appended_ms: int, delay_ms: int, tiers: Sequence
     return min(written_ms, appended_ms + min((t.delay_ms for t in tiers if t.delay_ms > delay_ms), default=HORIZON_MS))
 
 
-def turn_of(setup: Setup, source: InputRecord, known: LedgerCommand) -> int | None:
-    """The turn that the ledger has of a record's command, as far as it is believed."""
-    if known.turn_ms is None:
-        return None
-    tiers, delay_ms = setup.topics.tiers, setup.topics.delay_ms(source.topic)
-    return turn_ms(known.turn_ms, appended_ms=source.timestamp, delay_ms=delay_ms, tiers=tiers)
+def tier_turn_ms(topics: Topics, record: InputRecord, written_ms: int) -> int:
+    """The turn of a record of a retry topic."""
+    delay_ms = topics.delay_ms(record.topic)
+    return turn_ms(written_ms, appended_ms=record.timestamp, delay_ms=delay_ms, tiers=topics.tiers)
 
 
 def believed(setup: Setup, state: CommandState) -> CommandState:
@@ -64,5 +61,5 @@ def believed(setup: Setup, state: CommandState) -> CommandState:
             look_ms, appended_ms=appended_ms, delay_ms=delay_ms, reconcile_after_ms=setup.reconcile_after_ms
         )
     if turn is not None:
-        turn = turn_ms(turn, appended_ms=appended_ms, delay_ms=delay_ms, tiers=topics.tiers)
+        turn = tier_turn_ms(topics, source, turn)
     return replace(state, look_at_ms=look_ms, turn_ms=turn)

@@ -81,8 +81,10 @@ class Executor(Struct, frozen=True, kw_only=True):
             return Waits(until_ms=due_ms)
         if read.in_line:
             known = ledger.known(command.command_id)
-            turn_ms = None if known is None else believed_times.turn_of(self.setup, record, known)
-            return Waits(until_ms=due_ms) if turn_ms is None else transitions.in_line(command, turn_ms, due_ms)
+            if known is None or known.turn_ms is None:
+                return Waits(until_ms=due_ms)
+            turn_ms = believed_times.tier_turn_ms(self.setup.topics, record, known.turn_ms)
+            return transitions.in_line(command, turn_ms, due_ms)
         return Waits(until_ms=due_ms, gate=(command.connection, command.account), fresh=not read.attempts)
 
     def lets(self, gate: Hashable, now_ms: int) -> int:

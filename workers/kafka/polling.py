@@ -61,7 +61,7 @@ class Polling:
         self._consumer, self._tasks, self._held, self._clock = consumer, tasks, held, clock
         self._isolation: Isolation[TopicPartition] = Isolation()
         self._stalls: StalledReads[TopicPartition] = StalledReads()
-        self._idle, self._wait_ms = IdleReads(), POLL_MS
+        self._idle, self._is_idle = IdleReads(), False
         self._fetched_ms: dict[TopicPartition, int | None] = {}  # the last successful fetch of what was denied since
         self._stalls_at_s = time.monotonic() + _STALLS_EVERY_S
 
@@ -72,7 +72,7 @@ class Polling:
         if len(self._held) and self._tasks:
             wanted = self._to_read(wanted, now_s)
         takes_all = bool(wanted) and len(wanted) == sum(len(task.inputs) for task in self._tasks.values())
-        self._wait(IDLE_POLL_MS if self._idle.look(now_s, takes_all=takes_all) else POLL_MS)
+        self._rest(idle=self._idle.look(now_s, takes_all=takes_all))
         if now_s >= self._stalls_at_s and wanted:
             self._stalls_at_s = now_s + _STALLS_EVERY_S
             await self._examine_stalled(wanted, now_s)
@@ -119,7 +119,7 @@ class Polling:
         return found
 
     async def _read(self, ask: Ask[TopicPartition]) -> None:
-        wait_ms = self._wait_ms if ask.together else 0
+        wait_ms = 0 if not ask.together else IDLE_POLL_MS if self._is_idle else POLL_MS
         try:
             # While a group is joined this waits for the broker's answer, whatever its timeout: longer than a stop may.
             async with asyncio.timeout(_READ_S):
@@ -129,18 +129,18 @@ class Polling:
             return
         if read:  # before the consumer sends its next fetch, which leaves these partitions out
             self._idle.got_records()
-            self._wait(POLL_MS)
+            self._rest(idle=False)
         for tp, records in read.items():
             if (task := self._open_task(tp)) is not None:
                 task.deliver(tp, records, records[-1].offset + 1)
         if not read:
             await self._note_positions(ask.partitions)
 
-    def _wait(self, wait_ms: int) -> None:
-        if wait_ms != self._wait_ms:
-            self._wait_ms, is_idle = wait_ms, wait_ms == IDLE_POLL_MS
-            set_fetch_wait(self._consumer, IDLE_FETCH_WAIT_MS if is_idle else POLL_MS)
-            look_every(self._consumer, _IDLE_LOOK_S if is_idle else _LOOK_S)
+    def _rest(self, *, idle: bool) -> None:
+        if idle != self._is_idle:
+            self._is_idle = idle
+            set_fetch_wait(self._consumer, IDLE_FETCH_WAIT_MS if idle else POLL_MS)
+            look_every(self._consumer, _IDLE_LOOK_S if idle else _LOOK_S)
 
     async def _read_by_record(self, tp: TopicPartition) -> None:
         """What is before the failure counts, record by record."""

@@ -36,13 +36,11 @@ def waits(setup: Setup, record: InputRecord, due_ms: int, now_ms: int) -> Waits 
     """
     if due_ms <= now_ms:
         return None
-    headers, delay_ms = h.read(record.headers), setup.topics.delay_ms(record.topic)
+    headers = h.read(record.headers)
     turn_ms, connection = h.number(headers, h.TURN_AT), h.text(headers, h.CONNECTION)
     if turn_ms is None or not connection:
         return Waits(until_ms=due_ms)
-    believed_ms = believed_times.turn_ms(
-        turn_ms, appended_ms=record.timestamp, delay_ms=delay_ms, tiers=setup.topics.tiers
-    )
+    believed_ms = believed_times.tier_turn_ms(setup.topics, record, turn_ms)
     until_ms = min(believed_ms - TURN_LEAD_MS, due_ms + _IN_LINE_MS)
     return Waits(until_ms=max(until_ms, due_ms), gate=(LINE, connection, None))
 
